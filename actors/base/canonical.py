@@ -1,0 +1,79 @@
+"""Canonical JSON (RFC 8785) of ``msgspec.Struct`` values, and strict decoding of exactly those bytes.
+
+Rules:
+- Signed structures hold strings, integers within ±(2^53-1), booleans, null, lists, objects; never floats. Fractions are
+  decimal strings (``decimal_str``).
+- Object keys are ASCII, so that sorting by code point (msgspec) and by UTF-16 unit (RFC 8785 §3.2.3) is the same.
+- ``decode`` accepts only the canonical bytes: it re-encodes what it read and compares.
+
+Left out: free-form JSON; every signed thing has a type.
+"""
+
+import base64
+import binascii
+from typing import Any, TypeVar
+
+import msgspec
+
+from actors.base.errors import IntegrityError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+MAX_SAFE_INTEGER = 2**53 - 1
+MICRO = 1_000_000
+
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def canonical_json(value: msgspec.Struct) -> bytes:
+    """Return the RFC 8785 bytes of a signed structure."""
+    return _encoder.encode(value)
+
+
+def decode(data: bytes, kind: type[T], what: str) -> T:
+    """Read canonical bytes as ``kind``; raise ``IntegrityError`` naming ``what`` if they are anything else."""
+    try:
+        value = msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise IntegrityError(f"{what} cannot be read: {error}", what) from error
+    if canonical_json(value) != data:
+        raise IntegrityError(f"{what} is not in canonical form (RFC 8785)", what)
+    return value
+
+
+def decimal_str(micro: int) -> str:
+    """Write millionths as a decimal string with exactly six places: ``410000`` → ``"0.410000"``."""
+    sign = "-" if micro < 0 else ""
+    whole, part = divmod(abs(micro), MICRO)
+    return f"{sign}{whole}.{part:06d}"
+
+
+def micro(decimal: str) -> int:
+    """Read a decimal string with at most six places as millionths; the inverse of ``decimal_str``."""
+    whole, _, part = decimal.removeprefix("-").partition(".")
+    if not (whole.isascii() and whole.isdigit()) or len(part) > 6 or (part and not (part.isascii() and part.isdigit())):
+        raise IntegrityError(f"{decimal!r} is not a decimal with at most six places", "decimal")
+    value = int(whole) * MICRO + int(part.ljust(6, "0"))
+    return -value if decimal.startswith("-") else value
+
+
+def b64(data: bytes) -> str:
+    """Write bytes as padded standard base64 (RFC 4648 §4)."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def unb64(text: str, what: str) -> bytes:
+    """Read strict base64: the only accepted form is the one ``b64`` writes."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise IntegrityError(f"{what} is not base64", what) from error
+    if b64(data) != text:
+        raise IntegrityError(f"{what} is not canonical base64", what)
+    return data
+
+
+def to_builtins(value: msgspec.Struct) -> dict[str, Any]:
+    """Return a structure as plain dicts and lists, for responses."""
+    result: dict[str, Any] = msgspec.to_builtins(value)
+    return result

@@ -1,0 +1,151 @@
+"""The chain of keys: an offline root certifies policy, log, operator and issuer keys; the issuer certifies writers.
+
+Rules:
+- A certificate says: this key holds this role from ``not_before`` until ``not_after`` (Unix seconds, half open).
+- Only root certifies ``policy``, ``log``, ``operator`` and ``issuer``; only an issuer certifies ``writer``, for at most 24 h.
+- A key is good at a time if its certificate covers that time and no revocation signed by root came before it.
+- Everything is checked against root's public key in a ``TrustBundle`` (``home/trust.json``); nothing else is believed.
+
+Left out: where private keys lie (``cluster``), and certificates as log entries (with the transparency log).
+"""
+
+from typing import Literal
+
+import msgspec
+
+from actors.base.canonical import b64, canonical_json, decode, unb64
+from actors.base.errors import IntegrityError
+from actors.base.signing import PublicKey, Signature, SigningKey
+
+CERTIFICATE_TYPE = "application/vnd.weavergen.certificate+json"
+REVOCATION_TYPE = "application/vnd.weavergen.revocation+json"
+WRITER_MAX_S = 24 * 3600
+
+Role = Literal["root", "policy", "log", "operator", "issuer", "writer"]
+_ISSUED_BY: dict[str, str] = {
+    "policy": "root", "log": "root", "operator": "root", "issuer": "root", "writer": "issuer",
+}  # fmt: skip
+
+
+class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a certifying key says about another key."""
+
+    role: Role
+    subject: str
+    """Who holds it: a writer's ULID, an operator's name, a service's name."""
+    public_key: str
+    issued_by: str
+    """Key id of the certifying key."""
+    not_before: int
+    not_after: int
+
+
+class SignedCertificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A certificate's canonical bytes (strict base64) and the certifying key's signature."""
+
+    payload: str
+    signature: Signature
+
+    def read(self) -> Certificate:
+        """Decode the certificate without believing it yet."""
+        return decode(unb64(self.payload, "certificate"), Certificate, "certificate")
+
+
+class Revocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Root's word that a key is not to be believed from ``since`` (Unix seconds) on."""
+
+    key_id: str
+    since: int
+    reason: str
+
+
+class SignedRevocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A revocation's canonical bytes and root's signature."""
+
+    payload: str
+    signature: Signature
+
+
+class TrustBundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``home/trust.json``: what a verifier needs. Root's key is believed as it stands; the rest is checked against it."""
+
+    schema: Literal["weavergen.trust/1"]
+    root: str
+    certificates: list[SignedCertificate]
+    revocations: list[SignedRevocation]
+
+
+def certify(key: SigningKey, certificate: Certificate) -> SignedCertificate:
+    """Sign a certificate with the certifying key."""
+    payload = canonical_json(certificate)
+    return SignedCertificate(payload=b64(payload), signature=key.sign(CERTIFICATE_TYPE, payload))
+
+
+def revoke(root: SigningKey, revocation: Revocation) -> SignedRevocation:
+    """Sign a revocation with the root key."""
+    payload = canonical_json(revocation)
+    return SignedRevocation(payload=b64(payload), signature=root.sign(REVOCATION_TYPE, payload))
+
+
+def revoked_since(trust: TrustBundle) -> dict[str, int]:
+    """Return key id → the Unix second from which it is revoked, each revocation checked against root."""
+    root = PublicKey(trust.root)
+    since: dict[str, int] = {}
+    for signed in trust.revocations:
+        payload = unb64(signed.payload, "revocation")
+        root.verify(REVOCATION_TYPE, payload, signed.signature, "revocation")
+        item = decode(payload, Revocation, "revocation")
+        since[item.key_id] = min(item.since, since.get(item.key_id, item.since))
+    return since
+
+
+def check_certificate(signed: SignedCertificate, certifier: PublicKey, certifier_role: str, at_s: int) -> Certificate:
+    """Return the certificate if ``certifier`` may issue it, signed it, and it covers ``at_s``."""
+    certificate = signed.read()
+    step = f"certificate of {certificate.role} {certificate.subject}"
+    if _ISSUED_BY.get(certificate.role) != certifier_role or certificate.issued_by != certifier.key_id:
+        raise IntegrityError(f"{step}: a {certifier_role} key may not certify it", step)
+    certifier.verify(CERTIFICATE_TYPE, unb64(signed.payload, step), signed.signature, step)
+    if not certificate.not_before <= at_s < certificate.not_after:
+        raise IntegrityError(f"{step}: not valid at {at_s}", step)
+    if certificate.role == "writer" and certificate.not_after - certificate.not_before > WRITER_MAX_S:
+        raise IntegrityError(f"{step}: a writer's certificate lasts at most 24 h", step)
+    return certificate
+
+
+def role_keys(trust: TrustBundle, role: Role, at_s: int) -> dict[str, PublicKey]:
+    """Return key id → key of every root-certified, unrevoked holder of ``role`` at ``at_s``."""
+    root, revoked = PublicKey(trust.root), revoked_since(trust)
+    keys: dict[str, PublicKey] = {}
+    for signed in trust.certificates:
+        certificate = signed.read()
+        if certificate.role != role or not certificate.not_before <= at_s < certificate.not_after:
+            continue
+        check_certificate(signed, root, "root", at_s)
+        key = PublicKey(certificate.public_key)
+        if at_s < revoked.get(key.key_id, at_s + 1):
+            keys[key.key_id] = key
+    return keys
+
+
+def writer_key(trust: TrustBundle, signed: SignedCertificate, at_s: int) -> tuple[Certificate, PublicKey]:
+    """Return a writer's certificate and key, believed through its issuer up to root, at ``at_s``."""
+    issuers = role_keys(trust, "issuer", at_s)
+    issuer = issuers.get(signed.read().issued_by)
+    if issuer is None:
+        raise IntegrityError("writer certificate: no trusted issuer signed it", "writer certificate")
+    certificate = check_certificate(signed, issuer, "issuer", at_s)
+    key = PublicKey(certificate.public_key)
+    if at_s >= revoked_since(trust).get(key.key_id, at_s + 1):
+        raise IntegrityError("writer certificate: the key is revoked", "writer certificate")
+    return certificate, key
+
+
+def read_trust(data: bytes) -> TrustBundle:
+    """Decode ``trust.json`` and check every certificate and revocation in it against its root."""
+    trust = decode(data, TrustBundle, "trust.json")
+    revoked_since(trust)
+    root = PublicKey(trust.root)
+    for signed in trust.certificates:
+        check_certificate(signed, root, "root", signed.read().not_before)
+    return trust

@@ -1,0 +1,118 @@
+"""Ed25519 (RFC 8032) signatures over DSSE's pre-authentication encoding, so that no signature means two things.
+
+Rules:
+- What is signed is ``PAE(payload_type, payload)`` (github.com/secure-systems-lab/dsse, protocol.md, v1).
+- A key's id is the first 16 hex characters of SHA-256 over its 32 raw public bytes.
+- Private keys never appear in ``repr``, logs or errors.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from actors.base.canonical import b64, unb64
+from actors.base.digests import sha256_hex
+from actors.base.errors import HomeError, IntegrityError
+
+
+def pae(payload_type: str, payload: bytes) -> bytes:
+    """DSSE v1 pre-authentication encoding of a payload and its type."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One signature: ``sig`` is strict base64 of 64 bytes."""
+
+    alg: str
+    key_id: str
+    sig: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """An Ed25519 public key: 32 raw bytes in lower-case hex."""
+
+    hex: str
+
+    @property
+    def key_id(self) -> str:
+        """Short name of the key."""
+        return sha256_hex(self.raw)[:16]
+
+    @property
+    def raw(self) -> bytes:
+        """Return the 32 raw bytes; raise ``IntegrityError`` if there are not exactly that many."""
+        try:
+            data = bytes.fromhex(self.hex)
+        except ValueError as error:
+            raise IntegrityError("a public key is 64 hex characters", "key") from error
+        if len(data) != 32 or data.hex() != self.hex:
+            raise IntegrityError("a public key is 64 lower-case hex characters", "key")
+        return data
+
+    def verify(self, payload_type: str, payload: bytes, signature: Signature, step: str) -> None:
+        """Raise ``IntegrityError`` naming ``step`` unless ``signature`` is this key's over the payload."""
+        if signature.alg != "ed25519":
+            raise IntegrityError(f"{step}: unknown signature algorithm {signature.alg!r}", step)
+        if signature.key_id != self.key_id:
+            raise IntegrityError(f"{step}: signed by key {signature.key_id!r}, expected {self.key_id}", step)
+        try:
+            key = Ed25519PublicKey.from_public_bytes(self.raw)
+            key.verify(unb64(signature.sig, step), pae(payload_type, payload))
+        except InvalidSignature as error:
+            raise IntegrityError(f"{step}: the signature does not match", step) from error
+
+
+class SigningKey:
+    """An Ed25519 private key held in memory."""
+
+    def __init__(self, private: Ed25519PrivateKey) -> None:
+        self._private = private
+        self.public = PublicKey(private.public_key().public_bytes_raw().hex())
+
+    @classmethod
+    def generate(cls) -> "SigningKey":
+        """Draw a new key from the operating system's randomness."""
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def from_seed(cls, seed: bytes) -> "SigningKey":
+        """Build a key from its 32-byte seed (RFC 8032 §5.1.5)."""
+        return cls(Ed25519PrivateKey.from_private_bytes(seed))
+
+    @classmethod
+    def load(cls, path: Path) -> "SigningKey":
+        """Read a key file written by ``save``; it must not be readable by others."""
+        try:
+            mode = path.stat().st_mode
+            text = path.read_text().strip()
+        except OSError as error:
+            raise HomeError(f"key {path} cannot be read: {error.strerror}; run `weavergen up` once, or restore it") from error
+        if mode & 0o077:
+            raise HomeError(f"key {path} is readable by others; run: chmod 600 {path}")
+        try:
+            return cls.from_seed(bytes.fromhex(text))
+        except ValueError as error:
+            raise HomeError(f"key {path} is not a key file (64 hex characters)") from error
+
+    def save(self, path: Path) -> None:
+        """Write the seed as hex with mode 0600; an existing file is never overwritten."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(self._private.private_bytes_raw().hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def sign(self, payload_type: str, payload: bytes) -> Signature:
+        """Sign a payload under its type."""
+        raw = self._private.sign(pae(payload_type, payload))
+        return Signature(alg="ed25519", key_id=self.public.key_id, sig=b64(raw))
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.public.key_id})"

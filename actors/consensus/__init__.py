@@ -1,0 +1,1 @@
+"""Reading answers, telling which mean the same, tallying votes, and the coordinator around that core."""

@@ -1,0 +1,1 @@
+"""What is in force: signed snapshots, who may change them and how, halt and isolation."""

@@ -1,0 +1,179 @@
+"""The decision record: what was asked (committed), who said what (digests), how it was tallied, who signed.
+
+Rules:
+- Bytes are canonical JSON (RFC 8785), signed with the writer's Ed25519 key; fractions are decimal strings, six places.
+- A record holds digests and salted commitments, never prompt or answer text.
+- ``promise`` is null until batches are sealed into a log: no promise is signed that nothing keeps.
+
+Left out: replaying the tally (``consensus.verification``), inclusion proofs (with the transparency log).
+"""
+
+from typing import Literal
+
+import msgspec
+
+from actors.base.canonical import b64, canonical_json, decode, unb64
+from actors.base.certificates import SignedCertificate
+from actors.base.signing import Signature, SigningKey
+
+RECORD_TYPE = "application/vnd.weavergen.decision+json"
+
+VoteOutcome = Literal[
+    "agreed", "dissented", "failed", "timeout", "late", "refused", "invalid", "isolated", "breaker_open", "screened_out",
+    "cancelled",
+]  # fmt: skip
+LayerOutcome = Literal["agreed", "unavailable", "disagreed", "screened_out", "deadline"]
+Method = Literal["syntax", "behaviour", "examples", "canonical", "value", "similarity", "single", "none"]
+Result = Literal["answered", "no_consensus", "screened_out", "unavailable", "deadline", "withheld", "halted"]
+
+
+class PolicyRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The policy a decision was made under: its name (strict, evidence, direct) and the snapshot."""
+
+    name: str
+    version: int
+    sha256: str
+
+
+class LayerTried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One layer's end."""
+
+    name: str
+    outcome: LayerOutcome
+    cause: str
+    """Short cause without content, empty when agreed."""
+
+
+class LayerRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The layer that decided, its rule as it was applied, and all that were tried."""
+
+    index: int
+    name: str
+    members: list[str]
+    quorum: str
+    min_lineages: int
+    min_n_eff: str
+    tried: list[LayerTried]
+
+
+class BallotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One ballot. ``group`` is −1 for a ballot without an answer that counts; digests are empty then."""
+
+    voter: str
+    family: str
+    lineage: str
+    sample: int
+    outcome: VoteOutcome
+    group: int
+    candidate_sha256: str
+    normal_form_sha256: str
+    outcome_vector_sha256: str
+    screening: str
+    weight: str
+    latency_ms: int
+
+
+class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Inputs that are not in ballots or layer, and the result."""
+
+    correlation: str
+    """Mean pairwise correlation ρ used in n_eff = n / (1 + (n − 1) ρ)."""
+    eligible_weight: dict[str, str]
+    """Lineage → weight of every lineage that could have voted: what support is a share of."""
+    winner: int
+    """Winning group, −1 if none."""
+    support: str
+    n_eff: str
+    lineages: int
+    served_sha256: str
+    """Digest of the served candidate, empty if none."""
+
+
+class CacheRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The decision a cached answer came from."""
+
+    source_decision_id: str
+
+
+class WriterRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The writer incarnation and the record's first row in its sequence."""
+
+    id: str
+    seq: int
+
+
+class Promise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Word that the record will be in a log by ``merge_by`` (Unix seconds)."""
+
+    log_id: str
+    merge_by: int
+
+
+class DecisionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One decision, answered or refused."""
+
+    schema: Literal["weavergen.decision/1"]
+    id: str
+    issued_at: int
+    """Unix milliseconds."""
+    tenant: str
+    """Pseudonym of the tenant."""
+    prompt_commitment: str
+    answer_kind: str
+    answer_sha256: str
+    """SHA-256 of the served answer's UTF-8 bytes; empty for a refusal."""
+    result: Result
+    degraded: bool
+    method: Method
+    policy: PolicyRef
+    config_sha256: str
+    layer: LayerRef
+    ballots: list[BallotEntry]
+    tie_salt: str
+    tally: TallyEntry
+    screening_version: str
+    cache: CacheRef | None
+    writer: WriterRef
+    promise: Promise | None
+
+
+class InclusionProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """RFC 6962 inclusion proof of a record (filled once records are merged into a log)."""
+
+    leaf_index: int
+    tree_size: int
+    hashes: list[str]
+    checkpoint: str
+
+
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of ``GET /v1/decisions/{id}``, canonical JSON: a verifier takes exactly those bytes."""
+
+    payload: str
+    """Strict base64 of the record's canonical bytes."""
+    signature: Signature
+    certificates: list[SignedCertificate]
+    """The writer's certificate; its issuer is in the trust bundle."""
+    proof: InclusionProof | None
+
+    @property
+    def payload_bytes(self) -> bytes:
+        """Return the record's canonical bytes."""
+        return unb64(self.payload, "payload")
+
+    def read(self) -> DecisionRecord:
+        """Decode the record without believing it yet."""
+        return decode(self.payload_bytes, DecisionRecord, "decision record")
+
+
+def seal(record: DecisionRecord, key: SigningKey, certificate: SignedCertificate) -> Envelope:
+    """Sign a record as its writer."""
+    payload = canonical_json(record)
+    return Envelope(
+        payload=b64(payload), signature=key.sign(RECORD_TYPE, payload), certificates=[certificate], proof=None
+    )
+
+
+def read_envelope(data: bytes) -> Envelope:
+    """Read the exact bytes of an envelope; anything else raises ``IntegrityError``."""
+    return decode(data, Envelope, "envelope")

@@ -1,0 +1,49 @@
+"""Errors of voters, by what they mean for a ballot. All arguments reach ``super().__init__`` (they cross processes)."""
+
+from typing import Literal
+
+FailureKind = Literal["failed", "timeout", "refused", "invalid"]
+
+
+class VoterError(Exception):
+    """Root of everything a voter may raise; costs its ballot, never the request.
+
+    ``outcome`` is the vote outcome a tally records; ``retry_after_s`` is what the voter asked for, if it did.
+    """
+
+    outcome: FailureKind = "failed"
+
+    def __init__(self, voter: str, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(voter, message, retry_after_s)
+        self.voter = voter
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"{self.voter}: {self.message}"
+
+
+class VoterFailed(VoterError):
+    """The voter could not be reached, answered with an error, or broke off."""
+
+
+class VoterTimeout(VoterError):
+    """The voter did not answer inside its share of the deadline."""
+
+    outcome = "timeout"
+
+
+class VoterRefused(VoterError):
+    """The voter declined to answer (content filter, policy)."""
+
+    outcome = "refused"
+
+
+class VoterInvalid(VoterError):
+    """The voter answered something that is no answer: empty, malformed, of the wrong type."""
+
+    outcome = "invalid"
+
+
+class WeightsError(Exception):
+    """Weights cannot be had or are not the pinned ones; the message names expected and actual and what to do."""
