@@ -4,13 +4,15 @@ Rules:
 - Signed structures hold strings, integers within ±(2^53-1), booleans, null, lists, objects; never floats. Fractions are
   decimal strings (``decimal_str``).
 - Object keys are ASCII, so that sorting by code point (msgspec) and by UTF-16 unit (RFC 8785 §3.2.3) is the same.
-- ``decode`` accepts only the canonical bytes: it re-encodes what it read and compares.
+- ``decode`` accepts only the canonical bytes: it re-encodes what it read and compares, and refuses integers and keys
+  outside these bounds. ``canonical_json`` trusts its caller for them: it runs for every answer.
 
 Left out: free-form JSON; every signed thing has a type.
 """
 
 import base64
 import binascii
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,6 +25,7 @@ MAX_SAFE_INTEGER = 2**53 - 1
 MICRO = 1_000_000
 
 _encoder = msgspec.json.Encoder(order="sorted")
+_DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,6})?", re.ASCII)
 
 
 def canonical_json(value: msgspec.Struct) -> bytes:
@@ -38,7 +41,17 @@ def decode(data: bytes, kind: type[T], what: str) -> T:
         raise IntegrityError(f"{what} cannot be read: {error}", what) from error
     if canonical_json(value) != data:
         raise IntegrityError(f"{what} is not in canonical form (RFC 8785)", what)
+    if not _within_bounds(msgspec.to_builtins(value)):
+        raise IntegrityError(f"{what} holds an integer beyond 2^53-1 or a key that is not ASCII", what)
     return value
+
+
+def _within_bounds(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(key.isascii() and _within_bounds(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_within_bounds, value))
+    return not isinstance(value, int) or -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
 
 
 def decimal_str(micro: int) -> str:
@@ -49,10 +62,10 @@ def decimal_str(micro: int) -> str:
 
 
 def micro(decimal: str) -> int:
-    """Read a decimal string with at most six places as millionths; the inverse of ``decimal_str``."""
+    """Read a decimal string of at most nine and six digits as millionths; the inverse of ``decimal_str``."""
+    if _DECIMAL.fullmatch(decimal) is None:
+        raise IntegrityError(f"{decimal[:32]!r} is not a decimal with at most six places", "decimal")
     whole, _, part = decimal.removeprefix("-").partition(".")
-    if not (whole.isascii() and whole.isdigit()) or len(part) > 6 or (part and not (part.isascii() and part.isdigit())):
-        raise IntegrityError(f"{decimal!r} is not a decimal with at most six places", "decimal")
     value = int(whole) * MICRO + int(part.ljust(6, "0"))
     return -value if decimal.startswith("-") else value
 

@@ -2,7 +2,7 @@
 
 Rules:
 - A certificate says: this key holds this role from ``not_before`` until ``not_after`` (Unix seconds, half open).
-- Only root certifies ``policy``, ``log``, ``operator`` and ``issuer``; only an issuer certifies ``writer``, for at most 24 h.
+- Only root certifies ``policy``, ``log``, ``operator``, ``issuer``; only an issuer certifies ``writer``, ≤ 24 h.
 - A key is good at a time if its certificate covers that time and no revocation signed by root came before it.
 - Everything is checked against root's public key in a ``TrustBundle`` (``home/trust.json``); nothing else is believed.
 
@@ -67,7 +67,7 @@ class SignedRevocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrustBundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``home/trust.json``: what a verifier needs. Root's key is believed as it stands; the rest is checked against it."""
+    """``home/trust.json``: what a verifier needs. Root's key is believed as it stands; the rest is checked by it."""
 
     schema: Literal["weavergen.trust/1"]
     root: str

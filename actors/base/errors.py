@@ -1,7 +1,7 @@
 """Errors by who can act on them, under one root.
 
 Rules:
-- The caller mends a ``RequestError``; an operator mends an ``OperatorError``; nobody mends an ``UnavailableError`` but time.
+- The caller mends a ``RequestError``; an operator mends an ``OperatorError``; only time mends an ``UnavailableError``.
 - Every argument goes to ``super().__init__`` so that an error survives pickling between processes.
 - ``code`` is the stable word a client sees; the message says what to do.
 
@@ -113,6 +113,12 @@ class UnavailableError(WeaverGenError):
 
 class NotReady(UnavailableError):
     """The service cannot answer yet, or cannot record what it would answer."""
+
+
+class Overloaded(UnavailableError):
+    """More is under way than the configuration allows; trying again shortly helps."""
+
+    code = "overloaded"
 
 
 class GenerationHalted(UnavailableError):

@@ -1,4 +1,4 @@
-"""ULIDs (github.com/ulid/spec): 48 bits of milliseconds, 80 random bits, 26 Crockford base32 characters, sortable by time."""
+"""ULIDs (github.com/ulid/spec): 48 bits of milliseconds, 80 random bits, 26 base32 characters, sortable by time."""
 
 import os
 import time
@@ -16,7 +16,7 @@ def ulid(now_ms: int, randomness: bytes) -> str:
 
 
 def new_ulid() -> str:
-    """Draw a ULID from the wall clock and the operating system's randomness (for shells; cores are handed their ids)."""
+    """Draw a ULID from the wall clock and the operating system's randomness (for shells; cores are handed ids)."""
     return ulid(time.time_ns() // 1_000_000, os.urandom(10))
 
 

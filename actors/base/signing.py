@@ -92,7 +92,9 @@ class SigningKey:
             mode = path.stat().st_mode
             text = path.read_text().strip()
         except OSError as error:
-            raise HomeError(f"key {path} cannot be read: {error.strerror}; run `weavergen up` once, or restore it") from error
+            raise HomeError(
+                f"key {path} cannot be read ({error.strerror}); restore it or run `weavergen up`"
+            ) from error
         if mode & 0o077:
             raise HomeError(f"key {path} is readable by others; run: chmod 600 {path}")
         try:

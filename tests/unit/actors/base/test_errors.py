@@ -1,0 +1,19 @@
+"""The error tree."""
+
+import pickle
+
+import pytest
+
+from actors.base import errors
+
+
+def _tree(kind: type[errors.WeaverGenError]) -> list[type[errors.WeaverGenError]]:
+    return [kind, *(leaf for child in kind.__subclasses__() for leaf in _tree(child))]
+
+
+@pytest.mark.parametrize("kind", _tree(errors.WeaverGenError))
+def test_errors_survive_pickling(kind: type[errors.WeaverGenError]) -> None:
+    """An error that crosses a process boundary keeps its class, sentence, field, details and code."""
+    error = pickle.loads(pickle.dumps(kind("say what to do", "field", {"votes": 3})))  # noqa: S301 - our own bytes
+    assert type(error) is kind
+    assert (str(error), error.param, error.details, error.code) == ("say what to do", "field", {"votes": 3}, kind.code)
