@@ -71,6 +71,8 @@ class BallotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     screening: str
     weight: str
     latency_ms: int
+    replaced: bool
+    """A substitute took the seat; the ballot does not count."""
 
 
 class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

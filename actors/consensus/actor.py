@@ -1,0 +1,335 @@
+"""``ConsensusCoordinator``: the shell around deliberation. It asks, waits, records, looks once more, and answers.
+
+The loop is decide (``deliberation.step``), act (ask voters, cancel them), learn (feed what came back). Nothing leaves before
+its record is durable, and nothing leaves if the policy in force then forbids it.
+"""
+
+import asyncio
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from actors.base.digests import commitment
+from actors.base.errors import (
+    CriticalSystemFailure,
+    DeadlineExceeded,
+    GenerationHalted,
+    NoConsensus,
+    NotReady,
+    Overloaded,
+    VoterUnavailable,
+    WeaverGenError,
+)
+from actors.base.ids import new_ulid
+from actors.consensus.config import ConsensusConfig
+from actors.consensus.deliberation import (
+    Answered,
+    Ask,
+    Ballot,
+    Cancel,
+    Command,
+    DeadlinePassed,
+    Event,
+    Failed,
+    Plan,
+    PolicyChanged,
+    State,
+    ballot_outcome,
+    begin,
+    choose_served,
+    recount,
+    step,
+)
+from actors.consensus.planning import make_plan, rule_for
+from actors.consensus.ports import Clock, Committed, DecisionLog, Meter, PolicySource, PolicyView, WeightsSource
+from actors.consensus.records import Facts, build_record
+from actors.consensus.request import Caller, GenerationRequest
+from actors.consensus.summary import summary
+from actors.consensus.telemetry import Trace, decision_spans, span_rows
+from actors.spans.record import DecisionRecord, WriterRef
+from actors.spans.span import Span
+from models.errors import VoterError
+from models.voter import Candidate, Voter, VoterRequest
+
+_log = logging.getLogger("weavergen.consensus")
+POLICY_LOOK_S = 0.25
+"""How often a waiting deliberation looks at the policy in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An answer that may leave."""
+
+    candidate: Candidate
+    committed: Committed
+    state: State
+    prompt_tokens: int
+    """Summed over every voter that answered: what the decision used."""
+    completion_tokens: int
+    durability: str
+
+    def summary(self, *, explain: bool = False) -> dict[str, Any]:
+        """Return the response's ``weavergen`` object."""
+        return summary(self.state, self.committed, self.durability, explain=explain)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What records say of this system: the configuration's digest and the secret behind pseudonyms and commitments."""
+
+    config_sha256: str
+    salt: bytes
+    durability: str = "local"
+
+
+class ConsensusCoordinator:
+    """Answers generation requests by consensus. One per gateway replica; used from one event loop."""
+
+    def __init__(
+        self, *, voters: Mapping[str, Voter], policy: PolicySource, weights: WeightsSource, log: DecisionLog, meter: Meter,
+        clock: Clock, config: ConsensusConfig, identity: Identity, randomness: Callable[[int], bytes] = os.urandom,
+    ) -> None:  # fmt: skip
+        self._voters = dict(voters)
+        self._infos = {name: voter.info for name, voter in voters.items()}
+        self._policy = policy
+        self._weights = weights
+        self._log = log
+        self._meter = meter
+        self._clock = clock
+        self._config = config
+        self._identity = identity
+        self._randomness = randomness
+        self._asks: set[asyncio.Task[None]] = set()
+        self._recent: OrderedDict[str, bytes] = OrderedDict()
+        self._under_way = 0
+
+    @property
+    def under_way(self) -> int:
+        """Deliberations that have not ended."""
+        return self._under_way
+
+    def recent(self, decision_id: str) -> bytes | None:
+        """Return the envelope of a decision this replica made lately."""
+        return self._recent.get(decision_id)
+
+    def tenant_pseudonym(self, tenant: str) -> str:
+        """Return the name records carry for a tenant."""
+        return commitment(self._identity.salt, f"tenant:{tenant}".encode())[:32]
+
+    async def generate(self, request: GenerationRequest, caller: Caller) -> Decision:
+        """Deliberate on one request; return the decision or raise why there is none. Cancelling cancels every ask."""
+        view = self._view()
+        weights = self._weights.weights(view.snapshot.weights.sha256)
+        plan = make_plan(request, caller, view.snapshot, weights, self._infos, self._config)
+        if self._under_way >= self._config.max_concurrent:
+            raise Overloaded("too many requests are under way; try again shortly")
+        self._under_way += 1
+        started_ns = self._clock.time_ns()
+        try:
+            state = await self._deliberate(plan, request, view)
+            return await self._decide(state, request, caller, view, started_ns)
+        finally:
+            self._under_way -= 1
+
+    def _view(self) -> PolicyView:
+        view = self._policy.current
+        if view is None:
+            raise NotReady("no verified policy snapshot yet; see /readyz")
+        if view.halted:
+            raise GenerationHalted("generation is halted by an operator or a detector; do not retry before it resumes")
+        return view
+
+    async def _deliberate(self, plan: Plan, request: GenerationRequest, view: PolicyView) -> State:
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        started = self._clock.monotonic()
+        asks: dict[int, asyncio.Task[None]] = {}
+        voter_request = VoterRequest(new_ulid(), request.messages, request.sampling)
+        seen = view.snapshot.version
+        try:
+            state, commands = begin(plan)
+            self._act(commands, asks, voter_request, events, started)
+            while state.conclusion is None:
+                event = await self._next_event(events, request.deadline_ms, started)
+                now = self._policy.current
+                if event is None and now is not None and (now.halted or now.snapshot.version != seen):
+                    event, seen = _policy_event(state, now), now.snapshot.version
+                if event is not None:
+                    state, commands = step(state, event)
+                    self._act(commands, asks, voter_request, events, started)
+            return state
+        finally:
+            for task in asks.values():
+                task.cancel()
+
+    async def _next_event(self, events: asyncio.Queue[Event], deadline_ms: int, started: float) -> Event | None:
+        """Return the next event, ``DeadlinePassed`` when time is up, or ``None`` when it is time to look at the policy."""
+        if not events.empty():
+            return events.get_nowait()
+        elapsed = self._clock.monotonic() - started
+        left = deadline_ms / 1000 - elapsed
+        if left <= 0:
+            return DeadlinePassed(round(elapsed * 1000))
+        try:
+            async with asyncio.timeout(min(left, POLICY_LOOK_S)):
+                return await events.get()
+        except TimeoutError:
+            return None
+
+    def _act(
+        self, commands: Sequence[Command], asks: dict[int, asyncio.Task[None]], request: VoterRequest,
+        events: asyncio.Queue[Event], started: float,
+    ) -> None:  # fmt: skip
+        for command in commands:
+            if isinstance(command, Ask):
+                task = asyncio.create_task(self._ask(command, request, events, started))
+                asks[command.ask_id] = task
+                self._asks.add(task)
+                task.add_done_callback(self._asks.discard)
+            elif isinstance(command, Cancel) and command.ask_id in asks:
+                asks[command.ask_id].cancel()
+
+    async def _ask(self, ask: Ask, request: VoterRequest, events: asyncio.Queue[Event], started: float) -> None:
+        voter = self._voters.get(ask.voter)
+        try:
+            if voter is None:
+                raise VoterError(ask.voter, "not deployed")
+            candidate = await voter.ask(request)
+            event: Event = Answered(ask.ask_id, candidate, self._elapsed_ms(started))
+        except VoterError as error:
+            event = Failed(ask.ask_id, error.outcome, error.message[:200], self._elapsed_ms(started))
+        except Exception as error:  # noqa: BLE001 - whatever a voter raises costs its ballot, not the request
+            _log.warning("voter %s raised %s", ask.voter, type(error).__name__)
+            event = Failed(ask.ask_id, "failed", f"raised {type(error).__name__}", self._elapsed_ms(started))
+        events.put_nowait(event)
+
+    def _elapsed_ms(self, started: float) -> int:
+        return round((self._clock.monotonic() - started) * 1000)
+
+    async def _decide(
+        self, state: State, request: GenerationRequest, caller: Caller, view: PolicyView, started_ns: int
+    ) -> Decision:
+        """Recheck the policy, record, look once more, and only then let an answer go."""
+        now = self._policy.current or view
+        if now.snapshot.version != view.snapshot.version or now.halted:
+            weights = self._weights.weights(now.snapshot.weights.sha256)
+            state = recount(state, _policy_event(state, now), rule_for(state.plan, now.snapshot, weights))
+        served = choose_served(state, tie_salt := self._randomness(16).hex())
+        facts = self._facts(request, caller, now, tie_salt)
+        trace = self._trace(request, caller, facts, started_ns)
+        committed = await self._commit(state, served, facts, trace)
+        self._count(state, committed.record.result, trace)
+        if served is None or served.candidate is None:
+            raise _refusal(state, committed, self._identity.durability)
+        await self._last_look(state, facts, trace)
+        return self._decision(state, served.candidate, committed)
+
+    async def _last_look(self, state: State, facts: Facts, trace: Trace) -> None:
+        """Withhold a recorded answer if the policy that is in force by now forbids it."""
+        view = self._policy.current
+        if view is not None and view.snapshot.version == facts.snapshot.version and not view.halted:
+            return
+        counted = {b.seat.voter for b in state.ballots if ballot_outcome(state, b) == "agreed"}
+        halted = view is None or view.halted
+        gone = set() if view is None else {voter for voter in counted if view.snapshot.isolated(voter)}
+        if not halted and not gone:
+            return
+        await self._commit(state, None, facts, trace, withheld=True)
+        self._meter.decided("withheld", state.plan.kind, 0.0)
+        details = {"decision_id": facts.decision_id, "result": "withheld"}
+        if halted:
+            raise GenerationHalted("generation was halted before the answer left", details=details)
+        raise NoConsensus("a voter that was counted has just been isolated; ask again", details=details)
+
+    async def _commit(
+        self, state: State, served: Ballot | None, facts: Facts, trace: Trace, *, withheld: bool = False
+    ) -> Committed:
+        def build(writer: WriterRef) -> tuple[DecisionRecord, list[Span]]:
+            record = build_record(state, served, facts, writer)
+            if withheld:
+                record = msgspec.structs.replace(
+                    record, result="withheld", issued_at=self._clock.time_ns() // 1_000_000
+                )
+            return record, decision_spans(state, trace, "withheld" if withheld else None)
+
+        committed = await self._log.commit(span_rows(state), build)
+        self._remember(facts.decision_id, committed.data)
+        return committed
+
+    def _decision(self, state: State, candidate: Candidate, committed: Committed) -> Decision:
+        answers = [ballot.candidate for ballot in state.ballots if ballot.candidate is not None]
+        return Decision(
+            candidate=candidate,
+            committed=committed,
+            state=state,
+            prompt_tokens=sum(answer.prompt_tokens for answer in answers),
+            completion_tokens=sum(answer.completion_tokens for answer in answers),
+            durability=self._identity.durability,
+        )
+
+    def _facts(self, request: GenerationRequest, caller: Caller, view: PolicyView, tie_salt: str) -> Facts:
+        salt = bytes.fromhex(commitment(self._identity.salt, f"prompt:{caller.tenant}".encode()))
+        prompt = msgspec.json.encode([(m.role, m.content) for m in request.messages])
+        return Facts(
+            decision_id=new_ulid(),
+            now_ms=self._clock.time_ns() // 1_000_000,
+            tenant=self.tenant_pseudonym(caller.tenant),
+            prompt_commitment=commitment(salt, prompt),
+            config_sha256=self._identity.config_sha256,
+            snapshot=view.snapshot,
+            tie_salt=tie_salt,
+        )
+
+    def _trace(self, request: GenerationRequest, caller: Caller, facts: Facts, started_ns: int) -> Trace:
+        user = f"user:{caller.tenant}:{request.end_user}".encode()
+        return Trace(
+            decision_id=facts.decision_id,
+            trace_id=request.trace_id or self._randomness(16),
+            parent_span_id=request.parent_span_id,
+            tenant=facts.tenant,
+            started_ns=started_ns,
+            ended_ns=self._clock.time_ns(),
+            model=request.model,
+            end_user=commitment(self._identity.salt, user) if request.end_user else "",
+        )
+
+    def _count(self, state: State, result: str, trace: Trace) -> None:
+        self._meter.decided(result, state.plan.kind, (trace.ended_ns - trace.started_ns) / 1e9)
+        for ballot in state.ballots:
+            self._meter.voted(ballot.seat.voter, ballot_outcome(state, ballot), ballot.latency_ms / 1000)
+
+    def _remember(self, decision_id: str, data: bytes) -> None:
+        self._recent[decision_id] = data
+        self._recent.move_to_end(decision_id)
+        while len(self._recent) > self._config.recent_decisions:
+            self._recent.popitem(last=False)
+
+
+def _policy_event(state: State, view: PolicyView) -> PolicyChanged:
+    voters = {ballot.seat.voter for ballot in state.ballots} | {seat.voter for seat in state.spares}
+    return PolicyChanged(frozenset(voter for voter in voters if view.snapshot.isolated(voter)), view.halted)
+
+
+def _refusal(state: State, committed: Committed, durability: str) -> WeaverGenError:
+    """Return the error of a recorded refusal."""
+    details = summary(state, committed, durability)
+    result, cause = committed.record.result, state.conclusion.cause if state.conclusion else ""
+    if result == "halted":
+        return GenerationHalted("generation was halted; do not retry before it resumes", details=details)
+    if result == "deadline":
+        return DeadlineExceeded(f"{cause}; raise weavergen.deadline_ms or ask for a shorter answer", details=details)
+    if result == "unavailable" and state.plan.policy == "direct":
+        return VoterUnavailable(f"the voter gave no usable answer: {_notes(state)}", details=details)
+    if result == "unavailable":
+        return CriticalSystemFailure(f"layer {state.plan.layer}: {cause} ({_notes(state)})", details=details)
+    return NoConsensus(
+        f"the voters do not agree: {cause}; rephrase the request or lower its ambiguity", details=details
+    )
+
+
+def _notes(state: State) -> str:
+    return "; ".join(f"{b.seat.voter}: {b.note}" for b in state.ballots if b.note) or "no voter is active"

@@ -1,0 +1,399 @@
+"""Deliberation of one layer as a pure state machine: events in, commands out.
+
+Rules:
+- ``begin`` asks every seat; a seat whose voter fails is given to a substitute while spares and budget last.
+- A ballot is final once it is in; late, doubled or unknown events change nothing.
+- Conclusion comes as soon as no completion of the outstanding ballots could change the winning group (``tally.settled``),
+  or at the deadline; whoever is still outstanding is cancelled. Similarity groups never conclude early: a late text may
+  move their medoid.
+- A policy change removes isolated voters' ballots at once; a halt concludes with ``halted``.
+- The served candidate is chosen inside the winning group by (normal form shared by more lineages, weight,
+  SHA-256(tie_salt ‖ candidate digest)). The salt is drawn by the shell when the ballots are closed.
+- No clock, no randomness: events carry what was measured.
+
+Left out: ``Screen`` and ``Compare`` (effects that join with the sandbox), and several layers.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from actors.base.digests import sha256_hex
+from actors.consensus.grouping import Answer, group_answers
+from actors.consensus.reading.reading import Reading, read_answer
+from actors.consensus.tally import NO_GROUP, Rule, Tally, Vote, settled, tally
+from actors.policy.snapshot import PolicyName
+from actors.spans.record import LayerOutcome, Method, VoteOutcome
+from models.voter import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A place on the panel and who holds it."""
+
+    voter: str
+    family: str
+    lineage: str
+    weight_micro: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a deliberation is about and by which rule it ends."""
+
+    policy: PolicyName
+    kind: str
+    question: str
+    layer: str
+    seats: tuple[Seat, ...]
+    spares: tuple[Seat, ...]
+    excluded: tuple[Seat, ...]
+    """Members that the policy isolates: on record, never asked."""
+    max_substitutes: int
+    rule: Rule
+    similarity_micro: int
+    """Least similarity to a group's medoid for prose."""
+    max_answer_bytes: int
+
+
+BallotState = Literal["outstanding", "readable", "out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """One ask and what came of it."""
+
+    ask_id: int
+    seat: Seat
+    state: BallotState
+    outcome: VoteOutcome | None = None
+    """Set while ``out``; readable ballots learn theirs (agreed, dissented) from the tally."""
+    note: str = ""
+    """Short cause without content."""
+    candidate: Candidate | None = None
+    candidate_sha256: str = ""
+    reading: Reading | None = None
+    latency_ms: int = 0
+    replaced: bool = False
+    """A substitute took the seat: the ballot no longer counts in the tally."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask a voter; the answer comes back as an event with this ``ask_id``."""
+
+    ask_id: int
+    voter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop asking; nothing more is wanted of it."""
+
+    ask_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """The deliberation is over."""
+
+    conclusion: "Conclusion"
+
+
+Command = Ask | Cancel | Conclude
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A voter answered."""
+
+    ask_id: int
+    candidate: Candidate
+    latency_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A voter failed, refused, or answered something that is no answer."""
+
+    ask_id: int
+    outcome: VoteOutcome
+    note: str
+    latency_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """A voter used up its own time."""
+
+    ask_id: int
+    latency_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChanged:
+    """A newer policy is in force."""
+
+    isolated: frozenset[str]
+    halted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """The layer's time is over."""
+
+    elapsed_ms: int
+
+
+Event = Answered | Failed | TimedOut | PolicyChanged | DeadlinePassed
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """How the layer ended. ``halted`` and ``deadline`` carry the tally as it stood."""
+
+    outcome: LayerOutcome | Literal["halted"]
+    tally: Tally
+    groups: dict[int, int]
+    """ask_id → group of every readable ballot."""
+    method: Method
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything a deliberation knows."""
+
+    plan: Plan
+    ballots: tuple[Ballot, ...]
+    spares: tuple[Seat, ...]
+    substituted: int = 0
+    conclusion: Conclusion | None = None
+
+
+def begin(plan: Plan) -> tuple[State, list[Command]]:
+    """Seat the panel and ask everyone on it."""
+    asked = [Ballot(number, seat, "outstanding") for number, seat in enumerate(plan.seats)]
+    kept_out = [
+        Ballot(number, seat, "out", "isolated", "isolated by policy", replaced=True)
+        for number, seat in enumerate(plan.excluded, len(asked))
+    ]
+    state = State(plan, (*asked, *kept_out), plan.spares)
+    commands: list[Command] = [Ask(ballot.ask_id, ballot.seat.voter) for ballot in asked]
+    return _advance(state, commands)
+
+
+def step(state: State, event: Event) -> tuple[State, list[Command]]:
+    """Take one event in; a concluded deliberation ignores everything."""
+    if state.conclusion is not None:
+        return state, []
+    match event:
+        case Answered():
+            return _advance(*_answered(state, event))
+        case Failed():
+            return _advance(*_out(state, event.ask_id, event.outcome, event.note, event.latency_ms))
+        case TimedOut():
+            return _advance(*_out(state, event.ask_id, "timeout", "no answer in time", event.latency_ms))
+        case PolicyChanged():
+            return _policy_changed(state, event)
+        case DeadlinePassed():
+            return _deadline(state, event)
+
+
+def recount(state: State, event: PolicyChanged, rule: Rule) -> State:
+    """Count a concluded deliberation again under a newer policy, with the ballots that are in."""
+    closed = replace(state, conclusion=None, spares=(), plan=replace(state.plan, rule=rule))
+    for ballot in closed.ballots:
+        if ballot.state == "outstanding":
+            closed = _with(closed, replace(ballot, state="out", outcome="cancelled"))
+    recounted, _ = _policy_changed(closed, event)
+    return recounted
+
+
+def ballot_outcome(state: State, ballot: Ballot) -> VoteOutcome:
+    """Return what the record says of a ballot once the deliberation is over."""
+    if ballot.outcome is not None:
+        return ballot.outcome
+    if ballot.state == "outstanding" or state.conclusion is None:
+        return "cancelled"
+    winner = state.conclusion.tally.winner
+    agreed = winner is not None and state.conclusion.groups.get(ballot.ask_id) == winner.group
+    return "agreed" if agreed else "dissented"
+
+
+def choose_served(state: State, tie_salt: str) -> Ballot | None:
+    """Choose the candidate that is served from the winning group, or ``None`` if there is none."""
+    conclusion = state.conclusion
+    if conclusion is None or conclusion.outcome != "agreed" or conclusion.tally.winner is None:
+        return None
+    group = conclusion.tally.winner.group
+    members = [b for b in state.ballots if conclusion.groups.get(b.ask_id) == group and not b.replaced]
+    shared = {
+        b.ask_id: len({m.seat.lineage for m in members if _form(m) == _form(b)}) for b in members
+    }  # lineages that share the very normal form
+    return min(
+        members,
+        key=lambda b: (
+            -shared[b.ask_id],
+            -b.seat.weight_micro,
+            sha256_hex(f"{tie_salt}{b.candidate_sha256}".encode()),
+            b.ask_id,
+        ),
+    )
+
+
+def _form(ballot: Ballot) -> str:
+    return ballot.reading.sha256 if ballot.reading else ""
+
+
+def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
+    ballot = _outstanding(state, event.ask_id)
+    if ballot is None:
+        return state, []
+    plan, content = state.plan, event.candidate.content
+    data = content.encode("utf-8", "surrogatepass")
+    if len(data) > plan.max_answer_bytes:
+        return _out(state, event.ask_id, "invalid", "answer too large", event.latency_ms)
+    reading = read_answer(plan.kind, plan.question, content)
+    why = reading.why_invalid
+    if not why and event.candidate.finish_reason == "length" and plan.kind.startswith(("code:", "json")):
+        why = "answer cut off by max_tokens"
+    if not _is_text(content):
+        why = "answer is not valid Unicode"
+    if plan.policy == "direct" and content.strip() and _is_text(content):
+        why, reading = "", replace(reading, method="single", form=reading.form or content)
+    if why:
+        return _out(state, event.ask_id, "invalid", why, event.latency_ms, event.candidate)
+    kept = replace(
+        ballot, state="readable", candidate=event.candidate, candidate_sha256=sha256_hex(data), reading=reading,
+        latency_ms=event.latency_ms,
+    )  # fmt: skip
+    return _with(state, kept), []
+
+
+def _is_text(content: str) -> bool:
+    return content.isascii() or not any("\ud800" <= character <= "\udfff" for character in content)
+
+
+def _out(
+    state: State, ask_id: int, outcome: VoteOutcome, note: str, latency_ms: int, candidate: Candidate | None = None
+) -> tuple[State, list[Command]]:
+    ballot = _outstanding(state, ask_id)
+    if ballot is None:
+        return state, []
+    out = replace(ballot, state="out", outcome=outcome, note=note, latency_ms=latency_ms, candidate=candidate)
+    return _substitute(state, out)
+
+
+def _substitute(state: State, out: Ballot) -> tuple[State, list[Command]]:
+    if not state.spares or state.substituted >= state.plan.max_substitutes:
+        return _with(state, out), []
+    seat, *spares = state.spares
+    taken = Ballot(len(state.ballots), seat, "outstanding")
+    state = _with(state, replace(out, replaced=True))
+    state = replace(state, ballots=(*state.ballots, taken), spares=tuple(spares), substituted=state.substituted + 1)
+    return state, [Ask(taken.ask_id, seat.voter)]
+
+
+def _policy_changed(state: State, event: PolicyChanged) -> tuple[State, list[Command]]:
+    commands: list[Command] = []
+    state = replace(state, spares=tuple(seat for seat in state.spares if seat.voter not in event.isolated))
+    for ballot in state.ballots:
+        if ballot.seat.voter in event.isolated and ballot.outcome != "isolated":
+            if ballot.state == "outstanding":
+                commands.append(Cancel(ballot.ask_id))
+            state = _with(state, replace(ballot, state="out", outcome="isolated", note="isolated", reading=None))
+    if event.halted:
+        return _conclude(state, commands, "halted", _count(state), "generation was halted")
+    return _advance(state, commands)
+
+
+def _deadline(state: State, event: DeadlinePassed) -> tuple[State, list[Command]]:
+    commands: list[Command] = []
+    late = False
+    for ballot in state.ballots:
+        if ballot.state == "outstanding":
+            late = True
+            commands.append(Cancel(ballot.ask_id))
+            late_ballot = replace(
+                ballot, state="out", outcome="timeout", note="no answer by the deadline", latency_ms=event.elapsed_ms
+            )
+            state = _with(state, late_ballot)
+    counted = _count(state)
+    if counted.winner is not None:
+        return _conclude(state, commands, "agreed", counted, "")
+    if late:
+        return _conclude(state, commands, "deadline", counted, "the deadline passed before a quorum could be formed")
+    return _conclude(state, commands, counted.outcome, counted, _cause(counted))
+
+
+def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
+    groups = _groups(state)
+    votes = _votes(state, groups)
+    early = state.plan.kind != "text" or state.plan.policy == "direct"
+    done = (
+        settled(votes, state.plan.rule, _spare_votes(state)) if early or not any(v.outstanding for v in votes) else None
+    )
+    if done is None:
+        return state, commands
+    cancels = [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
+    asked = {command.ask_id for command in commands if isinstance(command, Ask)}
+    kept: list[Command] = [command for command in commands if not isinstance(command, Ask)]
+    kept += [command for command in cancels if command.ask_id not in asked]
+    return _conclude(state, kept, done.outcome, done, "" if done.winner else _cause(done))
+
+
+def _conclude(
+    state: State, commands: list[Command], outcome: LayerOutcome | Literal["halted"], counted: Tally, cause: str
+) -> tuple[State, list[Command]]:
+    if outcome == "halted":
+        commands = commands + [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
+    methods = [b.reading.method for b in state.ballots if b.reading is not None]
+    conclusion = Conclusion(outcome, counted, _groups(state), methods[0] if methods else "none", cause)
+    return replace(state, conclusion=conclusion), [*commands, Conclude(conclusion)]
+
+
+def _cause(counted: Tally) -> str:
+    if counted.outcome == "unavailable":
+        return "too few voters gave a readable answer to form a quorum"
+    best = counted.standings[0].support_micro if counted.standings else 0
+    return f"no group of answers reached the quorum (largest support {best / 1_000_000:.2f})"
+
+
+def _groups(state: State) -> dict[int, int]:
+    answers = [
+        Answer(b.ask_id, b.reading.form, b.reading.sha256, b.reading.method, b.seat.weight_micro)
+        for b in state.ballots
+        if b.state == "readable" and b.reading is not None and not b.replaced
+    ]
+    return group_answers(answers, state.plan.similarity_micro)
+
+
+def _votes(state: State, groups: dict[int, int]) -> list[Vote]:
+    return [
+        Vote(b.seat.lineage, b.seat.weight_micro, groups.get(b.ask_id, NO_GROUP), b.state == "outstanding")
+        for b in state.ballots
+        if not b.replaced
+    ]
+
+
+def _spare_votes(state: State) -> list[Vote]:
+    if state.substituted >= state.plan.max_substitutes:
+        return []
+    return [Vote(seat.lineage, seat.weight_micro, NO_GROUP, outstanding=True) for seat in state.spares]
+
+
+def _count(state: State) -> Tally:
+    return tally(_votes(state, _groups(state)), state.plan.rule)
+
+
+def _outstanding(state: State, ask_id: int) -> Ballot | None:
+    if not 0 <= ask_id < len(state.ballots):
+        return None
+    ballot = state.ballots[ask_id]
+    return ballot if ballot.state == "outstanding" else None
+
+
+def _with(state: State, ballot: Ballot) -> State:
+    ballots = list(state.ballots)
+    ballots[ballot.ask_id] = ballot
+    return replace(state, ballots=tuple(ballots))

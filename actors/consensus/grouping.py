@@ -1,0 +1,55 @@
+"""Putting answers that mean the same into groups.
+
+Rules:
+- Comparable kinds: equal normal forms, equal group.
+- Prose (method ``similarity``): the heaviest unassigned text with the most near neighbours is a medoid; every unassigned
+  text at least ``similarity_micro`` like it joins. The result does not depend on the order answers came in.
+- Groups are numbered from 0 by their smallest normal-form digest, so that numbers do not depend on order either.
+
+Left out: behaviour, which merges groups whose code does the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from actors.consensus.reading.text import similarity_micro as similarity
+from actors.spans.record import Method
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A readable answer to be grouped."""
+
+    ask_id: int
+    form: str
+    form_sha256: str
+    method: Method
+    weight_micro: int
+
+
+def group_answers(answers: Sequence[Answer], similarity_micro: int) -> dict[int, int]:
+    """Return ask_id → group number."""
+    prose = any(answer.method == "similarity" for answer in answers)
+    sets = _by_similarity(answers, similarity_micro) if prose else _by_form(answers)
+    ordered = sorted(sets, key=lambda members: min(m.form_sha256 for m in members))
+    return {member.ask_id: number for number, members in enumerate(ordered) for member in members}
+
+
+def _by_form(answers: Sequence[Answer]) -> list[list[Answer]]:
+    sets: dict[str, list[Answer]] = {}
+    for answer in answers:
+        sets.setdefault(answer.form_sha256, []).append(answer)
+    return list(sets.values())
+
+
+def _by_similarity(answers: Sequence[Answer], least: int) -> list[list[Answer]]:
+    left = sorted(answers, key=lambda a: a.form_sha256)
+    sets: list[list[Answer]] = []
+    while left:
+        near = {a.ask_id: [b for b in left if b is a or similarity(a.form, b.form) >= least] for a in left}
+        medoid = min(left, key=lambda a: (-sum(b.weight_micro for b in near[a.ask_id]), a.form_sha256, a.ask_id))
+        members = near[medoid.ask_id]
+        sets.append(members)
+        taken = {member.ask_id for member in members}
+        left = [a for a in left if a.ask_id not in taken]
+    return sets

@@ -1,0 +1,74 @@
+"""What the coordinator needs from its surroundings."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from actors.consensus.weights import Weights
+from actors.policy.snapshot import PolicySnapshot
+from actors.spans.record import DecisionRecord, Envelope, WriterRef
+from actors.spans.span import Span
+
+
+class PolicyView(Protocol):
+    """The policy in force as a replica sees it now."""
+
+    @property
+    def snapshot(self) -> PolicySnapshot:
+        """The newest verified snapshot."""
+
+    @property
+    def halted(self) -> bool:
+        """Whether nothing may leave: halted by the snapshot, or its source is stale and the profile says halt."""
+
+
+class PolicySource(Protocol):
+    """Where the policy in force is read; reading is a plain attribute access."""
+
+    @property
+    def current(self) -> PolicyView | None:
+        """The view, or ``None`` while no snapshot could be verified."""
+
+
+class WeightsSource(Protocol):
+    """Finds the weights file a snapshot names."""
+
+    def weights(self, sha256: str) -> Weights:
+        """Return the weights; raise ``WeaverGenError`` if the file is missing or is not the one named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A decision that is durable."""
+
+    record: DecisionRecord
+    envelope: Envelope
+    data: bytes
+    """The envelope's canonical bytes."""
+
+
+class DecisionLog(Protocol):
+    """Makes decisions durable before anything leaves."""
+
+    async def commit(self, rows: int, build: Callable[[WriterRef], tuple[DecisionRecord, Sequence[Span]]]) -> Committed:
+        """Build, sign and write a record with its spans (root first); return once it is durable."""
+
+
+class Meter(Protocol):
+    """Counts what happened; never raises, never blocks."""
+
+    def decided(self, result: str, kind: str, seconds: float) -> None:
+        """One deliberation ended."""
+
+    def voted(self, voter: str, outcome: str, seconds: float) -> None:
+        """One ballot is on record."""
+
+
+class Clock(Protocol):
+    """Wall and monotonic time."""
+
+    def time_ns(self) -> int:
+        """Return Unix nanoseconds."""
+
+    def monotonic(self) -> float:
+        """Return seconds that only rise."""

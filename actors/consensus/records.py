@@ -1,0 +1,132 @@
+"""From a finished deliberation to its decision record. Pure: ids, times and salts are handed in."""
+
+from dataclasses import dataclass
+
+from actors.base.canonical import decimal_str
+from actors.consensus.deliberation import Ballot, State, ballot_outcome
+from actors.consensus.tally import NO_GROUP, Tally
+from actors.policy.snapshot import PolicySnapshot
+from actors.spans.record import (
+    BallotEntry,
+    DecisionRecord,
+    LayerOutcome,
+    LayerRef,
+    LayerTried,
+    PolicyRef,
+    Result,
+    TallyEntry,
+    WriterRef,
+)
+
+_RESULT: dict[str, Result] = {
+    "agreed": "answered", "disagreed": "no_consensus", "unavailable": "unavailable", "deadline": "deadline",
+    "screened_out": "screened_out", "halted": "halted",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a record says beside the deliberation itself."""
+
+    decision_id: str
+    now_ms: int
+    tenant: str
+    """Pseudonym."""
+    prompt_commitment: str
+    config_sha256: str
+    snapshot: PolicySnapshot
+    tie_salt: str
+
+
+def result_of(state: State) -> Result:
+    """Return how a concluded deliberation ended, in the record's words."""
+    if state.conclusion is None:
+        raise ValueError("the deliberation is not over")
+    return _RESULT[state.conclusion.outcome]
+
+
+def is_degraded(state: State) -> bool:
+    """Tell whether the answer rests on less than agreement of meaning by a full panel."""
+    conclusion = state.conclusion
+    return state.plan.policy == "direct" or (conclusion is not None and conclusion.method == "similarity")
+
+
+def build_record(state: State, served: Ballot | None, facts: Facts, writer: WriterRef) -> DecisionRecord:
+    """Build the record of a concluded deliberation."""
+    conclusion = state.conclusion
+    if conclusion is None:
+        raise ValueError("the deliberation is not over")
+    answer = served.candidate_sha256 if served else ""
+    return DecisionRecord(
+        schema="weavergen.decision/1",
+        id=facts.decision_id,
+        issued_at=facts.now_ms,
+        tenant=facts.tenant,
+        prompt_commitment=facts.prompt_commitment,
+        answer_kind=state.plan.kind,
+        answer_sha256=answer,
+        result=result_of(state),
+        degraded=is_degraded(state),
+        method=conclusion.method,
+        policy=PolicyRef(name=state.plan.policy, version=facts.snapshot.version, sha256=facts.snapshot.sha256),
+        config_sha256=facts.config_sha256,
+        layer=_layer(state),
+        ballots=[ballot_entry(state, ballot) for ballot in state.ballots],
+        tie_salt=facts.tie_salt,
+        tally=_tally(state, conclusion.tally, answer),
+        screening_version=facts.snapshot.screening_version,
+        cache=None,
+        writer=writer,
+        promise=None,
+    )
+
+
+def ballot_entry(state: State, ballot: Ballot) -> BallotEntry:
+    """Return what the record says of one ballot."""
+    groups = state.conclusion.groups if state.conclusion else {}
+    readable = ballot.reading is not None and ballot.ask_id in groups
+    return BallotEntry(
+        voter=ballot.seat.voter,
+        family=ballot.seat.family,
+        lineage=ballot.seat.lineage,
+        sample=0,
+        outcome=ballot_outcome(state, ballot),
+        group=groups.get(ballot.ask_id, NO_GROUP),
+        candidate_sha256=ballot.candidate_sha256,
+        normal_form_sha256=ballot.reading.sha256 if readable and ballot.reading else "",
+        outcome_vector_sha256="",
+        screening="none",
+        weight=decimal_str(ballot.seat.weight_micro),
+        latency_ms=ballot.latency_ms,
+        replaced=ballot.replaced,
+    )
+
+
+def _layer(state: State) -> LayerRef:
+    plan, conclusion = state.plan, state.conclusion
+    outcome: LayerOutcome = "unavailable"
+    if conclusion is not None and conclusion.outcome != "halted":
+        outcome = conclusion.outcome
+    cause = conclusion.cause if conclusion else ""
+    return LayerRef(
+        index=0,
+        name=plan.layer,
+        members=[seat.voter for seat in (*plan.seats, *plan.spares)],
+        quorum=decimal_str(plan.rule.quorum_micro),
+        min_lineages=plan.rule.min_lineages,
+        min_n_eff=decimal_str(plan.rule.min_n_eff_micro),
+        tried=[LayerTried(name=plan.layer, outcome=outcome, cause=cause)],
+    )
+
+
+def _tally(state: State, counted: Tally, served_sha256: str) -> TallyEntry:
+    winner = counted.winner
+    return TallyEntry(
+        correlation=decimal_str(state.plan.rule.rho_micro),
+        eligible_weight={lineage: decimal_str(weight) for lineage, weight in counted.eligible.items()},
+        winner=winner.group if winner else NO_GROUP,
+        support=decimal_str(winner.support_micro if winner else 0),
+        n_eff=decimal_str(winner.n_eff_micro if winner else 0),
+        lineages=winner.lineages if winner else 0,
+        served_sha256=served_sha256,
+    )

@@ -1,0 +1,62 @@
+"""The ``weavergen`` object of a response: a decision in a client's words. Pure."""
+
+from dataclasses import asdict
+from typing import Any
+
+from actors.base.canonical import MICRO, to_builtins
+from actors.consensus.deliberation import State, ballot_outcome
+from actors.consensus.ports import Committed
+
+
+def summary(state: State, committed: Committed, durability: str, *, explain: bool = False) -> dict[str, Any]:
+    """Return the response extension of a committed decision; ``explain`` adds each readable answer and its reading."""
+    record = committed.record
+    winner = state.conclusion.tally.winner if state.conclusion else None
+    return {
+        "decision_id": record.id,
+        "policy": record.policy.name,
+        "degraded": record.degraded,
+        "cache": "miss",
+        "result": record.result,
+        "layer": {
+            "index": record.layer.index,
+            "name": record.layer.name,
+            "failover_used": False,
+            "tried": [to_builtins(tried) for tried in record.layer.tried],
+        },
+        "agreement": {
+            "kind": record.answer_kind,
+            "method": record.method,
+            "support": winner.support_micro / MICRO if winner else 0.0,
+            "quorum": state.plan.rule.quorum_micro / MICRO,
+            "independent_votes": round(winner.n_eff_micro / MICRO, 3) if winner else 0.0,
+            "lineages": winner.lineages if winner else 0,
+        },
+        "votes": _votes(state, explain=explain),
+        "screening": {"verdict": "none", "version": record.screening_version, "findings": []},
+        "signature": to_builtins(committed.envelope.signature),
+        "log": {"status": "none", "merge_by": None, "durability": durability},
+    }
+
+
+def _votes(state: State, *, explain: bool) -> list[dict[str, Any]]:
+    groups = state.conclusion.groups if state.conclusion else {}
+    votes = []
+    for ballot in state.ballots:
+        vote: dict[str, Any] = {
+            "voter": ballot.seat.voter,
+            "family": ballot.seat.family,
+            "lineage": ballot.seat.lineage,
+            "outcome": ballot_outcome(state, ballot),
+            "weight": ballot.seat.weight_micro / MICRO,
+            "latency_ms": ballot.latency_ms,
+            "candidate_sha256": ballot.candidate_sha256,
+            "group": groups.get(ballot.ask_id),
+        }
+        if ballot.note:
+            vote["note"] = ballot.note
+        if explain and ballot.candidate is not None:
+            vote["answer"] = asdict(ballot.candidate)
+            vote["reading"] = ballot.reading.form if ballot.reading else None
+        votes.append(vote)
+    return votes

@@ -1,0 +1,117 @@
+"""Spans of one decision: the root, its layer, and one ``chat`` span a ballot. Pure; content never enters a span."""
+
+import hashlib
+from dataclasses import dataclass
+
+from actors.consensus.deliberation import Ballot, State, ballot_outcome
+from actors.consensus.records import result_of
+from actors.spans import conventions as names
+from actors.spans.span import Span, SpanStatus
+
+SPANS_BESIDE_BALLOTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Ids and times of one request (Unix nanoseconds)."""
+
+    decision_id: str
+    trace_id: bytes
+    """16 bytes: the caller's, or drawn."""
+    parent_span_id: bytes
+    tenant: str
+    started_ns: int
+    ended_ns: int
+    model: str
+    end_user: str
+    """Salted commitment, empty if the caller named no user."""
+
+
+def span_rows(state: State) -> int:
+    """Return how many spans ``decision_spans`` will make."""
+    return SPANS_BESIDE_BALLOTS + len(state.ballots)
+
+
+def decision_spans(state: State, trace: Trace, result: str | None = None) -> list[Span]:
+    """Build a decision's spans, root first; ``result`` overrides the deliberation's own (``withheld``)."""
+    conclusion = state.conclusion
+    support = conclusion.tally.winner.support_micro / 1_000_000 if conclusion and conclusion.tally.winner else 0.0
+    outcome = result or result_of(state)
+    root_id, layer_id = _span_id(trace, "root"), _span_id(trace, "layer")
+    ok: SpanStatus = "ok" if outcome == "answered" else "error"
+    attributes = {
+        names.OPERATION_NAME: "invoke_workflow",
+        names.REQUEST_MODEL: trace.model,
+        names.POLICY: state.plan.policy,
+    }
+    if trace.end_user:
+        attributes[names.END_USER] = trace.end_user
+    root = _span(state, trace, root_id, trace.parent_span_id, "invoke_workflow", outcome, ok, attributes, support)
+    layer_outcome = conclusion.outcome if conclusion else outcome
+    layer = _span(state, trace, layer_id, root_id, names.LAYER_SPAN, layer_outcome, ok, {}, support)
+    return [root, layer, *(_chat(state, ballot, trace, layer_id) for ballot in state.ballots)]
+
+
+def _span(
+    state: State, trace: Trace, span_id: bytes, parent: bytes, name: str, outcome: str, status: SpanStatus,
+    attributes: dict[str, str], agreement: float,
+) -> Span:  # fmt: skip
+    return Span(
+        trace_id=trace.trace_id,
+        span_id=span_id,
+        parent_span_id=parent,
+        name=name,
+        kind="server" if name == "invoke_workflow" else "internal",
+        start_unix_nano=trace.started_ns,
+        end_unix_nano=trace.ended_ns,
+        status=status,
+        decision_id=trace.decision_id,
+        tenant=trace.tenant,
+        attributes=attributes,
+        layer=state.plan.layer,
+        outcome=outcome,
+        latency_ms=(trace.ended_ns - trace.started_ns) // 1_000_000,
+        agreement=agreement,
+        answer_kind=state.plan.kind,
+    )
+
+
+def _chat(state: State, ballot: Ballot, trace: Trace, parent: bytes) -> Span:
+    outcome = ballot_outcome(state, ballot)
+    attributes = {
+        names.OPERATION_NAME: "chat",
+        names.PROVIDER_NAME: ballot.seat.family,
+        names.REQUEST_MODEL: ballot.seat.voter,
+        names.LINEAGE: ballot.seat.lineage,
+    }
+    if ballot.note:
+        attributes[names.NOTE] = ballot.note
+    if ballot.candidate is not None:
+        attributes[names.USAGE_INPUT_TOKENS] = str(ballot.candidate.prompt_tokens)
+        attributes[names.USAGE_OUTPUT_TOKENS] = str(ballot.candidate.completion_tokens)
+        attributes[names.CANDIDATE_SHA256] = ballot.candidate_sha256
+    failed = outcome not in ("agreed", "dissented", "cancelled")
+    return Span(
+        trace_id=trace.trace_id,
+        span_id=_span_id(trace, f"chat{ballot.ask_id}"),
+        parent_span_id=parent,
+        name=f"chat {ballot.seat.voter}",
+        kind="client",
+        start_unix_nano=trace.started_ns,
+        end_unix_nano=trace.started_ns + ballot.latency_ms * 1_000_000,
+        status="error" if failed else "ok",
+        decision_id=trace.decision_id,
+        tenant=trace.tenant,
+        attributes=attributes,
+        voter=ballot.seat.voter,
+        family=ballot.seat.family,
+        layer=state.plan.layer,
+        outcome=outcome,
+        latency_ms=ballot.latency_ms,
+        answer_kind=state.plan.kind,
+    )
+
+
+def _span_id(trace: Trace, part: str) -> bytes:
+    """Derive a span id from the decision (ids need to be unique, not secret)."""
+    return hashlib.blake2b(f"{trace.decision_id}/{trace.ended_ns}/{part}".encode(), digest_size=8).digest()
