@@ -40,15 +40,15 @@ def decision_spans(state: State, trace: Trace, result: str | None = None) -> lis
     root_id, layer_id = _span_id(trace, "root"), _span_id(trace, "layer")
     ok: SpanStatus = "ok" if outcome == "answered" else "error"
     attributes = {
-        names.OPERATION_NAME: "invoke_workflow",
-        names.REQUEST_MODEL: trace.model,
-        names.POLICY: state.plan.policy,
+        names.GEN_AI_OPERATION_NAME: names.INVOKE_WORKFLOW,
+        names.GEN_AI_REQUEST_MODEL: trace.model,
+        names.POLICY_NAME: state.plan.policy,
     }
     if trace.end_user:
         attributes[names.END_USER] = trace.end_user
-    root = _span(state, trace, root_id, trace.parent_span_id, "invoke_workflow", outcome, ok, attributes, support)
+    root = _span(state, trace, root_id, trace.parent_span_id, names.INVOKE_WORKFLOW, outcome, ok, attributes, support)
     layer_outcome = conclusion.outcome if conclusion else outcome
-    layer = _span(state, trace, layer_id, root_id, names.LAYER_SPAN, layer_outcome, ok, {}, support)
+    layer = _span(state, trace, layer_id, root_id, names.LAYER, layer_outcome, ok, {}, support)
     return [root, layer, *(_chat(state, ballot, trace, layer_id) for ballot in state.ballots)]
 
 
@@ -61,7 +61,7 @@ def _span(
         span_id=span_id,
         parent_span_id=parent,
         name=name,
-        kind="server" if name == "invoke_workflow" else "internal",
+        kind="server" if name == names.INVOKE_WORKFLOW else "internal",
         start_unix_nano=trace.started_ns,
         end_unix_nano=trace.ended_ns,
         status=status,
@@ -79,23 +79,23 @@ def _span(
 def _chat(state: State, ballot: Ballot, trace: Trace, parent: bytes) -> Span:
     outcome = ballot_outcome(state, ballot)
     attributes = {
-        names.OPERATION_NAME: "chat",
-        names.PROVIDER_NAME: ballot.seat.family,
-        names.REQUEST_MODEL: ballot.seat.voter,
+        names.GEN_AI_OPERATION_NAME: "chat",
+        names.GEN_AI_PROVIDER_NAME: ballot.seat.family,
+        names.GEN_AI_REQUEST_MODEL: ballot.seat.voter,
         names.LINEAGE: ballot.seat.lineage,
     }
     if ballot.note:
-        attributes[names.NOTE] = ballot.note
+        attributes[names.BALLOT_NOTE] = ballot.note
     if ballot.candidate is not None:
-        attributes[names.USAGE_INPUT_TOKENS] = str(ballot.candidate.prompt_tokens)
-        attributes[names.USAGE_OUTPUT_TOKENS] = str(ballot.candidate.completion_tokens)
+        attributes[names.GEN_AI_USAGE_INPUT_TOKENS] = str(ballot.candidate.prompt_tokens)
+        attributes[names.GEN_AI_USAGE_OUTPUT_TOKENS] = str(ballot.candidate.completion_tokens)
         attributes[names.CANDIDATE_SHA256] = ballot.candidate_sha256
     failed = outcome not in ("agreed", "dissented", "cancelled")
     return Span(
         trace_id=trace.trace_id,
         span_id=_span_id(trace, f"chat{ballot.ask_id}"),
         parent_span_id=parent,
-        name=f"chat {ballot.seat.voter}",
+        name=names.chat_span_name(ballot.seat.voter),
         kind="client",
         start_unix_nano=trace.started_ns,
         end_unix_nano=trace.started_ns + ballot.latency_ms * 1_000_000,

@@ -1,0 +1,237 @@
+"""The deliberation state machine."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from conftest import candidate, plan
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.consensus.deliberation import (
+    Answered,
+    Ask,
+    Cancel,
+    Conclude,
+    DeadlinePassed,
+    Event,
+    Failed,
+    PolicyChanged,
+    Seat,
+    State,
+    TimedOut,
+    ballot_outcome,
+    begin,
+    choose_served,
+    recount,
+    step,
+)
+
+A, B, C, D = (Seat(name, name, name, 500_000) for name in "abcd")
+
+
+def run(state: State, *events: Event) -> tuple[State, list[object]]:
+    """Feed events and collect every command."""
+    commands: list[object] = []
+    for event in events:
+        state, more = step(state, event)
+        commands += more
+    return state, commands
+
+
+def says(ask_id: int, content: str) -> Answered:
+    """Build an answer event."""
+    return Answered(ask_id, candidate(content), 10)
+
+
+def outcomes(state: State) -> list[str]:
+    """Return every ballot's recorded outcome."""
+    return [ballot_outcome(state, ballot) for ballot in state.ballots]
+
+
+def test_everybody_on_the_panel_is_asked_first() -> None:
+    """Beginning asks each seat once."""
+    _, commands = begin(plan([A, B, C]))
+    assert commands == [Ask(0, "a"), Ask(1, "b"), Ask(2, "c")]
+
+
+def test_agreement_concludes_early_and_cancels_the_rest() -> None:
+    """Two of three agree: the third is cancelled because it cannot change the winner."""
+    state, commands = run(begin(plan([A, B, C]))[0], says(0, "Paris"), says(1, "It is Paris."))
+    assert Cancel(2) in commands
+    assert isinstance(commands[-1], Conclude)
+    assert outcomes(state) == ["agreed", "agreed", "cancelled"]
+
+
+def test_disagreement_waits_for_everyone_and_says_so() -> None:
+    """Three different answers: disagreed, with the largest support in the cause."""
+    state, _ = run(begin(plan([A, B, C]))[0], says(0, "Paris"), says(1, "London"), says(2, "Rome"))
+    assert state.conclusion is not None
+    assert state.conclusion.outcome == "disagreed"
+    assert "0.33" in state.conclusion.cause
+    assert choose_served(state, "00") is None
+
+
+def test_two_failures_of_three_end_it_as_unavailable() -> None:
+    """No quorum can be formed any more: nobody waits for the last one."""
+    start, _ = begin(plan([A, B, C]))
+    state, commands = run(start, Failed(0, "failed", "reset", 5), TimedOut(1, 9))
+    assert state.conclusion is not None
+    assert state.conclusion.outcome == "unavailable"
+    assert Cancel(2) in commands
+    assert outcomes(state) == ["failed", "timeout", "cancelled"]
+
+
+def test_a_substitute_takes_a_failed_seat() -> None:
+    """A spare is asked in place of a voter that failed, and its agreement counts; the failed ballot does not."""
+    state, commands = run(
+        begin(plan([A, B], spares=(C,)))[0], Failed(0, "failed", "x", 1), says(1, "Paris"), says(2, "Paris")
+    )
+    assert Ask(2, "c") in commands
+    assert outcomes(state) == ["failed", "agreed", "agreed"]
+    assert state.conclusion is not None
+    assert state.conclusion.tally.eligible == {"b": 500_000, "c": 500_000}
+
+
+def test_substitutes_are_bounded() -> None:
+    """The budget of substitutes holds, however many spares there are."""
+    start, _ = begin(plan([A, B], spares=(C, D), max_substitutes=1))
+    state, commands = run(start, Failed(0, "failed", "x", 1), Failed(1, "failed", "x", 1))
+    assert [c for c in commands if isinstance(c, Ask)] == [Ask(2, "c")]
+    assert state.conclusion is not None
+    assert state.conclusion.outcome == "unavailable"
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [(" ", "empty answer"), ("x" * 2000, "answer too large"), ("x = '\ud800'", "answer is not valid Unicode")],
+)
+def test_unreadable_answers_are_invalid_ballots(content: str, note: str) -> None:
+    """Empty, oversized and undecodable answers cost the ballot and say why."""
+    state, _ = run(begin(plan([A, B, C]))[0], says(0, content))
+    assert (state.ballots[0].outcome, state.ballots[0].note) == ("invalid", note)
+
+
+def test_code_cut_off_by_max_tokens_is_invalid() -> None:
+    """A truncated program is no answer even if what is left parses."""
+    state, _ = run(begin(plan([A, B, C], kind="code:python"))[0], Answered(0, candidate("x = 1", "length"), 1))
+    assert (state.ballots[0].outcome, state.ballots[0].note) == ("invalid", "answer cut off by max_tokens")
+
+
+def test_the_deadline_ends_it() -> None:
+    """Outstanding ballots become timeouts; without a quorum the layer's outcome is ``deadline``."""
+    state, commands = run(begin(plan([A, B, C]))[0], says(0, "Paris"), DeadlinePassed(5000))
+    assert state.conclusion is not None
+    assert state.conclusion.outcome == "deadline"
+    assert {Cancel(1), Cancel(2)} <= {c for c in commands if isinstance(c, Cancel)}
+    assert outcomes(state) == ["dissented", "timeout", "timeout"]
+
+
+def test_prose_waits_for_the_last_text() -> None:
+    """Similar prose is not concluded early: a late text may move the medoid."""
+    start, _ = begin(plan([A, B, C], kind="text"))
+    state, _ = run(start, says(0, "the sky is blue"), says(1, "the sky is blue"))
+    assert state.conclusion is None
+    state, _ = run(state, says(2, "the sky is blue today"))
+    assert state.conclusion is not None
+    assert (state.conclusion.outcome, state.conclusion.method) == ("agreed", "similarity")
+
+
+def test_isolation_removes_a_ballot_at_once() -> None:
+    """A voter isolated in flight loses its ballot, in or out."""
+    start, _ = begin(plan([A, B, C]))
+    state, commands = run(start, says(0, "Paris"), PolicyChanged(frozenset("ab"), halted=False))
+    assert Cancel(1) in commands
+    assert outcomes(state)[:2] == ["isolated", "isolated"]
+    assert state.conclusion is not None
+    assert state.conclusion.outcome == "unavailable"
+
+
+def test_a_halt_concludes_and_cancels() -> None:
+    """Halting ends the deliberation and every ask."""
+    state, commands = run(begin(plan([A, B]))[0], PolicyChanged(frozenset(), halted=True))
+    assert state.conclusion is not None
+    assert state.conclusion.outcome == "halted"
+    assert [c for c in commands if isinstance(c, Cancel)] == [Cancel(0), Cancel(1)]
+
+
+def test_recounting_under_a_newer_policy_drops_isolated_ballots() -> None:
+    """An agreement that rested on a voter isolated since is no agreement any more."""
+    base = plan([A, B, C])
+    state, _ = run(begin(base)[0], says(0, "Paris"), says(1, "Paris"))
+    assert choose_served(state, "00") is not None
+    again = recount(state, PolicyChanged(frozenset("a"), halted=False), base.rule)
+    assert again.conclusion is not None
+    assert again.conclusion.outcome == "unavailable"
+    assert outcomes(again) == ["isolated", "dissented", "cancelled"]
+    assert choose_served(again, "00") is None
+
+
+def test_excluded_members_are_on_record_and_never_asked() -> None:
+    """Isolated members appear as ``isolated`` and weigh nothing."""
+    state, commands = begin(plan([A, B], excluded=(C,)))
+    assert commands == [Ask(0, "a"), Ask(1, "b")]
+    state, _ = run(state, says(0, "Paris"), says(1, "Paris"), says(2, "Paris"))
+    assert outcomes(state) == ["agreed", "agreed", "isolated"]
+
+
+def test_the_served_candidate_is_the_form_most_lineages_share() -> None:
+    """In a prose group the text that more lineages gave word for word is served."""
+    start, _ = begin(plan([A, B, C], kind="text"))
+    state, _ = run(start, says(0, "The sky is blue!"), says(1, "the sky is blue today"), says(2, "the sky is blue"))
+    served = choose_served(state, "00")
+    assert served is not None
+    assert served.seat.voter in {"a", "c"}
+
+
+def test_the_salt_decides_between_equals() -> None:
+    """Among equal candidates the drawn salt picks; different salts pick differently."""
+    state, _ = run(begin(plan([A, B]))[0], says(0, "Paris"), says(1, "It is Paris."))
+    picks = {served.ask_id for n in range(32) if (served := choose_served(state, f"{n:02x}")) is not None}
+    assert picks == {0, 1}
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.builds(says, st.integers(-1, 5), st.sampled_from(["Paris", "It is Paris", "London", ""])),
+        st.builds(
+            Failed, st.integers(-1, 5), st.sampled_from(["failed", "refused", "invalid"]), st.just("x"), st.just(1)
+        ),
+        st.builds(TimedOut, st.integers(-1, 5), st.just(1)),
+        st.builds(PolicyChanged, st.frozensets(st.sampled_from("abc"), max_size=2), st.booleans()),
+        st.builds(DeadlinePassed, st.just(9)),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=400)
+@given(EVENTS, st.integers(0, 2))
+def test_any_events_keep_the_machine_sound(events: list[Event], spares: int) -> None:
+    """Whatever arrives: one conclusion at most, no command after it, asks bounded, and a deadline always concludes."""
+    state, commands = begin(plan([A, B, C], spares=(D,) * spares, max_substitutes=1))
+    concluded = False
+    for event in [*events, DeadlinePassed(99)]:
+        state, more = step(state, event)
+        assert not (concluded and more)
+        concluded = concluded or any(isinstance(c, Conclude) for c in more)
+        commands += more
+    assert concluded
+    assert state.conclusion is not None
+    assert sum(isinstance(c, Ask) for c in commands) <= 4
+    assert sum(isinstance(c, Conclude) for c in commands) == 1
+    counted = {b.seat.voter for b in state.ballots if ballot_outcome(state, b) == "agreed"}
+    assert all(state.ballots[i].outcome is None for i in state.conclusion.groups)
+    assert bool(counted) == (state.conclusion.tally.winner is not None)
+
+
+@given(st.permutations(["Paris", "Paris.", "London", "Rome"]), st.permutations([0, 1, 2, 3]))
+def test_the_order_of_answers_does_not_change_the_winner(contents: list[str], order: list[int]) -> None:
+    """The same ballots end the same way in whatever order they come in."""
+    rule = replace(plan([A]).rule, quorum_micro=510_000)
+    ends = set()
+    for sequence in itertools.islice(itertools.permutations(order), 6):
+        state, _ = run(begin(plan([A, B, C, D], rule=rule))[0], *(says(i, contents[i]) for i in sequence))
+        assert state.conclusion is not None
+        ends.add(state.conclusion.outcome)
+    assert len(ends) == 1

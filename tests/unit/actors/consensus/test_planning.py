@@ -1,0 +1,79 @@
+"""From request and policy to a plan."""
+
+import pytest
+from conftest import CALLER, request, snapshot
+
+from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
+from actors.consensus.config import ConsensusConfig
+from actors.consensus.deliberation import Plan
+from actors.consensus.planning import make_plan, rule_for
+from actors.consensus.request import Caller, GenerationRequest
+from actors.consensus.weights import default_weights, read_weights
+from models.voter import VoterInfo
+
+WEIGHTS = read_weights(default_weights([]))
+INFOS = {name: VoterInfo(name, name, name) for name in "abc"}
+
+
+def make(asked: GenerationRequest, caller: Caller = CALLER, panel_size: int = 0, **changes: object) -> Plan:
+    """Plan a request against three voters."""
+    config = ConsensusConfig(panel_size=panel_size)
+    return make_plan(asked, caller, snapshot("abc", **changes), WEIGHTS, INFOS, config)
+
+
+def test_isolated_members_are_excluded() -> None:
+    """A member that is isolated, or unknown to the policy, is never seated."""
+    made = make(request(), voter_state={"a": "active", "b": "isolated"})
+    assert [seat.voter for seat in made.seats] == ["a"]
+    assert [seat.voter for seat in made.excluded] == ["b", "c"]
+
+
+def test_a_small_panel_leaves_spares() -> None:
+    """Members beyond the panel stand by as substitutes."""
+    made = make(request(), panel_size=2)
+    assert (len(made.seats), len(made.spares)) == (2, 1)
+
+
+def test_without_a_choice_the_strictest_policy_is_taken() -> None:
+    """A key that holds strict and evidence gets strict; one without consensus policies is told so."""
+    assert make(request()).policy == "strict"
+    assert make(request(), Caller("t", "k", frozenset({"evidence"}))).policy == "evidence"
+    with pytest.raises(PolicyNotAllowed, match="no consensus policy"):
+        make(request(), Caller("t", "k", frozenset({"direct"})))
+
+
+def test_evidence_is_held_to_two_lineages_while_no_example_can_run() -> None:
+    """Until examples run, ``evidence`` never lets one lineage win."""
+    assert make(request(policy="evidence")).rule == make(request(policy="strict")).rule
+    assert make(request(policy="evidence")).rule.min_lineages == 2
+
+
+def test_a_request_chooses_only_among_its_keys_policies() -> None:
+    """Asking for a policy the key does not hold, or for ``direct`` with consensus, is refused."""
+    with pytest.raises(PolicyNotAllowed):
+        make(request(policy="evidence"), Caller("t", "k", frozenset({"strict"})))
+    with pytest.raises(PolicyNotAllowed, match="voter's id"):
+        make(request(policy="direct"))
+
+
+def test_direct_seats_one_named_voter() -> None:
+    """A voter's id as model is policy direct: one seat that must answer."""
+    made = make(request(model="b"))
+    assert (made.policy, [seat.voter for seat in made.seats], made.rule.min_lineages) == ("direct", ["b"], 1)
+
+
+def test_direct_needs_the_policy_and_an_active_voter() -> None:
+    """Without the policy, with an unknown or an isolated voter there is no direct answer."""
+    with pytest.raises(PolicyNotAllowed):
+        make(request(model="b"), Caller("t", "k", frozenset({"strict"})))
+    with pytest.raises(ModelNotFound):
+        make(request(model="gpt-4"))
+    with pytest.raises(VoterUnavailable):
+        make(request(model="b"), voter_state={"b": "isolated"})
+
+
+def test_a_plan_whose_layer_is_gone_can_no_longer_win() -> None:
+    """If a newer policy drops the layer, the rule becomes unreachable."""
+    made = make(request())
+    assert rule_for(made, snapshot("abc"), WEIGHTS) == made.rule
+    assert rule_for(made, snapshot("abc", layers=[]), WEIGHTS).min_lineages == 1000

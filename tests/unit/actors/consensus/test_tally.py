@@ -1,0 +1,161 @@
+"""The tally and its early end."""
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.base.canonical import MICRO
+from actors.consensus.tally import NO_GROUP, Rule, Vote, n_eff_micro, settled, tally
+
+RULE = Rule(quorum_micro=600_000, min_lineages=2, min_n_eff_micro=1_300_000, rho_micro=500_000)
+
+
+def vote(lineage: str, group: int, weight: int = 500_000, *, outstanding: bool = False) -> Vote:
+    """Build a vote."""
+    return Vote(lineage, weight, group, outstanding)
+
+
+def test_two_of_three_lineages_win() -> None:
+    """Two thirds of equal weight from two lineages pass a quorum of 0.6."""
+    result = tally([vote("a", 0), vote("b", 0), vote("c", 1)], RULE)
+    assert result.outcome == "agreed"
+    assert result.winner is not None
+    assert (result.winner.group, result.winner.support_micro, result.winner.lineages) == (0, 666_666, 2)
+
+
+def test_a_lineage_counts_once() -> None:
+    """Three voters of one lineage are one opinion: no quorum however many they are."""
+    result = tally([vote("a", 0), vote("a", 0), vote("a", 0), vote("b", 1)], RULE)
+    assert result.outcome == "disagreed"
+    assert result.eligible == {"a": 500_000, "b": 500_000}
+
+
+def test_a_divided_lineage_gives_each_group_its_share() -> None:
+    """A lineage whose voters contradict each other splits its one weight."""
+    result = tally([vote("a", 0), vote("a", 1), vote("b", 0)], Rule(700_000, 2, 0, 0))
+    assert result.winner is not None
+    assert result.winner.support_micro == 750_000
+
+
+def test_failed_seats_count_against() -> None:
+    """One answer out of three seats is no quorum, and the cause is unavailability."""
+    result = tally([vote("a", 0), vote("b", NO_GROUP), vote("c", NO_GROUP)], RULE)
+    assert result.outcome == "unavailable"
+
+
+def test_answers_that_differ_are_disagreement() -> None:
+    """When everybody answered and nobody agrees, the layer disagreed; it was not unavailable."""
+    assert tally([vote("a", 0), vote("b", 1), vote("c", 2)], RULE).outcome == "disagreed"
+
+
+def test_an_empty_panel_is_unavailable() -> None:
+    """Nobody seated, nobody wins: an empty composite fails closed."""
+    assert tally([], RULE).outcome == "unavailable"
+
+
+def test_n_eff_discounts_correlation() -> None:
+    """Five voters with correlation 0.6 count as 1.47."""
+    assert n_eff_micro(5, 600_000) == 1_470_588
+    assert n_eff_micro(3, 0) == 3 * MICRO
+    assert n_eff_micro(0, 0) == 0
+
+
+def test_correlated_votes_do_not_reach_n_eff() -> None:
+    """Two wholly correlated lineages are one vote and fall short of the least n_eff."""
+    rule = Rule(600_000, 2, 1_300_000, MICRO)
+    assert tally([vote("a", 0), vote("b", 0)], rule).winner is None
+
+
+def completions(votes: list[Vote]) -> list[list[Vote]]:
+    """Every way the outstanding ballots can end: fail, join a group, found a new one."""
+    places = [i for i, v in enumerate(votes) if v.outstanding]
+    groups = [*sorted({v.group for v in votes if v.group != NO_GROUP}), NO_GROUP, 90, 91, 92]
+    result = []
+    for ends in itertools.product(groups, repeat=len(places)):
+        closed = list(votes)
+        for place, group in zip(places, ends, strict=True):
+            closed[place] = Vote(votes[place].lineage, votes[place].weight_micro, group)
+        result.append(closed)
+    return result
+
+
+@st.composite
+def panels(draw: st.DrawFn) -> list[Vote]:
+    """Small panels with shared lineages, failures and outstanding ballots."""
+    size = draw(st.integers(1, 5))
+    votes = []
+    for _ in range(size):
+        outstanding = draw(st.booleans())
+        group = NO_GROUP if outstanding else draw(st.sampled_from([NO_GROUP, 0, 1, 2]))
+        votes.append(
+            Vote(
+                draw(st.sampled_from("abcd")), draw(st.sampled_from([1, 300_000, 500_000, 900_000])), group, outstanding
+            )
+        )
+    return votes
+
+
+RULES = st.builds(
+    Rule, st.sampled_from([510_000, 600_000, 800_000, MICRO]), st.integers(1, 3), st.sampled_from([MICRO, 1_300_000]),
+    st.sampled_from([0, 500_000]),
+)  # fmt: skip
+
+
+@settings(max_examples=600)
+@given(panels(), RULES)
+def test_no_completion_changes_a_settled_end(votes: list[Vote], rule: Rule) -> None:
+    """Once settled, whatever the outstanding ballots bring, the outcome and the winning group stay."""
+    end = settled(votes, rule)
+    if end is None:
+        return
+    for closed in completions(votes):
+        final = tally(closed, rule)
+        assert final.outcome == end.outcome
+        assert (final.winner.group if final.winner else None) == (end.winner.group if end.winner else None)
+
+
+@settings(max_examples=400)
+@given(
+    panels(), RULES, st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from([1, 500_000, 900_000])), max_size=2)
+)
+def test_no_substitute_changes_a_settled_winner(votes: list[Vote], rule: Rule, spares: list[tuple[str, int]]) -> None:
+    """A winner settled with spares at hand stays the winner when any outstanding seat goes to a substitute."""
+    bench = [Vote(lineage, weight, NO_GROUP, outstanding=True) for lineage, weight in spares]
+    end = settled(votes, rule, bench)
+    if end is None or end.winner is None:
+        return
+    places = [i for i, v in enumerate(votes) if v.outstanding]
+    for count in range(min(len(places), len(bench)) + 1):
+        for seats in itertools.permutations(places, count):
+            seated = list(votes)
+            for place, spare in zip(seats, bench, strict=False):
+                seated[place] = spare
+            for closed in completions(seated):
+                final = tally(closed, rule)
+                assert final.winner is not None
+                assert final.winner.group == end.winner.group
+
+
+@given(panels(), RULES, st.randoms(use_true_random=False))
+def test_order_does_not_matter(votes: list[Vote], rule: Rule, random: object) -> None:
+    """The same ballots give the same end in whatever order they are counted."""
+    shuffled = list(votes)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert tally(votes, rule) == tally(shuffled, rule)
+
+
+@pytest.mark.parametrize("third", [vote("c", 0), vote("c", 1), vote("c", NO_GROUP)])
+def test_two_agreeing_of_three_settle_at_once(third: Vote) -> None:
+    """The usual case: the third voter need not be waited for, whatever it would say."""
+    early = settled([vote("a", 0), vote("b", 0), vote("c", NO_GROUP, outstanding=True)], RULE)
+    assert early is not None
+    assert early.winner is not None
+    assert tally([vote("a", 0), vote("b", 0), third], RULE).winner is not None
+
+
+def test_one_answer_settles_nothing() -> None:
+    """While the others could still agree, nothing is concluded."""
+    others = [vote("b", NO_GROUP, outstanding=True), vote("c", NO_GROUP, outstanding=True)]
+    assert settled([vote("a", 0), *others], RULE) is None

@@ -1,0 +1,108 @@
+"""Offline verification: every byte matters, every step can fail."""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from conftest import CALLER, NOW_S, World, hangs, request, says, voter
+
+from actors.base.canonical import canonical_json
+from actors.base.errors import IntegrityError
+from actors.base.signing import SigningKey
+from actors.consensus.verification import verify_envelope
+from actors.spans.record import DecisionRecord, seal
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    """Three voters of which two agree, and one decision made."""
+    made = make_world(voter("a", says("Paris")), voter("b", says("Paris")), voter("c", hangs))
+    asyncio.run(made.coordinator.generate(request(), CALLER))
+    return made
+
+
+def resealed(world: World, change: Callable[[DecisionRecord], DecisionRecord]) -> bytes:
+    """Return the decision with a changed record that the writer itself signed again."""
+    record = change(world.log.committed[0].record)
+    return canonical_json(seal(record, world.log.key, world.log.certificate))  # type: ignore[arg-type]
+
+
+def test_an_honest_envelope_verifies_step_by_step(world: World) -> None:
+    """All ten steps pass and are told."""
+    result = verify_envelope(world.log.committed[0].data, world.trust, NOW_S)
+    names = [step.name for step in result.steps]
+    assert names == [
+        "envelope", "certificate", "writer", "signature", "record", "ballots", "tally", "choice", "result", "inclusion",
+    ]  # fmt: skip
+    assert result.inclusion == "none"
+
+
+def test_flipping_any_byte_fails(world: World) -> None:
+    """Whatever single byte is changed, verification fails and names a step."""
+    data = world.log.committed[0].data
+    for position in range(len(data)):
+        for mask in (0x01, 0x20, 0x80):
+            mutant = bytearray(data)
+            mutant[position] ^= mask
+            with pytest.raises(IntegrityError) as caught:
+                verify_envelope(bytes(mutant), world.trust, NOW_S)
+            assert caught.value.param
+
+
+def test_truncation_and_trailing_bytes_fail(world: World) -> None:
+    """Exactly the canonical bytes are accepted."""
+    data = world.log.committed[0].data
+    for bad in (data[:-1], data + b"\n", b" " + data, data.replace(b":", b": ", 1), b""):
+        with pytest.raises(IntegrityError):
+            verify_envelope(bad, world.trust, NOW_S)
+
+
+def test_a_writer_that_lies_about_the_tally_is_caught(world: World) -> None:
+    """Even with a good signature a record must replay: winner, support, weights, ballots, choice, result."""
+    replace = msgspec.structs.replace
+
+    def ballots(record: DecisionRecord, **changes: object) -> DecisionRecord:
+        return replace(record, ballots=[replace(record.ballots[0], **changes), *record.ballots[1:]])
+
+    lies: dict[str, Callable[[DecisionRecord], DecisionRecord]] = {
+        "tally": lambda r: replace(r, tally=replace(r.tally, support="0.900000")),
+        "ballots": lambda r: ballots(r, outcome="dissented"),
+        "choice": lambda r: replace(r, tally=replace(r.tally, served_sha256="f" * 64), answer_sha256="f" * 64),
+        "result": lambda r: replace(r, result="no_consensus"),
+        "writer": lambda r: replace(r, writer=replace(r.writer, id="01ARZ3NDEKTSV4RRFFQ69G5FAV")),
+        "certificate": lambda r: replace(r, issued_at=r.issued_at + 10**9),
+    }
+    for step, lie in lies.items():
+        with pytest.raises(IntegrityError) as caught:
+            verify_envelope(resealed(world, lie), world.trust, NOW_S)
+        assert caught.value.param == step, step
+
+
+def test_weights_that_are_not_the_seats_are_caught(world: World) -> None:
+    """Support is a share of the seats' own weights, not of numbers made up beside them."""
+
+    def lie(record: DecisionRecord) -> DecisionRecord:
+        tally = msgspec.structs.replace(record.tally, eligible_weight={"a": "0.500000"})
+        return msgspec.structs.replace(record, tally=tally)
+
+    with pytest.raises(IntegrityError, match="eligible"):
+        verify_envelope(resealed(world, lie), world.trust, NOW_S)
+
+
+def test_another_writers_key_is_not_believed(world: World) -> None:
+    """A record signed by a key that the certificate does not name fails at the signature."""
+    record = world.log.committed[0].record
+    forged = canonical_json(seal(record, SigningKey.from_seed(b"\x09" * 32), world.log.certificate))  # type: ignore[arg-type]
+    with pytest.raises(IntegrityError) as caught:
+        verify_envelope(forged, world.trust, NOW_S)
+    assert caught.value.param == "signature"
+
+
+def test_a_promise_past_due_is_said(world: World) -> None:
+    """Before its time a promise is ``promised``; after it, the file holds no proof."""
+    from actors.spans.record import Promise
+
+    promised = resealed(world, lambda r: msgspec.structs.replace(r, promise=Promise(log_id="log", merge_by=NOW_S)))
+    assert verify_envelope(promised, world.trust, NOW_S).inclusion == "promised"
+    assert verify_envelope(promised, world.trust, NOW_S + 1).inclusion == "no proof in this file"

@@ -1,0 +1,30 @@
+"""The weights file."""
+
+import pytest
+
+from actors.base.errors import IntegrityError
+from actors.consensus.weights import Reliability, default_weights, read_weights, weight_micro
+
+
+def test_defaults_round_trip_and_weigh_everyone_alike() -> None:
+    """Before anything was learned every voter weighs one half on every kind."""
+    weights = read_weights(default_weights([("a", "la"), ("b", "lb")]))
+    assert weight_micro(weights, "a", "value") == weight_micro(weights, "unknown", "json") == 500_000
+    assert weights.lineages == {"a": "la", "b": "lb"}
+
+
+def test_learned_counts_beat_the_prior() -> None:
+    """A voter's own counts on a kind decide; ``*`` stands for kinds without counts of their own."""
+    base = read_weights(default_weights([("a", "a")]))
+    counts = {"value": Reliability("9.000000", "1.000000", 8), "*": Reliability("1.000000", "3.000000", 2)}
+    learned = type(base)(**{f: getattr(base, f) for f in base.__struct_fields__} | {"voters": {"a": counts}})
+    assert weight_micro(learned, "a", "value") == 900_000
+    assert weight_micro(learned, "a", "json") == 250_000
+
+
+def test_a_tampered_file_is_refused() -> None:
+    """Unknown keys, floats and other layouts are not a weights file."""
+    data = default_weights([("a", "a")])
+    for bad in (data + b" ", data.replace(b'"version":0', b'"version":0.5'), b"{}", b"\xff"):
+        with pytest.raises(IntegrityError):
+            read_weights(bad)
