@@ -47,3 +47,7 @@ class VoterInvalid(VoterError):
 
 class WeightsError(Exception):
     """Weights cannot be had or are not the pinned ones; the message names expected and actual and what to do."""
+
+
+class AnswersError(Exception):
+    """A file of recorded answers is not what it should be; the message names file, line and what to change."""

