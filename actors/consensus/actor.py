@@ -140,9 +140,12 @@ class ConsensusCoordinator:
         view = self._policy.current
         if view is None:
             raise NotReady("no verified policy snapshot yet; see /readyz")
-        if view.halted:
+        if self._halted(view):
             raise GenerationHalted("generation is halted by an operator or a detector; do not retry before it resumes")
         return view
+
+    def _halted(self, view: PolicyView) -> bool:
+        return view.halted(self._clock.monotonic())
 
     async def _deliberate(self, plan: Plan, request: GenerationRequest, view: PolicyView) -> State:
         events: asyncio.Queue[Event] = asyncio.Queue()
@@ -156,8 +159,8 @@ class ConsensusCoordinator:
             while state.conclusion is None:
                 event = await self._next_event(events, request.deadline_ms, started)
                 now = self._policy.current
-                if event is None and now is not None and (now.halted or now.snapshot.version != seen):
-                    event, seen = _policy_event(state, now), now.snapshot.version
+                if event is None and now is not None and (self._halted(now) or now.snapshot.version != seen):
+                    event, seen = self._policy_event(state, now), now.snapshot.version
                 if event is not None:
                     state, commands = step(state, event)
                     self._act(commands, asks, voter_request, events, started)
@@ -215,9 +218,9 @@ class ConsensusCoordinator:
     ) -> Decision:
         """Recheck the policy, record, look once more, and only then let an answer go."""
         now = self._policy.current or view
-        if now.snapshot.version != view.snapshot.version or now.halted:
+        if now.snapshot.version != view.snapshot.version or self._halted(now):
             weights = self._weights.weights(now.snapshot.weights.sha256)
-            state = recount(state, _policy_event(state, now), rule_for(state.plan, now.snapshot, weights))
+            state = recount(state, self._policy_event(state, now), rule_for(state.plan, now.snapshot, weights))
         served = choose_served(state, tie_salt := self._randomness(16).hex())
         facts = self._facts(request, caller, now, tie_salt)
         trace = self._trace(request, caller, facts, started_ns)
@@ -231,10 +234,10 @@ class ConsensusCoordinator:
     async def _last_look(self, state: State, facts: Facts, trace: Trace) -> None:
         """Withhold a recorded answer if the policy that is in force by now forbids it."""
         view = self._policy.current
-        if view is not None and view.snapshot.version == facts.snapshot.version and not view.halted:
+        if view is not None and view.snapshot.version == facts.snapshot.version and not self._halted(view):
             return
         counted = {b.seat.voter for b in state.ballots if ballot_outcome(state, b) == "agreed"}
-        halted = view is None or view.halted
+        halted = view is None or self._halted(view)
         gone = set() if view is None else {voter for voter in counted if view.snapshot.isolated(voter)}
         if not halted and not gone:
             return
@@ -281,6 +284,7 @@ class ConsensusCoordinator:
             prompt_commitment=commitment(salt, prompt),
             config_sha256=self._identity.config_sha256,
             snapshot=view.snapshot,
+            policy_sha256=view.sha256,
             tie_salt=tie_salt,
         )
 
@@ -297,6 +301,10 @@ class ConsensusCoordinator:
             end_user=commitment(self._identity.salt, user) if request.end_user else "",
         )
 
+    def _policy_event(self, state: State, view: PolicyView) -> PolicyChanged:
+        voters = {ballot.seat.voter for ballot in state.ballots} | {seat.voter for seat in state.spares}
+        return PolicyChanged(frozenset(v for v in voters if view.snapshot.isolated(v)), self._halted(view))
+
     def _count(self, state: State, result: str, trace: Trace) -> None:
         self._meter.decided(result, state.plan.kind, (trace.ended_ns - trace.started_ns) / 1e9)
         for ballot in state.ballots:
@@ -307,11 +315,6 @@ class ConsensusCoordinator:
         self._recent.move_to_end(decision_id)
         while len(self._recent) > self._config.recent_decisions:
             self._recent.popitem(last=False)
-
-
-def _policy_event(state: State, view: PolicyView) -> PolicyChanged:
-    voters = {ballot.seat.voter for ballot in state.ballots} | {seat.voter for seat in state.spares}
-    return PolicyChanged(frozenset(voter for voter in voters if view.snapshot.isolated(voter)), view.halted)
 
 
 def _refusal(state: State, committed: Committed, durability: str) -> WeaverGenError:

@@ -18,8 +18,11 @@ class PolicyView(Protocol):
         """The newest verified snapshot."""
 
     @property
-    def halted(self) -> bool:
-        """Whether nothing may leave: halted by the snapshot, or its source is stale and the profile says halt."""
+    def sha256(self) -> str:
+        """Digest of the snapshot, computed once."""
+
+    def halted(self, now_s: float) -> bool:
+        """Tell whether nothing may leave at ``now_s`` (monotonic): halted, or stale where the profile then halts."""
 
 
 class PolicySource(Protocol):

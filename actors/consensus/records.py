@@ -35,6 +35,7 @@ class Facts:
     prompt_commitment: str
     config_sha256: str
     snapshot: PolicySnapshot
+    policy_sha256: str
     tie_salt: str
 
 
@@ -68,7 +69,7 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
         result=result_of(state),
         degraded=is_degraded(state),
         method=conclusion.method,
-        policy=PolicyRef(name=state.plan.policy, version=facts.snapshot.version, sha256=facts.snapshot.sha256),
+        policy=PolicyRef(name=state.plan.policy, version=facts.snapshot.version, sha256=facts.policy_sha256),
         config_sha256=facts.config_sha256,
         layer=_layer(state),
         ballots=[ballot_entry(state, ballot) for ballot in state.ballots],

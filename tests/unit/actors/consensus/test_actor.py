@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from conftest import CALLER, NOW_S, World, hangs, raises, request, says, until, voter
 
 from actors.base.errors import (
     CriticalSystemFailure,
@@ -19,6 +18,7 @@ from actors.base.errors import (
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.verification import verify_envelope
 from models.errors import VoterRefused
+from tests.unit.actors.consensus.world import CALLER, NOW_S, World, hangs, raises, request, says, until, voter
 
 MakeWorld = Callable[..., World]
 

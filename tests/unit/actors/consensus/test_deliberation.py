@@ -4,7 +4,6 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from conftest import candidate, plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +25,7 @@ from actors.consensus.deliberation import (
     recount,
     step,
 )
+from tests.unit.actors.consensus.world import candidate, plan
 
 A, B, C, D = (Seat(name, name, name, 500_000) for name in "abcd")
 

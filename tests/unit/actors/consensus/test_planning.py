@@ -1,7 +1,6 @@
 """From request and policy to a plan."""
 
 import pytest
-from conftest import CALLER, request, snapshot
 
 from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.consensus.config import ConsensusConfig
@@ -10,6 +9,7 @@ from actors.consensus.planning import make_plan, rule_for
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.weights import default_weights, read_weights
 from models.voter import VoterInfo
+from tests.unit.actors.consensus.world import CALLER, request, snapshot
 
 WEIGHTS = read_weights(default_weights([]))
 INFOS = {name: VoterInfo(name, name, name) for name in "abc"}

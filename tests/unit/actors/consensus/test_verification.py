@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from conftest import CALLER, NOW_S, World, hangs, request, says, voter
 
 from actors.base.canonical import canonical_json
 from actors.base.errors import IntegrityError
 from actors.base.signing import SigningKey
 from actors.consensus.verification import verify_envelope
 from actors.spans.record import DecisionRecord, seal
+from tests.unit.actors.consensus.world import CALLER, NOW_S, World, hangs, request, says, voter
 
 
 @pytest.fixture
