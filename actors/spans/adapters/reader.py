@@ -1,0 +1,181 @@
+"""Reads segments of all writers, never writes them; tells which are finished, live or left behind.
+
+Rules:
+- Whether a segment's lock is free is asked *before* its bytes are read: what was read after a free lock is all there is.
+- A segment that vanishes while it is looked at was removed after its rows were committed; that is no error.
+
+Left out: what to do about damage and gaps, and who may remove a segment (``actor``).
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.base.errors import IntegrityError
+from actors.base.ids import is_ulid
+from actors.spans.adapters.segments import SEGMENT_SUFFIX
+from actors.spans.frames import (
+    HEADER_MAX_BYTES,
+    Frame,
+    FrameKind,
+    ScanResult,
+    SegmentHeader,
+    SegmentStart,
+    decode_spans,
+    read_header,
+    scan,
+)
+
+HEADER_PROBE_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SegmentRef:
+    """Where a segment lies."""
+
+    writer_id: str
+    number: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRead:
+    """What a segment held from an offset on, at the moment it was read."""
+
+    header: SegmentHeader
+    scan: ScanResult
+    free: bool
+    """Nobody holds its lock: no more will come."""
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether all it will ever hold has been read."""
+        return self.free or self.scan.ended
+
+    @property
+    def abandoned(self) -> bool:
+        """Tell whether its writer left without finishing it: it is to be adopted."""
+        return self.free and not self.scan.ended
+
+
+class WalReader:
+    """Reads ``root/<writer id>/<segment>.wal``."""
+
+    def __init__(self, root: Path, lookup_max_bytes: int) -> None:
+        self._root = root
+        self._lookup_max_bytes = lookup_max_bytes
+
+    def writers(self) -> list[str]:
+        """Return the ids of all writers that have segments here, oldest first."""
+        try:
+            return sorted(entry.name for entry in os.scandir(self._root) if is_ulid(entry.name) and entry.is_dir())
+        except FileNotFoundError:
+            return []
+
+    def segments(self, writer_id: str) -> list[SegmentRef]:
+        """Return a writer's segments in the order they were written."""
+        try:
+            names = [entry.name for entry in os.scandir(self._root / writer_id) if entry.name.endswith(SEGMENT_SUFFIX)]
+        except FileNotFoundError:
+            return []
+        numbered = [(name, name.removesuffix(SEGMENT_SUFFIX)) for name in names]
+        refs = [
+            SegmentRef(writer_id, int(stem), self._root / writer_id / name) for name, stem in numbered if stem.isdecimal()
+        ]
+        return sorted(refs)
+
+    def read(self, ref: SegmentRef, offset: int = 0) -> SegmentRead | None:
+        """Read a segment's frames from an offset on; ``None`` if it was removed.
+
+        Raises ``IntegrityError`` if the header does not check: nothing behind it can be believed then.
+        """
+        try:
+            fd = os.open(ref.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            free = _lock_is_free(fd)
+            start = _read_start(fd, ref)
+            base = max(offset, start.frames_at)
+            live_tail = not free and not os.pread(fd, HEADER_PROBE_BYTES, base).strip(b"\0")
+            data = b"" if live_tail else _read_from(fd, base)
+        finally:
+            os.close(fd)
+        return SegmentRead(start.header, scan(data, start, base), free)
+
+    def find(self, decision_id: str) -> bytes | None:
+        """Return the newest envelope of a decision among the segments that are still here.
+
+        Newest writers and segments first, up to ``lookup_max_bytes``. Segments whose header is damaged are passed
+        over: the actor reports them.
+        """
+        budget = self._lookup_max_bytes
+        needle = decision_id.encode()
+        for ref in self._newest_first():
+            if budget <= 0:
+                return None
+            found, read_bytes = _find_in(ref, needle, decision_id)
+            if found is not None:
+                return found
+            budget -= read_bytes
+        return None
+
+    def _newest_first(self) -> Iterator[SegmentRef]:
+        for writer_id in reversed(self.writers()):
+            yield from reversed(self.segments(writer_id))
+
+
+def _lock_is_free(fd: int) -> bool:
+    """Tell whether nobody holds the segment's lock; a shared lock is held for an instant to find out."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    return True
+
+
+def _read_start(fd: int, ref: SegmentRef) -> SegmentStart:
+    start = read_header(os.pread(fd, HEADER_MAX_BYTES, 0))
+    if (start.header.writer_id, start.header.number) != (ref.writer_id, ref.number):
+        raise IntegrityError(f"{ref.path.name} of {ref.writer_id} says it is another segment", "segment header")
+    return start
+
+
+def _read_from(fd: int, offset: int) -> bytes:
+    """Read from an offset to the end of the file (at most one segment: its size is bounded by the configuration)."""
+    wanted = os.fstat(fd).st_size - offset
+    parts: list[bytes] = []
+    while wanted > 0 and (part := os.pread(fd, wanted, offset)):
+        parts.append(part)
+        offset += len(part)
+        wanted -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _find_in(ref: SegmentRef, needle: bytes, decision_id: str) -> tuple[bytes | None, int]:
+    """Search one segment; return the newest envelope and how many bytes were looked through."""
+    try:
+        data = ref.path.read_bytes()
+    except FileNotFoundError:
+        return None, 0
+    if needle not in data:
+        return None, len(data)
+    try:
+        start = read_header(data)
+    except IntegrityError:  # the actor reports damaged headers
+        return None, len(data)
+    for frame in reversed(scan(data, start).frames):
+        if frame.kind is FrameKind.SPANS and needle in frame.payload and (record := _record(frame, decision_id)):
+            return record, len(data)
+    return None, len(data)
+
+
+def _record(frame: Frame, decision_id: str) -> bytes:
+    try:
+        spans = decode_spans(frame)
+    except IntegrityError:  # the actor reports frames that cannot be read
+        return b""
+    return next((span.record for span in reversed(spans) if span.decision_id == decision_id and span.record), b"")

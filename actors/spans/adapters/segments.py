@@ -1,0 +1,167 @@
+"""Segment files of one writer: preallocated, locked, synced to disk before anything relies on them.
+
+Rules:
+- A segment appears under its final name only when it is locked, preallocated, headed and durable. A live writer holds
+  the lock of at least one segment at every instant, so a free lock means that its writer is gone (or done with it).
+- Locks are ``flock``: they die with the process, whatever kills it.
+
+Left out: what is written into segments (``wal``) and reading them (``reader``).
+"""
+
+import fcntl
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SEGMENT_SUFFIX = ".wal"
+UNBORN_SUFFIX = ".new"
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The system calls a log depends on, so that a test can make a disk fail."""
+
+    allocate: Callable[[int, int, int], None] = os.posix_fallocate
+    write: Callable[[int, Sequence[bytes], int], int] = os.pwritev
+    sync: Callable[[int], None] = os.fdatasync
+
+
+@dataclass(slots=True)
+class OpenSegment:
+    """A segment this process holds the lock of."""
+
+    number: int
+    path: Path
+    fd: int
+    start: int
+    """Offset at which frames begin."""
+    seed: int
+    end: int
+    """Offset behind the last durable frame."""
+    usable: bool = True
+    """False once a write or sync failed: what the kernel says about its pages afterwards means nothing."""
+
+    def close(self) -> None:
+        """Release the lock."""
+        os.close(self.fd)
+
+    def discard(self) -> None:
+        """Release the lock and remove the file, which holds nothing that was acknowledged."""
+        self.path.unlink(missing_ok=True)
+        self.close()
+
+
+def sync_directory(path: Path) -> None:
+    """Make creations, renames and removals in a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def segment_name(number: int) -> str:
+    """File name of a segment."""
+    return f"{number:08d}{SEGMENT_SUFFIX}"
+
+
+def create_segment(directory: Path, number: int, header: bytes, seed: int, size: int, disk: Disk) -> OpenSegment:
+    """Create a locked, preallocated, durable segment; raise ``OSError`` and leave nothing if the disk cannot."""
+    unborn = directory / f".{number:08d}{UNBORN_SUFFIX}"
+    fd = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        disk.allocate(fd, 0, size)
+        write_all(fd, [header], 0, disk)
+        disk.sync(fd)
+        path = directory / segment_name(number)
+        unborn.rename(path)
+        sync_directory(directory)
+    except OSError:
+        unborn.unlink(missing_ok=True)
+        (directory / segment_name(number)).unlink(missing_ok=True)
+        os.close(fd)
+        raise
+    return OpenSegment(number, path, fd, len(header), seed, len(header))
+
+
+def write_all(fd: int, buffers: Sequence[bytes], offset: int, disk: Disk) -> int:
+    """Write buffers one behind the other, going on after short writes; return how many bytes that were."""
+    total = sum(map(len, buffers))
+    written = disk.write(fd, buffers, offset)
+    if written < total:
+        rest = b"".join(buffers)
+        while written < total:
+            step = disk.write(fd, [rest[written:]], offset + written)
+            if step == 0:
+                raise OSError(5, "the disk took no bytes")
+            written += step
+    return total
+
+
+class SegmentReserve:
+    """Keeps segments preallocated ahead, on a thread of its own, so that rotating never waits for the disk.
+
+    ``create`` makes the next segment or raises ``OSError``; a failed attempt is repeated every ``retry_s``.
+    """
+
+    def __init__(self, create: Callable[[], OpenSegment], depth: int, retry_s: float) -> None:
+        self._create = create
+        self._depth = depth
+        self._retry_s = retry_s
+        self._ready: deque[OpenSegment] = deque()
+        self._error: OSError | None = None
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="wal-reserve", daemon=True)
+        self._thread.start()
+
+    def take(self) -> OpenSegment:
+        """Return the next segment; wait for one that is being made, raise ``OSError`` if none can be."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self._error or self._closed)
+            if not self._ready:
+                raise self._error or OSError(9, "the log is closed")
+            segment = self._ready.popleft()
+            self._changed.notify_all()
+            return segment
+
+    @property
+    def depth(self) -> int:
+        """Segments ready at this moment."""
+        return len(self._ready)
+
+    def close(self) -> None:
+        """Stop and remove the segments nobody used."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+        while self._ready:
+            self._ready.popleft().discard()
+
+    def _run(self) -> None:
+        while self._wanted():
+            try:
+                segment = self._create()
+            except OSError as error:
+                self._failed(error)
+                continue
+            with self._changed:
+                self._ready.append(segment)
+                self._error = None
+                self._changed.notify_all()
+
+    def _wanted(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._ready) < self._depth)
+            return not self._closed
+
+    def _failed(self, error: OSError) -> None:
+        with self._changed:
+            self._error = error
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closed, self._retry_s)

@@ -1,0 +1,50 @@
+"""This domain's section of the configuration: bounds of the write-ahead log, of ingest and of the table."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from actors.spans.frames import FRAME_HEADER_BYTES, HEADER_MAX_BYTES
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class SpansConfig(BaseModel):
+    """Bounds of everything the spans domain queues, writes, reads and keeps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    segment_bytes: int = Field(default=16 * MIB, ge=64 * KIB, le=1024 * MIB)
+    """Size every segment is preallocated to."""
+    reserve_segments: int = Field(default=1, ge=1, le=16)
+    """Segments kept preallocated ahead of the active one; when they are gone and cannot be had, appends are refused."""
+    max_frame_bytes: int = Field(default=1 * MIB, ge=1 * KIB, le=64 * MIB)
+    """Largest payload of one append; a larger one is refused."""
+    queue_max_bytes: int = Field(default=32 * MIB, ge=64 * KIB)
+    """Frames waiting for the disk; above it appends are refused."""
+    batch_max_frames: int = Field(default=256, ge=1, le=512)
+    """Frames in one group commit (two buffers each, and IOV_MAX is 1024)."""
+    batch_max_bytes: int = Field(default=4 * MIB, ge=64 * KIB)
+    """Bytes in one group commit, exceeded by at most one frame."""
+    storage_retry_ms: int = Field(default=200, ge=1, le=60_000)
+    """How often space or a working disk is looked for again after storage failed."""
+    close_timeout_s: float = Field(default=10.0, gt=0, le=300)
+    """How long closing a writer waits for its queue to become durable."""
+    table_roll_rows: int = Field(default=50_000, ge=1, le=5_000_000)
+    """Rows that make the actor commit to the table at once."""
+    table_roll_age_s: float = Field(default=3.0, ge=0, le=3600)
+    """Longest time an ingested row waits for its commit."""
+    table_checkpoint_commits: int = Field(default=100, ge=1, le=10_000)
+    """Commits between checkpoints of the Delta log."""
+    ingest_poll_ms: int = Field(default=500, ge=1, le=60_000)
+    """Pause between two ticks of the actor."""
+    lookup_max_bytes: int = Field(default=256 * MIB, ge=1 * MIB)
+    """Bytes of log read for one look-up of a decision before the table is asked."""
+
+    @model_validator(mode="after")
+    def _frame_fits_segment(self) -> Self:
+        largest = HEADER_MAX_BYTES + self.max_frame_bytes + 2 * FRAME_HEADER_BYTES
+        if largest > self.segment_bytes:
+            raise ValueError(f"segment_bytes must be at least {largest} for max_frame_bytes {self.max_frame_bytes}")
+        return self

@@ -1,0 +1,44 @@
+"""Names of span attributes: OpenTelemetry's for generative AI where they exist, ours under ``weavergen.*``.
+
+Source: OpenTelemetry semantic conventions for generative AI, schema 1.42.0, status Development. The published Python
+constants are deprecated, so the names that are used here are pinned here, together with their schema URL.
+"""
+
+from typing import Final
+
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/gen-ai/1.42.0"
+SPAN_SCHEMA_VERSION: Final = 1
+"""Version of ``Span`` that this code writes; rises when a field is added."""
+
+# Span names.
+INVOKE_WORKFLOW: Final = "invoke_workflow"
+LAYER: Final = "weavergen.layer"
+WAL_ADOPTED: Final = "weavergen.wal.adopted"
+WAL_DAMAGED: Final = "weavergen.wal.damaged"
+
+# OpenTelemetry attributes.
+GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
+GEN_AI_PROVIDER_NAME: Final = "gen_ai.provider.name"
+GEN_AI_REQUEST_MODEL: Final = "gen_ai.request.model"
+GEN_AI_RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+GEN_AI_USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+GEN_AI_USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+ERROR_TYPE: Final = "error.type"
+
+# Ours.
+POLICY_NAME: Final = "weavergen.policy.name"
+END_USER: Final = "weavergen.end_user"
+LINEAGE: Final = "weavergen.voter.lineage"
+CANDIDATE_SHA256: Final = "weavergen.candidate.sha256"
+BALLOT_NOTE: Final = "weavergen.ballot.note"
+WAL_WRITER: Final = "weavergen.wal.writer_id"
+WAL_SEGMENT: Final = "weavergen.wal.segment"
+WAL_NEXT_SEQ: Final = "weavergen.wal.next_seq"
+WAL_TORN_BYTES: Final = "weavergen.wal.torn_bytes"
+WAL_LOST_ROWS: Final = "weavergen.wal.lost_rows"
+WAL_REASON: Final = "weavergen.wal.reason"
+
+
+def chat_span_name(model: str) -> str:
+    """Name the span of one voter's call."""
+    return f"chat {model}"

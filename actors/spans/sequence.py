@@ -1,0 +1,32 @@
+"""Continuity of a writer's sequence: what of a frame is new, what was read before, what is missing.
+
+Rules:
+- Sequence numbers begin at 1 and rise by one a row.
+- Rows below the next expected number were taken before (the log is delivered at least once) and are skipped.
+- Rows between the next expected number and the frame are lost, and are said to be.
+
+Left out: where frames come from and what becomes of the numbers.
+"""
+
+from dataclasses import dataclass
+
+FIRST_SEQ = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one frame does to a writer's sequence."""
+
+    skip: int
+    """Leading rows of the frame that were taken before."""
+    lost: int
+    """Rows missing before the frame."""
+    next_seq: int
+    """First number that is expected after it."""
+
+
+def advance(next_seq: int, first_seq: int, count: int) -> Step:
+    """Place a frame of ``count`` rows from ``first_seq`` on against the next expected number."""
+    skip = min(count, max(0, next_seq - first_seq))
+    lost = max(0, first_seq - next_seq)
+    return Step(skip, lost, max(next_seq, first_seq + count))
