@@ -1,0 +1,60 @@
+# Everything runs in .venv, built from requirements/*.lock; `make help` lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help up down test lint fix check bench acceptance lock clean env env-test
+SHELL := /bin/bash
+
+PROFILE ?=
+# gpu takes CUDA builds and an environment of its own; any profile file that needs them says LOCK=gpu.
+LOCK ?= $(if $(filter gpu,$(PROFILE)),gpu,cpu)
+VENV := $(if $(filter gpu,$(LOCK)),.venv-gpu,.venv)
+BIN := $(VENV)/bin
+BOOT := $(or $(PYTHON),python3)
+ENVIRONMENT := PYTHON=$(PYTHON) $(BOOT) requirements/environment.py
+
+SUITES := $(wildcard tests/unit tests/architecture tests/sim tests/ray tests/models tests/acceptance)
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+env:
+	@$(ENVIRONMENT) $(VENV) $(LOCK)
+
+env-test:
+	@$(ENVIRONMENT) $(VENV) $(LOCK) test
+
+up: env  ## install, fetch weights, start; PROFILE=gpu|replay|FILE picks another profile than cpu
+	@$(BIN)/weavergen up $(if $(PROFILE),--profile $(PROFILE))
+
+down:  ## stop what up started
+	@if [ -x $(BIN)/weavergen ]; then $(BIN)/weavergen down; else echo "nothing is installed, so nothing runs"; fi
+
+test: env-test  ## run every test
+	@$(BIN)/python -m pytest $(SUITES)
+
+lint: env-test  ## formatting, ruff, mypy --strict, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+fix: env-test  ## let ruff repair what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+check: lint  ## lint and unit tests, in under a minute
+	@$(BIN)/python -m pytest tests/unit tests/architecture
+
+bench: env-test  ## measure against peers, write docs/benchmarks.md
+	@$(ENVIRONMENT) .cache/bench/litellm bench
+	@$(BIN)/python -m cluster.bench
+
+acceptance: env-test  ## run one long campaign: make acceptance NAME=…
+	@test -n "$(NAME)" || { echo "say which: make acceptance NAME=…" >&2; exit 2; }
+	@$(BIN)/python -m cluster.acceptance "$(NAME)"
+
+lock:  ## resolve requirements/*.in anew; needs uv
+	@requirements/lock.sh
+
+clean: down  ## remove environments, caches and builds; var/ (keys, records, weights) stays
+	@rm -rf .venv .venv-gpu .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +
