@@ -36,7 +36,7 @@ def run_python(
     """
     child_env = {k: v for k, v in ({**os.environ, **env}).items() if v is not None}
     child_env["PYTHONPATH"] = os.pathsep.join(
-        p for p in (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")) if p
+        p for p in (str(Path(__file__).parents[1]), child_env.get("PYTHONPATH")) if p
     )
     with log_path.open("wb") as output:
         child = subprocess.Popen(  # noqa: S603 - our own interpreter, arguments validated by the catalogue

@@ -52,6 +52,7 @@ class Naps:
         self.slept: list[float] = []
 
     async def __call__(self, seconds: float) -> None:
+        """Return at once."""
         self.slept.append(seconds)
 
 
