@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from actors.base.errors import IntegrityError
+from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.ids import is_ulid
 from actors.spans.adapters.segments import SEGMENT_SUFFIX
 from actors.spans.frames import (
@@ -90,11 +90,28 @@ class WalReader:
         """Read a segment's frames from an offset on; ``None`` if it was removed.
 
         Raises ``IntegrityError`` if the header does not check: nothing behind it can be believed then.
+        Raises ``StorageUnavailable`` if the disk does not give the bytes.
         """
+        try:
+            return self._read(ref, offset)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageUnavailable(f"{ref.path} cannot be read: {error.strerror}") from error
+
+    def is_free(self, ref: SegmentRef) -> bool:
+        """Tell whether nobody holds a segment's lock (nobody holds that of a segment that is gone)."""
         try:
             fd = os.open(ref.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            return None
+            return True
+        try:
+            return _lock_is_free(fd)
+        finally:
+            os.close(fd)
+
+    def _read(self, ref: SegmentRef, offset: int) -> SegmentRead:
+        fd = os.open(ref.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             free = _lock_is_free(fd)
             start = _read_start(fd, ref)

@@ -1,0 +1,262 @@
+"""The spans table: Delta on Parquet. Files are written here, page checksums and all; Delta only commits them.
+
+Rules:
+- Rows and the sequence numbers they reach are one commit: each writer's last number is a Delta application transaction,
+  so what is delivered twice takes effect once.
+- Files and the log entry are synced to disk before ``append`` returns; only then may a caller forget the rows.
+- Before a file is written its name is noted in ``_pending.json``. A crash leaves either a commit that names it or a file
+  that ``recover`` removes; files that are not ours to judge are never touched.
+- Reads take the table's current file list, never the directory, and verify page checksums.
+
+Left out: compaction and retention, checking rows (both with the transparency log), more than one process that writes
+(the actor's lock sees to that; Delta refuses the second all the same).
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import unquote, urlparse
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import DeltaError
+from deltalake.transaction import AddAction
+
+from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.base.ids import new_ulid
+from actors.spans.adapters.segments import sync_directory
+from actors.spans.columns import PARTITION, Rows, by_date, pinned_schema, table_schema
+
+PENDING = "_pending.json"
+_STATISTICS = ("writer_id", "writer_seq", "decision_id", "start_unix_nano", "end_unix_nano")
+
+
+class SpanTable:
+    """The table in one directory. One process appends; any number read."""
+
+    def __init__(self, path: Path, checkpoint_commits: int) -> None:
+        """Open the table; an ``append`` creates it if it does not exist yet."""
+        self._path = path.resolve()
+        self._checkpoint_commits = checkpoint_commits
+        self._delta: DeltaTable | None = None
+
+    # Writing.
+
+    def append(self, rows: Sequence[Rows], reached: Mapping[str, int], now_ms: int) -> None:
+        """Commit rows and, with them, the last number each application id reached.
+
+        Raises ``StorageUnavailable`` unless the commit is durable; the caller keeps its rows and tries again with the
+        same numbers, which does no harm if it was.
+        """
+        written: list[Path] = []
+        try:
+            delta = self._created()
+            if not self._reaches(reached):  # else an earlier attempt took effect without saying so
+                self._commit(delta, self._write_files(rows, written, now_ms), reached)
+            self._sync_log()
+            (self._path / PENDING).unlink(missing_ok=True)
+        except (OSError, DeltaError, pa.ArrowException) as error:
+            self._clean_up(written)
+            raise StorageUnavailable(f"the span table in {self._path} cannot be written: {error}") from error
+
+    def recover(self) -> list[Path]:
+        """Remove the files of an append that crashed before its commit; return which."""
+        pending = self._path / PENDING
+        if not pending.exists():
+            return []
+        current = set(self.current_files())
+        try:
+            noted = [self._path / name for name in json.loads(pending.read_bytes())]
+        except ValueError:  # cut while it was written: no file had been begun
+            noted = []
+        orphans = [path for path in noted if path not in current and path.exists()]
+        self._remove(orphans)
+        return orphans
+
+    def _created(self) -> DeltaTable:
+        """Return the table at its newest version, created if there is none."""
+        if (delta := self._newest()) is not None:
+            return delta
+        self._path.mkdir(parents=True, exist_ok=True)
+        self._delta = DeltaTable.create(
+            self._path,
+            table_schema(),
+            mode="ignore",
+            partition_by=[PARTITION],
+            configuration={"delta.checkpointInterval": str(self._checkpoint_commits)},
+        )
+        return self._delta
+
+    def _write_files(self, rows: Sequence[Rows], written: list[Path], now_ms: int) -> list[AddAction]:
+        """Write and sync one file a date, noting their names first; ``written`` grows as they are begun."""
+        tables = list(by_date(rows))
+        names = [f"{PARTITION}={day.isoformat()}/part-{new_ulid()}.parquet" for day, _ in tables]
+        self._note(names)
+        actions: list[AddAction] = []
+        for name, (day, table) in zip(names, tables, strict=True):
+            path = self._path / name
+            path.parent.mkdir(exist_ok=True)
+            written.append(path)
+            _write_file(path, table)
+            actions.append(_add_action(name, path.stat().st_size, day, table, now_ms))
+        return actions
+
+    def _note(self, names: Sequence[str]) -> None:
+        with (self._path / PENDING).open("wb") as file:
+            file.write(json.dumps(names).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        sync_directory(self._path)
+
+    def _commit(self, delta: DeltaTable, actions: list[AddAction], reached: Mapping[str, int]) -> None:
+        transactions = [Transaction(app_id, number) for app_id, number in reached.items()]
+        delta.create_write_transaction(
+            list(actions),
+            mode="append",
+            schema=delta.schema(),
+            partition_by=[PARTITION],
+            commit_properties=CommitProperties(app_transactions=transactions),
+        )
+
+    def _clean_up(self, written: Sequence[Path]) -> None:
+        """Remove files of a failed append, unless the commit took effect or nobody can tell: ``recover`` will."""
+        with contextlib.suppress(OSError, StorageUnavailable):
+            current = set(self.current_files())
+            self._remove([path for path in written if path not in current])
+
+    def _reaches(self, reached: Mapping[str, int]) -> bool:
+        return bool(reached) and all((self.last_committed(app_id) or -1) >= last for app_id, last in reached.items())
+
+    def _sync_log(self) -> None:
+        """Make the newest log entry and checkpoint durable: the library leaves that to the operating system."""
+        delta = self._newest()
+        log = self._path / "_delta_log"
+        version = 0 if delta is None else delta.version()
+        names = (f"{version:020d}.json", f"{version:020d}.checkpoint.parquet", "_last_checkpoint")
+        for path in (log / name for name in names):
+            if path.exists():
+                _sync_file(path)
+        sync_directory(log)
+
+    def _remove(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        (self._path / PENDING).unlink(missing_ok=True)
+
+    # Reading.
+
+    def last_committed(self, app_id: str) -> int | None:
+        """Return the last number committed under an application id (a writer's last sequence number)."""
+        delta = self._newest()
+        return None if delta is None else delta.transaction_version(app_id)
+
+    def current_files(self) -> list[Path]:
+        """Return the files the table consists of now."""
+        delta = self._newest()
+        return [] if delta is None else [Path(_local(uri)) for uri in delta.file_uris()]
+
+    def read(self, columns: Sequence[str] | None = None, filters: pc.Expression | None = None) -> pa.Table:
+        """Read rows of all current files under the pinned schema, checking every page.
+
+        Raises ``IntegrityError`` naming the first file that does not check.
+        """
+        names = list(columns) if columns is not None else pinned_schema().names
+        schema = pa.schema([pinned_schema().field(name) for name in names])
+        parts = [_read_file(path, names, filters) for path in self.current_files()]
+        return pa.concat_tables([schema.empty_table(), *parts])
+
+    def find(self, decision_id: str) -> bytes | None:
+        """Return the newest envelope of a decision, reading only files whose range of decisions includes it."""
+        found: list[tuple[int, bytes]] = []
+        for path in self._files_with(decision_id):
+            rows = _read_file(
+                path,
+                ["writer_seq", "record"],
+                (pc.field("decision_id") == decision_id) & pc.field("record").is_valid(),
+            )
+            found += zip(rows["writer_seq"].to_pylist(), rows["record"].to_pylist(), strict=True)
+        return max(found)[1] if found else None
+
+    def _files_with(self, decision_id: str) -> list[Path]:
+        delta = self._newest()
+        if delta is None:
+            return []
+        actions = pa.table(delta.get_add_actions(flatten=True))
+        if "min.decision_id" not in actions.column_names:
+            return []
+        least, most = pc.field("min.decision_id"), pc.field("max.decision_id")
+        kept = actions.filter((least <= decision_id) & (most >= decision_id))
+        return [self._path / unquote(name) for name in kept["path"].to_pylist()]
+
+    def _newest(self) -> DeltaTable | None:
+        """Return the table at its newest version, ``None`` if it does not exist yet."""
+        try:
+            if self._delta is not None:
+                self._delta.update_incremental()
+            elif DeltaTable.is_deltatable(str(self._path)):
+                self._delta = DeltaTable(self._path)
+        except (OSError, DeltaError) as error:
+            raise StorageUnavailable(f"the span table in {self._path} cannot be read: {error}") from error
+        return self._delta
+
+
+def _write_file(path: Path, table: pa.Table) -> None:
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True, write_statistics=True)
+    _sync_file(path)
+    sync_directory(path.parent)
+
+
+def _sync_file(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _add_action(name: str, size: int, day: date, table: pa.Table, now_ms: int) -> AddAction:
+    """Describe a file to Delta, with the statistics by which readers pass it over."""
+    ranges = {column: pc.min_max(_values(table[column])).as_py() for column in _STATISTICS}
+    statistics = {
+        "numRecords": table.num_rows,
+        "minValues": {column: span["min"] for column, span in ranges.items() if span["min"] is not None},
+        "maxValues": {column: span["max"] for column, span in ranges.items() if span["max"] is not None},
+        "nullCount": {column: table[column].null_count for column in _STATISTICS},
+    }
+    return AddAction(
+        path=name,
+        size=size,
+        partition_values={PARTITION: day.isoformat()},
+        modification_time=now_ms,
+        data_change=True,
+        stats=json.dumps(statistics),
+    )
+
+
+def _values(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _read_file(path: Path, columns: Sequence[str], filters: pc.Expression | None) -> pa.Table:
+    try:
+        table = pq.read_table(
+            path,
+            columns=list(columns),
+            filters=filters,
+            schema=pinned_schema(),
+            partitioning=None,
+            page_checksum_verification=True,
+        )
+    except (OSError, pa.ArrowException) as error:
+        raise IntegrityError(f"span file {path.name} cannot be read: {error}", str(path)) from error
+    return cast("Any", table)
+
+
+def _local(uri: str) -> str:
+    return unquote(urlparse(uri).path) if uri.startswith("file:") else uri

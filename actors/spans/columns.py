@@ -1,0 +1,133 @@
+"""The spans table: columns, types, and how spans become Arrow rows.
+
+Rules:
+- One row a span (CONTRACT "Spans"); ids are fixed-size binary, times int64 nanoseconds, hot attributes dictionary-coded
+  strings, the rest a map. What does not apply is null.
+- ``log_index`` is null until batches are sealed into a log.
+- A row's partition is the UTC date its span began at; the partition column is not in the files.
+
+Left out: writing files and committing them (``adapters.table``).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import pyarrow as pa
+
+from actors.spans.conventions import SCHEMA_URL
+from actors.spans.span import Span
+
+PARTITION = "date"
+_WORD = pa.dictionary(pa.int32(), pa.string())
+_PINNED = pa.schema([
+    ("trace_id", pa.binary(16)),
+    ("span_id", pa.binary(8)),
+    ("parent_span_id", pa.binary(8)),
+    ("name", _WORD),
+    ("kind", _WORD),
+    ("start_unix_nano", pa.int64()),
+    ("end_unix_nano", pa.int64()),
+    ("status", _WORD),
+    ("writer_id", _WORD),
+    ("writer_seq", pa.int64()),
+    ("log_index", pa.int64()),
+    ("decision_id", pa.string()),
+    ("attributes", pa.map_(pa.string(), pa.string())),
+    ("voter", _WORD),
+    ("family", _WORD),
+    ("layer", _WORD),
+    ("outcome", _WORD),
+    ("latency_ms", pa.int64()),
+    ("agreement", pa.float64()),
+    ("answer_kind", _WORD),
+    ("tenant", _WORD),
+    ("record", pa.binary()),
+    ("schema_url", _WORD),
+    ("writer_schema_version", pa.int32()),
+])
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Consecutive rows of one writer."""
+
+    writer_id: str
+    first_seq: int
+    schema_version: int
+    spans: Sequence[Span]
+
+
+def pinned_schema() -> pa.Schema:
+    """Return the schema of every file of the table, for whatever reads them. The partition column is not in it."""
+    return _PINNED
+
+
+def table_schema() -> pa.Schema:
+    """Return the schema of the Delta table, which knows neither dictionaries nor fixed sizes; partition column last."""
+    return pa.schema([*((field.name, _plain(field.type)) for field in _PINNED), (PARTITION, pa.date32())])
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    return pa.binary() if pa.types.is_fixed_size_binary(kind) else kind
+
+
+def span_date(span: Span) -> date:
+    """Return the UTC date a span began at."""
+    return datetime.fromtimestamp(span.start_unix_nano // 1_000_000_000, UTC).date()
+
+
+def by_date(rows: Sequence[Rows]) -> Iterator[tuple[date, pa.Table]]:
+    """Turn rows into one Arrow table a date, oldest date first, rows in their order."""
+    flat = [
+        (span.start_unix_nano // 86_400_000_000_000, chunk, chunk.first_seq + index, span)
+        for chunk in rows
+        for index, span in enumerate(chunk.spans)
+    ]
+    flat.sort(key=itemgetter(0))
+    for _, group in groupby(flat, key=itemgetter(0)):
+        members = list(group)
+        yield span_date(members[0][3]), _to_table(members)
+
+
+def _to_table(members: Sequence[tuple[int, Rows, int, Span]]) -> pa.Table:
+    spans = [span for _, _, _, span in members]
+    columns: dict[str, list[Any]] = {
+        "trace_id": [span.trace_id for span in spans],
+        "span_id": [span.span_id for span in spans],
+        "parent_span_id": [span.parent_span_id or None for span in spans],
+        "name": [span.name for span in spans],
+        "kind": [span.kind for span in spans],
+        "start_unix_nano": [span.start_unix_nano for span in spans],
+        "end_unix_nano": [span.end_unix_nano for span in spans],
+        "status": [span.status for span in spans],
+        "writer_id": [chunk.writer_id for _, chunk, _, _ in members],
+        "writer_seq": [seq for _, _, seq, _ in members],
+        "log_index": [None] * len(spans),
+        "decision_id": [span.decision_id or None for span in spans],
+        "attributes": [list(span.attributes.items()) for span in spans],
+        "voter": [span.voter or None for span in spans],
+        "family": [span.family or None for span in spans],
+        "layer": [span.layer or None for span in spans],
+        "outcome": [span.outcome or None for span in spans],
+        "latency_ms": [span.latency_ms if span.latency_ms >= 0 else None for span in spans],
+        "agreement": [span.agreement if span.agreement >= 0 else None for span in spans],
+        "answer_kind": [span.answer_kind or None for span in spans],
+        "tenant": [span.tenant or None for span in spans],
+        "record": [span.record or None for span in spans],
+        "schema_url": [SCHEMA_URL] * len(spans),
+        "writer_schema_version": [chunk.schema_version for _, chunk, _, _ in members],
+    }
+    arrays = [_array(columns[field.name], field.type) for field in _PINNED]
+    return pa.Table.from_arrays(arrays, schema=_PINNED)
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, kind.value_type).dictionary_encode()
+    return pa.array(values, kind)
