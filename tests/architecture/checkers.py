@@ -8,18 +8,21 @@ import re
 from collections.abc import Collection, Iterator
 
 EFFECT_MODULES = frozenset({
-    "aiohttp", "asyncio", "concurrent", "deltalake", "fastapi", "fcntl", "glob", "http", "httpx", "logging", "multiprocessing", "openai", "os",
-    "psycopg", "pyarrow", "random", "ray", "requests", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlalchemy", "sqlite3",
-    "ssl", "starlette", "subprocess", "tempfile", "threading", "time", "torch", "transformers", "urllib", "uuid", "uvicorn", "vllm",
+    "aiohttp", "asyncio", "concurrent", "deltalake", "fastapi", "fcntl", "glob", "http", "httpx", "logging",
+    "multiprocessing", "openai", "os", "psycopg", "pyarrow", "random", "ray", "requests", "secrets", "select",
+    "selectors", "shutil", "signal", "socket", "sqlalchemy", "sqlite3", "ssl", "starlette", "subprocess", "tempfile",
+    "threading", "time", "torch", "transformers", "urllib", "uuid", "uvicorn", "vllm",
 })  # fmt: skip
 """Importing one of these gives a module a clock, randomness, a network, a disk, threads or a framework."""
 EFFECT_BUILTINS = frozenset({"open", "print", "input", "exec", "eval", "compile", "__import__", "breakpoint"})
 EFFECT_METHODS = frozenset({
-    "now", "utcnow", "today", "read_text", "write_text", "read_bytes", "write_bytes", "mkdir", "unlink", "rmdir", "touch", "iterdir",
-    "is_file", "is_dir", "exists", "stat", "generate", "urandom", "getenv",
+    "now", "utcnow", "today", "read_text", "write_text", "read_bytes", "write_bytes", "mkdir", "unlink", "rmdir",
+    "touch", "iterdir", "is_file", "is_dir", "exists", "stat", "generate", "urandom", "getenv",
 })  # fmt: skip
 """Methods of datetime, pathlib and key types that reach outside."""
-BUILDERS = frozenset({("ray", "remote"), ("serve", "deployment"), ("serve", "ingress"), ("serve", "batch"), ("serve", "multiplexed")})
+BUILDERS = frozenset(
+    {("ray", "remote"), ("serve", "deployment"), ("serve", "ingress"), ("serve", "batch"), ("serve", "multiplexed")}
+)
 BROAD = frozenset({"Exception", "BaseException"})
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -64,7 +67,10 @@ def impurities(source: str, allowed: Collection[str] = ()) -> list[str]:
 def has_behaviour(source: str) -> bool:
     """Tell whether a module holds a function that does something (ports and plain types do not)."""
     return any(
-        not (isinstance(statement, ast.Pass) or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)))
+        not (
+            isinstance(statement, ast.Pass)
+            or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        )
         for node in ast.walk(ast.parse(source))
         if isinstance(node, Function)
         for statement in node.body
@@ -117,9 +123,12 @@ def swallowed(source: str) -> list[str]:
             skips = all(isinstance(step, ast.Continue) for step in node.body) and exception_names(node.type) & BROAD
             if idle or skips:
                 found.append(f"{node.lineno}: except {', '.join(sorted(exception_names(node.type)))} does nothing")
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
-            if {ast.unparse(argument) for argument in node.args} & BROAD:
-                found.append(f"{node.lineno}: suppresses everything")
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func).endswith("suppress")
+            and {ast.unparse(argument) for argument in node.args} & BROAD
+        ):
+            found.append(f"{node.lineno}: suppresses everything")
     return found
 
 
