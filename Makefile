@@ -35,6 +35,7 @@ lint: env-test  ## formatting, ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy requirements/environment.py
 	@$(BIN)/lint-imports
 
 fix: env-test  ## let ruff repair what it can

@@ -175,6 +175,11 @@ def documented(text: str, program: str) -> set[str]:
     return {word for span in code for word in re.findall(pattern, span, re.MULTILINE)}
 
 
+def modules_run(makefile: str) -> set[str]:
+    """Return our modules that a Makefile runs with ``python -m``."""
+    return set(re.findall(r"python -m ((?:models|actors|serve_apps|cluster)[\w.]*)", makefile))
+
+
 def lock_faults(text: str) -> list[str]:
     """Name pins of a lock that carry no hash or no exact version, and any address in it."""
     found = [f"address: {line}" for line in text.splitlines() if "://" in line]

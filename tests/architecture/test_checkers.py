@@ -9,6 +9,7 @@ from checkers import (
     impurities,
     lock_faults,
     make_targets,
+    modules_run,
     oversize,
     sleeps,
     swallowed,
@@ -116,6 +117,7 @@ def test_documented_commands_are_read_from_code_only() -> None:
     text = "make sure to run `make up PROFILE=gpu`:\n```\n$ .venv/bin/weavergen ask 'x'\nPROFILE=gpu make test\n```\n"
     assert documented(text, "make") == {"up", "test"}
     assert documented(text, "weavergen") == {"ask"}
+    assert modules_run("\t@$(BIN)/python -m cluster.bench --x\n\t@python -m pytest\n") == {"cluster.bench"}
     assert make_targets("up: env\nX := 1\nenv:\n\techo a: b\n") == {"up", "env"}
 
 

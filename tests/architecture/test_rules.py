@@ -14,6 +14,7 @@ from checkers import (
     impurities,
     lock_faults,
     make_targets,
+    modules_run,
     oversize,
     sleeps,
     swallowed,
@@ -182,6 +183,14 @@ def test_documented_commands_exist() -> None:
 
     commands = {name: documented(text, "weavergen") - set(main.commands) for name, text in pages.items()}
     assert {name: unknown for name, unknown in commands.items() if unknown} == {}
+
+
+def test_modules_that_make_runs_exist() -> None:
+    """Every module of ours that a target starts is in the tree."""
+    present = set(files(".py"))
+    started = modules_run((ROOT / "Makefile").read_text())
+    places = {name: {f"{name.replace('.', '/')}.py", f"{name.replace('.', '/')}/__main__.py"} for name in started}
+    assert sorted(name for name, options in places.items() if not options & present) == []
 
 
 @pytest.mark.parametrize("name", ["cpu", "gpu", "test", "bench"])
