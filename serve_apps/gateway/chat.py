@@ -1,0 +1,66 @@
+"""``POST /v1/chat/completions``: authenticate, parse, deliberate, answer. Nothing is sent before the decision is made."""
+
+import logging
+
+from actors.base.errors import UnsupportedParameter, WeaverGenError
+from actors.consensus.actor import ConsensusCoordinator
+from actors.consensus.config import ConsensusConfig
+from actors.consensus.request import Caller
+from serve_apps.gateway.access import Access
+from serve_apps.gateway.parsing import parse_body, to_request
+from serve_apps.gateway.problems import JSON_HEADER, Header
+from serve_apps.gateway.responses import completion, decision_headers, event_stream
+from serve_apps.gateway.wire import ClientGone, Receive, Scope, Send, read_body, send_problem, send_response
+
+_log = logging.getLogger("weavergen.gateway")
+_STREAM_HEADERS: tuple[Header, ...] = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+)
+
+
+class ChatCompletions:
+    """The ASGI endpoint of the hot path."""
+
+    def __init__(
+        self, coordinator: ConsensusCoordinator, access: Access, config: ConsensusConfig, max_body_bytes: int
+    ) -> None:
+        self._coordinator = coordinator
+        self._access = access
+        self._config = config
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; whatever goes wrong becomes CONTRACT's error."""
+        try:
+            status, headers, body = await self._answer(scope, receive)
+        except WeaverGenError as error:
+            await send_problem(send, error)
+        except ClientGone:
+            _log.debug("a client went away while sending its request")
+        except Exception:  # noqa: BLE001 - a defect is logged whole and answered with an error, never with silence
+            _log.exception("a request failed inside the gateway")
+            await send_problem(send, WeaverGenError("internal error"))
+        else:
+            await send_response(send, status, headers, body)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, list[Header], bytes]:
+        headers: list[Header] = scope["headers"]
+        principal = self._access.require(headers, "client")
+        body = parse_body(await read_body(receive, self._max_body_bytes))
+        trace_parent = ""
+        for name, value in headers:
+            if name == b"idempotency-key":
+                raise UnsupportedParameter("Idempotency-Key is not honoured yet; leave it out", "Idempotency-Key")
+            if name == b"traceparent":
+                trace_parent = value.decode("latin-1")
+        request = to_request(body, self._config, trace_parent)
+        caller = Caller(principal.tenant, principal.key_id, principal.policies)
+        decision = await self._coordinator.generate(request, caller)
+        explain = body.weavergen.explain
+        if body.stream:
+            usage = body.stream_options is not None and body.stream_options.include_usage
+            events = event_stream(decision, body.model, explain=explain, include_usage=usage)
+            return 200, [*_STREAM_HEADERS, *decision_headers(decision)], events
+        answer = completion(decision, body.model, explain=explain)
+        return 200, [JSON_HEADER, *decision_headers(decision)], answer

@@ -1,0 +1,114 @@
+"""Puts a replica's parts together from its settings: each part is built here once and handed to who needs it."""
+
+import os
+from dataclasses import dataclass
+
+from actors.base.certificates import TrustBundle, read_trust
+from actors.base.errors import HomeError, StorageUnavailable
+from actors.base.signing import SigningKey
+from actors.policy.adapters.directory import SnapshotDirectory
+from actors.policy.adapters.publisher import PolicyPublisher
+from actors.policy.adapters.watcher import PolicyWatcher
+from actors.spans.adapters.reader import WalReader
+from actors.spans.adapters.table import SpanTable
+from actors.spans.lookup import DecisionLookup
+from actors.store.adapters.auth_watcher import AuthWatcher
+from actors.store.adapters.database import Database
+from actors.store.adapters.incidents import IncidentQueue, Incidents
+from actors.store.adapters.policy_history import PolicyHistory
+from models.openai_http import OpenAIHttpVoter, SharedSession
+from models.recorded import RecordedVoter, load_recorded
+from models.voter import Voter, VoterInfo
+from serve_apps.gateway.desk import PolicyDesk
+from serve_apps.gateway.settings import GatewaySettings
+
+MIN_SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything around one replica's coordinator that lives on disk or in a thread."""
+
+    trust: TrustBundle
+    salt: bytes
+    incidents: Incidents
+    sink: IncidentQueue
+    history: PolicyHistory
+    policy: PolicyWatcher
+    auth: AuthWatcher
+    desk: PolicyDesk
+    lookup: DecisionLookup
+
+
+def build_parts(settings: GatewaySettings) -> Parts:
+    """Open what a replica follows; nothing is started yet."""
+    home = settings.home
+    trust = read_trust(_read(home / "trust.json"))
+    database = Database(settings.store.url(home), settings.store.pool_size, settings.store.timeout_s)
+    incidents, history = Incidents(database), PolicyHistory(database)
+    sink = IncidentQueue(incidents, settings.store.incident_queue)
+    directory = SnapshotDirectory(home / "policy", settings.policy.max_snapshot_bytes)
+    keys = SnapshotDirectory(home / "policy" / "auth", settings.store.max_auth_bytes)
+    policy = PolicyWatcher(directory, trust, sink, settings.policy, floor=_high_water(history))
+    publisher = PolicyPublisher(directory, trust)
+    return Parts(
+        trust=trust,
+        salt=_salt(settings),
+        incidents=incidents,
+        sink=sink,
+        history=history,
+        policy=policy,
+        auth=AuthWatcher(keys, trust, sink, settings.store.auth_poll_ms),
+        desk=PolicyDesk(policy, publisher, SigningKey.load(home / "keys" / "policy.key")),
+        lookup=DecisionLookup(
+            [
+                WalReader(home / "wal", settings.spans.lookup_max_bytes),
+                SpanTable(home / "spans", settings.spans.table_checkpoint_commits),
+            ]
+        ),
+    )
+
+
+def http_voters(settings: GatewaySettings, session: SharedSession) -> dict[str, Voter]:
+    """Return the voters behind HTTP servers."""
+    voters: dict[str, Voter] = {}
+    for item in settings.openai_voters:
+        info = VoterInfo(item.id, item.family, item.lineage, item.context_tokens)
+        key = os.environ.get(item.api_key_env, "") if item.api_key_env else ""
+        voters[item.id] = OpenAIHttpVoter(info, item.base_url, item.model, key, session)
+    return voters
+
+
+def recorded_voters(settings: GatewaySettings) -> dict[str, Voter]:
+    """Return the voters that play recorded answers."""
+    if not settings.recorded:
+        return {}
+    answers = load_recorded(settings.recorded)
+    return {info.id: RecordedVoter(info, answers) for info in answers.infos}
+
+
+def _read(path: os.PathLike[str]) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - any path-like
+            return file.read()
+    except OSError as error:
+        raise HomeError(f"{path} cannot be read: {error.strerror}; run `weavergen up`") from error
+
+
+def _salt(settings: GatewaySettings) -> bytes:
+    """Return the secret behind pseudonyms and commitments."""
+    try:
+        salt = bytes.fromhex(_read(settings.home / "keys" / "salt.key").decode("ascii").strip())
+    except ValueError as error:
+        raise HomeError("home/keys/salt.key is no hex secret; restore it from a backup") from error
+    if len(salt) < MIN_SALT_BYTES:
+        raise HomeError("home/keys/salt.key is too short; restore it from a backup")
+    return salt
+
+
+def _high_water(history: PolicyHistory) -> int:
+    """Return the highest policy version ever seen; serving must not depend on the database being there."""
+    try:
+        return history.high_water()
+    except StorageUnavailable:
+        return 0

@@ -1,0 +1,60 @@
+"""Errors on the wire: status, body and headers of every ``WeaverGenError``. Pure; the table is CONTRACT's."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from actors.base.errors import WeaverGenError
+
+_STATUS = {
+    "invalid_request": 400, "unsupported_parameter": 400, "prompt_too_large": 413,
+    "invalid_key": 401, "role_required": 403, "policy_not_allowed": 403, "operator_signature_required": 403,
+    "model_not_found": 404, "not_found": 404, "version_conflict": 409,
+    "no_consensus": 422, "screened_out": 422, "rate_limited": 429, "overloaded": 429,
+    "generation_halted": 503, "all_layers_failed": 503, "voter_unavailable": 503, "not_ready": 503,
+    "deadline_exceeded": 504,
+}  # fmt: skip
+_TYPE = {
+    400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
+    409: "conflict_error", 413: "invalid_request_error", 422: "consensus_error", 429: "rate_limit_error",
+}  # fmt: skip
+_CLIENTS_MUST_NOT_RETRY = {"generation_halted", "all_layers_failed", "deadline_exceeded"}
+OVERLOADED_RETRY_AFTER_S = 1
+
+Header = tuple[bytes, bytes]
+JSON_HEADER: Header = (b"content-type", b"application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error ready to be sent."""
+
+    status: int
+    body: bytes
+    headers: tuple[Header, ...]
+
+
+def problem(error: WeaverGenError) -> Problem:
+    """Return how an error looks on the wire."""
+    code = "not_ready" if error.code == "storage_unavailable" else error.code
+    status = _STATUS.get(code, 500)
+    body: dict[str, object] = {
+        "error": {
+            "message": str(error) if status != 500 else "internal error; the operator's log has the cause",
+            "type": _TYPE.get(status, "server_error"),
+            "code": code if status != 500 else "internal_error",
+            "param": error.param if status < 500 else None,
+        }
+    }
+    if error.details:
+        body["weavergen"] = error.details
+    headers: list[Header] = [JSON_HEADER]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if status == 429:
+        headers.append((b"retry-after", str(OVERLOADED_RETRY_AFTER_S).encode()))
+    if code in _CLIENTS_MUST_NOT_RETRY:
+        headers.append((b"x-should-retry", b"false"))
+    if decision := error.details.get("decision_id"):
+        headers.append((b"x-weavergen-decision", str(decision).encode()))
+    return Problem(status, msgspec.json.encode(body), tuple(headers))

@@ -1,0 +1,253 @@
+"""``Gateway``: one replica as a plain class. It assembles the coordinator, keeps its certificate fresh, and answers routes."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from actors.base.canonical import micro, to_builtins
+from actors.base.errors import NotFound, NotReady, StorageUnavailable
+from actors.base.ids import is_ulid
+from actors.consensus.actor import ConsensusCoordinator, Identity
+from actors.consensus.adapters.decision_log import WalDecisionLog
+from actors.consensus.adapters.registry import WeightsRegistry
+from actors.policy.adapters.watcher import PolicyView
+from actors.policy.snapshot import PolicySnapshot
+from actors.spans.adapters.wal import WalWriter
+from actors.spans.record import read_envelope
+from actors.store.auth import Principal
+from models.openai_http import SharedSession
+from models.voter import Voter
+from serve_apps.gateway.access import Access
+from serve_apps.gateway.chat import ChatCompletions
+from serve_apps.gateway.parts import build_parts, http_voters, recorded_voters
+from serve_apps.gateway.readiness import Observed, Readiness, judge
+from serve_apps.gateway.schemas import TransitionBody
+from serve_apps.gateway.settings import GatewaySettings
+from serve_apps.gateway.writer import renew, request_identity, seconds_left
+from serve_apps.metrics import RayMeter, VoterHealth, union
+
+_log = logging.getLogger("weavergen.gateway")
+MAX_CONNECTIONS = 1024
+RENEW_BELOW_S = 12 * 3600
+RENEW_RETRY_S = 60.0
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def time_ns(self) -> int:
+        """Return Unix nanoseconds."""
+        return time.time_ns()
+
+    def monotonic(self) -> float:
+        """Return seconds that only rise."""
+        return time.monotonic()
+
+
+class Gateway:
+    """Everything one replica is, around its ``ConsensusCoordinator``."""
+
+    def __init__(self, settings: GatewaySettings, engines: Mapping[str, Voter]) -> None:
+        self._settings = settings
+        self._session = SharedSession(MAX_CONNECTIONS)
+        self._parts = build_parts(settings)
+        self._voters = {**engines, **http_voters(settings, self._session), **recorded_voters(settings)}
+        identity = request_identity(settings.home / "run" / "certs", settings.certificate_wait_s)
+        self._wal = WalWriter(settings.home / "wal", identity, settings.spans)
+        self._log = WalDecisionLog(self._wal, identity)
+        self._meter = RayMeter(identity.id)
+        self._health = VoterHealth(self._meter)
+        self._clock = SystemClock()
+        self._coordinator = ConsensusCoordinator(
+            voters=self._voters,
+            policy=self._parts.policy,
+            weights=WeightsRegistry(settings.home / "registry"),
+            log=self._log,
+            meter=self._health,
+            clock=self._clock,
+            config=settings.consensus,
+            identity=Identity(settings.config_sha256, self._parts.salt, settings.durability),
+        )
+        self.access = Access(self._authenticate)
+        self.chat = ChatCompletions(self._coordinator, self.access, settings.consensus, settings.max_body_bytes)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin following policy and keys, publishing metrics and renewing the certificate."""
+        self._parts.policy.start()
+        self._parts.auth.start()
+        self._tasks = [asyncio.create_task(self._publish_metrics()), asyncio.create_task(self._keep_certified())]
+
+    async def close(self) -> None:
+        """Make everything durable and let go."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._stop)
+        await self._session.close()
+
+    def check_health(self) -> None:
+        """Raise if this process can no longer do its work and should be replaced."""
+        for task in self._tasks:
+            if task.done():
+                raise NotReady("a background task of the gateway ended")
+
+    def readiness(self) -> Readiness:
+        """Judge this replica now."""
+        view, now = self._parts.policy.current, self._clock.monotonic()
+        snapshot = view.snapshot if view else None
+        layer = snapshot.layers[0] if snapshot else None
+        active = [m for m in layer.members if snapshot and not snapshot.isolated(m)] if layer else []
+        deployed = {self._voters[member].info.lineage for member in active if member in self._voters}
+        return judge(
+            Observed(
+                policy=view is not None,
+                policy_stale=view is not None and view.stale,
+                halted=view is not None and view.halted(now),
+                keys=self._parts.auth.current is not None,
+                wal=self._wal.unavailable_because,
+                certificate_left_s=seconds_left(self._log.identity.certificate, time.time()),
+                answering_lineages=len(deployed),
+                needed_lineages=layer.min_lineages if layer else 1,
+                failing=self._health.failing(),
+                isolated=sorted(v for v, state in snapshot.voter_state.items() if state != "active")
+                if snapshot
+                else [],
+                standing=self._settings.degraded,
+            )
+        )
+
+    def models(self) -> list[dict[str, Any]]:
+        """Return ``consensus`` and every voter as OpenAI's model objects."""
+        snapshot = self.policy()
+        head = {"object": "model", "created": snapshot.issued_at // 1000, "owned_by": "weavergen"}
+        layers = {v: [layer.name for layer in snapshot.layers if v in layer.members] for v in self._voters}
+        consensus = {
+            "family": None,
+            "lineage": None,
+            "layers": [layer.name for layer in snapshot.layers],
+            "state": "active",
+        }
+        found: list[dict[str, Any]] = [{"id": "consensus", **head, "weavergen": consensus}]
+        for name, voter in self._voters.items():
+            state = "isolated" if snapshot.isolated(name) and layers[name] else "active"
+            told = {"family": voter.info.family, "lineage": voter.info.lineage, "layers": layers[name], "state": state}
+            found.append({"id": name, **head, "weavergen": told})
+        return found
+
+    async def decision(self, decision_id: str, principal: Principal) -> bytes:
+        """Return a decision's envelope to its own tenant, an auditor or an operator."""
+        missing = NotFound(f"there is no decision {decision_id[:32]!r} of this tenant")
+        if not is_ulid(decision_id):
+            raise missing
+        data = self._coordinator.recent(decision_id) or await asyncio.to_thread(self._parts.lookup.find, decision_id)
+        if data is None:
+            raise missing
+        tenant = read_envelope(data).read().tenant
+        if principal.role == "client" and tenant != self._coordinator.tenant_pseudonym(principal.tenant):
+            raise missing
+        return data
+
+    async def metrics(self) -> bytes:
+        """Return the union of all processes' metrics."""
+        return await union(self._session())
+
+    async def incidents(self) -> list[dict[str, Any]]:
+        """Return the newest incidents."""
+        return [asdict(incident) for incident in await asyncio.to_thread(self._parts.incidents.list)]
+
+    def status(self) -> dict[str, Any]:
+        """Return versions, layers, voters, the log's state and readiness."""
+        snapshot, judged, counters = self.policy(), self.readiness(), self._wal.counters
+        layers = [to_builtins(layer) for layer in snapshot.layers]
+        return {
+            "profile": self._settings.profile,
+            "config_sha256": self._settings.config_sha256,
+            "replica": self._log.identity.id,
+            "readiness": asdict(judged),
+            "policy": {"version": snapshot.version, "sha256": snapshot.sha256, "halt": to_builtins(snapshot.halt)},
+            "layers": layers,
+            "voters": [item["weavergen"] | {"id": item["id"]} for item in self.models() if item["id"] != "consensus"],
+            "wal": {
+                "emitted_spans": counters.emitted_spans, "frames": counters.frames, "refused": counters.refused,
+                "queued_bytes": self._wal.queued_bytes, "durable_seq": self._wal.durable_seq,
+            },
+            "under_way": self._coordinator.under_way,
+        }  # fmt: skip
+
+    def policy(self) -> PolicySnapshot:
+        """Return the policy in force."""
+        return self._view().snapshot
+
+    async def transition(self, verb: str, body: TransitionBody, principal: Principal) -> PolicySnapshot:
+        """Apply halt, resume, isolate or readmit, and note it in the policy history."""
+        author = f"operator key {principal.key_id}"
+        new = await asyncio.to_thread(self._apply, verb, body, author)
+        try:
+            await asyncio.to_thread(self._parts.history.record, new, verb, body.target or "", body.reason, author)
+        except StorageUnavailable as error:  # the transition is in force; its note can wait for the database
+            _log.warning("policy version %d is in force and not in the history: %s", new.version, error)
+        return new
+
+    def _apply(self, verb: str, body: TransitionBody, author: str) -> PolicySnapshot:
+        desk, target = self._parts.desk, body.target or ""
+        if verb == "halt":
+            return desk.halt(body.reason, author, body.if_version)
+        if verb == "isolate":
+            return desk.isolate(target, body.if_version)
+        if verb == "resume":
+            return desk.resume(body.transition, body.if_version)
+        return desk.readmit(target, body.transition, body.if_version)
+
+    def _authenticate(self, presented: str) -> Principal:
+        view = self._parts.auth.current
+        if view is None:
+            raise NotReady("no verified AuthSnapshot yet; see /readyz")
+        return view.authenticate(presented)
+
+    def _view(self) -> PolicyView:
+        view = self._parts.policy.current
+        if view is None:
+            raise NotReady("no verified policy snapshot yet; see /readyz")
+        return view
+
+    async def _publish_metrics(self) -> None:
+        while True:
+            self._meter.show(self._gauges())
+            await asyncio.sleep(self._settings.metrics_refresh_s)
+
+    def _gauges(self) -> dict[str, float]:
+        view, counters, judged = self._parts.policy.current, self._wal.counters, self.readiness()
+        return {
+            "ready": float(judged.ready),
+            "degraded": float(len(judged.degraded)),
+            "halted": float(view is not None and view.halted(self._clock.monotonic())),
+            "policy_version": float(view.snapshot.version if view else 0),
+            "under_way": float(self._coordinator.under_way),
+            "wal_emitted_spans": float(counters.emitted_spans),
+            "wal_queued_bytes": float(self._wal.queued_bytes),
+            "wal_refused": float(counters.refused),
+            "wal_fsyncs": float(counters.fsyncs),
+            "wal_fsync_seconds": counters.fsync_seconds,
+            "voters_failing": float(len(self._health.failing())),
+            "quorum": micro(view.snapshot.layers[0].quorum) / 1e6 if view else 0.0,
+        }
+
+    async def _keep_certified(self) -> None:
+        while True:
+            left = seconds_left(self._log.identity.certificate, time.time())
+            await asyncio.sleep(max(left - RENEW_BELOW_S, RENEW_RETRY_S))
+            try:
+                certs = self._settings.home / "run" / "certs"
+                self._log.identity = await asyncio.to_thread(renew, self._log.identity, certs, RENEW_RETRY_S)
+            except (NotReady, OSError) as error:  # tried again in a minute; readiness tells when it has run out
+                _log.warning("the writer's certificate could not be renewed: %s", error)
+
+    def _stop(self) -> None:
+        self._parts.policy.stop()
+        self._parts.auth.stop()
+        self._wal.close()
+        self._parts.sink.close()

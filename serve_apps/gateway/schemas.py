@@ -1,0 +1,87 @@
+"""What ``POST /v1/chat/completions`` takes. Every field is honoured, or refused by name; nothing is dropped silently."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_STOPS = 4
+_INT64 = 2**63
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class TextPart(_Strict):
+    """A text part of a message's content."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(_Strict):
+    """One turn. The null fields are what OpenAI's clients echo back from earlier answers."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+    refusal: None = None
+    tool_calls: None = None
+    function_call: None = None
+    audio: None = None
+    annotations: Annotated[list[None], Field(max_length=0)] | None = None
+
+
+class StreamOptions(_Strict):
+    """Options of a streamed answer."""
+
+    include_usage: bool = False
+
+
+class ResponseFormat(_Strict):
+    """``json_object`` makes the answer kind ``json``."""
+
+    type: Literal["text", "json_object"]
+
+
+class WeaverGenOptions(_Strict):
+    """The optional ``weavergen`` object."""
+
+    deadline_ms: Annotated[int, Field(ge=50)] | None = None
+    cache: Literal["use", "bypass", "refresh"] = "use"
+    """There is no cache in front of deliberation yet; every answer is fresh whichever is named."""
+    answer_kind: Literal["auto", "code", "json", "value", "text"] = "auto"
+    policy: Literal["strict", "evidence"] | None = None
+    explain: bool = False
+
+
+class ChatCompletionBody(_Strict):
+    """Body of a chat completion request: OpenAI's fields as far as every voter can honour them, and ``weavergen``."""
+
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    seed: Annotated[int, Field(ge=-_INT64, lt=_INT64)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
+    n: Literal[1] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = None
+    logprobs: Literal[False] | None = None
+    store: Literal[False] | None = None
+    user: Annotated[str, Field(max_length=512)] | None = None
+    weavergen: WeaverGenOptions = WeaverGenOptions()
+
+
+class TransitionBody(_Strict):
+    """Body of ``POST /ops/{halt,resume,isolate,readmit}``."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    target: Annotated[str, Field(max_length=200)] | None = None
+    if_version: Annotated[int, Field(ge=1)] | None = None
+    transition: Annotated[str, Field(max_length=2_000_000)] | None = None
+    """For resume and readmit: canonical JSON of the new snapshot's envelope, signed by an operator key."""

@@ -1,0 +1,50 @@
+"""What one gateway replica is built from: a plain, frozen value that can be sent to another process."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from actors.consensus.config import ConsensusConfig
+from actors.policy.config import PolicyConfig
+from actors.spans.config import SpansConfig
+from actors.store.config import StoreConfig
+
+
+class OpenAIVoterSettings(BaseModel):
+    """A voter behind an OpenAI-compatible HTTP server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    family: str
+    lineage: str
+    base_url: str
+    model: str
+    context_tokens: int = 8192
+    api_key_env: str | None = None
+    """Environment variable that holds the server's API key; the key itself is no setting."""
+
+
+class GatewaySettings(BaseModel):
+    """Everything a replica needs beside the handles of local engines."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path
+    config_sha256: str
+    profile: str
+    durability: str = "local"
+    degraded: tuple[str, ...] = ()
+    """What ``/readyz`` says of this installation for as long as it lasts (``root: co-located``)."""
+    consensus: ConsensusConfig
+    policy: PolicyConfig
+    spans: SpansConfig
+    store: StoreConfig
+    recorded: tuple[Path, ...] = ()
+    """Files of recorded answers; their voters are this replica's."""
+    openai_voters: tuple[OpenAIVoterSettings, ...] = ()
+    max_body_bytes: int = Field(default=4_194_304, ge=1024, le=67_108_864)
+    voter_timeout_s: float = Field(default=300.0, gt=0, le=3600)
+    certificate_wait_s: float = Field(default=30.0, gt=0, le=600)
+    """How long a starting replica waits for its writer certificate."""
+    metrics_refresh_s: float = Field(default=1.0, gt=0, le=60)
