@@ -1,0 +1,70 @@
+"""Operational tables. ``cluster/migrations`` builds the same ones; a test compares the two.
+
+Times are Unix milliseconds. Lists and maps are JSON text: nothing queries inside them.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, text
+
+metadata = MetaData(
+    naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_name)s"},
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("tenant", String(64), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("policies", Text, nullable=False),
+    Column("tier", Integer, nullable=False),
+    Column("owner", String(200), nullable=False),
+    Column("contact", String(500), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("revoked_at_ms", BigInteger),
+    Column("replaced_by", String(26)),
+)
+
+auth_versions = Table(
+    "auth_versions",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("sha256", String(64), nullable=False),
+    Column("issued_at_ms", BigInteger, nullable=False),
+    Column("keys", Integer, nullable=False),
+)
+
+policy_versions = Table(
+    "policy_versions",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("sha256", String(64), nullable=False),
+    Column("issued_at_ms", BigInteger, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("target", String(200), nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("author", String(200), nullable=False),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("level", String(32), nullable=False),
+    Column("dedup_key", String(64), nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("occurrences", BigInteger, nullable=False),
+    Column("opened_at_ms", BigInteger, nullable=False),
+    Column("last_seen_ms", BigInteger, nullable=False),
+    Column("acked_at_ms", BigInteger),
+    Column("acked_by", String(200)),
+    # At most one open incident of a key, whatever races: acknowledging one lets the next occurrence open another.
+    Index(
+        "ux_incidents_open",
+        "dedup_key",
+        unique=True,
+        sqlite_where=text("acked_at_ms IS NULL"),
+        postgresql_where=text("acked_at_ms IS NULL"),
+    ),
+)
