@@ -159,6 +159,10 @@ def build(environment: Environment, locks: list[str], project: bool) -> None:
     requirements = [lock_file(name) for name in locks]
     fresh = all(environment.current(file.stem, digest(file.read_bytes())) for file in requirements)
     for file in requirements:
+        if not environment.current(file.stem, digest(file.read_bytes())):
+            print(
+                f"{file.name}: {len(locked_names(file.read_text()))} packages; the first time takes minutes", flush=True
+            )
         arguments = ["--require-hashes", "--only-binary", ":all:", "--requirement", str(file)]
         environment.install(file.stem, digest(file.read_bytes()), [arguments])
     if "cpu" in locks:
