@@ -8,7 +8,7 @@ PROFILE ?=
 LOCK ?= $(if $(filter gpu,$(PROFILE)),gpu,cpu)
 VENV := $(if $(filter gpu,$(LOCK)),.venv-gpu,.venv)
 BIN := $(VENV)/bin
-BOOT := $(or $(PYTHON),python3)
+BOOT := $(or $(shell command -v python3),$(PYTHON))
 ENVIRONMENT := PYTHON=$(PYTHON) $(BOOT) requirements/environment.py
 
 SUITES := $(wildcard tests/unit tests/architecture tests/sim tests/ray tests/models tests/acceptance)
@@ -26,7 +26,8 @@ up: env  ## install, fetch weights, start; PROFILE=gpu|replay|FILE picks another
 	@$(BIN)/weavergen up $(if $(PROFILE),--profile $(PROFILE))
 
 down:  ## stop what up started
-	@if [ -x $(BIN)/weavergen ]; then $(BIN)/weavergen down; else echo "nothing is installed, so nothing runs"; fi
+	@if ! $(BIN)/weavergen --help >/dev/null 2>&1; then echo "no whole environment in $(VENV): nothing to stop with"; \
+	else $(BIN)/weavergen down || [ $$? -eq 3 ]; fi  # 3: it was not running
 
 test: env-test  ## run every test
 	@$(BIN)/python -m pytest $(SUITES)
