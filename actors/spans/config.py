@@ -31,7 +31,7 @@ class SpansConfig(BaseModel):
     """How often space or a working disk is looked for again after storage failed."""
     close_timeout_s: float = Field(default=10.0, gt=0, le=300)
     """How long closing a writer waits for its queue to become durable."""
-    table_roll_rows: int = Field(default=50_000, ge=1, le=5_000_000)
+    table_roll_rows: int = Field(default=25_000, ge=1, le=5_000_000)
     """Rows that make the actor commit to the table at once."""
     table_roll_age_s: float = Field(default=3.0, ge=0, le=3600)
     """Longest time an ingested row waits for its commit."""

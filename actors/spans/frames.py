@@ -118,6 +118,7 @@ class ScanResult:
     torn: bool
     """Something that is no frame and was never acknowledged follows (for a live segment: perhaps not yet whole)."""
     torn_bytes: int
+    """Its length up to the last byte that is not zero."""
     reason: str
     """Why the scan stopped at a torn tail; empty otherwise."""
     damage: tuple[Damage, ...]

@@ -34,6 +34,8 @@ from actors.spans.adapters.segments import sync_directory
 from actors.spans.columns import PARTITION, Rows, by_date, pinned_schema, table_schema
 
 PENDING = "_pending.json"
+ROW_GROUP_ROWS = 8192
+"""Small groups: looking one decision up reads one group's records, not the file's."""
 _STATISTICS = ("writer_id", "writer_seq", "decision_id", "start_unix_nano", "end_unix_nano")
 
 
@@ -207,7 +209,14 @@ class SpanTable:
 
 
 def _write_file(path: Path, table: pa.Table) -> None:
-    pq.write_table(table, path, compression="zstd", write_page_checksum=True, write_statistics=True)
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        row_group_size=ROW_GROUP_ROWS,
+        write_page_checksum=True,
+        write_statistics=True,
+    )
     _sync_file(path)
     sync_directory(path.parent)
 

@@ -333,17 +333,19 @@ class WalWriter:
 
     def _first_segment(self, root: Path) -> OpenSegment:
         """Make the writer's directory appear with a locked segment in it, all at once."""
+        if self._directory.exists():
+            raise HomeError(f"{self._directory} exists: a writer id is used by one process once")
         unborn = root / f".{self.identity.id}{UNBORN_SUFFIX}"
         try:
             unborn.mkdir(parents=True)
             segment = self._create(unborn)
+            segment.path = self._directory / segment.path.name
             unborn.rename(self._directory)
             sync_directory(root)
-        except FileExistsError as error:
-            raise HomeError(f"{self._directory} exists: a writer id is used by one process once") from error
         except OSError as error:
+            with contextlib.suppress(OSError):
+                unborn.rmdir()
             raise StorageUnavailable(f"no log can be opened in {root}: {error.strerror}") from error
-        segment.path = self._directory / segment.path.name
         return segment
 
     def _create(self, directory: Path | None = None) -> OpenSegment:

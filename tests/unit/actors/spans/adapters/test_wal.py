@@ -1,0 +1,366 @@
+"""The write-ahead log: durable before anybody is told, in order, without a gap, and honest when the disk fails."""
+
+import asyncio
+import errno
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from actors.base.canonical import canonical_json
+from actors.base.errors import HomeError, StorageUnavailable
+from actors.spans.adapters.reader import SegmentRead, WalReader
+from actors.spans.adapters.segments import Disk
+from actors.spans.adapters.wal import WalWriter
+from actors.spans.config import KIB, SpansConfig
+from actors.spans.frames import FrameKind, decode_spans
+from actors.spans.span import Span
+from tests.unit.actors.spans.telemetry import SMALL, builder, identity, seqs, span, spans_from, writer_id
+
+BIG = bytes(12 * KIB)
+
+
+class Faults:
+    """A disk whose next calls fail, are cut short, or wait, and that remembers what it synced."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.bad_syncs = 0
+        self.bad_writes = 0
+        self.write_at_most: int | None = None
+        self.syncs = 0
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def allocate(self, fd: int, offset: int, size: int) -> None:
+        """Preallocate, unless the disk is full."""
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        os.posix_fallocate(fd, offset, size)
+
+    def write(self, fd: int, buffers: Sequence[bytes], offset: int) -> int:
+        """Write, perhaps less than asked for."""
+        self.gate.wait()
+        if self.bad_writes:
+            self.bad_writes -= 1
+            raise OSError(errno.EIO, "Input/output error")
+        if self.write_at_most is not None:
+            return os.pwritev(fd, [b"".join(buffers)[: self.write_at_most]], offset)
+        return os.pwritev(fd, buffers, offset)
+
+    def sync(self, fd: int) -> None:
+        """Sync, or fail as a disk does: once, and as if nothing had been afterwards."""
+        self.syncs += 1
+        if self.bad_syncs:
+            self.bad_syncs -= 1
+            raise OSError(errno.EIO, "Input/output error")
+        os.fdatasync(fd)
+
+    @property
+    def disk(self) -> Disk:
+        """The system calls of this disk."""
+        return Disk(self.allocate, self.write, self.sync)
+
+
+@asynccontextmanager
+async def opened(root: Path, faults: Faults | None = None, config: SpansConfig = SMALL) -> AsyncIterator[WalWriter]:
+    """Open a log and close it afterwards."""
+    wal = WalWriter(root, identity(), config, (faults or Faults()).disk)
+    try:
+        yield wal
+    finally:
+        await asyncio.to_thread(wal.close)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread brings about."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def reads(root: Path) -> list[SegmentRead]:
+    """Read every segment that has frames."""
+    reader = WalReader(root, 1 << 30)
+    found = [reader.read(ref) for writer in reader.writers() for ref in reader.segments(writer)]
+    return [read for read in found if read is not None and read.scan.frames]
+
+
+def rows(root: Path) -> list[Span]:
+    """Return all rows, in the order they lie in the log, each sequence number once as a reader takes it."""
+    taken: dict[int, Span] = {}
+    for read in reads(root):
+        assert read.scan.damage == ()
+        for frame in read.scan.frames:
+            if frame.kind is FrameKind.SPANS:
+                for index, row in enumerate(decode_spans(frame)):
+                    taken.setdefault(frame.first_seq + index, row)
+    assert list(taken) == list(range(1, len(taken) + 1)), "a gap, or out of order"
+    return list(taken.values())
+
+
+async def test_what_is_acknowledged_is_durable_and_in_order(tmp_path: Path) -> None:
+    """Every append gets its own numbers; after it returns the rows are synced and a reader finds exactly them."""
+    async with opened(tmp_path) as wal:
+        await wal.append(2, builder(2))
+        assert wal.durable_seq == 2
+        await asyncio.gather(*(wal.append(count, builder(count)) for count in (1, 3, 2)))
+        assert rows(tmp_path) == spans_from(1, 8)
+        assert not reads(tmp_path)[0].finished
+    assert (wal.counters.emitted_spans, wal.counters.frames, wal.durable_seq) == (8, 4, 8)
+    assert sum(wal.counters.fsync_buckets) == wal.counters.fsyncs > 1
+
+
+async def test_a_segment_says_who_wrote_it(tmp_path: Path) -> None:
+    """The header carries the writer's id and certificate, and checksums that differ from segment to segment."""
+    async with opened(tmp_path) as wal:
+        await wal.append(1, builder(1))
+    header = reads(tmp_path)[0].header
+    assert (header.writer_id, header.number) == (writer_id(1), 1)
+    assert header.certificate == canonical_json(wal.identity.certificate)
+    assert header.nonce != bytes(16)
+
+
+async def test_appends_that_wait_together_share_one_sync(tmp_path: Path) -> None:
+    """While the disk is busy everything queues, and the next sync covers it all."""
+    faults = Faults()
+    async with opened(tmp_path, faults) as wal:
+        faults.gate.clear()
+        tasks = [asyncio.ensure_future(wal.append(1, builder(1))) for _ in range(50)]
+        await asyncio.sleep(0)
+        faults.gate.set()
+        await asyncio.gather(*tasks)
+        assert wal.counters.fsyncs <= 2
+        assert wal.counters.frames == 50
+
+
+async def test_a_batch_is_bounded(tmp_path: Path) -> None:
+    """A group commit takes at most the configured number of frames."""
+    faults = Faults()
+    async with opened(tmp_path, faults, SMALL.model_copy(update={"batch_max_frames": 10})) as wal:
+        faults.gate.clear()
+        tasks = [asyncio.ensure_future(wal.append(1, builder(1))) for _ in range(50)]
+        await asyncio.sleep(0)
+        faults.gate.set()
+        await asyncio.gather(*tasks)
+        assert wal.counters.fsyncs >= 5
+
+
+async def test_nobody_is_told_before_the_sync(tmp_path: Path) -> None:
+    """An append whose bytes are not yet synced is not done."""
+    faults = Faults()
+    async with opened(tmp_path, faults) as wal:
+        faults.gate.clear()
+        task = asyncio.ensure_future(wal.append(1, builder(1)))
+        done, _ = await asyncio.wait({task}, timeout=0.05)
+        assert not done
+        assert wal.durable_seq == 0
+        faults.gate.set()
+        await task
+        assert wal.durable_seq == 1
+
+
+async def test_a_cancelled_waiter_takes_nothing_back(tmp_path: Path) -> None:
+    """Cancelling one that waits neither loses nor reorders its rows or anybody's."""
+    faults = Faults()
+    async with opened(tmp_path, faults) as wal:
+        faults.gate.clear()
+        tasks = [asyncio.ensure_future(wal.append(1, builder(1))) for _ in range(6)]
+        await asyncio.sleep(0)
+        for task in tasks[1::2]:
+            task.cancel()
+        faults.gate.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        await wal.append(1, builder(1))
+    assert [isinstance(result, asyncio.CancelledError) for result in results] == [False, True] * 3
+    assert rows(tmp_path) == spans_from(1, 7)
+
+
+async def test_what_fails_before_it_is_queued_consumes_no_number(tmp_path: Path) -> None:
+    """A builder that raises, breaks its word, or builds what no log takes leaves the sequence as it was."""
+
+    def fails(first_seq: int) -> list[Span]:
+        raise LookupError("no such thing")
+
+    async with opened(tmp_path) as wal:
+        with pytest.raises(LookupError):
+            await wal.append(1, fails)
+        with pytest.raises(ValueError, match="3 rows were announced and 2 built"):
+            await wal.append(3, builder(2))
+        with pytest.raises(ValueError, match="ids take"):
+            await wal.append(1, lambda seq: [span(seq, span_id=b"short")])
+        with pytest.raises(StorageUnavailable, match="max_frame_bytes"):
+            await wal.append(1, builder(1, bytes(17 * KIB)))
+        await wal.append(1, builder(1))
+        assert (wal.durable_seq, wal.queued_bytes) == (1, 0)
+    assert rows(tmp_path) == [span(1)]
+
+
+async def test_a_full_queue_refuses(tmp_path: Path) -> None:
+    """When the disk is slower than the callers, appends are refused at the bound, and taken again after it."""
+    faults = Faults()
+    async with opened(tmp_path, faults, SMALL.model_copy(update={"queue_max_bytes": 20 * KIB})) as wal:
+        faults.gate.clear()
+        tasks = [asyncio.ensure_future(wal.append(1, builder(1, BIG))) for _ in range(4)]
+        await asyncio.sleep(0)
+        assert not wal.available
+        faults.gate.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [str(result) for result in results] == ["None", "None", "wal queue full", "wal queue full"]
+        assert wal.available
+        await wal.append(1, builder(1, BIG))
+        assert (wal.counters.refused, wal.durable_seq) == (2, 3)
+    assert len(rows(tmp_path)) == 3
+
+
+async def test_a_full_segment_is_followed_by_the_next(tmp_path: Path) -> None:
+    """Rotation marks the old segment, goes on in the reserve, and never lets go of the last lock."""
+    async with opened(tmp_path) as wal:
+        for _ in range(20):
+            await wal.append(1, builder(1, BIG))
+        found = reads(tmp_path)
+        assert len(found) >= 4
+        assert all(read.scan.frames[-1].kind is FrameKind.ROTATED for read in found[:-1])
+        assert [read.finished for read in found[-1:]] == [False]
+    assert reads(tmp_path)[-1].scan.frames[-1].kind is FrameKind.CLOSED
+    assert len(rows(tmp_path)) == 20
+    assert wal.counters.emitted_spans == 20
+
+
+async def test_closing_leaves_only_finished_segments(tmp_path: Path) -> None:
+    """A closed log holds no reserve, no half-made file, no lock; and takes no more."""
+    async with opened(tmp_path) as wal:
+        await wal.append(1, builder(1))
+        await until(lambda: wal.reserve_depth == 1)
+    assert [path.name for path in (tmp_path / writer_id(1)).iterdir()] == ["00000001.wal"]
+    assert reads(tmp_path)[0].free
+    assert reads(tmp_path)[0].scan.ended
+    with pytest.raises(StorageUnavailable, match="closed"):
+        await wal.append(1, builder(1))
+
+
+async def test_closing_makes_the_queue_durable_first(tmp_path: Path) -> None:
+    """What was queued when the log is closed is written before the trailer."""
+    faults = Faults()
+    wal = WalWriter(tmp_path, identity(), SMALL, faults.disk)
+    faults.gate.clear()
+    tasks = [asyncio.ensure_future(wal.append(1, builder(1))) for _ in range(5)]
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(asyncio.to_thread(wal.close))
+    faults.gate.set()
+    await asyncio.gather(*tasks, closing)
+    assert rows(tmp_path) == spans_from(1, 5)
+    assert reads(tmp_path)[0].scan.ended
+
+
+async def test_short_writes_are_gone_on_with(tmp_path: Path) -> None:
+    """A disk that takes a few bytes at a time still gets all of them."""
+    faults = Faults()
+    async with opened(tmp_path, faults) as wal:
+        faults.write_at_most = 7
+        await asyncio.gather(wal.append(2, builder(2)), wal.append(1, builder(1)))
+        faults.write_at_most = None
+    assert rows(tmp_path) == spans_from(1, 3)
+
+
+@pytest.mark.parametrize("fault", ["bad_syncs", "bad_writes"])
+async def test_a_segment_that_failed_once_is_never_trusted_again(tmp_path: Path, fault: str) -> None:
+    """After one failed write or sync the same rows go to another segment under the same numbers; nobody notices."""
+    faults = Faults()
+    async with opened(tmp_path, faults) as wal:
+        await wal.append(1, builder(1))
+        await until(lambda: wal.reserve_depth == 1)
+        setattr(faults, fault, 1)
+        await wal.append(2, builder(2))
+        await wal.append(1, builder(1))
+        assert (wal.counters.failed_segments, wal.counters.refused) == (1, 0)
+        first, second = reads(tmp_path)
+        assert 1 in seqs(first.scan.frames)
+        assert seqs(second.scan.frames) == [2, 3, 4]
+    assert rows(tmp_path) == spans_from(1, 4)
+
+
+async def test_a_segment_without_anything_acknowledged_is_removed_when_it_fails(tmp_path: Path) -> None:
+    """Segments that never held a durable row do not pile up on a failing disk."""
+    faults = Faults()
+    async with opened(tmp_path, faults) as wal:
+        await until(lambda: wal.reserve_depth == 1)
+        faults.bad_writes = 1
+        await wal.append(1, builder(1))
+        assert not (tmp_path / writer_id(1) / "00000001.wal").exists()
+    assert rows(tmp_path) == [span(1)]
+
+
+async def test_a_disk_that_keeps_failing_is_said_to_and_recovered_from(tmp_path: Path) -> None:
+    """While storage fails every append is refused; when it works again the kept rows go first, and numbers go on."""
+    faults = Faults()
+    async with opened(tmp_path, faults) as wal:
+        await wal.append(1, builder(1))
+        await until(lambda: wal.reserve_depth == 1)
+        faults.bad_writes = 10_000
+        waiting = [asyncio.ensure_future(wal.append(1, builder(1))) for _ in range(3)]
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(result) for result in results} == {StorageUnavailable}
+        with pytest.raises(StorageUnavailable, match="Input/output error"):
+            await wal.append(1, builder(1))
+        assert not wal.available
+        assert wal.durable_seq == 1
+        faults.bad_writes = 0
+        await until(lambda: wal.available)
+        await wal.append(1, builder(1))
+        assert (wal.durable_seq, wal.queued_bytes) == (5, 0)
+    assert rows(tmp_path) == spans_from(1, 5)
+
+
+async def test_no_space_refuses_and_recovers_by_itself(tmp_path: Path) -> None:
+    """The reserve carries on while it lasts; then appends are refused, until space is there again."""
+    faults = Faults()
+    async with opened(tmp_path, faults) as wal:
+        await until(lambda: wal.reserve_depth == 1)
+        faults.full = True
+        taken = 0
+        with pytest.raises(StorageUnavailable, match="No space left"):
+            while taken < 100:
+                await wal.append(1, builder(1, BIG))
+                taken += 1
+        assert 8 <= taken <= 10, "two segments of five frames at most"
+        assert wal.durable_seq == taken
+        faults.full = False
+        await until(lambda: wal.available)
+        await wal.append(1, builder(1))
+    assert len(rows(tmp_path)) == taken + 2, "the refused row was kept, and became durable when there was space"
+
+
+async def test_closing_while_storage_fails_ends(tmp_path: Path) -> None:
+    """A log that cannot write is closed within its timeout, without a trailer that would claim that all is there."""
+    faults = Faults()
+    wal = WalWriter(tmp_path, identity(), SMALL.model_copy(update={"close_timeout_s": 0.1}), faults.disk)
+    await wal.append(1, builder(1))
+    faults.bad_writes = 10**9
+    with pytest.raises(StorageUnavailable):
+        await wal.append(1, builder(1))
+    await asyncio.to_thread(wal.close)
+    read = reads(tmp_path)[0]
+    assert read.abandoned
+    assert seqs(read.scan.frames) == [1]
+
+
+def test_a_log_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
+    """No space for the first segment is an error of storage, and leaves nothing that looks like a log."""
+    faults = Faults()
+    faults.full = True
+    with pytest.raises(StorageUnavailable, match="No space left"):
+        WalWriter(tmp_path, identity(), SMALL, faults.disk)
+    assert list(tmp_path.iterdir()) == []
+    faults.full = False
+    WalWriter(tmp_path, identity(), SMALL, faults.disk).close()
+
+
+def test_a_writer_id_is_used_once(tmp_path: Path) -> None:
+    """Two incarnations never share a directory."""
+    WalWriter(tmp_path, identity(), SMALL).close()
+    with pytest.raises(HomeError, match="used by one process once"):
+        WalWriter(tmp_path, identity(), SMALL)
