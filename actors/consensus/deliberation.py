@@ -19,6 +19,7 @@ from typing import Literal
 
 from actors.base.digests import sha256_hex
 from actors.consensus.grouping import Answer, group_answers
+from actors.consensus.reading.examples import Example
 from actors.consensus.reading.reading import Reading, read_answer
 from actors.consensus.tally import NO_GROUP, Rule, Tally, Vote, settled, tally
 from actors.policy.snapshot import PolicyName
@@ -53,6 +54,8 @@ class Plan:
     similarity_micro: int
     """Least similarity to a group's medoid for prose."""
     max_answer_bytes: int
+    examples: tuple[Example, ...] = ()
+    """What the prompt says a right answer does; nothing has run them, so none counts as passed."""
 
 
 BallotState = Literal["outstanding", "readable", "out"]

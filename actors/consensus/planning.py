@@ -14,6 +14,7 @@ from actors.base.canonical import MICRO, micro
 from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.deliberation import Plan, Seat
+from actors.consensus.reading.examples import examples_of
 from actors.consensus.reading.kind import answer_kind
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.tally import Rule
@@ -81,6 +82,7 @@ def _plan(
         rule=rule,
         similarity_micro=micro(snapshot.thresholds.get("similarity", "1.000000")),
         max_answer_bytes=config.max_answer_bytes,
+        examples=examples_of(request.question) if kind.startswith("code:") else (),
     )
 
 

@@ -31,6 +31,7 @@ def summary(state: State, committed: Committed, durability: str, *, explain: boo
             "quorum": state.plan.rule.quorum_micro / MICRO,
             "independent_votes": round(winner.n_eff_micro / MICRO, 3) if winner else 0.0,
             "lineages": winner.lineages if winner else 0,
+            "examples": {"found": len(state.plan.examples), "passed": 0},
         },
         "votes": _votes(state, explain=explain),
         "screening": {"verdict": "none", "version": record.screening_version, "findings": []},

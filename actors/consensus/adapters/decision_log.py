@@ -19,9 +19,7 @@ class WalDecisionLog:
         self.identity = identity
         """Key and certificate that seal records; replaced by a renewed certificate for the same writer and key."""
 
-    async def commit(
-        self, rows: int, build: Callable[[WriterRef], tuple[DecisionRecord, Sequence[Span]]]
-    ) -> Committed:
+    async def commit(self, rows: int, build: Callable[[WriterRef], tuple[DecisionRecord, Sequence[Span]]]) -> Committed:
         """Build, sign and append one decision; raise ``StorageUnavailable`` if it cannot be made durable."""
         made: list[Committed] = []
 

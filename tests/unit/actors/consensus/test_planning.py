@@ -77,3 +77,10 @@ def test_a_plan_whose_layer_is_gone_can_no_longer_win() -> None:
     made = make(request())
     assert rule_for(made, snapshot("abc"), WEIGHTS) == made.rule
     assert rule_for(made, snapshot("abc", layers=[]), WEIGHTS).min_lineages == 1000
+
+
+def test_examples_of_the_prompt_are_part_of_the_plan() -> None:
+    """A code question's examples are read; other kinds have none."""
+    question = "Write a Python function f\n>>> f(1)\n2\n"
+    assert len(make(request(question)).examples) == 1
+    assert make(request(question, answer_kind="text")).examples == ()
