@@ -80,6 +80,7 @@ class SnapshotWatcher(Generic[V]):
         self._confirmed = False
         self._readable = True
         self._reported: OrderedDict[str, None] = OrderedDict()
+        self._looking = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -101,16 +102,17 @@ class SnapshotWatcher(Generic[V]):
             self._thread.join()
 
     def poll_once(self) -> None:
-        """Look at the source once; what is found is in force, or reported, on return."""
-        try:
-            self._look(int(self._clock()))
-            self._readable = True
-        except OSError as error:
-            self._confirmed, self._seen = False, None
-            self._source_lost(error)
-        if self._held is not None:
-            base = self.current if self.current is not None else self._held.view
-            self.current = base.at(self._monotonic(), confirmed=self._confirmed)
+        """Look at the source once, from any thread; what is found is in force, or reported, on return."""
+        with self._looking:
+            try:
+                self._look(int(self._clock()))
+                self._readable = True
+            except OSError as error:
+                self._confirmed, self._seen = False, None
+                self._source_lost(error)
+            if self._held is not None:
+                base = self.current if self.current is not None else self._held.view
+                self.current = base.at(self._monotonic(), confirmed=self._confirmed)
 
     def _run(self) -> None:
         while not self._stop.wait(self._poll_s):

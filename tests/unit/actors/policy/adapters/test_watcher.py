@@ -1,6 +1,7 @@
 """Following the policy in force, by attack and by fault."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -355,6 +356,30 @@ def test_the_thread_follows(
     watcher.stop()
     assert watcher._thread is not None
     assert not watcher._thread.is_alive()
+
+
+def test_polls_from_many_threads(
+    running: PolicyWatcher, directory: SnapshotDirectory, realm: Realm, base: PolicySnapshot, incidents: Incidents
+) -> None:
+    """While versions are published, polls from any threads only ever see the version rise."""
+    snapshot = base
+
+    def poll(_: int) -> list[int]:
+        seen = []
+        for _ in range(50):
+            running.poll_once()
+            assert running.current is not None
+            seen.append(running.current.snapshot.version)
+        return seen
+
+    with ThreadPoolExecutor(4) as pool:
+        polls = [pool.submit(poll, number) for number in range(4)]
+        for _ in range(20):
+            snapshot = successor(snapshot, AT_MS)
+            publish(directory, sign_snapshot(snapshot, realm.policy))
+    running.poll_once()
+    assert all(seen == sorted(seen) for seen in (one.result() for one in polls))
+    assert (running.version, incidents.opened) == (21, [])
 
 
 def test_incidents_come_after_the_policy(
