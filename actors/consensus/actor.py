@@ -50,7 +50,7 @@ from actors.consensus.ports import Clock, Committed, DecisionLog, Meter, PolicyS
 from actors.consensus.records import Facts, build_record
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.summary import summary
-from actors.consensus.telemetry import Trace, decision_spans, span_rows
+from actors.consensus.telemetry import Trace, decision_spans, span_rows, withheld_spans
 from actors.spans.record import DecisionRecord, WriterRef
 from actors.spans.span import Span
 from models.errors import VoterError
@@ -253,13 +253,12 @@ class ConsensusCoordinator:
     ) -> Committed:
         def build(writer: WriterRef) -> tuple[DecisionRecord, list[Span]]:
             record = build_record(state, served, facts, writer)
-            if withheld:
-                record = msgspec.structs.replace(
-                    record, result="withheld", issued_at=self._clock.time_ns() // 1_000_000
-                )
-            return record, decision_spans(state, trace, "withheld" if withheld else None)
+            if not withheld:
+                return record, decision_spans(state, trace)
+            now_ms = self._clock.time_ns() // 1_000_000
+            return msgspec.structs.replace(record, result="withheld", issued_at=now_ms), withheld_spans(state, trace)
 
-        committed = await self._log.commit(span_rows(state), build)
+        committed = await self._log.commit(1 if withheld else span_rows(state), build)
         self._remember(facts.decision_id, committed.data)
         return committed
 

@@ -32,11 +32,17 @@ def span_rows(state: State) -> int:
     return SPANS_BESIDE_BALLOTS + len(state.ballots)
 
 
-def decision_spans(state: State, trace: Trace, result: str | None = None) -> list[Span]:
-    """Build a decision's spans, root first; ``result`` overrides the deliberation's own (``withheld``)."""
+def withheld_spans(state: State, trace: Trace) -> list[Span]:
+    """Build the one span of an answer that the policy took back after it was recorded."""
+    root_id = _span_id(trace, "root")
+    return [_span(state, trace, _span_id(trace, "withheld"), root_id, names.POLICY, "withheld", "error", {}, 0.0)]
+
+
+def decision_spans(state: State, trace: Trace) -> list[Span]:
+    """Build a decision's spans, root first."""
     conclusion = state.conclusion
     support = conclusion.tally.winner.support_micro / 1_000_000 if conclusion and conclusion.tally.winner else 0.0
-    outcome = result or result_of(state)
+    outcome = result_of(state)
     root_id, layer_id = _span_id(trace, "root"), _span_id(trace, "layer")
     ok: SpanStatus = "ok" if outcome == "answered" else "error"
     attributes = {
@@ -114,4 +120,4 @@ def _chat(state: State, ballot: Ballot, trace: Trace, parent: bytes) -> Span:
 
 def _span_id(trace: Trace, part: str) -> bytes:
     """Derive a span id from the decision (ids need to be unique, not secret)."""
-    return hashlib.blake2b(f"{trace.decision_id}/{trace.ended_ns}/{part}".encode(), digest_size=8).digest()
+    return hashlib.blake2b(f"{trace.decision_id}/{part}".encode(), digest_size=8).digest()

@@ -13,6 +13,7 @@ SPAN_SCHEMA_VERSION: Final = 1
 # Span names.
 INVOKE_WORKFLOW: Final = "invoke_workflow"
 LAYER: Final = "weavergen.layer"
+POLICY: Final = "weavergen.policy"
 WAL_ADOPTED: Final = "weavergen.wal.adopted"
 WAL_DAMAGED: Final = "weavergen.wal.damaged"
 

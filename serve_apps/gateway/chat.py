@@ -31,7 +31,7 @@ class ChatCompletions:
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; whatever goes wrong becomes CONTRACT's error."""
+        """Answer one request; whatever goes wrong becomes an error of the documented shape."""
         try:
             status, headers, body = await self._answer(scope, receive)
         except WeaverGenError as error:

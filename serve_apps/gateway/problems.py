@@ -1,4 +1,4 @@
-"""Errors on the wire: status, body and headers of every ``WeaverGenError``. Pure; the table is CONTRACT's."""
+"""Errors on the wire: status, body and headers of every ``WeaverGenError``. Pure; the table is the contract with clients."""
 
 from dataclasses import dataclass
 

@@ -1,0 +1,34 @@
+"""The ``weavergen`` object of a response."""
+
+import msgspec
+
+from actors.base.signing import SigningKey
+from actors.consensus.deliberation import Answered
+from actors.consensus.ports import Committed
+from actors.consensus.summary import summary
+from actors.spans.record import Envelope
+from tests.unit.actors.consensus.test_records import finished, record
+from tests.unit.actors.consensus.world import candidate
+
+
+def test_the_summary_is_the_contracts_object() -> None:
+    """Every promised field is there, JSON-encodable, and says what the record says."""
+    state = finished(*(Answered(i, candidate(text), 4) for i, text in enumerate(["Paris", "It is Paris.", "Rome"])))
+    made = record(state)
+    signature = SigningKey.from_seed(b"\x01" * 32).sign("t", b"p")
+    told = summary(state, Committed(made, Envelope("", signature, [], None), b""), "local")
+    msgspec.json.encode(told)
+    assert set(told) >= {
+        "decision_id", "policy", "degraded", "cache", "layer", "agreement", "votes", "screening", "signature", "log",
+    }  # fmt: skip
+    assert told["agreement"]["lineages"] == 2
+    assert told["agreement"]["examples"] == {"found": 0, "passed": 0}
+    assert [vote["outcome"] for vote in told["votes"]] == ["agreed", "agreed", "cancelled"]
+    assert told["log"] == {"status": "none", "merge_by": None, "durability": "local"}
+    assert "answer" not in told["votes"][0]
+    assert (
+        summary(state, Committed(made, Envelope("", signature, [], None), b""), "local", explain=True)["votes"][0][
+            "answer"
+        ]["content"]
+        == "Paris"
+    )

@@ -1,0 +1,36 @@
+"""Spans of a decision."""
+
+from actors.consensus.deliberation import Answered, Failed
+from actors.consensus.telemetry import Trace, decision_spans, span_rows, withheld_spans
+from tests.unit.actors.consensus.test_records import finished
+from tests.unit.actors.consensus.world import NOW_S, candidate
+
+TRACE = Trace(
+    "01D", b"t" * 16, b"p" * 8, "tenant", NOW_S * 10**9, NOW_S * 10**9 + 12_000_000, "consensus", "user digest"
+)
+
+
+def test_root_layer_and_ballots_hang_together() -> None:
+    """The root hangs under the caller's span, the layer under the root, every ballot under the layer."""
+    state = finished(
+        Answered(0, candidate("Paris"), 5), Failed(1, "timeout", "slow", 6), Answered(2, candidate("Paris"), 7)
+    )
+    root, layer, *chats = decision_spans(state, TRACE)
+    assert len(chats) + 2 == span_rows(state)
+    assert (root.parent_span_id, layer.parent_span_id) == (b"p" * 8, root.span_id)
+    assert {chat.parent_span_id for chat in chats} == {layer.span_id}
+    assert [(chat.voter, chat.outcome, chat.status) for chat in chats] == [
+        ("a", "agreed", "ok"), ("b", "timeout", "error"), ("c", "agreed", "ok"),
+    ]  # fmt: skip
+    assert (root.status, root.latency_ms, root.kind) == ("ok", 12, "server")
+    assert root.attributes["weavergen.end_user"] == "user digest"
+
+
+def test_a_withheld_answer_adds_one_span_of_its_own() -> None:
+    """What the policy took back hangs under the same root and is an error."""
+    state = finished(*(Answered(i, candidate("Paris"), 1) for i in range(3)))
+    root, *others = decision_spans(state, TRACE)
+    (taken_back,) = withheld_spans(state, TRACE)
+    assert (taken_back.name, taken_back.outcome, taken_back.status) == ("weavergen.policy", "withheld", "error")
+    assert taken_back.parent_span_id == root.span_id
+    assert taken_back.span_id not in {root.span_id, *(span.span_id for span in others)}
