@@ -1,5 +1,6 @@
 """Files of snapshots."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -80,6 +81,16 @@ def test_fingerprints_show_changes(directory: SnapshotDirectory) -> None:
     Path(directory.file(1)).unlink()
     seen.append(directory.fingerprint(1))
     assert len(set(seen)) == 4
+
+
+def test_a_successor_shows_though_the_directorys_time_does_not(directory: SnapshotDirectory) -> None:
+    """File times are coarse: a version published within the same tick is seen by its name."""
+    directory.publish(1, b"x")
+    time_ns = directory.path.stat().st_mtime_ns
+    before = directory.fingerprint(1)
+    directory.publish(2, b"y")
+    os.utime(directory.path, ns=(time_ns, time_ns))
+    assert directory.fingerprint(1) != before
 
 
 def test_setting_aside_frees_the_version(directory: SnapshotDirectory) -> None:

@@ -286,6 +286,7 @@ def test_an_unreadable_source_keeps_the_policy(
     running: PolicyWatcher, directory: SnapshotDirectory, incidents: Incidents, monotonic: Clock
 ) -> None:
     """While the directory is gone the last policy stays, grows stale, and recovers with the directory."""
+    running.poll_once()
     away = directory.path.with_name("away")
     directory.path.rename(away)
     monotonic.now += 61

@@ -38,6 +38,15 @@ def test_concurrent_reporters_open_one(table: Incidents) -> None:
     assert [incident.occurrences for incident in table.list()] == [40]
 
 
+def test_an_incident_that_another_process_just_opened(table: Incidents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between looking for an open incident and opening one, another may open it: the occurrence is counted there."""
+    table.record("k", "level_2_major", {}, "same")
+    count, calls = Incidents._count, iter([False])
+    monkeypatch.setattr(Incidents, "_count", lambda *a: next(calls, None) is not False and count(*a))
+    table.record("k", "level_2_major", {}, "same")
+    assert [incident.occurrences for incident in table.list()] == [2]
+
+
 def test_acknowledging(table: Incidents) -> None:
     """The first acknowledgement stands, and what happens after it is a new incident."""
     table.record("k", "level_2_major", {}, "same")
