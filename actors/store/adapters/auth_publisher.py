@@ -24,6 +24,12 @@ from actors.store.auth import AuthSnapshot, accept_auth, sign_auth
 ATTEMPTS = 16
 
 
+def auth_high_water(database: Database) -> int:
+    """Return the highest version ever published, 0 if there is none: nothing below it is believed at a start."""
+    with database.read() as connection:
+        return connection.execute(select(func.max(auth_versions.c.version))).scalar_one() or 0
+
+
 class AuthPublisher:
     """Brings changes of keys into force."""
 
@@ -50,14 +56,9 @@ class AuthPublisher:
                     raise
         raise AssertionError("unreachable")
 
-    def high_water(self) -> int:
-        """Return the highest version ever published, 0 if there is none."""
-        with self._database.read() as connection:
-            return connection.execute(select(func.max(auth_versions.c.version))).scalar_one() or 0
-
     def _attempt(self) -> AuthSnapshot:
         newest = self._newest_on_disk()
-        version = max(newest, self.high_water()) + 1
+        version = max(newest, auth_high_water(self._database)) + 1
         keys = list(self._keys.valid())
         in_force = self._in_force(newest) if newest == version - 1 else None
         if in_force is not None and in_force.keys == keys:
