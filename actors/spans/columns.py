@@ -1,8 +1,8 @@
 """The spans table: columns, types, and how spans become Arrow rows.
 
 Rules:
-- One row a span (CONTRACT "Spans"); ids are fixed-size binary, times int64 nanoseconds, hot attributes dictionary-coded
-  strings, the rest a map. What does not apply is null.
+- One row a span, under the names of the span contract; ids are fixed-size binary, times int64 nanoseconds, hot
+  attributes dictionary-coded strings, the rest a map. What does not apply is null.
 - ``log_index`` is null until batches are sealed into a log.
 - A row's partition is the UTC date its span began at; the partition column is not in the files.
 

@@ -12,6 +12,7 @@ class Source:
         self.held, self.asked = held, []
 
     def find(self, decision_id: str) -> bytes | None:
+        """Answer from what is held."""
         self.asked.append(decision_id)
         return self.held.get(decision_id)
 

@@ -1,0 +1,155 @@
+"""Reading segments: what is live, finished, left behind, damaged; and finding a decision in them."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.spans.adapters.lookup import open_lookup
+from actors.spans.adapters.reader import SegmentRef, WalReader
+from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.wal import WalWriter
+from actors.spans.columns import Rows
+from actors.spans.config import MIB
+from actors.spans.frames import FrameKind, encode_spans
+from tests.unit.actors.spans.telemetry import (
+    SMALL,
+    SegmentBytes,
+    builder,
+    decision,
+    flipped,
+    held,
+    identity,
+    seqs,
+    span,
+    writer_id,
+)
+
+
+def reader(root: Path) -> WalReader:
+    """Open a reader with a generous bound."""
+    return WalReader(root, 64 * MIB)
+
+
+def test_no_log_is_no_writers(tmp_path: Path) -> None:
+    """Before anybody writes there is nothing, and that is no error."""
+    assert (reader(tmp_path / "none").writers(), reader(tmp_path).segments(writer_id(1))) == ([], [])
+    assert reader(tmp_path).find("x") is None
+
+
+def test_only_writers_and_segments_are_listed(tmp_path: Path) -> None:
+    """Half-made directories and files are not there yet; segments come in the order of their numbers."""
+    for number in (10, 2, 9):
+        SegmentBytes(number).save(tmp_path)
+    (tmp_path / writer_id(1) / ".00000011.new").touch()
+    (tmp_path / writer_id(1) / "notes.wal").touch()
+    (tmp_path / f".{writer_id(2)}.new").mkdir()
+    (tmp_path / "README").touch()
+    assert reader(tmp_path).writers() == [writer_id(1)]
+    assert [ref.number for ref in reader(tmp_path).segments(writer_id(1))] == [2, 9, 10]
+
+
+def test_a_live_segment_is_followed(tmp_path: Path) -> None:
+    """Reading on from the last offset yields only what is new; while the lock is held the segment is not finished."""
+    segment = SegmentBytes().batch((1, 2)).zeros(4096)
+    path = segment.save(tmp_path)
+    fd = held(path)
+    (ref,) = reader(tmp_path).segments(writer_id(1))
+    first = reader(tmp_path).read(ref)
+    assert first is not None
+    nothing = reader(tmp_path).read(ref, first.scan.valid_bytes)
+    segment.data = segment.data[:-4096]
+    os.pwrite(fd, segment.batch((3, 1)).data, 0)
+    second = reader(tmp_path).read(ref, first.scan.valid_bytes)
+    os.close(fd)
+    third = reader(tmp_path).read(ref, first.scan.valid_bytes)
+    assert nothing is not None
+    assert second is not None
+    assert third is not None
+    assert [seqs(read.scan.frames) for read in (first, nothing, second, third)] == [[1, 2], [], [3], [3]]
+    assert [read.finished for read in (first, nothing, second, third)] == [False, False, False, True]
+    assert third.abandoned
+
+
+def test_a_trailer_finishes_a_segment_whoever_holds_its_lock(tmp_path: Path) -> None:
+    """A segment that says that it is complete is finished, and not left behind."""
+    path = SegmentBytes().batch((1, 1)).end(FrameKind.ROTATED, 2).save(tmp_path)
+    fd = held(path)
+    (ref,) = reader(tmp_path).segments(writer_id(1))
+    read = reader(tmp_path).read(ref)
+    os.close(fd)
+    assert read is not None
+    assert (read.free, read.finished, read.abandoned) == (False, True, False)
+
+
+def test_asking_for_a_lock_does_not_keep_a_writer_out(tmp_path: Path) -> None:
+    """Looking at a segment leaves its lock as it was."""
+    path = SegmentBytes().save(tmp_path)
+    (ref,) = reader(tmp_path).segments(writer_id(1))
+    assert reader(tmp_path).is_free(ref)
+    fd = held(path)
+    assert not reader(tmp_path).is_free(ref)
+    os.close(fd)
+
+
+def test_a_segment_that_vanished_is_no_error(tmp_path: Path) -> None:
+    """It was removed after its rows were committed."""
+    gone = SegmentRef(writer_id(1), 1, tmp_path / "gone.wal")
+    assert reader(tmp_path).read(gone) is None
+    assert reader(tmp_path).is_free(gone)
+
+
+def test_a_segment_under_another_name_is_refused(tmp_path: Path) -> None:
+    """A file says which segment of whom it is; one that was moved or swapped is not believed."""
+    path = SegmentBytes(3).batch((1, 1)).save(tmp_path)
+    path.rename(path.with_name("00000004.wal"))
+    (ref,) = reader(tmp_path).segments(writer_id(1))
+    with pytest.raises(IntegrityError, match="another segment"):
+        reader(tmp_path).read(ref)
+
+
+def test_a_disk_that_does_not_read_is_said_to(tmp_path: Path) -> None:
+    """An error of the disk is an error of storage, not an empty segment."""
+    ref = SegmentRef(writer_id(1), 1, tmp_path)
+    with pytest.raises(StorageUnavailable, match="cannot be read"):
+        reader(tmp_path).read(ref)
+
+
+def test_the_newest_record_of_a_decision_is_found(tmp_path: Path) -> None:
+    """Among several records of one decision the last written one counts, and rows without a record do not."""
+    rows = [span(1, b"answered"), span(2, b""), span(3, b"withheld", decision_id=decision(1))]
+    SegmentBytes().raw(1, 3, encode_spans(rows)).zeros(100).save(tmp_path)
+    assert reader(tmp_path).find(decision(1)) == b"withheld"
+    assert reader(tmp_path).find(decision(2)) is None
+
+
+def test_damage_does_not_stop_a_search(tmp_path: Path) -> None:
+    """Segments and frames that cannot be read are passed over: the others are still searched."""
+    SegmentBytes(1).raw(1, 1, encode_spans([span(1, b"envelope")])).save(tmp_path)
+    bad = SegmentBytes(2).raw(2, 1, encode_spans([span(1, b"newer")]))
+    bad.data = flipped(bad.data, 8 * 20)
+    bad.save(tmp_path)
+    SegmentBytes(3).raw(3, 7, encode_spans([span(1, b"count is wrong")])).save(tmp_path)
+    assert reader(tmp_path).find(decision(1)) == b"envelope"
+
+
+def test_a_search_is_bounded(tmp_path: Path) -> None:
+    """Newest segments first, and no more bytes than the configuration allows."""
+    for number in (1, 2, 3):
+        SegmentBytes(number).raw(number, 1, encode_spans([span(number, b"r")])).zeros(MIB).save(tmp_path)
+    bounded = WalReader(tmp_path, 2 * MIB)
+    assert [bounded.find(decision(number)) for number in (1, 2, 3)] == [None, b"r", b"r"]
+
+
+async def test_a_gateway_finds_decisions_in_log_and_table(tmp_path: Path) -> None:
+    """A decision is found from the moment it is durable, while it is in the log and after it moved to the table."""
+    wal = WalWriter(tmp_path / "wal", identity(), SMALL)
+    lookup = open_lookup(tmp_path, SMALL)
+    await wal.append(1, builder(1, b"in the log"))
+    assert lookup.find(decision(1)) == b"in the log"
+    await asyncio.to_thread(wal.close)
+    SpanTable(tmp_path / "spans", 10).append([Rows("W", 1, 1, [span(9, b"in the table")])], {"W": 1}, 0)
+    assert lookup.find(decision(9)) == b"in the table"
+    assert lookup.find(decision(5)) is None

@@ -1,0 +1,244 @@
+"""The spans table: effective once, readable by others, and every flipped bit seen."""
+
+import os
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+
+from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.spans.adapters import table as table_module
+from actors.spans.adapters.table import SpanTable
+from actors.spans.columns import Rows, pinned_schema
+from tests.unit.actors.spans.telemetry import decision, flipped, span, spans_from
+
+DAY_NS = 86_400_000_000_000
+
+
+def opened(path: Path) -> SpanTable:
+    """Open the table as another process would."""
+    return SpanTable(path, checkpoint_commits=3)
+
+
+def rows(first_seq: int, count: int, record: bytes = b"") -> list[Rows]:
+    """Make rows of one writer."""
+    return [Rows("W1", first_seq, 1, spans_from(first_seq, count, record))]
+
+
+def numbers(table: SpanTable) -> list[int]:
+    """Return the sequence numbers in the table."""
+    return sorted(table.read(["writer_seq"])["writer_seq"].to_pylist())
+
+
+def parquet_files(path: Path) -> set[Path]:
+    """Return all files that lie there, committed or not."""
+    return set(path.glob("date=*/*.parquet"))
+
+
+def test_a_table_that_does_not_exist_is_empty(tmp_path: Path) -> None:
+    """Reading before the first commit finds nothing and makes nothing."""
+    table = opened(tmp_path / "spans")
+    assert (table.current_files(), table.last_committed("W1"), table.find("x"), table.recover()) == ([], None, None, [])
+    assert table.read().schema == pinned_schema()
+    assert not (tmp_path / "spans").exists()
+
+
+def test_committed_rows_are_read_by_everybody(tmp_path: Path) -> None:
+    """Rows and the number they reach appear together, to this process and to any other."""
+    table, other = opened(tmp_path), opened(tmp_path)
+    table.append(rows(1, 3), {"W1": 3}, 0)
+    assert (numbers(other), other.last_committed("W1"), other.last_committed("W2")) == ([1, 2, 3], 3, None)
+    table.append(rows(4, 2), {"W1": 5}, 0)
+    assert (numbers(other), other.last_committed("W1")) == ([1, 2, 3, 4, 5], 5)
+    assert other.read().schema == pinned_schema()
+
+
+def test_duckdb_reads_the_current_files(tmp_path: Path) -> None:
+    """Another engine sees the same rows, types and partition."""
+    table = opened(tmp_path)
+    table.append(rows(1, 3, b"envelope"), {"W1": 3}, 0)
+    table.append([Rows("W1", 4, 1, [span(4, start_unix_nano=20_000 * DAY_NS)])], {"W1": 4}, 0)
+    files = [str(path) for path in table.current_files()]
+    found = duckdb.sql(
+        "select writer_seq, octet_length(trace_id), attributes['seq'], log_index, cast(date as varchar), record"
+        " from read_parquet($files, hive_partitioning = true) order by writer_seq",
+        params={"files": files},
+    ).fetchall()
+    assert found[0] == (1, 16, "1", None, "2026-09-21", b"envelope")
+    assert found[3] == (4, 16, "4", None, "2024-10-04", None)
+    assert len(found) == 4
+
+
+def test_delta_itself_reads_the_table(tmp_path: Path) -> None:
+    """The log is a proper Delta table: its own reader returns the rows with their date."""
+    opened(tmp_path).append(rows(1, 2), {"W1": 2}, 0)
+    found = DeltaTable(tmp_path).to_pyarrow_table(columns=["writer_seq", "date", "decision_id"]).to_pylist()
+    assert [(row["writer_seq"], row["date"].isoformat()) for row in found] == [(1, "2026-09-21"), (2, "2026-09-21")]
+
+
+def test_checkpoints_change_nothing(tmp_path: Path) -> None:
+    """Past several checkpoints, a fresh reader finds the same rows and numbers."""
+    table = opened(tmp_path)
+    for seq in range(1, 9):
+        table.append(rows(seq, 1), {"W1": seq}, 0)
+    assert list((tmp_path / "_delta_log").glob("*.checkpoint.parquet"))
+    assert (numbers(opened(tmp_path)), opened(tmp_path).last_committed("W1")) == (list(range(1, 9)), 8)
+
+
+def test_the_same_commit_twice_takes_effect_once(tmp_path: Path) -> None:
+    """Whoever does not know whether its commit took effect just repeats it."""
+    table = opened(tmp_path)
+    table.append(rows(1, 3), {"W1": 3}, 0)
+    table.append(rows(1, 3), {"W1": 3}, 0)
+    assert numbers(table) == [1, 2, 3]
+    assert parquet_files(tmp_path) == set(table.current_files())
+
+
+def test_a_crash_between_file_and_commit_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of an append that never committed are no rows, and are removed at the next start; others stay."""
+    table = opened(tmp_path)
+    table.append(rows(1, 2), {"W1": 2}, 0)
+    foreign = tmp_path / "date=2026-09-21" / "part-of-somebody-else.parquet"
+    foreign.write_bytes(b"not ours")
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpanTable, "_commit", killed)
+        with pytest.raises(Killed):
+            table.append(rows(3, 2), {"W1": 4}, 0)
+    restarted = opened(tmp_path)
+    assert (numbers(restarted), restarted.last_committed("W1")) == ([1, 2], 2)
+    (orphan,) = restarted.recover()
+    assert not orphan.exists()
+    assert parquet_files(tmp_path) == {*restarted.current_files(), foreign}
+    restarted.append(rows(3, 2), {"W1": 4}, 0)
+    assert numbers(restarted) == [1, 2, 3, 4]
+
+
+def test_a_crash_just_after_the_commit_keeps_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note of pending files that outlived its commit removes nothing."""
+    table = opened(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(SpanTable, "_sync_log", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            table.append(rows(1, 2), {"W1": 2}, 0)
+    restarted = opened(tmp_path)
+    assert (restarted.recover(), numbers(restarted), restarted.last_committed("W1")) == ([], [1, 2], 2)
+    assert not (tmp_path / table_module.PENDING).exists()
+
+
+def test_a_note_cut_by_a_crash_is_no_obstacle(tmp_path: Path) -> None:
+    """Half a note means that no file was begun."""
+    opened(tmp_path).append(rows(1, 1), {"W1": 1}, 0)
+    (tmp_path / table_module.PENDING).write_bytes(b'["date=2026')
+    table = opened(tmp_path)
+    assert table.recover() == []
+    assert not (tmp_path / table_module.PENDING).exists()
+    assert numbers(table) == [1]
+
+
+def test_a_commit_that_fails_removes_its_files_and_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk or a refused commit is an error of storage; the rows are as if they had never been tried."""
+    table = opened(tmp_path)
+    table.append(rows(1, 1), {"W1": 1}, 0)
+    for target, error in (("_commit", CommitFailedError("no")), ("_note", OSError(28, "No space left on device"))):
+        with monkeypatch.context() as patch:
+            patch.setattr(SpanTable, target, lambda *_, error=error: (_ for _ in ()).throw(error))
+            with pytest.raises(StorageUnavailable):
+                table.append(rows(2, 1), {"W1": 2}, 0)
+        assert parquet_files(tmp_path) == set(table.current_files())
+    table.append(rows(2, 1), {"W1": 2}, 0)
+    assert numbers(table) == [1, 2]
+
+
+def test_a_commit_that_took_effect_and_then_failed_is_not_done_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If what follows the commit fails, its files stay, and repeating it adds nothing."""
+    table = opened(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(SpanTable, "_sync_log", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+        with pytest.raises(StorageUnavailable):
+            table.append(rows(1, 2), {"W1": 2}, 0)
+    table.append(rows(1, 2), {"W1": 2}, 0)
+    assert numbers(table) == [1, 2]
+
+
+def test_two_writers_of_the_same_rows_do_not_both_win(tmp_path: Path) -> None:
+    """Should a second process commit the same writer's rows, Delta refuses it by the application transaction."""
+    first, second = opened(tmp_path), opened(tmp_path)
+    first.append(rows(1, 1), {"W1": 1}, 0)
+    stale = second._created()
+    actions = second._write_files(rows(2, 1), [], 0)
+    first.append(rows(2, 1), {"W1": 2}, 0)
+    with pytest.raises(CommitFailedError):
+        second._commit(stale, actions, {"W1": 2})
+    assert numbers(first) == [1, 2]
+
+
+def test_every_page_carries_a_checksum(tmp_path: Path) -> None:
+    """A bit flipped anywhere before the footer is an error naming the file, or touched no value: never a wrong row."""
+    table = opened(tmp_path)
+    table.append(rows(1, 50, os.urandom(200)), {"W1": 50}, 0)
+    (path,) = table.current_files()
+    good, data = table.read(), path.read_bytes()
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    errors: list[str] = []
+    flips = range(4 * 8, footer * 8, 397)
+    for bit in flips:
+        path.write_bytes(flipped(data, bit))
+        try:
+            assert table.read() == good, f"bit {bit} was read back silently wrong"
+        except IntegrityError as error:
+            errors.append(str(error))
+    assert all(path.name in message for message in errors)
+    assert len(errors) > 0.5 * len(flips), "most bits are values"
+    path.write_bytes(data)
+    assert table.read() == good
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    """A file that the table names and the disk does not have is damage, not fewer rows."""
+    table = opened(tmp_path)
+    table.append(rows(1, 1), {"W1": 1}, 0)
+    table.current_files()[0].unlink()
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        table.read()
+
+
+def test_a_decision_is_found_in_the_one_file_that_may_hold_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files whose range of decision ids does not include the asked one are not opened."""
+    table = opened(tmp_path)
+    for batch in range(4):
+        first = 1 + 10 * batch
+        table.append(rows(first, 10, b"envelope %d" % batch), {"W1": first + 9}, 0)
+    opened_files: list[Path] = []
+    original = pq.read_table
+    monkeypatch.setattr(
+        table_module.pq, "read_table", lambda path, **options: (opened_files.append(path), original(path, **options))[1]
+    )
+    assert table.find(decision(15)) == b"envelope 1"
+    assert len(opened_files) == 1
+    assert table.find(decision(99)) is None
+    assert len(opened_files) == 1
+
+
+def test_the_newest_record_of_a_decision_counts(tmp_path: Path) -> None:
+    """A record that replaces another under the same id (an answer withheld at the last look) is the one returned."""
+    table = opened(tmp_path)
+    versions = [span(1, b"answered"), span(2, b""), span(3, b"withheld", decision_id=decision(1))]
+    table.append([Rows("W1", 1, 1, versions)], {"W1": 3}, 0)
+    assert table.find(decision(1)) == b"withheld"
+    assert table.find(decision(2)) is None

@@ -1,0 +1,67 @@
+"""Spans as rows of the table."""
+
+from datetime import date
+
+import pyarrow as pa
+
+from actors.spans.columns import Rows, by_date, pinned_schema, span_date, table_schema
+from actors.spans.conventions import SCHEMA_URL
+from tests.unit.actors.spans.telemetry import span, spans_from
+
+DAY_NS = 86_400_000_000_000
+
+CONTRACT_COLUMNS = {
+    "trace_id", "span_id", "parent_span_id", "name", "kind", "start_unix_nano", "end_unix_nano", "status", "writer_id",
+    "writer_seq", "log_index", "decision_id", "attributes", "voter", "family", "layer", "outcome", "latency_ms",
+    "agreement", "answer_kind", "tenant", "date",
+}  # fmt: skip
+
+
+def test_the_schema_holds_every_column_of_the_contract() -> None:
+    """The table has the promised columns; the files all of them but the partition column."""
+    assert set(table_schema().names) >= CONTRACT_COLUMNS
+    assert set(table_schema().names) - set(pinned_schema().names) == {"date"}
+    assert pinned_schema().field("trace_id").type == pa.binary(16)
+    assert pinned_schema().field("voter").type == pa.dictionary(pa.int32(), pa.string())
+
+
+def test_every_field_of_a_span_reaches_its_column() -> None:
+    """A span that uses every field is found again in its row."""
+    full = span(
+        7, b"envelope", parent_span_id=b"p" * 8, voter="v", family="f", layer="primary", outcome="agreed",
+        latency_ms=12, agreement=0.75, answer_kind="code",
+    )  # fmt: skip
+    ((_, table),) = by_date([Rows("W", 7, 1, [full])])
+    (row,) = table.to_pylist()
+    own = {"writer_id": "W", "writer_seq": 7, "log_index": None, "schema_url": SCHEMA_URL, "writer_schema_version": 1}
+    expected = {name: getattr(full, name) for name in full.__struct_fields__} | own
+    assert {**row, "attributes": dict(row["attributes"])} == expected
+    assert table.schema == pinned_schema()
+
+
+def test_what_does_not_apply_is_null() -> None:
+    """Empty strings, empty ids and −1 are not values."""
+    ((_, table),) = by_date([Rows("W", 1, 1, [span(1, decision_id="", tenant="")])])
+    (row,) = table.to_pylist()
+    names = ("parent_span_id", "decision_id", "voter", "latency_ms", "agreement", "tenant", "record")
+    assert {name: row[name] for name in names} == dict.fromkeys(names)
+
+
+def test_rows_are_parted_by_the_date_their_span_began_at() -> None:
+    """Rows around midnight UTC go to two tables, each in the order of its writers' sequences."""
+    midnight = 20_000 * DAY_NS
+    late = [span(seq, start_unix_nano=midnight + offset) for seq, offset in ((1, -1), (2, 0), (3, -2), (4, 5))]
+    parts = list(by_date([Rows("W", 1, 1, late)]))
+    assert [(day, table["writer_seq"].to_pylist()) for day, table in parts] == [
+        (date(2024, 10, 3), [1, 3]),
+        (date(2024, 10, 4), [2, 4]),
+    ]
+    assert [span_date(row) for row in late[:2]] == [date(2024, 10, 3), date(2024, 10, 4)]
+
+
+def test_numbers_go_on_across_the_rows_of_a_chunk() -> None:
+    """Chunks of several writers keep their own numbering."""
+    ((_, table),) = by_date([Rows("A", 5, 1, spans_from(5, 2)), Rows("B", 1, 1, spans_from(1, 1))])
+    assert list(zip(table["writer_id"].to_pylist(), table["writer_seq"].to_pylist(), strict=True)) == [
+        ("A", 5), ("A", 6), ("B", 1),
+    ]  # fmt: skip
