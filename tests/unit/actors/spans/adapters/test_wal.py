@@ -79,7 +79,7 @@ async def until(condition: Callable[[], bool]) -> None:
     """Wait for what another thread brings about."""
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - threads of the log set no asyncio event
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
 
 
 async def settled(append: Awaitable[None]) -> str:
