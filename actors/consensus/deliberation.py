@@ -47,8 +47,8 @@ class Plan:
     layer: str
     seats: tuple[Seat, ...]
     spares: tuple[Seat, ...]
-    excluded: tuple[Seat, ...]
-    """Members that the policy isolates: on record, never asked."""
+    isolated: frozenset[str]
+    """Voters that the policy isolates: their seats are never asked and count against, or go to a substitute."""
     max_substitutes: int
     rule: Rule
     similarity_micro: int
@@ -174,14 +174,16 @@ class State:
 
 
 def begin(plan: Plan) -> tuple[State, list[Command]]:
-    """Seat the panel and ask everyone on it."""
-    asked = [Ballot(number, seat, "outstanding") for number, seat in enumerate(plan.seats)]
-    kept_out = [
-        Ballot(number, seat, "out", "isolated", "isolated by policy", replaced=True)
-        for number, seat in enumerate(plan.excluded, len(asked))
-    ]
-    state = State(plan, (*asked, *kept_out), plan.spares)
-    commands: list[Command] = [Ask(ballot.ask_id, ballot.seat.voter) for ballot in asked]
+    """Seat the panel and ask everyone on it who is not isolated."""
+    ballots = tuple(Ballot(number, seat, "outstanding") for number, seat in enumerate(plan.seats))
+    state = State(plan, ballots, plan.spares)
+    commands: list[Command] = []
+    for ballot in ballots:
+        if ballot.seat.voter in plan.isolated:
+            state, more = _out(state, ballot.ask_id, "isolated", "isolated by policy", 0)
+            commands += more
+        else:
+            commands.append(Ask(ballot.ask_id, ballot.seat.voter))
     return _advance(state, commands)
 
 

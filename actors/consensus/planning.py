@@ -3,7 +3,8 @@
 Rules:
 - The request may only choose among the policies its key holds; without a choice it gets the strictest of them.
 - A voter's id as ``model`` means the policy ``direct``: one seat, never called consensus.
-- Isolated members are excluded; the heaviest ``panel_size`` others are seated, the rest stand by.
+- The heaviest ``panel_size`` members are seated, the rest stand by. An isolated member keeps its seat's weight in the count, so
+  that isolating a voter never makes a minority a quorum (isolation is a tightening); it is not asked and never a substitute.
 - ``evidence`` lets one lineage win only on passed examples; no example counts as passed before it has run in the sandbox, so
   it is held to the same rule as ``strict``.
 """
@@ -37,9 +38,7 @@ def make_plan(
         policy = _policy(request, caller)
         layer = snapshot.layers[0]
         members = [_seat(voter, voters, weights, kind) for voter in layer.members]
-        active = [seat for seat in members if not snapshot.isolated(seat.voter)]
-        excluded = tuple(seat for seat in members if snapshot.isolated(seat.voter))
-        return _plan(request, policy, kind, layer.name, active, excluded, layer_rule(layer, weights), snapshot, config)
+        return _plan(request, policy, kind, layer.name, members, layer_rule(layer, weights), snapshot, config)
     if request.model not in voters:
         raise ModelNotFound(f"there is no model {request.model!r}; GET /v1/models lists them", "model")
     if "direct" not in caller.policies or request.policy not in (None, "direct"):
@@ -47,7 +46,7 @@ def make_plan(
     if snapshot.isolated(request.model):
         raise VoterUnavailable(f"voter {request.model!r} is isolated; use model 'consensus'", "model")
     seat = _seat(request.model, voters, weights, kind)
-    return _plan(request, "direct", kind, "direct", [seat], (), _DIRECT_RULE, snapshot, config)
+    return _plan(request, "direct", kind, "direct", [seat], _DIRECT_RULE, snapshot, config)
 
 
 def layer_rule(layer: LayerRule, weights: Weights) -> Rule:
@@ -64,20 +63,26 @@ def rule_for(plan: Plan, snapshot: PolicySnapshot, weights: Weights) -> Rule:
 
 
 def _plan(
-    request: GenerationRequest, policy: PolicyName, kind: str, layer: str, active: list[Seat], excluded: tuple[Seat, ...],
-    rule: Rule, snapshot: PolicySnapshot, config: ConsensusConfig,
-) -> Plan:  # fmt: skip
-    ranked = sorted(active, key=lambda seat: -seat.weight_micro)
+    request: GenerationRequest,
+    policy: PolicyName,
+    kind: str,
+    layer: str,
+    members: list[Seat],
+    rule: Rule,
+    snapshot: PolicySnapshot,
+    config: ConsensusConfig,
+) -> Plan:
+    ranked = sorted(members, key=lambda seat: -seat.weight_micro)
     size = config.panel_size or len(ranked)
-    seats = ranked[:size]
+    isolated = frozenset(seat.voter for seat in ranked if snapshot.isolated(seat.voter))
     return Plan(
         policy=policy,
         kind=kind,
         question=request.question,
         layer=layer,
-        seats=tuple(seats),
-        spares=tuple(ranked[size:]),
-        excluded=excluded,
+        seats=tuple(ranked[:size]),
+        spares=tuple(seat for seat in ranked[size:] if seat.voter not in isolated),
+        isolated=isolated,
         max_substitutes=config.max_substitutes,
         rule=rule,
         similarity_micro=micro(snapshot.thresholds.get("similarity", "1.000000")),

@@ -1,6 +1,8 @@
 """Puts a replica's parts together from its settings: each part is built here once and handed to who needs it."""
 
+import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors.base.certificates import TrustBundle, read_trust
@@ -12,6 +14,7 @@ from actors.policy.adapters.watcher import PolicyWatcher
 from actors.spans.adapters.reader import WalReader
 from actors.spans.adapters.table import SpanTable
 from actors.spans.lookup import DecisionLookup
+from actors.store.adapters.auth_publisher import auth_high_water
 from actors.store.adapters.auth_watcher import AuthWatcher
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import IncidentQueue, Incidents
@@ -22,6 +25,7 @@ from models.voter import Voter, VoterInfo
 from serve_apps.gateway.desk import PolicyDesk
 from serve_apps.gateway.settings import GatewaySettings
 
+_log = logging.getLogger("weavergen.gateway")
 MIN_SALT_BYTES = 16
 
 
@@ -49,7 +53,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
     sink = IncidentQueue(incidents, settings.store.incident_queue)
     directory = SnapshotDirectory(home / "policy", settings.policy.max_snapshot_bytes)
     keys = SnapshotDirectory(home / "policy" / "auth", settings.store.max_auth_bytes)
-    policy = PolicyWatcher(directory, trust, sink, settings.policy, floor=_high_water(history))
+    policy = PolicyWatcher(directory, trust, sink, settings.policy, floor=_seen(history.high_water))
     publisher = PolicyPublisher(directory, trust)
     return Parts(
         trust=trust,
@@ -58,7 +62,9 @@ def build_parts(settings: GatewaySettings) -> Parts:
         sink=sink,
         history=history,
         policy=policy,
-        auth=AuthWatcher(keys, trust, sink, settings.store.auth_poll_ms),
+        auth=AuthWatcher(
+            keys, trust, sink, settings.store.auth_poll_ms, floor=_seen(lambda: auth_high_water(database))
+        ),
         desk=PolicyDesk(policy, publisher, SigningKey.load(home / "keys" / "policy.key")),
         lookup=DecisionLookup(
             [
@@ -106,9 +112,10 @@ def _salt(settings: GatewaySettings) -> bytes:
     return salt
 
 
-def _high_water(history: PolicyHistory) -> int:
-    """Return the highest policy version ever seen; serving must not depend on the database being there."""
+def _seen(high_water: Callable[[], int]) -> int:
+    """Return the highest version ever seen; serving must not depend on the database being there."""
     try:
-        return history.high_water()
-    except StorageUnavailable:
+        return high_water()
+    except StorageUnavailable as error:
+        _log.warning("the state database is away, roll-backs before this start go unseen: %s", error)
         return 0

@@ -167,12 +167,27 @@ def test_recounting_under_a_newer_policy_drops_isolated_ballots() -> None:
     assert choose_served(again, "00") is None
 
 
-def test_excluded_members_are_on_record_and_never_asked() -> None:
-    """Isolated members appear as ``isolated`` and weigh nothing."""
-    state, commands = begin(plan([A, B], excluded=(C,)))
+def test_isolated_members_are_on_record_and_never_asked() -> None:
+    """An isolated seat appears as ``isolated`` and keeps its weight: two of three still agree, one alone does not."""
+    state, commands = begin(plan([A, B, C], isolated=frozenset("c")))
     assert commands == [Ask(0, "a"), Ask(1, "b")]
     state, _ = run(state, says(0, "Paris"), says(1, "Paris"), says(2, "Paris"))
     assert outcomes(state) == ["agreed", "agreed", "isolated"]
+    assert state.conclusion is not None
+    assert state.conclusion.tally.eligible == {"a": 500_000, "b": 500_000, "c": 500_000}
+
+
+def test_isolating_dissenters_never_makes_a_minority_a_quorum() -> None:
+    """Isolation tightens: with two of four isolated, two that agree hold half the weight and do not win."""
+    state, _ = run(begin(plan([A, B, C, D], isolated=frozenset("cd")))[0], says(0, "Paris"), says(1, "Paris"))
+    assert state.conclusion is not None
+    assert state.conclusion.outcome == "unavailable"
+
+
+def test_an_isolated_seat_goes_to_a_substitute() -> None:
+    """A spare takes the seat of an isolated member as it takes that of one that failed."""
+    _, commands = begin(plan([A, B], spares=(C,), isolated=frozenset("b")))
+    assert commands == [Ask(0, "a"), Ask(2, "c")]
 
 
 def test_the_served_candidate_is_the_form_most_lineages_share() -> None:

@@ -21,11 +21,11 @@ def make(asked: GenerationRequest, caller: Caller = CALLER, panel_size: int = 0,
     return make_plan(asked, caller, snapshot("abc", **changes), WEIGHTS, INFOS, config)
 
 
-def test_isolated_members_are_excluded() -> None:
-    """A member that is isolated, or unknown to the policy, is never seated."""
+def test_isolated_members_keep_their_seat_and_never_stand_by() -> None:
+    """A member that is isolated, or unknown to the policy, holds its seat's weight but is no substitute."""
     made = make(request(), voter_state={"a": "active", "b": "isolated"})
-    assert [seat.voter for seat in made.seats] == ["a"]
-    assert [seat.voter for seat in made.excluded] == ["b", "c"]
+    assert ([seat.voter for seat in made.seats], made.isolated) == (["a", "b", "c"], frozenset("bc"))
+    assert make(request(), panel_size=1, voter_state={"a": "active"}).spares == ()
 
 
 def test_a_small_panel_leaves_spares() -> None:

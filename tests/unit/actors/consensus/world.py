@@ -253,7 +253,7 @@ def plan(seats: Sequence[Seat], **changes: object) -> Plan:
         "layer": "primary",
         "seats": tuple(seats),
         "spares": (),
-        "excluded": (),
+        "isolated": frozenset(),
         "max_substitutes": 2,
         "rule": Rule(600_000, 2, 1_300_000, 500_000),
         "similarity_micro": 600_000,
