@@ -6,6 +6,7 @@ the same from the same tensors; nothing else may change class.
 """
 
 import argparse
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ _SHARED_WITH_MISTRAL = (
 def convert(gguf: Path, out: Path, *, architecture: str, chat_template: str | None, add_bos: bool, tie: bool) -> None:
     """Write config, weights and tokenizer of ``gguf`` into the new directory ``out``; raises ``ValueError`` on a wrong class."""
     import torch
+
+    _read_header_once()
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     model = AutoModelForCausalLM.from_pretrained(
@@ -44,6 +47,13 @@ def convert(gguf: Path, out: Path, *, architecture: str, chat_template: str | No
         raise ValueError(f"{gguf.name} holds a {type(model).__name__}, the catalogue says {architecture}")
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
+
+
+def _read_header_once() -> None:
+    """Share one reader: config, weights and tokenizer each parse the whole vocabulary again, most of the time of a conversion."""
+    import gguf
+
+    gguf.GGUFReader = functools.lru_cache(maxsize=1)(gguf.GGUFReader)
 
 
 def _tie_embeddings(model: Any) -> None:  # noqa: ANN401 - transformers ships no types
