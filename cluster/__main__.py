@@ -1,0 +1,5 @@
+"""``python -m cluster`` is ``weavergen``."""
+
+from cluster.cli.main import main
+
+main()

@@ -1,0 +1,59 @@
+"""The emergency alert: the supervisor's own, because everything else may be down when it is needed.
+
+It goes to the log, to the incidents table and, where one is configured, to the webhook. None of the three may stop the
+others or the supervisor.
+"""
+
+import logging
+import threading
+
+from actors.base.errors import WeaverGenError
+from actors.base.ports import IncidentLevel, IncidentSink, Notifier
+from actors.store.adapters.database import Database
+from actors.store.adapters.incidents import IncidentQueue, Incidents
+from actors.store.adapters.webhook import SignedWebhook
+from cluster.config import Config
+from cluster.home import Home
+
+_log = logging.getLogger("weavergen.supervisor")
+_TITLE = "WeaverGen does not serve"
+
+
+class Emergency:
+    """Raises the alarm once, and says once that it is over."""
+
+    def __init__(self, incidents: IncidentSink, notifier: Notifier | None, system: str) -> None:
+        self._incidents = incidents
+        self._notifier = notifier
+        self._system = system
+
+    def raise_alarm(self, phase: str, cause: str, restarts: int) -> None:
+        """Tell people that the system does not serve."""
+        evidence = {"phase": phase, "cause": cause, "restarts": str(restarts), "home": self._system}
+        self._incidents.open("system_not_serving", "level_1_critical", evidence, f"system_not_serving:{self._system}")
+        body = f"{self._system}: {cause}. The supervisor is {phase} (restarts in a row: {restarts})."
+        self._tell(_TITLE, body, "level_1_critical")
+
+    def all_clear(self) -> None:
+        """Tell people that it serves again."""
+        _log.info("all clear")
+        self._tell("WeaverGen serves again", f"{self._system} is ready.", "level_3_minor")
+
+    def _tell(self, title: str, body: str, level: IncidentLevel) -> None:
+        if self._notifier is not None:  # from a thread: a slow receiver must not hold up the restart
+            threading.Thread(target=_send, args=(self._notifier, title, body, level), daemon=True).start()
+
+
+def emergency(home: Home, config: Config) -> Emergency:
+    """Wire the alert to this home's database and webhook."""
+    database = Database(config.store.url(home.root), pool_size=1, timeout_s=config.store.timeout_s)
+    incidents = IncidentQueue(Incidents(database), config.store.incident_queue)
+    notifier = SignedWebhook(config.store.webhook) if config.store.webhook is not None else None
+    return Emergency(incidents, notifier, str(home.root))
+
+
+def _send(notifier: Notifier, title: str, body: str, level: IncidentLevel) -> None:
+    try:
+        notifier.send(title, body, level)
+    except WeaverGenError:
+        _log.exception("the alert could not be delivered")

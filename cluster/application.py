@@ -1,0 +1,84 @@
+"""From configuration to what the Serve application is built from."""
+
+from pathlib import Path
+
+from actors.base.errors import ConfigurationError
+from cluster.config import Config, VoterConfig
+from cluster.home import Home
+from models.catalog import Catalog, CatalogEntry
+from models.engine import engine_settings
+from models.errors import WeightsError
+from serve_apps.builder import AppSettings, GatewayLimits, LocalVoter
+from serve_apps.gateway.settings import GatewaySettings, OpenAIVoterSettings
+from serve_apps.llm import EngineLimits
+
+
+def catalog_entry(voter: VoterConfig, catalog: Catalog) -> CatalogEntry:
+    """Return a local voter's catalogue entry, pinned as the profile says."""
+    try:
+        entry = catalog.entry(voter.catalog_id)
+        if voter.revision is not None and voter.sha256 is not None:
+            entry = entry.pinned(revision=voter.revision, sha256=voter.sha256)
+    except WeightsError as error:
+        raise ConfigurationError(f"voter {voter.id}: {error}") from error
+    if not entry.is_voter:
+        raise ConfigurationError(f"voter {voter.id}: {entry.id} proves an engine and is no voter; choose another model")
+    return entry
+
+
+def lineages(config: Config, catalog: Catalog) -> dict[str, str]:
+    """Return voter → lineage."""
+    found: dict[str, str] = {}
+    for voter in config.voters:
+        found[voter.id] = catalog_entry(voter, catalog).lineage if voter.provider == "vllm" else str(voter.lineage)
+    return found
+
+
+def local_voter(voter: VoterConfig, entry: CatalogEntry, model_path: Path, threads: int) -> LocalVoter:
+    """Return a voter whose weights lie in ``model_path``."""
+    return LocalVoter(
+        id=voter.id,
+        family=entry.family,
+        lineage=entry.lineage,
+        context_tokens=entry.context_tokens,
+        tags=entry.tags,
+        engine=engine_settings(entry, model_path, voter.pool, threads=threads),
+    )
+
+
+def app_settings(
+    home: Home, config: Config, catalog: Catalog, models: dict[str, Path], degraded: tuple[str, ...]
+) -> AppSettings:
+    """Return what the application is built from; ``models`` says where each local voter's weights lie."""
+    return AppSettings(
+        gateway=_gateway(home, config, degraded),
+        gateway_limits=GatewayLimits(
+            **config.gateway.model_dump(include=set(GatewayLimits.model_fields)),
+        ),
+        voters=tuple(
+            local_voter(voter, catalog_entry(voter, catalog), models[voter.id], config.engine.threads)
+            for voter in config.voters
+            if voter.provider == "vllm"
+        ),
+        engine_limits=EngineLimits(**config.engine.model_dump(include=set(EngineLimits.model_fields))),
+    )
+
+
+def _gateway(home: Home, config: Config, degraded: tuple[str, ...]) -> GatewaySettings:
+    return GatewaySettings(
+        home=home.root,
+        config_sha256=config.sha256,
+        profile=config.profile,
+        degraded=degraded,
+        consensus=config.consensus,
+        policy=config.policy,
+        spans=config.spans,
+        store=config.store,
+        recorded=tuple(item.path for item in config.answers),
+        openai_voters=tuple(
+            OpenAIVoterSettings(**voter.model_dump(include=set(OpenAIVoterSettings.model_fields)))
+            for voter in config.voters
+            if voter.provider == "openai"
+        ),
+        voter_timeout_s=config.engine.request_timeout_s,
+    )

@@ -1,0 +1,272 @@
+"""``up`` and ``down``: from nothing, or from whatever was left, to a system that serves, and back.
+
+``up`` is idempotent. In order: home, configuration, what is running already, left-overs, trust, database, keys, policy,
+port, weights, supervisor, ready. Every step completes what an interrupted one left.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from actors.base.digests import sha256_hex
+from actors.base.errors import ConfigurationError, HomeError
+from actors.store.adapters.policy_history import PolicyHistory
+from cluster import trust as trusts
+from cluster.access import database, ensure_keys
+from cluster.application import app_settings, catalog_entry, lineages
+from cluster.config import AnswersFile, Config, load_profile, plain, read_config, with_recorded
+from cluster.deploy import app_file
+from cluster.home import Home, create_home, write_atomic
+from cluster.migrations import upgrade
+from cluster.node import REPOSITORY, Node, require_port
+from cluster.probes import http_status
+from cluster.processes import end, lineage
+from cluster.status import Status, processes, read_status, session_file, supervisor
+from models.catalog import Catalog, load_catalog
+from models.errors import AnswersError, WeightsError
+from models.recorded import load_recorded
+from models.weights import allows_hub, models_dir_of, resolve
+
+LOCK_WAIT_S = 1800.0
+MIN_FREE_BYTES = 1 << 30
+_POLL_S = 0.25
+_STOP_WAIT_S = 90.0
+_SUPERVISOR_START_S = 15.0
+
+
+class Reporter(Protocol):
+    """Shows progress to whoever waits."""
+
+    def step(self, text: str) -> None:
+        """Say what is being done now."""
+
+    def progress(self, what: str, stage: str, done: int, total: int) -> None:
+        """Say how far a long step is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line asks for."""
+
+    profile: str
+    port: int | None
+    answers: tuple[Path, ...]
+
+
+class NotServing(HomeError):
+    """The system did not become ready; the message says where to look."""
+
+
+def configure(wanted: Wanted) -> Config:
+    """Return the effective configuration of a profile and the command line's overrides."""
+    data = load_profile(wanted.profile)
+    if wanted.answers:
+        data = _with_answers(data, wanted.answers)
+    if wanted.port is not None:
+        section = data.get("gateway") or {}
+        data = {**data, "gateway": {**section, "port": wanted.port}}
+    config = read_config(data, f"profile {wanted.profile}")
+    if not config.voters or not config.layers:
+        raise ConfigurationError(
+            f"profile {config.profile} has no voters or no layers; add them, or give --answers FILE"
+        )
+    if any(voter.provider == "recorded" for voter in config.voters) and not config.answers:
+        raise ConfigurationError("recorded voters need --answers FILE")
+    return config
+
+
+def bring_up(root: Path, wanted: Wanted, reporter: Reporter) -> tuple[Home, Config, bool]:
+    """Bring a home up and wait until it is ready; return it, its configuration and whether it was running already."""
+    config = configure(wanted)
+    catalog = load_catalog()
+    voter_lineages = lineages(config, catalog)
+    home = create_home(root)
+    with home.exclusively(LOCK_WAIT_S, lambda: reporter.step("another `weavergen` is busy in this home; waiting")):
+        if running(home):
+            _require_same(home, config)
+            await_ready(home, config, reporter)
+            return home, config, True
+        _clear_leftovers(home, config)
+        require_port(config.gateway.host, config.gateway.port)
+        _require_space(home)
+        reporter.step("keys, database, policy")
+        _prepare_state(home, config, voter_lineages)
+        models = resolve_weights(home, config, catalog, reporter)
+        _write_application(home, config, catalog, models)
+        start_supervisor(home, config)
+        await_ready(home, config, reporter)
+    return home, config, False
+
+
+def bring_down(home: Home, reporter: Reporter) -> int:
+    """End everything that runs for a home; return how many processes that were. Raise if one remains."""
+    with home.exclusively(_STOP_WAIT_S, lambda: reporter.step("another `weavergen` is busy in this home; waiting")):
+        count = len(_ours(home))
+        reporter.step(f"ending {count} processes")
+        _stop_supervisor(home)
+        left = end(lambda: processes(home), 5.0, lineage(os.getpid()))
+        if left:
+            raise HomeError(
+                f"processes {', '.join(str(known.pid) for known in left)} could not be ended; end them by hand"
+            )
+        session_file(home).unlink(missing_ok=True)
+        (home.run / "status.json").unlink(missing_ok=True)
+        if home.config_file.exists():
+            Node(home, home.read_config()).tidy()
+        return count
+
+
+def running(home: Home) -> bool:
+    """Tell whether a home's supervisor runs."""
+    return supervisor(home) is not None
+
+
+def start_supervisor(home: Home, config: Config) -> None:
+    """Start the supervisor, detached from this process and its terminal."""
+    node = Node(home, config)
+    node.prepare()
+    (home.run / "status.json").unlink(missing_ok=True)
+    with (home.logs / "supervisor.out").open("wb") as log:
+        subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+            [sys.executable, "-m", "cluster.supervisor", "--home", str(home.root)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=node.environment(),
+            cwd=REPOSITORY,
+            start_new_session=True,
+        )
+
+
+def await_ready(home: Home, config: Config, reporter: Reporter) -> None:
+    """Wait until the supervisor says ready; raise ``NotServing`` when it gives up or time is over."""
+    limits = config.supervisor
+    give_up = time.monotonic() + limits.start_timeout_s + limits.deploy_timeout_s + 60
+    started, told = time.monotonic(), ""
+    while time.monotonic() < give_up:
+        status = read_status(home)
+        if status is not None and status.phase == "ready":
+            return
+        if status is not None and status.phase == "failed":
+            raise NotServing(f"{status.cause}; see {home.logs}")
+        if time.monotonic() - started > _SUPERVISOR_START_S and not running(home):
+            raise NotServing(f"the supervisor ended; see {home.logs / 'supervisor.log'}")
+        if (text := _words(status)) != told:
+            reporter.step(text)
+            told = text
+        reporter.progress("starting", text, int(time.monotonic() - started), 0)
+        time.sleep(_POLL_S)
+    raise NotServing(f"not ready in time; see {home.logs}")
+
+
+def resolve_weights(home: Home, config: Config, catalog: Catalog, reporter: Reporter) -> dict[str, Path]:
+    """Return where each local voter's verified weights lie, fetching them if need be."""
+    directory = models_dir_of(home.root, os.environ)
+    models: dict[str, Path] = {}
+    for voter in config.voters:
+        if voter.provider != "vllm":
+            continue
+        reporter.step(f"weights of {voter.id}")
+        entry = catalog_entry(voter, catalog)
+        try:
+            models[voter.id] = resolve(
+                entry, directory, _progress_of(voter.id, reporter), allow_hub=allows_hub(os.environ)
+            )
+        except WeightsError as error:
+            raise ConfigurationError(f"voter {voter.id}: {error}") from error
+    return models
+
+
+def _progress_of(voter: str, reporter: Reporter) -> Callable[[str, int, int], None]:
+    return lambda stage, done, total: reporter.progress(voter, stage, done, total)
+
+
+def _with_answers(data: dict[str, Any], paths: tuple[Path, ...]) -> dict[str, Any]:
+    files = tuple(path.absolute() for path in paths)
+    try:
+        infos = load_recorded(files).infos
+        digests = [AnswersFile(path=path, sha256=sha256_hex(path.read_bytes())) for path in files]
+    except (AnswersError, OSError) as error:
+        raise ConfigurationError(f"recorded answers: {error}") from error
+    return with_recorded(data, [(info.id, info.family, info.lineage) for info in infos], digests)
+
+
+def _require_same(home: Home, config: Config) -> None:
+    in_force = home.read_config()
+    if in_force.sha256 != config.sha256:
+        raise ConfigurationError(
+            f"{home.root} runs with another configuration (profile {in_force.profile}, port {in_force.gateway.port}); "
+            "run `weavergen down` first, or use another --home"
+        )
+
+
+def _prepare_state(home: Home, config: Config, voter_lineages: dict[str, str]) -> None:
+    now_s = int(time.time())
+    operators = trusts.operator_dir(os.environ, home.root)
+    trust = trusts.ensure_trust(home, operators, now_s)
+    with database(home, config.store) as opened:
+        upgrade(opened)
+        ensure_keys(home, opened, trust)
+        policy = trusts.ensure_policy(home, config, voter_lineages, operators, now_s * 1000)
+        PolicyHistory(opened).record(policy, "profile", config.profile, "bring-up", "operator")
+    home.write_config(config)
+
+
+def _write_application(home: Home, config: Config, catalog: Catalog, models: dict[str, Path]) -> None:
+    operators = trusts.operator_dir(os.environ, home.root)
+    degraded = ("root: co-located",) if (operators / "root.key").exists() else ()
+    settings = app_settings(home, config, catalog, models, degraded)
+    write_atomic(app_file(home), json.dumps(plain(settings)).encode())
+
+
+def _require_space(home: Home) -> None:
+    free = shutil.disk_usage(home.root).free
+    if free < MIN_FREE_BYTES:
+        raise HomeError(f"only {free >> 20} MiB free at {home.root}; free {MIN_FREE_BYTES >> 20} MiB or choose --home")
+
+
+def _clear_leftovers(home: Home, config: Config) -> None:
+    if _ours(home):
+        left = end(lambda: processes(home), config.supervisor.stop_grace_s, lineage(os.getpid()))
+        if left:
+            raise HomeError(f"left-over processes {', '.join(str(known.pid) for known in left)} could not be ended")
+    session_file(home).unlink(missing_ok=True)
+
+
+def _ours(home: Home) -> list[int]:
+    spare = lineage(os.getpid())
+    return [known.pid for known in processes(home) if known.pid not in spare]
+
+
+def _stop_supervisor(home: Home) -> None:
+    known = supervisor(home)
+    if known is None:
+        return
+    left = end(lambda: [known] if supervisor(home) == known else [], _STOP_WAIT_S)
+    if left:
+        raise HomeError(f"supervisor {known.pid} could not be ended")
+
+
+def _words(status: Status | None) -> str:
+    if status is None:
+        return "supervisor"
+    cause = f": {status.cause}" if status.cause else ""
+    return f"{status.phase}{cause}" + (f" (restart {status.restarts})" if status.restarts else "")
+
+
+def gateway_url(config: Config) -> str:
+    """Return where clients on this machine reach the gateway."""
+    host = "127.0.0.1" if config.gateway.host in ("0.0.0.0", "::") else config.gateway.host  # noqa: S104
+    return f"http://{host}:{config.gateway.port}"
+
+
+def is_ready(config: Config) -> bool:
+    """Tell whether ``/readyz`` says yes."""
+    return http_status(f"{gateway_url(config)}/readyz") == 200

@@ -1,0 +1,47 @@
+"""Entry point: commands, and exit codes (0 fine, 1 failed or refused, 2 usage or configuration, 3 not running)."""
+
+import sys
+
+import click
+
+from actors.base.errors import OperatorError, WeaverGenError
+from cluster.bringup import NotServing
+from cluster.cli.asking import ask
+from cluster.cli.keys import keys
+from cluster.cli.lifecycle import down, status, up
+from cluster.cli.transitions import halt, isolate, policy, readmit, resume
+from cluster.cli.verifying import verify
+from cluster.client import NotRunning
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name=None, version="2.0.0", prog_name="weavergen")
+def cli() -> None:
+    """WeaverGen answers only what several independent language models agree on, and signs what it says."""
+
+
+for command in (up, down, status, ask, keys, verify, halt, resume, isolate, readmit, policy):
+    cli.add_command(command)
+
+
+def exit_code(error: WeaverGenError) -> int:
+    """Return the exit code of an error."""
+    if isinstance(error, NotRunning):
+        return 3
+    return 2 if isinstance(error, OperatorError) and not isinstance(error, NotServing) else 1
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        code = cli.main(prog_name="weavergen", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(1)
+    except WeaverGenError as error:
+        click.echo(f"weavergen: {error}", err=True)
+        sys.exit(exit_code(error))
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,322 @@
+"""The one configuration tree: read from a profile, checked as a whole, frozen, digested, injected.
+
+Rules:
+- Unknown keys are refused with their path and the nearest known name; so are duplicate keys and values out of bounds.
+- Every section is frozen and bounded; domains bring their own sections, this module composes them.
+- ``config_sha256`` is the digest of the effective configuration (defaults filled in, secrets masked, sorted JSON): records
+  name it.
+- A layer names only voters that exist; a profile without voters can only play recorded answers.
+
+Left out: where the configuration is kept (``cluster.home``) and what is in a model (``models.catalog``).
+"""
+
+import difflib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
+
+from actors.base.digests import sha256_hex
+from actors.base.errors import ConfigurationError
+from actors.consensus.config import ConsensusConfig
+from actors.policy.config import PolicyConfig
+from actors.spans.config import SpansConfig
+from actors.store.config import StoreConfig
+
+PROFILES = Path(__file__).parent / "profiles"
+Provider = Literal["vllm", "openai", "recorded"]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,63}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VoterConfig(_Frozen):
+    """One voter: a local engine, a server speaking OpenAI's protocol, or recorded answers."""
+
+    id: Name
+    provider: Provider
+    weights: str | None = None
+    """Catalogue entry of a local engine; ``None`` means the voter's own id. Family and lineage come from there."""
+    revision: str | None = None
+    """Hub commit of weights that the catalogue does not pin, together with ``sha256``."""
+    sha256: Sha256 | None = None
+    pool: Literal["cpu", "gpu"] = "cpu"
+    family: str | None = None
+    lineage: str | None = None
+    context_tokens: int = Field(default=8192, ge=256, le=2_097_152)
+    """Context of an ``openai`` voter; a local engine's is in the catalogue."""
+    model: str | None = None
+    """Model name an ``openai`` server knows."""
+    base_url: str | None = None
+    api_key_env: str | None = None
+    """Environment variable of ``up`` that holds the server's API key; the key itself is never configuration."""
+
+    @model_validator(mode="after")
+    def _fits_provider(self) -> Self:
+        if self.provider == "openai" and not (self.base_url and self.model and self.family and self.lineage):
+            raise ValueError("an openai voter needs base_url, model, family and lineage")
+        if self.provider == "recorded" and not (self.family and self.lineage):
+            raise ValueError("a recorded voter needs family and lineage")
+        if self.provider == "vllm" and (self.base_url or self.model or self.family or self.lineage):
+            raise ValueError("a vllm voter takes family and lineage from the catalogue and has no base_url or model")
+        if (self.revision is None) != (self.sha256 is None):
+            raise ValueError("revision and sha256 pin weights together")
+        return self
+
+    @property
+    def catalog_id(self) -> str:
+        """Return the catalogue entry of a local engine."""
+        return self.weights or self.id
+
+
+class LayerConfig(_Frozen):
+    """One consensus layer."""
+
+    name: Name
+    members: tuple[Name, ...] = Field(min_length=1, max_length=64)
+    quorum: float = Field(default=0.6, gt=0, le=1)
+    min_lineages: int = Field(default=2, ge=1, le=64)
+    min_n_eff: float = Field(default=1.0, ge=0, le=64)
+    time_share: float = Field(default=1.0, gt=0, le=1)
+
+
+class GatewayConfig(_Frozen):
+    """The HTTP surface and its replicas."""
+
+    host: str = "127.0.0.1"
+    """Where the ingress listens; ``0.0.0.0`` serves other machines."""
+    port: int = Field(default=8000, ge=1024, le=65535)
+    replicas: int = Field(default=1, ge=1, le=64)
+    cpus_per_replica: float = Field(default=1.0, ge=0.1, le=64)
+    max_ongoing_requests: int = Field(default=256, ge=1, le=10_000)
+    max_queued_requests: int = Field(default=256, ge=0, le=100_000)
+    request_timeout_s: float = Field(default=330, gt=0, le=3600)
+    """Bound of the ingress itself; longer than any deliberation's deadline."""
+    graceful_shutdown_s: float = Field(default=20, ge=0, le=600)
+    health_check_period_s: float = Field(default=2, ge=0.5, le=60)
+    health_check_timeout_s: float = Field(default=10, ge=1, le=120)
+
+
+class EngineConfig(_Frozen):
+    """Bounds of one local engine's deployment."""
+
+    threads: int = Field(default=2, ge=1, le=256)
+    """Threads one CPU engine computes with."""
+    max_ongoing_requests: int = Field(default=16, ge=1, le=1024)
+    max_queued_requests: int = Field(default=64, ge=0, le=10_000)
+    health_check_period_s: float = Field(default=5, ge=0.5, le=60)
+    health_check_timeout_s: float = Field(default=20, ge=1, le=300)
+    graceful_shutdown_s: float = Field(default=10, ge=0, le=600)
+    request_timeout_s: float = Field(default=300, gt=0, le=3600)
+    """Bound of one ask, whatever the deadline; also of calls to ``openai`` servers."""
+
+
+class RayConfig(_Frozen):
+    """The Ray node that ``up`` starts."""
+
+    logical_cpus: int = Field(default=0, ge=0, le=4096)
+    """CPUs Ray schedules on; 0 means what the deployments need and one more, which stays free for jobs."""
+    object_store_mib: int = Field(default=200, ge=80, le=1_048_576)
+    temp_root: Path = Path("/tmp")  # noqa: S108 - socket paths are short; the directory below it is ours, mode 0700
+    haproxy_threads: int = Field(default=2, ge=1, le=64)
+
+
+class SupervisorConfig(_Frozen):
+    """How the node is watched and brought back."""
+
+    poll_s: float = Field(default=0.5, ge=0.05, le=30)
+    start_timeout_s: float = Field(default=180, ge=10, le=3600)
+    """A node that is not up by then is restarted."""
+    deploy_timeout_s: float = Field(default=900, ge=10, le=7200)
+    """So is one whose deployments are not ready by then."""
+    unready_restart_s: float = Field(default=240, ge=10, le=7200)
+    """And one that was ready and has not been for this long: Serve gets that time to heal it alone."""
+    backoff_initial_s: float = Field(default=1, ge=0.1, le=60)
+    backoff_max_s: float = Field(default=60, ge=1, le=3600)
+    stable_s: float = Field(default=300, ge=1, le=86_400)
+    """Ready for this long, the next fault counts as the first."""
+    max_restarts: int = Field(default=10, ge=1, le=1000)
+    """Restarts in a row without becoming stable; then it gives up and says so."""
+    stop_grace_s: float = Field(default=10, ge=0, le=120)
+    issuer_poll_ms: int = Field(default=100, ge=10, le=200)
+    max_writers: int = Field(default=256, ge=1, le=10_000)
+    """Writer certificates in force at once."""
+
+
+class AnswersFile(_Frozen):
+    """A file of recorded answers and the digest it had at bring-up."""
+
+    path: Path
+    sha256: Sha256
+
+
+class Config(_Frozen):
+    """Everything that is configured."""
+
+    profile: Name
+    voters: tuple[VoterConfig, ...] = Field(default=(), max_length=64)
+    layers: tuple[LayerConfig, ...] = Field(default=(), max_length=16)
+    thresholds: Mapping[str, float] = {"similarity": 0.85}
+    """Named thresholds of the tally, 0 to 1."""
+    answers: tuple[AnswersFile, ...] = Field(default=(), max_length=64)
+    demo: bool = True
+    """Whether ``up`` shows what the voters say to eleven questions."""
+    policy: PolicyConfig = PolicyConfig()
+    consensus: ConsensusConfig = ConsensusConfig()
+    spans: SpansConfig = SpansConfig()
+    store: StoreConfig = StoreConfig()
+    gateway: GatewayConfig = GatewayConfig()
+    engine: EngineConfig = EngineConfig()
+    ray: RayConfig = RayConfig()
+    supervisor: SupervisorConfig = SupervisorConfig()
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        _check_names([voter.id for voter in self.voters], "voters")
+        _check_names([layer.name for layer in self.layers], "layers")
+        known = {voter.id for voter in self.voters}
+        for layer in self.layers:
+            if unknown := set(layer.members) - known:
+                raise ValueError(f"layer {layer.name} names unknown voters: {', '.join(sorted(unknown))}")
+        if any(not 0 <= value <= 1 for value in self.thresholds.values()):
+            raise ValueError("thresholds lie between 0 and 1")
+        if self.gateway.request_timeout_s * 1000 < self.consensus.max_deadline_ms:
+            raise ValueError("gateway.request_timeout_s is shorter than consensus.max_deadline_ms")
+        if 0 < self.ray.logical_cpus <= self.needed_cpus:
+            raise ValueError(f"ray.logical_cpus: the deployments take {self.needed_cpus} and one stays free for jobs")
+        return self
+
+    @property
+    def needed_cpus(self) -> int:
+        """Return the logical CPUs that the deployments take."""
+        engines = sum(voter.provider == "vllm" for voter in self.voters)
+        return engines + math.ceil(self.gateway.replicas * self.gateway.cpus_per_replica)
+
+    @property
+    def logical_cpus(self) -> int:
+        """Return the logical CPUs of the node."""
+        return self.ray.logical_cpus or self.needed_cpus + 1
+
+    @property
+    def sha256(self) -> str:
+        """Return the digest of the effective configuration."""
+        return sha256_hex(self.canonical)
+
+    @property
+    def canonical(self) -> bytes:
+        """Return the effective configuration as sorted JSON; secrets are masked in it."""
+        data = self.model_dump(mode="json")
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def load_profile(profile: str) -> dict[str, Any]:
+    """Read a profile by name (``cpu``) or file; the result is not checked yet."""
+    path = PROFILES / f"{profile}.yaml"
+    if "/" in profile or profile.endswith((".yaml", ".yml")):
+        path = Path(profile)
+    elif not path.is_file():
+        known = ", ".join(sorted(item.stem for item in PROFILES.glob("*.yaml")))
+        raise ConfigurationError(f"no profile {profile!r}; there are {known}, or give a YAML file")
+    try:
+        return parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise ConfigurationError(f"profile {path} cannot be read: {error.strerror}") from error
+
+
+def parse_yaml(text: str, what: str) -> dict[str, Any]:
+    """Parse a YAML mapping; duplicate keys are refused."""
+    try:
+        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that also refuses duplicates
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{what} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise ConfigurationError(f"{what} is not a mapping of sections")
+    return data
+
+
+def read_config(data: Mapping[str, Any], what: str) -> Config:
+    """Check a configuration as a whole; raise ``ConfigurationError`` with one line that names the key."""
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigurationError(f"{what}: {explain(error)}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """Say the first complaints of a validation in one line, with a suggestion for a misspelt key."""
+    return "; ".join(_complaint(item["loc"], item["type"], item["msg"]) for item in error.errors()[:3])
+
+
+def with_recorded(
+    data: Mapping[str, Any], voters: Sequence[tuple[str, str, str]], answers: Sequence[AnswersFile]
+) -> dict[str, Any]:
+    """Return ``data`` with recorded voters (id, family, lineage) in place of its own; without layers they make one."""
+    lineages = len({lineage for _, _, lineage in voters})
+    layers = data.get("layers") or [
+        {"name": "primary", "members": [voter for voter, _, _ in voters], "min_lineages": min(2, lineages)}
+    ]
+    recorded = [{"id": v, "provider": "recorded", "family": f, "lineage": li} for v, f, li in voters]
+    files = [item.model_dump(mode="json") for item in answers]
+    return {**data, "voters": recorded, "layers": layers, "answers": files}
+
+
+class _StrictLoader(yaml.SafeLoader):
+    pass
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise yaml.YAMLError(f"key {key!r} stands twice{node.start_mark}")
+    return loader.construct_mapping(node, deep=True)
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def plain(value: BaseModel) -> dict[str, Any]:
+    """Return a configuration as plain JSON values that read back as the same one: secrets are in it, unmasked."""
+    result: dict[str, Any] = json.loads(json.dumps(value.model_dump(mode="python"), default=_plain))
+    return result
+
+
+def _plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _check_names(names: Sequence[str], what: str) -> None:
+    if len(set(names)) != len(names):
+        raise ValueError(f"{what} are named once each")
+
+
+def _complaint(loc: tuple[int | str, ...], kind: str, message: str) -> str:
+    path = ".".join(str(part) for part in loc) or "profile"
+    if kind != "extra_forbidden":
+        return f"{path}: {message.removeprefix('Value error, ')}"
+    near = difflib.get_close_matches(str(loc[-1]), _fields_at(loc[:-1]), 1)
+    return f"unknown key {path}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] | None = Config
+    for part in loc:
+        if model is None:
+            return []
+        if isinstance(part, str):
+            field = model.model_fields.get(part)
+            model = _model_in(field.annotation) if field else None
+    return list(model.model_fields) if model else []
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)

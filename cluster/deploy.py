@@ -1,0 +1,58 @@
+"""Deploys the application and the control actors on a running node, then exits: ``python -m cluster.deploy --home DIR``.
+
+A process of its own, so that the supervisor never holds a connection to the node it may have to end.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+from cluster.config import Config
+from cluster.home import Home, open_home
+from cluster.node import LOOPBACK, Node
+from serve_apps.actors import NAMESPACE, start_span_actor
+from serve_apps.builder import APPLICATION, AppSettings, build_app
+
+_log = logging.getLogger("weavergen.deploy")
+
+
+def app_file(home: Home) -> Path:
+    """Return where ``up`` leaves what the application is built from."""
+    return home.run / "app.json"
+
+
+def deploy(home: Home, config: Config) -> None:
+    """Connect, deploy, wait until Serve says it runs."""
+    import ray
+    from ray import serve
+
+    settings = AppSettings.model_validate(json.loads(app_file(home).read_text(encoding="utf-8")))
+    ray.init(address=Node(home, config).address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
+    start_span_actor(home.root, config.spans, config.store)
+    serve.start(
+        proxy_location="HeadOnly",
+        http_options={
+            "host": config.gateway.host or LOOPBACK,
+            "port": config.gateway.port,
+            "request_timeout_s": config.gateway.request_timeout_s,
+        },
+        logging_config={"enable_access_log": False},
+    )
+    serve.run(build_app(settings), name=APPLICATION, route_prefix="/")
+    _log.info("deployed %s", APPLICATION)
+
+
+def main() -> int:
+    """Deploy for the home named on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m cluster.deploy", description=__doc__)
+    parser.add_argument("--home", required=True, type=Path)
+    home = open_home(parser.parse_args().home)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    deploy(home, home.read_config())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""The home directory: everything one system keeps, with one version, one id and one bring-up at a time.
+
+Rules:
+- Directories are 0700; a home written by a newer version is refused before anything in it is touched.
+- The id is drawn once; the marker that our processes carry is derived from it and from where the home lies, so that a
+  copy of a home never ends the original's processes.
+- ``version.json`` is written last: a home without it was never finished and is finished by the next ``up``.
+
+Left out: what lies in the folders (trust, policy, spans are their owners').
+"""
+
+import fcntl
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from actors.base.digests import sha256_hex
+from actors.base.errors import HomeError
+from cluster.config import Config, parse_yaml, plain, read_config
+
+FORMAT = 1
+FOLDERS = (
+    "keys", "policy", "policy/auth", "wal", "spans", "quarantine", "registry", "run", "run/certs", "run/logs",
+)  # fmt: skip
+_LOCK_POLL_S = 0.1
+
+
+def home_path(given: str | None, environ: Mapping[str, str]) -> Path:
+    """Return the home that is meant: ``--home``, ``WEAVERGEN_HOME``, else ``./var``."""
+    return Path(given or environ.get("WEAVERGEN_HOME") or "var").expanduser().absolute()
+
+
+class Home:
+    """Paths of one home and the few files that belong to nobody else."""
+
+    def __init__(self, root: Path, home_id: str) -> None:
+        self.root = root
+        self.id = home_id
+        self.keys = root / "keys"
+        self.policy = root / "policy"
+        self.auth = root / "policy" / "auth"
+        self.registry = root / "registry"
+        self.run = root / "run"
+        self.certs = root / "run" / "certs"
+        self.logs = root / "run" / "logs"
+        self.trust_file = root / "trust.json"
+        self.config_file = root / "config.yaml"
+        self.ray_token = root / "keys" / "ray.token"
+
+    @property
+    def marker(self) -> str:
+        """Return what our processes carry in their environment."""
+        return sha256_hex(f"{self.id}\0{self.root.resolve()}".encode())[:24]
+
+    def write_config(self, config: Config) -> None:
+        """Keep the effective configuration (0600: it may hold secrets)."""
+        text = f"# The effective configuration, written by `up`. SHA-256 {config.sha256}\n"
+        write_atomic(self.config_file, (text + yaml.safe_dump(plain(config), sort_keys=False)).encode())
+
+    def read_config(self) -> Config:
+        """Return the configuration that is kept."""
+        try:
+            text = self.config_file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise HomeError(f"{self.config_file} cannot be read ({error.strerror}); run `weavergen up`") from error
+        return read_config(parse_yaml(text, str(self.config_file)), str(self.config_file))
+
+    @contextmanager
+    def exclusively(self, timeout_s: float, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold the lock of bring-up and shut-down; call ``waiting`` once if somebody else has it."""
+        handle = os.open(self.run / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _acquire(handle, timeout_s, waiting, self.root)
+            yield
+        finally:
+            os.close(handle)
+
+
+def create_home(root: Path) -> Home:
+    """Open a home, or make one; a half-made one is completed."""
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        home = _opened(root)
+        for folder in FOLDERS:
+            (root / folder).mkdir(exist_ok=True, mode=0o700)
+            (root / folder).chmod(0o700)
+        if home is None:
+            root.chmod(0o700)
+            write_atomic(root / "version.json", json.dumps({"format": FORMAT, "id": os.urandom(16).hex()}).encode())
+            home = _opened(root)
+    except OSError as error:
+        raise HomeError(f"home {root} cannot be written ({error.strerror}); free space or choose --home") from error
+    if home is None:
+        raise HomeError(f"home {root} vanished while it was made; run `weavergen up` again")
+    return home
+
+
+def open_home(root: Path) -> Home:
+    """Open a home that exists."""
+    home = _opened(root)
+    if home is None:
+        raise HomeError(f"{root} is no home yet; run `weavergen up`, or name another with --home")
+    return home
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace a file durably with mode 0600: readers see the old bytes or the new ones."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).rename(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _opened(root: Path) -> Home | None:
+    path = root / "version.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        version, home_id = int(data["format"]), str(data["id"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HomeError(f"{path} is damaged: {error}; restore it from a backup") from error
+    if version > FORMAT:
+        raise HomeError(
+            f"home {root} was written by a newer version (format {version}, this is {FORMAT}); update weavergen"
+        )
+    return Home(root, home_id)
+
+
+def _acquire(handle: int, timeout_s: float, waiting: Callable[[], None], root: Path) -> None:
+    give_up, told = time.monotonic() + timeout_s, False
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= give_up:
+                raise HomeError(
+                    f"another `weavergen up` or `down` is busy in {root}; wait for it and try again"
+                ) from error
+            if not told:
+                waiting()
+                told = True
+            time.sleep(_LOCK_POLL_S)
+        else:
+            return

