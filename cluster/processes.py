@@ -11,6 +11,7 @@ ended by name.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ MARKER = "WEAVERGEN_RUN"
 _PROC = Path("/proc")
 _POLL_S = 0.05
 _KILL_WAIT_S = 15.0
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,27 @@ def lineage(pid: int) -> set[int]:
     return line
 
 
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends (``prctl(2)``), so that they can be reaped."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def reap(spare: Collection[int]) -> int:
+    """Take leave of adopted children that have ended, ``spare``d ids excepted; return how many."""
+    own = os.getpid()
+    ended = [
+        int(entry.name)
+        for entry in _PROC.iterdir()
+        if entry.name.isdigit() and int(entry.name) not in spare and _ended_child(entry, own)
+    ]
+    for pid in ended:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+    return len(ended)
+
+
 def end(find: Callable[[], list[Process]], grace_s: float, spare: Collection[int] = ()) -> list[Process]:
     """End what ``find`` finds, ``spare``d ids excepted: first asked to, after ``grace_s`` made to. Return who remains."""
 
@@ -126,6 +149,14 @@ def send(known: Process, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         if alive(known):
             os.kill(known.pid, number)
+
+
+def _ended_child(entry: Path, parent: int) -> bool:
+    try:
+        fields = (entry / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return fields[0] == "Z" and int(fields[1]) == parent
 
 
 def _in_session(item: Process, known: Led | None) -> bool:

@@ -28,7 +28,7 @@ from cluster.home import Home, open_home
 from cluster.issuer import Issuer
 from cluster.node import LOOPBACK, REPOSITORY, Node
 from cluster.probes import connects, http_status
-from cluster.processes import MARKER, end, lead, lineage
+from cluster.processes import MARKER, adopt_orphans, end, lead, lineage, reap
 from cluster.status import Status, processes, session_file, write_status
 from cluster.supervision import Action, Seen, State, Step, begin, decide
 
@@ -76,6 +76,7 @@ class Supervisor:
             self._node.tidy()
 
     def _look(self) -> Seen:
+        reap([child.pid for child in (self._node_process, self._deploy_process) if child is not None])
         node_alive = self._node_process is not None and self._node_process.poll() is None
         deploy = self._deploy_state()
         return Seen(
@@ -142,6 +143,7 @@ class Supervisor:
             if child is not None:
                 child.wait(_EXIT_WAIT_S)
         self._deploy_process = self._node_process = None
+        reap(())
         if left:
             _log.error("could not end processes %s", [known.pid for known in left])
 
@@ -194,6 +196,7 @@ def main() -> int:
     try:
         _only_one(home)
         lead(session_file(home))
+        adopt_orphans()
         if os.environ.get(MARKER) != home.marker:
             raise HomeError("the supervisor was started without its marker; use `weavergen up`")
         supervise(home)

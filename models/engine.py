@@ -100,6 +100,9 @@ def _cpu_env(threads: int) -> dict[str, str]:
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the default binds every engine to the same core
         "OMP_NUM_THREADS": str(threads),
         "VLLM_HOST_IP": "127.0.0.1",
+        # Threads that wait for work must not spin on the cores that the other engines compute on.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "0",
         "MALLOC_ARENA_MAX": "2",  # give memory back after loading
         "MALLOC_TRIM_THRESHOLD_": "131072",
         "MALLOC_MMAP_THRESHOLD_": "131072",

@@ -60,13 +60,17 @@ def up(
 @json_option
 def down(home_dir: str | None, as_json: bool) -> None:
     """End what `up` started for this home, and nothing else."""
-    home = open_home(root_of(home_dir))
-    with Progressing(quiet=as_json) as progress:
-        count = bring_down(home, progress)
+    root = root_of(home_dir)
+    count = 0
+    if root.exists():
+        with Progressing(quiet=as_json) as progress:
+            count = bring_down(open_home(root), progress)
+    if count == 0:
+        raise NotRunning(f"nothing runs for {root}")
     if as_json:
         print_json({"ended": count})
     else:
-        click.echo(f"{count} processes ended, none remain" if count else "nothing was running")
+        click.echo(f"{count} processes ended, none remain")
 
 
 @click.command(epilog="Example: weavergen status --json")

@@ -1,0 +1,123 @@
+"""The configuration tree: what is refused, how it is said, what the digest covers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.base.errors import ConfigurationError
+from cluster.config import PROFILES, AnswersFile, Config, load_profile, parse_yaml, plain, read_config, with_recorded
+
+MINIMAL: dict[str, Any] = {
+    "profile": "test",
+    "voters": [{"id": "a", "provider": "vllm"}, {"id": "b", "provider": "vllm"}],
+    "layers": [{"name": "primary", "members": ["a", "b"]}],
+}
+
+
+def changed(**sections: Any) -> dict[str, Any]:
+    """Return a good configuration with sections replaced."""
+    return MINIMAL | sections
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES.glob("*.yaml")))
+def test_every_shipped_profile_is_valid(name: str) -> None:
+    """What ships is accepted by the checks it ships with, under its own name."""
+    assert read_config(load_profile(name), name).profile == name
+
+
+def test_the_cpu_profile_is_one_layer_of_three_families() -> None:
+    """The default needs two lineages and 60 % of three voters."""
+    config = read_config(load_profile("cpu"), "cpu")
+    layer = config.layers[0]
+    assert (len(config.layers), layer.name, layer.quorum, layer.min_lineages) == (1, "primary", 0.6, 2)
+    assert set(layer.members) == {voter.id for voter in config.voters}
+    assert config.logical_cpus == 5
+
+
+@pytest.mark.parametrize(
+    ("sections", "complaint"),
+    [
+        ({"gatway": {}}, "unknown key gatway; did you mean gateway?"),
+        ({"gateway": {"prot": 1}}, "unknown key gateway.prot; did you mean port?"),
+        ({"layers": [{"name": "p", "member": ["a"]}]}, "unknown key layers.0.member; did you mean members?"),
+        ({"gateway": {"port": 80}}, "gateway.port: Input should be greater than or equal to 1024"),
+        ({"layers": [{"name": "p", "members": ["a", "x"]}]}, "layer p names unknown voters: x"),
+        ({"layers": [{"name": "p", "members": ["a"]}] * 2}, "layers are named once each"),
+        ({"voters": MINIMAL["voters"] * 2}, "voters are named once each"),
+        ({"layers": [{"name": "p", "members": ["a"], "quorum": 0}]}, "layers.0.quorum: Input should be greater than 0"),
+        ({"thresholds": {"similarity": 2}}, "thresholds lie between 0 and 1"),
+        ({"gateway": {"request_timeout_s": 1}}, "gateway.request_timeout_s is shorter than consensus.max_deadline_ms"),
+        ({"ray": {"logical_cpus": 3}}, "the deployments take 3 and one stays free for jobs"),
+        ({"voters": [{"id": "a", "provider": "vllm", "model": "x"}]}, "a vllm voter takes family and lineage from the"),
+        ({"voters": [{"id": "a", "provider": "openai"}]}, "an openai voter needs base_url"),
+        ({"voters": [{"id": "a", "provider": "vllm", "revision": "x"}]}, "revision and sha256 pin weights together"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_its_path(sections: dict[str, Any], complaint: str) -> None:
+    """Each mistake is one line that names the key and, for a misspelt one, what was probably meant."""
+    with pytest.raises(ConfigurationError) as caught:
+        read_config(changed(**sections), "profile")
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_that_stands_twice_is_refused() -> None:
+    """YAML would silently take the last one."""
+    with pytest.raises(ConfigurationError, match="stands twice"):
+        parse_yaml("profile: a\nprofile: b\n", "x")
+
+
+@pytest.mark.parametrize("text", ["- a\n", "", "a: [1\n", "!!python/object/apply:os.system ['true']\n"])
+def test_what_is_no_mapping_is_refused(text: str) -> None:
+    """A list, nothing, broken YAML and YAML that would run code are configuration errors."""
+    with pytest.raises(ConfigurationError):
+        parse_yaml(text, "x")
+
+
+def test_an_unknown_profile_names_those_there_are() -> None:
+    """The message lists the profiles that ship."""
+    with pytest.raises(ConfigurationError, match="there are cpu, gpu, replay"):
+        load_profile("cup")
+
+
+def test_the_digest_covers_every_value_and_no_order() -> None:
+    """Any other value gives another digest; the order of keys does not."""
+    config = read_config(MINIMAL, "x")
+    assert read_config(dict(reversed(MINIMAL.items())), "x").sha256 == config.sha256
+    assert read_config(changed(gateway={"port": 8001}), "x").sha256 != config.sha256
+
+
+def test_secrets_are_in_no_digest_but_survive_being_kept() -> None:
+    """The digest is the same for another secret, and what is kept reads back as the same configuration."""
+    hook = {"url": "http://127.0.0.1:9/", "secret": "s" * 16}
+    config = read_config(changed(store={"webhook": hook}), "x")
+    other = read_config(changed(store={"webhook": hook | {"secret": "t" * 16}}), "x")
+    assert config.sha256 == other.sha256
+    assert b"ssss" not in config.canonical
+    assert "ssss" not in repr(config)
+    assert read_config(plain(config), "x") == config
+
+
+def test_recorded_voters_take_the_place_of_the_profile_s() -> None:
+    """Without layers of its own, a profile gets one layer of all recorded voters."""
+    files = [AnswersFile(path=Path("/a"), sha256="0" * 64)]
+    three = [("m1", "f1", "l1"), ("m2", "f2", "l2"), ("m3", "f3", "l2")]
+    config = read_config(with_recorded({"profile": "replay"}, three, files), "x")
+    assert [voter.id for voter in config.voters] == ["m1", "m2", "m3"]
+    assert config.layers[0].members == ("m1", "m2", "m3")
+    assert config.layers[0].min_lineages == 2
+
+
+def test_one_recorded_lineage_asks_for_no_second_one() -> None:
+    """A file of a single lineage can still be replayed; its one layer then asks for one."""
+    config = read_config(with_recorded({"profile": "replay"}, [("m1", "f", "l")], []), "x")
+    assert config.layers[0].min_lineages == 1
+
+
+def test_the_tree_cannot_be_changed() -> None:
+    """Configuration is frozen once read."""
+    config = read_config(MINIMAL, "x")
+    with pytest.raises(ValueError, match="frozen"):
+        config.profile = "other"  # type: ignore[misc]
+    assert isinstance(config, Config)

@@ -1,0 +1,112 @@
+"""The home directory: made, completed, refused, locked."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from actors.base.errors import HomeError
+from cluster.config import read_config
+from cluster.home import FORMAT, create_home, home_path, open_home, write_atomic
+
+MINIMAL = {
+    "profile": "test",
+    "voters": [{"id": "a", "provider": "vllm"}],
+    "layers": [{"name": "primary", "members": ["a"], "min_lineages": 1}],
+}
+
+
+def test_a_home_is_private_and_keeps_its_id(tmp_path: Path) -> None:
+    """Every folder is 0700, and opening it again finds the same id and marker."""
+    home = create_home(tmp_path / "home")
+    folders = [home.root, *(path for path in home.root.rglob("*") if path.is_dir())]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
+    again = open_home(home.root)
+    assert (again.id, again.marker) == (home.id, home.marker)
+
+
+def test_a_half_made_home_is_completed(tmp_path: Path) -> None:
+    """A crash before the version was written leaves folders; the next bring-up finishes the home."""
+    (tmp_path / "home" / "keys").mkdir(parents=True, mode=0o755)
+    home = create_home(tmp_path / "home")
+    assert home.certs.is_dir()
+    assert stat.S_IMODE(home.keys.stat().st_mode) == 0o700
+
+
+def test_a_copy_of_a_home_has_another_marker(tmp_path: Path) -> None:
+    """Ending a copy's processes must never end the original's."""
+    home = create_home(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "version.json").write_bytes((home.root / "version.json").read_bytes())
+    assert open_home(tmp_path / "b").id == home.id
+    assert open_home(tmp_path / "b").marker != home.marker
+
+
+def test_a_home_from_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    """It is refused in one line, and nothing in it is touched."""
+    (tmp_path / "version.json").write_text(json.dumps({"format": FORMAT + 1, "id": "x"}))
+    with pytest.raises(HomeError, match="newer version"):
+        create_home(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["version.json"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "x", "id": 1}', '{"id": "x"}'])
+def test_a_damaged_version_is_said(tmp_path: Path, text: str) -> None:
+    """A home whose version cannot be read is damaged, not new."""
+    (tmp_path / "version.json").write_text(text)
+    with pytest.raises(HomeError, match="damaged"):
+        create_home(tmp_path)
+
+
+def test_only_one_brings_up_at_a_time(tmp_path: Path) -> None:
+    """The second waits, says so once, and gives up in time; afterwards the lock is free."""
+    home, told = create_home(tmp_path), []
+    with home.exclusively(0, lambda: None):
+        with (
+            pytest.raises(HomeError, match="busy"),
+            open_home(tmp_path).exclusively(0.25, lambda: told.append("waiting")),
+        ):
+            pytest.fail("two at once")
+        assert told == ["waiting"]
+    with home.exclusively(0, lambda: pytest.fail("still locked")):
+        pass
+
+
+def test_configuration_is_kept_for_its_owner_only(tmp_path: Path) -> None:
+    """The effective configuration reads back as the same one and is 0600."""
+    home, config = create_home(tmp_path), read_config(MINIMAL, "x")
+    home.write_config(config)
+    assert home.read_config() == config
+    assert stat.S_IMODE(home.config_file.stat().st_mode) == 0o600
+
+
+def test_a_missing_home_or_configuration_says_what_to_do(tmp_path: Path) -> None:
+    """Both name `weavergen up`."""
+    with pytest.raises(HomeError, match="weavergen up"):
+        open_home(tmp_path / "none")
+    with pytest.raises(HomeError, match="weavergen up"):
+        create_home(tmp_path).read_config()
+
+
+def test_the_home_that_is_meant() -> None:
+    """The option goes before the environment, that before ./var."""
+    environ = {"WEAVERGEN_HOME": "/e"}
+    assert home_path("/o", environ) == Path("/o")
+    assert home_path(None, environ) == Path("/e")
+    assert home_path(None, {}) == Path("var").absolute()
+
+
+def test_a_write_that_fails_leaves_the_old_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers see the old file whole, and no temporary file stays behind."""
+    path = tmp_path / "f"
+    write_atomic(path, b"old")
+
+    def full(_fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [item.name for item in tmp_path.iterdir()] == ["f"]

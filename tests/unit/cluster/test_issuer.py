@@ -1,0 +1,136 @@
+"""Who gets a writer certificate, and who does not."""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.base.canonical import decode
+from actors.base.certificates import (
+    WRITER_MAX_S,
+    Certificate,
+    SignedCertificate,
+    TrustBundle,
+    certify,
+    writer_key,
+)
+from actors.base.ids import ulid
+from actors.base.signing import SigningKey
+from cluster.issuer import Asked, CertificateRequest, Issuer, Refused, decide, grant
+
+NOW = 1_800_000_000
+WRITER = ulid(NOW * 1000, bytes(10))
+OTHER = ulid(NOW * 1000, bytes(9) + b"\x01")
+KEY = SigningKey.from_seed(bytes(32))
+UID = 1000
+
+
+def asked(**changes: Any) -> Asked:
+    """Return a good request with changes."""
+    body = {"writer_id": WRITER, "public_key": KEY.public.hex} | changes.pop("body", {})
+    fields = {"name": WRITER, "mode": stat.S_IFREG | 0o600, "uid": UID, "data": json.dumps(body).encode()}
+    return Asked(**(fields | changes))
+
+
+def held(writer: str, key: SigningKey, not_after: int = NOW + 10) -> dict[str, Certificate]:
+    """Return the certificates held when one writer has one."""
+    return {writer: Certificate("writer", writer, key.public.hex, "i", NOW, not_after)}
+
+
+def test_a_good_request_is_granted_for_at_most_a_day() -> None:
+    """The certificate checks up to root, names the writer, and ends within 24 hours."""
+    root, issuer = SigningKey.generate(), SigningKey.generate()
+    request = decide(asked(), {}, UID, 1, NOW)
+    assert isinstance(request, CertificateRequest)
+    signed = grant(request, issuer, NOW)
+    issuer_certificate = Certificate("issuer", "i", issuer.public.hex, root.public.key_id, NOW - 9, NOW + 9)
+    trust = TrustBundle("weavergen.trust/1", root.public.hex, [certify(root, issuer_certificate)], [])
+    certificate, key = writer_key(trust, signed, NOW)
+    assert (certificate.subject, key) == (WRITER, KEY.public)
+    assert certificate.not_before <= NOW < certificate.not_after <= NOW + WRITER_MAX_S
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"uid": 0}, "ours"),
+        ({"mode": stat.S_IFREG | 0o644}, "ours"),
+        ({"mode": stat.S_IFREG | 0o620}, "ours"),
+        ({"mode": stat.S_IFLNK | 0o600}, "ours"),
+        ({"data": b"x" * 2000}, "too large"),
+        ({"data": b"{"}, "cannot be read"),
+        ({"data": b"\xff"}, "cannot be read"),
+        ({"body": {"extra": 1}}, "cannot be read"),
+        ({"body": {"public_key": "zz"}}, "hex"),
+        ({"body": {"public_key": KEY.public.hex.upper()}}, "hex"),
+        ({"body": {"writer_id": OTHER}}, "file's name"),
+        ({"name": "../x", "body": {"writer_id": "../x"}}, "ULID"),
+    ],
+)
+def test_anything_else_is_refused(changes: dict[str, Any], why: str) -> None:
+    """A file of somebody else, open to others, too large, malformed or named wrongly gets nothing."""
+    verdict = decide(asked(**changes), {}, UID, 10, NOW)
+    assert isinstance(verdict, Refused)
+    assert why in verdict.why
+
+
+def test_a_writer_renews_its_own_key_and_no_other() -> None:
+    """Who can write files cannot take over a living writer's name with a key of his own."""
+    assert isinstance(decide(asked(), held(WRITER, KEY), UID, 1, NOW), CertificateRequest)
+    assert isinstance(decide(asked(), held(WRITER, SigningKey.generate()), UID, 9, NOW), Refused)
+
+
+def test_writers_are_bounded() -> None:
+    """At the bound a new writer is refused; one whose certificate ran out does not count."""
+    assert isinstance(decide(asked(), held(OTHER, KEY), UID, 1, NOW), Refused)
+    assert isinstance(decide(asked(), held(OTHER, KEY, NOW), UID, 1, NOW), CertificateRequest)
+
+
+def test_requests_in_a_directory_are_answered_once(tmp_path: Path) -> None:
+    """A request gets its certificate beside it; looking again issues nothing."""
+    request = tmp_path / f"{WRITER}.csr"
+    request.write_bytes(asked().data)
+    request.chmod(0o600)
+    issuer = Issuer(tmp_path, SigningKey.generate(), 4)
+    assert (issuer.tick(NOW), issuer.tick(NOW)) == (1, 0)
+    answer = tmp_path / f"{WRITER}.crt"
+    assert decode(answer.read_bytes(), SignedCertificate, "x").read().subject == WRITER
+    assert stat.S_IMODE(answer.stat().st_mode) == 0o600
+
+
+def test_a_renewed_request_is_answered_again(tmp_path: Path) -> None:
+    """Writing the request anew brings a later certificate for the same key."""
+    issuer = Issuer(tmp_path, SigningKey.generate(), 4)
+    ends = []
+    for now in (NOW, NOW + 3600):
+        fresh = tmp_path / "new"
+        fresh.write_bytes(asked().data)
+        fresh.chmod(0o600)
+        os.utime(fresh, (now, now))
+        fresh.rename(tmp_path / f"{WRITER}.csr")
+        assert issuer.tick(now) == 1
+        ends.append(decode((tmp_path / f"{WRITER}.crt").read_bytes(), SignedCertificate, "x").read().not_after)
+    assert ends[1] - ends[0] == 3600
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    """A symbolic link named like a request gets nothing, whatever it points to."""
+    (tmp_path / "elsewhere").write_bytes(asked().data)
+    (tmp_path / "elsewhere").chmod(0o600)
+    (tmp_path / f"{WRITER}.csr").symlink_to(tmp_path / "elsewhere")
+    assert Issuer(tmp_path, SigningKey.generate(), 4).tick(NOW) == 0
+    assert not (tmp_path / f"{WRITER}.crt").exists()
+
+
+def test_what_ran_out_is_swept(tmp_path: Path) -> None:
+    """Certificates that ended are removed with their requests when the next one is issued."""
+    issuer = Issuer(tmp_path, SigningKey.generate(), 4)
+    for writer, now in ((WRITER, NOW), (OTHER, NOW + WRITER_MAX_S)):
+        request = tmp_path / f"{writer}.csr"
+        request.write_bytes(asked(body={"writer_id": writer}).data)
+        request.chmod(0o600)
+        issuer.tick(now)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{OTHER}.crt", f"{OTHER}.csr"]
