@@ -177,12 +177,11 @@ class SpanActor:
         if read is None:
             return True
         self._take(ref, read, progress, now_s)
-        had_frames = ref.number in progress.offsets or bool(read.scan.frames)
         if read.scan.frames or read.scan.damage:
             progress.offsets[ref.number] = read.scan.valid_bytes
         if not read.finished:
             return False
-        if read.abandoned and (had_frames or read.scan.torn):
+        if read.abandoned:
             self._adopt(ref, read, progress, now_s)
         progress.finished[ref.number] = ref
         return True
@@ -226,10 +225,11 @@ class SpanActor:
     # What is reported.
 
     def _adopt(self, ref: SegmentRef, read: SegmentRead, progress: _Progress, now_s: float) -> None:
-        """Enter the adoption of a segment, once."""
+        """Enter the adoption of a segment, once; of an unused reserve only if it is all its writer left unfinished."""
         key = f"adopted/{ref.writer_id}"
-        last = self._table.last_committed(key)
-        if last is not None and ref.number <= last:
+        last = self._buffer.reached.get(key, self._table.last_committed(key))
+        unused = ref.number not in progress.offsets and not read.scan.torn
+        if last is not None and (unused or ref.number <= last):
             return
         self._report.adopted += 1
         self._report.torn_bytes += read.scan.torn_bytes

@@ -17,7 +17,7 @@ class SpansConfig(BaseModel):
 
     segment_bytes: int = Field(default=16 * MIB, ge=64 * KIB, le=1024 * MIB)
     """Size every segment is preallocated to."""
-    reserve_segments: int = Field(default=1, ge=1, le=16)
+    reserve_segments: int = Field(default=2, ge=1, le=16)
     """Segments kept preallocated ahead of the active one; when they are gone and cannot be had, appends are refused."""
     max_frame_bytes: int = Field(default=1 * MIB, ge=1 * KIB, le=64 * MIB)
     """Largest payload of one append; a larger one is refused."""

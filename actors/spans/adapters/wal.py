@@ -203,8 +203,8 @@ class WalWriter:
         running = True
         while running:
             running = self._collect()
-            while self._unwritten and not self._write_next():
-                if self._stopped.wait(self._config.storage_retry_ms / 1000):
+            while self._unwritten:
+                if not self._write_next() and self._stopped.wait(self._config.storage_retry_ms / 1000):
                     return
         self._finish(FrameKind.CLOSED)
 

@@ -23,7 +23,9 @@ from actors.spans.frames import (
 from actors.spans.span import Span
 
 NOW_S = 1_790_000_000.0
-SMALL = SpansConfig(segment_bytes=64 * KIB, max_frame_bytes=16 * KIB, storage_retry_ms=5, table_roll_age_s=0)
+SMALL = SpansConfig(
+    segment_bytes=64 * KIB, reserve_segments=1, max_frame_bytes=16 * KIB, storage_retry_ms=5, table_roll_age_s=0
+)
 
 
 def writer_id(number: int) -> str:

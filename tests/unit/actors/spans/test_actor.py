@@ -138,6 +138,41 @@ def test_a_dead_writers_segment_is_adopted_once(home: Home) -> None:
     assert actor.tick(NOW_S + 1).adopted == 0
 
 
+def test_a_writer_that_died_between_two_segments_is_adopted(home: Home) -> None:
+    """Its last segment was complete and the next not begun: that it never closed is entered all the same, once."""
+    SegmentBytes(1).batch((1, 2)).end(FrameKind.ROTATED, 3).save(home.wal)
+    SegmentBytes(2).zeros(100).save(home.wal)
+    SegmentBytes(3).zeros(100).save(home.wal)
+    report = home.actor().tick(NOW_S)
+    assert (report.adopted, report.rows_read, report.torn_bytes, home.rows()) == (1, 2, 0, [1, 2])
+    assert [entry["weavergen.wal.segment"] for entry in home.entries("weavergen.wal.adopted")] == ["2"]
+
+
+def test_nothing_is_read_behind_a_segment_that_may_grow(home: Home) -> None:
+    """A writer rotated while we looked: the next segment waits until the one before is read to its end."""
+    first = SegmentBytes(1).batch((1, 2)).zeros(500)
+    path = first.save(home.wal)
+    fd = held(path)
+    SegmentBytes(2).batch((5, 1)).end(FrameKind.CLOSED, 6).save(home.wal)
+    actor = home.actor()
+    assert actor.tick(NOW_S).rows_read == 2
+    first.data = first.data[:-500]
+    path.write_bytes(first.batch((3, 2)).end(FrameKind.ROTATED, 5).data)
+    assert actor.tick(NOW_S + 1).rows_read == 3
+    os.close(fd)
+    assert (actor.totals.lost_rows, home.rows()) == (0, [1, 2, 3, 4, 5])
+
+
+def test_nothing_is_removed_while_its_rows_wait(home: Home) -> None:
+    """A finished segment whose rows are not committed yet stays, so that a crash now loses nothing."""
+    SegmentBytes().batch((1, 2)).end(FrameKind.CLOSED, 3).save(home.wal)
+    actor = home.actor(SLOW)
+    assert (actor.tick(NOW_S).rows_read, actor.tick(NOW_S + 1).segments_removed, len(home.segments())) == (2, 0, 1)
+    actor.close()
+    home.actor().tick(NOW_S + 2)
+    assert (home.rows(), home.segments()) == ([1, 2], [])
+
+
 def test_a_live_segment_is_not_adopted(home: Home) -> None:
     """While its lock is held a segment without a trailer is simply not finished."""
     fd = held(SegmentBytes().batch((1, 1)).zeros(100).save(home.wal))

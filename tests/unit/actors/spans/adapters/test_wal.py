@@ -15,7 +15,7 @@ from actors.base.errors import HomeError, StorageUnavailable
 from actors.spans.adapters.reader import SegmentRead, WalReader
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.wal import WalWriter
-from actors.spans.config import KIB, SpansConfig
+from actors.spans.config import KIB, MIB, SpansConfig
 from actors.spans.frames import FrameKind, decode_spans
 from actors.spans.span import Span
 from tests.unit.actors.spans.telemetry import SMALL, builder, identity, seqs, span, spans_from, writer_id
@@ -24,14 +24,13 @@ BIG = bytes(12 * KIB)
 
 
 class Faults:
-    """A disk whose next calls fail, are cut short, or wait, and that remembers what it synced."""
+    """A disk whose next commits fail, are cut short, or wait, and that may be full."""
 
     def __init__(self) -> None:
         self.full = False
         self.bad_syncs = 0
         self.bad_writes = 0
         self.write_at_most: int | None = None
-        self.syncs = 0
         self.gate = threading.Event()
         self.gate.set()
 
@@ -43,8 +42,10 @@ class Faults:
 
     def write(self, fd: int, buffers: Sequence[bytes], offset: int) -> int:
         """Write, perhaps less than asked for."""
-        self.gate.wait()
-        if self.bad_writes:
+        commits = threading.current_thread().name == "wal-writer"
+        if commits:
+            self.gate.wait()
+        if self.bad_writes and commits:
             self.bad_writes -= 1
             raise OSError(errno.EIO, "Input/output error")
         if self.write_at_most is not None:
@@ -53,8 +54,7 @@ class Faults:
 
     def sync(self, fd: int) -> None:
         """Sync, or fail as a disk does: once, and as if nothing had been afterwards."""
-        self.syncs += 1
-        if self.bad_syncs:
+        if self.bad_syncs and threading.current_thread().name == "wal-writer":
             self.bad_syncs -= 1
             raise OSError(errno.EIO, "Input/output error")
         os.fdatasync(fd)
@@ -77,7 +77,7 @@ async def opened(root: Path, faults: Faults | None = None, config: SpansConfig =
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what another thread brings about."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - threads of the log set no asyncio event
             await asyncio.sleep(0)
 
@@ -239,6 +239,20 @@ async def test_a_full_segment_is_followed_by_the_next(tmp_path: Path) -> None:
     assert wal.counters.emitted_spans == 20
 
 
+async def test_a_batch_that_spans_two_segments_is_written_whole(tmp_path: Path) -> None:
+    """What does not fit into a segment any more is written into the next at once, not with somebody's next append."""
+    faults = Faults()
+    async with opened(tmp_path, faults) as wal:
+        faults.gate.clear()
+        tasks = [asyncio.ensure_future(wal.append(1, builder(1, BIG))) for _ in range(8)]
+        await asyncio.sleep(0)
+        faults.gate.set()
+        async with asyncio.timeout(60):
+            await asyncio.gather(*tasks)
+        assert len(reads(tmp_path)) == 2
+    assert len(rows(tmp_path)) == 8
+
+
 async def test_closing_leaves_only_finished_segments(tmp_path: Path) -> None:
     """A closed log holds no reserve, no half-made file, no lock; and takes no more."""
     async with opened(tmp_path) as wal:
@@ -339,6 +353,40 @@ async def test_no_space_refuses_and_recovers_by_itself(tmp_path: Path) -> None:
         await until(lambda: wal.available)
         await wal.append(1, builder(1))
     assert len(rows(tmp_path)) == taken + 2, "the refused row was kept, and became durable when there was space"
+
+
+async def test_a_backlog_goes_out_in_bounded_batches(tmp_path: Path) -> None:
+    """More frames than one system call takes pile up while the disk fails; they are written all the same, in order."""
+    faults = Faults()
+    async with opened(tmp_path, faults, SMALL.model_copy(update={"segment_bytes": MIB})) as wal:
+        await until(lambda: wal.reserve_depth == 1)
+        faults.gate.clear()
+        faults.bad_writes = 2
+        tasks = [asyncio.ensure_future(wal.append(1, builder(1))) for _ in range(1500)]
+        await asyncio.sleep(0)
+        faults.gate.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        await until(lambda: wal.available and wal.durable_seq == 1500)
+        assert any(isinstance(result, StorageUnavailable) for result in results)
+    assert rows(tmp_path) == spans_from(1, 1500)
+
+
+async def test_a_disk_that_recovers_while_the_log_closes_gets_everything(tmp_path: Path) -> None:
+    """Closing waits for storage up to its timeout: kept rows and the trailer are written if it comes back."""
+    faults = Faults()
+    wal = WalWriter(tmp_path, identity(), SMALL, faults.disk)
+    await wal.append(1, builder(1))
+    await until(lambda: wal.reserve_depth == 1)
+    faults.bad_writes = 10**9
+    with pytest.raises(StorageUnavailable):
+        await wal.append(1, builder(1))
+    closing = asyncio.ensure_future(asyncio.to_thread(wal.close))
+    left = faults.bad_writes
+    await until(lambda: faults.bad_writes < left - 4)
+    faults.bad_writes = 0
+    await closing
+    assert rows(tmp_path) == spans_from(1, 2)
+    assert reads(tmp_path)[-1].scan.ended
 
 
 async def test_closing_while_storage_fails_ends(tmp_path: Path) -> None:
