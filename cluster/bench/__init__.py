@@ -1,0 +1,1 @@
+"""``python -m cluster.bench``: our gateway, two peers and the yardsticks, measured in one run on one machine."""

@@ -1,0 +1,60 @@
+"""Samples a gateway replica under load, from outside, and says where its time goes."""
+
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from cluster.bench.load import Target, drive
+from cluster.bench.stages import Share, count, shares
+from cluster.bench.started import BenchError, run
+from cluster.home import Home
+from cluster.status import processes
+from serve_apps.builder import APPLICATION, GATEWAY
+
+RATE_HZ = 250
+SECONDS = 8
+_MARGIN_S = 4
+_TITLE = f"ray::ServeReplica:{APPLICATION}:{GATEWAY}"
+
+
+def replica_pid(home: Home) -> int:
+    """Return the process of the home's gateway replica."""
+    for known in processes(home):
+        path = Path("/proc") / str(known.pid) / "cmdline"
+        if path.exists() and path.read_bytes().startswith(_TITLE.encode()):
+            return known.pid
+    raise BenchError("the gateway's replica was not found among this home's processes")
+
+
+def profile(pid: int, wrk: str, target: Target, folder: Path, connections: int) -> list[Share]:
+    """Load the target and sample the process meanwhile."""
+    spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
+    if spy is None:
+        raise BenchError("py-spy is not installed; run `make bench`, which does that")
+    raw = folder / "stacks.txt"
+    command = [
+        spy, "record", "--pid", str(pid), "--duration", str(SECONDS), "--rate", str(RATE_HZ), "--format", "raw",
+        "--output", str(raw),
+    ]  # fmt: skip
+    failed: list[BaseException] = []
+    rates: list[float] = []
+
+    def load() -> None:
+        try:
+            rates.append(drive(wrk, target, folder, connections, SECONDS + _MARGIN_S).requests_per_s)
+        except Exception as error:  # noqa: BLE001 - raised again below, in the thread that waits
+            failed.append(error)
+
+    loading = threading.Thread(target=load)
+    loading.start()
+    try:
+        run(command, SECONDS + 60.0)
+    except subprocess.TimeoutExpired as error:
+        raise BenchError("py-spy did not end") from error
+    finally:
+        loading.join()
+    if failed:
+        raise failed[0]
+    return shares(count(raw.read_text()), RATE_HZ, rates[0] * SECONDS)

@@ -1,0 +1,157 @@
+"""The report: one Markdown page and the same as JSON. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cluster.bench.figures import (
+    CONNECTIONS,
+    CONSENSUS,
+    EMPTY,
+    LITELLM,
+    PORTKEY,
+    SINGLE,
+    UPSTREAM,
+    Table,
+    Verdict,
+    ratio,
+    verdicts,
+)
+from cluster.bench.stages import Share
+
+SYSTEMS = (CONSENSUS, SINGLE, LITELLM, PORTKEY, EMPTY, UPSTREAM)
+_WHAT = {
+    CONSENSUS: "WeaverGen, `model: consensus`: three calls, tally, signed record, durable before the answer leaves",
+    SINGLE: "WeaverGen, one voter by name: one call, signed record, durable before the answer leaves",
+    LITELLM: "peer: one call passed through",
+    PORTKEY: "peer: one call passed through",
+    EMPTY: "yardstick: an ASGI application that answers `{}`, behind the same Ray Serve and HAProxy",
+    UPSTREAM: "yardstick: the local server that plays the voters, asked directly",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything one run found."""
+
+    machine: Mapping[str, str]
+    versions: Mapping[str, str]
+    seconds: float
+    rounds: int
+    table: Table
+    missing: Mapping[str, str]
+    """System → why it could not be measured."""
+    sync_p50_ms: float
+    sync_p99_ms: float
+    profiles: Mapping[str, Sequence[Share]]
+    """System → where a replica's time goes, at 16 connections."""
+
+
+def as_json(run: Run) -> dict[str, Any]:
+    """Return the run as plain values."""
+    cells = [{"system": system, "connections": count, **asdict(found)} for (system, count), found in run.table.items()]
+    return {
+        "machine": dict(run.machine),
+        "versions": dict(run.versions),
+        "seconds_per_cell": run.seconds,
+        "rounds": run.rounds,
+        "cells": cells,
+        "missing": dict(run.missing),
+        "fdatasync_4kib": {"p50_ms": run.sync_p50_ms, "p99_ms": run.sync_p99_ms},
+        "verdicts": [asdict(verdict) for verdict in verdicts(run.table, run.sync_p50_ms)],
+        "profiles": {system: [asdict(share) for share in found] for system, found in run.profiles.items()},
+    }
+
+
+def markdown(run: Run) -> str:
+    """Return the page."""
+    parts = [
+        "# Benchmarks",
+        "",
+        (
+            "Written by `make bench`; the same figures are in `benchmarks.json`. "
+            f"Everything ran on one machine, on loopback, with one worker each and authentication on: {run.seconds:g} s a cell "
+            f"after a warm-up, {run.rounds} rounds in which the systems take turns, medians of the rounds, a closed loop of wrk."
+        ),
+        "",
+        *_verdict_lines(verdicts(run.table, run.sync_p50_ms)),
+        "",
+        *_table_lines(run),
+        "",
+        (
+            f"The disk: one `fdatasync` of a 4 KiB append takes {run.sync_p50_ms:.2f} ms (p50), {run.sync_p99_ms:.2f} ms (p99), "
+            "measured between the rounds. Every answer of ours waits for one; concurrent answers share them."
+        ),
+        "",
+        *_ratio_lines(run.table),
+        "",
+        *_profile_lines(run.profiles),
+        "## The machine",
+        "",
+        *_facts(run.machine),
+        *_facts(run.versions),
+        "",
+        (
+            "LiteLLM authenticates by its master key. Portkey's gateway has no keys of its own: it passes the caller's on, and "
+            "the upstream checks it. Every system refused a wrong key, every request of every cell was answered with success, "
+            "one answer of each system was compared with the recorded one, and our records verified."
+        ),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _verdict_lines(judged: Sequence[Verdict]) -> list[str]:
+    words = {True: "reached", False: "**not reached**", None: "not measured"}
+    lines = ["| wanted | measured | limit | |", "|---|---:|---:|---|"]
+    for verdict in judged:
+        measured = "–" if verdict.measured is None else f"{verdict.measured:.2f} {verdict.unit}"
+        lines.append(
+            f"| {verdict.wanted} | {measured} | {verdict.limit:.2f} {verdict.unit} | {words[verdict.reached]} |"
+        )
+    return lines
+
+
+def _table_lines(run: Run) -> list[str]:
+    heads = " | ".join(f"{count} conn.: req/s | p50 ms | p99 ms" for count in CONNECTIONS)
+    lines = [f"| system | {heads} | |", "|---|" + "---:|---:|---:|" * len(CONNECTIONS) + "---|"]
+    for system in SYSTEMS:
+        cells = " | ".join(_cell(run.table, system, count) for count in CONNECTIONS)
+        lines.append(f"| {system} | {cells} | {run.missing.get(system, _WHAT[system])} |")
+    return lines
+
+
+def _cell(table: Table, system: str, connections: int) -> str:
+    found = table.get((system, connections))
+    return f"{found.requests_per_s:.0f} | {found.p50_ms:.2f} | {found.p99_ms:.2f}" if found else "– | – | –"
+
+
+def _ratio_lines(table: Table) -> list[str]:
+    lines = ["| requests/s of ours as a multiple of | 1 connection | 16 connections |", "|---|---:|---:|"]
+    for ours in (CONSENSUS, SINGLE):
+        for peer in (LITELLM, PORTKEY):
+            found = [ratio(table, ours, peer, count) for count in CONNECTIONS]
+            lines.append(f"| {ours} / {peer} | " + " | ".join("–" if x is None else f"{x:.2f}" for x in found) + " |")
+    return lines
+
+
+def _profile_lines(profiles: Mapping[str, Sequence[Share]]) -> list[str]:
+    if not profiles:
+        return []
+    lines = [
+        "## Where the time goes",
+        "",
+        (
+            "A gateway replica at 16 connections, sampled from outside (which slows it down): running time by the "
+            "innermost part of ours on the stack."
+        ),
+        "",
+    ]
+    for system, found in profiles.items():
+        lines += [f"| {system} | share | µs a request |", "|---|---:|---:|"]
+        lines += [f"| {share.stage} | {share.percent:.0f} % | {share.us_per_request:.0f} |" for share in found]
+        lines.append("")
+    return lines
+
+
+def _facts(facts: Mapping[str, str]) -> list[str]:
+    return [f"- {name}: {value}" for name, value in facts.items()]

@@ -1,0 +1,85 @@
+"""Where a gateway replica's time goes: stacks of a sampling profiler, put into stages. Pure.
+
+Rules:
+- Input is py-spy's ``raw`` format: one stack a line, outermost frame first, then a space and how often it was seen.
+- The innermost frame that names one of our own places decides the stage; without one the stack is the server's or, where
+  nothing of Python's shows, the event loop's.
+- Threads that wait (locks, queues, sleep) were sampled but not running: they are left out.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_WAITS = (
+    "wait (threading.py", "get (queue.py", "_worker (concurrent/futures/thread.py", "_collect (actors/spans/adapters/wal.py",
+    "select (selectors.py", "sleep (", "_run_loop (", "main_loop (ray/_private/worker.py",
+)  # fmt: skip
+_LOG_THREAD = "_run (actors/spans/adapters/wal.py"
+VOTERS = "voters' HTTP client"
+DELIBERATION = "plan, deliberate, tally"
+RECORD = "record: build, sign, encode"
+LOG = "write-ahead log: write and sync (its own thread)"
+PARSE = "authenticate, parse"
+RESPONSE = "response: build"
+METRICS = "metrics"
+COORDINATOR = "coordinator: tasks, events, timers"
+CONTROL = "policy, keys, health"
+SERVER = "Serve and HTTP server"
+LOOP = "event loop, sockets"
+_STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (VOTERS, ("(models/", "(aiohttp/", "(yarl/", "(multidict/")),
+    (RECORD, (
+        "(actors/spans/", "(actors/base/signing.py", "(actors/base/canonical.py", "(actors/consensus/records.py",
+        "(actors/consensus/telemetry.py", "(actors/consensus/adapters/decision_log.py", "(actors/base/ids.py",
+    )),
+    (RESPONSE, ("(serve_apps/gateway/responses.py", "(actors/consensus/summary.py")),
+    (METRICS, ("(serve_apps/metrics.py", "(ray/util/metrics.py", "(ray/_private/metrics_agent")),
+    (CONTROL, ("(actors/policy/", "(serve_apps/gateway/readiness.py", "(serve_apps/gateway/replica.py")),
+    (PARSE, ("(serve_apps/gateway/", "(actors/store/", "(pydantic/")),
+    (COORDINATOR, ("(actors/consensus/actor.py",)),
+    (DELIBERATION, ("(actors/consensus/", "(actors/base/digests.py")),
+    (SERVER, ("(ray/", "(uvicorn/", "(starlette/", "(fastapi/", "(serve_apps/")),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One stage's part of the replica's running time."""
+
+    stage: str
+    percent: float
+    us_per_request: float
+
+
+def stage_of(frames: Sequence[str]) -> str | None:
+    """Return the stage of one stack, ``None`` for a thread that waits."""
+    if not frames or any(wait in frames[-1] for wait in _WAITS):
+        return None
+    if any(_LOG_THREAD in frame for frame in frames):
+        return LOG
+    for frame in reversed(frames):
+        for stage, places in _STAGES:
+            if any(place in frame for place in places):
+                return stage
+    return LOOP
+
+
+def count(raw: str) -> Counter[str]:
+    """Return how often each stage was seen."""
+    seen: Counter[str] = Counter()
+    for line in raw.splitlines():
+        stack, _, times = line.rpartition(" ")
+        if times.isdigit() and (stage := stage_of(stack.split(";"))):
+            seen[stage] += int(times)
+    return seen
+
+
+def shares(seen: Counter[str], rate_hz: int, requests: float) -> list[Share]:
+    """Return the stages by size, and what each costs a request when ``requests`` were answered while sampling."""
+    total = seen.total()
+    return [
+        Share(stage, times / total * 100, times / rate_hz / requests * 1e6)
+        for stage, times in seen.most_common()
+        if requests
+    ]

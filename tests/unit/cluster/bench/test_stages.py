@@ -1,0 +1,70 @@
+"""Stacks of the profiler become stages."""
+
+from collections import Counter
+
+import pytest
+
+from cluster.bench import stages
+from cluster.bench.stages import count, shares, stage_of
+
+ROOT = "run_until_complete (uvloop/loop.pyx:1)"
+CHAT = "__call__ (serve_apps/gateway/chat.py:40)"
+GENERATE = "generate (actors/consensus/actor.py:120)"
+
+
+@pytest.mark.parametrize(
+    ("inner", "stage"),
+    [
+        (["ask (models/openai_http.py:128)", "_request (aiohttp/client.py:800)"], stages.VOTERS),
+        (["step (actors/consensus/deliberation.py:196)", "<genexpr> (dataclasses.py:3)"], stages.DELIBERATION),
+        (["build_record (actors/consensus/records.py:70)"], stages.RECORD),
+        (["commit (actors/consensus/adapters/decision_log.py:33)", "sign (actors/base/signing.py:116)"], stages.RECORD),
+        (["create_task (asyncio/tasks.py:384)"], stages.COORDINATOR),
+        (["inc (ray/util/metrics.py:133)"], stages.METRICS),
+    ],
+)
+def test_the_innermost_part_of_ours_decides(inner: list[str], stage: str) -> None:
+    """Library frames count for whoever called them."""
+    assert stage_of([ROOT, "handle (ray/serve/_private/replica.py:1)", CHAT, GENERATE, *inner]) == stage
+
+
+@pytest.mark.parametrize(
+    ("stack", "stage"),
+    [
+        ([ROOT], stages.LOOP),
+        ([ROOT, "send (uvicorn/protocols/http/httptools_impl.py:524)"], stages.SERVER),
+        ([ROOT, CHAT, "send (uvicorn/protocols/http/httptools_impl.py:524)"], stages.SERVER),
+        ([ROOT, CHAT, "parse_body (serve_apps/gateway/parsing.py:15)"], stages.PARSE),
+        ([ROOT, "data_received (aiohttp/client_proto.py:266)"], stages.VOTERS),
+        (["_run (actors/spans/adapters/wal.py:205)", "_write (actors/spans/adapters/wal.py:280)"], stages.LOG),
+    ],
+)
+def test_stacks_outside_the_coordinator(stack: list[str], stage: str) -> None:
+    """Servers, callbacks, the log's thread and the bare loop have stages of their own."""
+    assert stage_of(stack) == stage
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        [],
+        ["_bootstrap (threading.py:1)", "wait (threading.py:327)"],
+        ["_run (actors/spans/adapters/wal.py:205)", "_collect (actors/spans/adapters/wal.py:213)"],
+    ],
+)
+def test_a_thread_that_waits_is_left_out(stack: list[str]) -> None:
+    """Locks, and the log's thread with nothing to write, take no time."""
+    assert stage_of(stack) is None
+
+
+def test_counts_add_up_and_other_lines_are_ignored() -> None:
+    """Equal stages of different stacks are one stage."""
+    raw = f"{ROOT} 3\n{ROOT};{CHAT};{GENERATE} 2\n{ROOT};{GENERATE} 1\nnot a stack\n"
+    assert count(raw) == Counter({stages.LOOP: 3, stages.COORDINATOR: 3})
+
+
+def test_shares_are_percent_and_microseconds_a_request() -> None:
+    """Fifty of 200 samples at 100 Hz are half a second: over 1000 requests, 500 µs each."""
+    found = shares(Counter({"a": 150, "b": 50}), 100, 1000)
+    assert [(share.stage, share.percent, share.us_per_request) for share in found] == [("a", 75, 1500), ("b", 25, 500)]
+    assert shares(Counter({"a": 1}), 100, 0) == []
