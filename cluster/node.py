@@ -153,6 +153,7 @@ class Node:
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # a single node has nowhere to move its replicas to
             "RAY_idle_worker_killing_time_threshold_ms": "1000",  # idle workers of 450 MiB each are given back
             "RAY_num_workers_soft_limit": "1",
+            "RAY_worker_niceness": "0",  # Ray's 15 would let any other program starve the request path
             "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
             "AUTOSCALER_METRIC_PORT": str(ports.autoscaler_metrics),
             "DASHBOARD_METRIC_PORT": str(ports.dashboard_metrics),
