@@ -11,8 +11,7 @@ from actors.base.signing import SigningKey
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.publisher import PolicyPublisher
 from actors.policy.adapters.watcher import PolicyWatcher
-from actors.spans.adapters.reader import WalReader
-from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.lookup import open_lookup
 from actors.spans.lookup import DecisionLookup
 from actors.store.adapters.auth_publisher import auth_high_water
 from actors.store.adapters.auth_watcher import AuthWatcher
@@ -66,12 +65,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
             keys, trust, sink, settings.store.auth_poll_ms, floor=_seen(lambda: auth_high_water(database))
         ),
         desk=PolicyDesk(policy, publisher, SigningKey.load(home / "keys" / "policy.key")),
-        lookup=DecisionLookup(
-            [
-                WalReader(home / "wal", settings.spans.lookup_max_bytes),
-                SpanTable(home / "spans", settings.spans.table_checkpoint_commits),
-            ]
-        ),
+        lookup=open_lookup(home, settings.spans),
     )
 
 

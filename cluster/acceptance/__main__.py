@@ -1,0 +1,51 @@
+"""``python -m cluster.acceptance NAME``: run a campaign, keep its results, write its page."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cluster.acceptance import faults, halt, spans
+from cluster.acceptance.page import render
+from cluster.node import REPOSITORY
+
+Stages = Callable[[Callable[[str, dict[str, Any]], None], set[str]], None]
+CAMPAIGNS: dict[str, Stages] = {"faults": faults.stages, "halt": halt.stages, "spans": spans.stages}
+RESULTS = REPOSITORY / "docs" / "acceptance"
+
+
+def run(name: str, results: Path, restart: bool) -> dict[str, Any]:
+    """Run a campaign's open stages; each result is on disk before the next stage begins."""
+    partial = REPOSITORY / ".cache" / f"acceptance-{name}.json"
+    partial.parent.mkdir(exist_ok=True)
+    if restart:
+        partial.unlink(missing_ok=True)
+    found: dict[str, Any] = json.loads(partial.read_text()) if partial.exists() else {}
+
+    def save(stage: str, result: dict[str, Any]) -> None:
+        found[stage] = result
+        partial.write_text(json.dumps(found))
+        sys.stdout.write(f"{stage}: {json.dumps(result)}\n")
+        sys.stdout.flush()
+
+    CAMPAIGNS[name](save, set(found))
+    results.mkdir(parents=True, exist_ok=True)
+    (results / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (results / f"{name}.md").write_text(render(name, CAMPAIGNS[name].__globals__["__doc__"], found))
+    partial.unlink()
+    return found
+
+
+def main() -> int:
+    """Run the campaign that is named."""
+    names = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    if len(names) != 1 or names[0] not in CAMPAIGNS:
+        sys.stderr.write(f"usage: python -m cluster.acceptance [--restart] {{{','.join(CAMPAIGNS)}}}\n")
+        return 2
+    run(names[0], RESULTS, "--restart" in sys.argv)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
