@@ -117,10 +117,14 @@ class WalReader:
             start = _read_start(fd, ref)
             base = max(offset, start.frames_at)
             live_tail = not free and not os.pread(fd, HEADER_PROBE_BYTES, base).strip(b"\0")
-            data = b"" if live_tail else _read_from(fd, base)
+            found = scan(b"" if live_tail else _read_from(fd, base), start, base)
+            if found.damage:
+                # A read is no snapshot: it may have passed a place before a frame came there and still have seen the next
+                # commit. What lies before a good frame of a later commit was complete by then, so a second read is sound.
+                found = scan(_read_from(fd, base)[: found.valid_bytes - base], start, base)
         finally:
             os.close(fd)
-        return SegmentRead(start.header, scan(data, start, base), free)
+        return SegmentRead(start.header, found, free)
 
     def find(self, decision_id: str) -> bytes | None:
         """Return the newest envelope of a decision among the segments that are still here.

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.spans.adapters import reader as reading
 from actors.spans.adapters.lookup import open_lookup
 from actors.spans.adapters.reader import SegmentRef, WalReader
 from actors.spans.adapters.table import SpanTable
@@ -49,6 +50,31 @@ def test_only_writers_and_segments_are_listed(tmp_path: Path) -> None:
     (tmp_path / "README").touch()
     assert reader(tmp_path).writers() == [writer_id(1)]
     assert [ref.number for ref in reader(tmp_path).segments(writer_id(1))] == [2, 9, 10]
+
+
+def test_a_read_that_raced_with_the_writer_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that passed a place before its frame came and then saw the next commit is repeated, not reported."""
+    path = SegmentBytes().batch((1, 2)).batch((3, 2)).batch((5, 2)).zeros(4096).save(tmp_path)
+    fd = held(path)
+    (ref,) = reader(tmp_path).segments(writer_id(1))
+    whole = reader(tmp_path).read(ref)
+    assert whole is not None
+    middle = whole.scan.frames[1]
+    honest, calls = reading._read_from, []
+
+    def racing(handle: int, offset: int) -> bytes:
+        data = honest(handle, offset)
+        calls.append(offset)
+        if len(calls) > 1:
+            return data
+        return data[: middle.offset - offset] + bytes(middle.end - middle.offset) + data[middle.end - offset :]
+
+    monkeypatch.setattr(reading, "_read_from", racing)
+    raced = reader(tmp_path).read(ref)
+    os.close(fd)
+    assert raced is not None
+    assert len(calls) == 2
+    assert (raced.scan.damage, seqs(raced.scan.frames)) == ((), seqs(whole.scan.frames))
 
 
 def test_a_live_segment_is_followed(tmp_path: Path) -> None:
