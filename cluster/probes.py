@@ -1,4 +1,4 @@
-"""Looks at a running system from outside: does a port answer, does ``/readyz`` say yes."""
+"""HTTP from outside: plain, without proxies, with a bound on every wait."""
 
 import json
 import socket

@@ -178,3 +178,9 @@ def _wait(done: Callable[[], bool], timeout_s: float) -> None:
     give_up = time.monotonic() + timeout_s
     while not done() and time.monotonic() < give_up:
         time.sleep(_POLL_S)
+
+
+def processes_sent(known: Collection[Process], number: signal.Signals) -> None:
+    """Signal several processes, each only if it is still itself."""
+    for item in known:
+        send(item, number)

@@ -27,7 +27,7 @@ from cluster.config import Config
 from cluster.home import Home, open_home
 from cluster.issuer import Issuer
 from cluster.node import LOOPBACK, REPOSITORY, Node
-from cluster.probes import connects, http_status
+from cluster.probes import http_status
 from cluster.processes import MARKER, adopt_orphans, end, lead, lineage, reap
 from cluster.status import Status, processes, session_file, write_status
 from cluster.supervision import Action, Seen, State, Step, begin, decide
@@ -105,8 +105,8 @@ class Supervisor:
 
     def _node_up(self) -> bool:
         ports = self._node.ports
-        dashboard = http_status(f"http://{LOOPBACK}:{ports.dashboard}/api/gcs_healthz")
-        return dashboard == 200 and connects(LOOPBACK, ports.gcs)
+        checks = ((ports.dashboard, "gcs_healthz"), (ports.dashboard_agent, "local_raylet_healthz"))
+        return all(http_status(f"http://{LOOPBACK}:{port}/api/{path}") == 200 for port, path in checks)
 
     def _deploy_state(self) -> Literal["none", "running", "done", "failed"]:
         if self._deploy_process is None:

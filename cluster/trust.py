@@ -120,7 +120,7 @@ def ensure_policy(
         return current
     weights = publish_weights(home, default_weights(sorted(lineages.items())))
     wanted = follow_profile(current, config, weights, now_ms)
-    return PolicyPublisher(SnapshotDirectory(home.policy), trust).publish(
+    return PolicyPublisher(SnapshotDirectory(home.policy), trust, lambda: now_ms / 1000).publish(
         current, sign_snapshot(wanted, operator_key(operators))
     )
 

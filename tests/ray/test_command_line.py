@@ -1,0 +1,186 @@
+"""The command line against a real node: exit codes, what is printed, what is refused."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.ray.world import AGREED, BROKEN, DISAGREED, System
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+
+def until(done: Callable[[], bool], timeout_s: float = 90) -> None:
+    """Wait for a condition."""
+    give_up = time.monotonic() + timeout_s
+    while not done():
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
+
+
+def members(home: Path) -> dict[int, str]:
+    """Return process id → command line of everything in the supervisor's session but itself."""
+    leader = json.loads((home / "run" / "session.json").read_text())["pid"]
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader and fields[0] != "Z" and entry.name != str(leader):
+                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+        except (OSError, IndexError, ValueError):
+            continue
+    return found
+
+
+def test_asking_and_verifying(system: System, tmp_path: Path) -> None:
+    """An agreed answer exits 0 and its envelope verifies, fetched and offline; any changed byte does not."""
+    asked = system.weavergen("ask", AGREED, "--json")
+    assert asked.returncode == 0, asked.stderr
+    body = json.loads(asked.stdout)
+    assert body["choices"][0]["message"]["content"] in ("Paris", "The capital of France is Paris.")
+    saved = tmp_path / "decision.json"
+    fetched = system.weavergen("verify", body["weavergen"]["decision_id"], "--save", str(saved))
+    assert fetched.returncode == 0, fetched.stdout
+    assert fetched.stdout.splitlines()[-1] == "inclusion: none"
+    trust = str(system.home / "trust.json")
+    assert system.weavergen("verify", str(saved), "--trust", trust, "--home", str(tmp_path)).returncode == 0
+    assert system.weavergen("verify", str(saved), "--require-inclusion").returncode == 1
+    data = bytearray(saved.read_bytes())
+    data[len(data) // 2] ^= 1
+    saved.write_bytes(data)
+    broken = system.weavergen("verify", str(saved), "--json")
+    assert broken.returncode == 1
+    assert json.loads(broken.stdout)["failed_step"]
+
+
+@pytest.mark.parametrize("prompt", [DISAGREED, BROKEN])
+def test_no_answer_is_exit_code_1_and_told_as_what_it_is(system: System, prompt: str) -> None:
+    """Neither disagreement nor broken voters are dressed up."""
+    asked = system.weavergen("ask", prompt, "--explain")
+    assert asked.returncode == 1
+    assert re.search(r"no_consensus|all_layers_failed", asked.stdout)
+
+
+def test_bringing_up_again_changes_nothing(system: System) -> None:
+    """The same `up` returns at once; another configuration is refused in one line, exit code 2."""
+    config = (system.home / "config.yaml").read_bytes()
+    port = system.base_url.rpartition(":")[2]
+    answers = str(system.home.parent / "answers.jsonl")
+    before = members(system.home)
+    again = system.weavergen("up", "--profile", "replay", "--answers", answers, "--port", port, "--json")
+    assert (again.returncode, json.loads(again.stdout)["was_running"]) == (0, True)
+    other = system.weavergen("up", "--profile", "replay", "--answers", answers, "--port", str(int(port) - 1))
+    assert other.returncode == 2
+    assert len(other.stderr.strip().splitlines()) == 1
+    assert "another configuration" in other.stderr
+    assert (system.home / "config.yaml").read_bytes() == config
+    assert before.keys() <= members(system.home).keys()
+
+
+def test_a_port_in_use_is_said_in_one_line(system: System, tmp_path: Path) -> None:
+    """A second home on the same port is refused with exit code 2 before anything is started."""
+    port = system.base_url.rpartition(":")[2]
+    answers = str(system.home.parent / "answers.jsonl")
+    refused = system.weavergen(
+        "up", "--profile", "replay", "--answers", answers, "--port", port, "--home", str(tmp_path / "second")
+    )
+    assert refused.returncode == 2
+    assert f"port {port} on 127.0.0.1 is in use" in refused.stderr
+    assert not (tmp_path / "second" / "run" / "session.json").exists()
+
+
+def test_halting_and_resuming(system: System) -> None:
+    """A halt stops the next answer; resuming needs the operator's key on this machine."""
+    assert system.weavergen("halt", "--reason", "test").returncode == 0
+    refused = system.weavergen("ask", AGREED)
+    assert refused.returncode == 1
+    assert "generation_halted" in refused.stdout
+    away = system.operator_dir.rename(system.operator_dir.with_name("away"))
+    assert system.weavergen("resume", "--reason", "test").returncode == 2
+    away.rename(system.operator_dir)
+    assert system.weavergen("resume", "--reason", "test").returncode == 0
+    assert system.weavergen("ask", AGREED).returncode == 0
+
+
+def test_isolating_and_readmitting(system: System) -> None:
+    """An isolated voter shows as such; readmitting one that is not isolated is refused."""
+    assert system.weavergen("isolate", "m3", "--reason", "test").returncode == 0
+    shown = json.loads(system.weavergen("policy", "show").stdout)
+    assert shown["voter_state"]["m3"] == "isolated"
+    assert system.weavergen("readmit", "m3").returncode == 0
+    assert system.weavergen("readmit", "m3").returncode == 1
+    assert system.weavergen("isolate", "nobody", "--reason", "test").returncode == 1
+
+
+def test_pinning_and_rolling_back_the_policy(system: System) -> None:
+    """Both make a new version signed by the operator; rolling back brings an earlier version's content."""
+    version = json.loads(system.weavergen("policy", "show").stdout)["version"]
+    pinned = json.loads(system.weavergen("policy", "pin", "--reason", "test", "--json").stdout)
+    assert pinned["version"] == version + 1
+    back = json.loads(system.weavergen("policy", "rollback", "1", "--reason", "test", "--json").stdout)
+    assert back["version"] == version + 2
+    assert set(back["voter_state"].values()) == {"active"}
+    assert system.weavergen("policy", "rollback", "999", "--reason", "test").returncode == 1
+
+
+def test_a_revoked_key_is_refused_within_two_seconds(system: System, tmp_path: Path) -> None:
+    """A new key works soon after it was made and not two seconds after it was revoked."""
+    made = json.loads(system.weavergen("keys", "create", "--role", "client", "--json").stdout)
+    key = tmp_path / "key"
+    key.write_text(made["key"])
+
+    def works() -> bool:
+        return system.weavergen("ask", AGREED, "--key-file", str(key)).returncode == 0
+
+    until(works, 10)
+    assert system.weavergen("keys", "revoke", made["id"]).returncode == 0
+    time_of_revocation = time.monotonic()
+    until(lambda: not works(), 10)
+    assert time.monotonic() - time_of_revocation < 6  # of which each attempt takes a second to start
+    assert made["key"] not in system.weavergen("keys", "list", "--json").stdout
+
+
+def test_status_tells_what_runs(system: System) -> None:
+    """Supervisor, readiness, policy and voters are in the JSON; a home without a system is exit code 3."""
+    told = json.loads(system.weavergen("status", "--json").stdout)
+    assert told["supervisor"]["phase"] == "ready"
+    assert [voter["id"] for voter in told["gateway"]["voters"]] == ["m1", "m2", "m3"]
+    assert system.weavergen("down", "--home", str(system.home.parent / "none")).returncode == 3
+
+
+def test_the_span_reader_that_dies_is_replaced(system: System) -> None:
+    """Killing it stops no answer, and another one takes over."""
+    (old,) = (pid for pid, line in members(system.home).items() if "SpanProcess" in line)
+    os.kill(old, 9)
+    assert system.weavergen("ask", AGREED).returncode == 0
+    until(lambda: any("SpanProcess" in line and pid != old for pid, line in members(system.home).items()))
+
+
+def test_everything_listens_on_loopback_but_the_replica_s_own_port(system: System) -> None:
+    """Of all our processes' listeners, only Serve's token-guarded inter-replica port binds every interface."""
+    listing = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    ours = {str(pid) for pid in members(system.home)}
+    open_to_all = [
+        line
+        for line in listing.splitlines()
+        if ours & set(re.findall(r"pid=(\d+)", line))
+        and not re.match(r"\S+\s+\d+\s+\d+\s+(127\.|\[::ffff:127\.)", line)
+    ]
+    assert all("ray::ServeRepli" in line for line in open_to_all), open_to_all
+    assert len(open_to_all) == 1
+
+
+def test_the_whole_node_comes_back_by_itself(system: System) -> None:
+    """After kill -9 of everything but the supervisor it serves again, with none of the old processes left."""
+    old = members(system.home)
+    for pid in old:
+        os.kill(pid, 9)
+    until(lambda: system.weavergen("ask", AGREED).returncode == 0, 240)
+    assert not old.keys() & members(system.home).keys()
+    incidents = json.loads(system.weavergen("status", "--json").stdout)
+    assert incidents["supervisor"]["restarts"] >= 1

@@ -1,0 +1,80 @@
+"""What the tests against a real node share: recorded voters, and the running system with its command line."""
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+UP_S = 240
+AGREED = "What is the capital of France?"
+DISAGREED = "Name a colour."
+SLOW = "Take your time."
+BROKEN = "Break."
+
+
+def recorded(voter: str, prompt: str, *answers: dict[str, Any]) -> dict[str, Any]:
+    """Return one line of recorded answers."""
+    lineage = {"m1": "one", "m2": "two", "m3": "three"}[voter]
+    digest = hashlib.sha256(prompt.encode()).hexdigest()
+    return {"prompt_sha256": digest, "voter": voter, "family": voter, "lineage": lineage, "answers": list(answers)}
+
+
+def script() -> list[dict[str, Any]]:
+    """Return what the three voters of these tests say."""
+    said = {
+        AGREED: ("Paris", "The capital of France is Paris.", "Lyon"),
+        DISAGREED: ("red", "green", "blue"),
+    }
+    lines = [
+        recorded(voter, prompt, {"content": text, "latency_ms": 2})
+        for prompt, texts in said.items()
+        for voter, text in zip(("m1", "m2", "m3"), texts, strict=True)
+    ]
+    lines += [recorded(voter, SLOW, {"content": "4", "latency_ms": 3000}) for voter in ("m1", "m2", "m3")]
+    lines += [
+        recorded("m1", BROKEN, {"error": {"status": 500}}),
+        recorded("m2", BROKEN, {"content": "whole", "cut_after_chars": 2}),
+        recorded("m3", BROKEN, {"content": ""}),
+    ]
+    return [*lines, {"default": [{"content": "42", "latency_ms": 1}]}]
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A running system."""
+
+    home: Path
+    base_url: str
+    client_key: str
+    operator_key: str
+    operator_dir: Path
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Return the environment of its command line."""
+        return {**os.environ, "WEAVERGEN_HOME": str(self.home), "WEAVERGEN_OPERATOR_DIR": str(self.operator_dir)}
+
+    def weavergen(self, *arguments: str, timeout_s: float = 60) -> "subprocess.CompletedProcess[str]":
+        """Run the command line against it."""
+        command = [sys.executable, "-m", "cluster", *arguments]
+        return subprocess.run(  # noqa: S603 - our own command line
+            command, env=self.environ, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def logs(home: Path) -> str:
+    """Return the ends of the logs of a failed bring-up."""
+    found = sorted((home / "run" / "logs").glob("*.log"))
+    return "\n".join(f"== {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in found)
