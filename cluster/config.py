@@ -121,6 +121,12 @@ class EngineConfig(_Frozen):
 class RayConfig(_Frozen):
     """The Ray node that ``up`` starts."""
 
+    bind: Literal["loopback", "network"] = "loopback"
+    """``network`` lets nodes of other machines join: Ray's ports are then open to the network and guarded by its token."""
+    gcs_port: int = Field(default=0, ge=0, le=65535)
+    """Port that joining nodes are told; 0 takes a free one."""
+    autoscaling_config: Path | None = None
+    """File that `ray up` leaves on the head, for Ray's autoscaler."""
     logical_cpus: int = Field(default=0, ge=0, le=4096)
     """CPUs Ray schedules on; 0 means what the deployments need and one more, which stays free for jobs."""
     object_store_mib: int = Field(default=200, ge=80, le=1_048_576)
@@ -217,17 +223,24 @@ class Config(_Frozen):
 
 
 def load_profile(profile: str) -> dict[str, Any]:
-    """Read a profile by name (``cpu``) or file; the result is not checked yet."""
+    """Read a profile by name (``cpu``) or file, over the shipped one it ``extends``; the result is not checked yet."""
     path = PROFILES / f"{profile}.yaml"
     if "/" in profile or profile.endswith((".yaml", ".yml")):
         path = Path(profile)
     elif not path.is_file():
-        known = ", ".join(sorted(item.stem for item in PROFILES.glob("*.yaml")))
-        raise ConfigurationError(f"no profile {profile!r}; there are {known}, or give a YAML file")
+        raise ConfigurationError(f"no profile {profile!r}; there are {_known()}, or give a YAML file")
     try:
-        return parse_yaml(path.read_text(encoding="utf-8"), str(path))
+        data = parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise ConfigurationError(f"profile {path} cannot be read: {error.strerror}") from error
+    base = data.pop("extends", None)
+    if base is None:
+        return data
+    if not isinstance(base, str) or not (PROFILES / f"{base}.yaml").is_file():
+        raise ConfigurationError(
+            f"profile {path} extends {base!r}, which is no profile that ships; name one of {_known()}"
+        )
+    return _merged(load_profile(base), data)
 
 
 def parse_yaml(text: str, what: str) -> dict[str, Any]:
@@ -265,6 +278,20 @@ def with_recorded(
     recorded = [{"id": v, "provider": "recorded", "family": f, "lineage": li} for v, f, li in voters]
     files = [item.model_dump(mode="json") for item in answers]
     return {**data, "voters": recorded, "layers": layers, "answers": files}
+
+
+def _known() -> str:
+    return ", ".join(sorted(item.stem for item in PROFILES.glob("*.yaml")))
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with ``over`` laid over it: sections key by key, lists and values as wholes."""
+    both = {
+        name: _merged(base[name], value)
+        for name, value in over.items()
+        if isinstance(value, Mapping) and isinstance(base.get(name), Mapping)
+    }
+    return {**base, **over, **both}
 
 
 class _StrictLoader(yaml.SafeLoader):

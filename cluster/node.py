@@ -54,15 +54,15 @@ class Ports:
     """First of the ports on which gateway replicas take requests from HAProxy."""
 
 
-def choose_ports() -> Ports:
-    """Find free loopback ports."""
+def choose_ports(gcs_port: int) -> Ports:
+    """Find free loopback ports; ``gcs_port`` is kept unless it is 0."""
     names = [field.name for field in fields(Ports) if field.name != "ingress"]
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in names]
         for item in sockets:
             item.bind((LOOPBACK, 0))
         found = {name: int(item.getsockname()[1]) for name, item in zip(names, sockets, strict=True)}
-    return Ports(**found, ingress=_free_span())
+    return Ports(**found | ({"gcs": gcs_port} if gcs_port else {}), ingress=_free_span())
 
 
 def port_is_free(host: str, port: int) -> bool:
@@ -111,7 +111,7 @@ class Node:
         """Write token and ports, and empty the temporary directory of an earlier run."""
         if not self.home.ray_token.exists():
             write_atomic(self.home.ray_token, secrets.token_hex(32).encode())
-        write_atomic(self._ports_file, json.dumps(asdict(choose_ports()), indent=1).encode())
+        write_atomic(self._ports_file, json.dumps(asdict(choose_ports(self.config.ray.gcs_port)), indent=1).encode())
         self.tidy()
         for path in (self.private, self.temp, self.haproxy):
             _private_directory(path)
@@ -146,7 +146,6 @@ class Node:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(self.home.ray_token),
             "RAY_ADDRESS": f"{LOOPBACK}:{ports.gcs}",
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # keeps the node's address 127.0.0.1, as on those systems
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_DISABLE_IMPORT_WARNING": "1",
             "RAY_COLOR_PREFIX": "0",
@@ -157,14 +156,14 @@ class Node:
             "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
             "AUTOSCALER_METRIC_PORT": str(ports.autoscaler_metrics),
             "DASHBOARD_METRIC_PORT": str(ports.dashboard_metrics),
-        } | self._serve_environment(ports)  # fmt: skip
+        } | self._binding_environment() | self._serve_environment(ports)  # fmt: skip
 
     def command(self) -> list[str]:
         """Return the command that runs the node in the foreground and ends when a part of it dies."""
-        ports = self.ports
+        ports, ray = self.ports, self.config.ray
         return [
             sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block",
-            f"--node-ip-address={LOOPBACK}", f"--port={ports.gcs}", f"--temp-dir={self.temp}",
+            f"--port={ports.gcs}", f"--temp-dir={self.temp}",
             f"--num-cpus={self.config.logical_cpus}", f"--object-store-memory={self.config.ray.object_store_mib << 20}",
             "--include-dashboard=true", f"--dashboard-host={LOOPBACK}", f"--dashboard-port={ports.dashboard}",
             f"--dashboard-agent-listen-port={ports.dashboard_agent}",
@@ -173,6 +172,8 @@ class Node:
             f"--object-manager-port={ports.object_manager}", f"--metrics-export-port={ports.metrics}",
             f"--ray-client-server-port={ports.client_server}", "--min-worker-port=0", "--max-worker-port=0",
             "--disable-usage-stats", "--log-style=record", "--log-color=false",
+            *([f"--node-ip-address={LOOPBACK}"] if self._on_loopback else []),
+            *([f"--autoscaling-config={ray.autoscaling_config.expanduser()}"] if ray.autoscaling_config else []),
         ]  # fmt: skip
 
     def start(self) -> "subprocess.Popen[bytes]":
@@ -181,6 +182,16 @@ class Node:
             return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
                 self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(), cwd=REPOSITORY
             )
+
+    @property
+    def _on_loopback(self) -> bool:
+        return self.config.ray.bind == "loopback"
+
+    def _binding_environment(self) -> dict[str, str]:
+        if not self._on_loopback:
+            return {}
+        # Keeps the node's address 127.0.0.1 instead of the machine's, as on the systems the switch is named after.
+        return {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
     def _serve_environment(self, ports: Ports) -> dict[str, str]:
         return {

@@ -28,7 +28,7 @@ from cluster.home import Home, open_home
 from cluster.issuer import Issuer
 from cluster.node import LOOPBACK, REPOSITORY, Node
 from cluster.probes import http_status
-from cluster.processes import MARKER, adopt_orphans, end, lead, lineage, reap
+from cluster.processes import adopt_orphans, end, lead, lineage, reap
 from cluster.status import Status, processes, session_file, write_status
 from cluster.supervision import Action, Seen, State, Step, begin, decide
 
@@ -195,10 +195,10 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, handlers=[log], format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         _only_one(home)
+        # What a supervisor that was killed left behind: found by its session, which is about to be written over.
+        end(lambda: processes(home), 0.0, lineage(os.getpid()))
         lead(session_file(home))
         adopt_orphans()
-        if os.environ.get(MARKER) != home.marker:
-            raise HomeError("the supervisor was started without its marker; use `weavergen up`")
         supervise(home)
     except Exception:  # noqa: BLE001 - the last word of a process without a terminal belongs in its log
         _log.exception("the supervisor ends")

@@ -17,6 +17,8 @@ from actors.store.config import StoreConfig
 
 NAMESPACE = "weavergen"
 SPAN_ACTOR = "SpanActor"
+ON_HEAD = {"node:__internal_head__": 0.001}
+"""What reads and writes the home runs where the home's disk is."""
 _LOCK_RETRY_S = 0.5
 
 _log = logging.getLogger("weavergen.spans")
@@ -68,6 +70,7 @@ def start_span_actor(home: Path, spans: SpansConfig, store: StoreConfig) -> Any:
         lifetime="detached",
         get_if_exists=True,
         num_cpus=0,
+        resources=ON_HEAD,
         max_restarts=-1,
         max_concurrency=2,
     )

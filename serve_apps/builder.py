@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from models.engine import EngineSettings
 from models.voter import VoterInfo
+from serve_apps.actors import ON_HEAD
 from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.llm import EngineLimits, build_engine
 from serve_apps.voters import EngineHandle, HandleVoter
@@ -108,7 +109,11 @@ def gateway_options(limits: GatewayLimits) -> dict[str, Any]:
         "graceful_shutdown_timeout_s": limits.graceful_shutdown_s,
         "graceful_shutdown_wait_loop_s": 0.5,
         "logging_config": {"enable_access_log": False},
-        "ray_actor_options": {"num_cpus": limits.cpus_per_replica, "runtime_env": {"env_vars": _ONE_LOOP}},
+        "ray_actor_options": {
+            "num_cpus": limits.cpus_per_replica,
+            "resources": ON_HEAD,
+            "runtime_env": {"env_vars": _ONE_LOOP},
+        },
     }
 
 

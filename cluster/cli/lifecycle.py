@@ -15,7 +15,7 @@ from cluster.config import Config
 from cluster.demo import Shown, show
 from cluster.home import Home, open_home
 from cluster.node import LOOPBACK, Node
-from cluster.status import read_status
+from cluster.status import processes, read_status
 
 
 @click.command(epilog="Example: weavergen up --profile cpu")
@@ -80,7 +80,9 @@ def status(home_dir: str | None, as_json: bool) -> None:
     """Show the supervisor's state, readiness, policy, voters and the write-ahead log."""
     session = Session.open(home_dir)
     if not running(session.home):
-        raise NotRunning(f"nothing runs for {session.home.root}; run `weavergen up`")
+        orphans = len(processes(session.home))
+        what = f"the supervisor is gone and {orphans} processes are left" if orphans else "nothing runs"
+        raise NotRunning(f"{what} for {session.home.root}; run `weavergen up`")
     supervised = read_status(session.home)
     told: dict[str, Any] = {
         "supervisor": {"phase": supervised.phase, "cause": supervised.cause, "restarts": supervised.restarts}

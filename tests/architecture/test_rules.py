@@ -179,9 +179,9 @@ def test_documented_commands_exist() -> None:
     targets = make_targets((ROOT / "Makefile").read_text())
     made = {name: documented(text, "make") - targets for name, text in pages.items()}
     assert {name: unknown for name, unknown in made.items() if unknown} == {}
-    from cluster.cli.main import main
+    from cluster.cli.main import cli
 
-    commands = {name: documented(text, "weavergen") - set(main.commands) for name, text in pages.items()}
+    commands = {name: documented(text, "weavergen") - set(cli.commands) for name, text in pages.items()}
     assert {name: unknown for name, unknown in commands.items() if unknown} == {}
 
 

@@ -77,7 +77,7 @@ def test_what_is_no_mapping_is_refused(text: str) -> None:
 
 def test_an_unknown_profile_names_those_there_are() -> None:
     """The message lists the profiles that ship."""
-    with pytest.raises(ConfigurationError, match="there are cpu, gpu, replay"):
+    with pytest.raises(ConfigurationError, match="there are cluster, cpu, gpu, replay"):
         load_profile("cup")
 
 
@@ -121,3 +121,16 @@ def test_the_tree_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         config.profile = "other"  # type: ignore[misc]
     assert isinstance(config, Config)
+
+
+def test_a_profile_may_extend_one_that_ships(tmp_path: Path) -> None:
+    """Sections are laid over key by key, lists as wholes; extending something else is refused."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("extends: cpu\nprofile: mine\ngateway: {port: 9001}\nengine: {threads: 1}\n")
+    config = read_config(load_profile(str(file)), "mine")
+    assert (config.profile, config.gateway.port, config.engine.threads) == ("mine", 9001, 1)
+    assert len(config.voters) == 3
+    assert load_profile("cluster")["engine"] == load_profile("gpu")["engine"]
+    file.write_text("extends: ../cpu\n")
+    with pytest.raises(ConfigurationError, match="no profile that ships"):
+        load_profile(str(file))

@@ -1,0 +1,74 @@
+"""``cluster.yaml`` and the systemd unit, against what reads them."""
+
+import configparser
+import json
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from cluster.config import load_profile, read_config
+from models.catalog import load_catalog
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def described() -> dict[str, Any]:
+    """Return the cluster's description."""
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    return loaded
+
+
+def ray_schema() -> dict[str, Any]:
+    """Return the schema that `ray up` checks with."""
+    found = find_spec("ray")
+    assert found is not None
+    assert found.origin is not None
+    loaded: dict[str, Any] = json.loads((Path(found.origin).parent / "autoscaler" / "ray-schema.json").read_text())
+    return loaded
+
+
+def test_ray_accepts_it(described: dict[str, Any]) -> None:
+    """It is valid by Ray's own schema, and a misspelt key would not be."""
+    jsonschema.validate(described, ray_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(described | {"head_nodetype": "head"}, ray_schema())
+
+
+def test_there_is_a_gpu_for_every_voter(described: dict[str, Any]) -> None:
+    """The workers' accelerators are the kind and number that the profile's engines ask for."""
+    workers = described["available_node_types"]["gpu"]
+    config, catalog = read_config(load_profile("cluster"), "cluster"), load_catalog()
+    engines = [catalog.entry(voter.catalog_id).gpu for voter in config.voters]
+    assert len(engines) <= workers["max_workers"] <= described["max_workers"]
+    for engine in engines:
+        assert engine is not None
+        assert f"accelerator_type:{engine.accelerator_type}" in workers["resources"]
+    assert described["head_node_type"] == "head"
+
+
+def test_head_and_workers_meet_at_one_port_with_one_token(described: dict[str, Any]) -> None:
+    """Workers join the port that the head's profile opens, with the token file that both are given."""
+    config = read_config(load_profile("cluster"), "cluster")
+    (worker,) = described["worker_start_ray_commands"]
+    assert config.ray.bind == "network"
+    assert f"--address=$RAY_HEAD_IP:{config.ray.gcs_port}" in worker
+    assert "RAY_AUTH_MODE=token" in worker
+    assert any(mount.endswith("ray.token") and mount.strip("~") in worker for mount in described["file_mounts"])
+
+
+def test_the_unit_runs_the_supervisor_for_ever() -> None:
+    """Systemd starts the module that exists, restarts it always and lets it end its own processes first."""
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[method-assign,assignment]
+    unit.read(ROOT / "cluster" / "weavergen.service")
+    service = unit["Service"]
+    module = re.search(r"-m (\S+)", service["ExecStart"])
+    assert module is not None
+    assert find_spec(module[1]) is not None
+    assert (service["Restart"], service["KillMode"]) == ("always", "mixed")
