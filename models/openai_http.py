@@ -1,4 +1,4 @@
-"""A voter behind any server that speaks OpenAI's chat completions API, over a shared aiohttp session.
+"""A voter behind any server that speaks OpenAI's chat completions API, over pooled connections.
 
 Rules: one call, no retry (retries belong to one layer, and it is not this one); every failure becomes a ``VoterError``;
 a truncated or malformed answer is never a candidate; redirects are not followed (the key would go along); the response is
@@ -8,20 +8,16 @@ It asks without streaming: the panel decides on whole answers, and one parsed bo
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-import aiohttp
 import msgspec
-from yarl import URL
 
-from models.errors import VoterError, VoterFailed, VoterInvalid, VoterRefused, VoterTimeout
+from models.errors import VoterFailed, VoterInvalid, VoterRefused, VoterTimeout
+from models.http1 import BrokenOff, CannotConnect, ConnectionPool, Endpoint, Response, TooLarge
 from models.voter import Candidate, VoterInfo, VoterRequest
 
 MAX_RETRY_AFTER_S = 3600.0
-
-_CHUNK_BYTES = 1 << 16
-_KEEPALIVE_S = 4.0  # below the 5 s after which common servers close an idle connection
 
 
 class _Turn(msgspec.Struct):
@@ -61,31 +57,6 @@ class _Completion(msgspec.Struct):
     usage: _Usage | None = None
 
 
-class SharedSession:
-    """One connection pool for all HTTP voters of a process, opened on first use inside the running loop."""
-
-    def __init__(self, max_connections: int) -> None:
-        self._max_connections = max_connections
-        self._session: aiohttp.ClientSession | None = None
-
-    def __call__(self) -> aiohttp.ClientSession:
-        """Return the session, opening it if need be."""
-        if self._session is None or self._session.closed:
-            connector = aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=_KEEPALIVE_S)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,  # we ask for identity; a bomb must not unpack itself
-                trust_env=False,
-            )
-        return self._session
-
-    async def close(self) -> None:
-        """Close every pooled connection."""
-        if self._session is not None:
-            await self._session.close()
-
-
 class OpenAIHttpVoter:
     """One model behind ``base_url`` (ending in ``/v1`` or whatever precedes ``/chat/completions``)."""
 
@@ -95,26 +66,27 @@ class OpenAIHttpVoter:
         base_url: str,
         model: str,
         api_key: str | None,
-        session_factory: Callable[[], aiohttp.ClientSession],
+        pool: ConnectionPool,
         *,
         timeout_s: float = 120.0,
         max_response_bytes: int = 4 << 20,
         stop: tuple[str, ...] = (),
     ) -> None:
         self._info = info
-        self._url = URL(base_url.rstrip("/") + "/chat/completions")
         self._model = model
-        self._session = session_factory
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._pool = pool
+        self._timeout_s = timeout_s
         self._max_response_bytes = max_response_bytes
         self._stop = stop
-        self._headers = {
+        headers = {
+            "User-Agent": "weavergen/2",
             "Content-Type": "application/json",
             "Accept": "application/json",
             "Accept-Encoding": "identity",
         }
         if api_key is not None:
-            self._headers["Authorization"] = f"Bearer {api_key}"
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._endpoint = Endpoint(base_url.rstrip("/") + "/chat/completions", headers)
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(_Completion).decode
 
@@ -126,21 +98,18 @@ class OpenAIHttpVoter:
     async def ask(self, request: VoterRequest) -> Candidate:
         """Ask once; raises ``VoterError``."""
         try:
-            async with self._session().post(
-                self._url, data=self._body(request), headers=self._headers, timeout=self._timeout, allow_redirects=False
-            ) as response:
-                if response.status != 200:
-                    raise self._rejected(response)
-                body = await self._read(response)
-        except VoterError:
-            raise
-        except TimeoutError as error:  # aiohttp's timeouts are subclasses
-            raise VoterTimeout(self._info.id, f"no answer within {self._timeout.total:g} s") from error
-        except aiohttp.ClientConnectorError as error:
+            response = await self._pool.post(
+                self._endpoint, self._body(request), self._timeout_s, self._max_response_bytes
+            )
+        except TimeoutError as error:
+            raise VoterTimeout(self._info.id, f"no answer within {self._timeout_s:g} s") from error
+        except CannotConnect as error:
             raise VoterFailed(self._info.id, "cannot be connected to") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise VoterFailed(self._info.id, f"the connection broke off ({type(error).__name__})") from error
-        return self._candidate(body)
+        except TooLarge as error:
+            raise VoterInvalid(self._info.id, f"answered with more than {self._max_response_bytes} bytes") from error
+        except BrokenOff as error:
+            raise VoterFailed(self._info.id, "the connection broke off") from error
+        return self._candidate(self._checked(response))
 
     def _body(self, request: VoterRequest) -> bytes:
         sampling = request.sampling
@@ -159,26 +128,16 @@ class OpenAIHttpVoter:
             )
         )
 
-    def _rejected(self, response: aiohttp.ClientResponse) -> VoterError:
-        return VoterFailed(self._info.id, f"answered with status {response.status}", retry_after_s(response.headers))
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        if response.content_type != "application/json":
-            raise VoterInvalid(self._info.id, f"answered with content type {response.content_type[:64]!r}")
-        if response.headers.get("Content-Encoding", "identity") != "identity":
+    def _checked(self, response: Response) -> bytes:
+        headers = response.headers
+        if response.status != 200:
+            raise VoterFailed(self._info.id, f"answered with status {response.status}", retry_after_s(headers))
+        content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if content_type != b"application/json":
+            raise VoterInvalid(self._info.id, f"answered with content type {content_type[:64].decode('latin-1')!r}")
+        if headers.get(b"content-encoding", b"identity") != b"identity":
             raise VoterInvalid(self._info.id, "answered in an encoding it was not asked for")
-        length = response.content_length
-        if length is not None and length <= self._max_response_bytes:
-            return await response.read()
-        body = bytearray()
-        while length is None and (chunk := await response.content.read(_CHUNK_BYTES)):
-            body += chunk
-            if len(body) > self._max_response_bytes:
-                break
-        else:
-            if length is None:
-                return bytes(body)
-        raise VoterInvalid(self._info.id, f"answered with more than {self._max_response_bytes} bytes")
+        return response.body
 
     def _candidate(self, body: bytes) -> Candidate:
         try:
@@ -204,16 +163,17 @@ class OpenAIHttpVoter:
         )
 
 
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
+def retry_after_s(headers: Mapping[bytes, bytes]) -> float | None:
     """Read ``Retry-After``: seconds, or a date told against the response's own ``Date``; ``None`` if absent or unreadable."""
-    text = headers.get("Retry-After")
-    if text is None:
+    text = headers.get(b"retry-after", b"").decode("latin-1")
+    if not text:
         return None
     try:
         seconds = float(text)
     except ValueError:
         try:
-            seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
+            date = headers.get(b"date", b"").decode("latin-1")
+            seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds()
         except (TypeError, ValueError):
             return None
     return None if math.isnan(seconds) else min(max(seconds, 0.0), MAX_RETRY_AFTER_S)

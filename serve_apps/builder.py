@@ -84,9 +84,9 @@ class GatewayReplica:
         await self._gateway.start()
 
     def __serve_build_asgi_app__(self) -> "ASGIApp":
-        from serve_apps.gateway.app import create_app
+        from serve_apps.gateway.app import create_entry
 
-        return create_app(self._gateway)
+        return create_entry(self._gateway)
 
     async def check_health(self) -> None:
         """Raise if this replica can no longer do its work and should be replaced."""

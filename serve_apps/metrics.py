@@ -103,10 +103,11 @@ def agent_urls() -> list[str]:
     ]
 
 
-async def union(session: aiohttp.ClientSession) -> bytes:
+async def union() -> bytes:
     """Return every process's ``weavergen_*`` metrics in Prometheus' text format."""
     urls = await asyncio.to_thread(agent_urls)
-    pages = await asyncio.gather(*(_page(session, url) for url in urls))
+    async with aiohttp.ClientSession(trust_env=False) as session:
+        pages = await asyncio.gather(*(_page(session, url) for url in urls))
     return merge(pages)
 
 

@@ -13,6 +13,7 @@ Left out: free-form JSON; every signed thing has a type.
 import base64
 import binascii
 import re
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -61,6 +62,7 @@ def decimal_str(micro: int) -> str:
     return f"{sign}{whole}.{part:06d}"
 
 
+@lru_cache(maxsize=4096)  # quorums and weights: the same few in every request
 def micro(decimal: str) -> int:
     """Read a decimal string of at most nine and six digits as millionths; the inverse of ``decimal_str``."""
     if _DECIMAL.fullmatch(decimal) is None:

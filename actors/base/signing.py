@@ -74,6 +74,7 @@ class SigningKey:
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
         self.public = PublicKey(private.public_key().public_bytes_raw().hex())
+        self._key_id = self.public.key_id
 
     @classmethod
     def generate(cls) -> "SigningKey":
@@ -114,7 +115,7 @@ class SigningKey:
     def sign(self, payload_type: str, payload: bytes) -> Signature:
         """Sign a payload under its type."""
         raw = self._private.sign(pae(payload_type, payload))
-        return Signature(alg="ed25519", key_id=self.public.key_id, sig=b64(raw))
+        return Signature(alg="ed25519", key_id=self._key_id, sig=b64(raw))
 
     def __repr__(self) -> str:
         return f"SigningKey({self.public.key_id})"

@@ -12,7 +12,6 @@ Rules:
 Left out: how answers are grouped, screening, examples.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -138,8 +137,13 @@ def _standings(votes: Sequence[Vote], eligible: dict[str, int], rule: Rule) -> t
 
 
 def _standing(votes: Sequence[Vote], group: int, eligible: dict[str, int], rule: Rule) -> Standing:
-    cast = Counter(v.lineage for v in votes if v.group != NO_GROUP and not v.outstanding)
-    mine = Counter(v.lineage for v in votes if v.group == group and not v.outstanding)
+    cast: dict[str, int] = {}
+    mine: dict[str, int] = {}
+    for vote in votes:
+        if vote.group != NO_GROUP and not vote.outstanding:
+            cast[vote.lineage] = cast.get(vote.lineage, 0) + 1
+            if vote.group == group:
+                mine[vote.lineage] = mine.get(vote.lineage, 0) + 1
     total = sum(eligible.values())
     weight = sum(eligible[lineage] * count * MICRO // cast[lineage] for lineage, count in mine.items())
     support = weight // total if total else 0

@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from actors.base.canonical import to_builtins
 from actors.base.errors import InvalidRequest, NotFound, WeaverGenError
@@ -24,6 +25,7 @@ from serve_apps.gateway.problems import problem
 from serve_apps.gateway.readiness import Readiness
 from serve_apps.gateway.schemas import TransitionBody
 
+CHAT_COMPLETIONS = "/v1/chat/completions"
 DECISION_ROLES = ("client", "auditor", "operator")
 
 
@@ -67,7 +69,7 @@ def create_app(backend: Backend) -> FastAPI:
     """Build the application around a replica."""
     access = backend.access
     app = FastAPI(title="WeaverGen", version="2.0.0", docs_url=None, redoc_url=None, openapi_url=None)
-    app.router.routes.insert(0, Route("/v1/chat/completions", backend.chat, methods=["POST"]))
+    app.router.routes.insert(0, Route(CHAT_COMPLETIONS, backend.chat, methods=["POST"]))
     _errors(app)
     _public(app, backend, access)
     _client(app, backend, access)
@@ -79,6 +81,19 @@ def create_app(backend: Backend) -> FastAPI:
         return app.openapi()
 
     return app
+
+
+def create_entry(backend: Backend) -> ASGIApp:
+    """Return what serves: the hot path at once, everything else through the application, whose layers cost a tenth of a ms."""
+    app = create_app(backend)
+
+    async def entry(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == CHAT_COMPLETIONS and scope["method"] == "POST":
+            await backend.chat(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return entry
 
 
 def _role(access: Access, *roles: str) -> Callable[[Request], Principal]:

@@ -18,7 +18,8 @@ from actors.store.adapters.auth_watcher import AuthWatcher
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import IncidentQueue, Incidents
 from actors.store.adapters.policy_history import PolicyHistory
-from models.openai_http import OpenAIHttpVoter, SharedSession
+from models.http1 import ConnectionPool
+from models.openai_http import OpenAIHttpVoter
 from models.recorded import RecordedVoter, load_recorded
 from models.voter import Voter, VoterInfo
 from serve_apps.gateway.desk import PolicyDesk
@@ -69,13 +70,15 @@ def build_parts(settings: GatewaySettings) -> Parts:
     )
 
 
-def http_voters(settings: GatewaySettings, session: SharedSession) -> dict[str, Voter]:
+def http_voters(settings: GatewaySettings, pool: ConnectionPool) -> dict[str, Voter]:
     """Return the voters behind HTTP servers."""
     voters: dict[str, Voter] = {}
     for item in settings.openai_voters:
         info = VoterInfo(item.id, item.family, item.lineage, item.context_tokens)
         key = os.environ.get(item.api_key_env, "") if item.api_key_env else ""
-        voters[item.id] = OpenAIHttpVoter(info, item.base_url, item.model, key, session)
+        voters[item.id] = OpenAIHttpVoter(
+            info, item.base_url, item.model, key, pool, timeout_s=settings.voter_timeout_s
+        )
     return voters
 
 

@@ -18,7 +18,7 @@ from actors.policy.snapshot import PolicySnapshot
 from actors.spans.adapters.wal import WalWriter
 from actors.spans.record import read_envelope
 from actors.store.auth import Principal
-from models.openai_http import SharedSession
+from models.http1 import ConnectionPool
 from models.voter import Voter
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.chat import ChatCompletions
@@ -52,9 +52,9 @@ class Gateway:
 
     def __init__(self, settings: GatewaySettings, engines: Mapping[str, Voter]) -> None:
         self._settings = settings
-        self._session = SharedSession(MAX_CONNECTIONS)
+        self._pool = ConnectionPool(MAX_CONNECTIONS)
         self._parts = build_parts(settings)
-        self._voters = {**engines, **http_voters(settings, self._session), **recorded_voters(settings)}
+        self._voters = {**engines, **http_voters(settings, self._pool), **recorded_voters(settings)}
         identity = request_identity(settings.home / "run" / "certs", settings.certificate_wait_s)
         self._wal = WalWriter(settings.home / "wal", identity, settings.spans)
         self._log = WalDecisionLog(self._wal, identity)
@@ -87,7 +87,7 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._stop)
-        await self._session.close()
+        self._pool.close()
 
     def check_health(self) -> None:
         """Raise if this process can no longer do its work and should be replaced."""
@@ -153,7 +153,7 @@ class Gateway:
 
     async def metrics(self) -> bytes:
         """Return the union of all processes' metrics."""
-        return await union(self._session())
+        return await union()
 
     async def incidents(self) -> list[dict[str, Any]]:
         """Return the newest incidents."""

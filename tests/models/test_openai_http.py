@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from models.errors import VoterError, VoterFailed, VoterInvalid, VoterRefused, VoterTimeout
-from models.openai_http import OpenAIHttpVoter, SharedSession, retry_after_s
+from models.http1 import ConnectionPool
+from models.openai_http import OpenAIHttpVoter, retry_after_s
 from models.recorded import RecordedVoter, load_recorded
 from models.recorded_server import RecordedServer, start
 from models.voter import Candidate, Message, Sampling, VoterInfo, VoterRequest
@@ -25,11 +26,11 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[SharedSession]:
-    """Return one shared session."""
-    shared = SharedSession(max_connections=16)
+async def session() -> AsyncIterator[ConnectionPool]:
+    """Return one shared pool."""
+    shared = ConnectionPool(max_connections=16)
     yield shared
-    await shared.close()
+    shared.close()
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ async def outcome(voter: Any) -> Candidate | tuple[type[VoterError], str, float 
     ],
 )
 async def test_over_http_means_what_it_means_in_process(
-    tmp_path: Path, session: SharedSession, answer: dict[str, Any]
+    tmp_path: Path, session: ConnectionPool, answer: dict[str, Any]
 ) -> None:
     """A recorded answer or fault has the same outcome through the server and the client as without both."""
     file = tmp_path / "answers.jsonl"
@@ -146,7 +147,7 @@ async def test_over_http_means_what_it_means_in_process(
     ],
 )
 async def test_broken_protocol_is_a_voter_error(
-    raw: Any, session: SharedSession, response: bytes, error: type[VoterError]
+    raw: Any, session: ConnectionPool, response: bytes, error: type[VoterError]
 ) -> None:
     """Malformed, truncated, oversized, compressed, redirected and empty responses are never candidates."""
     voter = OpenAIHttpVoter(INFO, await raw(saying(response)), "m", None, session, max_response_bytes=1000)
@@ -155,7 +156,7 @@ async def test_broken_protocol_is_a_voter_error(
     assert type(caught.value) is error
 
 
-async def test_body_without_length_is_read_whole(raw: Any, session: SharedSession) -> None:
+async def test_body_without_length_is_read_whole(raw: Any, session: ConnectionPool) -> None:
     """A chunked answer below the bound is an answer."""
     chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     text = body()
@@ -164,7 +165,7 @@ async def test_body_without_length_is_read_whole(raw: Any, session: SharedSessio
     assert (await voter.ask(REQUEST)).content == "Paris"
 
 
-async def test_refused_and_reset_connections_are_failures(raw: Any, session: SharedSession) -> None:
+async def test_refused_and_reset_connections_are_failures(raw: Any, session: ConnectionPool) -> None:
     """Nobody listening and a reset in the middle cost the ballot."""
     with pytest.raises(VoterFailed, match="cannot be connected to"):
         await OpenAIHttpVoter(INFO, "http://127.0.0.1:9/v1", "m", None, session).ask(REQUEST)
@@ -174,7 +175,7 @@ async def test_refused_and_reset_connections_are_failures(raw: Any, session: Sha
 
 
 @pytest.mark.parametrize("sent", [b"", reply(body())[:-3]])
-async def test_silent_and_stalled_servers_time_out(raw: Any, session: SharedSession, sent: bytes) -> None:
+async def test_silent_and_stalled_servers_time_out(raw: Any, session: ConnectionPool, sent: bytes) -> None:
     """A server that never starts and one that stops inside the body both run into the voter's own timeout."""
     left = asyncio.Event()
 
@@ -192,7 +193,7 @@ async def test_silent_and_stalled_servers_time_out(raw: Any, session: SharedSess
     await asyncio.wait_for(left.wait(), 5)
 
 
-async def test_cancellation_closes_the_connection(raw: Any, session: SharedSession) -> None:
+async def test_cancellation_closes_the_connection(raw: Any, session: ConnectionPool) -> None:
     """The upstream sees the end of the connection, so that it can stop working, and no error replaces the cancellation."""
     arrived, left = asyncio.Event(), asyncio.Event()
 
@@ -211,7 +212,7 @@ async def test_cancellation_closes_the_connection(raw: Any, session: SharedSessi
     await asyncio.wait_for(left.wait(), 5)
 
 
-async def test_request_carries_key_sampling_and_stop_strings(raw: Any, session: SharedSession) -> None:
+async def test_request_carries_key_sampling_and_stop_strings(raw: Any, session: ConnectionPool) -> None:
     """What goes out is exactly what was asked, in the protocol's names, nothing unset; the key only as a header."""
     seen: list[tuple[bytes, bytes]] = []
 
@@ -236,7 +237,7 @@ async def test_request_carries_key_sampling_and_stop_strings(raw: Any, session: 
     }  # fmt: skip
 
 
-async def test_errors_do_not_repeat_what_a_server_said(raw: Any, session: SharedSession) -> None:
+async def test_errors_do_not_repeat_what_a_server_said(raw: Any, session: ConnectionPool) -> None:
     """Servers echo keys in their errors; ours carry the status and nothing of the text."""
     url = await raw(saying(reply(b'{"error": {"message": "bad key s3cret"}}', status=b"401 Unauthorized")))
     voter = OpenAIHttpVoter(INFO, url, "m", "s3cret", session)
@@ -264,4 +265,4 @@ async def test_errors_do_not_repeat_what_a_server_said(raw: Any, session: Shared
 )
 def test_retry_after_in_every_form(headers: dict[str, str], expected: float | None) -> None:
     """Seconds and dates are understood and bounded; anything else is as good as absent."""
-    assert retry_after_s(headers) == expected
+    assert retry_after_s({name.lower().encode(): value.encode() for name, value in headers.items()}) == expected

@@ -1,0 +1,257 @@
+"""A small HTTP/1.1 client for voters: one POST at a time over pooled connections, on the loop's own transports.
+
+Rules:
+- One request, one response; nothing is retried, redirected or decompressed. A connection is used again only after a whole
+  response that allows it; anything odd, a cancelled or timed-out request included, closes it.
+- Everything is bounded: connections, bytes of a response's head, bytes of its body, time.
+- A body ends by its length, its last chunk, or (if it has neither) with the connection. One that ends too early is broken.
+- Interim responses (1xx) are skipped. Responses are parsed by llhttp, which refuses what is ambiguous.
+
+Left out: streaming, proxies, HTTP/2, cookies. A request costs a third of what a general client takes, and a panel makes
+one for each voter.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+import httptools
+
+MAX_HEAD_BYTES = 65_536
+KEEP_IDLE_S = 4.0
+"""Below the 5 s after which common servers close an idle connection."""
+
+
+class CannotConnect(Exception):
+    """No connection could be opened."""
+
+
+class BrokenOff(Exception):
+    """The connection ended, or said something that is no response, before the response was whole."""
+
+
+class TooLarge(Exception):
+    """The response has more bytes than are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole response; header names in lower case, of a repeated header the last."""
+
+    status: int
+    headers: Mapping[bytes, bytes]
+    body: bytes
+
+
+class Endpoint:
+    """Where requests go and what never changes about them: parsed and encoded once."""
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"{url!r} is no http or https address")
+        self.host = parts.hostname
+        self.tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self.port = parts.port or (443 if self.tls else 80)
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        lines = [f"POST {target or '/'} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("a header must not contain a line break")
+        self._head = ("\r\n".join(lines) + "\r\nContent-Length: ").encode("latin-1")
+        self.idle: deque[_Connection] = deque()
+
+    def encode(self, body: bytes) -> bytes:
+        """Return a whole request."""
+        return b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
+
+
+class ConnectionPool:
+    """All connections of one process to its voters; used from one event loop."""
+
+    def __init__(self, max_connections: int) -> None:
+        self._slots = asyncio.Semaphore(max_connections)
+        self._open: set[_Connection] = set()
+
+    async def post(self, endpoint: Endpoint, body: bytes, timeout_s: float, max_body_bytes: int) -> Response:
+        """Return the whole response; raise ``TimeoutError``, ``CannotConnect``, ``BrokenOff`` or ``TooLarge``."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + timeout_s
+        async with asyncio.timeout_at(give_up) if self._slots.locked() else contextlib.nullcontext():
+            await self._slots.acquire()
+        try:
+            connection = self._idle(endpoint, loop.time()) or await self._connect(endpoint, give_up)
+            return await self._ask(connection, endpoint, body, give_up, max_body_bytes)
+        finally:
+            self._slots.release()
+
+    def close(self) -> None:
+        """Close every connection."""
+        for connection in list(self._open):
+            connection.abort()
+
+    @staticmethod
+    async def _ask(
+        connection: "_Connection", endpoint: Endpoint, body: bytes, give_up: float, max_body_bytes: int
+    ) -> Response:
+        try:
+            response = await connection.ask(endpoint.encode(body), give_up, max_body_bytes)
+        except BaseException:
+            connection.abort()
+            raise
+        if connection.reusable:
+            connection.idle_since = asyncio.get_running_loop().time()
+            endpoint.idle.append(connection)
+        else:
+            connection.abort()
+        return response
+
+    def _idle(self, endpoint: Endpoint, now: float) -> "_Connection | None":
+        while endpoint.idle:
+            connection = endpoint.idle.pop()
+            if connection.reusable and now - connection.idle_since < KEEP_IDLE_S:
+                return connection
+            connection.abort()
+        return None
+
+    async def _connect(self, endpoint: Endpoint, give_up: float) -> "_Connection":
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(give_up):
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(self._open),
+                    endpoint.host,
+                    endpoint.port,
+                    ssl=endpoint.tls,
+                    server_hostname=endpoint.host if endpoint.tls else None,
+                )
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise CannotConnect from error
+        return connection
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: writes a request, parses the response, tells the one who waits."""
+
+    def __init__(self, registry: "set[_Connection]") -> None:
+        self.idle_since = 0.0
+        self._registry = registry
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiter: asyncio.Future[Response] | None = None
+        self._keep = False
+        self._begin(0)
+
+    @property
+    def reusable(self) -> bool:
+        """Tell whether another request may be sent."""
+        return self._keep and self._transport is not None and not self._transport.is_closing()
+
+    async def ask(self, request: bytes, give_up: float, max_body_bytes: int) -> Response:
+        """Send a request and return its response."""
+        if self._transport is None:
+            raise BrokenOff
+        self._begin(max_body_bytes)
+        self._keep = False
+        self._waiter = self._loop.create_future()
+        timer = self._loop.call_at(give_up, self._fail, TimeoutError())
+        try:
+            self._transport.write(request)
+            return await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._keep = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _begin(self, max_body_bytes: int) -> None:
+        self._max_body_bytes = max_body_bytes
+        self._head_bytes = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._in_body = False
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+
+    def _fail(self, error: Exception) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
+
+    def _finish(self, *, keep: bool) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._keep = keep
+            body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+            self._waiter.set_result(Response(self._parser.get_status_code(), self._headers, body))
+
+    # Called by the transport.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's share no base class
+        self._registry.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; bytes nobody asked for, or that are no response, end the connection."""
+        if self._waiter is None or self._waiter.done():
+            self.abort()
+            return
+        if not self._in_body:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._keep = False
+            self._fail(BrokenOff())
+        if not self._in_body and self._head_bytes > MAX_HEAD_BYTES:
+            self._fail(TooLarge())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who waits; a body that only the connection's end delimits is whole now."""
+        self._registry.discard(self)
+        self._transport = None
+        delimited = b"content-length" in self._headers or b"transfer-encoding" in self._headers
+        if exc is None and self._in_body and not delimited:
+            self._finish(keep=False)
+        self._fail(BrokenOff())
+
+    # Called by the parser.
+
+    def on_message_begin(self) -> None:
+        """Take note of a second response: nobody asked for it, and none of it may pass for the first's."""
+        if self._waiter is None or self._waiter.done():
+            self._keep = False
+            self._headers = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """Expect the body."""
+        self._in_body = True
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a part of the body."""
+        self._body_bytes += len(data)
+        if self._body_bytes > self._max_body_bytes:
+            self._fail(TooLarge())
+        else:
+            self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        """Hand the response over, unless it is an interim one."""
+        if self._parser.get_status_code() < 200:
+            self._begin(self._max_body_bytes)
+        else:
+            self._finish(keep=self._parser.should_keep_alive())
