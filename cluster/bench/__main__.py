@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cluster.bench import facts, systems
 from cluster.bench.figures import CONNECTIONS, CONSENSUS, EMPTY, LITELLM, PORTKEY, SINGLE, UPSTREAM, tabulate
-from cluster.bench.load import Figures, Target, drive
+from cluster.bench.load import Figures, Target, drive, warm_up
 from cluster.bench.profiling import profile, replica_pid
 from cluster.bench.report import SYSTEMS, Run, as_json, markdown
 from cluster.bench.stages import Share
@@ -114,7 +114,7 @@ class Bench:
             syncs.append((pace.p50_us / 1e3, pace.p99_us / 1e3))
             for connections in CONNECTIONS:
                 for name, target in targets.items():
-                    drive(self._wrk, target, self._folder, connections, self._options.warm_up)
+                    warm_up(self._wrk, target, self._folder, connections, self._options.warm_up)
                     found = drive(self._wrk, target, self._folder, connections, self._options.seconds)
                     samples.setdefault((name, connections), []).append(found)
                     _say(

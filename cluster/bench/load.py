@@ -73,11 +73,20 @@ def read_result(output: str) -> Figures:
 
 def drive(wrk: str, target: Target, folder: Path, connections: int, seconds: float) -> Figures:
     """Load the target and return what wrk measured."""
+    return read_result(_run(wrk, target, folder, connections, seconds))
+
+
+def warm_up(wrk: str, target: Target, folder: Path, connections: int, seconds: float) -> None:
+    """Load the target; nobody asks how it went."""
+    _run(wrk, target, folder, connections, seconds)
+
+
+def _run(wrk: str, target: Target, folder: Path, connections: int, seconds: float) -> str:
     path = folder / "request.lua"
     path.touch(mode=0o600)
     path.write_text(script(target))
     command = [wrk, "-t1", f"-c{connections}", f"-d{round(seconds)}s", "--timeout", "10s", "-s", str(path), target.url]
     try:
-        return read_result(run(command, seconds + _GRACE_S))
+        return run(command, seconds + _GRACE_S)
     finally:
         path.unlink()

@@ -27,6 +27,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def listening(port: int) -> Callable[[], bool]:
+    """Return a function that tells whether somebody listens on a loopback port."""
+
+    def connects() -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(1.0)
+            return probe.connect_ex((LOOPBACK, port)) == 0
+
+    return connects
+
+
 @contextmanager
 def started(
     command: Sequence[str], log: Path, ready: Callable[[], bool], wait_s: float, extra: Mapping[str, str] | None = None

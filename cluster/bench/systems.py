@@ -22,10 +22,10 @@ import yaml
 
 from cluster.access import read_key
 from cluster.bench.load import Target
-from cluster.bench.started import LOOPBACK, BenchError, free_port, run, started
+from cluster.bench.started import LOOPBACK, BenchError, free_port, listening, run, started
 from cluster.home import Home, open_home
 from cluster.node import REPOSITORY, Node
-from cluster.probes import connects, http_status, parsed
+from cluster.probes import http_status, parsed
 
 PROMPT = "What is the capital of France?"
 ANSWER = "The capital of France is Paris."
@@ -86,7 +86,7 @@ def upstreams(folder: Path) -> Iterator[tuple[list[int], str]]:
                 "--key-file", str(key_file),
             ]  # fmt: skip
             log = folder / f"upstream-{port}.log"
-            stack.enter_context(started(command, log, _listening(port), _START_WAIT_S))
+            stack.enter_context(started(command, log, listening(port), _START_WAIT_S))
         yield ports, key
 
 
@@ -176,7 +176,7 @@ def portkey(folder: Path, upstream_port: int, upstream_key: str) -> Iterator[Tar
     command = [node, "--require", str(_PORTKEY / "loopback.cjs"), str(built), f"--port={port}", "--headless"]
     headers = {"x_portkey_provider": "openai", "x_portkey_custom_host": f"http://{LOOPBACK}:{upstream_port}/v1"}
     production = {"NODE_ENV": "production"}
-    with started(command, folder / "portkey.log", _listening(port), _START_WAIT_S, production):
+    with started(command, folder / "portkey.log", listening(port), _START_WAIT_S, production):
         yield completions(port, VOTERS[0], upstream_key, **headers)
 
 
@@ -195,10 +195,6 @@ def _install_portkey() -> Path:
     run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], _INSTALL_WAIT_S, None, place)
     shutil.copy(lock, stamp)
     return package
-
-
-def _listening(port: int) -> Any:  # noqa: ANN401 - a function without arguments that says whether
-    return lambda: connects(LOOPBACK, port)
 
 
 def _send(target: Target, headers: Any) -> tuple[int, bytes]:  # noqa: ANN401 - a mapping of names to values
