@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from actors.base.errors import NotReady
 from actors.consensus.ports import Meter
 
 _LINE = re.compile(r"^(# (?:HELP|TYPE) )?ray_(weavergen_.*)$")
@@ -112,8 +113,12 @@ async def union() -> bytes:
 
 
 async def _page(session: aiohttp.ClientSession, url: str) -> str:
+    data = bytearray()
     async with session.get(url, timeout=aiohttp.ClientTimeout(total=_AGENT_TIMEOUT_S)) as response:
-        data = await response.content.read(_MAX_AGENT_BYTES)
+        async for chunk in response.content.iter_chunked(1 << 16):
+            data += chunk
+            if len(data) > _MAX_AGENT_BYTES:
+                raise NotReady(f"a metrics agent sent more than {_MAX_AGENT_BYTES} bytes")
     return data.decode("utf-8", "replace")
 
 

@@ -1,0 +1,296 @@
+"""The gateway as clients meet it: the official OpenAI client, unmodified, and plain HTTP, against a real node."""
+
+import base64
+import concurrent.futures
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from actors.base.certificates import read_trust
+from actors.consensus.verification import verify_envelope
+from tests.ray.world import AGREED, BROKEN, DISAGREED, SLOW, System
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def client(system: System) -> Iterator[openai.OpenAI]:
+    """Open the official client with its default retries."""
+    with openai.OpenAI(base_url=f"{system.base_url}/v1", api_key=system.client_key) as opened:
+        yield opened
+
+
+@pytest.fixture
+def http(system: System) -> Iterator[httpx.Client]:
+    """Open a plain client with the client's key."""
+    headers = {"Authorization": f"Bearer {system.client_key}"}
+    with httpx.Client(base_url=system.base_url, headers=headers, timeout=60) as opened:
+        yield opened
+
+
+def user(text: str) -> list[Any]:
+    """Return a conversation of one user turn."""
+    return [{"role": "user", "content": text}]
+
+
+def ops(system: System) -> httpx.Client:
+    """Open a plain client with the operator's key."""
+    return httpx.Client(
+        base_url=system.base_url, headers={"Authorization": f"Bearer {system.operator_key}"}, timeout=60
+    )
+
+
+def test_models_are_listed(client: openai.OpenAI) -> None:
+    """``consensus`` and every voter, with family, lineage, layers and state."""
+    models = {model.id: model.model_extra or {} for model in client.models.list()}
+    assert set(models) == {"consensus", "m1", "m2", "m3"}
+    assert models["m1"]["weavergen"] == {"family": "m1", "lineage": "one", "layers": ["primary"], "state": "active"}
+    assert client.models.retrieve("consensus").id == "consensus"
+
+
+def test_an_answer_comes_with_its_record(client: openai.OpenAI, http: httpx.Client, system: System) -> None:
+    """The completion is OpenAI's shape; the record it names is there at once and verifies offline."""
+    raw = client.chat.completions.with_raw_response.create(model="consensus", messages=user(AGREED))
+    completion = raw.parse()
+    told = (completion.model_extra or {})["weavergen"]
+    assert completion.choices[0].message.content in ("Paris", "The capital of France is Paris.")
+    assert completion.choices[0].finish_reason == "stop"
+    assert told["agreement"]["method"] == "value"
+    assert raw.headers["x-weavergen-decision"] == told["decision_id"]
+    envelope = http.get(f"/v1/decisions/{told['decision_id']}").content
+    trust = read_trust((system.home / "trust.json").read_bytes())
+    assert verify_envelope(envelope, trust, int(time.time())).record.result == "answered"
+
+
+def test_a_stream_says_the_same(client: openai.OpenAI) -> None:
+    """Streamed pieces join to a candidate, the last chunks carry the record and the usage, and ``[DONE]`` ends it."""
+    options: Any = {"include_usage": True}
+    chunks = list(
+        client.chat.completions.create(model="consensus", messages=user(AGREED), stream=True, stream_options=options)
+    )
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text in ("Paris", "The capital of France is Paris.")
+    assert any((chunk.model_extra or {}).get("weavergen") for chunk in chunks)
+    assert chunks[-1].usage is not None
+
+
+def test_one_voter_by_name_is_single_and_degraded(client: openai.OpenAI) -> None:
+    """A voter's id as model asks that voter alone and says so."""
+    completion = client.chat.completions.create(model="m3", messages=user(AGREED))
+    told = (completion.model_extra or {})["weavergen"]
+    assert completion.choices[0].message.content == "Lyon"
+    assert (told["agreement"]["method"], told["degraded"], told["policy"]) == ("single", True, "direct")
+
+
+def test_errors_are_the_clients_own_exceptions(client: openai.OpenAI, system: System) -> None:
+    """Each refusal arrives as the exception class a user of the client expects, naming code and field."""
+    with pytest.raises(openai.UnprocessableEntityError) as disagreed:
+        client.chat.completions.create(
+            model="consensus", messages=user(DISAGREED), extra_body={"weavergen": {"answer_kind": "value"}}
+        )
+    assert disagreed.value.code == "no_consensus"
+    with pytest.raises(openai.NotFoundError):
+        client.chat.completions.create(model="gpt-4", messages=user("x"))
+    with pytest.raises(openai.BadRequestError) as unsupported:
+        client.chat.completions.create(model="consensus", messages=user("x"), n=2)
+    assert (unsupported.value.code, unsupported.value.param) == ("unsupported_parameter", "n")
+    stranger = openai.OpenAI(base_url=f"{system.base_url}/v1", api_key="wg_made_up")
+    with pytest.raises(openai.AuthenticationError):
+        stranger.models.list()
+    operator = openai.OpenAI(base_url=f"{system.base_url}/v1", api_key=system.operator_key)
+    with pytest.raises(openai.PermissionDeniedError):
+        operator.chat.completions.create(model="consensus", messages=user("x"))
+
+
+def test_all_voters_broken_is_not_retried(client: openai.OpenAI, http: httpx.Client) -> None:
+    """An error, a cut stream and an empty answer: one 503 with each cause, and the client does not try again."""
+    before = decisions(http)
+    with pytest.raises(openai.InternalServerError) as failed:
+        client.chat.completions.create(model="consensus", messages=user(BROKEN))
+    assert failed.value.status_code == 503
+    assert failed.value.code == "all_layers_failed"
+    assert decisions(http) == before + 2  # the counting decision itself, and one refusal
+
+
+def decisions(http: httpx.Client) -> int:
+    """Make a decision and return how many the one replica made before it, from its record's place in the log."""
+    answer = http.post("/v1/chat/completions", json={"model": "consensus", "messages": user(AGREED)}).json()
+    envelope = http.get(f"/v1/decisions/{answer['weavergen']['decision_id']}").json()
+    # Every decision here has three ballots, so five rows; the one just made begins at this row.
+    return int(json.loads(base64.b64decode(envelope["payload"]))["writer"]["seq"]) // 5
+
+
+def test_halted_means_one_request_and_one_clear_error(
+    client: openai.OpenAI, system: System, http: httpx.Client
+) -> None:
+    """While halted the official client gets 503 once, without a storm of retries; resuming needs an operator's signature."""
+    with ops(system) as operator:
+        assert operator.post("/ops/halt", json={"reason": "test"}).status_code == 200
+        try:
+            sent: list[str] = []
+            hooks = {"request": [lambda request: sent.append(request.url.path)]}
+            with (
+                openai.OpenAI(
+                    base_url=f"{system.base_url}/v1",
+                    api_key=system.client_key,
+                    http_client=httpx.Client(event_hooks=hooks),
+                ) as counting,
+                pytest.raises(openai.InternalServerError) as halted,
+            ):
+                counting.chat.completions.create(model="consensus", messages=user(AGREED))
+            assert halted.value.code == "generation_halted"
+            assert len(sent) == 1
+            refused = operator.post("/ops/resume", json={"reason": "test"})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (403, "operator_signature_required")
+        finally:
+            assert system.weavergen("resume", "--reason", "test").returncode == 0
+    assert http.post("/v1/chat/completions", json={"model": "consensus", "messages": user(AGREED)}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 400, "invalid_request"),
+        (b"[]", 400, "invalid_request"),
+        (b'{"model": "consensus", "messages": []}', 400, "invalid_request"),
+        (b'{"model": "consensus", "messages": [{"role": "user", "content": " "}]}', 400, "invalid_request"),
+        (b'{"model": 1, "messages": [{"role": "user", "content": "x"}]}', 400, "invalid_request"),
+        (
+            b'{"model": "consensus", "messages": [{"role": "user", "content": "x"}], "tools": []}',
+            400,
+            "unsupported_parameter",
+        ),
+        (
+            b'{"model": "consensus", "messages": [{"role": "user", "content": "' + b"x" * 100_000 + b'"}]}',
+            413,
+            "prompt_too_large",
+        ),
+        (b"x" * 5_000_000, 413, "prompt_too_large"),
+    ],
+)
+def test_bad_input_is_told_what_is_wrong(http: httpx.Client, body: bytes, status: int, code: str) -> None:
+    """Malformed, empty, mistyped, unsupported and oversized requests get the documented error."""
+    answer = http.post("/v1/chat/completions", content=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert answer.json()["error"]["message"]
+
+
+def test_idempotency_keys_are_refused_by_name(http: httpx.Client) -> None:
+    """A promise that is not kept yet is not taken silently."""
+    body = {"model": "consensus", "messages": user(AGREED)}
+    answer = http.post("/v1/chat/completions", json=body, headers={"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "Idempotency-Key")
+
+
+def test_a_deadline_is_kept(http: httpx.Client) -> None:
+    """Voters that take three seconds against a deadline of 300 ms: 504, well before they would have answered."""
+    body = {"model": "consensus", "messages": user(SLOW), "weavergen": {"deadline_ms": 300}}
+    began = time.monotonic()
+    answer = http.post("/v1/chat/completions", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
+    assert answer.headers["x-should-retry"] == "false"
+    assert time.monotonic() - began < 2.5
+
+
+def test_a_client_that_goes_away_frees_its_slot(http: httpx.Client, system: System) -> None:
+    """Disconnecting cancels the deliberation: nothing stays under way and no decision is recorded for it."""
+    before = decisions(http)
+    body = {"model": "consensus", "messages": user(SLOW)}
+    with pytest.raises(httpx.ReadTimeout):
+        http.post("/v1/chat/completions", json=body, timeout=0.3)
+    with ops(system) as operator:
+        give_up = time.monotonic() + 2.5
+        while operator.get("/ops/status").json()["under_way"] and time.monotonic() < give_up:
+            time.sleep(0.05)
+        assert operator.get("/ops/status").json()["under_way"] == 0
+    assert decisions(http) == before + 1  # the counting decision itself
+
+
+def test_strangers_get_nothing(system: System) -> None:
+    """Without a key every route but ``/healthz`` and the bare status of ``/readyz`` is closed, whatever headers say."""
+    forged = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "Forwarded": "for=127.0.0.1"}
+    with httpx.Client(base_url=system.base_url, headers=forged) as stranger:
+        assert stranger.get("/healthz").status_code == 200
+        ready = stranger.get("/readyz")
+        assert (ready.status_code, ready.content) == (200, b"")
+        document = httpx.get(
+            f"{system.base_url}/openapi.json", headers={"Authorization": f"Bearer {system.client_key}"}
+        )
+        for path, methods in document.json()["paths"].items():
+            for method in methods:
+                if path not in ("/healthz", "/readyz"):
+                    concrete = path.replace("{decision_id}", "x").replace("{model}", "x")
+                    assert stranger.request(method, concrete, json={"reason": "x"}).status_code == 401, path
+        assert stranger.get("/nothing/here").status_code in (401, 404)
+
+
+def test_openapi_describes_the_hot_path_and_operations(http: httpx.Client) -> None:
+    """The document holds every route, with the schema the parser itself uses."""
+    document = http.get("/openapi.json").json()
+    assert {"/v1/chat/completions", "/v1/models", "/v1/decisions/{decision_id}", "/ops/halt", "/metrics"} <= set(
+        document["paths"]
+    )
+    assert "WeaverGenOptions" in document["components"]["schemas"]
+
+
+def test_another_tenants_decision_is_not_there(http: httpx.Client, system: System) -> None:
+    """A decision is its tenant's, an auditor's or an operator's; for others it does not exist."""
+    answer = http.post("/v1/chat/completions", json={"model": "consensus", "messages": user(AGREED)}).json()
+    path = f"/v1/decisions/{answer['weavergen']['decision_id']}"
+    made = system.weavergen("keys", "create", "--role", "client", "--tenant", "somebody-else", "--json")
+    other = json.loads(made.stdout)["key"]
+    give_up = time.monotonic() + 5
+    while (
+        refused := httpx.get(f"{system.base_url}{path}", headers={"Authorization": f"Bearer {other}"})
+    ).status_code == 401:
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
+    assert refused.status_code == 404
+    with ops(system) as operator:
+        assert operator.get(path).status_code == 200
+
+
+def test_old_decisions_are_found_in_the_table(http: httpx.Client, system: System) -> None:
+    """A decision that left the replica's memory and the log is found by its id all the same."""
+    from actors.spans.adapters.table import SpanTable
+
+    table = SpanTable(system.home / "spans", 100)
+    answer = http.post("/v1/chat/completions", json={"model": "consensus", "messages": user(AGREED)}).json()
+    decision_id = answer["weavergen"]["decision_id"]
+    give_up = time.monotonic() + 30
+    while (found := table.find(decision_id)) is None:
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
+    assert found == http.get(f"/v1/decisions/{decision_id}").content
+
+
+def test_metrics_are_the_union_with_a_replica_label(http: httpx.Client, system: System) -> None:
+    """Prometheus text with our names only, labelled by replica; clients may not read it."""
+    assert http.get("/metrics").status_code == 403
+    http.post("/v1/chat/completions", json={"model": "consensus", "messages": user(AGREED)})
+    give_up = time.monotonic() + 60
+    with ops(system) as operator:
+        while "weavergen_decisions_total{" not in (text := operator.get("/metrics").text):
+            assert time.monotonic() < give_up, text
+            time.sleep(0.5)
+    assert 'replica="' in text
+    assert "ray_" not in "".join(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def test_many_clients_at_once_are_all_answered(http: httpx.Client) -> None:
+    """Sixteen clients with ten requests each: every one is answered, and no two decisions share an id."""
+    body = {"model": "consensus", "messages": user(AGREED)}
+
+    def ask(_: int) -> str:
+        answer = http.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.headers["x-weavergen-decision"])
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        ids = list(pool.map(ask, range(160)))
+    assert len(set(ids)) == 160
