@@ -23,32 +23,34 @@ from actors.spans.span import Span
 
 PARTITION = "date"
 _WORD = pa.dictionary(pa.int32(), pa.string())
-_PINNED = pa.schema([
-    ("trace_id", pa.binary(16)),
-    ("span_id", pa.binary(8)),
-    ("parent_span_id", pa.binary(8)),
-    ("name", _WORD),
-    ("kind", _WORD),
-    ("start_unix_nano", pa.int64()),
-    ("end_unix_nano", pa.int64()),
-    ("status", _WORD),
-    ("writer_id", _WORD),
-    ("writer_seq", pa.int64()),
-    ("log_index", pa.int64()),
-    ("decision_id", pa.string()),
-    ("attributes", pa.map_(pa.string(), pa.string())),
-    ("voter", _WORD),
-    ("family", _WORD),
-    ("layer", _WORD),
-    ("outcome", _WORD),
-    ("latency_ms", pa.int64()),
-    ("agreement", pa.float64()),
-    ("answer_kind", _WORD),
-    ("tenant", _WORD),
-    ("record", pa.binary()),
-    ("schema_url", _WORD),
-    ("writer_schema_version", pa.int32()),
-])
+_PINNED = pa.schema(
+    [
+        ("trace_id", pa.binary(16)),
+        ("span_id", pa.binary(8)),
+        ("parent_span_id", pa.binary(8)),
+        ("name", _WORD),
+        ("kind", _WORD),
+        ("start_unix_nano", pa.int64()),
+        ("end_unix_nano", pa.int64()),
+        ("status", _WORD),
+        ("writer_id", _WORD),
+        ("writer_seq", pa.int64()),
+        ("log_index", pa.int64()),
+        ("decision_id", pa.string()),
+        ("attributes", pa.map_(pa.string(), pa.string())),
+        ("voter", _WORD),
+        ("family", _WORD),
+        ("layer", _WORD),
+        ("outcome", _WORD),
+        ("latency_ms", pa.int64()),
+        ("agreement", pa.float64()),
+        ("answer_kind", _WORD),
+        ("tenant", _WORD),
+        ("record", pa.binary()),
+        ("schema_url", _WORD),
+        ("writer_schema_version", pa.int32()),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)

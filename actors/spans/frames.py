@@ -150,7 +150,9 @@ def read_header(data: bytes) -> SegmentStart:
     if end + _DIGEST_BYTES > HEADER_MAX_BYTES or digest != hashlib.sha256(data[:end]).digest():
         raise IntegrityError("the segment header does not match its digest", "segment header")
     if version != FORMAT_VERSION:
-        raise IntegrityError(f"segment format {version} is not {FORMAT_VERSION}: use the version that wrote it", "format")
+        raise IntegrityError(
+            f"segment format {version} is not {FORMAT_VERSION}: use the version that wrote it", "format"
+        )
     try:
         header = msgspec.msgpack.decode(data[_PREFIX.size : end], type=SegmentHeader)
     except msgspec.DecodeError as error:

@@ -1,5 +1,7 @@
-"""A halt reaches every replica within a second with every control process dead, survives a restart, and cannot be undone
-by a lower version, a bad signature or a loosening that no operator signed: each is refused and opens an incident.
+"""A halt reaches every replica within a second with every control process dead, and survives a restart.
+
+It cannot be undone by a lower version, a bad signature or a loosening that no operator signed: each is refused and opens
+an incident.
 """
 
 import asyncio

@@ -114,7 +114,7 @@ def _weavergen(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "WEAVERGEN_OPERATOR_DIR": str(root.parent / "operator"),
         "WEAVERGEN_MODELS_DIR": os.environ.get("WEAVERGEN_MODELS_DIR", str(REPOSITORY / "var" / "models")),
     }
-    return subprocess.run(
+    return subprocess.run(  # noqa: S603 - our own command line
         [sys.executable, "-m", "cluster", *arguments],
         env=environment,
         cwd=REPOSITORY,

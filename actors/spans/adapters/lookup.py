@@ -32,7 +32,9 @@ class ArchivedDecisions:
 
 def open_lookup(home: Path, config: SpansConfig) -> DecisionLookup:
     """Look decisions up in ``home/wal``, then in ``home/spans``. Blocks on disks: call ``find`` from a thread."""
-    return DecisionLookup([
-        WalReader(home / "wal", config.lookup_max_bytes),
-        ArchivedDecisions(home / "spans", config.table_checkpoint_commits),
-    ])
+    return DecisionLookup(
+        [
+            WalReader(home / "wal", config.lookup_max_bytes),
+            ArchivedDecisions(home / "spans", config.table_checkpoint_commits),
+        ]
+    )

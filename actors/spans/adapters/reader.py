@@ -82,7 +82,9 @@ class WalReader:
             return []
         numbered = [(name, name.removesuffix(SEGMENT_SUFFIX)) for name in names]
         refs = [
-            SegmentRef(writer_id, int(stem), self._root / writer_id / name) for name, stem in numbered if stem.isdecimal()
+            SegmentRef(writer_id, int(stem), self._root / writer_id / name)
+            for name, stem in numbered
+            if stem.isdecimal()
         ]
         return sorted(refs)
 

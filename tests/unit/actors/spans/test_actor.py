@@ -395,5 +395,3 @@ def test_counts_reconcile(home: Home) -> None:
     table = SpanTable(home.path / "spans", 10).read(["writer_seq"])
     assert totals.rows_read + totals.own_rows == totals.rows_committed == table.num_rows
     assert (totals.rows_read, totals.lost_rows, totals.adopted, totals.damage) == (8, 2, 1, 1)
-
-

@@ -126,7 +126,10 @@ def test_a_bad_frame_in_the_last_batch_is_a_torn_tail() -> None:
     segment = SegmentBytes().batch((1, 1)).batch((2, 1), (3, 1)).zeros(100)
     result = scan(flipped(segment.data, segment.spots[1] * 8), segment.start)
     assert (seqs(result.frames), result.torn, result.damage) == ([1], True, ())
-    assert (result.valid_bytes, result.torn_bytes) == (segment.spots[1], len(segment.data.rstrip(b"\0")) - segment.spots[1])
+    assert (result.valid_bytes, result.torn_bytes) == (
+        segment.spots[1],
+        len(segment.data.rstrip(b"\0")) - segment.spots[1],
+    )
 
 
 def test_a_hole_of_zeros_before_a_later_batch_is_damage() -> None:
@@ -171,7 +174,9 @@ def test_a_trailer_says_that_the_writer_finished(kind: FrameKind) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"\xc1", encode_spans(spans_from(1, 2)), b"\x91\x93\x01\x02\x03"], ids=["no msgpack", "count", "no span"]
+    "payload",
+    [b"\xc1", encode_spans(spans_from(1, 2)), b"\x91\x93\x01\x02\x03"],
+    ids=["no msgpack", "count", "no span"],
 )
 def test_a_payload_that_checks_but_is_no_list_of_spans_is_refused(payload: bytes) -> None:
     """A good checksum does not make rows of anything: count and types are checked."""

@@ -33,7 +33,9 @@ RECORD = DecisionRecord(
     policy=PolicyRef("strict", 1, "00" * 32),
     config_sha256="11" * 32,
     layer=LayerRef(0, "primary", ["a"], "0.600000", 2, "1.000000", [LayerTried("primary", "agreed", "")]),
-    ballots=[BallotEntry("a", "llama", "a", 0, "agreed", 0, "22" * 32, "33" * 32, "", "pass", "0.500000", 12, replaced=False)],
+    ballots=[
+        BallotEntry("a", "llama", "a", 0, "agreed", 0, "22" * 32, "33" * 32, "", "pass", "0.500000", 12, replaced=False)
+    ],
     tie_salt="44" * 16,
     tally=TallyEntry("0.500000", {"a": "0.500000"}, 0, "1.000000", "1.000000", 1, "22" * 32),
     screening_version="1",

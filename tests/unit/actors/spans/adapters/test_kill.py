@@ -115,6 +115,8 @@ def test_a_disk_without_space_refuses_and_recovers(tmp_path: Path) -> None:
     assert len(refused) + said.count("durable") == len(said)
 
     reader = WalReader(tmp_path, 1 << 30)
-    taken = [seq for ref in reader.segments(writer_id(1)) if (read := reader.read(ref)) for seq in seqs(read.scan.frames)]
+    taken = [
+        seq for ref in reader.segments(writer_id(1)) if (read := reader.read(ref)) for seq in seqs(read.scan.frames)
+    ]
     assert sorted(set(taken)) == list(range(1, max(taken) + 1))
     assert max(taken) >= said.count("durable")

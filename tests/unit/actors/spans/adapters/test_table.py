@@ -216,9 +216,7 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         table.read()
 
 
-def test_a_decision_is_found_in_the_one_file_that_may_hold_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_decision_is_found_in_the_one_file_that_may_hold_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files whose range of decision ids does not include the asked one are not opened."""
     table = opened(tmp_path)
     for batch in range(4):
