@@ -1,0 +1,113 @@
+"""The command line's form: help, exit codes, output that is safe to show."""
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from actors.base.errors import ConfigurationError, HomeError, IntegrityError, InvalidRequest, WeaverGenError
+from cluster.bringup import NotServing
+from cluster.cli.context import safe
+from cluster.cli.main import cli, exit_code, main
+from cluster.client import NotRunning
+
+
+def leaves(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
+    """Return every command with the words that lead to it."""
+    found = []
+    for name, command in group.commands.items():
+        here = (*path, name)
+        found += leaves(command, here) if isinstance(command, click.Group) else [(here, command)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "command"), leaves(cli), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_every_command_has_help_with_an_example(words: tuple[str, ...], command: click.Command) -> None:
+    """Each says what it does and shows one whole command line that begins with its own words."""
+    result = CliRunner().invoke(cli, [*words, "--help"])
+    assert result.exit_code == 0
+    assert command.help
+    assert f"Example: weavergen {' '.join(words)}" in " ".join(result.output.split())
+
+
+def test_the_commands_are_those_documented() -> None:
+    """A command cannot be lost by accident."""
+    expected = "up down status ask keys verify halt resume isolate readmit policy"
+    assert set(cli.commands) == set(expected.split())
+    subcommands = {"keys": {"create", "list", "revoke", "rotate"}, "policy": {"show", "pin", "rollback"}}
+    for name, names in subcommands.items():
+        group = cli.commands[name]
+        assert isinstance(group, click.Group)
+        assert set(group.commands) == names
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidRequest("x"), 1),
+        (IntegrityError("x"), 1),
+        (NotServing("x"), 1),
+        (ConfigurationError("x"), 2),
+        (HomeError("x"), 2),
+        (NotRunning("x"), 3),
+    ],
+)
+def test_exit_codes_say_who_can_mend_it(error: WeaverGenError, code: int) -> None:
+    """1 failed or refused, 2 usage or configuration, 3 not running."""
+    assert exit_code(error) == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["nonsense"], 2, "No such command"),
+        (["up", "--port", "80"], 2, "--port"),
+        (["up", "--profile", "nonsense"], 2, "no profile 'nonsense'"),
+        (["down"], 3, "nothing runs"),
+        (["status"], 2, "weavergen up"),
+        (["verify", "nonsense"], 2, "neither a file nor a decision id"),
+    ],
+)
+def test_mistakes_are_one_line_and_a_code(
+    arguments: list[str],
+    code: int,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing is started, nothing is written, and the line says what to do."""
+    monkeypatch.setenv("WEAVERGEN_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("sys.argv", ["weavergen", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == code
+    error = capsys.readouterr().err
+    assert told in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "home").exists()
+
+
+def test_model_text_cannot_steer_the_terminal() -> None:
+    """Escape sequences and markup in what a model said are shown, not obeyed."""
+    assert "\x1b" not in safe("\x1b[2Jhello\a")
+    assert safe("[red]hello[/red]") == r"\[red]hello\[/red]"
+    assert safe("two\nlines") == "two\nlines"
+
+
+def test_a_damaged_envelope_fails_by_name(tmp_path: Path) -> None:
+    """Verification of garbage fails at its first step, exit code 1, also as JSON."""
+    from actors.base.canonical import canonical_json
+    from actors.base.certificates import TrustBundle
+    from actors.base.signing import SigningKey
+
+    trust = TrustBundle("weavergen.trust/1", SigningKey.generate().public.hex, [], [])
+    (tmp_path / "trust.json").write_bytes(canonical_json(trust))
+    (tmp_path / "decision.json").write_text("{}")
+    command = ["verify", str(tmp_path / "decision.json"), "--trust", str(tmp_path / "trust.json"), "--json"]
+    result = CliRunner().invoke(cli, command, standalone_mode=False)
+    assert (result.return_value, json.loads(result.output)["failed_step"]) == (1, "envelope")

@@ -1,0 +1,71 @@
+"""What bring-up shows, from bodies to words."""
+
+from typing import Any
+
+from cluster.client import GatewayClient
+from cluster.demo import CODE_QUESTION, VALUE_QUESTIONS, in_short, questions, read, request_body, show
+
+VOTES = [
+    {"voter": "a", "outcome": "agreed", "answer": {"content": "Paris"}},
+    {"voter": "b", "outcome": "invalid", "note": "no value stands in the answer"},
+    {"voter": "c", "outcome": "cancelled"},
+]
+
+
+def test_ten_value_questions_and_one_of_code() -> None:
+    """The list is fixed; each question carries its kind and a bound."""
+    asked = list(questions())
+    assert len(VALUE_QUESTIONS) == len(set(VALUE_QUESTIONS)) == 10
+    assert [kind for _, kind, _ in asked] == ["value"] * 10 + ["code"]
+    assert asked[-1][0] == CODE_QUESTION
+
+
+def test_an_answer_is_shown_with_what_each_voter_said() -> None:
+    """Agreed text, outcomes, and the reason of a voter without an answer."""
+    body = {"choices": [{"message": {"content": "Paris"}}], "weavergen": {"votes": VOTES}}
+    shown = read("q", 200, body)
+    assert (shown.agreed, shown.outcome) == ("Paris", "agreed")
+    assert shown.said == (
+        ("a", "agreed", "Paris"),
+        ("b", "invalid", "no value stands in the answer"),
+        ("c", "cancelled", ""),
+    )
+
+
+def test_no_consensus_is_shown_as_that() -> None:
+    """A refusal is an outcome with its votes, never an answer; so is one without a body."""
+    body: dict[str, Any] = {"error": {"code": "no_consensus"}, "weavergen": {"votes": VOTES}}
+    shown = read("q", 422, body)
+    assert (shown.agreed, shown.outcome, len(shown.said)) == (None, "no_consensus", 3)
+    assert read("q", 502, {}).outcome == "status 502"
+
+
+def test_long_answers_are_cut_to_one_line() -> None:
+    """Line breaks become spaces and the width is kept."""
+    assert in_short({"answer": {"content": "a\n\n b"}}) == "a b"
+    assert len(in_short({"answer": {"content": "x" * 99}}, 20)) == 20
+
+
+def test_every_question_is_asked_and_told_as_it_comes(monkeypatch: Any) -> None:
+    """The questions go through the gateway one by one, as a client's would."""
+    asked: list[dict[str, Any]] = []
+
+    def answer(_self: GatewayClient, body: dict[str, Any], _timeout_s: float) -> tuple[int, dict[str, Any]]:
+        asked.append(body)
+        return 422, {"error": {"code": "no_consensus"}}
+
+    monkeypatch.setattr(GatewayClient, "ask", answer)
+    told: list[str] = []
+    shown = show(GatewayClient("http://127.0.0.1:1", "k"), lambda item: told.append(item.question))
+    assert told == [*VALUE_QUESTIONS, CODE_QUESTION]
+    assert [body["messages"][0]["content"] for body in asked] == told
+    assert len(shown) == 11
+
+
+def test_a_request_leaves_out_what_was_not_asked_for() -> None:
+    """Without a bound or deadline the gateway's own apply."""
+    assert request_body("p") == {
+        "model": "consensus",
+        "messages": [{"role": "user", "content": "p"}],
+        "weavergen": {"answer_kind": "auto", "explain": True},
+    }
