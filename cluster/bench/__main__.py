@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from cluster.node import REPOSITORY
 
 def main() -> int:
     """Measure everything and write the report."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything that was started is ended
     options = _options()
     wrk = shutil.which("wrk")
     if wrk is None:

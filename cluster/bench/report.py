@@ -141,8 +141,8 @@ def _profile_lines(profiles: Mapping[str, Sequence[Share]]) -> list[str]:
         "## Where the time goes",
         "",
         (
-            "A gateway replica at 16 connections, sampled from outside (which slows it down): running time by the "
-            "innermost part of ours on the stack."
+            "Processor time of a gateway replica per request at 16 connections: the kernel's account of the process, divided "
+            "by what a sampler saw holding the interpreter, by the innermost part of ours on the stack."
         ),
         "",
     ]

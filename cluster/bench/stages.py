@@ -4,37 +4,34 @@ Rules:
 - Input is py-spy's ``raw`` format: one stack a line, outermost frame first, then a space and how often it was seen.
 - The innermost frame that names one of our own places decides the stage; without one the stack is the server's or, where
   nothing of Python's shows, the event loop's.
-- Threads that wait (locks, queues, sleep) were sampled but not running: they are left out.
+- Only threads that held the interpreter's lock were sampled: the event loop's own C code, sockets, the kernel and libraries
+  that let go of the lock are what remains of the processor time that the kernel counted.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_WAITS = (
-    "wait (threading.py", "get (queue.py", "_worker (concurrent/futures/thread.py", "_collect (actors/spans/adapters/wal.py",
-    "select (selectors.py", "sleep (", "_run_loop (", "main_loop (ray/_private/worker.py",
-)  # fmt: skip
 _LOG_THREAD = "_run (actors/spans/adapters/wal.py"
 VOTERS = "voters' HTTP client"
 DELIBERATION = "plan, deliberate, tally"
 RECORD = "record: build, sign, encode"
-LOG = "write-ahead log: write and sync (its own thread)"
+LOG = "write-ahead log's thread"
 PARSE = "authenticate, parse"
 RESPONSE = "response: build"
 METRICS = "metrics"
 COORDINATOR = "coordinator: tasks, events, timers"
 CONTROL = "policy, keys, health"
 SERVER = "Serve and HTTP server"
-LOOP = "event loop, sockets"
+LOOP = "the rest: event loop, sockets, kernel, cryptography"
 _STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (VOTERS, ("(models/", "(aiohttp/", "(yarl/", "(multidict/")),
+    (VOTERS, ("(models/",)),
     (RECORD, (
         "(actors/spans/", "(actors/base/signing.py", "(actors/base/canonical.py", "(actors/consensus/records.py",
         "(actors/consensus/telemetry.py", "(actors/consensus/adapters/decision_log.py", "(actors/base/ids.py",
     )),
     (RESPONSE, ("(serve_apps/gateway/responses.py", "(actors/consensus/summary.py")),
-    (METRICS, ("(serve_apps/metrics.py", "(ray/util/metrics.py", "(ray/_private/metrics_agent")),
+    (METRICS, ("(serve_apps/metrics.py", "(ray/util/metrics.py", "(aiohttp/")),
     (CONTROL, ("(actors/policy/", "(serve_apps/gateway/readiness.py", "(serve_apps/gateway/replica.py")),
     (PARSE, ("(serve_apps/gateway/", "(actors/store/", "(pydantic/")),
     (COORDINATOR, ("(actors/consensus/actor.py",)),
@@ -45,17 +42,15 @@ _STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One stage's part of the replica's running time."""
+    """One stage's part of the replica's processor time."""
 
     stage: str
     percent: float
     us_per_request: float
 
 
-def stage_of(frames: Sequence[str]) -> str | None:
-    """Return the stage of one stack, ``None`` for a thread that waits."""
-    if not frames or any(wait in frames[-1] for wait in _WAITS):
-        return None
+def stage_of(frames: Sequence[str]) -> str:
+    """Return the stage of one stack."""
     if any(_LOG_THREAD in frame for frame in frames):
         return LOG
     for frame in reversed(frames):
@@ -70,16 +65,14 @@ def count(raw: str) -> Counter[str]:
     seen: Counter[str] = Counter()
     for line in raw.splitlines():
         stack, _, times = line.rpartition(" ")
-        if times.isdigit() and (stage := stage_of(stack.split(";"))):
-            seen[stage] += int(times)
+        if times.isdigit():
+            seen[stage_of(stack.split(";"))] += int(times)
     return seen
 
 
-def shares(seen: Counter[str], rate_hz: int, requests: float) -> list[Share]:
-    """Return the stages by size, and what each costs a request when ``requests`` were answered while sampling."""
-    total = seen.total()
-    return [
-        Share(stage, times / total * 100, times / rate_hz / requests * 1e6)
-        for stage, times in seen.most_common()
-        if requests
-    ]
+def shares(seen: Counter[str], rate_hz: int, requests: float, cpu_us_per_request: float) -> list[Share]:
+    """Return the stages by size, per request, when ``requests`` were answered while sampling; the rest comes last."""
+    each = [(stage, times / rate_hz / requests * 1e6) for stage, times in seen.most_common() if stage != LOOP]
+    total = max(cpu_us_per_request, sum(cost for _, cost in each))
+    each.append((LOOP, total - sum(cost for _, cost in each)))
+    return [Share(stage, cost / total * 100, cost) for stage, cost in each]

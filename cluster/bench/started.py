@@ -61,9 +61,12 @@ def run(
 ) -> str:  # fmt: skip
     """Run a program to its end and return what it printed; raise ``BenchError`` unless its exit code is ``fine``."""
     environment = {**os.environ, **(extra or {})}
-    done = subprocess.run(  # noqa: S603 - as above
-        command, capture_output=True, text=True, check=False, timeout=wait_s, env=environment, cwd=cwd
-    )  # fmt: skip
+    try:
+        done = subprocess.run(  # noqa: S603 - as above
+            command, capture_output=True, text=True, check=False, timeout=wait_s, env=environment, cwd=cwd
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"{Path(command[0]).name} did not end in {wait_s:g} s") from error
     if done.returncode not in fine:
         raise BenchError(f"{Path(command[0]).name} failed: {(done.stdout + done.stderr).strip()[-_TAIL_CHARS:]}")
     return done.stdout
