@@ -227,7 +227,7 @@ class ConsensusCoordinator:
         committed = await self._commit(state, served, facts, trace)
         self._count(state, committed.record.result, trace)
         if served is None or served.candidate is None:
-            raise _refusal(state, committed, self._identity.durability)
+            raise _refusal(state, committed, self._identity.durability, explain=request.explain)
         await self._last_look(state, facts, trace)
         return self._decision(state, served.candidate, committed)
 
@@ -316,9 +316,9 @@ class ConsensusCoordinator:
             self._recent.popitem(last=False)
 
 
-def _refusal(state: State, committed: Committed, durability: str) -> WeaverGenError:
+def _refusal(state: State, committed: Committed, durability: str, *, explain: bool) -> WeaverGenError:
     """Return the error of a recorded refusal."""
-    details = summary(state, committed, durability)
+    details = summary(state, committed, durability, explain=explain)
     result, cause = committed.record.result, state.conclusion.cause if state.conclusion else ""
     if result == "halted":
         return GenerationHalted("generation was halted; do not retry before it resumes", details=details)

@@ -54,6 +54,8 @@ class Plan:
     similarity_micro: int
     """Least similarity to a group's medoid for prose."""
     max_answer_bytes: int
+    hear_everyone: bool = False
+    """Wait for every ballot although the end is certain (the caller wants to see them all)."""
     examples: tuple[Example, ...] = ()
     """What the prompt says a right answer does; nothing has run them, so none counts as passed."""
 
@@ -334,7 +336,8 @@ def _deadline(state: State, event: DeadlinePassed) -> tuple[State, list[Command]
 def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
     groups = _groups(state)
     votes = _votes(state, groups)
-    early = state.plan.kind != "text" or state.plan.policy == "direct"
+    prose = state.plan.kind == "text" and state.plan.policy != "direct"
+    early = not (prose or state.plan.hear_everyone)
     done = (
         settled(votes, state.plan.rule, _spare_votes(state)) if early or not any(v.outstanding for v in votes) else None
     )

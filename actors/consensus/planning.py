@@ -87,6 +87,7 @@ def _plan(
         rule=rule,
         similarity_micro=micro(snapshot.thresholds.get("similarity", "1.000000")),
         max_answer_bytes=config.max_answer_bytes,
+        hear_everyone=request.explain,
         examples=examples_of(request.question) if kind.startswith("code:") else (),
     )
 

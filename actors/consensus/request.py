@@ -33,6 +33,8 @@ class GenerationRequest:
     trace_id: bytes = b""
     """W3C trace id of the caller, empty if it sent none."""
     parent_span_id: bytes = b""
+    explain: bool = False
+    """Hear every voter out and show what each said."""
     end_user: str = ""
     """The caller's own name for its user; recorded only as a salted commitment."""
 

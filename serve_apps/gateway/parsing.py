@@ -37,6 +37,7 @@ def to_request(body: ChatCompletionBody, config: ConsensusConfig, trace_parent: 
         policy=options.policy,
         trace_id=trace_id,
         parent_span_id=parent,
+        explain=options.explain,
         end_user=body.user or "",
     )
 

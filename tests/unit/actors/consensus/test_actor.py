@@ -210,3 +210,14 @@ async def test_explain_shows_answers_and_readings(make_world: MakeWorld) -> None
     assert all("answer" not in vote for vote in decision.summary()["votes"])
     explained = decision.summary(explain=True)["votes"]
     assert explained[0]["reading"] == explained[1]["reading"] == "paris"
+
+
+async def test_explaining_hears_everyone_out(make_world: MakeWorld) -> None:
+    """Asked to explain, nobody is cancelled although the end is certain, and a refusal shows what was said, too."""
+    world = make_world(voter("a", says("Paris")), voter("b", says("Paris")), voter("c", says("Rome")))
+    decision = await world.coordinator.generate(request(explain=True), CALLER)
+    assert [vote["outcome"] for vote in decision.summary()["votes"]] == ["agreed", "agreed", "dissented"]
+    world = make_world(voter("a", says("Paris")), voter("b", says("Lyon")), voter("c", says("Rome")))
+    with pytest.raises(NoConsensus) as refused:
+        await world.coordinator.generate(request(explain=True), CALLER)
+    assert [vote["answer"]["content"] for vote in refused.value.details["votes"]] == ["Paris", "Lyon", "Rome"]
