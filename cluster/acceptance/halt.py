@@ -26,7 +26,7 @@ from cluster.trust import policy_in_force
 
 PORT = 8172
 REPLICAS = 2
-LOAD_S = 10.0
+LOAD_S = 16.0
 
 
 def stages(save: Callable[[str, dict[str, Any]], None], done: set[str]) -> None:
@@ -59,6 +59,7 @@ async def _halt(system: System) -> dict[str, Any]:
         "replicas": REPLICAS,
         "control_processes_killed": len(control),
         "answers_before": len(load.answered()),
+        "failed_otherwise": sum(outcome.status not in (200, 503) for outcome in load.outcomes),
         "last_answer_after_halt_s": round(last - published, 3),
         "refused_after": sum(outcome.status == 503 for outcome in load.outcomes),
         "still_halted_after_restart": after_restart,
