@@ -6,15 +6,20 @@ A writer puts ``<writer_id>.csr`` (JSON: ``writer_id``, ``public_key``) into ``h
 Rules (``decide`` is pure):
 - The file must be a regular one, ours, closed to others, small; its name is the writer's ULID; the key is well formed.
 - A writer keeps its key: asking again with the same key renews, with another key is refused.
-- At most ``max_writers`` certificates are in force at once.
+- At most ``max_writers`` certificates are in force at once. At the bound, those of writers that are gone make room: a
+  system that keeps crashing must not lock itself out for a day.
+- What cannot be answered now (no space, a damaged file) is tried again and keeps nobody else waiting.
+- The issuer's key is read when it is needed, so that a replaced one is used at once.
 
 Left out: revoking (root's business).
 """
 
+import errno
+import fcntl
 import logging
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,15 +27,21 @@ import msgspec
 
 from actors.base.canonical import canonical_json, decode
 from actors.base.certificates import WRITER_MAX_S, Certificate, SignedCertificate, certify
-from actors.base.errors import IntegrityError
+from actors.base.errors import IntegrityError, Overloaded, WeaverGenError
 from actors.base.ids import is_ulid
 from actors.base.signing import PublicKey, SigningKey
+from actors.spans.adapters.segments import SEGMENT_SUFFIX
 from cluster.home import write_atomic
 
 MAX_REQUEST_BYTES = 1024
 KEY_BYTES = 32
+MAX_COMPLAINTS = 1024
 SKEW_S = 60
 """A certificate is good from this long before its issue, for clocks that lag."""
+STARTING_S = 120
+"""A writer whose certificate is younger may not have opened its log yet, and counts as alive."""
+_NEVER_OURS = (errno.ELOOP, errno.ENOENT, errno.EACCES, errno.ENXIO)
+"""A link, a file that went away, one that is closed to us: refused rather than tried again."""
 
 _log = logging.getLogger("weavergen.supervisor")
 
@@ -58,6 +69,8 @@ class Refused:
     """Why a request gets no certificate."""
 
     why: str
+    for_good: bool = True
+    """Whether looking at the same request again is of no use."""
 
 
 def decide(
@@ -73,7 +86,7 @@ def decide(
         return Refused("this writer holds a certificate for another key")
     in_force = sum(item.not_after > now_s for item in held.values())
     if mine is None and in_force >= max_writers:
-        return Refused(f"{in_force} writers hold certificates, the bound is {max_writers}")
+        return Refused(f"{in_force} writers hold certificates, the bound is {max_writers}", for_good=False)
     return request
 
 
@@ -110,56 +123,115 @@ def grant(request: CertificateRequest, issuer: SigningKey, now_s: int) -> Signed
 
 
 class Issuer:
-    """Answers requests in one directory."""
+    """Answers requests in one directory. ``alive`` tells whether a writer's process is still there."""
 
-    def __init__(self, directory: Path, key: SigningKey, max_writers: int) -> None:
+    def __init__(
+        self, directory: Path, key: Callable[[], SigningKey], max_writers: int, alive: Callable[[str], bool]
+    ) -> None:
         self._directory = directory
         self._key = key
         self._max_writers = max_writers
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._alive = alive
+        self._answered: dict[str, tuple[int, int]] = {}
+        self._complained: set[str] = set()
 
     def tick(self, now_s: int) -> int:
         """Answer what is new; return how many certificates were issued."""
-        new = [path for path in sorted(self._directory.glob("*.csr")) if self._is_new(path)]
+        present = {path: stamp for path in sorted(self._directory.glob("*.csr")) if (stamp := _stamp(path))}
+        names = {path.name for path in present}
+        self._answered = {name: stamp for name, stamp in self._answered.items() if name in names}
+        new = {path: stamp for path, stamp in present.items() if self._answered.get(path.name) != stamp}
         if not new:
             return 0
         held = self._held(now_s)
-        return sum(self._answer(path, held, now_s) for path in new[: self._max_writers])
+        return sum(self._answer(path, stamp, held, now_s) for path, stamp in list(new.items())[: self._max_writers])
 
-    def _is_new(self, path: Path) -> bool:
+    def _answer(self, path: Path, stamp: tuple[int, int], held: dict[str, Certificate], now_s: int) -> bool:
         try:
-            status = path.lstat()
-        except OSError:
+            issued = self._issue(path, held, now_s)
+        except (OSError, WeaverGenError) as error:  # not marked as answered: the next tick tries again
+            self._complain(path.name, f"certificate request {path.name} cannot be answered yet: {error}")
             return False
-        stamp = (status.st_ino, status.st_mtime_ns)
-        known = self._seen.get(path.name) == stamp
-        self._seen[path.name] = stamp
-        return not known
+        self._answered[path.name] = stamp
+        self._complained.discard(path.name)
+        return issued
+
+    def _issue(self, path: Path, held: dict[str, Certificate], now_s: int) -> bool:
+        if len(held) >= self._max_writers:
+            self._make_room(held, now_s)
+        try:
+            verdict = decide(_read(path), held, os.getuid(), self._max_writers, now_s)
+        except OSError as error:
+            if error.errno not in _NEVER_OURS:
+                raise
+            verdict = Refused(f"it cannot be opened: {error.strerror}")
+        if isinstance(verdict, Refused):
+            if not verdict.for_good:
+                raise Overloaded(verdict.why)
+            _log.warning("certificate request %s refused: %s", path.name, verdict.why)
+            return False
+        signed = grant(verdict, self._key(), now_s)
+        write_atomic(path.with_suffix(".crt"), canonical_json(signed))
+        held[verdict.writer_id] = signed.read()
+        return True
 
     def _held(self, now_s: int) -> dict[str, Certificate]:
         held: dict[str, Certificate] = {}
         for path in self._directory.glob("*.crt"):
-            certificate = decode(path.read_bytes(), SignedCertificate, path.name).read()
+            try:
+                certificate = decode(path.read_bytes(), SignedCertificate, path.name).read()
+            except (OSError, IntegrityError) as error:
+                self._complain(path.name, f"certificate {path.name} is damaged and passed over: {error}")
+                continue
             if certificate.not_after > now_s:
                 held[path.stem] = certificate
             else:
-                path.unlink(missing_ok=True)
-                path.with_suffix(".csr").unlink(missing_ok=True)
-                self._seen.pop(f"{path.stem}.csr", None)
+                self._remove(path.stem)
         return held
 
-    def _answer(self, path: Path, held: dict[str, Certificate], now_s: int) -> bool:
-        try:
-            verdict = decide(_read(path), held, os.getuid(), self._max_writers, now_s)
-        except OSError as error:
-            verdict = Refused(f"it cannot be opened: {error.strerror}")
-        if isinstance(verdict, Refused):
-            _log.warning("certificate request %s refused: %s", path.name, verdict.why)
-            return False
-        signed = grant(verdict, self._key, now_s)
-        write_atomic(path.with_suffix(".crt"), canonical_json(signed))
-        held[verdict.writer_id] = signed.read()
+    def _make_room(self, held: dict[str, Certificate], now_s: int) -> None:
+        for writer, certificate in list(held.items()):
+            issued_s = certificate.not_before + SKEW_S
+            if now_s - issued_s >= STARTING_S and not self._alive(writer):
+                self._remove(writer)
+                del held[writer]
+
+    def _remove(self, writer: str) -> None:
+        for suffix in (".crt", ".csr"):
+            (self._directory / f"{writer}{suffix}").unlink(missing_ok=True)
+
+    def _complain(self, name: str, what: str) -> None:
+        """Log once a file until it is well again: a tick comes ten times a second."""
+        if name not in self._complained and len(self._complained) < MAX_COMPLAINTS:
+            self._complained.add(name)
+            _log.warning("%s", what)
+
+
+def writer_is_alive(wal: Path, writer: str) -> bool:
+    """Tell whether a writer's process is there: a live one holds the lock of one of its segments at every instant."""
+    return any(_is_locked(segment) for segment in sorted((wal / writer).glob(f"*{SEGMENT_SUFFIX}")))
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _read(path: Path) -> Asked:

@@ -25,7 +25,7 @@ from actors.base.signing import SigningKey
 from cluster.alerting import Emergency, emergency
 from cluster.config import Config
 from cluster.home import Home, open_home
-from cluster.issuer import Issuer
+from cluster.issuer import Issuer, writer_is_alive
 from cluster.node import LOOPBACK, REPOSITORY, Node
 from cluster.probes import http_status
 from cluster.processes import adopt_orphans, end, lead, lineage, reap
@@ -170,7 +170,14 @@ def supervise(home: Home) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    issuer = Issuer(home.certs, SigningKey.load(home.keys / "issuer.key"), config.supervisor.max_writers)
+    key_file, wal = home.keys / "issuer.key", home.root / "wal"
+    SigningKey.load(key_file)  # a key that is missing or open to others is said now, not at the first request
+    issuer = Issuer(
+        home.certs,
+        lambda: SigningKey.load(key_file),
+        config.supervisor.max_writers,
+        lambda writer: writer_is_alive(wal, writer),
+    )
     poll_s = config.supervisor.issuer_poll_ms / 1000
     threading.Thread(target=run_issuer, args=(issuer, poll_s, stopping), name="issuer", daemon=True).start()
     worker.run()

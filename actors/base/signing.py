@@ -4,9 +4,12 @@ Rules:
 - What is signed is ``PAE(payload_type, payload)`` (github.com/secure-systems-lab/dsse, protocol.md, v1).
 - A key's id is the first 16 hex characters of SHA-256 over its 32 raw public bytes.
 - Private keys never appear in ``repr``, logs or errors.
+- A key file appears whole or not at all; a temporary file that a killed process left beside it means nothing.
 """
 
 import os
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,12 +108,24 @@ class SigningKey:
 
     def save(self, path: Path) -> None:
         """Write the seed as hex with mode 0600; an existing file is never overwritten."""
+        self._write(path, os.link)
+
+    def replace(self, path: Path) -> None:
+        """Put this key where another one lies; whoever reads finds the old one or the new one, whole."""
+        self._write(path, os.replace)
+
+    def _write(self, path: Path, put: Callable[[str, Path], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(self._private.private_bytes_raw().hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600 from its first moment
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(self._private.private_bytes_raw().hex() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            put(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+        _sync_directory(path.parent)
 
     def sign(self, payload_type: str, payload: bytes) -> Signature:
         """Sign a payload under its type."""
@@ -119,3 +134,11 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return f"SigningKey({self.public.key_id})"
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,8 +1,10 @@
 """Who gets a writer certificate, and who does not."""
 
+import fcntl
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,17 @@ from actors.base.certificates import (
 )
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
-from cluster.issuer import Asked, CertificateRequest, Issuer, Refused, decide, grant
+from cluster import issuer as issuing
+from cluster.issuer import (
+    STARTING_S,
+    Asked,
+    CertificateRequest,
+    Issuer,
+    Refused,
+    decide,
+    grant,
+    writer_is_alive,
+)
 
 NOW = 1_800_000_000
 WRITER = ulid(NOW * 1000, bytes(10))
@@ -38,6 +50,20 @@ def asked(**changes: Any) -> Asked:
 def held(writer: str, key: SigningKey, not_after: int = NOW + 10) -> dict[str, Certificate]:
     """Return the certificates held when one writer has one."""
     return {writer: Certificate("writer", writer, key.public.hex, "i", NOW, not_after)}
+
+
+def an_issuer(directory: Path, max_writers: int = 4, alive: Callable[[str], bool] = lambda _: True) -> Issuer:
+    """Return an issuer for one directory."""
+    key = SigningKey.generate()
+    return Issuer(directory, lambda: key, max_writers, alive)
+
+
+def put(directory: Path, writer: str, name: str = "") -> Path:
+    """Put a good request down."""
+    request = directory / f"{name or writer}.csr"
+    request.write_bytes(asked(body={"writer_id": writer}).data)
+    request.chmod(0o600)
+    return request
 
 
 def test_a_good_request_is_granted_for_at_most_a_day() -> None:
@@ -94,7 +120,7 @@ def test_requests_in_a_directory_are_answered_once(tmp_path: Path) -> None:
     request = tmp_path / f"{WRITER}.csr"
     request.write_bytes(asked().data)
     request.chmod(0o600)
-    issuer = Issuer(tmp_path, SigningKey.generate(), 4)
+    issuer = an_issuer(tmp_path)
     assert (issuer.tick(NOW), issuer.tick(NOW)) == (1, 0)
     answer = tmp_path / f"{WRITER}.crt"
     assert decode(answer.read_bytes(), SignedCertificate, "x").read().subject == WRITER
@@ -103,7 +129,7 @@ def test_requests_in_a_directory_are_answered_once(tmp_path: Path) -> None:
 
 def test_a_renewed_request_is_answered_again(tmp_path: Path) -> None:
     """Writing the request anew brings a later certificate for the same key."""
-    issuer = Issuer(tmp_path, SigningKey.generate(), 4)
+    issuer = an_issuer(tmp_path)
     ends = []
     for now in (NOW, NOW + 3600):
         fresh = tmp_path / "new"
@@ -121,16 +147,87 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(asked().data)
     (tmp_path / "elsewhere").chmod(0o600)
     (tmp_path / f"{WRITER}.csr").symlink_to(tmp_path / "elsewhere")
-    assert Issuer(tmp_path, SigningKey.generate(), 4).tick(NOW) == 0
+    assert an_issuer(tmp_path).tick(NOW) == 0
     assert not (tmp_path / f"{WRITER}.crt").exists()
 
 
 def test_what_ran_out_is_swept(tmp_path: Path) -> None:
     """Certificates that ended are removed with their requests when the next one is issued."""
-    issuer = Issuer(tmp_path, SigningKey.generate(), 4)
+    issuer = an_issuer(tmp_path)
     for writer, now in ((WRITER, NOW), (OTHER, NOW + WRITER_MAX_S)):
         request = tmp_path / f"{writer}.csr"
         request.write_bytes(asked(body={"writer_id": writer}).data)
         request.chmod(0o600)
         issuer.tick(now)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{OTHER}.crt", f"{OTHER}.csr"]
+
+
+def test_writers_that_are_gone_make_room(tmp_path: Path) -> None:
+    """At the bound a new incarnation waits while all others live, and gets its certificate once one is dead."""
+    living = {WRITER}
+    issuer = an_issuer(tmp_path, 1, living.__contains__)
+    put(tmp_path, WRITER)
+    assert issuer.tick(NOW) == 1
+    put(tmp_path, OTHER)
+    assert issuer.tick(NOW + STARTING_S) == 0
+    living.clear()
+    assert issuer.tick(NOW + STARTING_S) == 1
+    assert not (tmp_path / f"{WRITER}.crt").exists()
+
+
+def test_a_writer_that_only_starts_is_not_gone(tmp_path: Path) -> None:
+    """Between its certificate and its first segment a writer keeps its place."""
+    issuer = an_issuer(tmp_path, 1, lambda _: False)
+    put(tmp_path, WRITER)
+    issuer.tick(NOW)
+    put(tmp_path, OTHER)
+    assert issuer.tick(NOW + STARTING_S - 1) == 0
+    assert (tmp_path / f"{WRITER}.crt").exists()
+
+
+def test_a_damaged_certificate_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """A file that cannot be read is passed over; requests beside it are answered."""
+    (tmp_path / f"{OTHER}.crt").write_bytes(b"garbage")
+    put(tmp_path, WRITER)
+    assert an_issuer(tmp_path).tick(NOW) == 1
+
+
+def test_a_request_that_met_a_full_disk_is_answered_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate that could not be written is written at a later tick, and others are not held up."""
+
+    def full(path: Path, data: bytes) -> None:
+        if path.stem == WRITER:
+            raise OSError(28, "No space left on device")
+        path.write_bytes(data)
+
+    issuer = an_issuer(tmp_path)
+    put(tmp_path, WRITER)
+    put(tmp_path, OTHER)
+    with monkeypatch.context() as patch:
+        patch.setattr(issuing, "write_atomic", full)
+        assert (issuer.tick(NOW), issuer.tick(NOW)) == (1, 0)
+    assert (issuer.tick(NOW), issuer.tick(NOW)) == (1, 0)
+
+
+def test_a_replaced_issuer_key_signs_the_next_certificate(tmp_path: Path) -> None:
+    """The key is read when a certificate is issued."""
+    keys = [SigningKey.generate(), SigningKey.generate()]
+    issuer = Issuer(tmp_path, lambda: keys[0], 4, lambda _: True)
+    put(tmp_path, WRITER)
+    issuer.tick(NOW)
+    keys.reverse()
+    put(tmp_path, OTHER)
+    issuer.tick(NOW)
+    assert decode((tmp_path / f"{OTHER}.crt").read_bytes(), SignedCertificate, "x").read().issued_by == (
+        keys[0].public.key_id
+    )
+
+
+def test_a_writer_lives_as_long_as_a_segment_is_locked(tmp_path: Path) -> None:
+    """A held lock means alive; a free one, or no log at all, means gone."""
+    assert not writer_is_alive(tmp_path, WRITER)
+    (tmp_path / WRITER).mkdir()
+    with (tmp_path / WRITER / "00000001.wal").open("wb") as segment:
+        fcntl.flock(segment, fcntl.LOCK_EX)
+        assert writer_is_alive(tmp_path, WRITER)
+    assert not writer_is_alive(tmp_path, WRITER)

@@ -129,3 +129,31 @@ def test_private_keys_do_not_show() -> None:
     shown = repr(SigningKey.from_seed(seed))
     assert seed.hex() not in shown
     assert shown == f"SigningKey({SigningKey.from_seed(seed).public.key_id})"
+
+
+def test_a_key_file_that_cannot_be_finished_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk leaves no file under the key's name, so that saving again works; left-overs are ignored."""
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "k.key"
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            KEY.save(path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / ".k.key.leftover").touch()
+    KEY.save(path)
+    assert SigningKey.load(path).public == KEY.public
+
+
+def test_a_key_is_replaced_whole(tmp_path: Path) -> None:
+    """Saving never overwrites; replacing does, and the new file is as closed as the old one."""
+    path, other = tmp_path / "k.key", SigningKey.generate()
+    KEY.save(path)
+    with pytest.raises(FileExistsError):
+        other.save(path)
+    other.replace(path)
+    assert SigningKey.load(path).public == other.public
+    assert list(tmp_path.iterdir()) == [path]
