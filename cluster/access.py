@@ -1,6 +1,11 @@
-"""API keys as an operator handles them on the machine that holds the home: change the database, then publish."""
+"""API keys as an operator handles them on the machine that holds the home: change the database, then publish.
 
-from collections.abc import Iterator
+The first client's and the first operator's key lie in ``home/keys`` for the command line's own use. They are made once:
+where somebody moved a file away or revoked its key, bring-up makes no other. Rotating one puts the new text in its place.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +18,12 @@ from actors.store.adapters.api_keys import ApiKey, ApiKeys, NewKey
 from actors.store.adapters.auth_publisher import AuthPublisher
 from actors.store.adapters.database import Database
 from actors.store.config import StoreConfig
+from actors.store.keys import key_id_of
 from cluster.home import Home, write_atomic
 from cluster.migrations import check
 from cluster.trust import load_trust
+
+_log = logging.getLogger("weavergen.keys")
 
 FIRST_KEYS = {
     "client": NewKey(role="client", policies=("strict", "evidence", "direct"), owner="first client"),
@@ -37,6 +45,8 @@ def database(home: Home, config: StoreConfig) -> Iterator[Database]:
 class Access:
     """The keys of one home."""
 
+    directory: Path
+    """Where the first keys' files lie."""
     keys: ApiKeys
     publisher: AuthPublisher
 
@@ -53,10 +63,28 @@ class Access:
         return revoked
 
     def rotate(self, key_id: str) -> tuple[ApiKey, str]:
-        """Replace a key by one with the same rights."""
-        made = self.keys.rotate(key_id)
+        """Replace a key by one with the same rights, also in the file that holds the old one's text."""
+        file = self.file_of(key_id)
+        made, text = self.keys.rotate(key_id)
+        try:
+            if file is not None:
+                write_atomic(file, text.encode())
+        except OSError as error:  # the text is returned all the same: it is not lost, only not in its place
+            _log.warning("%s still holds the replaced key: %s", file, error.strerror)
         self.publisher.publish()
-        return made
+        return made, text
+
+    def file_of(self, key_id: str) -> Path | None:
+        """Return which of the first keys' files holds a key's text."""
+        for name in FIRST_KEYS:
+            path = self.directory / f"{name}.key"
+            try:
+                found = key_id_of(path.read_text().strip())
+            except (OSError, UnicodeDecodeError):
+                continue
+            if found == key_id:
+                return path
+        return None
 
 
 @contextmanager
@@ -70,16 +98,21 @@ def access(home: Home, config: StoreConfig) -> Iterator[Access]:
 def ensure_keys(home: Home, opened: Database, trust: TrustBundle) -> None:
     """Publish the keys in force; the first time, make one client's and one operator's and leave them in ``home/keys``."""
     mine = _access(home, opened, trust)
+    made = {(key.role, key.owner) for key in mine.keys.list()}
     for name, new in FIRST_KEYS.items():
-        path = home.keys / f"{name}.key"
-        if not path.exists():
-            made, text = mine.keys.create(new)
-            try:
-                write_atomic(path, text.encode())
-            except OSError as error:
-                mine.keys.revoke(made.id)
-                raise HomeError(f"{path} cannot be written ({error.strerror}); free space and try again") from error
+        if (new.role, new.owner) not in made:
+            mine.keys.create(new, _keeper(home.keys / f"{name}.key"))
     mine.publisher.publish()
+
+
+def _keeper(path: Path) -> Callable[[str], None]:
+    def keep(text: str) -> None:
+        try:
+            write_atomic(path, text.encode())
+        except OSError as error:
+            raise HomeError(f"{path} cannot be written ({error.strerror}); free space and try again") from error
+
+    return keep
 
 
 def read_key(path: Path) -> str:
@@ -92,4 +125,4 @@ def read_key(path: Path) -> str:
 
 def _access(home: Home, opened: Database, trust: TrustBundle) -> Access:
     policy_key = SigningKey.load(home.keys / "policy.key")
-    return Access(ApiKeys(opened), AuthPublisher(opened, SnapshotDirectory(home.auth), policy_key, trust))
+    return Access(home.keys, ApiKeys(opened), AuthPublisher(opened, SnapshotDirectory(home.auth), policy_key, trust))

@@ -55,12 +55,17 @@ class ApiKeys:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database, self._clock = database, clock
 
-    def create(self, new: NewKey) -> tuple[ApiKey, str]:
-        """Make a key; return it and its text, which nobody can read again."""
+    def create(self, new: NewKey, keep: Callable[[str], None] | None = None) -> tuple[ApiKey, str]:
+        """Make a key; return it and its text, which nobody can read again.
+
+        ``keep`` is given the text before the key exists: if it raises, or the process dies in it, there is no key.
+        """
         _check(new)
         row, text = self._mint(new)
         with self._database.write() as connection:
             connection.execute(insert(api_keys).values(**row))
+            if keep is not None:
+                keep(text)
         return self.get(str(row["id"])), text
 
     def get(self, key_id: str) -> ApiKey:

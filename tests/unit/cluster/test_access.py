@@ -75,6 +75,58 @@ def test_made_revoked_and_rotated_keys_are_in_force_at_once(home: Home) -> None:
             whose(home, gone)
 
 
+@pytest.mark.parametrize("role", ["client", "operator"])
+def test_rotating_a_first_key_puts_the_new_one_in_its_place(home: Home, role: str) -> None:
+    """The file holds the key that works, 0600, and no file holds the replaced one."""
+    path = home.keys / f"{role}.key"
+    old = read_key(path)
+    with access(home, STORE) as mine:
+        made, text = mine.rotate(key_of(home, role))
+        assert mine.file_of(made.id) == path
+    assert (read_key(path), stat.S_IMODE(path.stat().st_mode)) == (text, 0o600)
+    assert whose(home, read_key(path)).role == role
+    with pytest.raises(InvalidKey):
+        whose(home, old)
+
+
+def key_of(home: Home, role: str) -> str:
+    """Return the id of the first key of a role."""
+    with access(home, STORE) as mine:
+        return next(key.id for key in mine.keys.list() if key.role == role and key.revoked_at_ms is None)
+
+
+@pytest.mark.parametrize("revoked", [False, True])
+def test_a_first_key_that_was_moved_away_is_not_made_again(home: Home, tmp_path: Path, revoked: bool) -> None:
+    """An operator who keeps the key elsewhere, or revoked it, is not handed another by bringing up."""
+    (home.keys / "operator.key").rename(tmp_path / "kept")
+    if revoked:
+        with access(home, STORE) as mine:
+            mine.revoke(key_of(home, "operator"))
+    prepare(home, tmp_path)
+    assert not (home.keys / "operator.key").exists()
+    with access(home, STORE) as mine:
+        assert [key.role for key in mine.keys.list()].count("operator") == 1
+
+
+def test_a_first_key_whose_file_cannot_be_written_does_not_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No space for the file means no key; the next bring-up makes both."""
+
+    def full(_path: Path, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    home = create_home(tmp_path / "home")
+    with monkeypatch.context() as patch:
+        patch.setattr("cluster.access.write_atomic", full)
+        with pytest.raises(HomeError, match="free space"):
+            prepare(home, tmp_path)
+    prepare(home, tmp_path)
+    assert whose(home, read_key(home.keys / "client.key")).role == "client"
+    with access(home, STORE) as mine:
+        assert len(mine.keys.list()) == 2
+
+
 def test_a_missing_key_file_says_what_to_do(tmp_path: Path) -> None:
     """The message names the option for another file."""
     with pytest.raises(HomeError, match="--key-file"):
