@@ -3,9 +3,11 @@
 Rules:
 - One request, one response; nothing is retried, redirected or decompressed. A connection is used again only after a whole
   response that allows it; anything odd, a cancelled or timed-out request included, closes it.
-- Everything is bounded: connections, bytes of a response's head, bytes of its body, time.
+- Everything is bounded: connections to one endpoint (one that hangs holds up no other), every byte of a response (heads
+  of interim responses, chunk framing and trailers included), bytes of its body, time.
 - A body ends by its length, its last chunk, or (if it has neither) with the connection. One that ends too early is broken.
-- Interim responses (1xx) are skipped. Responses are parsed by llhttp, which refuses what is ambiguous.
+- Interim responses (1xx) are skipped and trailers dropped: neither changes a header. An upgrade is no response.
+- Responses are parsed by llhttp, which refuses what is ambiguous.
 
 Left out: streaming, proxies, HTTP/2, cookies. A request costs a third of what a general client takes, and a panel makes
 one for each voter.
@@ -19,10 +21,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import httptools
 
 MAX_HEAD_BYTES = 65_536
+FRAMING = 2
+"""Most bytes on the wire for each byte of body that is taken: chunks of four bytes still pass."""
 KEEP_IDLE_S = 4.0
 """Below the 5 s after which common servers close an idle connection."""
 
@@ -72,28 +77,36 @@ class Endpoint:
 
 
 class ConnectionPool:
-    """All connections of one process to its voters; used from one event loop."""
+    """All connections of one process to its voters, so many to each endpoint; used from one event loop."""
 
     def __init__(self, max_connections: int) -> None:
-        self._slots = asyncio.Semaphore(max_connections)
+        self._max_connections = max_connections
+        self._slots: WeakKeyDictionary[Endpoint, asyncio.Semaphore] = WeakKeyDictionary()
         self._open: set[_Connection] = set()
 
     async def post(self, endpoint: Endpoint, body: bytes, timeout_s: float, max_body_bytes: int) -> Response:
         """Return the whole response; raise ``TimeoutError``, ``CannotConnect``, ``BrokenOff`` or ``TooLarge``."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + timeout_s
-        async with asyncio.timeout_at(give_up) if self._slots.locked() else contextlib.nullcontext():
-            await self._slots.acquire()
+        slots = self._slots_of(endpoint)
+        async with asyncio.timeout_at(give_up) if slots.locked() else contextlib.nullcontext():
+            await slots.acquire()
         try:
             connection = self._idle(endpoint, loop.time()) or await self._connect(endpoint, give_up)
             return await self._ask(connection, endpoint, body, give_up, max_body_bytes)
         finally:
-            self._slots.release()
+            slots.release()
 
     def close(self) -> None:
         """Close every connection."""
         for connection in list(self._open):
             connection.abort()
+
+    def _slots_of(self, endpoint: Endpoint) -> asyncio.Semaphore:
+        slots = self._slots.get(endpoint)
+        if slots is None:
+            slots = self._slots[endpoint] = asyncio.Semaphore(self._max_connections)
+        return slots
 
     @staticmethod
     async def _ask(
@@ -148,7 +161,9 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[Response] | None = None
         self._keep = False
-        self._begin(0)
+        self._max_body_bytes = 0
+        self._received_bytes = 0
+        self._begin()
 
     @property
     def reusable(self) -> bool:
@@ -159,7 +174,9 @@ class _Connection(asyncio.Protocol):
         """Send a request and return its response."""
         if self._transport is None:
             raise BrokenOff
-        self._begin(max_body_bytes)
+        self._max_body_bytes = max_body_bytes
+        self._received_bytes = 0
+        self._begin()
         self._keep = False
         self._waiter = self._loop.create_future()
         timer = self._loop.call_at(give_up, self._fail, TimeoutError())
@@ -176,9 +193,7 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _begin(self, max_body_bytes: int) -> None:
-        self._max_body_bytes = max_body_bytes
-        self._head_bytes = 0
+    def _begin(self) -> None:
         self._headers: dict[bytes, bytes] = {}
         self._in_body = False
         self._body: list[bytes] = []
@@ -206,14 +221,13 @@ class _Connection(asyncio.Protocol):
         if self._waiter is None or self._waiter.done():
             self.abort()
             return
-        if not self._in_body:
-            self._head_bytes += len(data)
+        self._received_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._keep = False
             self._fail(BrokenOff())
-        if not self._in_body and self._head_bytes > MAX_HEAD_BYTES:
+        if self._received_bytes > MAX_HEAD_BYTES + (FRAMING * self._max_body_bytes if self._in_body else 0):
             self._fail(TooLarge())
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -234,8 +248,9 @@ class _Connection(asyncio.Protocol):
             self._headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self._headers[name.lower()] = value
+        """Keep a header; a trailer is none."""
+        if not self._in_body:
+            self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         """Expect the body."""
@@ -252,6 +267,6 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Hand the response over, unless it is an interim one."""
         if self._parser.get_status_code() < 200:
-            self._begin(self._max_body_bytes)
+            self._begin()
         else:
             self._finish(keep=self._parser.should_keep_alive())

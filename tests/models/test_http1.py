@@ -139,6 +139,74 @@ async def test_interim_responses_are_skipped(pool: ConnectionPool, serve: Serve)
     assert (response.status, b"link" in response.headers, response.body) == (200, False, b"ok")
 
 
+async def test_trailers_are_no_headers(pool: ConnectionPool, serve: Serve) -> None:
+    """What follows a chunked body neither adds a header nor replaces one, and the connection is used again."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n"
+    script = Script(head + b"2\r\nok\r\n0\r\nContent-Type: application/json\r\nX-Late: 1\r\n\r\n", OK)
+    endpoint = await serve(script)
+    response = await pool.post(endpoint, b"", 5.0, 1000)
+    assert (response.headers[b"content-type"], b"x-late" in response.headers) == (b"text/html", False)
+    assert (response.body, await post(pool, endpoint), script.connections) == (b"ok", b"ok", 1)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (CHUNKED + b"2\r\nok\r\n0\r\n", b"X-Trailer: y\r\n"),
+        (CHUNKED + b"2\r\nok\r\n0\r\nX-Trailer: ", b"y"),
+        (CHUNKED + b"2", b";extension=y"),
+        (CHUNKED + b"2\r\nok\r\n0\r\nX-Trailer: y\r\n", b"Y: " + b"y" * 100 + b"\r\n"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"y"),
+    ],
+)
+async def test_what_never_ends_is_broken_off(pool: ConnectionPool, serve: Serve, first: bytes, then: bytes) -> None:
+    """Trailers, chunk extensions, interim responses and headers without end are cut at the bound, however they come."""
+    ended = asyncio.Event()
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            writer.write(first)
+            while True:
+                writer.write(then * (4096 // len(then)))
+                await writer.drain()
+        ended.set()
+
+    with pytest.raises(TooLarge):
+        await post(pool, await serve(flood))
+    await asyncio.wait_for(ended.wait(), 5)
+
+
+async def test_an_upgrade_nobody_asked_for_is_broken(pool: ConnectionPool, serve: Serve) -> None:
+    """A server that switches protocols gave no response."""
+    endpoint = await serve(Script(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhello"))
+    with pytest.raises(BrokenOff):
+        await post(pool, endpoint)
+
+
+async def test_an_endpoint_that_hangs_holds_up_no_other(pool: ConnectionPool, serve: Serve) -> None:
+    """Connections are counted for each endpoint: a full one leaves the others theirs."""
+    arrived = asyncio.Semaphore(0)
+
+    async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        arrived.release()
+        await reader.read()
+
+    stuck = await serve(hang)
+    asked = [asyncio.create_task(post(pool, stuck, timeout_s=30)) for _ in range(3)]
+    for _ in range(2):
+        await asyncio.wait_for(arrived.acquire(), 5)
+    assert await post(pool, await serve(Script(OK)), timeout_s=2) == b"ok"
+    for task in asked:
+        task.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+
+
 async def test_a_body_may_end_with_the_connection(pool: ConnectionPool, serve: Serve) -> None:
     """Without length and chunks, the connection's end is the body's."""
     endpoint = await serve(Script(b"HTTP/1.1 200 OK\r\n\r\nall of it", then_close=True))
