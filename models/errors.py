@@ -1,8 +1,15 @@
 """Errors of voters, by what they mean for a ballot. All arguments reach ``super().__init__`` (they cross processes)."""
 
+import math
 from typing import Literal
 
 FailureKind = Literal["failed", "timeout", "refused", "invalid"]
+MAX_RETRY_AFTER_S = 3600.0
+
+
+def bounded_retry_after_s(seconds: float) -> float | None:
+    """Return what a voter asked for inside our own bounds, ``None`` if it is no number."""
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
 
 
 class VoterError(Exception):
@@ -27,6 +34,10 @@ class VoterFailed(VoterError):
     """The voter could not be reached, answered with an error, or broke off."""
 
 
+class VoterBusy(VoterError):
+    """The voter is well but has no room for another request now; ``retry_after_s`` says when to come back."""
+
+
 class VoterTimeout(VoterError):
     """The voter did not answer inside its share of the deadline."""
 
@@ -39,10 +50,18 @@ class VoterRefused(VoterError):
     outcome = "refused"
 
 
+class VoterTooLong(VoterRefused):
+    """The prompt leaves the voter no room for an answer."""
+
+
 class VoterInvalid(VoterError):
     """The voter answered something that is no answer: empty, malformed, of the wrong type."""
 
     outcome = "invalid"
+
+
+class VoterEmpty(VoterInvalid):
+    """The voter answered nothing."""
 
 
 class WeightsError(Exception):

@@ -1,23 +1,34 @@
 """A voter behind any server that speaks OpenAI's chat completions API, over pooled connections.
 
-Rules: one call, no retry (retries belong to one layer, and it is not this one); every failure becomes a ``VoterError``;
+Rules: one call, no retry (retries belong to one layer, and it is not this one; only a request that does not fit the model's
+context is asked again, without ``max_tokens``, as ``models.context`` says); every failure becomes a ``VoterError``;
 a truncated or malformed answer is never a candidate; redirects are not followed (the key would go along); the response is
 bounded; upstream error texts are not repeated (servers echo parts of keys). Cancelling ``ask`` closes the connection.
 
 It asks without streaming: the panel decides on whole answers, and one parsed body costs a fraction of a parsed stream.
 """
 
-import math
+import asyncio
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from models.errors import VoterFailed, VoterInvalid, VoterRefused, VoterTimeout
+from models.context import says_too_long
+from models.errors import (
+    VoterBusy,
+    VoterEmpty,
+    VoterFailed,
+    VoterInvalid,
+    VoterRefused,
+    VoterTimeout,
+    VoterTooLong,
+    bounded_retry_after_s,
+)
 from models.http1 import BrokenOff, CannotConnect, ConnectionPool, Endpoint, Response, TooLarge
-from models.voter import Candidate, VoterInfo, VoterRequest
+from models.voter import Candidate, TokenCount, VoterInfo, VoterRequest
 
-MAX_RETRY_AFTER_S = 3600.0
+_MAX_COMPLAINT_BYTES = 4096
 
 
 class _Turn(msgspec.Struct):
@@ -28,7 +39,7 @@ class _Turn(msgspec.Struct):
 class _Body(msgspec.Struct, omit_defaults=True):
     model: str
     messages: list[_Turn]
-    max_tokens: int
+    max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
     presence_penalty: float | None = None
@@ -48,13 +59,14 @@ class _Choice(msgspec.Struct):
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: TokenCount = 0
+    completion_tokens: TokenCount = 0
 
 
 class _Completion(msgspec.Struct):
     choices: list[_Choice]
     usage: _Usage | None = None
+    error: object = None
 
 
 class OpenAIHttpVoter:
@@ -97,10 +109,18 @@ class OpenAIHttpVoter:
 
     async def ask(self, request: VoterRequest) -> Candidate:
         """Ask once; raises ``VoterError``."""
+        give_up = asyncio.get_running_loop().time() + self._timeout_s
+        response = await self._post(self._body(request, request.sampling.max_tokens), give_up)
+        if _does_not_fit(response):
+            response = await self._post(self._body(request, None), give_up)
+        if response.status == 413 or _does_not_fit(response):
+            raise VoterTooLong(self._info.id, "the prompt is too long for it")
+        return self._candidate(self._checked(response))
+
+    async def _post(self, body: bytes, give_up: float) -> Response:
+        left_s = give_up - asyncio.get_running_loop().time()
         try:
-            response = await self._pool.post(
-                self._endpoint, self._body(request), self._timeout_s, self._max_response_bytes
-            )
+            return await self._pool.post(self._endpoint, body, left_s, self._max_response_bytes)
         except TimeoutError as error:
             raise VoterTimeout(self._info.id, f"no answer within {self._timeout_s:g} s") from error
         except CannotConnect as error:
@@ -109,16 +129,15 @@ class OpenAIHttpVoter:
             raise VoterInvalid(self._info.id, f"answered with more than {self._max_response_bytes} bytes") from error
         except BrokenOff as error:
             raise VoterFailed(self._info.id, "the connection broke off") from error
-        return self._candidate(self._checked(response))
 
-    def _body(self, request: VoterRequest) -> bytes:
+    def _body(self, request: VoterRequest, max_tokens: int | None) -> bytes:
         sampling = request.sampling
         seed = None if sampling.seed is None else sampling.seed + request.sample
         return self._encode(
             _Body(
                 model=self._model,
                 messages=[_Turn(m.role, m.content) for m in request.messages],
-                max_tokens=sampling.max_tokens,
+                max_tokens=max_tokens,
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
                 presence_penalty=sampling.presence_penalty,
@@ -131,7 +150,10 @@ class OpenAIHttpVoter:
     def _checked(self, response: Response) -> bytes:
         headers = response.headers
         if response.status != 200:
-            raise VoterFailed(self._info.id, f"answered with status {response.status}", retry_after_s(headers))
+            wait_s = retry_after_s(headers)
+            # Without a time to come back, 429 is a quota that is used up: no passing state.
+            kind = VoterBusy if response.status == 429 and wait_s is not None else VoterFailed
+            raise kind(self._info.id, f"answered with status {response.status}", wait_s)
         content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if content_type != b"application/json":
             raise VoterInvalid(self._info.id, f"answered with content type {content_type[:64].decode('latin-1')!r}")
@@ -142,8 +164,10 @@ class OpenAIHttpVoter:
     def _candidate(self, body: bytes) -> Candidate:
         try:
             completion = self._decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise VoterInvalid(self._info.id, "answered something that is no chat completion") from error
+        if completion.error is not None:
+            raise VoterInvalid(self._info.id, "answered an error as if it were an answer")
         if not completion.choices:
             raise VoterInvalid(self._info.id, "answered without a choice")
         choice = completion.choices[0]
@@ -153,7 +177,7 @@ class OpenAIHttpVoter:
         if finish not in {"stop", "length"}:
             raise VoterInvalid(self._info.id, "answered without a known finish reason")
         if content is None or not content.strip():
-            raise VoterInvalid(self._info.id, "answered nothing")
+            raise VoterEmpty(self._info.id, "answered nothing")
         usage = completion.usage or _Usage()
         return Candidate(
             content=content,
@@ -174,6 +198,10 @@ def retry_after_s(headers: Mapping[bytes, bytes]) -> float | None:
         try:
             date = headers.get(b"date", b"").decode("latin-1")
             seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
-    return None if math.isnan(seconds) else min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+    return bounded_retry_after_s(seconds)
+
+
+def _does_not_fit(response: Response) -> bool:
+    return response.status == 400 and says_too_long(response.body[:_MAX_COMPLAINT_BYTES].decode("utf-8", "replace"))

@@ -10,7 +10,8 @@ default goes before the common one; a prompt with neither is an error, ``VoterFa
 
 An answer is one of ``{"content", "latency_ms", "first_token_ms", "usage", "finish_reason"}``, the same with
 ``cut_after_chars`` (breaks off there), ``{"error": {"status", "retry_after_s"}}`` or ``{"hang": true}``; the last two may
-have a ``latency_ms`` and none. Which answer: (seed + sample) modulo count; without a seed a counter per line and process.
+have a ``latency_ms`` and none. Without a latency an answer takes as long as its first token. Which answer: (seed + sample)
+modulo count; without a seed a counter per line and process.
 
 Rules: every line is validated, complaints name file and line; whatever an answer needs at run time is made at load time.
 What it leaves out: the wire (``models.recorded_server``).
@@ -18,15 +19,25 @@ What it leaves out: the wire (``models.recorded_server``).
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import BinaryIO, Literal
 
 import msgspec
 
-from models.errors import AnswersError, VoterError, VoterFailed, VoterInvalid, VoterRefused
-from models.voter import Candidate, VoterInfo, VoterRequest
+from models.errors import (
+    AnswersError,
+    VoterBusy,
+    VoterEmpty,
+    VoterError,
+    VoterFailed,
+    VoterRefused,
+    VoterTooLong,
+    bounded_retry_after_s,
+)
+from models.voter import Candidate, TokenCount, VoterInfo, VoterRequest
 
 MAX_LINE_BYTES = 8 << 20
 HANG_S = 86_400.0
@@ -41,8 +52,8 @@ Sleep = Callable[[float], Awaitable[object]]
 class Usage(msgspec.Struct, frozen=True):
     """Token counts as OpenAI's API reports them; fields beyond these are ignored."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: TokenCount = 0
+    completion_tokens: TokenCount = 0
 
 
 class RecordedFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,7 +67,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One recorded answer or fault."""
 
     content: str | None = None
-    latency_ms: int = 0
+    latency_ms: int | None = None
     first_token_ms: int | None = None
     usage: Usage = Usage()
     finish_reason: Literal["stop", "length", "content_filter"] = "stop"
@@ -64,13 +75,18 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     error: RecordedFault | None = None
     hang: bool = False
 
+    @property
+    def delay_ms(self) -> int:
+        """How long the whole answer takes."""
+        return (self.first_token_ms or 0) if self.latency_ms is None else self.latency_ms
+
     def complaint(self) -> str | None:
         """Say what contradicts itself, ``None`` if nothing does."""
         if (self.content is not None) + (self.error is not None) + self.hang != 1:
             return "an answer has exactly one of content, error and hang"
-        if not 0 <= self.latency_ms <= _MAX_MS:
-            return f"latency_ms must be 0 to {_MAX_MS}"
-        if self.first_token_ms is not None and not 0 <= self.first_token_ms <= self.latency_ms:
+        if not 0 <= self.delay_ms <= _MAX_MS:
+            return f"latency_ms and first_token_ms must be 0 to {_MAX_MS}"
+        if self.first_token_ms is not None and not 0 <= self.first_token_ms <= self.delay_ms:
             return "first_token_ms must be 0 to latency_ms"
         if self.cut_after_chars is not None and (self.content is None or self.cut_after_chars < 0):
             return "cut_after_chars needs a content and is not negative"
@@ -146,18 +162,20 @@ class RecordedAnswers:
         return [script.info for script in self.voters.values()]
 
 
-def load_recorded(paths: Iterable[Path]) -> RecordedAnswers:
-    """Read files of recorded answers; raises ``AnswersError`` naming file and line."""
+def load_recorded(paths: Iterable[Path], pinned: Mapping[Path, str] = MappingProxyType({})) -> RecordedAnswers:
+    """Read files of recorded answers; raises ``AnswersError`` naming file and line.
+
+    ``pinned`` gives the SHA-256 a file must have: what is read is what is hashed.
+    """
     reader = _Reader()
     for path in paths:
         try:
             with path.open("rb") as file:
-                number = 0
-                while line := file.readline(MAX_LINE_BYTES + 1):
-                    number += 1
-                    reader.add(line, f"{path}:{number}")
+                digest = reader.read(file, path)
         except OSError as error:
             raise AnswersError(f"{path}: cannot be read: {error.strerror}") from error
+        if (expected := pinned.get(path, digest)) != digest:
+            raise AnswersError(f"{path}: hashes to {digest} instead of {expected}; run `weavergen up` to take it anew")
     return reader.finish()
 
 
@@ -166,6 +184,15 @@ class _Reader:
         self._voters: dict[str, VoterScript] = {}
         self._common: tuple[Answer, ...] | None = None
 
+    def read(self, file: BinaryIO, path: Path) -> str:
+        """Take every line of a file; return its SHA-256."""
+        digest, number = hashlib.sha256(), 0
+        while line := file.readline(MAX_LINE_BYTES + 1):
+            number += 1
+            digest.update(line)
+            self.add(line, f"{path}:{number}")
+        return digest.hexdigest()
+
     def add(self, line: bytes, where: str) -> None:
         if len(line) > MAX_LINE_BYTES:
             raise AnswersError(f"{where}: line is longer than {MAX_LINE_BYTES} bytes")
@@ -173,7 +200,7 @@ class _Reader:
             return
         try:
             self._add(msgspec.json.decode(line, type=_Line), where)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise AnswersError(f"{where}: {error}") from error
 
     def finish(self) -> RecordedAnswers:
@@ -274,18 +301,27 @@ class RecordedVoter:
         answer = take.answers[index]
         if answer.hang:
             await self._sleep(HANG_S)
-        elif answer.latency_ms:
-            await self._sleep(answer.latency_ms / 1000)
+        elif answer.delay_ms:
+            await self._sleep(answer.delay_ms / 1000)
         outcome = take.outcomes[index]
         if isinstance(outcome, VoterError):
             raise type(outcome)(*outcome.args)  # a fresh one: tracebacks must not pile up on a shared instance
         return outcome
 
 
+def _failure(voter: str, fault: RecordedFault) -> VoterError:
+    """Return what an HTTP error means to the client of a voter's server (``models.openai_http``)."""
+    if fault.status == 413:
+        return VoterTooLong(voter, "the prompt is too long for it")
+    wait_s = None if fault.retry_after_s is None else bounded_retry_after_s(fault.retry_after_s)
+    kind = VoterBusy if fault.status == 429 and wait_s is not None else VoterFailed
+    return kind(voter, f"answered with status {fault.status}", wait_s)
+
+
 def outcome_of(answer: Answer, voter: str) -> Candidate | VoterError:
     """Return what an answer means once its latency has passed."""
     if answer.error is not None:
-        return VoterFailed(voter, f"answered with status {answer.error.status}", answer.error.retry_after_s)
+        return _failure(voter, answer.error)
     if answer.content is None:
         return VoterFailed(voter, "said nothing for a day")
     if answer.cut_after_chars is not None:
@@ -293,7 +329,7 @@ def outcome_of(answer: Answer, voter: str) -> Candidate | VoterError:
     if answer.finish_reason == "content_filter":
         return VoterRefused(voter, "declined (content filter)")
     if not answer.content.strip():
-        return VoterInvalid(voter, "answered nothing")
+        return VoterEmpty(voter, "answered nothing")
     return Candidate(
         content=answer.content,
         finish_reason=answer.finish_reason,

@@ -89,7 +89,7 @@ class RecordedServer:
     async def _chat(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             asked = self._decode(await request.read())
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             return _error(400, str(error), "invalid_request")
         chosen = self._choose(asked)
         if isinstance(chosen, web.Response):
@@ -98,8 +98,8 @@ class RecordedServer:
             await asyncio.sleep(HANG_S)
         if asked.stream and chosen.answer.content is not None:
             return await _stream(request, chosen)
-        if chosen.answer.latency_ms:
-            await asyncio.sleep(chosen.answer.latency_ms / 1000)
+        if chosen.answer.delay_ms:
+            await asyncio.sleep(chosen.answer.delay_ms / 1000)
         if chosen.answer.error is not None:
             return _fault(chosen.answer.error)
         if chosen.answer.cut_after_chars is not None:
@@ -160,14 +160,14 @@ def _drop(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamR
 async def _stream(request: web.BaseRequest, chosen: _Chosen) -> web.StreamResponse:
     """Send the answer as server-sent events, spread over its recorded latency."""
     answer = chosen.answer
-    first_ms = answer.latency_ms if answer.first_token_ms is None else answer.first_token_ms
+    first_ms = answer.delay_ms if answer.first_token_ms is None else answer.first_token_ms
     if first_ms:
         await asyncio.sleep(first_ms / 1000)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
     shown = (answer.content or "")[: answer.cut_after_chars]
     pieces = [shown[i : i + CHUNK_CHARS] for i in range(0, len(shown), CHUNK_CHARS)]
-    pause_s = (answer.latency_ms - first_ms) / 1000 / max(1, len(pieces))
+    pause_s = (answer.delay_ms - first_ms) / 1000 / max(1, len(pieces))
     for event in _events(chosen.model, pieces):
         await response.write(event)
         if pause_s:

@@ -1,10 +1,14 @@
 """The voter port: a prompt goes in, one candidate comes out. Cancelling the task that awaits ``ask`` cancels the work."""
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
+
+from msgspec import Meta
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length"]
+TokenCount = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+"""A plausible number of tokens as a server reports it: summed over a panel it still fits every client's integer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from models.errors import VoterError, VoterFailed, VoterInvalid, VoterRefused, VoterTimeout
+from models.errors import (
+    VoterEmpty,
+    VoterError,
+    VoterFailed,
+    VoterInvalid,
+    VoterRefused,
+    VoterTimeout,
+    VoterTooLong,
+)
 from models.http1 import ConnectionPool
 from models.openai_http import OpenAIHttpVoter, retry_after_s
 from models.recorded import RecordedVoter, load_recorded
@@ -97,8 +105,9 @@ async def outcome(voter: Any) -> Candidate | tuple[type[VoterError], str, float 
         {"content": "Paris is the capital", "cut_after_chars": 5},
         {"error": {"status": 429, "retry_after_s": 2}},
         {"error": {"status": 429, "retry_after_s": 0.5}},
+        {"error": {"status": 503, "retry_after_s": 1_234_567}},
         {"error": {"status": 429}},
-        *({"error": {"status": status}} for status in (400, 401, 404, 500, 502, 503, 529)),
+        *({"error": {"status": status}} for status in (400, 401, 404, 413, 500, 502, 503, 529)),
     ],
 )
 async def test_over_http_means_what_it_means_in_process(
@@ -130,7 +139,14 @@ async def test_over_http_means_what_it_means_in_process(
         (reply(b'{"choices": [{"message": {"content": 5}, "finish_reason": "stop"}]}'), VoterInvalid),
         (reply(body(finish_reason=None)), VoterInvalid),
         (reply(body(finish_reason="tool_calls")), VoterInvalid),
-        (reply(body(message={"content": None})), VoterInvalid),
+        (reply(body(message={"content": None})), VoterEmpty),
+        (reply(body()[:-1] + b', "error": {"message": "broken"}}'), VoterInvalid),
+        (reply(body()[:-1] + b', "usage": {"prompt_tokens": -5}}'), VoterInvalid),
+        (reply(body()[:-1] + b', "usage": {"completion_tokens": 1' + b"0" * 30 + b"}}"), VoterInvalid),
+        (reply(body()[:-1] + b', "usage": {"completion_tokens": 2147483648}}'), VoterInvalid),
+        (reply(body(), status=b"400 Bad Request"), VoterFailed),
+        (reply(body(), status=b"413 Content Too Large"), VoterTooLong),
+        (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhello", VoterFailed),
         (reply(body(message={"content": None, "refusal": "I will not"})), VoterRefused),
         (reply(body(), content_type=b"text/html"), VoterInvalid),
         (reply(b'data: {"choices": []}\n\n', content_type=b"text/event-stream"), VoterInvalid),
@@ -154,6 +170,40 @@ async def test_broken_protocol_is_a_voter_error(
     with pytest.raises(error) as caught:
         await voter.ask(REQUEST)
     assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("response", [b'{"x": ' + b"[" * 100_000, body()[:-1] + b', "error": ' + b"[" * 100_000])
+async def test_an_answer_nested_without_end_costs_the_ballot(
+    raw: Any, session: ConnectionPool, response: bytes
+) -> None:
+    """Nesting deeper than the reader goes is one more malformed answer."""
+    voter = OpenAIHttpVoter(INFO, await raw(saying(reply(response))), "m", None, session)
+    with pytest.raises(VoterInvalid):
+        await voter.ask(REQUEST)
+
+
+COMPLAINT = b'{"error": {"message": "This model\'s maximum context length is 2048 tokens.", "code": 400}}'
+
+
+@pytest.mark.parametrize("again", [reply(body()), reply(COMPLAINT, status=b"400 Bad Request")])
+async def test_what_does_not_fit_is_asked_again_for_the_room_that_is_left(
+    raw: Any, session: ConnectionPool, again: bytes
+) -> None:
+    """Without ``max_tokens`` the server fills the rest of its context; a prompt that leaves none is too long."""
+    seen: list[dict[str, Any]] = []
+
+    async def refuse_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in (reply(COMPLAINT, status=b"400 Bad Request"), again):
+            seen.append(json.loads((await read_request(reader))[1]))
+            writer.write(answer)
+        writer.close()
+
+    voter = OpenAIHttpVoter(INFO, await raw(refuse_first), "m", None, session)
+    assert await outcome(voter) == (
+        Candidate("Paris", "stop", 0, 0) if again == reply(body()) else (VoterTooLong, "refused", None)
+    )
+    assert seen[0].pop("max_tokens") == 8
+    assert seen[1] == seen[0]
 
 
 async def test_body_without_length_is_read_whole(raw: Any, session: ConnectionPool) -> None:
@@ -260,6 +310,10 @@ async def test_errors_do_not_repeat_what_a_server_said(raw: Any, session: Connec
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "Wed, 21 Oct 2026 07:28:30 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30.0),
         ({"Retry-After": "Wed, 21 Oct 2026 07:28:30 GMT"}, None),
+        (
+            {"Retry-After": "Fri, 31 Dec 99999999999999999999 23:59:59 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"},
+            None,
+        ),
         ({"Retry-After": "Wed, 21 Oct 2026 07:28:30 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 -0000"}, None),
     ],
 )

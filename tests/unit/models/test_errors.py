@@ -4,12 +4,30 @@ import pickle
 
 import pytest
 
-from models.errors import VoterError, VoterFailed, VoterInvalid, VoterRefused, VoterTimeout
+from models.errors import (
+    VoterBusy,
+    VoterEmpty,
+    VoterError,
+    VoterFailed,
+    VoterInvalid,
+    VoterRefused,
+    VoterTimeout,
+    VoterTooLong,
+    bounded_retry_after_s,
+)
 
 
 @pytest.mark.parametrize(
     ("kind", "outcome"),
-    [(VoterFailed, "failed"), (VoterTimeout, "timeout"), (VoterRefused, "refused"), (VoterInvalid, "invalid")],
+    [
+        (VoterFailed, "failed"),
+        (VoterBusy, "failed"),
+        (VoterTimeout, "timeout"),
+        (VoterRefused, "refused"),
+        (VoterTooLong, "refused"),
+        (VoterInvalid, "invalid"),
+        (VoterEmpty, "invalid"),
+    ],
 )
 def test_errors_survive_another_process(kind: type[VoterError], outcome: str) -> None:
     """What an engine raises arrives whole at the gateway: voter, message, outcome, when to come back."""
@@ -22,3 +40,9 @@ def test_errors_survive_another_process(kind: type[VoterError], outcome: str) ->
         outcome,
     )
     assert str(error) == "v: why"
+
+
+def test_a_voter_s_wish_to_be_left_alone_is_bounded() -> None:
+    """At least no time, at most an hour, and a number."""
+    asked = (-1.0, 2.5, 1e9, float("inf"), float("nan"))
+    assert [bounded_retry_after_s(seconds) for seconds in asked] == [0.0, 2.5, 3600.0, 3600.0, None]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import AnswersError, VoterFailed, VoterInvalid, VoterRefused
+from models.errors import AnswersError, VoterBusy, VoterEmpty, VoterFailed, VoterRefused, VoterTooLong
 from models.recorded import HANG_S, MAX_LINE_BYTES, RecordedVoter, Take, load_recorded
 from models.voter import Candidate, Message, Sampling, VoterInfo, VoterRequest
 
@@ -75,11 +75,13 @@ async def test_plain_answer_is_played_with_usage_and_latency(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("answer", "error", "retry_after_s", "slept"),
     [
-        ({"error": {"status": 429, "retry_after_s": 2}}, VoterFailed, 2, []),
+        ({"error": {"status": 429, "retry_after_s": 2}}, VoterBusy, 2, []),
+        ({"error": {"status": 529, "retry_after_s": 1_234_567}}, VoterFailed, 3600, []),
+        ({"error": {"status": 413}}, VoterTooLong, None, []),
         ({"error": {"status": 500}, "latency_ms": 40}, VoterFailed, None, [0.04]),
         ({"content": "a long answer", "cut_after_chars": 4, "latency_ms": 10}, VoterFailed, None, [0.01]),
-        ({"content": ""}, VoterInvalid, None, []),
-        ({"content": " \n"}, VoterInvalid, None, []),
+        ({"content": ""}, VoterEmpty, None, []),
+        ({"content": " \n"}, VoterEmpty, None, []),
         ({"content": "no", "finish_reason": "content_filter"}, VoterRefused, None, []),
         ({"hang": True}, VoterFailed, None, [HANG_S]),
     ],
@@ -96,6 +98,7 @@ async def test_fault_costs_the_ballot(
             await playing.ask(request("p"))
         raised.append(caught.value)
     assert raised[0] is not raised[1]
+    assert type(raised[0]) is error
     assert raised[0].args == raised[1].args
     assert getattr(raised[0], "retry_after_s", None) == retry_after_s
     assert naps.slept == slept * 2
@@ -204,6 +207,9 @@ GOOD = line("p", {"content": "x"})
         (line("q", {"content": "x", "hang": True}), "exactly one of"),
         (line("q", {"content": "x", "latency_ms": -1}), "latency_ms"),
         (line("q", {"content": "x", "latency_ms": 5, "first_token_ms": 6}), "first_token_ms"),
+        (line("q", {"content": "x", "first_token_ms": 3_600_001}), "first_token_ms"),
+        (line("q", {"content": "x", "usage": {"prompt_tokens": -1}}), "usage"),
+        ('{"default": ' + "[" * 100_000, "recursion"),
         (line("q", {"content": "x", "finish_reason": "tool_calls"}), "tool_calls"),
         (line("q", {"hang": True, "cut_after_chars": 3}), "cut_after_chars"),
         (line("q", {"error": {"status": 200}}), "error.status"),
@@ -245,3 +251,22 @@ def test_endless_line_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b'"' + b"x" * (MAX_LINE_BYTES + 1) + b'"\n')
     with pytest.raises(AnswersError, match="longer than"):
         load_recorded([file])
+
+
+async def test_an_answer_without_latency_takes_as_long_as_its_first_token(tmp_path: Path) -> None:
+    """A recording that only knows the first token's time plays it."""
+    naps = Naps()
+    playing = voter(write(tmp_path, line("p", {"content": "x", "first_token_ms": 90})), naps)
+    assert ((await playing.ask(request("p"))).first_token_ms, naps.slept) == (90, [0.09])
+
+
+def test_a_file_that_changed_since_it_was_pinned_is_refused(tmp_path: Path) -> None:
+    """What is played is what was pinned, byte by byte."""
+    file = write(tmp_path, GOOD)
+    pinned = {file: hashlib.sha256(file.read_bytes()).hexdigest()}
+    assert load_recorded([file], pinned).infos
+    with file.open("a") as more:
+        more.write("\n")
+    with pytest.raises(AnswersError, match=f"instead of {pinned[file]}") as caught:
+        load_recorded([file], pinned)
+    assert "\n" not in str(caught.value)
