@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cluster.config import Config
 from cluster.home import Home, open_home
-from cluster.node import LOOPBACK, Node
+from cluster.node import Node, serve_host
 from serve_apps.actors import NAMESPACE, start_span_actor
 from serve_apps.builder import APPLICATION, AppSettings, build_app
 
@@ -34,7 +34,7 @@ def deploy(home: Home, config: Config) -> None:
     serve.start(
         proxy_location="HeadOnly",
         http_options={
-            "host": config.gateway.host or LOOPBACK,
+            "host": serve_host(config),
             "port": config.gateway.port,
             "request_timeout_s": config.gateway.request_timeout_s,
         },

@@ -1,14 +1,54 @@
 #!/bin/sh
-# Stands in for the HAProxy binary that Ray Serve starts (RAY_SERVE_HAPROXY_BINARY_PATH): Serve's template binds metrics
-# and statistics to every interface and opens the admin socket to everybody; both are narrowed before HAProxy reads them.
+# Stands in for the HAProxy binary that Ray Serve starts (RAY_SERVE_HAPROXY_BINARY_PATH). Serve's template leaves open what
+# must not be; this narrows the file before HAProxy reads it:
+# - metrics and statistics bind every interface: loopback only. The gateway's own address is taken from
+#   WEAVERGEN_HTTP_HOST, so that the replicas behind it can stay on loopback.
+# - the admin socket is open to everybody: to us only.
+# - /-/routes and /-/healthz tell strangers what is deployed, also when spelt with %XX: a bare 404. Nothing of Ray's asks
+#   them here: HAProxy checks the replicas on their own ports, Serve watches HAProxy through the admin socket.
+# - x-request-timeout-seconds and x-request-disconnect-disabled let a client switch Serve's bounds off: dropped.
+# - a request that never ends holds its connection for an hour: `timeout http-request`, which Serve has no setting for.
+# - failures of HAProxy's own, and the time before anything is deployed, are told as every other error is: 503 `not_ready`
+#   in JSON, which clients may retry.
 config=
 previous=
 for argument in "$@"; do
     [ "$previous" = -f ] && config=$argument
     previous=$argument
 done
+
+narrow() {
+    case ${WEAVERGEN_HTTP_HOST:-} in
+        '') front='&' ;;
+        *:*) front="\\1[$WEAVERGEN_HTTP_HOST]:\\2 v4v6" ;;
+        *) front="\\1$WEAVERGEN_HTTP_HOST:\\2" ;;
+    esac
+    sed -i \
+        -e '/^frontend prometheus$/,/^ *bind /s/^\( *bind \):/\1127.0.0.1:/' \
+        -e '/^listen stats$/,/^ *bind /s/^\( *bind \)\*:/\1127.0.0.1:/' \
+        -e '/^frontend http_frontend$/,/^ *bind /{
+            s/^\( *bind \).*:\([0-9]*\)$/'"$front"'/
+            /^ *bind /a\
+    http-request return status 404 if { path,url_dec -m beg /-/ }\
+    http-request del-header x-request-timeout-seconds\
+    http-request del-header x-request-disconnect-disabled
+        }' \
+        -e "/^defaults\$/a\\
+    timeout http-request ${WEAVERGEN_HTTP_REQUEST_TIMEOUT_S:-10}s" \
+        -e '/^backend default_backend$/,/return/s/http-request return status 404 .*/http-request deny deny_status 503/' \
+        -e 's/mode 666 level admin/mode 600 level admin/' "$1"
+}
+
+not_ready() {
+    body='{"error":{"message":"the gateway cannot answer yet; try again shortly","type":"server_error","code":"not_ready","param":null}}'
+    printf 'HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\ncontent-length: %d\r\n\r\n%s' \
+        "${#body}" "$body"
+}
+
 if [ -n "$config" ]; then
-    sed -i -e 's/^\( *bind \):\([0-9]\)/\1127.0.0.1:\2/' -e 's/^\( *bind \)\*:/\1127.0.0.1:/' \
-        -e 's/mode 666 level admin/mode 600 level admin/' "$config" || exit 1
+    narrow "$config" || exit 1
+    for page in $(sed -n 's/^ *errorfile 50[234] //p' "$config" | sort -u); do
+        not_ready >"$page" || exit 1
+    done
 fi
 exec "$WEAVERGEN_HAPROXY" "$@"

@@ -6,6 +6,7 @@ and its own temporary directory (short, because of the 107 bytes of a socket pat
 """
 
 import json
+import math
 import os
 import secrets
 import shutil
@@ -27,6 +28,7 @@ LOOPBACK = "127.0.0.1"
 REPOSITORY = Path(__file__).resolve().parent.parent
 _INGRESS_SPAN = 64
 """Ports set aside for the replicas' own listeners."""
+_INGRESS_MARGIN_S = 5
 _INGRESS_FROM, _INGRESS_TO = 20_000, 32_000
 """Below the range that the kernel hands out, so that nobody takes one by chance."""
 
@@ -81,6 +83,11 @@ def require_port(host: str, port: int) -> None:
     """Raise ``ConfigurationError`` saying what to do if the gateway's port is taken."""
     if not port_is_free(host, port):
         raise ConfigurationError(f"port {port} on {host} is in use by another program; stop it or choose --port N")
+
+
+def serve_host(config: Config) -> str:
+    """Return where Serve's processes listen for HTTP: only HAProxy, which is told ``gateway.host``, faces other machines."""
+    return LOOPBACK if config.ray.bind == "loopback" else config.gateway.host
 
 
 class Node:
@@ -139,6 +146,8 @@ class Node:
         return inherited | {
             MARKER: self.home.marker,
             "WEAVERGEN_HAPROXY": _haproxy_binary(),
+            "WEAVERGEN_HTTP_HOST": self.config.gateway.host,
+            "WEAVERGEN_HTTP_REQUEST_TIMEOUT_S": str(math.ceil(self.config.gateway.request_head_timeout_s)),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH")))),
             "no_proxy": f"{LOOPBACK},localhost",
@@ -194,7 +203,11 @@ class Node:
         return {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
     def _serve_environment(self, ports: Ports) -> dict[str, str]:
+        # Longer than Serve's own bound, which ends the work too; HAProxy's only ends the wait for it.
+        timeout_s = str(math.ceil(self.config.gateway.request_timeout_s) + _INGRESS_MARGIN_S)
         return {
+            "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": timeout_s,
+            "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": timeout_s,
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
             "RAY_SERVE_HAPROXY_BINARY_PATH": str(REPOSITORY / "cluster" / "haproxy.sh"),
             "RAY_SERVE_HAPROXY_NBTHREAD": str(self.config.ray.haproxy_threads),

