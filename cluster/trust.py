@@ -115,8 +115,7 @@ def ensure_policy(
     """Return the policy in force after making sure that it names the profile's layers and voters."""
     trust = load_trust(home.trust_file)
     current = policy_in_force(home, trust, now_ms // 1000)
-    layers = layer_rules(config)
-    if current is not None and current.layers == layers and current.thresholds == _thresholds(config):
+    if current is not None and follows(current, config):
         return current
     weights = publish_weights(home, default_weights(sorted(lineages.items())))
     wanted = follow_profile(current, config, weights, now_ms)
@@ -125,10 +124,16 @@ def ensure_policy(
     )
 
 
+def follows(current: PolicySnapshot, config: Config) -> bool:
+    """Tell whether a snapshot names the profile's layers, thresholds and voters."""
+    known = all(voter.id in current.voter_state for voter in config.voters)
+    return known and current.layers == layer_rules(config) and current.thresholds == _thresholds(config)
+
+
 def follow_profile(current: PolicySnapshot | None, config: Config, weights: str, now_ms: int) -> PolicySnapshot:
     """Return the snapshot that gives a profile's layers force; what was tightened stays tightened."""
     layers = layer_rules(config)
-    voters = sorted({member for layer in layers for member in layer.members})
+    voters = sorted(voter.id for voter in config.voters)  # those outside every layer too: they answer when named
     if current is None:
         return PolicySnapshot(
             version=1,

@@ -175,7 +175,9 @@ def load_recorded(paths: Iterable[Path], pinned: Mapping[Path, str] = MappingPro
         except OSError as error:
             raise AnswersError(f"{path}: cannot be read: {error.strerror}") from error
         if (expected := pinned.get(path, digest)) != digest:
-            raise AnswersError(f"{path}: hashes to {digest} instead of {expected}; run `weavergen up` to take it anew")
+            raise AnswersError(
+                f"{path}: hashes to {digest} instead of {expected}; restore it, or run `weavergen down` and `up` again"
+            )
     return reader.finish()
 
 

@@ -68,7 +68,7 @@ class PolicySnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """SHA-256 of the predecessor's canonical bytes; 64 zeros for the first."""
     layers: list[LayerRule]
     voter_state: dict[str, VoterState]
-    """Every voter of the layers; one that is missing counts as isolated."""
+    """Every configured voter, in a layer or not; one that is missing counts as isolated."""
     weights: WeightsRef
     thresholds: dict[str, str]
     """Named decimal thresholds of the tally, e.g. ``similarity``."""

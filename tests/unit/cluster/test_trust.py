@@ -132,3 +132,12 @@ def test_a_policy_nobody_trusted_signed_is_refused(home: Home, tmp_path: Path) -
     file.write_bytes(canonical_json(forged))
     with pytest.raises(IntegrityError, match="operator"):
         ensure_policy(home, config_of("a"), LINEAGES, tmp_path / "op", NOW * 1000)
+
+
+def test_a_voter_outside_every_layer_is_active_too(home: Home, tmp_path: Path) -> None:
+    """Whoever is configured can be asked by name; a voter added to no layer makes a new version, the same profile none."""
+    ensure_policy(home, config_of("a", "b"), LINEAGES, tmp_path / "op", NOW * 1000)
+    more = config_of("a", "b", "c", members=["a", "b"])
+    made = ensure_policy(home, more, LINEAGES, tmp_path / "op", NOW * 1000 + 1)
+    assert (made.version, made.isolated("c"), made.layers[0].members) == (2, False, ["a", "b"])
+    assert ensure_policy(home, more, LINEAGES, tmp_path / "op", NOW * 1000 + 2).version == 2
