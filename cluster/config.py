@@ -28,6 +28,8 @@ from actors.spans.config import SpansConfig
 from actors.store.config import StoreConfig
 
 PROFILES = Path(__file__).parent / "profiles"
+RESERVED_REQUESTS = 64
+"""Requests that a replica takes beside generation."""
 Provider = Literal["vllm", "openai", "recorded"]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,63}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -95,8 +97,13 @@ class GatewayConfig(_Frozen):
     port: int = Field(default=8000, ge=1024, le=65535)
     replicas: int = Field(default=1, ge=1, le=64)
     cpus_per_replica: float = Field(default=1.0, ge=0.1, le=64)
-    max_ongoing_requests: int = Field(default=256, ge=1, le=10_000)
+    max_ongoing_requests: int = Field(default=320, ge=1, le=20_000)
+    """Requests inside one replica, of any kind: 64 more than ``consensus.max_concurrent`` at least, which stay free for
+    look-ups, probes and a halt while generation is refused as overloaded."""
     max_queued_requests: int = Field(default=256, ge=0, le=100_000)
+    """Requests waiting at one replica beyond these: the last resort, answered by Serve itself with 429."""
+    request_head_timeout_s: float = Field(default=10, ge=1, le=600)
+    """How long a client may take to send a request line and headers."""
     request_timeout_s: float = Field(default=330, gt=0, le=3600)
     """Bound of the ingress itself; longer than any deliberation's deadline."""
     graceful_shutdown_s: float = Field(default=20, ge=0, le=600)
@@ -199,6 +206,10 @@ class Config(_Frozen):
             raise ValueError(f"ray.logical_cpus: the deployments take {self.needed_cpus} and one stays free for jobs")
         return self
 
+        if self.gateway.max_ongoing_requests < (least := self.consensus.max_concurrent + RESERVED_REQUESTS):
+            raise ValueError(
+                f"gateway.max_ongoing_requests is at least {least}: consensus.max_concurrent and a reserve"
+            )
     @property
     def needed_cpus(self) -> int:
         """Return the logical CPUs that the deployments take."""

@@ -47,6 +47,7 @@ def test_the_cpu_profile_is_one_layer_of_three_families() -> None:
         ({"voters": MINIMAL["voters"] * 2}, "voters are named once each"),
         ({"layers": [{"name": "p", "members": ["a"], "quorum": 0}]}, "layers.0.quorum: Input should be greater than 0"),
         ({"thresholds": {"similarity": 2}}, "thresholds lie between 0 and 1"),
+        ({"consensus": {"max_concurrent": 257}}, "gateway.max_ongoing_requests is at least 321"),
         ({"gateway": {"request_timeout_s": 1}}, "gateway.request_timeout_s is shorter than consensus.max_deadline_ms"),
         ({"ray": {"logical_cpus": 3}}, "the deployments take 3 and one stays free for jobs"),
         ({"voters": [{"id": "a", "provider": "vllm", "model": "x"}]}, "a vllm voter takes family and lineage from the"),
