@@ -8,6 +8,8 @@
 #   them here: HAProxy checks the replicas on their own ports, Serve watches HAProxy through the admin socket.
 # - x-request-timeout-seconds and x-request-disconnect-disabled let a client switch Serve's bounds off: dropped.
 # - a request that never ends holds its connection for an hour: `timeout http-request`, which Serve has no setting for.
+# - `option splice-request`: with it HAProxy 2.8 does not see that a client left whose body came behind its head in a packet of
+#   its own, and spins on that connection until the answer comes: gone. Bodies are small.
 # - failures of HAProxy's own, and the time before anything is deployed, are told as every other error is: 503 `not_ready`
 #   in JSON, which clients may retry.
 config=
@@ -36,7 +38,8 @@ narrow() {
         -e "/^defaults\$/a\\
     timeout http-request ${WEAVERGEN_HTTP_REQUEST_TIMEOUT_S:-10}s" \
         -e '/^backend default_backend$/,/return/s/http-request return status 404 .*/http-request deny deny_status 503/' \
-        -e 's/mode 666 level admin/mode 600 level admin/' "$1"
+        -e 's/mode 666 level admin/mode 600 level admin/' \
+        -e '/^ *option splice-request$/d' "$1"
 }
 
 not_ready() {
