@@ -29,6 +29,10 @@ class SpansConfig(BaseModel):
     """Bytes in one group commit, exceeded by at most one frame."""
     storage_retry_ms: int = Field(default=200, ge=1, le=60_000)
     """How often space or a working disk is looked for again after storage failed."""
+    stall_after_ms: int = Field(default=2_000, ge=10, le=600_000)
+    """Age of the oldest frame that is not durable at which the log counts as unavailable: its disk hangs."""
+    reserve_wait_s: float = Field(default=5.0, gt=0, le=300)
+    """How long rotating waits for a segment that is being preallocated."""
     close_timeout_s: float = Field(default=10.0, gt=0, le=300)
     """How long closing a writer waits for its queue to become durable."""
     table_roll_rows: int = Field(default=25_000, ge=1, le=5_000_000)

@@ -32,6 +32,7 @@ from actors.base.errors import IntegrityError
 from actors.spans.span import Span
 
 SEGMENT_MAGIC = b"WGWALSEG"
+"""Begins every segment, followed by the format's number; both and the digest behind the body are the same in all formats."""
 FORMAT_VERSION = 1
 HEADER_MAX_BYTES = 16 * 1024
 NONCE_BYTES = 16
@@ -47,6 +48,10 @@ _INT64_MAX = 2**63 - 1
 
 _encode_spans = msgspec.msgpack.Encoder().encode
 _decode_spans = msgspec.msgpack.Decoder(list[Span]).decode
+
+
+class UnknownFormat(IntegrityError):
+    """The segment is whole, and in a format of another version: nothing here may judge or remove it."""
 
 
 class FrameKind(IntEnum):
@@ -139,7 +144,10 @@ def encode_header(header: SegmentHeader) -> bytes:
 
 
 def read_header(data: bytes) -> SegmentStart:
-    """Read the header at the start of a segment; raise ``IntegrityError`` if it does not check."""
+    """Read the header at the start of a segment; raise ``IntegrityError`` if it does not check.
+
+    A header that checks and is of another format raises ``UnknownFormat``.
+    """
     if len(data) < _PREFIX.size:
         raise IntegrityError("the segment is shorter than a header", "segment header")
     magic, version, length = _PREFIX.unpack_from(data)
@@ -150,7 +158,7 @@ def read_header(data: bytes) -> SegmentStart:
     if end + _DIGEST_BYTES > HEADER_MAX_BYTES or digest != hashlib.sha256(data[:end]).digest():
         raise IntegrityError("the segment header does not match its digest", "segment header")
     if version != FORMAT_VERSION:
-        raise IntegrityError(
+        raise UnknownFormat(
             f"segment format {version} is not {FORMAT_VERSION}: use the version that wrote it", "format"
         )
     try:

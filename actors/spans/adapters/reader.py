@@ -3,10 +3,13 @@
 Rules:
 - Whether a segment's lock is free is asked *before* its bytes are read: what was read after a free lock is all there is.
 - A segment that vanishes while it is looked at was removed after its rows were committed; that is no error.
+- A search that could not look everywhere says so; it never passes for one that found nothing. Preallocated space that
+  nothing was written to is not read.
 
 Left out: what to do about damage and gaps, and who may remove a segment (``actor``).
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -23,12 +26,14 @@ from actors.spans.frames import (
     ScanResult,
     SegmentHeader,
     SegmentStart,
+    UnknownFormat,
     decode_spans,
     read_header,
     scan,
 )
 
 HEADER_PROBE_BYTES = 64
+ULID_TIME_LETTERS = 10
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -73,6 +78,8 @@ class WalReader:
             return sorted(entry.name for entry in os.scandir(self._root) if is_ulid(entry.name) and entry.is_dir())
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise StorageUnavailable(f"{self._root} cannot be listed: {error.strerror}") from error
 
     def segments(self, writer_id: str) -> list[SegmentRef]:
         """Return a writer's segments in the order they were written."""
@@ -80,6 +87,8 @@ class WalReader:
             names = [entry.name for entry in os.scandir(self._root / writer_id) if entry.name.endswith(SEGMENT_SUFFIX)]
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise StorageUnavailable(f"the log of {writer_id} cannot be listed: {error.strerror}") from error
         numbered = [(name, name.removesuffix(SEGMENT_SUFFIX)) for name in names]
         refs = [
             SegmentRef(writer_id, int(stem), self._root / writer_id / name)
@@ -104,13 +113,16 @@ class WalReader:
     def is_free(self, ref: SegmentRef) -> bool:
         """Tell whether nobody holds a segment's lock (nobody holds that of a segment that is gone)."""
         try:
-            fd = os.open(ref.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return True
+            return _is_free(ref.path)
+        except OSError as error:
+            raise StorageUnavailable(f"the lock of {ref.path} cannot be asked: {error.strerror}") from error
+
+    def nobody_holds(self, directory: Path) -> bool:
+        """Tell whether no file of a directory is locked: nobody is making a log there."""
         try:
-            return _lock_is_free(fd)
-        finally:
-            os.close(fd)
+            return all(_is_free(path) for path in directory.iterdir())
+        except OSError as error:
+            raise StorageUnavailable(f"the locks in {directory} cannot be asked: {error.strerror}") from error
 
     def _read(self, ref: SegmentRef, offset: int) -> SegmentRead:
         fd = os.open(ref.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -131,23 +143,52 @@ class WalReader:
     def find(self, decision_id: str) -> bytes | None:
         """Return the newest envelope of a decision among the segments that are still here.
 
-        Newest writers and segments first, up to ``lookup_max_bytes``. Segments whose header is damaged are passed
-        over: the actor reports them.
+        Most likely writers and newest segments first, up to ``lookup_max_bytes``. Segments whose header is damaged are
+        passed over: the actor reports them. Raises ``StorageUnavailable`` if it was not found and not everything could
+        be looked through.
         """
         budget = self._lookup_max_bytes
-        needle = decision_id.encode()
-        for ref in self._newest_first():
+        needle, missed = decision_id.encode(), ""
+        for ref in self._likely_first(decision_id):
             if budget <= 0:
-                return None
-            found, read_bytes = _find_in(ref, needle, decision_id)
+                missed = f"more than lookup_max_bytes {self._lookup_max_bytes} of log wait for the table"
+                break
+            try:
+                found, read_bytes = _find_in(ref, needle, decision_id)
+            except (OSError, UnknownFormat) as error:
+                missed = f"segment {ref.number} of {ref.writer_id} cannot be read: {_cause(error)}"
+                continue
             if found is not None:
                 return found
             budget -= read_bytes
+        if missed:
+            raise StorageUnavailable(f"decision {decision_id} was not found, but {missed}; try again later")
         return None
 
-    def _newest_first(self) -> Iterator[SegmentRef]:
-        for writer_id in reversed(self.writers()):
+    def _likely_first(self, decision_id: str) -> Iterator[SegmentRef]:
+        """Yield segments, newest first; those of writers that began after the decision was made come last.
+
+        Last, not never: a clock that stepped back makes a writer look younger than its own decisions.
+        """
+        newest = self.writers()[::-1]
+        for writer_id in sorted(newest, key=lambda name: name[:ULID_TIME_LETTERS] > decision_id[:ULID_TIME_LETTERS]):
             yield from reversed(self.segments(writer_id))
+
+
+def _cause(error: OSError | UnknownFormat) -> str:
+    """Say why without naming a path: clients read it."""
+    return str(error.strerror) if isinstance(error, OSError) else str(error)
+
+
+def _is_free(path: Path) -> bool:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        return _lock_is_free(fd)
+    finally:
+        os.close(fd)
 
 
 def _lock_is_free(fd: int) -> bool:
@@ -178,17 +219,42 @@ def _read_from(fd: int, offset: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def _read_written(path: Path) -> bytes:
+    """Read a file up to the end of what was ever written to it; where the file system cannot tell, all of it."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        end, size = 0, os.fstat(fd).st_size
+        while end < size:
+            try:
+                end = os.lseek(fd, os.lseek(fd, end, os.SEEK_DATA), os.SEEK_HOLE)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # else there is no data behind ``end``
+                    raise
+                break
+        return b"".join(_read_up_to(fd, min(end, size)))
+    finally:
+        os.close(fd)
+
+
+def _read_up_to(fd: int, end: int) -> Iterator[bytes]:
+    offset = 0
+    while offset < end and (part := os.pread(fd, end - offset, offset)):
+        yield part
+        offset += len(part)
+
+
 def _find_in(ref: SegmentRef, needle: bytes, decision_id: str) -> tuple[bytes | None, int]:
     """Search one segment; return the newest envelope and how many bytes were looked through."""
     try:
-        data = ref.path.read_bytes()
+        data = _read_written(ref.path)
+        start = read_header(data)
     except FileNotFoundError:
         return None, 0
-    if needle not in data:
-        return None, len(data)
-    try:
-        start = read_header(data)
+    except UnknownFormat:
+        raise
     except IntegrityError:  # the actor reports damaged headers
+        return None, len(data)
+    if needle not in data:
         return None, len(data)
     for frame in reversed(scan(data, start).frames):
         if frame.kind is FrameKind.SPANS and needle in frame.payload and (record := _record(frame, decision_id)):

@@ -8,6 +8,7 @@ Rules:
 Left out: what is written into segments (``wal``) and reading them (``reader``).
 """
 
+import errno
 import fcntl
 import os
 import threading
@@ -20,13 +21,44 @@ SEGMENT_SUFFIX = ".wal"
 UNBORN_SUFFIX = ".new"
 
 
+def _rename(source: Path, target: Path) -> None:
+    source.rename(target)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _sync_file(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The system calls a log depends on, so that a test can make a disk fail."""
+    """The system calls that durability depends on, so that a test can make a disk fail and see their order."""
 
     allocate: Callable[[int, int, int], None] = os.posix_fallocate
     write: Callable[[int, Sequence[bytes], int], int] = os.pwritev
     sync: Callable[[int], None] = os.fdatasync
+    sync_file: Callable[[Path], None] = _sync_file
+    """Make a closed file durable."""
+    sync_directory: Callable[[Path], None] = _sync_directory
+    """Make creations, renames and removals in a directory durable."""
+    rename: Callable[[Path, Path], None] = _rename
+    remove: Callable[[Path], None] = _remove
+    """Remove a file; one that is gone already is no error."""
 
 
 @dataclass(slots=True)
@@ -54,15 +86,6 @@ class OpenSegment:
         self.close()
 
 
-def sync_directory(path: Path) -> None:
-    """Make creations, renames and removals in a directory durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def segment_name(number: int) -> str:
     """File name of a segment."""
     return f"{number:08d}{SEGMENT_SUFFIX}"
@@ -78,8 +101,8 @@ def create_segment(directory: Path, number: int, header: bytes, seed: int, size:
         write_all(fd, [header], 0, disk)
         disk.sync(fd)
         path = directory / segment_name(number)
-        unborn.rename(path)
-        sync_directory(directory)
+        disk.rename(unborn, path)
+        disk.sync_directory(directory)
     except OSError:
         unborn.unlink(missing_ok=True)
         (directory / segment_name(number)).unlink(missing_ok=True)
@@ -105,13 +128,15 @@ def write_all(fd: int, buffers: Sequence[bytes], offset: int, disk: Disk) -> int
 class SegmentReserve:
     """Keeps segments preallocated ahead, on a thread of its own, so that rotating never waits for the disk.
 
-    ``create`` makes the next segment or raises ``OSError``; a failed attempt is repeated every ``retry_s``.
+    ``create`` makes the next segment or raises ``OSError``; a failed attempt is repeated every ``retry_s``. Whatever
+    else it raises ends the thread, and is what ``take`` fails with from then on once the reserve is used up.
     """
 
-    def __init__(self, create: Callable[[], OpenSegment], depth: int, retry_s: float) -> None:
+    def __init__(self, create: Callable[[], OpenSegment], depth: int, retry_s: float, wait_s: float) -> None:
         self._create = create
         self._depth = depth
         self._retry_s = retry_s
+        self._wait_s = wait_s
         self._ready: deque[OpenSegment] = deque()
         self._error: OSError | None = None
         self._closed = False
@@ -120,11 +145,12 @@ class SegmentReserve:
         self._thread.start()
 
     def take(self) -> OpenSegment:
-        """Return the next segment; wait for one that is being made, raise ``OSError`` if none can be."""
+        """Return the next segment; wait up to ``wait_s`` for one that is being made, raise ``OSError`` if none is."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ready or self._error or self._closed)
+            self._changed.wait_for(lambda: self._ready or self._error or self._closed, self._wait_s)
             if not self._ready:
-                raise self._error or OSError(9, "the log is closed")
+                late = f"no segment was ready within {self._wait_s:g} s"
+                raise self._error or OSError(errno.ETIMEDOUT, "the log is closed" if self._closed else late)
             segment = self._ready.popleft()
             self._changed.notify_all()
             return segment
@@ -133,6 +159,11 @@ class SegmentReserve:
     def depth(self) -> int:
         """Segments ready at this moment."""
         return len(self._ready)
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether segments are still being made."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """Stop and remove the segments nobody used."""
@@ -144,6 +175,14 @@ class SegmentReserve:
             self._ready.popleft().discard()
 
     def _run(self) -> None:
+        try:
+            self._keep_filled()
+        except BaseException as error:  # noqa: BLE001 - a thread that ends must say why, whatever it was
+            with self._changed:
+                self._error = OSError(errno.EIO, f"the reserve's thread ended: {error!r}")
+                self._changed.notify_all()
+
+    def _keep_filled(self) -> None:
         while self._wanted():
             try:
                 segment = self._create()

@@ -1,9 +1,11 @@
 """The spans table: Delta on Parquet. Files are written here, page checksums and all; Delta only commits them.
 
 Rules:
-- Rows and the sequence numbers they reach are one commit: each writer's last number is a Delta application transaction,
-  so what is delivered twice takes effect once.
-- Files and the log entry are synced to disk before ``append`` returns; only then may a caller forget the rows.
+- Rows and the sequence numbers they reach are one commit: each writer's last number is a Delta application transaction.
+  ``append`` cuts away whatever the table holds already, so rows delivered twice, alone or among new ones, take effect
+  once.
+- Files, every log entry and the directories that name them are synced before ``append`` returns, and what a crash left
+  unsynced before ``recover`` does; only then may a caller forget the rows.
 - Before a file is written its name is noted in ``_pending.json``. A crash leaves either a commit that names it or a file
   that ``recover`` removes; files that are not ours to judge are never touched.
 - Reads take the table's current file list, never the directory, and verify page checksums.
@@ -14,8 +16,8 @@ Left out: compaction and retention, checking rows (both with the transparency lo
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -30,7 +32,7 @@ from deltalake.transaction import AddAction
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.ids import new_ulid
-from actors.spans.adapters.segments import sync_directory
+from actors.spans.adapters.segments import Disk
 from actors.spans.columns import PARTITION, Rows, by_date, pinned_schema, table_schema
 
 PENDING = "_pending.json"
@@ -42,25 +44,32 @@ _STATISTICS = ("writer_id", "writer_seq", "decision_id", "start_unix_nano", "end
 class SpanTable:
     """The table in one directory. One process appends; any number read."""
 
-    def __init__(self, path: Path, checkpoint_commits: int) -> None:
+    def __init__(self, path: Path, checkpoint_commits: int, disk: Disk | None = None) -> None:
         """Open the table; an ``append`` creates it if it does not exist yet."""
         self._path = path.resolve()
         self._checkpoint_commits = checkpoint_commits
+        self._disk = disk or Disk()
         self._delta: DeltaTable | None = None
+        self._synced_version: int | None = None
+        """Newest log entry this process made durable; ``None`` before the first time."""
 
     # Writing.
 
     def append(self, rows: Sequence[Rows], reached: Mapping[str, int], now_ms: int) -> None:
         """Commit rows and, with them, the last number each application id reached.
 
-        Raises ``StorageUnavailable`` unless the commit is durable; the caller keeps its rows and tries again with the
-        same numbers, which does no harm if it was.
+        Raises ``StorageUnavailable`` unless the commit is durable; the caller keeps its rows and tries again, with more
+        rows if it likes. An earlier attempt may have taken effect without saying so: what the table has is left out.
         """
         written: list[Path] = []
         try:
             delta = self._created()
-            if not self._reaches(reached):  # else an earlier attempt took effect without saying so
-                self._commit(delta, self._write_files(rows, written, now_ms), reached)
+            committed = {name: delta.transaction_version(name) for name in {*reached, *(r.writer_id for r in rows)}}
+            ahead = {name: last for name, last in reached.items() if last > _number(committed[name])}
+            if ahead:
+                self._remove_orphans()  # of an attempt whose end could not be told at the time
+                fresh = [part for part in (_after(chunk, committed[chunk.writer_id]) for chunk in rows) if part.spans]
+                self._commit(delta, self._write_files(fresh, written, now_ms), ahead)
             self._sync_log()
             (self._path / PENDING).unlink(missing_ok=True)
         except (OSError, DeltaError, pa.ArrowException) as error:
@@ -68,7 +77,18 @@ class SpanTable:
             raise StorageUnavailable(f"the span table in {self._path} cannot be written: {error}") from error
 
     def recover(self) -> list[Path]:
-        """Remove the files of an append that crashed before its commit; return which."""
+        """Make durable what is committed, and remove the files of an append that crashed before; return which.
+
+        The numbers of a commit that was never synced are seen all the same, and a log is removed by them.
+        """
+        try:
+            self._sync_log()
+            return self._remove_orphans()
+        except OSError as error:
+            raise StorageUnavailable(f"the span table in {self._path} cannot be recovered: {error}") from error
+
+    def _remove_orphans(self) -> list[Path]:
+        """Remove files that were begun and never committed; return which."""
         pending = self._path / PENDING
         if not pending.exists():
             return []
@@ -93,6 +113,8 @@ class SpanTable:
             partition_by=[PARTITION],
             configuration={"delta.checkpointInterval": str(self._checkpoint_commits)},
         )
+        self._disk.sync_directory(self._path)
+        self._disk.sync_directory(self._path.parent)
         return self._delta
 
     def _write_files(self, rows: Sequence[Rows], written: list[Path], now_ms: int) -> list[AddAction]:
@@ -103,18 +125,19 @@ class SpanTable:
         actions: list[AddAction] = []
         for name, (day, table) in zip(names, tables, strict=True):
             path = self._path / name
-            path.parent.mkdir(exist_ok=True)
+            if not path.parent.exists():
+                path.parent.mkdir()
+                self._disk.sync_directory(self._path)
             written.append(path)
-            _write_file(path, table)
+            _write_file(path, table, self._disk)
             actions.append(_add_action(name, path.stat().st_size, day, table, now_ms))
         return actions
 
     def _note(self, names: Sequence[str]) -> None:
         with (self._path / PENDING).open("wb") as file:
             file.write(json.dumps(names).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        sync_directory(self._path)
+        self._disk.sync_file(self._path / PENDING)
+        self._disk.sync_directory(self._path)
 
     def _commit(self, delta: DeltaTable, actions: list[AddAction], reached: Mapping[str, int]) -> None:
         transactions = [Transaction(app_id, number) for app_id, number in reached.items()]
@@ -132,19 +155,21 @@ class SpanTable:
             current = set(self.current_files())
             self._remove([path for path in written if path not in current])
 
-    def _reaches(self, reached: Mapping[str, int]) -> bool:
-        return bool(reached) and all((self.last_committed(app_id) or -1) >= last for app_id, last in reached.items())
-
     def _sync_log(self) -> None:
-        """Make the newest log entry and checkpoint durable: the library leaves that to the operating system."""
+        """Make every log entry and checkpoint since the last time durable: the library leaves that to the system."""
         delta = self._newest()
-        log = self._path / "_delta_log"
-        version = 0 if delta is None else delta.version()
-        names = (f"{version:020d}.json", f"{version:020d}.checkpoint.parquet", "_last_checkpoint")
-        for path in (log / name for name in names):
-            if path.exists():
-                _sync_file(path)
-        sync_directory(log)
+        if delta is None:
+            return
+        log, newest = self._path / "_delta_log", delta.version()
+        first = _newest_checkpoint(log) if self._synced_version is None else self._synced_version + 1
+        for version in range(first, newest + 1):
+            for path in (log / f"{version:020d}.json", log / f"{version:020d}.checkpoint.parquet"):
+                if path.exists():
+                    self._disk.sync_file(path)
+        if (log / "_last_checkpoint").exists():
+            self._disk.sync_file(log / "_last_checkpoint")
+        self._disk.sync_directory(log)
+        self._synced_version = newest
 
     def _remove(self, paths: Sequence[Path]) -> None:
         for path in paths:
@@ -175,8 +200,12 @@ class SpanTable:
 
     def find(self, decision_id: str) -> bytes | None:
         """Return the newest envelope of a decision, reading only files whose range of decisions includes it."""
+        try:
+            files = self._files_with(decision_id)
+        except (OSError, DeltaError, pa.ArrowException) as error:
+            raise StorageUnavailable(f"the span table in {self._path} cannot be searched: {error}") from error
         found: list[tuple[int, bytes]] = []
-        for path in self._files_with(decision_id):
+        for path in files:
             rows = _read_file(
                 path,
                 ["writer_seq", "record"],
@@ -208,7 +237,22 @@ class SpanTable:
         return self._delta
 
 
-def _write_file(path: Path, table: pa.Table) -> None:
+def _number(committed: int | None) -> int:
+    return -1 if committed is None else committed
+
+
+def _after(chunk: Rows, committed: int | None) -> Rows:
+    """Return the rows behind the last committed number."""
+    known = min(len(chunk.spans), max(0, _number(committed) + 1 - chunk.first_seq))
+    return replace(chunk, first_seq=chunk.first_seq + known, spans=chunk.spans[known:])
+
+
+def _newest_checkpoint(log: Path) -> int:
+    """Return the version of the newest checkpoint, 0 if there is none: readers need no entry before it."""
+    return max((int(path.name.split(".")[0]) for path in log.glob("*.checkpoint.parquet")), default=0)
+
+
+def _write_file(path: Path, table: pa.Table, disk: Disk) -> None:
     pq.write_table(
         table,
         path,
@@ -217,16 +261,8 @@ def _write_file(path: Path, table: pa.Table) -> None:
         write_page_checksum=True,
         write_statistics=True,
     )
-    _sync_file(path)
-    sync_directory(path.parent)
-
-
-def _sync_file(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    disk.sync_file(path)
+    disk.sync_directory(path.parent)
 
 
 def _add_action(name: str, size: int, day: date, table: pa.Table, now_ms: int) -> AddAction:

@@ -9,8 +9,11 @@ Rules:
   next sync as good. Its frames are still in memory, byte for byte, and go to the next segment under the same numbers;
   a reader that saw them twice skips the second. Only if that fails too is storage *unavailable*: those who wait get
   ``StorageUnavailable``, appends are refused, the frames are kept and tried again every ``storage_retry_ms``.
-- So numbers never have a hole, and nothing acknowledged is missing. What was refused may still become durable later:
-  a record proves what was decided, not that it was delivered.
+- So numbers never have a hole, and nothing acknowledged is missing. What was refused, or waited for in vain, may still
+  become durable later: a record proves what was decided, not that it was delivered.
+- A disk that hangs raises nothing, so age tells: once the oldest frame that is not durable has waited ``stall_after_ms``,
+  storage is unavailable until the disk has answered. A thread that dies of anything else makes it unavailable for good;
+  ``alive`` tells, and the process is to be replaced.
 
 Left out: reading (``reader``), adoption (``actor``) and signatures over frames (with the transparency log).
 """
@@ -38,7 +41,6 @@ from actors.spans.adapters.segments import (
     OpenSegment,
     SegmentReserve,
     create_segment,
-    sync_directory,
     write_all,
 )
 from actors.spans.config import SpansConfig
@@ -93,7 +95,13 @@ class _Pending:
     first_seq: int
     count: int
     payload: bytes
+    queued_s: float
+    """When it was handed over (monotonic)."""
     waiter: asyncio.Future[None]
+
+    @property
+    def last_seq(self) -> int:
+        return self.first_seq + self.count - 1
 
     @property
     def size(self) -> int:
@@ -103,13 +111,17 @@ class _Pending:
 class WalWriter:
     """Writes ``root/<writer id>/<segment>.wal``. Opening makes the first segment; use it from one event loop."""
 
-    def __init__(self, root: Path, identity: WriterIdentity, config: SpansConfig, disk: Disk | None = None) -> None:
+    def __init__(
+        self, root: Path, identity: WriterIdentity, config: SpansConfig, disk: Disk | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self.identity = identity
         self.counters = WalCounters()
         self.durable_seq = FIRST_SEQ - 1
         """Highest sequence number that is durable."""
         self._config = config
         self._disk = disk or Disk()
+        self._clock = clock
         self._directory = root / identity.id
         self._next_number = 1
         self._next_seq = FIRST_SEQ
@@ -119,21 +131,40 @@ class WalWriter:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._incoming: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._unwritten: deque[_Pending] = deque()
+        """The writer's thread's: taken from the queue, not yet on disk."""
+        self._unsettled: deque[_Pending] = deque()
+        """The event loop's: handed over, and nobody has been told that it is durable."""
         self._segment = self._first_segment(root)
-        self._reserve = SegmentReserve(self._create, config.reserve_segments, config.storage_retry_ms / 1000)
+        self._reserve = SegmentReserve(
+            self._create, config.reserve_segments, config.storage_retry_ms / 1000, config.reserve_wait_s
+        )
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="wal-writer", daemon=True)
         self._thread.start()
 
     @property
-    def available(self) -> bool:
-        """Tell whether an append would be taken, for readiness."""
-        return not (self._cause or self._closing) and self._queued_bytes < self._config.queue_max_bytes
+    def alive(self) -> bool:
+        """Tell whether both threads run; without them this process will never write again."""
+        return self._closing or (self._thread.is_alive() and self._reserve.alive)
 
     @property
     def unavailable_because(self) -> str:
-        """Why storage failed; empty while it works."""
-        return self._cause
+        """Why an append would not be taken; empty while it would."""
+        if self._closing:
+            return "the log is closed"
+        if self._cause:
+            return self._cause
+        if self._stalled_s() * 1000 > self._config.stall_after_ms:
+            return f"the disk has not answered for {self._stalled_s():.1f} s"
+        return "wal queue full" if self._queued_bytes >= self._config.queue_max_bytes else ""
+
+    def _stalled_s(self) -> float:
+        """Return how long the oldest frame that is not durable has waited."""
+        try:
+            oldest = self._unsettled[0]
+        except IndexError:  # nothing waits
+            return 0.0
+        return 0.0 if oldest.last_seq <= self.durable_seq else self._clock() - oldest.queued_s
 
     @property
     def queued_bytes(self) -> int:
@@ -165,19 +196,16 @@ class WalWriter:
         if len(payload) > self._config.max_frame_bytes:
             self._refuse(f"a frame of {len(payload)} bytes exceeds max_frame_bytes {self._config.max_frame_bytes}")
         self._loop = self._loop or asyncio.get_running_loop()
-        item = _Pending(first_seq, rows, payload, self._loop.create_future())
+        item = _Pending(first_seq, rows, payload, self._clock(), self._loop.create_future())
         self._next_seq += rows
         self._queued_bytes += item.size
+        self._unsettled.append(item)
         self._incoming.put(item)
         return item.waiter
 
     def _admit(self) -> None:
-        if self._closing:
-            self._refuse("the wal is closed")
-        if self._cause:
-            self._refuse(f"the wal cannot write: {self._cause}; free space or mend the disk")
-        if self._queued_bytes >= self._config.queue_max_bytes:
-            self._refuse("wal queue full")
+        if cause := self.unavailable_because:
+            self._refuse(f"the log takes nothing: {cause}")
 
     def _refuse(self, message: str) -> None:
         self.counters.refused += 1
@@ -200,6 +228,13 @@ class WalWriter:
     # The writer's thread.
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - a thread that ends must say why, whatever it was
+            self._cause = f"the log's thread ended: {error!r}"
+            self._tell_all(self._cause)
+
+    def _work(self) -> None:
         running = True
         while running:
             running = self._collect()
@@ -234,9 +269,14 @@ class WalWriter:
                 self._cause = ""
                 return True
         self._cause = cause
-        self._drain()
-        self._wake(list(self._unwritten), f"the wal cannot write: {cause}; free space or mend the disk", 0)
+        self._tell_all(f"the wal cannot write: {cause}; free space or mend the disk")
         return False
+
+    def _tell_all(self, error: str) -> None:
+        """Tell everybody whose frames are not on disk, those still queued among them, that they will not be soon."""
+        self._drain()
+        if self._unwritten:
+            self._wake(list(self._unwritten), error, 0)
 
     def _drain(self) -> None:
         """Take what was queued while storage was failing, so that those waiters are told too."""
@@ -265,7 +305,7 @@ class WalWriter:
         self._write(buffers)
         for _ in batch:
             self._unwritten.popleft()
-        self.durable_seq = batch[-1].first_seq + batch[-1].count - 1
+        self.durable_seq = batch[-1].last_seq
         self.counters.frames += len(batch)
         self.counters.emitted_spans += sum(item.count for item in batch)
         self._wake(batch, "", sum(item.size for item in batch))
@@ -320,6 +360,9 @@ class WalWriter:
 
     def _settle(self, batch: list[_Pending], error: str, freed: int) -> None:
         self._queued_bytes -= freed
+        if freed:  # frames become durable in the order they were handed over
+            for _ in batch:
+                self._unsettled.popleft()
         for item in batch:
             if item.waiter.done():  # cancelled, or told of a failure before
                 continue
@@ -340,8 +383,8 @@ class WalWriter:
             unborn.mkdir(parents=True)
             segment = self._create(unborn)
             segment.path = self._directory / segment.path.name
-            unborn.rename(self._directory)
-            sync_directory(root)
+            self._disk.rename(unborn, self._directory)
+            self._disk.sync_directory(root)
         except OSError as error:
             with contextlib.suppress(OSError):
                 unborn.rmdir()

@@ -8,6 +8,9 @@ from pathlib import Path
 from actors.base.certificates import Certificate, certify
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
+from actors.spans.actor import Instant, SpanActor
+from actors.spans.adapters.segments import Disk
+from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.wal import WriterIdentity
 from actors.spans.config import KIB, SpansConfig
 from actors.spans.frames import (
@@ -26,6 +29,11 @@ NOW_S = 1_790_000_000.0
 SMALL = SpansConfig(
     segment_bytes=64 * KIB, reserve_segments=1, max_frame_bytes=16 * KIB, storage_retry_ms=5, table_roll_age_s=0
 )
+
+
+def at(seconds: float = 0.0) -> Instant:
+    """Return the moment ``seconds`` after the tests' now, on clocks that agree."""
+    return Instant(NOW_S + seconds, 1000.0 + seconds)
 
 
 def writer_id(number: int) -> str:
@@ -156,3 +164,70 @@ class Incidents:
     def kinds(self) -> list[str]:
         """What was opened, in order."""
         return [kind for kind, _ in self.opened]
+
+
+class Home:
+    """A home directory, an actor on it, and what is in its table."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.incidents, self.started = path, Incidents(), 0
+
+    @property
+    def wal(self) -> Path:
+        """Where logs lie."""
+        return self.path / "wal"
+
+    def actor(self, config: SpansConfig = SMALL, disk: Disk | None = None) -> SpanActor:
+        """Start an actor with an id of its own."""
+        self.started += 1
+        return SpanActor(self.path, writer_id(900 + self.started), config, self.incidents, disk)
+
+    def rows(self, writer: int = 1) -> list[int]:
+        """Return a writer's sequence numbers in the table, sorted."""
+        table = SpanTable(self.path / "spans", 10).read(["writer_id", "writer_seq"]).to_pylist()
+        return sorted(row["writer_seq"] for row in table if row["writer_id"] == writer_id(writer))
+
+    def entries(self, name: str) -> list[dict[str, str]]:
+        """Return the actor's own rows of that name."""
+        table = SpanTable(self.path / "spans", 10).read(["name", "attributes"]).to_pylist()
+        return [dict(row["attributes"]) for row in table if row["name"] == name]
+
+    def segments(self) -> list[str]:
+        """Return what lies in the logs."""
+        return sorted(str(path.relative_to(self.wal)) for path in self.wal.glob("*/*"))
+
+
+def crash(_: object, *args: object) -> None:
+    """Stand for kill -9 at this very step."""
+    raise KeyboardInterrupt
+
+
+class Recorder:
+    """A disk that works, and remembers what was made durable, renamed and removed, by the names below ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self._root, self._real = root, Disk()
+
+    def index(self, call: str, name: str) -> int:
+        """Return when a call for a name first came; a name that ends with ``*`` stands for all that begin like it."""
+        return next(
+            at
+            for at, (made, said) in enumerate(self.calls)
+            if made == call and (said == name or (name.endswith("*") and said.startswith(name[:-1])))
+        )
+
+    @property
+    def disk(self) -> Disk:
+        """The system calls of this disk."""
+        return Disk(
+            sync=lambda fd: self._on("data", Path(f"/proc/self/fd/{fd}").readlink(), lambda _: self._real.sync(fd)),
+            sync_file=lambda path: self._on("file", path, self._real.sync_file),
+            sync_directory=lambda path: self._on("directory", path, self._real.sync_directory),
+            rename=lambda old, new: self._on("rename", new, lambda _: self._real.rename(old, new)),
+            remove=lambda path: self._on("remove", path, self._real.remove),
+        )
+
+    def _on(self, call: str, path: Path, do: Callable[[Path], None]) -> None:
+        self.calls.append((call, str(path.relative_to(self._root))))
+        do(path)

@@ -7,17 +7,19 @@ from threading import Event
 import pytest
 
 from actors.base.errors import HomeError, StorageUnavailable
-from actors.spans.actor import UNBORN_MAX_AGE_S, SpanActor
+from actors.spans.actor import UNBORN_MAX_AGE_S, Instant, SpanActor
 from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.wal import WalWriter
-from actors.spans.config import KIB, SpansConfig
+from actors.spans.config import KIB
 from actors.spans.frames import FrameKind
 from tests.unit.actors.spans.telemetry import (
     NOW_S,
     SMALL,
-    Incidents,
+    Home,
     SegmentBytes,
+    at,
     builder,
+    crash,
     flipped,
     held,
     identity,
@@ -27,56 +29,14 @@ from tests.unit.actors.spans.telemetry import (
 SLOW = SMALL.model_copy(update={"table_roll_age_s": 5.0})
 
 
-class Home:
-    """A home directory, an actor on it, and what is in its table."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.incidents, self.started = path, Incidents(), 0
-
-    @property
-    def wal(self) -> Path:
-        """Where logs lie."""
-        return self.path / "wal"
-
-    def actor(self, config: SpansConfig = SMALL) -> SpanActor:
-        """Start an actor with an id of its own."""
-        self.started += 1
-        return SpanActor(self.path, writer_id(900 + self.started), config, self.incidents)
-
-    def rows(self, writer: int = 1) -> list[int]:
-        """Return a writer's sequence numbers in the table, sorted."""
-        table = SpanTable(self.path / "spans", 10).read(["writer_id", "writer_seq"]).to_pylist()
-        return sorted(row["writer_seq"] for row in table if row["writer_id"] == writer_id(writer))
-
-    def entries(self, name: str) -> list[dict[str, str]]:
-        """Return the actor's own rows of that name."""
-        table = SpanTable(self.path / "spans", 10).read(["name", "attributes"]).to_pylist()
-        return [dict(row["attributes"]) for row in table if row["name"] == name]
-
-    def segments(self) -> list[str]:
-        """Return what lies in the logs."""
-        return sorted(str(path.relative_to(self.wal)) for path in self.wal.glob("*/*"))
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    """Return an empty home."""
-    return Home(tmp_path)
-
-
-def crash(_: object, *args: object) -> None:
-    """Stand for kill -9 at this very step."""
-    raise KeyboardInterrupt
-
-
 async def test_rows_of_a_live_writer_arrive_once(home: Home) -> None:
     """Tick by tick the new rows of a writer appear in the table; its live segment stays."""
     actor, wal = home.actor(), WalWriter(home.wal, identity(), SMALL)
     await wal.append(2, builder(2))
-    assert actor.tick(NOW_S).rows_committed == 2
-    assert actor.tick(NOW_S + 1).commits == 0
+    assert actor.tick(at()).rows_committed == 2
+    assert actor.tick(at(1)).commits == 0
     await wal.append(3, builder(3))
-    assert actor.tick(NOW_S + 2).rows_committed == 3
+    assert actor.tick(at(2)).rows_committed == 3
     assert home.rows() == [1, 2, 3, 4, 5]
     assert f"{writer_id(1)}/00000001.wal" in home.segments()
     wal.close()
@@ -88,7 +48,7 @@ async def test_a_closed_log_is_taken_in_and_removed(home: Home) -> None:
     for _ in range(20):
         await wal.append(1, builder(1, bytes(12 * KIB)))
     wal.close()
-    report = actor.tick(NOW_S)
+    report = actor.tick(at())
     assert (report.rows_committed, report.adopted, report.damage) == (20, 0, 0)
     assert report.segments_removed >= 4
     assert home.rows() == list(range(1, 21))
@@ -100,16 +60,16 @@ async def test_rows_wait_no_longer_than_the_roll_age(home: Home) -> None:
     """Rows are committed when the oldest is old enough, or there are enough, or a flush is asked for."""
     actor, wal = home.actor(SLOW.model_copy(update={"table_roll_rows": 3})), WalWriter(home.wal, identity(), SMALL)
     await wal.append(1, builder(1))
-    assert actor.tick(NOW_S).commits == 0
-    assert actor.health(NOW_S + 2)["lag_rows"] == 1
-    assert actor.health(NOW_S + 2)["lag_s"] == 2
-    assert actor.tick(NOW_S + 4.9).commits == 0
-    assert actor.tick(NOW_S + 5).commits == 1
+    assert actor.tick(at()).commits == 0
+    assert actor.health(at(2))["lag_rows"] == 1
+    assert actor.health(at(2))["lag_s"] == 2
+    assert actor.tick(at(4.9)).commits == 0
+    assert actor.tick(at(5)).commits == 1
     await wal.append(3, builder(3))
-    assert actor.tick(NOW_S + 6).commits == 1
+    assert actor.tick(at(6)).commits == 1
     await wal.append(1, builder(1))
-    assert actor.tick(NOW_S + 7, flush=True).commits == 1
-    assert actor.health(NOW_S + 9)["lag_s"] == 0
+    assert actor.tick(at(7), flush=True).commits == 1
+    assert actor.health(at(9))["lag_s"] == 0
     assert home.rows() == [1, 2, 3, 4, 5]
     wal.close()
 
@@ -121,7 +81,7 @@ def test_a_dead_writers_segment_is_adopted_once(home: Home) -> None:
     torn.zeros(200).save(home.wal)
     SegmentBytes(2).zeros(200).save(home.wal)
     actor = home.actor()
-    report = actor.tick(NOW_S)
+    report = actor.tick(at())
     assert (report.rows_read, report.own_rows, report.rows_committed, report.adopted) == (3, 1, 4, 1)
     assert (report.damage, report.lost_rows, home.incidents.opened) == (0, 0, [])
     assert report.torn_bytes > 0
@@ -135,7 +95,7 @@ def test_a_dead_writers_segment_is_adopted_once(home: Home) -> None:
     }
     assert home.rows() == [1, 2, 3]
     assert list(home.wal.iterdir()) == []
-    assert actor.tick(NOW_S + 1).adopted == 0
+    assert actor.tick(at(1)).adopted == 0
 
 
 def test_a_writer_that_died_between_two_segments_is_adopted(home: Home) -> None:
@@ -143,7 +103,7 @@ def test_a_writer_that_died_between_two_segments_is_adopted(home: Home) -> None:
     SegmentBytes(1).batch((1, 2)).end(FrameKind.ROTATED, 3).save(home.wal)
     SegmentBytes(2).zeros(100).save(home.wal)
     SegmentBytes(3).zeros(100).save(home.wal)
-    report = home.actor().tick(NOW_S)
+    report = home.actor().tick(at())
     assert (report.adopted, report.rows_read, report.torn_bytes, home.rows()) == (1, 2, 0, [1, 2])
     assert [entry["weavergen.wal.segment"] for entry in home.entries("weavergen.wal.adopted")] == ["2"]
 
@@ -155,10 +115,10 @@ def test_nothing_is_read_behind_a_segment_that_may_grow(home: Home) -> None:
     fd = held(path)
     SegmentBytes(2).batch((5, 1)).end(FrameKind.CLOSED, 6).save(home.wal)
     actor = home.actor()
-    assert actor.tick(NOW_S).rows_read == 2
+    assert actor.tick(at()).rows_read == 2
     first.data = first.data[:-500]
     path.write_bytes(first.batch((3, 2)).end(FrameKind.ROTATED, 5).data)
-    assert actor.tick(NOW_S + 1).rows_read == 3
+    assert actor.tick(at(1)).rows_read == 3
     os.close(fd)
     assert (actor.totals.lost_rows, home.rows()) == (0, [1, 2, 3, 4, 5])
 
@@ -167,9 +127,9 @@ def test_nothing_is_removed_while_its_rows_wait(home: Home) -> None:
     """A finished segment whose rows are not committed yet stays, so that a crash now loses nothing."""
     SegmentBytes().batch((1, 2)).end(FrameKind.CLOSED, 3).save(home.wal)
     actor = home.actor(SLOW)
-    assert (actor.tick(NOW_S).rows_read, actor.tick(NOW_S + 1).segments_removed, len(home.segments())) == (2, 0, 1)
+    assert (actor.tick(at()).rows_read, actor.tick(at(1)).segments_removed, len(home.segments())) == (2, 0, 1)
     actor.close()
-    home.actor().tick(NOW_S + 2)
+    home.actor().tick(at(2))
     assert (home.rows(), home.segments()) == ([1, 2], [])
 
 
@@ -177,9 +137,9 @@ def test_a_live_segment_is_not_adopted(home: Home) -> None:
     """While its lock is held a segment without a trailer is simply not finished."""
     fd = held(SegmentBytes().batch((1, 1)).zeros(100).save(home.wal))
     actor = home.actor()
-    assert actor.tick(NOW_S).adopted == 0
+    assert actor.tick(at()).adopted == 0
     os.close(fd)
-    assert actor.tick(NOW_S + 1).adopted == 1
+    assert actor.tick(at(1)).adopted == 1
     assert home.rows() == [1]
 
 
@@ -194,10 +154,10 @@ def test_a_crash_at_any_step_of_a_commit_loses_and_doubles_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(SpanTable, step, crash)
         with pytest.raises(KeyboardInterrupt):
-            actor.tick(NOW_S)
+            actor.tick(at())
     assert len(home.segments()) == 2, "nothing is removed before the commit is durable"
     actor.close()
-    home.actor().tick(NOW_S + 1)
+    home.actor().tick(at(1))
     assert home.rows() == [1, 2, 3, 4]
     assert len(home.entries("weavergen.wal.adopted")) == 1
     assert list(home.wal.iterdir()) == []
@@ -225,14 +185,14 @@ def test_a_crash_between_commit_and_removal_doubles_nothing(
         patch.setattr(Path, "unlink", unlink)
         if removed < 2:
             with pytest.raises(KeyboardInterrupt):
-                actor.tick(NOW_S)
+                actor.tick(at())
         else:
             patch.setattr(SpanActor, "_remove_directory", crash)
             with pytest.raises(KeyboardInterrupt):
-                actor.tick(NOW_S)
+                actor.tick(at())
     actor.close()
     successor = home.actor()
-    report = successor.tick(NOW_S + 1)
+    report = successor.tick(at(1))
     assert (report.rows_committed, report.adopted, report.duplicates) == (0, 0, [4, 2, 0][removed])
     assert home.rows() == [1, 2, 3, 4]
     assert len(home.entries("weavergen.wal.adopted")) == 1
@@ -243,7 +203,7 @@ def test_frames_written_twice_are_taken_once(home: Home) -> None:
     """A writer whose segment failed writes the same rows into the next: the second time they are skipped."""
     SegmentBytes(1).batch((1, 1)).batch((2, 2)).zeros(50).save(home.wal)
     SegmentBytes(2).batch((2, 2)).batch((4, 1)).end(FrameKind.CLOSED, 5).save(home.wal)
-    report = home.actor().tick(NOW_S)
+    report = home.actor().tick(at())
     assert (report.rows_read, report.duplicates, report.lost_rows) == (4, 2, 0)
     assert home.rows() == [1, 2, 3, 4]
 
@@ -254,7 +214,7 @@ def test_a_damaged_frame_is_reported_counted_and_kept_as_evidence(home: Home) ->
     segment.data = flipped(segment.data, (segment.spots[1] + 60) * 8)
     segment.save(home.wal)
     actor = home.actor()
-    report = actor.tick(NOW_S)
+    report = actor.tick(at())
     assert (report.rows_read, report.damage, report.lost_rows) == (3, 1, 3)
     assert home.rows() == [1, 2, 6]
     assert home.incidents.kinds == ["wal_damaged"]
@@ -270,7 +230,7 @@ def test_a_gap_between_segments_is_reported(home: Home) -> None:
     """A segment that is missing shows as rows missing before the next, also at the very beginning and the end."""
     SegmentBytes(2).batch((5, 1)).end(FrameKind.ROTATED, 6).save(home.wal)
     SegmentBytes(4).batch((8, 1)).end(FrameKind.CLOSED, 11).save(home.wal)
-    report = home.actor().tick(NOW_S)
+    report = home.actor().tick(at())
     assert (report.damage, report.lost_rows, home.rows()) == (3, 4 + 2 + 2, [5, 8])
     assert [dict(e)["weavergen.wal.lost_rows"] for e in home.entries("weavergen.wal.damaged")] == ["4", "2", "2"]
 
@@ -281,7 +241,7 @@ def test_a_damaged_header_is_reported(home: Home) -> None:
     bad.data = flipped(bad.data, 8 * 30)
     bad.save(home.wal)
     SegmentBytes(2).batch((3, 1)).end(FrameKind.CLOSED, 4).save(home.wal)
-    report = home.actor().tick(NOW_S)
+    report = home.actor().tick(at())
     assert (report.damage, report.lost_rows, home.rows()) == (2, 2, [3])
     assert sorted(path.name[-12:] for path in (home.path / "quarantine" / "wal").iterdir()) == [
         "00000001.wal", "00000002.wal",
@@ -291,7 +251,7 @@ def test_a_damaged_header_is_reported(home: Home) -> None:
 def test_a_frame_that_holds_no_rows_is_damage(home: Home) -> None:
     """Good checksum, no spans: the rows count as lost and the writer's sequence goes on."""
     SegmentBytes().batch((1, 1)).raw(2, 2, b"\xc1").batch((4, 1)).end(FrameKind.CLOSED, 5).save(home.wal)
-    report = home.actor().tick(NOW_S)
+    report = home.actor().tick(at())
     assert (report.damage, report.lost_rows, home.rows()) == (1, 2, [1, 4])
 
 
@@ -302,9 +262,9 @@ def test_damage_is_entered_once_across_a_restart(home: Home, monkeypatch: pytest
     with monkeypatch.context() as patch:
         patch.setattr(SpanActor, "_remove_finished", crash)
         with pytest.raises(KeyboardInterrupt):
-            actor.tick(NOW_S)
+            actor.tick(at())
     actor.close()
-    assert home.actor().tick(NOW_S + 1).damage == 0
+    assert home.actor().tick(at(1)).damage == 0
     assert len(home.entries("weavergen.wal.damaged")) == 1
 
 
@@ -320,17 +280,17 @@ async def test_a_table_that_cannot_be_written_is_waited_for(home: Home, monkeypa
         patch.setattr(SpanTable, "append", refuse)
         for second in range(12):
             await wal.append(3, builder(3, bytes(8 * KIB // 3)))
-            assert actor.tick(NOW_S + second).commits == 0
-        health = actor.health(NOW_S + 12)
+            assert actor.tick(at(second)).commits == 0
+        health = actor.health(at(12))
         assert health["lag_rows"] <= 5 + 3 * 8, "one roll and one segment at most are held in memory"
         assert "No space left" in health["table_error"]
         assert set(home.incidents.kinds) == {"span_table_unavailable"}
         assert (actor.totals.segments_removed, home.rows()) == (0, [])
     wal.close()
-    actor.tick(NOW_S + 20)
-    actor.tick(NOW_S + 21)
+    actor.tick(at(20))
+    actor.tick(at(21))
     assert home.rows() == list(range(1, 37))
-    assert actor.health(NOW_S + 21)["table_error"] == ""
+    assert actor.health(at(21))["table_error"] == ""
     assert home.segments() == []
 
 
@@ -350,22 +310,39 @@ def test_writers_do_not_disturb_each_other(home: Home) -> None:
     bad.data = flipped(bad.data, 100)
     bad.save(home.wal)
     SegmentBytes(1, writer_id(3)).batch((1, 1)).end(FrameKind.CLOSED, 2).save(home.wal)
-    report = home.actor().tick(NOW_S)
+    report = home.actor().tick(at())
     assert (home.rows(1), home.rows(2), home.rows(3), report.damage) == ([1, 2], [], [1], 1)
 
 
 def test_a_writer_that_died_while_opening_leaves_nothing(home: Home) -> None:
-    """Directories that never became a log are removed when they are old, and only then."""
+    """Directories that never became a log are removed when they have been seen for long, and only then."""
     unborn = home.wal / f".{writer_id(0)}.new"
     unborn.mkdir(parents=True)
     (unborn / ".00000001.new").touch()
     (home.wal / ".other.new").mkdir()
     actor = home.actor()
-    actor.tick(NOW_S + UNBORN_MAX_AGE_S)
+    actor.tick(at())
+    actor.tick(at(UNBORN_MAX_AGE_S))
     assert unborn.exists()
-    actor.tick(NOW_S + UNBORN_MAX_AGE_S + 1)
+    actor.tick(at(UNBORN_MAX_AGE_S + 1))
     assert not unborn.exists()
     assert (home.wal / ".other.new").exists()
+
+
+def test_a_writer_that_is_still_opening_is_left_alone(home: Home) -> None:
+    """Neither a wall clock that jumps ahead nor a long start takes the directory from under a writer that lives."""
+    unborn = home.wal / f".{writer_id(0)}.new"
+    unborn.mkdir(parents=True)
+    actor = home.actor()
+    actor.tick(Instant(NOW_S + 10**6, 1000.0))
+    assert unborn.exists(), "a step of the wall clock ages nothing"
+    (unborn / ".00000001.new").touch()
+    fd = held(unborn / ".00000001.new")
+    actor.tick(at(UNBORN_MAX_AGE_S + 1))
+    assert unborn.exists(), "its lock is held"
+    os.close(fd)
+    actor.tick(at(UNBORN_MAX_AGE_S + 2))
+    assert not unborn.exists()
 
 
 def test_the_loop_ticks_until_it_is_stopped_and_flushes(home: Home) -> None:
@@ -374,11 +351,11 @@ def test_the_loop_ticks_until_it_is_stopped_and_flushes(home: Home) -> None:
     actor, stop = home.actor(SLOW.model_copy(update={"ingest_poll_ms": 1})), Event()
     now = iter(range(100))
 
-    def clock() -> float:
+    def clock() -> Instant:
         step = next(now)
         if step == 2:
             stop.set()
-        return NOW_S + step * 0.001
+        return at(step * 0.001)
 
     actor.run(stop, clock)
     assert home.rows() == [1, 2]
@@ -390,7 +367,7 @@ def test_counts_reconcile(home: Home) -> None:
     SegmentBytes(1, writer_id(1)).batch((1, 2)).batch((5, 2)).zeros(9).save(home.wal)
     SegmentBytes(1, writer_id(2)).batch((1, 3), (4, 1)).end(FrameKind.CLOSED, 5).save(home.wal)
     actor = home.actor()
-    actor.tick(NOW_S)
+    actor.tick(at())
     totals = actor.totals
     table = SpanTable(home.path / "spans", 10).read(["writer_seq"])
     assert totals.rows_read + totals.own_rows == totals.rows_committed == table.num_rows

@@ -2,6 +2,7 @@
 
 import pytest
 
+from actors.base.errors import StorageUnavailable
 from actors.spans.lookup import DecisionLookup
 
 
@@ -29,3 +30,16 @@ def test_a_lookup_without_sources_is_refused() -> None:
     """An empty composite fails closed."""
     with pytest.raises(ValueError, match="at least one"):
         DecisionLookup([])
+
+
+def test_a_source_that_cannot_tell_is_not_taken_for_no() -> None:
+    """The others are asked all the same; if none has the decision, the error is the answer."""
+
+    class Full:
+        def find(self, decision_id: str) -> bytes | None:
+            raise StorageUnavailable("too much to look through")
+
+    lookup = DecisionLookup([Full(), Source(a=b"archived")])
+    assert lookup.find("a") == b"archived"
+    with pytest.raises(StorageUnavailable, match="too much"):
+        lookup.find("b")

@@ -11,7 +11,7 @@ from actors.spans.actor import SpanActor
 from actors.spans.adapters.reader import WalReader
 from actors.spans.adapters.table import SpanTable
 from actors.spans.frames import FrameKind, decode_spans
-from tests.unit.actors.spans.telemetry import NOW_S, SMALL, Incidents, decision, seqs, writer_id
+from tests.unit.actors.spans.telemetry import SMALL, Incidents, at, decision, seqs, writer_id
 
 ROOT = Path(__file__).parents[5]
 
@@ -58,7 +58,7 @@ async def main():
     for _ in range(8):
         say(await outcome(wal))
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    while not wal.available:
+    while wal.unavailable_because:
         await asyncio.sleep(0.001)
     say(await outcome(wal))
     await asyncio.to_thread(wal.close)
@@ -95,7 +95,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path, acknowledged: in
     assert not reads[-1].scan.ended  # type: ignore[union-attr]
 
     actor = SpanActor(tmp_path, writer_id(900), SMALL, incidents := Incidents())
-    report = actor.tick(NOW_S, flush=True)
+    report = actor.tick(at(), flush=True)
     table = SpanTable(tmp_path / "spans", 10).read(["writer_id", "writer_seq", "decision_id"]).to_pylist()
     rows = sorted((row["writer_seq"], row["decision_id"]) for row in table if row["writer_id"] == writer_id(1))
     assert rows == [(seq, decision(seq)) for seq in range(1, len(kept) + 1)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.spans import frames
 from actors.spans.adapters import reader as reading
 from actors.spans.adapters.lookup import open_lookup
 from actors.spans.adapters.reader import SegmentRef, WalReader
@@ -161,12 +162,60 @@ def test_damage_does_not_stop_a_search(tmp_path: Path) -> None:
     assert reader(tmp_path).find(decision(1)) == b"envelope"
 
 
-def test_a_search_is_bounded(tmp_path: Path) -> None:
-    """Newest segments first, and no more bytes than the configuration allows."""
+def test_a_search_that_may_not_look_everywhere_says_so(tmp_path: Path) -> None:
+    """Newest segments first, no more bytes than the configuration allows; what is behind that is not said to be missing."""
     for number in (1, 2, 3):
         SegmentBytes(number).raw(number, 1, encode_spans([span(number, b"r")])).zeros(MIB).save(tmp_path)
     bounded = WalReader(tmp_path, 2 * MIB)
-    assert [bounded.find(decision(number)) for number in (1, 2, 3)] == [None, b"r", b"r"]
+    assert [bounded.find(decision(number)) for number in (2, 3)] == [b"r", b"r"]
+    with pytest.raises(StorageUnavailable, match="lookup_max_bytes"):
+        bounded.find(decision(1))
+
+
+async def test_a_search_spends_nothing_on_preallocated_space(tmp_path: Path) -> None:
+    """Empty reserves of many writers are not read: a decision behind them is found within a bound they would exceed."""
+    config = SMALL.model_copy(update={"segment_bytes": MIB})
+    wals = [WalWriter(tmp_path, identity(number), config) for number in range(1, 5)]
+    await wals[0].append(1, builder(1, b"envelope"))
+    assert WalReader(tmp_path, MIB).find(decision(1)) == b"envelope"
+    assert WalReader(tmp_path, MIB).find(decision(99)) is None
+    for wal in wals:
+        await asyncio.to_thread(wal.close)
+
+
+def test_writers_younger_than_the_decision_are_searched_last(tmp_path: Path) -> None:
+    """They are not likely to have it; yet a clock that stepped back does not make a decision unfindable."""
+    for number in (1, 5, 9):
+        segment = SegmentBytes(1, writer_id(number))
+        segment.raw(1, 1, encode_spans([span(number, b"r", decision_id=decision(6 if number < 9 else 2))]))
+        segment.zeros(MIB).save(tmp_path)
+    assert WalReader(tmp_path, 1).find(decision(6)) == b"r", "found in the first segment that was looked at"
+    assert reader(tmp_path).find(decision(2)) == b"r", "made under a clock that had been stepped back"
+
+
+@pytest.mark.parametrize("broken", ["segment", "writer", "root"])
+def test_a_search_on_a_bad_disk_is_no_answer(tmp_path: Path, broken: str) -> None:
+    """What cannot be read is an error of storage, never a raw one and never "there is none"."""
+    SegmentBytes(1, writer_id(1)).save(tmp_path)
+    if broken == "segment":
+        (tmp_path / writer_id(1) / "00000002.wal").mkdir()
+    if broken == "writer":
+        (tmp_path / writer_id(1)).rename(tmp_path / "moved")
+        (tmp_path / writer_id(1)).symlink_to(tmp_path / writer_id(1))
+    root = tmp_path / writer_id(1) / "00000001.wal" if broken == "root" else tmp_path
+    with pytest.raises(StorageUnavailable):
+        reader(root).find(decision(1))
+
+
+def test_a_segment_of_another_format_is_not_searched_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a decision is in there nobody here can tell."""
+    with monkeypatch.context() as newer:
+        newer.setattr(frames, "FORMAT_VERSION", 2)
+        SegmentBytes(1).save(tmp_path)
+    with pytest.raises(StorageUnavailable, match="use the version that wrote it"):
+        reader(tmp_path).find(decision(1))
 
 
 async def test_a_gateway_finds_decisions_in_log_and_table(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters import table as table_module
 from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows, pinned_schema
-from tests.unit.actors.spans.telemetry import decision, flipped, span, spans_from
+from tests.unit.actors.spans.telemetry import Recorder, decision, flipped, span, spans_from
 
 DAY_NS = 86_400_000_000_000
 
@@ -240,3 +240,70 @@ def test_the_newest_record_of_a_decision_counts(tmp_path: Path) -> None:
     table.append([Rows("W1", 1, 1, versions)], {"W1": 3}, 0)
     assert table.find(decision(1)) == b"withheld"
     assert table.find(decision(2)) is None
+
+
+def test_every_log_entry_and_directory_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first entry, entries whose own sync failed, checkpoints, and the names of new directories are made durable."""
+    recorder = Recorder(tmp_path)
+    table = SpanTable(tmp_path / "spans", 3, recorder.disk)
+    table.append(rows(1, 1), {"W1": 1}, 0)
+    for name in ("spans", ".", "spans/_delta_log", "spans/date=2026-09-21"):
+        recorder.index("directory", name)
+    assert recorder.index("directory", "spans") < recorder.index("file", "spans/date=*")
+    recorder.calls.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(SpanTable, "_sync_log", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+        with pytest.raises(StorageUnavailable):
+            table.append(rows(2, 1), {"W1": 2}, 0)
+    table.append([Rows("W1", 3, 1, [span(3, start_unix_nano=20_000 * DAY_NS)])], {"W1": 3}, 0)
+    synced = [name.removeprefix("spans/_delta_log/") for call, name in recorder.calls if call == "file"]
+    assert f"{0:020d}.json" not in synced, "what is durable is not synced again"
+    for name in (f"{2:020d}.json", f"{2:020d}.checkpoint.parquet", f"{3:020d}.json", "_last_checkpoint"):
+        assert name in synced
+    new = recorder.index("file", "spans/date=2024-10-04/*")
+    assert ("directory", "spans") in recorder.calls[new - 1 : new], "a new partition's name is durable before its file"
+
+
+def test_the_first_entry_is_synced(tmp_path: Path) -> None:
+    """Entry 0 is the table itself: without it no later one means anything."""
+    recorder = Recorder(tmp_path)
+    SpanTable(tmp_path / "spans", 100, recorder.disk).append(rows(1, 1), {"W1": 1}, 0)
+    first, log = f"spans/_delta_log/{0:020d}.json", "spans/_delta_log"
+    assert recorder.index("file", first) < recorder.index("directory", log)
+
+
+def test_a_fresh_process_syncs_from_the_newest_checkpoint_on(tmp_path: Path) -> None:
+    """It does not know what its predecessor synced; entries before a checkpoint are nobody's to read."""
+    table = opened(tmp_path)
+    for seq in range(1, 5):
+        table.append(rows(seq, 1), {"W1": seq}, 0)
+    recorder = Recorder(tmp_path)
+    SpanTable(tmp_path, 3, recorder.disk).recover()
+    assert [name.removeprefix("_delta_log/").lstrip("0") for call, name in recorder.calls if call == "file"] == [
+        "2.json", "2.checkpoint.parquet", "3.json", "4.json", "_last_checkpoint",
+    ]  # fmt: skip
+
+
+def test_rows_the_table_has_are_cut_away(tmp_path: Path) -> None:
+    """A commit that overlaps an earlier one adds what is new, for each application id by itself."""
+    table = opened(tmp_path)
+    table.append([*rows(1, 2), Rows("W2", 1, 1, spans_from(101, 1))], {"W1": 2, "W2": 1}, 0)
+    again = [*rows(1, 2), *rows(3, 2), *rows(5, 1), Rows("W2", 1, 1, spans_from(101, 1))]
+    table.append(again, {"W1": 5, "W2": 1}, 0)
+    assert numbers(table) == [1, 1, 2, 3, 4, 5]
+    assert (table.last_committed("W1"), table.last_committed("W2")) == (5, 1)
+
+
+def test_files_of_an_attempt_nobody_could_clean_up_are_removed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their names are still noted when the next append begins, and are not overwritten before they are gone."""
+    table = opened(tmp_path)
+    table.append(rows(1, 1), {"W1": 1}, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(SpanTable, "_commit", lambda *_: (_ for _ in ()).throw(CommitFailedError("no")))
+        patch.setattr(SpanTable, "_clean_up", lambda *_: None)
+        with pytest.raises(StorageUnavailable):
+            table.append(rows(2, 1), {"W1": 2}, 0)
+    table.append(rows(2, 1), {"W1": 2}, 0)
+    assert parquet_files(tmp_path) == set(table.current_files())

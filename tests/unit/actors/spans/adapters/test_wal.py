@@ -13,12 +13,12 @@ import pytest
 from actors.base.canonical import canonical_json
 from actors.base.errors import HomeError, StorageUnavailable
 from actors.spans.adapters.reader import SegmentRead, WalReader
-from actors.spans.adapters.segments import Disk
+from actors.spans.adapters.segments import Disk, OpenSegment, SegmentReserve
 from actors.spans.adapters.wal import WalWriter
 from actors.spans.config import KIB, MIB, SpansConfig
 from actors.spans.frames import FrameKind, decode_spans
 from actors.spans.span import Span
-from tests.unit.actors.spans.telemetry import SMALL, builder, identity, seqs, span, spans_from, writer_id
+from tests.unit.actors.spans.telemetry import SMALL, Recorder, builder, identity, seqs, span, spans_from, writer_id
 
 BIG = bytes(12 * KIB)
 
@@ -215,11 +215,11 @@ async def test_a_full_queue_refuses(tmp_path: Path) -> None:
         faults.gate.clear()
         tasks = [asyncio.ensure_future(wal.append(1, builder(1, BIG))) for _ in range(4)]
         await asyncio.sleep(0)
-        assert not wal.available
+        assert wal.unavailable_because
         faults.gate.set()
         results = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [str(result) for result in results] == ["None", "None", "wal queue full", "wal queue full"]
-        assert wal.available
+        assert [str(result) for result in results] == ["None", "None", *["the log takes nothing: wal queue full"] * 2]
+        assert not wal.unavailable_because
         await wal.append(1, builder(1, BIG))
         assert (wal.counters.refused, wal.durable_seq) == (2, 3)
     assert len(rows(tmp_path)) == 3
@@ -329,10 +329,10 @@ async def test_a_disk_that_keeps_failing_is_said_to_and_recovered_from(tmp_path:
         assert {type(result) for result in results} == {StorageUnavailable}
         with pytest.raises(StorageUnavailable, match="Input/output error"):
             await wal.append(1, builder(1))
-        assert not wal.available
+        assert wal.unavailable_because
         assert wal.durable_seq == 1
         faults.bad_writes = 0
-        await until(lambda: wal.available)
+        await until(lambda: not wal.unavailable_because)
         await wal.append(1, builder(1))
         assert (wal.durable_seq, wal.queued_bytes) == (5, 0)
     assert rows(tmp_path) == spans_from(1, 5)
@@ -350,7 +350,7 @@ async def test_no_space_refuses_and_recovers_by_itself(tmp_path: Path) -> None:
         assert 8 <= taken <= 10, "two segments of five frames at most"
         assert wal.durable_seq == taken
         faults.full = False
-        await until(lambda: wal.available)
+        await until(lambda: not wal.unavailable_because)
         await wal.append(1, builder(1))
     assert len(rows(tmp_path)) == taken + 2, "the refused row was kept, and became durable when there was space"
 
@@ -366,7 +366,7 @@ async def test_a_backlog_goes_out_in_bounded_batches(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         faults.gate.set()
         results = await asyncio.gather(*tasks, return_exceptions=True)
-        await until(lambda: wal.available and wal.durable_seq == 1500)
+        await until(lambda: not wal.unavailable_because and wal.durable_seq == 1500)
         assert any(isinstance(result, StorageUnavailable) for result in results)
     assert rows(tmp_path) == spans_from(1, 1500)
 
@@ -419,3 +419,80 @@ def test_a_writer_id_is_used_once(tmp_path: Path) -> None:
     WalWriter(tmp_path, identity(), SMALL).close()
     with pytest.raises(HomeError, match="used by one process once"):
         WalWriter(tmp_path, identity(), SMALL)
+
+
+async def test_a_hanging_disk_is_noticed_by_its_silence(tmp_path: Path) -> None:
+    """No error comes from a disk that hangs: the age of what waits tells, appends are refused, and taken again after."""
+    now, faults = [100.0], Faults()
+    wal = WalWriter(tmp_path, identity(), SMALL, faults.disk, lambda: now[0])
+    faults.gate.clear()
+    waiting = asyncio.ensure_future(wal.append(1, builder(1)))
+    await asyncio.sleep(0)
+    now[0] += SMALL.stall_after_ms / 1000
+    assert wal.unavailable_because == ""
+    now[0] += 0.1
+    assert wal.unavailable_because == "the disk has not answered for 2.1 s"
+    with pytest.raises(StorageUnavailable, match="has not answered"):
+        await wal.append(1, builder(1))
+    faults.gate.set()
+    await waiting
+    assert wal.unavailable_because == ""
+    await wal.append(1, builder(1))
+    now[0] += 3600
+    assert wal.unavailable_because == "", "nothing waits: silence means nothing"
+    await asyncio.to_thread(wal.close)
+    assert rows(tmp_path) == spans_from(1, 2)
+
+
+async def test_a_dead_writer_thread_is_said_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends the thread, those who wait are told, appends are refused with the cause, and ``alive`` is false."""
+    async with opened(tmp_path) as wal:
+        await wal.append(1, builder(1))
+        assert wal.alive
+        monkeypatch.setattr(wal, "_group_commit", lambda: (_ for _ in ()).throw(MemoryError("no memory")))
+        with pytest.raises(StorageUnavailable, match="MemoryError"):
+            await wal.append(1, builder(1))
+        await until(lambda: not wal.alive)
+        assert "MemoryError" in wal.unavailable_because
+        with pytest.raises(StorageUnavailable, match="MemoryError"):
+            await wal.append(1, builder(1))
+    assert rows(tmp_path) == [span(1)]
+    assert reads(tmp_path)[0].abandoned, "it does not claim that all is there"
+
+
+async def test_a_dead_reserve_thread_is_said_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the reserve still holds is used; then appends are refused with what ended its thread."""
+    async with opened(tmp_path) as wal:
+        await until(lambda: wal.reserve_depth == 1)
+        monkeypatch.setattr(wal._reserve, "_create", lambda: (_ for _ in ()).throw(MemoryError("no memory")))
+        results = [await settled(wal.append(1, builder(1, BIG))) for _ in range(12)]
+        assert results[5:8] == ["durable"] * 3
+        assert "MemoryError" in results[-1]
+        assert not wal.alive
+
+
+def test_waiting_for_a_segment_is_bounded() -> None:
+    """A disk that hangs while it preallocates does not hold the writer's thread for ever."""
+    gate = threading.Event()
+
+    def create() -> OpenSegment:
+        gate.wait()
+        raise OSError(errno.EIO, "Input/output error")
+
+    reserve = SegmentReserve(create, 1, retry_s=0.001, wait_s=0.01)
+    with pytest.raises(OSError, match=r"no segment was ready within 0.01 s"):
+        reserve.take()
+    gate.set()
+    reserve.close()
+
+
+async def test_a_segment_is_named_only_after_it_is_durable(tmp_path: Path) -> None:
+    """Its bytes, then its name, then the directory; the writer's directory likewise, before anything is acknowledged."""
+    recorder = Recorder(tmp_path)
+    wal = WalWriter(tmp_path, identity(), SMALL, recorder.disk)
+    await until(lambda: wal.reserve_depth == 1)
+    await asyncio.to_thread(wal.close)
+    me, unborn = writer_id(1), f".{writer_id(1)}.new"
+    first = [("data", f"{unborn}/.00000001.new"), ("rename", f"{unborn}/00000001.wal"), ("directory", unborn)]
+    second = [("data", f"{me}/.00000002.new"), ("rename", f"{me}/00000002.wal"), ("directory", me)]
+    assert recorder.calls[:8] == [*first, ("rename", me), ("directory", "."), *second]
