@@ -6,6 +6,8 @@ others or the supervisor.
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 
 from actors.base.errors import WeaverGenError
 from actors.base.ports import IncidentLevel, IncidentSink, Notifier
@@ -22,10 +24,18 @@ _TITLE = "WeaverGen does not serve"
 class Emergency:
     """Raises the alarm once, and says once that it is over."""
 
-    def __init__(self, incidents: IncidentSink, notifier: Notifier | None, system: str) -> None:
+    def __init__(
+        self,
+        incidents: IncidentSink,
+        notifier: Notifier | None,
+        system: str,
+        close: Callable[[float], None] | None = None,
+    ) -> None:
         self._incidents = incidents
         self._notifier = notifier
         self._system = system
+        self._close = close
+        self._sending: list[threading.Thread] = []
 
     def raise_alarm(self, phase: str, cause: str, restarts: int) -> None:
         """Tell people that the system does not serve."""
@@ -41,7 +51,17 @@ class Emergency:
 
     def _tell(self, title: str, body: str, level: IncidentLevel) -> None:
         if self._notifier is not None:  # from a thread: a slow receiver must not hold up the restart
-            threading.Thread(target=_send, args=(self._notifier, title, body, level), daemon=True).start()
+            sender = threading.Thread(target=_send, args=(self._notifier, title, body, level), daemon=True)
+            self._sending = [*(thread for thread in self._sending if thread.is_alive()), sender]
+            sender.start()
+
+    def settle(self, timeout_s: float) -> None:
+        """Wait until what was told is delivered and stored, for at most ``timeout_s`` each: the process is about to end."""
+        give_up_s = time.monotonic() + timeout_s
+        for thread in self._sending:
+            thread.join(max(give_up_s - time.monotonic(), 0.0))
+        if self._close is not None:
+            self._close(timeout_s)
 
 
 def emergency(home: Home, config: Config) -> Emergency:
@@ -49,7 +69,7 @@ def emergency(home: Home, config: Config) -> Emergency:
     database = Database(config.store.url(home.root), pool_size=1, timeout_s=config.store.timeout_s)
     incidents = IncidentQueue(Incidents(database), config.store.incident_queue)
     notifier = SignedWebhook(config.store.webhook) if config.store.webhook is not None else None
-    return Emergency(incidents, notifier, str(home.root))
+    return Emergency(incidents, notifier, str(home.root), incidents.close)
 
 
 def _send(notifier: Notifier, title: str, body: str, level: IncidentLevel) -> None:

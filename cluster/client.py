@@ -11,7 +11,7 @@ MARGIN_S = 15.0
 
 
 class NotRunning(WeaverGenError):
-    """Nothing answers at the gateway's address."""
+    """Nothing answers at the gateway's address, or the answer broke off."""
 
     code = "not_running"
 
@@ -60,4 +60,6 @@ class GatewayClient:
         return data
 
     def _nobody(self) -> NotRunning:
-        return NotRunning(f"nothing answers at {self.base_url}; run `weavergen up`, or `weavergen status` to see why")
+        return NotRunning(
+            f"no whole answer came from {self.base_url}; run `weavergen up`, or `weavergen status` to see why"
+        )

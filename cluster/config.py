@@ -123,6 +123,8 @@ class EngineConfig(_Frozen):
     graceful_shutdown_s: float = Field(default=10, ge=0, le=600)
     request_timeout_s: float = Field(default=300, gt=0, le=3600)
     """Bound of one ask, whatever the deadline; also of calls to ``openai`` servers."""
+    max_connections: int = Field(default=256, ge=1, le=10_000)
+    """Connections of one replica to each ``openai`` server: as many as there are deliberations, so that none waits."""
 
 
 class RayConfig(_Frozen):
@@ -150,13 +152,17 @@ class SupervisorConfig(_Frozen):
     deploy_timeout_s: float = Field(default=900, ge=10, le=7200)
     """So is one whose deployments are not ready by then."""
     unready_restart_s: float = Field(default=240, ge=10, le=7200)
-    """And one that was ready and has not been for this long: Serve gets that time to heal it alone."""
+    """And one that was ready and has not been for this long, if a restart can help: Serve gets that time to heal it alone."""
+    blocked_after_s: float = Field(default=10, ge=0, le=3600)
+    """Unready for this long for a reason that no restart mends, it is reported as waiting for a person."""
+    alert_window_s: float = Field(default=600, ge=1, le=86_400)
+    """Time over which the share of unreadiness is weighted."""
+    alert_share: float = Field(default=0.25, gt=0, lt=1)
+    """Unready for more than this share of the time, the alarm is raised: after 173 s without a break."""
     backoff_initial_s: float = Field(default=1, ge=0.1, le=60)
     backoff_max_s: float = Field(default=60, ge=1, le=3600)
     stable_s: float = Field(default=300, ge=1, le=86_400)
-    """Ready for this long, the next fault counts as the first."""
-    max_restarts: int = Field(default=10, ge=1, le=1000)
-    """Restarts in a row without becoming stable; then it gives up and says so."""
+    """Ready for this long without a break, an alarm is over and the next fault counts as the first."""
     stop_grace_s: float = Field(default=10, ge=0, le=120)
     issuer_poll_ms: int = Field(default=100, ge=10, le=200)
     max_writers: int = Field(default=256, ge=1, le=10_000)
@@ -200,16 +206,16 @@ class Config(_Frozen):
                 raise ValueError(f"layer {layer.name} names unknown voters: {', '.join(sorted(unknown))}")
         if any(not 0 <= value <= 1 for value in self.thresholds.values()):
             raise ValueError("thresholds lie between 0 and 1")
+        if self.gateway.max_ongoing_requests < (least := self.consensus.max_concurrent + RESERVED_REQUESTS):
+            raise ValueError(
+                f"gateway.max_ongoing_requests is at least {least}: consensus.max_concurrent and a reserve"
+            )
         if self.gateway.request_timeout_s * 1000 < self.consensus.max_deadline_ms:
             raise ValueError("gateway.request_timeout_s is shorter than consensus.max_deadline_ms")
         if 0 < self.ray.logical_cpus <= self.needed_cpus:
             raise ValueError(f"ray.logical_cpus: the deployments take {self.needed_cpus} and one stays free for jobs")
         return self
 
-        if self.gateway.max_ongoing_requests < (least := self.consensus.max_concurrent + RESERVED_REQUESTS):
-            raise ValueError(
-                f"gateway.max_ongoing_requests is at least {least}: consensus.max_concurrent and a reserve"
-            )
     @property
     def needed_cpus(self) -> int:
         """Return the logical CPUs that the deployments take."""

@@ -6,6 +6,7 @@ connection to Ray, serves no request and decides nothing about answers.
 """
 
 import argparse
+import contextlib
 import fcntl
 import logging
 import os
@@ -15,26 +16,30 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from actors.base.errors import HomeError, WeaverGenError
+from actors.base.errors import HomeError
 from actors.base.signing import SigningKey
 from cluster.alerting import Emergency, emergency
 from cluster.config import Config
 from cluster.home import Home, open_home
 from cluster.issuer import Issuer, writer_is_alive
-from cluster.node import LOOPBACK, REPOSITORY, Node
-from cluster.probes import http_status
+from cluster.node import LOOPBACK, REPOSITORY, Node, require_port
+from cluster.port_hold import hold_port
+from cluster.probes import Answer, fetch, http_status
 from cluster.processes import adopt_orphans, end, lead, lineage, reap
-from cluster.status import Status, processes, session_file, write_status
-from cluster.supervision import Action, Seen, State, Step, begin, decide
+from cluster.status import Status, beat, gateway_url, processes, session_file, system_id, write_status
+from cluster.supervision import Action, Ready, Seen, State, Step, alarm_failed, begin, decide, is_blocked
+from serve_apps.gateway.readiness import RESTART_HEADER, SYSTEM_HEADER
 
 _log = logging.getLogger("weavergen.supervisor")
 _LOG_BYTES = 4 << 20
 _EXIT_WAIT_S = 20.0
+_ALARM_WAIT_S = 15.0
 
 
 class Supervisor:
@@ -45,9 +50,13 @@ class Supervisor:
         self._config = config
         self._node = node
         self._alarm = alarm
+        self._system = system_id(home, config)
         self._stopping = threading.Event()
         self._node_process: subprocess.Popen[bytes] | None = None
         self._deploy_process: subprocess.Popen[bytes] | None = None
+        self._swept = True
+        self._fault = ""
+        self._told: Status | None = None
         self._actions: dict[Action, Callable[[State], None]] = {
             Action.END_ALL: lambda _: self._end_all(),
             Action.START_NODE: lambda _: self._start_node(),
@@ -61,19 +70,45 @@ class Supervisor:
         self._stopping.set()
 
     def run(self) -> None:
-        """Decide, act, note; until stopped. Then end everything that is ours."""
+        """Look, decide, act, note; until stopped. Then end everything that is ours."""
         step = begin(time.monotonic())
         try:
             while True:
-                self._act(step)
-                self._note(step.state)
+                state = self.act(step)
+                self._note(state)
                 if self._stopping.wait(self._config.supervisor.poll_s):
                     return
-                step = decide(step.state, self._look(), self._config.supervisor, time.monotonic())
+                step = decide(state, self.see(), self._config.supervisor, time.monotonic())
         finally:
             _log.info("stopping: ending every process of this home")
             self._end_all()
             self._node.tidy()
+
+    def see(self) -> Seen:
+        """Look; a look that fails is itself something seen, and no reason to end what runs."""
+        try:
+            seen = replace(self._look(), swept=self._swept, fault=self._fault)
+        except Exception as error:  # noqa: BLE001 - whatever it is: ending would take the system along
+            _log.exception("looking failed")
+            alive = self._node_process is not None and self._node_process.poll() is None
+            fault = f"the supervisor cannot look: {error}"
+            return Seen(alive, alive, self._deploy_state(), "blocked", self._swept, fault)
+        self._fault = ""
+        return seen
+
+    def act(self, step: Step) -> State:
+        """Do what was decided; what fails is seen at the next look, and the rest is done all the same."""
+        state = step.state
+        for action in step.actions:
+            _log.info("%s: %s %s", state.phase, action, state.cause)
+            try:
+                self._actions[action](state)
+            except Exception as error:  # noqa: BLE001 - likewise
+                _log.exception("%s failed", action)
+                self._fault = f"{action} failed: {error}"
+                if action is Action.ALERT:
+                    state = alarm_failed(state)
+        return state
 
     def _look(self) -> Seen:
         reap([child.pid for child in (self._node_process, self._deploy_process) if child is not None])
@@ -83,25 +118,28 @@ class Supervisor:
             node_alive=node_alive,
             node_up=node_alive and (deploy != "none" or self._node_up()),
             deploy=deploy,
-            ready=node_alive and deploy == "done" and http_status(self._url("/readyz")) == 200,
+            ready=self._readiness() if node_alive and deploy == "done" else "no",
         )
 
-    def _act(self, step: Step) -> None:
-        for action in step.actions:
-            _log.info("%s: %s %s", step.state.phase, action, step.state.cause)
-            self._actions[action](step.state)
+    def _readiness(self) -> Ready:
+        return read_readiness(fetch("GET", f"{gateway_url(self._config)}/readyz"), self._system)
 
     def _note(self, state: State) -> None:
-        since = time.time() - (time.monotonic() - state.since_s)
-        status = Status(state.phase, state.cause, state.restarts, since, self._config.sha256, self._config.gateway.port)
+        now_s = time.monotonic()
+        since = round(time.time() - (now_s - state.since_s))
+        blocked = is_blocked(state, self._config.supervisor, now_s)
+        config = self._config
+        status = Status(
+            state.phase, state.cause, state.restarts, since, config.sha256, config.gateway.port, blocked, state.alerted
+        )
         try:
-            write_status(self._home, status)
+            if self._told is None or replace(status, since_unix_s=self._told.since_unix_s) != self._told:
+                write_status(self._home, status)
+                self._told = status
         except OSError as error:
             _log.warning("status cannot be written: %s", error)
-
-    def _url(self, path: str) -> str:
-        host = self._config.gateway.host
-        return f"http://{LOOPBACK if host in ('0.0.0.0', '::') else host}:{self._config.gateway.port}{path}"  # noqa: S104
+        with contextlib.suppress(OSError):
+            beat(self._home)
 
     def _node_up(self) -> bool:
         ports = self._node.ports
@@ -117,13 +155,10 @@ class Supervisor:
         return "done" if code == 0 else "failed"
 
     def _start_node(self) -> None:
-        try:
-            self._node.prepare()
-            self._node_process = self._node.start()
-        except (OSError, WeaverGenError):
-            _log.exception("the node cannot be started")  # seen as a dead node: back-off, alert, another try
-        else:
-            _log.info("node started, process %d", self._node_process.pid)
+        require_port(self._config.gateway.host, self._config.gateway.port)
+        self._node.prepare()
+        self._node_process = self._node.start()
+        _log.info("node started, process %d", self._node_process.pid)
 
     def _deploy(self) -> None:
         with (self._home.logs / "deploy.log").open("wb") as log:
@@ -137,6 +172,8 @@ class Supervisor:
             )
 
     def _end_all(self) -> None:
+        """End everything; whether that left nothing is kept for the next look."""
+        self._swept = False
         spare = lineage(os.getpid())
         left = end(lambda: processes(self._home), self._config.supervisor.stop_grace_s, spare)
         for child in (self._deploy_process, self._node_process):
@@ -146,6 +183,19 @@ class Supervisor:
         reap(())
         if left:
             _log.error("could not end processes %s", [known.pid for known in left])
+        self._swept = not left
+
+
+def read_readiness(answer: Answer, system: str) -> Ready:
+    """Return what ``/readyz`` said, if it was ``system``'s own gateway that said it. Pure."""
+    whose = answer.headers.get(SYSTEM_HEADER)
+    if whose is None and answer.status != 200:
+        return "no"  # nobody, or the ingress in front of a gateway that is away
+    if whose != system:
+        return "foreign"
+    if answer.status == 200:
+        return "yes"
+    return "blocked" if answer.headers.get(RESTART_HEADER) == "no" else "no"
 
 
 def run_issuer(issuer: Issuer, poll_s: float, stopping: threading.Event) -> None:
@@ -160,7 +210,18 @@ def run_issuer(issuer: Issuer, poll_s: float, stopping: threading.Event) -> None
 def supervise(home: Home) -> None:
     """Supervise a home in this process until SIGTERM or SIGINT."""
     config = home.read_config()
-    worker = Supervisor(home, config, Node(home, config), emergency(home, config))
+    alarm = emergency(home, config)
+    try:
+        with hold_port(config.gateway.port):
+            _supervise(home, config, alarm)
+    except Exception as error:
+        alarm.raise_alarm("ended", f"the supervisor ended: {error}", 0)
+        alarm.settle(_ALARM_WAIT_S)
+        raise
+
+
+def _supervise(home: Home, config: Config, alarm: Emergency) -> None:
+    worker = Supervisor(home, config, Node(home, config), alarm)
     stopping = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:

@@ -2,13 +2,15 @@
 
 Rules:
 - Names are ``weavergen_*``; Ray prefixes ``ray_`` on its own endpoints, ``/metrics`` takes the prefix away again.
+- An agent that cannot be read takes nothing from the others; ``weavergen_metrics_agents_unread`` says how many were.
 - The union is read from the agents of all nodes, so every replica answers the same; the ``replica`` label tells processes
   apart. What an agent exports lags by up to ten seconds.
 """
 
 import asyncio
+import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -17,6 +19,11 @@ from actors.base.errors import NotReady
 from actors.consensus.ports import Meter
 
 _LINE = re.compile(r"^(# (?:HELP|TYPE) )?ray_(weavergen_.*)$")
+_log = logging.getLogger("weavergen.metrics")
+_UNREAD_HEAD = (
+    "# HELP weavergen_metrics_agents_unread Agents whose metrics are missing from this page.\n"
+    "# TYPE weavergen_metrics_agents_unread gauge\n"
+)
 _MAX_AGENT_BYTES = 64 * 1024 * 1024
 _AGENT_TIMEOUT_S = 5.0
 SECONDS = [0.01 * 2**n for n in range(14)]
@@ -67,14 +74,23 @@ class RayMeter:
 
 
 class VoterHealth:
-    """A meter that also remembers how each voter's last ballots went, for ``degraded``."""
+    """A meter that also remembers how each voter's last ballots went, for readiness.
+
+    - ``BAD_IN_A_ROW`` bad ballots make a voter failing, one good ballot makes it well.
+    - The mark runs out ``FORGET_AFTER_S`` after the last bad ballot, because without traffic nothing else would lift it;
+      the voter is then on probation: the next bad ballot marks it again.
+    - A time-out counts only if the voter had ``patience_s``, the default deadline: a client that gives voters no time
+      says nothing about them. Cancellations count neither way.
+    """
 
     BAD_IN_A_ROW = 3
-    _BAD = frozenset({"failed", "timeout"})
+    FORGET_AFTER_S = 120.0
+    _SAYS_NOTHING = frozenset({"cancelled", "isolated", "breaker_open", "busy"})
 
-    def __init__(self, meter: Meter) -> None:
-        self._meter = meter
+    def __init__(self, meter: Meter, monotonic: Callable[[], float], patience_s: float) -> None:
+        self._meter, self._monotonic, self._patience_s = meter, monotonic, patience_s * 0.9
         self._bad: dict[str, int] = {}
+        self._last_bad_s: dict[str, float] = {}
 
     def decided(self, result: str, kind: str, seconds: float) -> None:
         """Pass on."""
@@ -83,14 +99,20 @@ class VoterHealth:
     def voted(self, voter: str, outcome: str, seconds: float) -> None:
         """Pass on, and count failures in a row."""
         self._meter.voted(voter, outcome, seconds)
-        if outcome in self._BAD:
-            self._bad[voter] = self._bad.get(voter, 0) + 1
-        elif outcome != "cancelled":
+        if outcome == "failed" or (outcome == "timeout" and seconds >= self._patience_s):
+            self._bad[voter] = min(self._bad.get(voter, 0) + 1, self.BAD_IN_A_ROW)
+            self._last_bad_s[voter] = self._monotonic()
+        elif outcome not in ("timeout", *self._SAYS_NOTHING):
             self._bad.pop(voter, None)
 
     def failing(self) -> list[str]:
         """Return the voters whose last ballots all failed."""
-        return sorted(voter for voter, count in self._bad.items() if count >= self.BAD_IN_A_ROW)
+        since_s = self._monotonic() - self.FORGET_AFTER_S
+        return sorted(
+            voter
+            for voter, count in self._bad.items()
+            if count >= self.BAD_IN_A_ROW and self._last_bad_s[voter] > since_s
+        )
 
 
 def agent_urls() -> list[str]:
@@ -106,15 +128,29 @@ def agent_urls() -> list[str]:
 
 async def union() -> bytes:
     """Return every process's ``weavergen_*`` metrics in Prometheus' text format."""
-    urls = await asyncio.to_thread(agent_urls)
+    return await union_of(await asyncio.to_thread(agent_urls))
+
+
+async def union_of(urls: Sequence[str]) -> bytes:
+    """Merge the agents' pages; one that does not answer is left out and counted, for the others still tell their part."""
     async with aiohttp.ClientSession(trust_env=False) as session:
-        pages = await asyncio.gather(*(_page(session, url) for url in urls))
-    return merge(pages)
+        pages = await asyncio.gather(*(_page(session, url) for url in urls), return_exceptions=True)
+    read: list[str] = []
+    for url, page in zip(urls, pages, strict=True):
+        if isinstance(page, str):
+            read.append(page)
+        elif isinstance(page, aiohttp.ClientError | TimeoutError | NotReady):
+            _log.warning("the metrics agent at %s is left out: %s", url, page or type(page).__name__)
+        else:
+            raise page
+    missing = len(urls) - len(read)
+    return merge(read) + f"{_UNREAD_HEAD}weavergen_metrics_agents_unread {missing}\n".encode()
 
 
 async def _page(session: aiohttp.ClientSession, url: str) -> str:
     data = bytearray()
     async with session.get(url, timeout=aiohttp.ClientTimeout(total=_AGENT_TIMEOUT_S)) as response:
+        response.raise_for_status()
         async for chunk in response.content.iter_chunked(1 << 16):
             data += chunk
             if len(data) > _MAX_AGENT_BYTES:

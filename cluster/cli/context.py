@@ -12,10 +12,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from cluster.access import read_key
-from cluster.bringup import gateway_url
 from cluster.client import GatewayClient
 from cluster.config import Config
 from cluster.home import Home, home_path, open_home
+from cluster.status import gateway_url
 from cluster.trust import operator_dir
 
 home_option = click.option(

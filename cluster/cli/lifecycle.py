@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.access import read_key
-from cluster.bringup import Wanted, bring_down, bring_up, gateway_url, running
+from cluster.bringup import Wanted, bring_down, bring_up, running
 from cluster.cli.context import Progressing, Session, home_option, json_option, print_json, root_of, safe
 from cluster.client import GatewayClient, NotRunning
 from cluster.config import Config
 from cluster.demo import Shown, show
 from cluster.home import Home, open_home
 from cluster.node import LOOPBACK, Node
-from cluster.status import processes, read_status
+from cluster.status import gateway_url, processes, read_status
 
 
 @click.command(epilog="Example: weavergen up --profile cpu")

@@ -1,7 +1,21 @@
-"""Whether a replica can answer, and what is less than it should be. Pure."""
+"""Whether a replica can answer, what is less than it should be, and whether a restart could help. Pure.
+
+| not ready because | a restart |
+|---|---|
+| no verified policy, no verified keys | does not help: the same files are read again, and polled meanwhile |
+| the log takes nothing | does not help: a full disk stays full, and the log goes on by itself when there is space |
+| the writer's certificate has run out | helps: a new replica asks for a new one |
+| voters do not answer | helps if enough of the silent ones are engines of our own |
+| voters are isolated | does not help: policy says so, and only this gateway can take the order to readmit them |
+
+Where two reasons stand, the one that no restart mends decides: a restart would take the gateway away and change nothing.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+SYSTEM_HEADER = "x-weavergen-system"
+RESTART_HEADER = "x-weavergen-restart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +32,9 @@ class Observed:
     """Why the log takes nothing; empty if it does."""
     certificate_left_s: float
     answering_lineages: int
-    """Lineages of the first layer's active members that are deployed."""
+    """Lineages of the first layer's active members that are deployed and not failing."""
+    restartable_lineages: int
+    """The same, were every failing engine of our own well again."""
     needed_lineages: int
     failing: Sequence[str]
     """Voters whose last ballots all failed."""
@@ -34,24 +50,35 @@ class Readiness:
     ready: bool
     degraded: list[str]
     reasons: list[str]
+    restart_helps: bool = False
+    """Not ready, and only for reasons that a restart can mend."""
 
 
 def judge(seen: Observed) -> Readiness:
     """Return whether requests can be answered and recorded, and everything short of whole."""
-    checks = (
-        (seen.policy, "no verified policy snapshot"),
-        (seen.keys, "no verified AuthSnapshot"),
-        (not seen.wal, f"the log takes nothing: {seen.wal}"),
-        (seen.certificate_left_s > 0, "the writer's certificate has run out"),
+    checks = (  # good, what is said if not, whether a restart helps
+        (seen.policy, "no verified policy snapshot", False),
+        (seen.keys, "no verified AuthSnapshot", False),
+        (not seen.wal, f"the log takes nothing: {seen.wal}", False),
+        (seen.certificate_left_s > 0, "the writer's certificate has run out", True),
         (
             not seen.policy or seen.answering_lineages >= seen.needed_lineages,
             f"{seen.answering_lineages} lineages can vote, {seen.needed_lineages} are needed",
+            seen.restartable_lineages >= seen.needed_lineages,
         ),
     )
-    reasons = [reason for good, reason in checks if not good]
+    missing = [(reason, helps) for good, reason, helps in checks if not good]
+    reasons = [reason for reason, _ in missing]
     degraded = [*seen.standing]
     degraded += [f"voter {voter}: failing" for voter in seen.failing]
     degraded += [f"voter {voter}: isolated" for voter in seen.isolated]
     degraded += ["policy: stale"] if seen.policy_stale else []
     degraded += ["halted"] if seen.halted else []
-    return Readiness(not reasons, degraded, reasons)
+    return Readiness(not reasons, degraded, reasons, bool(missing) and all(helps for _, helps in missing))
+
+
+def signs(judged: Readiness, system: str) -> dict[str, str]:
+    """Return the headers that the supervisor reads, which has no key: whose answer it is, and whether a restart could help."""
+    return {SYSTEM_HEADER: system} | (
+        {} if judged.ready else {RESTART_HEADER: "helps" if judged.restart_helps else "no"}
+    )

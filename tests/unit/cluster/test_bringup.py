@@ -7,9 +7,10 @@ import pytest
 
 from actors.base.errors import ConfigurationError
 from cluster.application import app_settings, lineages
-from cluster.bringup import Wanted, configure, gateway_url
+from cluster.bringup import Wanted, configure
 from cluster.config import plain
 from cluster.home import create_home
+from cluster.status import gateway_url
 from models.catalog import load_catalog
 from serve_apps.builder import AppSettings
 

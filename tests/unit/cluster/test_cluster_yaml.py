@@ -62,8 +62,8 @@ def test_head_and_workers_meet_at_one_port_with_one_token(described: dict[str, A
     assert any(mount.endswith("ray.token") and mount.strip("~") in worker for mount in described["file_mounts"])
 
 
-def test_the_unit_runs_the_supervisor_for_ever() -> None:
-    """Systemd starts the module that exists, restarts it always and lets it end its own processes first."""
+def test_the_unit_runs_the_supervisor_until_it_is_told_to_stop() -> None:
+    """Systemd starts the module that exists, restarts it when it fails, lets `down` stand, and lets it end its own first."""
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # type: ignore[method-assign,assignment]
     unit.read(ROOT / "cluster" / "weavergen.service")
@@ -71,4 +71,4 @@ def test_the_unit_runs_the_supervisor_for_ever() -> None:
     module = re.search(r"-m (\S+)", service["ExecStart"])
     assert module is not None
     assert find_spec(module[1]) is not None
-    assert (service["Restart"], service["KillMode"]) == ("always", "mixed")
+    assert (service["Restart"], service["KillMode"]) == ("on-failure", "mixed")

@@ -1,6 +1,11 @@
 """The union of all processes' metrics."""
 
-from serve_apps.metrics import VoterHealth, merge
+import socket
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from serve_apps.metrics import VoterHealth, merge, union_of
 
 PAGE = """# HELP ray_weavergen_votes_total Ballots by outcome.
 # TYPE ray_weavergen_votes_total counter
@@ -16,6 +21,27 @@ def test_pages_are_merged_without_rays_prefix() -> None:
     assert 'weavergen_votes_total{replica="a",voter="x"} 3.0' in merged
     assert 'weavergen_votes_total{replica="b",voter="x"} 3.0' in merged
     assert "ray_" not in merged
+
+
+async def test_an_agent_that_is_gone_takes_nothing_from_the_others() -> None:
+    """Of three agents one refuses, one answers an error: the third's page is there, and the gauge says how many are not."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=PAGE)
+
+    app = web.Application()
+    app.router.add_get("/metrics", page)
+    server = TestServer(app)
+    await server.start_server()
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))  # not listening: connections are refused
+        gone = f"http://127.0.0.1:{reserved.getsockname()[1]}/metrics"
+        try:
+            text = (await union_of([str(server.make_url("/metrics")), gone, str(server.make_url("/other"))])).decode()
+        finally:
+            await server.close()
+    assert 'weavergen_votes_total{replica="a",voter="x"} 3.0' in text
+    assert "\nweavergen_metrics_agents_unread 2\n" in text
 
 
 def test_no_pages_is_no_metrics() -> None:
@@ -35,11 +61,36 @@ class Silent:
 
 def test_three_failures_in_a_row_make_a_voter_failing() -> None:
     """A voter is failing after three bad ballots in a row and well again after one good; cancellations count neither way."""
-    health = VoterHealth(Silent())
+    health = VoterHealth(Silent(), lambda: 0.0, 60.0)
     for outcome in ("failed", "cancelled", "timeout"):
-        health.voted("a", outcome, 0.1)
+        health.voted("a", outcome, 60.0)
     assert health.failing() == []
     health.voted("a", "failed", 0.1)
     assert health.failing() == ["a"]
     health.voted("a", "dissented", 0.1)
     assert health.failing() == []
+
+
+def test_a_client_that_gives_no_time_says_nothing_about_voters() -> None:
+    """Time-outs of deadlines shorter than the default mark nobody, and lift no mark."""
+    health = VoterHealth(Silent(), lambda: 0.0, 60.0)
+    for _ in range(10):
+        health.voted("a", "timeout", 0.05)
+    assert health.failing() == []
+    for _ in range(3):
+        health.voted("a", "timeout", 60.0)
+    health.voted("a", "timeout", 0.05)
+    assert health.failing() == ["a"]
+
+
+def test_a_mark_runs_out_without_traffic_and_comes_back_with_one_failure() -> None:
+    """Nothing else would lift it when nobody asks; the first bad ballot afterwards sets it again."""
+    now = [0.0]
+    health = VoterHealth(Silent(), lambda: now[0], 60.0)
+    for _ in range(3):
+        health.voted("a", "failed", 1.0)
+    assert health.failing() == ["a"]
+    now[0] = VoterHealth.FORGET_AFTER_S + 1
+    assert health.failing() == []
+    health.voted("a", "failed", 1.0)
+    assert health.failing() == ["a"]

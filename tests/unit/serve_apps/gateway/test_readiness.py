@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from serve_apps.gateway.readiness import Observed, judge
+from serve_apps.gateway.readiness import RESTART_HEADER, SYSTEM_HEADER, Observed, judge, signs
 
 WELL = Observed(
     policy=True, policy_stale=False, halted=False, keys=True, wal="", certificate_left_s=100.0, answering_lineages=3,
-    needed_lineages=2, failing=[], isolated=[], standing=["root: co-located"],
+    restartable_lineages=3, needed_lineages=2, failing=[], isolated=[], standing=["root: co-located"],
 )  # fmt: skip
 
 
@@ -43,3 +43,28 @@ def test_what_is_less_than_whole_is_degraded_not_unready() -> None:
     assert set(judged.degraded) == {
         "root: co-located", "halted", "policy: stale", "voter a: isolated", "voter b: failing",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "helps"),
+    [
+        ({"policy": False}, False),
+        ({"keys": False}, False),
+        ({"wal": "no space"}, False),
+        ({"certificate_left_s": 0.0}, True),
+        ({"answering_lineages": 1, "restartable_lineages": 3}, True),  # our own engines are silent
+        ({"answering_lineages": 1, "restartable_lineages": 1}, False),  # isolated, or somebody else's servers
+        ({"answering_lineages": 1, "wal": "no space"}, False),
+        ({}, False),
+    ],
+)
+def test_a_restart_is_offered_only_where_it_mends(change: dict[str, object], helps: bool) -> None:
+    """Each reason says whether a restart can help; one that it cannot mend decides."""
+    assert judge(replace(WELL, **change)).restart_helps is helps  # type: ignore[arg-type]
+
+
+def test_the_supervisor_needs_no_key_to_know() -> None:
+    """Headers say whose answer it is and, when not ready, whether a restart could help: nothing else."""
+    assert signs(judge(WELL), "s") == {SYSTEM_HEADER: "s"}
+    assert signs(judge(replace(WELL, wal="full")), "s") == {SYSTEM_HEADER: "s", RESTART_HEADER: "no"}
+    assert signs(judge(replace(WELL, answering_lineages=0)), "s") == {SYSTEM_HEADER: "s", RESTART_HEADER: "helps"}
