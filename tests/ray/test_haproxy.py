@@ -1,15 +1,21 @@
 """What ``haproxy.sh`` makes of the configuration that Ray Serve renders, and how HAProxy behaves under it."""
 
+import contextlib
 import json
 import os
 import re
+import select
 import socket
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -96,14 +102,14 @@ def test_reading_the_same_file_again_changes_nothing_that_matters(tmp_path: Path
     assert re.findall(r"^ *bind .*$", first, re.MULTILINE) == re.findall(r"^ *bind .*$", again, re.MULTILINE)
 
 
-@pytest.fixture(params=[True, False], ids=["replica down", "nothing deployed"])
-def front(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
-    """Run HAProxy in front of nothing, and return its port."""
+@contextmanager
+def fronting(log_file: Path, replica: int, *, deployed: bool = True) -> Iterator[int]:
+    """Run HAProxy in front of a replica's port, and return its own."""
     port = free_port()
     folder = Path("/tmp") / f"wg-test-{port}"  # noqa: S108 - socket paths are short
     folder.mkdir(mode=0o700)
-    config = rendered(folder, "127.0.0.1", port, free_port(), deployed=request.param)
-    with (tmp_path / "log").open("wb") as log:
+    config = rendered(folder, "127.0.0.1", port, replica, deployed=deployed)
+    with log_file.open("wb") as log:
         command = [str(SCRIPT), "-db", "-f", str(config)]
         running = subprocess.Popen(command, env=environ("127.0.0.1", binary()), stdout=log, stderr=log)  # noqa: S603
     try:
@@ -120,6 +126,55 @@ def front(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
+
+
+@pytest.fixture(params=[True, False], ids=["replica down", "nothing deployed"])
+def front(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
+    """Run HAProxy in front of nothing, and return its port."""
+    with fronting(tmp_path / "log", free_port(), deployed=request.param) as port:
+        yield port
+
+
+class Waiting(BaseHTTPRequestHandler):
+    """A replica that is healthy and never answers a request; it notes when the one who asked is gone."""
+
+    gone: ClassVar[threading.Semaphore]
+
+    def do_GET(self) -> None:
+        """Pass the health check."""
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        """Read the body, then wait for the connection's end."""
+        self.rfile.read(int(self.headers["content-length"]))
+        self.connection.settimeout(20)
+        with contextlib.suppress(ConnectionResetError):
+            if self.rfile.read(1):
+                return
+        self.close_connection = True
+        self.gone.release()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+def test_a_client_that_leaves_is_seen_by_the_replica(tmp_path: Path) -> None:
+    """A client whose body came behind its head goes away while it waits: each time the replica learns of it at once."""
+    Waiting.gone = threading.Semaphore(0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Waiting) as replica:
+        threading.Thread(target=replica.serve_forever, daemon=True).start()
+        with fronting(tmp_path / "log", replica.server_address[1]) as port:
+            for _ in range(8):
+                with socket.create_connection(("127.0.0.1", port), 10) as client:
+                    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    client.sendall(b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
+                    assert not select.select([client], [], [], 0.05)[0]
+                    client.sendall(b"body")
+                    assert not select.select([client], [], [], 0.1)[0]
+                assert Waiting.gone.acquire(timeout=5)
+        replica.shutdown()
 
 
 def get(port: int, path: str) -> tuple[int, dict[str, str], bytes]:
