@@ -1,5 +1,6 @@
 """From configuration to what the Serve application is built from."""
 
+import os
 from pathlib import Path
 
 from actors.base.errors import ConfigurationError
@@ -51,6 +52,7 @@ def app_settings(
 ) -> AppSettings:
     """Return what the application is built from; ``models`` says where each local voter's weights lie."""
     return AppSettings(
+    _require_api_keys(config)
         gateway=_gateway(home, config, degraded),
         gateway_limits=GatewayLimits(
             **config.gateway.model_dump(include=set(GatewayLimits.model_fields)),
@@ -65,6 +67,15 @@ def app_settings(
 
 
 def _gateway(home: Home, config: Config, degraded: tuple[str, ...]) -> GatewaySettings:
+def _require_api_keys(config: Config) -> None:
+    """Raise ``ConfigurationError`` where a voter's key is missing here already: replicas inherit this environment."""
+    for voter in config.voters:
+        if voter.api_key_env and not os.environ.get(voter.api_key_env, "").strip():
+            raise ConfigurationError(
+                f"voter {voter.id}: the environment variable {voter.api_key_env} is not set or empty; set it and try again"
+            )
+
+
     return GatewaySettings(
         home=home.root,
         config_sha256=config.sha256,

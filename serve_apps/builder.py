@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from models.engine import EngineSettings
 from models.voter import VoterInfo
 from serve_apps.actors import ON_HEAD
+from serve_apps.gateway.problems import OVERLOADED_RETRY_AFTER_S
 from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.llm import EngineLimits, build_engine
 from serve_apps.voters import EngineHandle, HandleVoter
@@ -101,6 +102,7 @@ def gateway_options(limits: GatewayLimits) -> dict[str, Any]:
     """Return the options of the gateway's deployment."""
     return {
         "name": GATEWAY,
+        "backpressure_config": {"status_code": 429, "retry_after_s": OVERLOADED_RETRY_AFTER_S},
         "num_replicas": limits.replicas,
         "max_ongoing_requests": limits.max_ongoing_requests,
         "max_queued_requests": limits.max_queued_requests,

@@ -1,36 +1,50 @@
 """The gateway's ASGI application: the hot path as a bare endpoint, everything else as FastAPI routes.
 
-Every route authenticates; ``/healthz`` and the bare status of ``/readyz`` are the only things a stranger gets.
+Rules:
+- Every path authenticates before anything else is looked at; ``/healthz`` and the bare status of ``/readyz`` are the
+  only things a stranger gets.
+- A body is read after the key and its role were checked, within bounds of size and time. Paths that take none refuse it:
+  FastAPI would read it whole before it asks who is there, so no route declares one.
+- Every answer is JSON of the documented shape, a defect's too.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Annotated, Any, Protocol
 
 import msgspec
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from actors.base.canonical import to_builtins
-from actors.base.errors import InvalidRequest, NotFound, WeaverGenError
+from actors.base.errors import InvalidRequest, ModelNotFound, NotFound, Overloaded, WeaverGenError
 from actors.policy.snapshot import PolicySnapshot
 from actors.store.auth import Principal
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.chat import ChatCompletions
-from serve_apps.gateway.documentation import publish_chat_completions
+from serve_apps.gateway.documentation import body_of, publish_bodies, publish_chat_completions
+from serve_apps.gateway.parsing import parse_transition
 from serve_apps.gateway.problems import problem
-from serve_apps.gateway.readiness import Readiness
-from serve_apps.gateway.schemas import TransitionBody
+from serve_apps.gateway.readiness import Readiness, signs
+from serve_apps.gateway.schemas import TRANSITIONS, TransitionBody
+from serve_apps.gateway.settings import GatewaySettings
+from serve_apps.gateway.wire import ClientGone, read_body, require_no_body, send_problem
 
+_log = logging.getLogger("weavergen.gateway")
 CHAT_COMPLETIONS = "/v1/chat/completions"
+PUBLIC = frozenset({"/healthz", "/readyz"})
 DECISION_ROLES = ("client", "auditor", "operator")
 
 
 class Backend(Protocol):
     """What the routes show and change."""
+
+    @property
+    def settings(self) -> GatewaySettings:
+        """The bounds."""
 
     @property
     def access(self) -> Access:
@@ -39,6 +53,10 @@ class Backend(Protocol):
     @property
     def chat(self) -> ChatCompletions:
         """The endpoint of the hot path."""
+
+    @property
+    def system(self) -> str:
+        """Say whose gateway this is."""
 
     def readiness(self) -> Readiness:
         """Judge this replica now."""
@@ -75,9 +93,10 @@ def create_app(backend: Backend) -> FastAPI:
     _client(app, backend, access)
     _operator(app, backend, access)
     publish_chat_completions(app)
+    publish_bodies(app, TRANSITIONS.values())
 
     @app.get("/openapi.json", include_in_schema=False)
-    def openapi(_: Annotated[Principal, Depends(_role(access))]) -> dict[str, Any]:
+    async def openapi(_: Annotated[Principal, Depends(_role(access))]) -> dict[str, Any]:
         return app.openapi()
 
     return app
@@ -85,19 +104,62 @@ def create_app(backend: Backend) -> FastAPI:
 
 def create_entry(backend: Backend) -> ASGIApp:
     """Return what serves: the hot path at once, everything else through the application, whose layers cost a tenth of a ms."""
-    app = create_app(backend)
+    app, access = create_app(backend), backend.access
+    chat = _bounded(backend.chat, access, backend.settings.consensus.max_concurrent)
 
     async def entry(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == CHAT_COMPLETIONS and scope["method"] == "POST":
-            await backend.chat(scope, receive, send)
-        else:
+            await chat(scope, receive, send)
+            return
+        try:
+            if scope["type"] == "http":
+                _admit(scope, access)
             await app(scope, receive, send)
+        except WeaverGenError as error:
+            await send_problem(send, error)
+        except ClientGone:
+            _log.debug("a client went away while sending its request")
+        except Exception:  # noqa: BLE001 - the application answered with a generic error; here the defect is logged whole
+            _log.exception("a request failed inside the gateway")
 
     return entry
 
 
-def _role(access: Access, *roles: str) -> Callable[[Request], Principal]:
-    def check(request: Request) -> Principal:
+def _bounded(chat: ASGIApp, access: Access, limit: int) -> ASGIApp:
+    """Refuse requests beyond ``limit`` at once, instead of letting them wait in a queue of Serve's that has no deadline.
+
+    Requests whose body is still on its way count: whatever clients do, operators' requests find the replica free.
+    """
+    under_way = 0
+
+    async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal under_way
+        if under_way >= limit:
+            try:
+                access.require(scope["headers"], "client")
+                raise Overloaded("too many requests are under way; try again shortly")
+            except WeaverGenError as error:
+                await send_problem(send, error)
+            return
+        under_way += 1
+        try:
+            await chat(scope, receive, send)
+        finally:
+            under_way -= 1
+
+    return bounded
+
+
+def _admit(scope: Scope, access: Access) -> None:
+    """Raise unless a request of the application may be looked at: its key is known, and a body comes only where one is read."""
+    if scope["path"] not in PUBLIC:
+        access.principal(scope["headers"])
+    if scope["method"] != "POST":
+        require_no_body(scope["headers"])
+
+
+def _role(access: Access, *roles: str) -> Callable[[Request], Awaitable[Principal]]:
+    async def check(request: Request) -> Principal:  # async: a plain function would wait for a thread
         headers = request.scope["headers"]
         return access.require(headers, *roles) if roles else access.principal(headers)
 
@@ -114,12 +176,6 @@ def _errors(app: FastAPI) -> None:
     async def ours(_: Request, error: WeaverGenError) -> Response:
         return answer(error)
 
-    @app.exception_handler(RequestValidationError)
-    async def body(_: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"] if part != "body") or None
-        return answer(InvalidRequest(f"{field or 'body'}: {first['msg']}", field))
-
     @app.exception_handler(HTTPException)
     async def framework(_: Request, error: HTTPException) -> Response:
         if error.status_code == 404:
@@ -127,37 +183,42 @@ def _errors(app: FastAPI) -> None:
         body = answer(InvalidRequest(str(error.detail)))
         return Response(body.body, error.status_code, {"content-type": "application/json"})
 
+    @app.exception_handler(Exception)
+    async def defect(_: Request, error: Exception) -> Response:  # noqa: ARG001 - whoever serves the application logs it
+        return answer(WeaverGenError("internal error"))
+
 
 def _public(app: FastAPI, backend: Backend, access: Access) -> None:
     @app.get("/healthz")
-    def healthz() -> dict[str, str]:
+    async def healthz() -> dict[str, str]:
         """Tell that the process is alive."""
         return {"status": "alive"}
 
     @app.get("/readyz", response_model=None)
-    def readyz(request: Request) -> Response | dict[str, Any]:
+    async def readyz(request: Request) -> Response | dict[str, Any]:
         """200 or 503; with any key also why, and what is degraded."""
         judged = backend.readiness()
         status = 200 if judged.ready else 503
+        headers = signs(judged, backend.system)
         try:
             access.principal(request.scope["headers"])
         except WeaverGenError:
-            return Response(status_code=status)
-        return Response(msgspec.json.encode(asdict(judged)), status, media_type="application/json")
+            return Response(status_code=status, headers=headers)
+        return Response(msgspec.json.encode(asdict(judged)), status, headers, media_type="application/json")
 
 
 def _client(app: FastAPI, backend: Backend, access: Access) -> None:
     @app.get("/v1/models")
-    def models(_: Annotated[Principal, Depends(_role(access, "client"))]) -> dict[str, Any]:
+    async def models(_: Annotated[Principal, Depends(_role(access, "client"))]) -> dict[str, Any]:
         """List ``consensus`` and every voter."""
         return {"object": "list", "data": backend.models()}
 
     @app.get("/v1/models/{model}")
-    def model(model: str, _: Annotated[Principal, Depends(_role(access, "client"))]) -> dict[str, Any]:
+    async def model(model: str, _: Annotated[Principal, Depends(_role(access, "client"))]) -> dict[str, Any]:
         """Describe one model."""
         found = next((item for item in backend.models() if item["id"] == model), None)
         if found is None:
-            raise NotFound(f"there is no model {model!r}; GET /v1/models lists them")
+            raise ModelNotFound(f"there is no model {model!r}; GET /v1/models lists them", "model")
         return found
 
     @app.get("/v1/decisions/{decision_id}", response_class=Response)
@@ -178,17 +239,17 @@ def _operator(app: FastAPI, backend: Backend, access: Access) -> None:
         return Response(await backend.metrics(), media_type="text/plain; version=0.0.4")
 
     @app.get("/ops/status")
-    def status(_: Annotated[Principal, reader]) -> dict[str, Any]:
+    async def status(_: Annotated[Principal, reader]) -> dict[str, Any]:
         """Versions, layers, voters, the log, readiness."""
         return backend.status()
 
     @app.get("/ops/voters")
-    def voters(_: Annotated[Principal, reader]) -> list[dict[str, Any]]:
+    async def voters(_: Annotated[Principal, reader]) -> list[dict[str, Any]]:
         """Voters with family, lineage, layers and state."""
         return [item["weavergen"] | {"id": item["id"]} for item in backend.models() if item["id"] != "consensus"]
 
     @app.get("/ops/policy")
-    def policy(_: Annotated[Principal, reader]) -> dict[str, Any]:
+    async def policy(_: Annotated[Principal, reader]) -> dict[str, Any]:
         """Return the policy snapshot in force."""
         return _shown(backend.policy())
 
@@ -198,14 +259,16 @@ def _operator(app: FastAPI, backend: Backend, access: Access) -> None:
         return await backend.incidents()
 
     def transition(verb: str) -> Callable[..., Awaitable[dict[str, Any]]]:
-        async def apply(body: TransitionBody, principal: Annotated[Principal, operator]) -> dict[str, Any]:
-            return _shown(await backend.transition(verb, body, principal))
+        async def apply(request: Request, principal: Annotated[Principal, operator]) -> dict[str, Any]:
+            settings = backend.settings
+            data = await read_body(request.receive, settings.max_body_bytes, settings.body_timeout_s)
+            return _shown(await backend.transition(verb, parse_transition(verb, data), principal))
 
         apply.__doc__ = f"Apply the transition ``{verb}`` and return the policy then in force."
         return apply
 
-    for verb in ("halt", "resume", "isolate", "readmit"):
-        app.post(f"/ops/{verb}", name=verb)(transition(verb))
+    for verb, schema in TRANSITIONS.items():
+        app.post(f"/ops/{verb}", name=verb, openapi_extra={"requestBody": body_of(schema)})(transition(verb))
 
 
 def _shown(snapshot: PolicySnapshot) -> dict[str, Any]:

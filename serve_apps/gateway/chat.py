@@ -23,12 +23,14 @@ class ChatCompletions:
     """The ASGI endpoint of the hot path."""
 
     def __init__(
-        self, coordinator: ConsensusCoordinator, access: Access, config: ConsensusConfig, max_body_bytes: int
-    ) -> None:
+        self, coordinator: ConsensusCoordinator, access: Access, config: ConsensusConfig, max_body_bytes: int,
+        body_timeout_s: float,
+    ) -> None:  # fmt: skip
         self._coordinator = coordinator
         self._access = access
         self._config = config
         self._max_body_bytes = max_body_bytes
+        self._body_timeout_s = body_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever goes wrong becomes an error of the documented shape."""
@@ -47,7 +49,7 @@ class ChatCompletions:
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, list[Header], bytes]:
         headers: list[Header] = scope["headers"]
         principal = self._access.require(headers, "client")
-        body = parse_body(await read_body(receive, self._max_body_bytes))
+        body = parse_body(await read_body(receive, self._max_body_bytes, self._body_timeout_s))
         trace_parent = ""
         for name, value in headers:
             if name == b"idempotency-key":

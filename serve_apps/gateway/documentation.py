@@ -1,8 +1,10 @@
-"""OpenAPI of the hot path, which bypasses the framework: the same models that parse it, published by hand."""
+"""OpenAPI of what the framework does not parse: the same models that do, published by hand."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from serve_apps.gateway.schemas import ChatCompletionBody
 
@@ -21,23 +23,40 @@ _ERRORS = {
 
 def publish_chat_completions(app: FastAPI) -> None:
     """Add the chat completions path to the application's OpenAPI document."""
+    publish_bodies(app, [ChatCompletionBody])
     generated = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = generated()
-        if "/v1/chat/completions" not in document["paths"]:
-            schema = ChatCompletionBody.model_json_schema(ref_template="#/components/schemas/{model}")
-            components = document.setdefault("components", {}).setdefault("schemas", {})
-            components.update(schema.pop("$defs", {}))
-            components["ChatCompletionBody"] = schema
-            document["paths"]["/v1/chat/completions"] = {"post": _operation()}
+        document["paths"].setdefault("/v1/chat/completions", {"post": _operation()})
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
+def publish_bodies(app: FastAPI, schemas: Iterable[type[BaseModel]]) -> None:
+    """Add the schemas of bodies that routes read themselves, which ``body_of`` refers to."""
+    generated, wanted = app.openapi, tuple(schemas)
+
+    def openapi() -> dict[str, Any]:
+        document = generated()
+        components = document.setdefault("components", {}).setdefault("schemas", {})
+        for model in wanted:
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            components.update(schema.pop("$defs", {}))
+            components[model.__name__] = schema
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def body_of(schema: type[BaseModel]) -> dict[str, Any]:
+    """Return OpenAPI's description of a required JSON body."""
+    reference = {"$ref": f"#/components/schemas/{schema.__name__}"}
+    return {"required": True, "content": {"application/json": {"schema": reference}}}
+
+
 def _operation() -> dict[str, Any]:
-    body = {"application/json": {"schema": {"$ref": "#/components/schemas/ChatCompletionBody"}}}
     answer = {
         "description": "An OpenAI chat completion with a `weavergen` object; server-sent events when `stream` is true.",
         "content": {"application/json": {"schema": {"type": "object"}}, "text/event-stream": {}},
@@ -45,6 +64,6 @@ def _operation() -> dict[str, Any]:
     return {
         "summary": "Answer by consensus, or by one named voter",
         "operationId": "chat_completions",
-        "requestBody": {"required": True, "content": body},
+        "requestBody": body_of(ChatCompletionBody),
         "responses": {"200": answer} | {status: {"description": text} for status, text in _ERRORS.items()},
     }

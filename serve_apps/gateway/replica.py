@@ -4,24 +4,24 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
 from actors.base.canonical import micro, to_builtins
-from actors.base.errors import NotFound, NotReady, StorageUnavailable
-from actors.base.ids import is_ulid
+from actors.base.errors import NotReady, StorageUnavailable
 from actors.consensus.actor import ConsensusCoordinator, Identity
 from actors.consensus.adapters.decision_log import WalDecisionLog
 from actors.consensus.adapters.registry import WeightsRegistry
 from actors.policy.adapters.watcher import PolicyView
 from actors.policy.snapshot import PolicySnapshot
 from actors.spans.adapters.wal import WalWriter
-from actors.spans.record import read_envelope
 from actors.store.auth import Principal
 from models.http1 import ConnectionPool
 from models.voter import Voter
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.chat import ChatCompletions
+from serve_apps.gateway.decisions import Decisions
 from serve_apps.gateway.parts import build_parts, http_voters, recorded_voters
 from serve_apps.gateway.readiness import Observed, Readiness, judge
 from serve_apps.gateway.schemas import TransitionBody
@@ -32,6 +32,7 @@ from serve_apps.metrics import RayMeter, VoterHealth, union
 _log = logging.getLogger("weavergen.gateway")
 MAX_CONNECTIONS = 1024
 RENEW_BELOW_S = 12 * 3600
+TRANSITION_THREADS = 4
 RENEW_RETRY_S = 60.0
 
 
@@ -59,7 +60,8 @@ class Gateway:
         self._wal = WalWriter(settings.home / "wal", identity, settings.spans)
         self._log = WalDecisionLog(self._wal, identity)
         self._meter = RayMeter(identity.id)
-        self._health = VoterHealth(self._meter)
+        self._health = VoterHealth(self._meter, self._clock.monotonic, settings.consensus.deadline_ms / 1000)
+        self._own = frozenset(engines)
         self._clock = SystemClock()
         self._coordinator = ConsensusCoordinator(
             voters=self._voters,
@@ -72,8 +74,20 @@ class Gateway:
             identity=Identity(settings.config_sha256, self._parts.salt, settings.durability),
         )
         self.access = Access(self._authenticate)
-        self.chat = ChatCompletions(self._coordinator, self.access, settings.consensus, settings.max_body_bytes)
+        self.chat = ChatCompletions(
+            self._coordinator, self.access, settings.consensus, settings.max_body_bytes, settings.body_timeout_s
+        )
+        # Threads of their own: whatever clients look up, an operator's halt and the certificate's renewal wait for no one.
+        self._transitions = ThreadPoolExecutor(TRANSITION_THREADS, "transition")
+        self._decisions = Decisions(
+            self._coordinator.recent, self._parts.lookup, self._coordinator.tenant_pseudonym, settings.max_lookups
+        )
         self._tasks: list[asyncio.Task[None]] = []
+    @property
+    def settings(self) -> GatewaySettings:
+        """What this replica was built from."""
+        return self._settings
+
 
     async def start(self) -> None:
         """Begin following policy and keys, publishing metrics and renewing the certificate."""
@@ -101,7 +115,10 @@ class Gateway:
         snapshot = view.snapshot if view else None
         layer = snapshot.layers[0] if snapshot else None
         active = [m for m in layer.members if snapshot and not snapshot.isolated(m)] if layer else []
-        deployed = {self._voters[member].info.lineage for member in active if member in self._voters}
+        failing = self._health.failing()
+        deployed = {member: self._voters[member].info.lineage for member in active if member in self._voters}
+        answering = {lineage for member, lineage in deployed.items() if member not in failing}
+        restartable = answering | {lineage for member, lineage in deployed.items() if member in self._own}
         return judge(
             Observed(
                 policy=view is not None,
@@ -110,15 +127,21 @@ class Gateway:
                 keys=self._parts.auth.current is not None,
                 wal=self._wal.unavailable_because,
                 certificate_left_s=seconds_left(self._log.identity.certificate, time.time()),
-                answering_lineages=len(deployed),
+                answering_lineages=len(answering),
+                restartable_lineages=len(restartable),
                 needed_lineages=layer.min_lineages if layer else 1,
-                failing=self._health.failing(),
+                failing=failing,
                 isolated=sorted(v for v, state in snapshot.voter_state.items() if state != "active")
                 if snapshot
                 else [],
                 standing=self._settings.degraded,
             )
         )
+    @property
+    def system(self) -> str:
+        """Say whose gateway this is, to whoever knows what to expect."""
+        return self._settings.system
+
 
     def models(self) -> list[dict[str, Any]]:
         """Return ``consensus`` and every voter as OpenAI's model objects."""
@@ -139,17 +162,8 @@ class Gateway:
         return found
 
     async def decision(self, decision_id: str, principal: Principal) -> bytes:
-        """Return a decision's envelope to its own tenant, an auditor or an operator."""
-        missing = NotFound(f"there is no decision {decision_id[:32]!r} of this tenant")
-        if not is_ulid(decision_id):
-            raise missing
-        data = self._coordinator.recent(decision_id) or await asyncio.to_thread(self._parts.lookup.find, decision_id)
-        if data is None:
-            raise missing
-        tenant = read_envelope(data).read().tenant
-        if principal.role == "client" and tenant != self._coordinator.tenant_pseudonym(principal.tenant):
-            raise missing
-        return data
+        """Return a decision's envelope to its own tenant or an auditor."""
+        return await self._decisions.find(decision_id, principal, time.time_ns() // 1_000_000)
 
     async def metrics(self) -> bytes:
         """Return the union of all processes' metrics."""
@@ -185,9 +199,12 @@ class Gateway:
     async def transition(self, verb: str, body: TransitionBody, principal: Principal) -> PolicySnapshot:
         """Apply halt, resume, isolate or readmit, and note it in the policy history."""
         author = f"operator key {principal.key_id}"
-        new = await asyncio.to_thread(self._apply, verb, body, author)
+        loop, history = asyncio.get_running_loop(), self._parts.history
+        new = await loop.run_in_executor(self._transitions, self._apply, verb, body, author)
         try:
-            await asyncio.to_thread(self._parts.history.record, new, verb, body.target or "", body.reason, author)
+            await loop.run_in_executor(
+                self._transitions, history.record, new, verb, body.target or "", body.reason, author
+            )
         except StorageUnavailable as error:  # the transition is in force; its note can wait for the database
             _log.warning("policy version %d is in force and not in the history: %s", new.version, error)
         return new
@@ -246,6 +263,8 @@ class Gateway:
             except (NotReady, OSError) as error:  # tried again in a minute; readiness tells when it has run out
                 _log.warning("the writer's certificate could not be renewed: %s", error)
 
+        self._decisions.close()
+        self._transitions.shutdown()
     def _stop(self) -> None:
         self._parts.policy.stop()
         self._parts.auth.stop()

@@ -1,4 +1,4 @@
-"""What ``POST /v1/chat/completions`` takes. Every field is honoured, or refused by name; nothing is dropped silently."""
+"""What bodies hold. Every field is honoured, or refused by name; nothing is dropped silently."""
 
 from typing import Annotated, Literal
 
@@ -77,11 +77,45 @@ class ChatCompletionBody(_Strict):
     weavergen: WeaverGenOptions = WeaverGenOptions()
 
 
-class TransitionBody(_Strict):
-    """Body of ``POST /ops/{halt,resume,isolate,readmit}``."""
+class HaltBody(_Strict):
+    """Body of ``POST /ops/halt``."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500)]
-    target: Annotated[str, Field(max_length=200)] | None = None
     if_version: Annotated[int, Field(ge=1)] | None = None
+
+
+class IsolateBody(HaltBody):
+    """Body of ``POST /ops/isolate``; ``target`` is a voter."""
+
+    target: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ResumeBody(HaltBody):
+    """Body of ``POST /ops/resume``."""
+
     transition: Annotated[str, Field(max_length=2_000_000)] | None = None
-    """For resume and readmit: canonical JSON of the new snapshot's envelope, signed by an operator key."""
+    """Canonical JSON of the new snapshot's envelope, signed by an operator key."""
+
+
+class ReadmitBody(ResumeBody):
+    """Body of ``POST /ops/readmit``; ``target`` is a voter."""
+
+    target: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class TransitionBody(_Strict):
+    """What any of the four transitions was asked with."""
+
+    reason: str
+    target: str | None = None
+    if_version: int | None = None
+    transition: str | None = None
+
+
+TRANSITIONS: dict[str, type[HaltBody]] = {
+    "halt": HaltBody,
+    "resume": ResumeBody,
+    "isolate": IsolateBody,
+    "readmit": ReadmitBody,
+}
+"""Verb → the fields it takes; any other is refused by name."""

@@ -21,6 +21,7 @@ def test_every_bound_of_the_gateway_is_explicit() -> None:
     assert (options["max_ongoing_requests"], options["max_queued_requests"]) == (10, 20)
     assert (options["health_check_period_s"], options["health_check_timeout_s"]) == (1, 2)
     assert options["graceful_shutdown_timeout_s"] == 3
+    assert options["backpressure_config"] == {"status_code": 429, "retry_after_s": 1}
     assert options["logging_config"] == {"enable_access_log": False}
 
 

@@ -1,59 +1,226 @@
-"""Which requests take the short way."""
+"""Which requests take the short way, and that nothing is read or done for whoever has no key."""
 
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from actors.base.errors import InvalidKey
+from actors.store.auth import Principal, Role
 from serve_apps.gateway.access import Access
-from serve_apps.gateway.app import create_entry
+from serve_apps.gateway.app import create_app, create_entry
+
+MAX_BODY = 1000
+REASON = b'{"reason": "x"}'
+CHAT = "/v1/chat/completions"
 
 
-def refuse(_: str) -> Any:
-    """Know nobody's key."""
-    raise InvalidKey("unknown key")
+def principals(key: str) -> Principal:
+    """Know a key by its role."""
+    roles: dict[str, Role] = {"client": "client", "operator": "operator", "auditor": "auditor"}
+    if key not in roles:
+        raise InvalidKey("unknown key")
+    return Principal(f"id-{key}", "acme", roles[key], frozenset(), 0)
 
 
-async def send_through(method: str, path: str) -> tuple[list[tuple[str, str]], int | None]:
-    """Return what reached the hot path, and the status that came back."""
-    taken: list[tuple[str, str]] = []
-    told: list[int] = []
+@dataclass
+class Told:
+    """What came back, and how much of the request was taken."""
 
-    async def chat(scope: Any, receive: Any, send: Any) -> None:
-        taken.append((scope["method"], scope["path"]))
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    bytes_read: int
 
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+    @property
+    def error(self) -> dict[str, Any]:
+        """Return the error object of the body."""
+        found: dict[str, Any] = json.loads(self.body)["error"]
+        return found
 
-    async def send(message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            told.append(message["status"])
 
-    backend: Any = SimpleNamespace(access=Access(refuse), chat=chat)
-    scope = {
-        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"", "headers": [],
-        "http_version": "1.1", "scheme": "http", "root_path": "", "server": ("127.0.0.1", 1), "client": ("127.0.0.1", 2),
-    }  # fmt: skip
-    await create_entry(backend)(scope, receive, send)
-    return taken, told[0] if told else None
+class World:
+    """An entry in front of a backend that notes what reached it."""
+
+    def __init__(self, chat: Callable[..., Awaitable[None]] | None = None, max_concurrent: int = 4) -> None:
+        self.reached: list[Any] = []
+        bounds = SimpleNamespace(
+            max_body_bytes=MAX_BODY, body_timeout_s=0.05, consensus=SimpleNamespace(max_concurrent=max_concurrent)
+        )
+        backend: Any = SimpleNamespace(
+            access=Access(principals), chat=chat or self._chat, settings=bounds, transition=self._transition,
+            models=self._broken, readiness=self._broken, system="s",
+        )  # fmt: skip
+        self.entry = create_entry(backend)
+        self.app = create_app(backend)
+
+    async def _chat(self, scope: Any, receive: Any, send: Any) -> None:
+        self.reached.append((scope["method"], scope["path"]))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _transition(self, verb: str, body: Any, principal: Principal) -> Any:
+        self.reached.append((verb, body.reason))
+        raise InvalidKey("enough seen")
+
+    def _broken(self) -> Any:
+        raise RuntimeError("a secret path")
+
+    async def send(
+        self, method: str, path: str, *, key: str = "", pieces: Sequence[bytes] = (b"",), ends: bool = True,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> Told:  # fmt: skip
+        """Send a request in pieces; one that does not end leaves its receiver waiting."""
+        sent: list[dict[str, Any]] = []
+        left, read = list(pieces), 0
+
+        async def receive() -> dict[str, Any]:
+            nonlocal read
+            if not left:
+                await asyncio.Event().wait()
+            piece = left.pop(0)
+            read += len(piece)
+            return {"type": "http.request", "body": piece, "more_body": bool(left) or not ends}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        given = [*headers, *([(b"authorization", f"Bearer {key}".encode())] if key else [])]
+        scope = {
+            "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+            "headers": given, "http_version": "1.1", "scheme": "http", "root_path": "", "server": ("127.0.0.1", 1),
+            "client": ("127.0.0.1", 2),
+        }  # fmt: skip
+        await self.entry(scope, receive, send)
+        told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        body = b"".join(message.get("body", b"") for message in sent[1:])
+        return Told(sent[0]["status"], told, body, read)
 
 
 async def test_chat_completions_go_straight_to_their_endpoint() -> None:
     """The framework is passed by."""
-    assert await send_through("POST", "/v1/chat/completions") == ([("POST", "/v1/chat/completions")], None)
+    world = World()
+    assert (await world.send("POST", CHAT)).status == 200
+    assert world.reached == [("POST", CHAT)]
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"),
+    ("method", "path", "key", "status"),
     [
-        ("GET", "/v1/chat/completions", 405),
-        ("GET", "/v1/models", 401),
-        ("POST", "/ops/halt", 401),
-        ("GET", "/healthz", 200),
-        ("POST", "/v1/chat/completions/x", 404),
+        ("GET", CHAT, "client", 405),
+        ("GET", CHAT, "", 401),
+        ("GET", "/v1/models", "", 401),
+        ("POST", "/ops/halt", "", 401),
+        ("GET", "/healthz", "", 200),
+        ("POST", f"{CHAT}/x", "", 401),
+        ("POST", f"{CHAT}/x", "client", 404),
+        ("GET", "/openapi.json", "", 401),
+        ("GET", "/openapi.json", "auditor", 200),
     ],
 )
-async def test_everything_else_goes_through_the_application(method: str, path: str, status: int) -> None:
-    """Other methods and paths are routed, and authenticated, as ever."""
-    assert await send_through(method, path) == ([], status)
+async def test_everything_else_goes_through_the_application(method: str, path: str, key: str, status: int) -> None:
+    """Other methods and paths are routed, and authenticated before that, as ever."""
+    world = World()
+    assert (await world.send(method, path, key=key)).status == status
+    assert world.reached == []
+
+
+@pytest.mark.parametrize("pieces", [[b"x" * 400] * 1000, [b"{"], [REASON]])
+@pytest.mark.parametrize(("key", "status"), [("", 401), ("forged", 401), ("client", 403), ("auditor", 403)])
+async def test_no_byte_of_a_body_is_taken_from_whoever_may_not_act(pieces: list[bytes], key: str, status: int) -> None:
+    """Oversized, malformed and good bodies alike are refused for the key or its role, unread."""
+    world = World()
+    told = await world.send("POST", "/ops/halt", key=key, pieces=pieces)
+    assert (told.status, told.bytes_read, world.reached) == (status, 0, [])
+
+
+async def test_an_oversized_body_is_refused_where_the_bound_lies() -> None:
+    """413 names the body, and no more of it is read than the bound and the piece that crossed it."""
+    told = await World().send("POST", "/ops/halt", key="operator", pieces=[b"x" * 400] * 1000)
+    assert (told.status, told.error["code"], told.error["param"]) == (413, "prompt_too_large", "body")
+    assert told.bytes_read == 1200
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    """After the configured time the request is refused, naming the body."""
+    told = await World().send("POST", "/ops/halt", key="operator", pieces=[b"{"], ends=False)
+    assert (told.status, told.error["param"]) == (400, "body")
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "param"),
+    [
+        ("halt", {"reason": "x", "target": "m1"}, "target"),
+        ("halt", {"reason": "x", "transition": "{}"}, "transition"),
+        ("isolate", {"reason": "x", "target": "m1", "transition": "{}"}, "transition"),
+        ("isolate", {"reason": "x"}, "target"),
+        ("resume", {"reason": "x", "target": "m1"}, "target"),
+        ("readmit", {"reason": "x"}, "target"),
+        ("halt", {}, "reason"),
+        ("halt", {"reason": 1}, "reason"),
+    ],
+)
+async def test_each_verb_takes_its_own_fields_only(verb: str, body: dict[str, Any], param: str) -> None:
+    """What a verb would ignore is refused by name, and so is what it misses."""
+    world = World()
+    told = await world.send("POST", f"/ops/{verb}", key="operator", pieces=[json.dumps(body).encode()])
+    assert (told.status, told.error["param"], world.reached) == (400, param, [])
+
+
+async def test_a_good_body_arrives() -> None:
+    """In one piece or in several."""
+    world = World()
+    await world.send("POST", "/ops/halt", key="operator", pieces=[REASON[:4], REASON[4:]])
+    assert world.reached == [("halt", "x")]
+
+
+@pytest.mark.parametrize("header", [(b"content-length", b"5"), (b"transfer-encoding", b"chunked")])
+async def test_paths_that_take_no_body_refuse_one(header: tuple[bytes, bytes]) -> None:
+    """Nobody would read it, and it would lie in memory as long as the answer takes."""
+    told = await World().send("GET", "/v1/models", key="client", headers=[header], pieces=[b"12345"])
+    assert (told.status, told.error["param"], told.bytes_read) == (400, "body", 0)
+
+
+async def test_a_defect_is_told_as_json_and_logged_whole(caplog: pytest.LogCaptureFixture) -> None:
+    """The body says nothing of it; the log has it all; it does not reach the server, which would answer in plain text."""
+    told = await World().send("GET", "/v1/models", key="client")
+    assert (told.status, told.headers["content-type"]) == (500, "application/json")
+    assert told.error["code"] == "internal_error"
+    assert b"secret" not in told.body
+    assert "a secret path" in caplog.text
+
+
+async def test_too_many_at_once_are_told_so_at_once_and_a_halt_still_acts() -> None:
+    """Beyond the bound a client gets 429 with Retry-After, a stranger 401 as ever; operators are not in that queue."""
+    waiting = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await waiting.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    world = World(slow, max_concurrent=2)
+    running = [asyncio.create_task(world.send("POST", CHAT, key="client")) for _ in range(2)]
+    await asyncio.sleep(0)
+    told = await world.send("POST", CHAT, key="client")
+    assert (told.status, told.error["code"], told.headers["retry-after"]) == (429, "overloaded", "1")
+    assert (await world.send("POST", CHAT)).status == 401
+    await world.send("POST", "/ops/halt", key="operator", pieces=[REASON])
+    assert world.reached == [("halt", "x")]
+    waiting.set()
+    assert [answer.status for answer in await asyncio.gather(*running)] == [200, 200]
+    assert (await world.send("POST", CHAT, key="client")).status == 200
+
+
+def test_bodies_that_routes_read_themselves_are_published() -> None:
+    """OpenAPI names each verb's own schema, and the hot path's."""
+    document = World().app.openapi()
+    for verb, schema in (("halt", "HaltBody"), ("readmit", "ReadmitBody")):
+        body = document["paths"][f"/ops/{verb}"]["post"]["requestBody"]
+        assert body["content"]["application/json"]["schema"]["$ref"].endswith(schema)
+        assert schema in document["components"]["schemas"]
+    assert {"ChatCompletionBody", "WeaverGenOptions"} <= set(document["components"]["schemas"])
+    assert CHAT in document["paths"]

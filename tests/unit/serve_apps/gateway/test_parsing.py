@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actors.base.errors import InvalidRequest, PromptTooLarge, RequestError, UnsupportedParameter
 from actors.consensus.config import ConsensusConfig
-from serve_apps.gateway.parsing import parse_body, to_request
+from serve_apps.gateway.parsing import parse_body, parse_transition, to_request
 from serve_apps.gateway.schemas import ChatCompletionBody
 
 CONFIG = ConsensusConfig()
@@ -124,6 +124,36 @@ def test_lone_surrogates_are_refused() -> None:
     """A prompt that is no Unicode text cannot be committed to, so it is refused, not crashed on."""
     with pytest.raises(RequestError):
         to_request(parse_body(b'{"model":"consensus","messages":[{"role":"user","content":"\\ud800"}]}'), CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (
+            b'{"model":"consensus","messages":[{"role":"user","content":"x"}],"temperature":0,"temperature":2}',
+            "temperature",
+        ),
+        (b'{"model":"consensus","messages":[{"role":"user","content":"x"}],"seed":1,"s\\u0065ed":2}', "seed"),
+        (b'{"model":"consensus","messages":[{"role":"user","content":"x","content":"y"}]}', "content"),
+        (
+            b'{"model":"c","messages":[{"role":"user","content":"x"}],"weavergen":{"policy":"strict","policy":"evidence"}}',
+            "policy",
+        ),
+    ],
+)
+def test_a_name_given_twice_is_refused(body: bytes, name: str) -> None:
+    """At every level and however it is spelt: two readers of one body must not see two requests."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse_body(body)
+    assert caught.value.param == name
+
+
+def test_a_transition_s_fields_are_given_once() -> None:
+    """Operators' bodies are read by the same rules."""
+    assert parse_transition("isolate", b'{"reason":"x","target":"m1"}').target == "m1"
+    with pytest.raises(InvalidRequest) as caught:
+        parse_transition("isolate", b'{"reason":"x","target":"m1","target":"m2"}')
+    assert caught.value.param == "target"
 
 
 @given(st.binary(max_size=200))

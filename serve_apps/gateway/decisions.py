@@ -1,0 +1,54 @@
+"""Who gets which decision's envelope.
+
+Rules:
+- A decision is its own tenant's, whatever the key's role, and an auditor's; for everybody else it does not exist.
+- What cannot exist is not looked for: a name that is no ULID, or one from the future.
+- The disks are asked in threads of their own and a bounded number of times at once; beyond that a client is told to wait.
+"""
+
+from collections.abc import Callable
+
+from actors.base.errors import NotFound
+from actors.base.ids import is_ulid, ulid_time_ms
+from actors.spans.lookup import DecisionSource
+from actors.spans.record import read_envelope
+from actors.store.auth import Principal
+from serve_apps.gateway.threads import BoundedThreads
+
+THREADS = 2
+MAX_CLOCK_SKEW_MS = 60_000
+"""How far ahead of this machine's clock another replica's may have been when it named a decision."""
+
+
+class Decisions:
+    """Finds envelopes for those who may see them."""
+
+    def __init__(
+        self,
+        recent: Callable[[str], bytes | None],
+        older: DecisionSource,
+        pseudonym: Callable[[str], str],
+        max_lookups: int,
+    ) -> None:
+        self._recent = recent
+        self._older = older
+        self._pseudonym = pseudonym
+        self._threads = BoundedThreads(THREADS, max_lookups, "lookup")
+
+    async def find(self, decision_id: str, principal: Principal, now_ms: int) -> bytes:
+        """Return the envelope; raise ``NotFound`` if this principal has none by that name, ``Overloaded`` beyond the bound."""
+        missing = NotFound(f"there is no decision {decision_id[:32]!r} of this tenant")
+        if not is_ulid(decision_id) or ulid_time_ms(decision_id) > now_ms + MAX_CLOCK_SKEW_MS:
+            raise missing
+        data = self._recent(decision_id)
+        if data is None:
+            data = await self._threads.run(lambda: self._older.find(decision_id))
+        if data is None:
+            raise missing
+        if principal.role != "auditor" and read_envelope(data).read().tenant != self._pseudonym(principal.tenant):
+            raise missing
+        return data
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.close()
