@@ -4,6 +4,8 @@ import math
 from typing import Literal
 
 FailureKind = Literal["failed", "timeout", "refused", "invalid"]
+FailureCause = Literal["", "busy", "too_long"]
+"""What a caller can do about a failure: nothing, come back later, send less."""
 MAX_RETRY_AFTER_S = 3600.0
 
 
@@ -15,10 +17,12 @@ def bounded_retry_after_s(seconds: float) -> float | None:
 class VoterError(Exception):
     """Root of everything a voter may raise; costs its ballot, never the request.
 
-    ``outcome`` is the vote outcome a tally records; ``retry_after_s`` is what the voter asked for, if it did.
+    ``outcome`` is the vote outcome a tally records, ``cause`` what the caller could change; ``retry_after_s`` is what the
+    voter asked for, if it did.
     """
 
     outcome: FailureKind = "failed"
+    cause: FailureCause = ""
 
     def __init__(self, voter: str, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(voter, message, retry_after_s)
@@ -35,7 +39,9 @@ class VoterFailed(VoterError):
 
 
 class VoterBusy(VoterError):
-    """The voter is well but has no room for another request now; ``retry_after_s`` says when to come back."""
+    """The voter has no room for another request now; ``retry_after_s`` says when to come back."""
+
+    cause = "busy"
 
 
 class VoterTimeout(VoterError):
@@ -52,6 +58,8 @@ class VoterRefused(VoterError):
 
 class VoterTooLong(VoterRefused):
     """The prompt leaves the voter no room for an answer."""
+
+    cause = "too_long"
 
 
 class VoterInvalid(VoterError):

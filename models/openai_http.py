@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from models.context import says_too_long
+from models.context import require_room, says_too_long
 from models.errors import (
     VoterBusy,
     VoterEmpty,
@@ -109,6 +109,7 @@ class OpenAIHttpVoter:
 
     async def ask(self, request: VoterRequest) -> Candidate:
         """Ask once; raises ``VoterError``."""
+        require_room(self._info, request.messages)
         give_up = asyncio.get_running_loop().time() + self._timeout_s
         response = await self._post(self._body(request, request.sampling.max_tokens), give_up)
         if _does_not_fit(response):

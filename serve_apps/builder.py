@@ -78,9 +78,14 @@ class GatewayReplica:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, settings: GatewaySettings, infos: Mapping[str, VoterInfo], engines: Mapping[str, EngineHandle]
     ) -> None:
+        from ray.serve.exceptions import BackPressureError
+
         from serve_apps.gateway.replica import Gateway
 
-        voters = {name: HandleVoter(info, engines[name], settings.voter_timeout_s) for name, info in infos.items()}
+        voters = {
+            name: HandleVoter(info, engines[name], settings.voter_timeout_s, BackPressureError)
+            for name, info in infos.items()
+        }
         self._gateway = Gateway(settings, voters)
         await self._gateway.start()
 

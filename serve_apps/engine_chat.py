@@ -2,6 +2,7 @@
 
 Rules:
 - A seed is shifted by the sample's number; the model's own stop strings are added to the caller's.
+- ``max_tokens`` is an upper bound: ``without_bound`` leaves it to the engine to fill what its context has left.
 - Only a complete, non-empty answer is a candidate. Error texts of the engine are not repeated: they may quote the prompt.
 
 Left out: the call itself (``voter_server``).
@@ -11,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from models.errors import VoterError, VoterFailed, VoterInvalid, VoterRefused
+from models.context import says_too_long
+from models.errors import VoterEmpty, VoterError, VoterFailed, VoterRefused, VoterTooLong
 from models.voter import Candidate, FinishReason, Sampling, VoterRequest
 
 _FINISHED: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
@@ -30,6 +32,11 @@ def chat_payload(model: str, request: VoterRequest, stop: tuple[str, ...]) -> di
     return body
 
 
+def without_bound(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same request for as many tokens as the prompt leaves room for."""
+    return {name: value for name, value in payload.items() if name != "max_tokens"}
+
+
 def candidate_of(voter: str, body: Mapping[str, Any]) -> Candidate:
     """Read a chat completion; anything that is no complete answer raises."""
     choice = body["choices"][0]
@@ -39,7 +46,7 @@ def candidate_of(voter: str, body: Mapping[str, Any]) -> Candidate:
     if reason not in _FINISHED:
         raise VoterFailed(voter, f"broke off ({reason})")
     if not content.strip():
-        raise VoterInvalid(voter, "answered nothing")
+        raise VoterEmpty(voter, "answered nothing")
     usage = body.get("usage") or {}
     return Candidate(
         content=content,
@@ -52,6 +59,8 @@ def candidate_of(voter: str, body: Mapping[str, Any]) -> Candidate:
 def engine_error(voter: str, body: Mapping[str, Any]) -> VoterError:
     """Turn the engine's error object into a voter's error, without the text that it may quote."""
     error = body.get("error") or {}
+    if says_too_long(str(error.get("message"))):
+        return VoterTooLong(voter, "the prompt is too long for it")
     return VoterFailed(voter, f"the engine answered with error {error.get('code') or error.get('type') or 'unknown'}")
 
 

@@ -6,14 +6,15 @@ call is unary, so cancelling it cancels this coroutine, and with it the request 
 
 import json
 import logging
+from contextlib import aclosing
 from typing import Any
 
 from ray.llm._internal.serve.core.configs.openai_api_models import ChatCompletionRequest, ErrorResponse
 from ray.serve.llm.deployment import LLMServer
 
-from models.errors import VoterInvalid
+from models.errors import VoterEmpty, VoterFailed, VoterTooLong
 from models.voter import Candidate, Message, Sampling, VoterRequest
-from serve_apps.engine_chat import candidate_of, chat_payload, engine_error
+from serve_apps.engine_chat import candidate_of, chat_payload, engine_error, without_bound
 
 _log = logging.getLogger("weavergen.voter")
 
@@ -37,18 +38,25 @@ class VoterServer(LLMServer):  # type: ignore[misc]  # Ray ships no types
         """Return one complete candidate or raise ``VoterError``."""
         payload = chat_payload(self._model, request, self._stop)
         try:
-            stream = await self.chat(ChatCompletionRequest(**payload))
-            response = await anext(stream)
+            return await self._complete(payload)
+        except VoterTooLong:  # prompt and answer together do; does the prompt alone?
+            return await self._complete(without_bound(payload))
+
+    async def _complete(self, payload: dict[str, Any]) -> Candidate:
+        try:
+            async with aclosing(await self.chat(ChatCompletionRequest(**payload))) as stream:
+                response = await anext(stream)
         except ValueError as error:
-            raise VoterInvalid(self._voter, f"the engine refused the request ({type(error).__name__})") from error
+            raise VoterFailed(self._voter, f"the engine refused the request ({type(error).__name__})") from error
+        body = json.loads(response.model_dump_json())
         if isinstance(response, ErrorResponse):
-            raise engine_error(self._voter, json.loads(response.model_dump_json()))
-        return candidate_of(self._voter, json.loads(response.model_dump_json()))
+            raise engine_error(self._voter, body)
+        return candidate_of(self._voter, body)
 
     async def _warm_up(self) -> None:
-        """Let the first request, which takes seconds, be nobody's."""
+        """Let the first request, which takes seconds, be nobody's; an engine that cannot answer it does not start."""
         request = VoterRequest("warm-up", (Message("user", "Hello"),), Sampling(max_tokens=1, temperature=0.0))
         try:
             await self.ask(request)
-        except VoterInvalid:
+        except VoterEmpty:
             _log.info("%s is warm and had nothing to say", self._voter)

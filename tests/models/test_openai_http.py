@@ -206,6 +206,13 @@ async def test_what_does_not_fit_is_asked_again_for_the_room_that_is_left(
     assert seen[1] == seen[0]
 
 
+async def test_a_prompt_that_certainly_does_not_fit_is_not_sent(session: ConnectionPool) -> None:
+    """A server is spared what its context cannot hold."""
+    voter = OpenAIHttpVoter(VoterInfo("m1", "f", "l", 256), "http://127.0.0.1:9/v1", "m", None, session)
+    with pytest.raises(VoterTooLong):
+        await voter.ask(VoterRequest("r", (Message("user", "a " * 300),), Sampling(max_tokens=8)))
+
+
 async def test_body_without_length_is_read_whole(raw: Any, session: ConnectionPool) -> None:
     """A chunked answer below the bound is an answer."""
     chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -2,8 +2,9 @@
 
 import pytest
 
-from models.context import says_too_long, words_of
-from models.voter import Message
+from models.context import require_room, says_too_long
+from models.errors import VoterTooLong
+from models.voter import Message, VoterInfo
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,18 @@ def test_every_engine_s_complaint_is_understood(complaint: str) -> None:
     assert not says_too_long("the chat template of this model is broken")
 
 
-def test_a_prompt_has_at_least_as_many_tokens_as_words() -> None:
-    """Words of every turn count, whatever stands between them."""
-    assert words_of([Message("system", " be  brief\n"), Message("user", "x=1"), Message("user", "")]) == 3
+@pytest.mark.parametrize(("words", "fits"), [(255, True), (256, False), (100_000, False)])
+def test_a_prompt_of_as_many_words_as_the_context_has_tokens_leaves_no_room(words: int, *, fits: bool) -> None:
+    """Words of every turn count: each takes a token at least."""
+    info = VoterInfo("v", "f", "l", context_tokens=256)
+    messages = [Message("system", "a\n"), Message("user", "b " * (words - 1))]
+    if fits:
+        assert require_room(info, messages) is None
+    else:
+        with pytest.raises(VoterTooLong, match=f"v: the prompt has {words} words, its context 256 tokens"):
+            require_room(info, messages)
+
+
+def test_long_words_may_fit() -> None:
+    """Characters are no bound: what a tokenizer makes of one word only the engine can tell."""
+    require_room(VoterInfo("v", "f", "l", context_tokens=256), [Message("user", "x" * 10_000 + " " * 10_000)])

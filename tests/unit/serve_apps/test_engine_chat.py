@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from models.errors import VoterError, VoterFailed, VoterInvalid, VoterRefused
+from models.errors import VoterEmpty, VoterError, VoterFailed, VoterRefused, VoterTooLong
 from models.voter import Message, Sampling, VoterRequest
-from serve_apps.engine_chat import candidate_of, chat_payload, engine_error
+from serve_apps.engine_chat import candidate_of, chat_payload, engine_error, without_bound
 
 
 def answer(content: str | None = "yes", reason: str | None = "stop", **more: Any) -> dict[str, Any]:
@@ -50,9 +50,9 @@ def test_a_complete_answer_is_a_candidate(reason: str) -> None:
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        (answer(""), VoterInvalid),
-        (answer(" \n"), VoterInvalid),
-        (answer(None), VoterInvalid),
+        (answer(""), VoterEmpty),
+        (answer(" \n"), VoterEmpty),
+        (answer(None), VoterEmpty),
         (answer("half", None), VoterFailed),
         (answer("half", "abort"), VoterFailed),
         (answer("no", "content_filter"), VoterRefused),
@@ -70,3 +70,18 @@ def test_the_engine_s_error_text_is_not_repeated() -> None:
     assert isinstance(error, VoterFailed)
     assert "400" in str(error)
     assert "secret" not in str(error)
+
+
+def test_a_prompt_without_room_is_told_from_a_failing_engine() -> None:
+    """The engine's own complaint about its context is a refusal of this prompt, whose text is not repeated either."""
+    message = "This model's maximum context length is 2048 tokens. However, you requested 2048 output tokens"
+    error = engine_error("v", {"error": {"code": 400, "message": message}})
+    assert isinstance(error, VoterTooLong)
+    assert str(error) == "v: the prompt is too long for it"
+
+
+def test_the_bound_on_tokens_can_be_left_to_the_engine() -> None:
+    """Everything else of the request stays as it was."""
+    payload = chat_payload("m", VoterRequest("r", (Message("user", "u"),), Sampling(max_tokens=1, seed=1)), ())
+    assert without_bound(payload) == {k: v for k, v in payload.items() if k != "max_tokens"}
+    assert "max_tokens" in payload
