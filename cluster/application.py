@@ -51,8 +51,8 @@ def app_settings(
     home: Home, config: Config, catalog: Catalog, models: dict[str, Path], degraded: tuple[str, ...]
 ) -> AppSettings:
     """Return what the application is built from; ``models`` says where each local voter's weights lie."""
-    return AppSettings(
     _require_api_keys(config)
+    return AppSettings(
         gateway=_gateway(home, config, degraded),
         gateway_limits=GatewayLimits(
             **config.gateway.model_dump(include=set(GatewayLimits.model_fields)),
@@ -66,7 +66,6 @@ def app_settings(
     )
 
 
-def _gateway(home: Home, config: Config, degraded: tuple[str, ...]) -> GatewaySettings:
 def _require_api_keys(config: Config) -> None:
     """Raise ``ConfigurationError`` where a voter's key is missing here already: replicas inherit this environment."""
     for voter in config.voters:
@@ -76,6 +75,7 @@ def _require_api_keys(config: Config) -> None:
             )
 
 
+def _gateway(home: Home, config: Config, degraded: tuple[str, ...]) -> GatewaySettings:
     return GatewaySettings(
         home=home.root,
         config_sha256=config.sha256,

@@ -60,9 +60,9 @@ class Gateway:
         self._wal = WalWriter(settings.home / "wal", identity, settings.spans)
         self._log = WalDecisionLog(self._wal, identity)
         self._meter = RayMeter(identity.id)
+        self._clock = SystemClock()
         self._health = VoterHealth(self._meter, self._clock.monotonic, settings.consensus.deadline_ms / 1000)
         self._own = frozenset(engines)
-        self._clock = SystemClock()
         self._coordinator = ConsensusCoordinator(
             voters=self._voters,
             policy=self._parts.policy,
@@ -83,11 +83,11 @@ class Gateway:
             self._coordinator.recent, self._parts.lookup, self._coordinator.tenant_pseudonym, settings.max_lookups
         )
         self._tasks: list[asyncio.Task[None]] = []
+
     @property
     def settings(self) -> GatewaySettings:
         """What this replica was built from."""
         return self._settings
-
 
     async def start(self) -> None:
         """Begin following policy and keys, publishing metrics and renewing the certificate."""
@@ -137,11 +137,11 @@ class Gateway:
                 standing=self._settings.degraded,
             )
         )
+
     @property
     def system(self) -> str:
         """Say whose gateway this is, to whoever knows what to expect."""
         return self._settings.system
-
 
     def models(self) -> list[dict[str, Any]]:
         """Return ``consensus`` and every voter as OpenAI's model objects."""
@@ -263,9 +263,9 @@ class Gateway:
             except (NotReady, OSError) as error:  # tried again in a minute; readiness tells when it has run out
                 _log.warning("the writer's certificate could not be renewed: %s", error)
 
+    def _stop(self) -> None:
         self._decisions.close()
         self._transitions.shutdown()
-    def _stop(self) -> None:
         self._parts.policy.stop()
         self._parts.auth.stop()
         self._wal.close()
