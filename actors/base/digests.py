@@ -11,7 +11,7 @@ def sha256_hex(data: bytes) -> str:
 
 def commitment(salt: bytes, content: bytes) -> str:
     """Commit to ``content`` without revealing it: hex HMAC-SHA256(salt, content); erasing the salt erases the link."""
-    return hmac.new(salt, content, hashlib.sha256).hexdigest()
+    return hmac.digest(salt, content, "sha256").hex()
 
 
 def equal(left: str, right: str) -> bool:

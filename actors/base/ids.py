@@ -5,6 +5,7 @@ import time
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LENGTH = 26
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def ulid(now_ms: int, randomness: bytes) -> str:
@@ -12,7 +13,7 @@ def ulid(now_ms: int, randomness: bytes) -> str:
     if len(randomness) != 10:
         raise ValueError("a ULID takes ten random bytes")
     number = ((now_ms & (2**48 - 1)) << 80) | int.from_bytes(randomness, "big")
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
 def new_ulid() -> str:
