@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError, HomeError
-from actors.store.adapters.policy_history import PolicyHistory
 from cluster import trust as trusts
 from cluster.access import database, ensure_keys
 from cluster.application import app_settings, catalog_entry, lineages
@@ -28,7 +27,9 @@ from cluster.migrations import upgrade
 from cluster.node import REPOSITORY, Node, require_port
 from cluster.probes import http_status
 from cluster.processes import end, lineage
+from cluster.profile_policy import ensure_policy
 from cluster.status import Status, processes, read_status, session_file, supervisor
+from cluster.succession import Succession
 from models.catalog import Catalog, load_catalog
 from models.errors import AnswersError, WeightsError
 from models.recorded import load_recorded
@@ -97,7 +98,7 @@ def bring_up(root: Path, wanted: Wanted, reporter: Reporter) -> tuple[Home, Conf
         require_port(config.gateway.host, config.gateway.port)
         _require_space(home)
         reporter.step("keys, database, policy")
-        _prepare_state(home, config, voter_lineages)
+        _prepare_state(home, config, voter_lineages, reporter)
         models = resolve_weights(home, config, catalog, reporter)
         _write_application(home, config, catalog, models)
         start_supervisor(home, config)
@@ -207,22 +208,23 @@ def _require_same(home: Home, config: Config) -> None:
         )
 
 
-def _prepare_state(home: Home, config: Config, voter_lineages: dict[str, str]) -> None:
+def _prepare_state(home: Home, config: Config, voter_lineages: dict[str, str], reporter: Reporter) -> None:
     now_s = int(time.time())
     operators = trusts.operator_dir(os.environ, home.root)
     trust = trusts.ensure_trust(home, operators, now_s)
     with database(home, config.store) as opened:
         upgrade(opened)
         ensure_keys(home, opened, trust)
-        policy = trusts.ensure_policy(home, config, voter_lineages, operators, now_s * 1000)
-        PolicyHistory(opened).record(policy, "profile", config.profile, "bring-up", "operator")
+        succession = Succession(home, config.policy, lambda: trust, opened)
+        followed = ensure_policy(succession, config, voter_lineages, lambda: trusts.operator_key(operators))
+        if followed.loosened:
+            reporter.step(f"the profile changed, and the policy is looser than it was: {followed.loosened}")
     home.write_config(config)
 
 
 def _write_application(home: Home, config: Config, catalog: Catalog, models: dict[str, Path]) -> None:
     operators = trusts.operator_dir(os.environ, home.root)
-    degraded = ("root: co-located",) if (operators / "root.key").exists() else ()
-    settings = app_settings(home, config, catalog, models, degraded)
+    settings = app_settings(home, config, catalog, models, trusts.co_located(operators))
     write_atomic(app_file(home), json.dumps(plain(settings)).encode())
 
 

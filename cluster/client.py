@@ -17,9 +17,15 @@ class NotRunning(WeaverGenError):
 
 
 class Refused(WeaverGenError):
-    """The gateway refused; ``details`` is its body."""
+    """The gateway refused; ``details`` is its body, with the HTTP status as ``status``."""
 
     code = "refused"
+
+    @property
+    def is_the_gateway_s_trouble(self) -> bool:
+        """Tell whether it failed or is overloaded, rather than refused what was asked."""
+        status = int(self.details.get("status", 0))
+        return status >= 500 or status == 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,9 @@ class GatewayClient:
         if status != 200:
             error = parsed(data).get("error") or {}
             raise Refused(
-                f"{error.get('code', status)}: {error.get('message', f'status {status}')}", None, parsed(data)
+                f"{error.get('code', status)}: {error.get('message', f'status {status}')}",
+                None,
+                parsed(data) | {"status": status},
             )
         return data
 

@@ -22,7 +22,7 @@ from cluster.acceptance.system import WORK, System, running, write_answers
 from cluster.client import GatewayClient
 from cluster.processes import processes_sent
 from cluster.status import supervisor
-from cluster.trust import policy_in_force
+from cluster.succession import policy_in_force
 
 PORT = 8172
 REPLICAS = 2

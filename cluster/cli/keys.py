@@ -15,7 +15,7 @@ from cluster.access import access
 from cluster.cli.context import Session, home_option, json_option, print_json, safe
 
 
-@click.group()
+@click.group(epilog="Example: weavergen keys create --role client --tenant acme")
 def keys() -> None:
     """Make, list, revoke and rotate API keys. Secrets are shown once and stored hashed."""
 

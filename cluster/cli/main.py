@@ -9,7 +9,8 @@ from cluster.bringup import NotServing
 from cluster.cli.asking import ask
 from cluster.cli.keys import keys
 from cluster.cli.lifecycle import down, status, up
-from cluster.cli.transitions import halt, isolate, policy, readmit, resume
+from cluster.cli.policies import policy
+from cluster.cli.transitions import halt, isolate, readmit, resume
 from cluster.cli.verifying import verify
 from cluster.client import NotRunning
 

@@ -1,7 +1,9 @@
-"""``halt``, ``resume``, ``isolate``, ``readmit``, ``policy``: signed changes of the policy in force.
+"""``halt``, ``resume``, ``isolate``, ``readmit``: signed changes of the policy in force.
 
-Tightenings are signed by the gateway's policy key. Loosenings are signed here, with the operator's key, which no server
-process can read.
+Tightenings are signed by the gateway with the policy key. Where the gateway does not answer in time, fails or is overloaded
+the command line does the same itself with the home's policy key: an operator can always halt, the system up or not.
+Loosenings are signed here, with the operator's key. Server processes do not use that key; whether they could read it is
+``operator: co-located`` in ``/readyz``.
 """
 
 import getpass
@@ -10,16 +12,20 @@ from collections.abc import Callable
 
 import click
 
-from actors.base.canonical import canonical_json, decode, to_builtins
-from actors.base.errors import IntegrityError, NotFound
-from actors.policy.adapters.directory import SnapshotDirectory
-from actors.policy.adapters.publisher import PolicyPublisher
-from actors.policy.snapshot import PolicySnapshot, SignedSnapshot, sign_snapshot
-from actors.policy.transitions import readmitted, resumed, successor
-from actors.store.adapters.policy_history import PolicyHistory
+from actors.base.canonical import canonical_json, to_builtins
+from actors.base.errors import HomeError, NotFound, StorageUnavailable
+from actors.policy.snapshot import PolicySnapshot, sign_snapshot
+from actors.policy.transitions import readmitted, resumed
 from cluster.access import database
-from cluster.cli.context import Session, home_option, json_option, print_json
-from cluster.trust import load_trust, operator_key, policy_in_force
+from cluster.cli.context import Session, home_option, json_option, print_json, safe
+from cluster.client import NotRunning, Refused
+from cluster.direct import DirectDesk
+from cluster.succession import Succession, policy_in_force
+from cluster.trust import load_trust, operator_key
+from serve_apps.gateway.desk import PolicyDesk
+
+PATIENCE_S = 3.0
+"""How long the gateway may take to tighten before that is done without it."""
 
 reason_option = click.option("--reason", required=True, help="Why; it is kept in the policy history.")
 
@@ -29,8 +35,14 @@ reason_option = click.option("--reason", required=True, help="Why; it is kept in
 @home_option
 @json_option
 def halt(reason: str, home_dir: str | None, as_json: bool) -> None:
-    """Stop every answer on every replica within a second. It stays so across restarts."""
-    _posted(Session.open(home_dir), "halt", {"reason": reason}, as_json=as_json)
+    """Stop every answer on every replica within a second. It stays so across restarts.
+
+    Works without the gateway, too: when it is overloaded or nothing runs, the halt is signed and published here.
+    """
+    _tightened(
+        Session.open(home_dir), "halt", {"reason": reason}, lambda desk: desk.halt(reason, author(), None),
+        as_json=as_json,
+    )  # fmt: skip
 
 
 @click.command(epilog='Example: weavergen resume --reason "voter replaced"')
@@ -40,9 +52,9 @@ def halt(reason: str, home_dir: str | None, as_json: bool) -> None:
 def resume(reason: str, home_dir: str | None, as_json: bool) -> None:
     """Let answers leave again; signed with the operator's key on this machine."""
     session = Session.open(home_dir)
-    signed, version = _signed(session, lambda now, now_ms: resumed(now, reason, _author(), now_ms))
+    signed, version = _signed(session, lambda now, now_ms: resumed(now, reason, author(), now_ms))
     body: dict[str, object] = {"reason": reason, "transition": signed, "if_version": version}
-    _posted(session, "resume", body, as_json=as_json)
+    report(session.client("operator").post("/ops/resume", body), as_json=as_json)
 
 
 @click.command(epilog='Example: weavergen isolate gemma-3-270m --reason "babbles"')
@@ -51,8 +63,11 @@ def resume(reason: str, home_dir: str | None, as_json: bool) -> None:
 @home_option
 @json_option
 def isolate(voter: str, reason: str, home_dir: str | None, as_json: bool) -> None:
-    """Make a voter's ballots count for nothing, in every layer."""
-    _posted(Session.open(home_dir), "isolate", {"reason": reason, "target": voter}, as_json=as_json)
+    """Make a voter's ballots count for nothing, in every layer. Works without the gateway, too."""
+    _tightened(
+        Session.open(home_dir), "isolate", {"reason": reason, "target": voter}, lambda desk: desk.isolate(voter, None),
+        as_json=as_json,
+    )  # fmt: skip
 
 
 @click.command(epilog="Example: weavergen readmit gemma-3-270m")
@@ -65,97 +80,62 @@ def readmit(voter: str, reason: str, home_dir: str | None, as_json: bool) -> Non
     session = Session.open(home_dir)
     signed, version = _signed(session, lambda now, now_ms: readmitted(now, voter, now_ms))
     body: dict[str, object] = {"reason": reason, "target": voter, "transition": signed, "if_version": version}
-    _posted(session, "readmit", body, as_json=as_json)
+    report(session.client("operator").post("/ops/readmit", body), as_json=as_json)
 
 
-@click.group()
-def policy() -> None:
-    """Show the policy in force, or bring another version into force with the operator's key."""
-
-
-@policy.command(name="show", epilog="Example: weavergen policy show")
-@home_option
-def show_policy(home_dir: str | None) -> None:
-    """Print the policy in force, verified against this home's trust bundle."""
-    current = _current(Session.open(home_dir))
-    print_json({"sha256": current.sha256, **to_builtins(current)})
-
-
-@policy.command(epilog='Example: weavergen policy pin --reason "new operator key"')
-@reason_option
-@home_option
-@json_option
-def pin(reason: str, home_dir: str | None, as_json: bool) -> None:
-    """Sign the policy in force once more as operator: from here on it is believed without its predecessors."""
-    session = Session.open(home_dir)
-    current = _current(session)
-    _published(session, current, successor(current, _now_ms()), "pin", reason, as_json=as_json)
-
-
-@policy.command(epilog='Example: weavergen policy rollback 3 --reason "quorum was too low"')
-@click.argument("version", type=click.IntRange(min=1))
-@reason_option
-@home_option
-@json_option
-def rollback(version: int, reason: str, home_dir: str | None, as_json: bool) -> None:
-    """Bring an earlier version's content into force, as a new version signed by the operator."""
-    session = Session.open(home_dir)
-    current = _current(session)
-    try:
-        data = SnapshotDirectory(session.home.policy).read(version)
-    except FileNotFoundError as error:
-        raise NotFound(f"there is no policy version {version}; the one in force is {current.version}") from error
-    old = decode(data, SignedSnapshot, "policy snapshot").read()
-    if old.version != version:
-        raise IntegrityError(f"the file of policy version {version} holds version {old.version}", "policy")
-    content = {name: getattr(old, name) for name in _CONTENT}
-    _published(session, current, successor(current, _now_ms(), **content), "rollback", reason, as_json=as_json)
-
-
-_CONTENT = ("layers", "voter_state", "weights", "thresholds", "halt", "screening_version", "learning_frozen")
-"""What a rollback brings back; invalidation epochs only rise."""
-
-
-def _posted(session: Session, verb: str, body: dict[str, object], *, as_json: bool) -> None:
-    _report(session.client("operator").post(f"/ops/{verb}", body), as_json=as_json)
-
-
-def _signed(session: Session, change: Callable[[PolicySnapshot, int], PolicySnapshot]) -> tuple[str, int]:
-    current = _current(session)
-    signed = sign_snapshot(change(current, _now_ms()), operator_key(session.operators))
-    return canonical_json(signed).decode(), current.version
-
-
-def _published(
-    session: Session, current: PolicySnapshot, new: PolicySnapshot, kind: str, reason: str, *, as_json: bool
-) -> None:
-    publisher = PolicyPublisher(SnapshotDirectory(session.home.policy), load_trust(session.home.trust_file))
-    published = publisher.publish(current, sign_snapshot(new, operator_key(session.operators)))
-    with database(session.home, session.config.store) as opened:
-        PolicyHistory(opened).record(published, kind, str(new.version), reason, _author())
-    _report({"sha256": published.sha256, **to_builtins(published)}, as_json=as_json)
-
-
-def _current(session: Session) -> PolicySnapshot:
+def in_force(session: Session) -> PolicySnapshot:
+    """Return the policy in force, checked against the history too unless the database is away."""
     trust = load_trust(session.home.trust_file)
-    current = policy_in_force(session.home, trust, int(time.time()))
+    try:
+        with database(session.home, session.config.store) as opened:
+            return Succession(session.home, session.config.policy, lambda: trust, opened).in_force()
+    except StorageUnavailable as error:
+        click.echo(f"not compared with the policy history: {safe(error)}", err=True)
+    current = policy_in_force(session.home, trust, int(time.time()), config=session.config.policy)
     if current is None:
         raise NotFound("this home has no policy yet; run `weavergen up`")
     return current
 
 
-def _report(snapshot: dict[str, object], *, as_json: bool) -> None:
+def report(snapshot: dict[str, object], *, as_json: bool, via: str = "") -> None:
+    """Print a snapshot, or in one line that it is in force."""
     if as_json:
         print_json(snapshot)
         return
     halted = snapshot.get("halt")
     on = isinstance(halted, dict) and halted.get("on")
-    click.echo(f"policy version {snapshot.get('version')} is in force" + ("; generation is HALTED" if on else ""))
+    line = f"policy version {snapshot.get('version')} is in force" + ("; generation is HALTED" if on else "")
+    click.echo(line + (f" ({via})" if via else ""))
 
 
-def _author() -> str:
+def author() -> str:
+    """Return who is named as the author of a transition signed here."""
     return f"operator {getpass.getuser()}"
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _tightened(
+    session: Session,
+    verb: str,
+    body: dict[str, object],
+    directly: Callable[[PolicyDesk], PolicySnapshot],
+    *,
+    as_json: bool,
+) -> None:
+    try:
+        answer = session.client("operator").post(f"/ops/{verb}", body, PATIENCE_S)
+    except (NotRunning, Refused, HomeError) as error:
+        if isinstance(error, Refused) and not error.is_the_gateway_s_trouble:
+            raise
+        with DirectDesk(session.home, session.config) as direct:
+            applied = direct.apply(directly, verb, str(body.get("target", "")), str(body["reason"]), author())
+        answer = {"sha256": applied.snapshot.sha256, **to_builtins(applied.snapshot)}
+        told = answer | {"via": "home", "how": applied.how, "gateway": str(error)}
+        report(told, as_json=as_json, via=f"{applied.how}, without the gateway: {safe(error)}")
+        return
+    report(answer | {"via": "gateway"}, as_json=as_json, via="through the gateway")
+
+
+def _signed(session: Session, change: Callable[[PolicySnapshot, int], PolicySnapshot]) -> tuple[str, int]:
+    current = in_force(session)
+    signed = sign_snapshot(change(current, time.time_ns() // 1_000_000), operator_key(session.operators))
+    return canonical_json(signed).decode(), current.version

@@ -20,7 +20,10 @@ Change = Callable[[PolicySnapshot, int], PolicySnapshot]
 class PolicyDesk:
     """Applies transitions to the policy in force. Blocks on the disk: call it from a thread."""
 
-    def __init__(self, watcher: PolicyWatcher, publisher: PolicyPublisher, policy_key: SigningKey) -> None:
+    def __init__(
+        self, watcher: PolicyWatcher, publisher: PolicyPublisher, policy_key: Callable[[], SigningKey]
+    ) -> None:
+        """``policy_key`` is read for each transition, so that a replaced key is used at once."""
         self._watcher = watcher
         self._publisher = publisher
         self._key = policy_key
@@ -55,7 +58,7 @@ class PolicyDesk:
             expect_version(current, if_version)
             new = change(current, time.time_ns() // 1_000_000)
             try:
-                return self._publish(current, sign_snapshot(new, self._key))
+                return self._publish(current, sign_snapshot(new, self._key()))
             except VersionConflict:
                 if if_version is not None or attempt == ATTEMPTS - 1:
                     raise

@@ -5,11 +5,11 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from actors.base.certificates import TrustBundle, read_trust
 from actors.base.errors import HomeError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.publisher import PolicyPublisher
+from actors.policy.adapters.trust_file import TrustFile, TrustSource
 from actors.policy.adapters.watcher import PolicyWatcher
 from actors.spans.adapters.lookup import open_lookup
 from actors.spans.lookup import DecisionLookup
@@ -33,7 +33,7 @@ MIN_SALT_BYTES = 16
 class Parts:
     """Everything around one replica's coordinator that lives on disk or in a thread."""
 
-    trust: TrustBundle
+    trust: TrustSource
     salt: bytes
     incidents: Incidents
     sink: IncidentQueue
@@ -47,14 +47,19 @@ class Parts:
 def build_parts(settings: GatewaySettings) -> Parts:
     """Open what a replica follows; nothing is started yet."""
     home = settings.home
-    trust = read_trust(_read(home / "trust.json"))
     database = Database(settings.store.url(home), settings.store.pool_size, settings.store.timeout_s)
     incidents, history = Incidents(database), PolicyHistory(database)
     sink = IncidentQueue(incidents, settings.store.incident_queue)
+    trust = TrustFile(home / "trust.json", sink)
     directory = SnapshotDirectory(home / "policy", settings.policy.max_snapshot_bytes)
     keys = SnapshotDirectory(home / "policy" / "auth", settings.store.max_auth_bytes)
     policy = PolicyWatcher(directory, trust, sink, settings.policy, floor=_seen(history.high_water))
     publisher = PolicyPublisher(directory, trust)
+
+    def policy_key() -> SigningKey:
+        return SigningKey.load(home / "keys" / "policy.key")
+
+    policy_key()  # a key that is missing or open to others is said now, not when somebody wants to halt
     return Parts(
         trust=trust,
         salt=_salt(settings),
@@ -65,7 +70,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         auth=AuthWatcher(
             keys, trust, sink, settings.store.auth_poll_ms, floor=_seen(lambda: auth_high_water(database))
         ),
-        desk=PolicyDesk(policy, publisher, SigningKey.load(home / "keys" / "policy.key")),
+        desk=PolicyDesk(policy, publisher, policy_key),
         lookup=open_lookup(home, settings.spans),
     )
 

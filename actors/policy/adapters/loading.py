@@ -3,6 +3,8 @@
 Rules:
 - At a start the newest version counts, never an older one in its place: a damaged newest file may be a halt. It is read
   back to the last snapshot an operator signed, at most ``max_chain`` files, and believed from there forward.
+- An earlier version is believed because the digests lead back to it from the policy in force, whatever became of the
+  keys that signed it.
 - Every refusal is an ``IntegrityError`` whose ``details`` name the file's ``version`` and ``sha256``.
 """
 
@@ -13,7 +15,7 @@ from actors.base.canonical import decode
 from actors.base.certificates import TrustBundle
 from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError
-from actors.policy.acceptance import ANCHOR, GAP, PAYLOAD, Signers, Vouched, follow, signers, vouch
+from actors.policy.acceptance import ANCHOR, CHAIN, GAP, PAYLOAD, Signers, Vouched, follow, signers, vouch
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.snapshot import PolicySnapshot, SignedSnapshot
 
@@ -31,9 +33,14 @@ def blamed(version: int, data: bytes) -> Iterator[None]:
         raise IntegrityError(error.message, error.param, {**named, **error.details}) from error
 
 
-def load(directory: SnapshotDirectory, trust: TrustBundle, now_s: int, floor: int, max_chain: int) -> Loaded:
-    """Return the policy in force at a start; raise ``IntegrityError``, or ``OSError`` if there is nothing to read."""
-    newest = directory.newest_version()
+def load(
+    directory: SnapshotDirectory, trust: TrustBundle, now_s: int, floor: int, max_chain: int, newest: int | None = None
+) -> Loaded:
+    """Return the policy in force at a start; raise ``IntegrityError``, or ``OSError`` if there is nothing to read.
+
+    ``newest`` is the version to look at as if none came after it (recovery does).
+    """
+    newest = directory.newest_version() if newest is None else newest
     if newest is None:
         raise FileNotFoundError(f"{directory.path} holds no policy snapshot")
     chain = _read_back(directory, signers(trust, now_s), newest, max_chain)
@@ -54,6 +61,24 @@ def advance(
         with blamed(version, data):
             current = follow(current, vouched)
         yield current, sha256_hex(data)
+
+
+def retrace(directory: SnapshotDirectory, current: PolicySnapshot, version: int, max_chain: int) -> PolicySnapshot:
+    """Return ``version``, proven by the digests that lead back to it from ``current``; else raise ``IntegrityError``."""
+    if not 1 <= current.version - version <= max_chain:
+        raise IntegrityError(f"{GAP}: version {version} is not within {max_chain} before {current.version}", GAP)
+    found = current
+    for number in range(current.version - 1, version - 1, -1):
+        expected = found.prev_sha256
+        try:
+            data = directory.read(number)
+        except FileNotFoundError as error:
+            raise IntegrityError(f"{GAP}: version {number} is missing", GAP, {"version": str(number)}) from error
+        with blamed(number, data):
+            found = decode(data, SignedSnapshot, PAYLOAD).read()
+            if (found.version, found.sha256) != (number, expected):
+                raise IntegrityError(f"{CHAIN}: the file of version {number} is not what was in force", CHAIN)
+    return found
 
 
 def _read_back(directory: SnapshotDirectory, keys: Signers, newest: int, max_chain: int) -> list[tuple[bytes, Vouched]]:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 
 from actors.base.canonical import canonical_json, decode
-from actors.base.certificates import TrustBundle
 from actors.base.errors import (
     IntegrityError,
     InvalidRequest,
@@ -20,6 +19,7 @@ from actors.base.errors import (
 )
 from actors.policy.acceptance import ANCHOR, CHAIN, GAP, LOOSENING, PAYLOAD, ROLLBACK, accept
 from actors.policy.adapters.directory import SnapshotDirectory
+from actors.policy.adapters.trust_file import TrustSource
 from actors.policy.snapshot import PolicySnapshot, SignedSnapshot
 
 
@@ -27,7 +27,7 @@ class PolicyPublisher:
     """Publishes transitions to the directory that replicas follow."""
 
     def __init__(
-        self, directory: SnapshotDirectory, trust: TrustBundle, clock: Callable[[], float] = time.time
+        self, directory: SnapshotDirectory, trust: TrustSource, clock: Callable[[], float] = time.time
     ) -> None:
         self._directory, self._trust, self._clock = directory, trust, clock
 
@@ -38,7 +38,7 @@ class PolicyPublisher:
         ``current``, and ``StorageUnavailable``.
         """
         try:
-            new = accept(current, signed, self._trust, int(self._clock()))
+            new = accept(current, signed, self._trust(), int(self._clock()))
         except IntegrityError as error:
             raise _for_caller(error) from error
         data = canonical_json(signed)
@@ -54,7 +54,7 @@ class PolicyPublisher:
         try:
             digest = self._directory.digest(version)
             signed = decode(self._directory.read(version), SignedSnapshot, PAYLOAD)
-            accept(current, signed, self._trust, int(self._clock()))
+            accept(current, signed, self._trust(), int(self._clock()))
         except FileNotFoundError:
             return
         except IntegrityError:

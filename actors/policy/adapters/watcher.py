@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
-from actors.base.certificates import TrustBundle
 from actors.base.ports import IncidentSink
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.loading import advance, load
 from actors.policy.adapters.polling import Found, SnapshotWatcher
+from actors.policy.adapters.trust_file import TrustSource
 from actors.policy.config import OnStale, PolicyConfig
 from actors.policy.snapshot import PolicySnapshot
 
@@ -47,15 +47,15 @@ class _Policy:
 
     name = "policy"
 
-    def __init__(self, directory: SnapshotDirectory, trust: TrustBundle, config: PolicyConfig, floor: int) -> None:
+    def __init__(self, directory: SnapshotDirectory, trust: TrustSource, config: PolicyConfig, floor: int) -> None:
         self._directory, self._trust, self._config, self._floor = directory, trust, config, floor
 
     def load(self, now_s: int) -> Found[PolicyView]:
-        snapshot, digest = load(self._directory, self._trust, now_s, self._floor, self._config.max_chain)
+        snapshot, digest = load(self._directory, self._trust(), now_s, self._floor, self._config.max_chain)
         return self._found(snapshot, digest)
 
     def advance(self, current: Found[PolicyView], newest: int, now_s: int) -> Iterator[Found[PolicyView]]:
-        for snapshot, digest in advance(self._directory, self._trust, now_s, current.view.snapshot, newest):
+        for snapshot, digest in advance(self._directory, self._trust(), now_s, current.view.snapshot, newest):
             yield self._found(snapshot, digest)
 
     def _found(self, snapshot: PolicySnapshot, digest: str) -> Found[PolicyView]:
@@ -70,7 +70,7 @@ class PolicyWatcher(SnapshotWatcher[PolicyView]):
     def __init__(
         self,
         directory: SnapshotDirectory,
-        trust: TrustBundle,
+        trust: TrustSource,
         incidents: IncidentSink,
         config: PolicyConfig,
         floor: int = 0,

@@ -6,13 +6,13 @@ Each snapshot stands alone (no chain): the newest that can be believed counts, a
 import time
 from collections.abc import Callable, Iterator
 
-from actors.base.certificates import TrustBundle
 from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError
 from actors.base.ports import IncidentSink
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.loading import blamed
 from actors.policy.adapters.polling import Found, SnapshotWatcher
+from actors.policy.adapters.trust_file import TrustSource
 from actors.store.auth import PAYLOAD, AuthView, accept_auth
 
 ROLLBACK = "auth rollback"
@@ -23,7 +23,7 @@ class _Auth:
 
     name = "auth"
 
-    def __init__(self, directory: SnapshotDirectory, trust: TrustBundle, floor: int) -> None:
+    def __init__(self, directory: SnapshotDirectory, trust: TrustSource, floor: int) -> None:
         self._directory, self._trust, self._floor = directory, trust, floor
 
     def load(self, now_s: int) -> Found[AuthView]:
@@ -42,7 +42,7 @@ class _Auth:
     def _read(self, version: int, now_s: int) -> Found[AuthView]:
         data = self._directory.read(version)
         with blamed(version, data):
-            snapshot = accept_auth(data, self._trust, now_s)
+            snapshot = accept_auth(data, self._trust(), now_s)
             if snapshot.version != version:
                 raise IntegrityError(f"{PAYLOAD}: the file of version {version} holds another version", PAYLOAD)
         return Found(version, sha256_hex(data), AuthView(snapshot))
@@ -54,7 +54,7 @@ class AuthWatcher(SnapshotWatcher[AuthView]):
     def __init__(
         self,
         directory: SnapshotDirectory,
-        trust: TrustBundle,
+        trust: TrustSource,
         incidents: IncidentSink,
         poll_ms: int = 250,
         floor: int = 0,

@@ -50,6 +50,20 @@ class PolicyHistory:
         with self._database.read() as connection:
             return connection.execute(select(func.max(policy_versions.c.version))).scalar_one() or 0
 
+    def get(self, version: int) -> PolicyChange | None:
+        """Return what is noted of a version."""
+        query = select(policy_versions).where(policy_versions.c.version == version)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _change(row)
+
+    def latest(self, kind: str) -> PolicyChange | None:
+        """Return the newest note of a kind of transition."""
+        query = select(policy_versions).where(policy_versions.c.kind == kind)
+        with self._database.read() as connection:
+            row = connection.execute(query.order_by(policy_versions.c.version.desc()).limit(1)).one_or_none()
+        return None if row is None else _change(row)
+
     def list(self, limit: int = 100) -> list[PolicyChange]:
         """Return the newest versions first, at most ``limit``."""
         query = select(policy_versions).order_by(policy_versions.c.version.desc()).limit(min(limit, MAX_LISTED))

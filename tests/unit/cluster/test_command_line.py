@@ -14,17 +14,17 @@ from cluster.cli.main import cli, exit_code, main
 from cluster.client import NotRunning
 
 
-def leaves(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
-    """Return every command with the words that lead to it."""
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
+    """Return every command and group with the words that lead to it."""
     found = []
     for name, command in group.commands.items():
         here = (*path, name)
-        found += leaves(command, here) if isinstance(command, click.Group) else [(here, command)]
+        found += [(here, command), *(commands(command, here) if isinstance(command, click.Group) else [])]
     return found
 
 
 @pytest.mark.parametrize(
-    ("words", "command"), leaves(cli), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+    ("words", "command"), commands(cli), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
 )
 def test_every_command_has_help_with_an_example(words: tuple[str, ...], command: click.Command) -> None:
     """Each says what it does and shows one whole command line that begins with its own words."""
@@ -38,7 +38,7 @@ def test_the_commands_are_those_documented() -> None:
     """A command cannot be lost by accident."""
     expected = "up down status ask keys verify halt resume isolate readmit policy"
     assert set(cli.commands) == set(expected.split())
-    subcommands = {"keys": {"create", "list", "revoke", "rotate"}, "policy": {"show", "pin", "rollback"}}
+    subcommands = {"keys": {"create", "list", "revoke", "rotate"}, "policy": {"show", "pin", "rollback", "recover"}}
     for name, names in subcommands.items():
         group = cli.commands[name]
         assert isinstance(group, click.Group)

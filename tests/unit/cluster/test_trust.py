@@ -1,32 +1,17 @@
-"""The first bring-up's keys and policy, and what later ones may change."""
+"""The first bring-up's keys, and what later ones may change."""
 
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from actors.base.canonical import canonical_json
 from actors.base.certificates import role_keys
-from actors.base.errors import HomeError, IntegrityError
+from actors.base.errors import HomeError
 from actors.base.signing import SigningKey
-from actors.consensus.adapters.registry import WeightsRegistry
-from actors.policy.adapters.directory import SnapshotDirectory
-from actors.policy.adapters.publisher import PolicyPublisher
-from actors.policy.snapshot import sign_snapshot
-from actors.policy.transitions import halted, isolated
-from cluster.config import Config, read_config
 from cluster.home import Home, create_home
-from cluster.trust import ensure_policy, ensure_trust, load_trust, operator_dir, operator_key, policy_in_force
+from cluster.trust import co_located, ensure_trust, load_trust, operator_dir, operator_key
 
 NOW = 1_800_000_000
-LINEAGES = {"a": "la", "b": "lb", "c": "lc"}
-
-
-def config_of(*members: str, **layer: Any) -> Config:
-    """Return a configuration with one layer."""
-    voters = [{"id": name, "provider": "recorded", "family": "f", "lineage": LINEAGES[name]} for name in members]
-    return read_config({"profile": "t", "voters": voters, "layers": [{"name": "p", "members": members} | layer]}, "t")
 
 
 @pytest.fixture
@@ -35,11 +20,6 @@ def home(tmp_path: Path) -> Home:
     made = create_home(tmp_path / "home")
     ensure_trust(made, tmp_path / "op", NOW)
     return made
-
-
-def current(home: Home) -> Any:
-    """Return the policy in force."""
-    return policy_in_force(home, load_trust(home.trust_file), NOW)
 
 
 def test_every_private_key_is_its_owner_s_and_the_operator_s_lie_outside(home: Home, tmp_path: Path) -> None:
@@ -95,49 +75,9 @@ def test_operator_keys_never_lie_under_home(tmp_path: Path) -> None:
     assert operator_dir({}, tmp_path / "home") == Path.home() / ".config" / "weavergen"
 
 
-def test_the_first_policy_gives_the_profile_s_layers_force(home: Home, tmp_path: Path) -> None:
-    """Version 1 is signed by the operator, names every voter as active and weights that can be read."""
-    made = ensure_policy(home, config_of("a", "b", quorum=0.6), LINEAGES, tmp_path / "op", NOW * 1000)
-    assert made == current(home)
-    assert (made.version, made.layers[0].quorum, made.voter_state) == (1, "0.600000", {"a": "active", "b": "active"})
-    assert WeightsRegistry(home.registry).weights(made.weights.sha256).lineages == LINEAGES
-
-
-def test_the_same_profile_again_makes_no_version(home: Home, tmp_path: Path) -> None:
-    """Bring-up is idempotent, also for policy."""
-    for _ in range(2):
-        ensure_policy(home, config_of("a", "b"), LINEAGES, tmp_path / "op", NOW * 1000)
-    assert SnapshotDirectory(home.policy).versions() == [1]
-
-
-def test_another_profile_keeps_halt_and_isolation(home: Home, tmp_path: Path) -> None:
-    """Changing layers loosens nothing else: still halted, still isolated, new voters active."""
-    first = ensure_policy(home, config_of("a", "b"), LINEAGES, tmp_path / "op", NOW * 1000)
-    publisher = PolicyPublisher(SnapshotDirectory(home.policy), load_trust(home.trust_file), lambda: NOW)
-    policy_key = SigningKey.load(home.keys / "policy.key")
-    second = publisher.publish(first, sign_snapshot(halted(first, "why", "me", NOW * 1000), policy_key))
-    publisher.publish(second, sign_snapshot(isolated(second, "b", NOW * 1000), policy_key))
-    made = ensure_policy(home, config_of("a", "b", "c"), LINEAGES, tmp_path / "op", NOW * 1000)
-    assert made == current(home)
-    assert (made.version, made.halt.on, made.halt.reason) == (4, True, "why")
-    assert made.voter_state == {"a": "active", "b": "isolated", "c": "active"}
-
-
-def test_a_policy_nobody_trusted_signed_is_refused(home: Home, tmp_path: Path) -> None:
-    """Bring-up does not go on from a forged policy."""
-    made = ensure_policy(home, config_of("a"), LINEAGES, tmp_path / "op", NOW * 1000)
-    file = Path(SnapshotDirectory(home.policy).file(1))
-    file.unlink()
-    forged = sign_snapshot(made, SigningKey.generate())
-    file.write_bytes(canonical_json(forged))
-    with pytest.raises(IntegrityError, match="operator"):
-        ensure_policy(home, config_of("a"), LINEAGES, tmp_path / "op", NOW * 1000)
-
-
-def test_a_voter_outside_every_layer_is_active_too(home: Home, tmp_path: Path) -> None:
-    """Whoever is configured can be asked by name; a voter added to no layer makes a new version, the same profile none."""
-    ensure_policy(home, config_of("a", "b"), LINEAGES, tmp_path / "op", NOW * 1000)
-    more = config_of("a", "b", "c", members=["a", "b"])
-    made = ensure_policy(home, more, LINEAGES, tmp_path / "op", NOW * 1000 + 1)
-    assert (made.version, made.isolated("c"), made.layers[0].members) == (2, False, ["a", "b"])
-    assert ensure_policy(home, more, LINEAGES, tmp_path / "op", NOW * 1000 + 2).version == 2
+def test_what_lies_beside_the_system_is_said(home: Home, tmp_path: Path) -> None:
+    """Root's and the operator's keys are named while this machine's user can read them."""
+    assert co_located(tmp_path / "op") == ("root: co-located", "operator: co-located")
+    (tmp_path / "op" / "root.key").unlink()
+    assert co_located(tmp_path / "op") == ("operator: co-located",)
+    assert co_located(tmp_path / "none") == ()

@@ -18,7 +18,7 @@ AT_MS = 1_800_000_000_000
 @pytest.fixture
 def publisher(directory: SnapshotDirectory, realm: Realm, clock: Clock, base: PolicySnapshot) -> PolicyPublisher:
     """Return a publisher to a directory that holds an operator's first snapshot."""
-    publisher = PolicyPublisher(directory, realm.trust, clock)
+    publisher = PolicyPublisher(directory, lambda: realm.trust, clock)
     assert publisher.publish(None, sign_snapshot(base, realm.operator)) == base
     return publisher
 
@@ -48,7 +48,7 @@ def test_the_first_snapshot_needs_an_operator(
 ) -> None:
     """The policy key cannot begin a chain."""
     with pytest.raises(OperatorSignatureRequired):
-        PolicyPublisher(directory, realm.trust, clock).publish(None, sign_snapshot(base, realm.policy))
+        PolicyPublisher(directory, lambda: realm.trust, clock).publish(None, sign_snapshot(base, realm.policy))
 
 
 def test_the_first_of_two_stands(publisher: PolicyPublisher, realm: Realm, base: PolicySnapshot) -> None:

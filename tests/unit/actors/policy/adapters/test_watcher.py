@@ -33,7 +33,7 @@ def make(
 
     def watcher(floor: int = 0, **config: object) -> PolicyWatcher:
         settings = PolicyConfig.model_validate({"poll_ms": 10, "policy_max_stale_s": 60} | config)
-        return PolicyWatcher(directory, realm.trust, incidents, settings, floor, clock, monotonic)
+        return PolicyWatcher(directory, lambda: realm.trust, incidents, settings, floor, clock, monotonic)
 
     return watcher
 
@@ -394,7 +394,7 @@ def test_incidents_come_after_the_policy(
 
     publish(directory, sign_snapshot(base, realm.operator))
     publish(directory, sign_snapshot(halted(base, "r", "b", AT_MS), realm.policy))
-    watcher = PolicyWatcher(directory, realm.trust, Broken(), PolicyConfig(), 0, clock, monotonic)
+    watcher = PolicyWatcher(directory, lambda: realm.trust, Broken(), PolicyConfig(), 0, clock, monotonic)
     watcher.poll_once()
     directory.publish(3, b"garbage")
     with pytest.raises(StorageUnavailable):

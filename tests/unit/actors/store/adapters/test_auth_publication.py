@@ -42,7 +42,7 @@ def publisher(
 
 def watch(directory: SnapshotDirectory, trust: TrustBundle, sink: Sink, floor: int = 0) -> AuthWatcher:
     """Return a watcher after its first poll."""
-    watcher = AuthWatcher(directory, trust, sink, floor=floor, clock=lambda: 5_000.0, monotonic=lambda: 0.0)
+    watcher = AuthWatcher(directory, lambda: trust, sink, floor=floor, clock=lambda: 5_000.0, monotonic=lambda: 0.0)
     watcher.poll_once()
     return watcher
 

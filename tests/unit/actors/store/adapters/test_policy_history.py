@@ -27,3 +27,15 @@ def test_versions_are_noted_once(database: Database) -> None:
     ]
     assert history.high_water() == 3
     assert history.list(limit=1)[0].sha256 == snapshot(3).sha256
+
+
+def test_a_version_and_the_newest_of_a_kind_are_found(database: Database) -> None:
+    """What was never noted is ``None``."""
+    history = PolicyHistory(database)
+    for version, kind in ((1, "profile"), (2, "halt"), (3, "profile"), (4, "pin")):
+        history.record(snapshot(version), kind, f"t{version}", "", "")
+    found = history.latest("profile")
+    assert found is not None
+    assert (found.version, found.target) == (3, "t3")
+    assert history.get(2) == history.list()[2]
+    assert (history.get(9), history.latest("recover")) == (None, None)

@@ -1,0 +1,186 @@
+"""The policy in force as whoever signs the next version must see it: bring-up, the command line, key rotation.
+
+An operator's signature vouches for a snapshot's whole content, so nothing gets one that was not proven first.
+
+Rules:
+- What is in force is the newest file, believed up to an operator's signature as replicas believe it, not below the
+  highest version ever noted, and with the digest that was noted. Anything else is an incident and ``HomeError``.
+- An earlier version is what the digests lead back to, and what was noted.
+- What is published is noted with what it was for; a version that came into force unnoted is noted when it is found.
+- When the newest versions are lost, ``recovered`` goes on above them, halted: one of them may have been a halt.
+
+Left out: which change is made (``profile_policy``, the command line) and who asks for it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from actors.base.certificates import TrustBundle
+from actors.base.errors import HomeError, IntegrityError, InvalidRequest, NotFound, StorageUnavailable
+from actors.base.signing import SigningKey
+from actors.policy.adapters.directory import SnapshotDirectory
+from actors.policy.adapters.loading import load, retrace
+from actors.policy.adapters.publisher import PolicyPublisher
+from actors.policy.config import PolicyConfig
+from actors.policy.snapshot import Halt, PolicySnapshot, sign_snapshot
+from actors.policy.transitions import MAX_REASON, successor
+from actors.store.adapters.database import Database
+from actors.store.adapters.incidents import Incidents
+from actors.store.adapters.policy_history import PolicyChange, PolicyHistory
+from cluster.home import Home
+
+WHAT_TO_DO = "restore home/policy from a backup, or run `weavergen policy recover` (it halts)"
+MAX_LOST = 1000
+NOTED = "policy history"
+_POLICY = PolicyConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a version is for."""
+
+    kind: str
+    target: str
+    reason: str
+    author: str
+
+
+def policy_in_force(
+    home: Home, trust: TrustBundle, now_s: int, floor: int = 0, config: PolicyConfig = _POLICY
+) -> PolicySnapshot | None:
+    """Return the newest snapshot if it can be believed and is not below ``floor``, ``None`` if there is no file.
+
+    Raises ``IntegrityError`` for a newest file that cannot be believed: an older one never takes its place.
+    """
+    directory = SnapshotDirectory(home.policy, config.max_snapshot_bytes)
+    if directory.newest_version() is None:
+        if floor:
+            raise IntegrityError(f"{NOTED}: home/policy is empty and version {floor} was in force", NOTED)
+        return None
+    return load(directory, trust, now_s, floor, config.max_chain)[0]
+
+
+class Succession:
+    """The chain of policy versions of one home."""
+
+    def __init__(
+        self,
+        home: Home,
+        config: PolicyConfig,
+        trust: Callable[[], TrustBundle],
+        database: Database,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.home = home
+        self.history = PolicyHistory(database)
+        self._incidents = Incidents(database)
+        self._config, self._trust, self._clock = config, trust, clock
+        self._directory = SnapshotDirectory(home.policy, config.max_snapshot_bytes)
+
+    def now_ms(self) -> int:
+        """Return Unix milliseconds."""
+        return int(self._clock() * 1000)
+
+    def current(self) -> PolicySnapshot | None:
+        """Return the policy in force, ``None`` before the first; raise ``HomeError`` if it cannot be relied on."""
+        try:
+            found = self._proven()
+        except IntegrityError as error:
+            raise self._refused(error) from error
+        if found is not None and self.history.get(found.version) is None:
+            self.history.record(found, "found", "", "noted when it was found in force", "")
+        return found
+
+    def in_force(self) -> PolicySnapshot:
+        """Return the policy in force; raise ``NotFound`` before the first."""
+        current = self.current()
+        if current is None:
+            raise NotFound("this home has no policy yet; run `weavergen up`")
+        return current
+
+    def earlier(self, current: PolicySnapshot, version: int) -> PolicySnapshot:
+        """Return an earlier version as it was in force; raise ``HomeError`` if its file is another one or gone."""
+        if version >= current.version:
+            raise NotFound(f"there is no policy version {version} before the one in force, {current.version}")
+        try:
+            return self._as_noted(retrace(self._directory, current, version, self._config.max_chain))
+        except IntegrityError as error:
+            raise self._refused(error) from error
+
+    def publish(
+        self, current: PolicySnapshot | None, new: PolicySnapshot, note: Note, *keys: SigningKey
+    ) -> PolicySnapshot:
+        """Sign the successor of ``current``, bring it into force and note it."""
+        publisher = PolicyPublisher(self._directory, self._trust, self._clock)
+        published = publisher.publish(current, sign_snapshot(new, *keys))
+        self.history.record(published, note.kind, note.target, note.reason, note.author)
+        return published
+
+    def recover(self, reason: str, author: str, key: SigningKey) -> tuple[PolicySnapshot, list[PolicyChange]]:
+        """Go on above versions that were lost, halted; return what is in force now and what is noted of the lost ones."""
+        try:
+            self._proven()
+        except IntegrityError:
+            kept = self._newest_believed()
+        else:
+            raise InvalidRequest("the policy in force is whole: there is nothing to recover")
+        lost = [change for change in self.history.list(MAX_LOST) if change.version > kept.version]
+        self._set_refused_aside(kept.version)
+        new = recovered(kept, lost[0] if lost else None, reason, author, self.now_ms())
+        return self.publish(None, new, Note("recover", str(kept.version), reason, author), key), lost
+
+    def _proven(self) -> PolicySnapshot | None:
+        floor = self.history.high_water()
+        found = policy_in_force(self.home, self._trust(), int(self._clock()), floor, self._config)
+        return None if found is None else self._as_noted(found)
+
+    def _newest_believed(self) -> PolicySnapshot:
+        now_s, cause = int(self._clock()), IntegrityError("there is none")
+        for version in reversed(self._directory.versions()):
+            try:
+                found, _ = load(self._directory, self._trust(), now_s, 0, self._config.max_chain, version)
+                return self._as_noted(found)
+            except IntegrityError as error:
+                cause = error
+        raise HomeError("no file in home/policy can be believed: restore home/policy from a backup") from cause
+
+    def _set_refused_aside(self, kept: int) -> None:
+        for version in self._directory.versions():
+            if version > kept:
+                self._directory.set_aside(version, self._directory.digest(version))
+
+    def _as_noted(self, snapshot: PolicySnapshot) -> PolicySnapshot:
+        noted = self.history.get(snapshot.version)
+        if noted is not None and noted.sha256 != snapshot.sha256:
+            message = f"{NOTED}: version {snapshot.version} is not the one that was in force"
+            raise IntegrityError(message, NOTED, {"version": str(snapshot.version), "sha256": snapshot.sha256})
+        return snapshot
+
+    def _refused(self, error: IntegrityError) -> HomeError:
+        evidence = {str(key): str(value) for key, value in error.details.items()}
+        evidence |= {"step": error.param or "", "reason": str(error), "directory": str(self._directory.path)}
+        key = ":".join(("policy", error.param or "", evidence.get("version", ""), evidence.get("sha256", "")))
+        self._incidents.record("policy_refused", "level_1_critical", evidence, key)
+        return HomeError(f"{error}; {WHAT_TO_DO}")
+
+
+def recovered(
+    kept: PolicySnapshot, newest_lost: PolicyChange | None, reason: str, author: str, now_ms: int
+) -> PolicySnapshot:
+    """Return the version after the lost ones: the content of ``kept``, halted."""
+    halt = kept.halt if kept.halt.on else Halt(on=True, reason=f"recovered: {reason}"[:MAX_REASON], by=author)
+    version, prev = (kept.version, kept.sha256)
+    if newest_lost is not None:
+        version, prev = newest_lost.version, newest_lost.sha256
+    return msgspec.structs.replace(successor(kept, now_ms, halt=halt), version=version + 1, prev_sha256=prev)
+
+
+def noted_floor(history: PolicyHistory) -> int:
+    """Return the highest version ever noted, 0 while the database is away: a halt must not depend on it."""
+    try:
+        return history.high_water()
+    except StorageUnavailable:
+        return 0

@@ -1,0 +1,153 @@
+"""Transitions from the command line: what goes without the gateway, and what is never signed."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors.base.canonical import canonical_json
+from actors.base.errors import HomeError, ModelNotFound
+from actors.base.signing import SigningKey
+from actors.policy.snapshot import sign_snapshot
+from actors.policy.transitions import halted, isolated, successor
+from cluster.cli.policies import rolled_back
+from cluster.client import GatewayClient, NotRunning, Refused
+from tests.unit.cluster.cli_home import Terminal, terminal
+from tests.unit.cluster.governed import config_of, governed
+
+OVERLOADED = Refused("overloaded: too much", None, {"status": 429})
+FAILING = Refused("not_ready: no disk", None, {"status": 503})
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Return a shell beside a home whose gateway does not run."""
+    system = governed(tmp_path, int(time.time()))
+    answer_with(monkeypatch, NotRunning("nobody answers"))
+    return terminal(system, monkeypatch)
+
+
+def answer_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Have the gateway answer every transition with an error."""
+
+    def post(*_: Any) -> dict[str, Any]:
+        raise error
+
+    monkeypatch.setattr(GatewayClient, "post", post)
+
+
+@pytest.mark.parametrize("error", [NotRunning("nobody answers"), OVERLOADED, FAILING])
+def test_an_operator_halts_without_the_gateway(
+    shell: Terminal, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Stopped, overloaded or failing: the halt is published for every replica, noted, and said to have gone this way."""
+    answer_with(monkeypatch, error)
+    told = shell.told("halt", "--reason", "wrong answers")
+    assert (told["halt"]["on"], told["halt"]["reason"], told["via"]) == (True, "wrong answers", "home")
+    current = shell.system.succession.in_force()
+    assert (current.version, current.halt.on) == (2, True)
+    newest = shell.system.succession.history.list()[0]
+    assert (newest.kind, newest.reason) == ("halt", "wrong answers")
+    assert shell.system.up(config_of("a", "b", quorum=0.6)).snapshot == current
+
+
+def test_a_refusal_is_the_operator_s_answer(shell: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the gateway refuses on its merits is not done past it."""
+    answer_with(monkeypatch, Refused("role_required: no", None, {"status": 403}))
+    assert isinstance(shell.run("halt", "--reason", "r").exception, Refused)
+    assert shell.system.versions == [1]
+
+
+def test_a_halt_that_is_in_force_already_is_no_failure(shell: Terminal) -> None:
+    """The gateway may have done it and answered too late."""
+    shell.system.tighten(lambda current, now_ms: halted(current, "first", "x", now_ms), note=False)
+    assert shell.told("halt", "--reason", "again")["halt"]["reason"] == "first"
+    assert "in force already" in shell.run("halt", "--reason", "again").stdout
+
+
+def test_a_voter_is_isolated_without_the_gateway(shell: Terminal) -> None:
+    """An unknown voter is said, a known one isolated; a missing API key keeps nobody from it."""
+    (shell.system.home.keys / "operator.key").unlink()
+    assert isinstance(shell.run("isolate", "zz", "--reason", "r").exception, ModelNotFound)
+    assert "signed and published here, without the gateway" in shell.run("isolate", "a", "--reason", "r").stdout
+    assert shell.system.succession.in_force().isolated("a")
+
+
+def test_a_halt_needs_no_database(shell: Terminal) -> None:
+    """With the state database broken the halt is in force and the missing note is said."""
+    for path in shell.system.home.root.glob("state.db*"):
+        path.unlink()
+    (shell.system.home.root / "state.db").mkdir()
+    result = shell.run("halt", "--reason", "r")
+    assert "NOT in the policy history" in result.stdout
+    assert shell.system.versions == [1, 2]
+
+
+def test_a_rollback_signs_no_forgery(shell: Terminal) -> None:
+    """A replaced file of an earlier version stops the command; nothing is signed."""
+    system = shell.system
+    first = system.succession.in_force()
+    system.tighten(isolated, "a")
+    forged = msgspec.structs.replace(first, layers=[msgspec.structs.replace(first.layers[0], quorum="0.000001")])
+    system.file(1).unlink()
+    system.file(1).write_bytes(canonical_json(sign_snapshot(forged, SigningKey.generate())))
+    assert isinstance(shell.run("policy", "rollback", "1", "--reason", "r").exception, HomeError)
+    assert system.versions == [1, 2]
+
+
+def test_a_pin_signs_nothing_below_the_mark(shell: Terminal) -> None:
+    """With the newest file removed neither pin nor rollback goes on from an older one."""
+    shell.system.tighten(lambda current, now_ms: halted(current, "r", "x", now_ms))
+    shell.system.tighten(isolated, "a")
+    shell.system.file(3).unlink()
+    for words in (("pin",), ("rollback", "1")):
+        assert isinstance(shell.run("policy", *words, "--reason", "r").exception, HomeError)
+    assert shell.system.versions == [1, 2]
+    assert shell.system.incidents == ["policy rollback"]
+
+
+def test_a_rollback_says_what_it_changes_and_keeps_a_halt(shell: Terminal) -> None:
+    """The changes are shown before signing; halt and isolation stay without being asked for."""
+    system = shell.system
+    system.up(config_of("a", "b", quorum=0.8))
+    system.tighten(lambda current, now_ms: halted(current, "why", "x", now_ms), note=False)
+    system.tighten(isolated, "a")
+    result = shell.run("policy", "rollback", "1", "--reason", "r")
+    assert "layer p: quorum: 0.800000 → 0.600000 (looser)" in result.stderr
+    current = system.succession.in_force()
+    assert (current.version, current.halt.on, current.isolated("a")) == (5, True, True)
+    assert current.layers[0].quorum == "0.600000"
+
+
+def test_halt_and_voters_come_back_when_asked_for(shell: Terminal) -> None:
+    """An operator may say so, each by itself."""
+    system = shell.system
+    system.tighten(lambda current, now_ms: halted(current, "why", "x", now_ms), note=False)
+    system.tighten(isolated, "a")
+    assert shell.told("policy", "rollback", "1", "--reason", "r", "--restore-voters")["halt"]["on"]
+    assert not system.succession.in_force().isolated("a")
+    assert not shell.told("policy", "rollback", "1", "--reason", "r", "--restore-halt")["halt"]["on"]
+
+
+def test_a_voter_only_the_old_version_knows_comes_with_its_state(shell: Terminal) -> None:
+    """Bringing back layers brings their voters' states, and changes nobody else's."""
+    old = shell.system.succession.in_force()
+    now = successor(old, 0, voter_state={"a": "isolated", "n": "active"})
+    assert rolled_back(now, old, 0, halt=False, voters=False).voter_state == {
+        "a": "isolated",
+        "b": "active",
+        "n": "active",
+    }
+
+
+def test_recovery_names_what_was_lost(shell: Terminal) -> None:
+    """Going on above lost versions halts and prints what is noted of them."""
+    shell.system.tighten(isolated, "a")
+    shell.system.file(2).unlink()
+    result = shell.run("policy", "recover", "--reason", "disk")
+    assert "lost: version 2, isolated" in result.stderr
+    assert "version 3 is in force; generation is HALTED" in result.stdout
+    shell.told("policy", "pin", "--reason", "r")
+    assert shell.system.succession.in_force().version == 4
