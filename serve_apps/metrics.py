@@ -30,13 +30,34 @@ SECONDS = [0.01 * 2**n for n in range(14)]
 """Bucket bounds in seconds, as the GenAI conventions give them for client operation duration: 0.01 doubling to 81.92."""
 
 
-class RayMeter:
-    """Counts decisions and votes of one process."""
+class RayGauges:
+    """Gauges of one process, made as they are first shown."""
 
     def __init__(self, replica: str) -> None:
-        from ray.util.metrics import Counter, Gauge, Histogram
+        from ray.util.metrics import Gauge
 
         self._tags = {"replica": replica}
+        self._gauge = Gauge
+        self._gauges: dict[str, Any] = {}
+
+    def show(self, values: Mapping[str, float]) -> None:
+        """Set gauges by name (without the ``weavergen_`` prefix)."""
+        for name, value in values.items():
+            if name not in self._gauges:
+                gauge = self._gauge(f"weavergen_{name}", name.replace("_", " "), tag_keys=("replica",))
+                gauge.set_default_tags(self._tags)
+                self._gauges[name] = gauge
+            self._gauges[name].set(value)
+
+
+class RayMeter(RayGauges):
+    """Counts decisions and votes of one process, beside its gauges."""
+
+    def __init__(self, replica: str) -> None:
+        from ray.util.metrics import Counter, Histogram
+
+        super().__init__(replica)
+
         self._decisions = Counter(
             "weavergen_decisions", "Deliberations by result and kind.", tag_keys=("replica", "result", "kind")
         )
@@ -48,8 +69,6 @@ class RayMeter:
             "weavergen_vote_seconds", "Time to a ballot.", boundaries=SECONDS, tag_keys=("replica", "voter")
         )
         self._seconds.set_default_tags(self._tags)
-        self._gauge = Gauge
-        self._gauges: dict[str, Any] = {}
 
     def decided(self, result: str, kind: str, seconds: float) -> None:
         """One deliberation ended."""
@@ -62,15 +81,6 @@ class RayMeter:
         self._votes.inc(1, {**self._tags, "voter": voter, "outcome": outcome})
         if seconds > 0:
             self._vote_seconds.observe(seconds, {**self._tags, "voter": voter})
-
-    def show(self, values: Mapping[str, float]) -> None:
-        """Set gauges by name (without the ``weavergen_`` prefix)."""
-        for name, value in values.items():
-            if name not in self._gauges:
-                gauge = self._gauge(f"weavergen_{name}", name.replace("_", " "), tag_keys=("replica",))
-                gauge.set_default_tags(self._tags)
-                self._gauges[name] = gauge
-            self._gauges[name].set(value)
 
 
 class VoterHealth:

@@ -50,7 +50,7 @@ from actors.consensus.ports import Clock, Committed, DecisionLog, Meter, PolicyS
 from actors.consensus.records import Facts, build_record
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.summary import summary
-from actors.consensus.telemetry import Trace, decision_spans, span_rows, withheld_spans
+from actors.consensus.telemetry import Began, Trace, decision_spans, span_rows, withheld_spans
 from actors.spans.record import DecisionRecord, WriterRef
 from actors.spans.span import Span
 from models.errors import VoterError
@@ -129,10 +129,10 @@ class ConsensusCoordinator:
         if self._under_way >= self._config.max_concurrent:
             raise Overloaded("too many requests are under way; try again shortly")
         self._under_way += 1
-        started_ns = self._clock.time_ns()
+        began = Began(self._clock.time_ns(), self._clock.monotonic(), request.deadline_ms)
         try:
             state = await self._deliberate(plan, request, view)
-            return await self._decide(state, request, caller, view, started_ns)
+            return await self._decide(state, request, caller, view, began)
         finally:
             self._under_way -= 1
 
@@ -214,7 +214,7 @@ class ConsensusCoordinator:
         return round((self._clock.monotonic() - started) * 1000)
 
     async def _decide(
-        self, state: State, request: GenerationRequest, caller: Caller, view: PolicyView, started_ns: int
+        self, state: State, request: GenerationRequest, caller: Caller, view: PolicyView, began: Began
     ) -> Decision:
         """Recheck the policy, record, look once more, and only then let an answer go."""
         now = self._policy.current or view
@@ -223,8 +223,9 @@ class ConsensusCoordinator:
             state = recount(state, self._policy_event(state, now), rule_for(state.plan, now.snapshot, weights))
         served = choose_served(state, tie_salt := self._randomness(16).hex())
         facts = self._facts(request, caller, now, tie_salt)
-        trace = self._trace(request, caller, facts, started_ns)
-        committed = await self._commit(state, served, facts, trace)
+        trace = self._trace(request, caller, facts, began)
+        left_s, grace_s = began.left_s(self._clock.monotonic()), self._config.record_grace_ms / 1000
+        committed = await self._commit(state, served, facts, trace, left_s if served else max(left_s, grace_s))
         self._count(state, committed.record.result, trace)
         if served is None or served.candidate is None:
             raise _refusal(state, committed, self._identity.durability, explain=request.explain)
@@ -241,7 +242,7 @@ class ConsensusCoordinator:
         gone = set() if view is None else {voter for voter in counted if view.snapshot.isolated(voter)}
         if not halted and not gone:
             return
-        await self._commit(state, None, facts, trace, withheld=True)
+        await self._commit(state, None, facts, trace, self._config.record_grace_ms / 1000, withheld=True)
         self._meter.decided("withheld", state.plan.kind, 0.0)
         details = {"decision_id": facts.decision_id, "result": "withheld"}
         if halted:
@@ -249,8 +250,10 @@ class ConsensusCoordinator:
         raise NoConsensus("a voter that was counted has just been isolated; ask again", details=details)
 
     async def _commit(
-        self, state: State, served: Ballot | None, facts: Facts, trace: Trace, *, withheld: bool = False
+        self, state: State, served: Ballot | None, facts: Facts, trace: Trace, wait_s: float, *, withheld: bool = False
     ) -> Committed:
+        """Return once the record is durable. What is not within ``wait_s`` does not leave, though it may become durable."""
+
         def build(writer: WriterRef) -> tuple[DecisionRecord, list[Span]]:
             record = build_record(state, served, facts, writer)
             if not withheld:
@@ -258,7 +261,13 @@ class ConsensusCoordinator:
             now_ms = self._clock.time_ns() // 1_000_000
             return msgspec.structs.replace(record, result="withheld", issued_at=now_ms), withheld_spans(state, trace)
 
-        committed = await self._log.commit(1 if withheld else span_rows(state), build)
+        try:
+            async with asyncio.timeout(wait_s):
+                committed = await self._log.commit(1 if withheld else span_rows(state), build)
+        except TimeoutError as error:
+            self._meter.decided("deadline", state.plan.kind, 0.0)
+            message = "the decision could not be recorded in time, so nothing leaves; try again later"
+            raise DeadlineExceeded(message, details={"decision_id": facts.decision_id}) from error
         self._remember(facts.decision_id, committed.data)
         return committed
 
@@ -287,15 +296,15 @@ class ConsensusCoordinator:
             tie_salt=tie_salt,
         )
 
-    def _trace(self, request: GenerationRequest, caller: Caller, facts: Facts, started_ns: int) -> Trace:
+    def _trace(self, request: GenerationRequest, caller: Caller, facts: Facts, began: Began) -> Trace:
         user = f"user:{caller.tenant}:{request.end_user}".encode()
         return Trace(
             decision_id=facts.decision_id,
             trace_id=request.trace_id or self._randomness(16),
             parent_span_id=request.parent_span_id,
             tenant=facts.tenant,
-            started_ns=started_ns,
-            ended_ns=self._clock.time_ns(),
+            started_ns=began.wall_ns,
+            ended_ns=began.ended_ns(self._clock.monotonic()),
             model=request.model,
             end_user=commitment(self._identity.salt, user) if request.end_user else "",
         )

@@ -11,6 +11,8 @@ class ConsensusConfig(BaseModel):
     deadline_ms: int = Field(default=60_000, ge=50, le=600_000)
     """Deadline of a request that names none."""
     max_deadline_ms: int = Field(default=300_000, ge=50, le=600_000)
+    record_grace_ms: int = Field(default=1000, ge=0, le=60_000)
+    """What the record of a refusal may take beyond the deadline; that of an answer may take nothing beyond it."""
     panel_size: int = Field(default=0, ge=0, le=16)
     """Voters asked at first; 0 asks every active member of the layer. The others stand by as substitutes."""
     max_substitutes: int = Field(default=2, ge=0, le=16)

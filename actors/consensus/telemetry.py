@@ -12,6 +12,23 @@ SPANS_BESIDE_BALLOTS = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """When a request began, on both clocks: the wall clock dates it, the monotonic clock measures from there."""
+
+    wall_ns: int
+    monotonic_s: float
+    deadline_ms: int
+
+    def ended_ns(self, monotonic_s: float) -> int:
+        """Return the Unix nanoseconds of a later moment; a wall clock that stepped meanwhile changes nothing."""
+        return self.wall_ns + max(0, round((monotonic_s - self.monotonic_s) * 1e9))
+
+    def left_s(self, monotonic_s: float) -> float:
+        """Return how much of the deadline is left."""
+        return self.deadline_ms / 1000 - (monotonic_s - self.monotonic_s)
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """Ids and times of one request (Unix nanoseconds)."""
 

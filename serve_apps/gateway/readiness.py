@@ -4,7 +4,7 @@
 |---|---|
 | no verified policy, no verified keys | does not help: the same files are read again, and polled meanwhile |
 | the log takes nothing | does not help: a full disk stays full, and the log goes on by itself when there is space |
-| the writer's certificate has run out | helps: a new replica asks for a new one |
+| the writer's certificate is not good now | helps: a new replica asks for a new one |
 | voters do not answer | helps if enough of the silent ones are engines of our own |
 | voters are isolated | does not help: policy says so, and only this gateway can take the order to readmit them |
 
@@ -41,6 +41,8 @@ class Observed:
     isolated: Sequence[str]
     standing: Sequence[str]
     """What is degraded for as long as this installation lasts."""
+    spans: str = ""
+    """What keeps rows from the spans table, as far as is known; answers do not wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def judge(seen: Observed) -> Readiness:
         (seen.policy, "no verified policy snapshot", False),
         (seen.keys, "no verified AuthSnapshot", False),
         (not seen.wal, f"the log takes nothing: {seen.wal}", False),
-        (seen.certificate_left_s > 0, "the writer's certificate has run out", True),
+        (seen.certificate_left_s > 0, "the writer's certificate is not good now", True),
         (
             not seen.policy or seen.answering_lineages >= seen.needed_lineages,
             f"{seen.answering_lineages} lineages can vote, {seen.needed_lineages} are needed",
@@ -72,6 +74,7 @@ def judge(seen: Observed) -> Readiness:
     degraded = [*seen.standing]
     degraded += [f"voter {voter}: failing" for voter in seen.failing]
     degraded += [f"voter {voter}: isolated" for voter in seen.isolated]
+    degraded += [f"spans: {seen.spans}"] if seen.spans else []
     degraded += ["policy: stale"] if seen.policy_stale else []
     degraded += ["halted"] if seen.halted else []
     return Readiness(not reasons, degraded, reasons, bool(missing) and all(helps for _, helps in missing))

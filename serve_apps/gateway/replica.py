@@ -19,6 +19,7 @@ from actors.spans.adapters.wal import WalWriter
 from actors.store.auth import Principal
 from models.http1 import ConnectionPool
 from models.voter import Voter
+from serve_apps.actors import SpanWatch, ask_span_actor
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.decisions import Decisions
@@ -26,7 +27,7 @@ from serve_apps.gateway.parts import build_parts, http_voters, recorded_voters
 from serve_apps.gateway.readiness import Observed, Readiness, judge
 from serve_apps.gateway.schemas import TransitionBody
 from serve_apps.gateway.settings import GatewaySettings
-from serve_apps.gateway.writer import renew, request_identity, seconds_left
+from serve_apps.gateway.writer import renew, request_identity
 from serve_apps.metrics import RayMeter, VoterHealth, union
 
 _log = logging.getLogger("weavergen.gateway")
@@ -34,6 +35,7 @@ MAX_CONNECTIONS = 1024
 RENEW_BELOW_S = 12 * 3600
 TRANSITION_THREADS = 4
 RENEW_RETRY_S = 60.0
+SPANS_LOOK_S = 5.0
 
 
 class SystemClock:
@@ -58,7 +60,7 @@ class Gateway:
         self._voters = {**engines, **http_voters(settings, self._pool), **recorded_voters(settings)}
         identity = request_identity(settings.home / "run" / "certs", settings.certificate_wait_s)
         self._wal = WalWriter(settings.home / "wal", identity, settings.spans)
-        self._log = WalDecisionLog(self._wal, identity)
+        self._log = WalDecisionLog(self._wal, identity, self._parts.trust)
         self._meter = RayMeter(identity.id)
         self._clock = SystemClock()
         self._health = VoterHealth(self._meter, self._clock.monotonic, settings.consensus.deadline_ms / 1000)
@@ -82,6 +84,7 @@ class Gateway:
         self._decisions = Decisions(
             self._coordinator.recent, self._parts.lookup, self._coordinator.tenant_pseudonym, settings.max_lookups
         )
+        self._spans = SpanWatch(ask_span_actor)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -94,6 +97,7 @@ class Gateway:
         self._parts.policy.start()
         self._parts.auth.start()
         self._tasks = [asyncio.create_task(self._publish_metrics()), asyncio.create_task(self._keep_certified())]
+        self._tasks.append(asyncio.create_task(self._spans.follow(SPANS_LOOK_S)))
 
     async def close(self) -> None:
         """Make everything durable and let go."""
@@ -108,6 +112,8 @@ class Gateway:
         for task in self._tasks:
             if task.done():
                 raise NotReady("a background task of the gateway ended")
+        if not self._wal.alive:
+            raise NotReady(f"this process can write no more decisions: {self._wal.unavailable_because}")
 
     def readiness(self) -> Readiness:
         """Judge this replica now."""
@@ -126,7 +132,8 @@ class Gateway:
                 halted=view is not None and view.halted(now),
                 keys=self._parts.auth.current is not None,
                 wal=self._wal.unavailable_because,
-                certificate_left_s=seconds_left(self._log.identity.certificate, time.time()),
+                spans=self._spans.problem,
+                certificate_left_s=self._log.seconds_left(time.time()),
                 answering_lineages=len(answering),
                 restartable_lineages=len(restartable),
                 needed_lineages=layer.min_lineages if layer else 1,
@@ -245,6 +252,8 @@ class Gateway:
             "policy_version": float(view.snapshot.version if view else 0),
             "under_way": float(self._coordinator.under_way),
             "wal_emitted_spans": float(counters.emitted_spans),
+            "wal_available": float(not self._wal.unavailable_because),
+            "wal_reserve_depth": float(self._wal.reserve_depth),
             "wal_queued_bytes": float(self._wal.queued_bytes),
             "wal_refused": float(counters.refused),
             "wal_fsyncs": float(counters.fsyncs),
@@ -255,7 +264,7 @@ class Gateway:
 
     async def _keep_certified(self) -> None:
         while True:
-            left = seconds_left(self._log.identity.certificate, time.time())
+            left = self._log.seconds_left(time.time())
             await asyncio.sleep(max(left - RENEW_BELOW_S, RENEW_RETRY_S))
             try:
                 certs = self._settings.home / "run" / "certs"

@@ -48,8 +48,3 @@ def ask(
             return decode(data, SignedCertificate, answer.name)
         sleep(POLL_S)
     raise NotReady(f"no issuer answered in {wait_s:g} s; is the supervisor running? (`weavergen status`)")
-
-
-def seconds_left(certificate: SignedCertificate, now_s: float) -> float:
-    """Return how long a certificate is still good."""
-    return certificate.read().not_after - now_s

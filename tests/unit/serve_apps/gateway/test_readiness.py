@@ -37,11 +37,11 @@ def test_anything_an_answer_needs_makes_it_unready(change: dict[str, object], wo
 
 
 def test_what_is_less_than_whole_is_degraded_not_unready() -> None:
-    """Halted, stale, isolated and failing voters are said and do not make the replica unready."""
-    judged = judge(replace(WELL, halted=True, policy_stale=True, isolated=["a"], failing=["b"]))
+    """Halted, stale, isolated and failing voters and a table that takes no rows are said and do not make the replica unready."""
+    judged = judge(replace(WELL, halted=True, policy_stale=True, isolated=["a"], failing=["b"], spans="no space"))
     assert judged.ready
     assert set(judged.degraded) == {
-        "root: co-located", "halted", "policy: stale", "voter a: isolated", "voter b: failing",
+        "root: co-located", "halted", "policy: stale", "voter a: isolated", "voter b: failing", "spans: no space",
     }  # fmt: skip
 
 
