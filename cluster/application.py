@@ -6,11 +6,12 @@ from pathlib import Path
 from actors.base.errors import ConfigurationError
 from cluster.config import Config, VoterConfig
 from cluster.home import Home
+from cluster.status import system_id
 from models.catalog import Catalog, CatalogEntry
 from models.engine import engine_settings
 from models.errors import WeightsError
 from serve_apps.builder import AppSettings, GatewayLimits, LocalVoter
-from serve_apps.gateway.settings import GatewaySettings, OpenAIVoterSettings
+from serve_apps.gateway.settings import GatewaySettings, OpenAIVoterSettings, RecordedSettings
 from serve_apps.llm import EngineLimits
 
 
@@ -80,16 +81,18 @@ def _gateway(home: Home, config: Config, degraded: tuple[str, ...]) -> GatewaySe
         home=home.root,
         config_sha256=config.sha256,
         profile=config.profile,
+        system=system_id(home, config),
         degraded=degraded,
         consensus=config.consensus,
         policy=config.policy,
         spans=config.spans,
         store=config.store,
-        recorded=tuple(item.path for item in config.answers),
+        recorded=tuple(RecordedSettings(path=item.path, sha256=item.sha256) for item in config.answers),
         openai_voters=tuple(
-            OpenAIVoterSettings(**voter.model_dump(include=set(OpenAIVoterSettings.model_fields)))
+            OpenAIVoterSettings(**voter.model_dump(include=set(OpenAIVoterSettings.model_fields), exclude_none=True))
             for voter in config.voters
             if voter.provider == "openai"
         ),
         voter_timeout_s=config.engine.request_timeout_s,
+        max_connections=config.engine.max_connections,
     )

@@ -4,6 +4,7 @@
 port, weights, supervisor, ready. Every step completes what an interrupted one left.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,19 +17,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from actors.base.digests import sha256_hex
-from actors.base.errors import ConfigurationError, HomeError
+from actors.base.errors import ConfigurationError, HomeError, WeaverGenError
 from cluster import trust as trusts
-from cluster.access import database, ensure_keys
+from cluster.access import database, ensure_keys, read_key
 from cluster.application import app_settings, catalog_entry, lineages
 from cluster.config import AnswersFile, Config, load_profile, plain, read_config, with_recorded
 from cluster.deploy import app_file
 from cluster.home import Home, create_home, write_atomic
 from cluster.migrations import upgrade
 from cluster.node import REPOSITORY, Node, require_port
-from cluster.probes import http_status
-from cluster.processes import end, lineage
+from cluster.port_hold import require_unheld
+from cluster.probes import call, parsed
+from cluster.processes import alive, end, lineage, process
 from cluster.profile_policy import ensure_policy
-from cluster.status import Status, processes, read_status, session_file, supervisor
+from cluster.status import Status, gateway_url, is_stuck, processes, read_status, session_file, supervisor
 from cluster.succession import Succession
 from models.catalog import Catalog, load_catalog
 from models.errors import AnswersError, WeightsError
@@ -39,7 +41,10 @@ LOCK_WAIT_S = 1800.0
 MIN_FREE_BYTES = 1 << 30
 _POLL_S = 0.25
 _STOP_WAIT_S = 90.0
+_STUCK_WAIT_S = 5.0
 _SUPERVISOR_START_S = 15.0
+_PATIENCE_RESTARTS = 5
+"""Restarts in a row after which `up` waits no longer; the supervisor goes on."""
 
 
 class Reporter(Protocol):
@@ -86,15 +91,20 @@ def configure(wanted: Wanted) -> Config:
 def bring_up(root: Path, wanted: Wanted, reporter: Reporter) -> tuple[Home, Config, bool]:
     """Bring a home up and wait until it is ready; return it, its configuration and whether it was running already."""
     config = configure(wanted)
+    require_surroundings(config, gpu_count())
     catalog = load_catalog()
     voter_lineages = lineages(config, catalog)
+    require_lineages(config, voter_lineages)
     home = create_home(root)
-    with home.exclusively(LOCK_WAIT_S, lambda: reporter.step("another `weavergen` is busy in this home; waiting")):
-        if running(home):
+    with home.exclusively(
+        "up", LOCK_WAIT_S, lambda: reporter.step("another `weavergen` is busy in this home; waiting")
+    ):
+        if running(home) and not _ended_stuck(home, config, reporter):
             _require_same(home, config)
             await_ready(home, config, reporter)
             return home, config, True
         _clear_leftovers(home, config)
+        require_unheld(config.gateway.port)
         require_port(config.gateway.host, config.gateway.port)
         _require_space(home)
         reporter.step("keys, database, policy")
@@ -108,10 +118,11 @@ def bring_up(root: Path, wanted: Wanted, reporter: Reporter) -> tuple[Home, Conf
 
 def bring_down(home: Home, reporter: Reporter) -> int:
     """End everything that runs for a home; return how many processes that were. Raise if one remains."""
-    with home.exclusively(_STOP_WAIT_S, lambda: reporter.step("another `weavergen` is busy in this home; waiting")):
-        count = len(_ours(home))
+    ended: list[int] = []
+    with home.exclusively("down", _STOP_WAIT_S, lambda: ended.extend(_end_bring_up(home, reporter))):
+        count = len(_ours(home)) + len(ended)
         reporter.step(f"ending {count} processes")
-        _stop_supervisor(home)
+        _stop_supervisor(home, _STOP_WAIT_S)
         left = end(lambda: processes(home), 5.0, lineage(os.getpid()))
         if left:
             raise HomeError(
@@ -119,7 +130,7 @@ def bring_down(home: Home, reporter: Reporter) -> int:
             )
         session_file(home).unlink(missing_ok=True)
         (home.run / "status.json").unlink(missing_ok=True)
-        if home.config_file.exists():
+        with contextlib.suppress(WeaverGenError):  # no configuration that can be read: no node to tidy after
             Node(home, home.read_config()).tidy()
         return count
 
@@ -147,16 +158,14 @@ def start_supervisor(home: Home, config: Config) -> None:
 
 
 def await_ready(home: Home, config: Config, reporter: Reporter) -> None:
-    """Wait until the supervisor says ready; raise ``NotServing`` when it gives up or time is over."""
+    """Wait until the supervisor says ready; raise ``NotServing`` with what to do when waiting longer is of no use."""
     limits = config.supervisor
     give_up = time.monotonic() + limits.start_timeout_s + limits.deploy_timeout_s + 60
     started, told = time.monotonic(), ""
     while time.monotonic() < give_up:
         status = read_status(home)
-        if status is not None and status.phase == "ready":
+        if status is not None and is_served(status, config, lambda: reasons(home, config)):
             return
-        if status is not None and status.phase == "failed":
-            raise NotServing(f"{status.cause}; see {home.logs}")
         if time.monotonic() - started > _SUPERVISOR_START_S and not running(home):
             raise NotServing(f"the supervisor ended; see {home.logs / 'supervisor.log'}")
         if (text := _words(status)) != told:
@@ -164,7 +173,37 @@ def await_ready(home: Home, config: Config, reporter: Reporter) -> None:
             told = text
         reporter.progress("starting", text, int(time.monotonic() - started), 0)
         time.sleep(_POLL_S)
-    raise NotServing(f"not ready in time; see {home.logs}")
+    raise NotServing(f"not ready in time; the supervisor goes on trying. See {home.logs}; `weavergen down` ends it")
+
+
+def is_served(status: Status, config: Config, reasons: Callable[[], str]) -> bool:
+    """Tell whether the supervisor serves this configuration; raise ``NotServing`` where waiting is of no use."""
+    if status.config_sha256 != config.sha256:
+        raise NotServing(
+            "the supervisor that runs here has another configuration; run `weavergen down`, then `weavergen up`"
+        )
+    if status.blocked:
+        raise NotServing(
+            f"it waits for what no restart brings: {reasons() or status.cause}. Mend that and it becomes ready by itself; "
+            "`weavergen down` ends it"
+        )
+    if status.phase != "ready" and status.restarts >= _PATIENCE_RESTARTS:
+        raise NotServing(
+            f"restarted {status.restarts} times in a row: {status.cause}. The supervisor goes on trying; mend the cause, or "
+            "`weavergen down` and `weavergen up` start anew"
+        )
+    return status.phase == "ready"
+
+
+def reasons(home: Home, config: Config) -> str:
+    """Return what the gateway says is missing; empty if it says nothing."""
+    try:
+        key = read_key(home.keys / "client.key")
+    except WeaverGenError:
+        return ""
+    _, body = call("GET", f"{gateway_url(config)}/readyz", key)
+    found = parsed(body).get("reasons")
+    return "; ".join(str(reason) for reason in found) if isinstance(found, list) else ""
 
 
 def resolve_weights(home: Home, config: Config, catalog: Catalog, reporter: Reporter) -> dict[str, Path]:
@@ -208,6 +247,32 @@ def _require_same(home: Home, config: Config) -> None:
         )
 
 
+def gpu_count() -> int:
+    """Return how many GPUs the driver shows on this machine."""
+    return len([path for path in Path("/dev").glob("nvidia*") if path.name.removeprefix("nvidia").isdigit()])
+
+
+def require_surroundings(config: Config, gpus: int) -> None:
+    """Raise ``ConfigurationError`` if this machine lacks something that the configuration takes for granted."""
+    if not config.ray.temp_root.is_dir():
+        raise ConfigurationError(f"ray.temp_root: {config.ray.temp_root} is no directory; make it or name another")
+    needed = sum(voter.provider == "vllm" and voter.pool == "gpu" for voter in config.voters)
+    if config.ray.bind == "loopback" and needed > gpus:  # on several machines the GPUs are the workers'
+        raise ConfigurationError(
+            f"voters: {needed} engines of pool gpu need a GPU each and this machine shows {gpus}; choose --profile cpu"
+        )
+
+
+def require_lineages(config: Config, voter_lineages: dict[str, str]) -> None:
+    """Raise ``ConfigurationError`` for a layer that asks for more lineages than its members have."""
+    for index, layer in enumerate(config.layers):
+        found = len({voter_lineages[member] for member in layer.members})
+        if layer.min_lineages > found:
+            raise ConfigurationError(
+                f"layers.{index}.min_lineages: layer {layer.name} asks for {layer.min_lineages}, its members have {found}"
+            )
+
+
 def _prepare_state(home: Home, config: Config, voter_lineages: dict[str, str], reporter: Reporter) -> None:
     now_s = int(time.time())
     operators = trusts.operator_dir(os.environ, home.root)
@@ -219,13 +284,13 @@ def _prepare_state(home: Home, config: Config, voter_lineages: dict[str, str], r
         followed = ensure_policy(succession, config, voter_lineages, lambda: trusts.operator_key(operators))
         if followed.loosened:
             reporter.step(f"the profile changed, and the policy is looser than it was: {followed.loosened}")
-    home.write_config(config)
 
 
 def _write_application(home: Home, config: Config, catalog: Catalog, models: dict[str, Path]) -> None:
     operators = trusts.operator_dir(os.environ, home.root)
     settings = app_settings(home, config, catalog, models, trusts.co_located(operators))
     write_atomic(app_file(home), json.dumps(plain(settings)).encode())
+    home.write_config(config)  # last: without it nothing starts, and with another one nothing is deployed
 
 
 def _require_space(home: Home) -> None:
@@ -247,11 +312,36 @@ def _ours(home: Home) -> list[int]:
     return [known.pid for known in processes(home) if known.pid not in spare]
 
 
-def _stop_supervisor(home: Home) -> None:
+def _ended_stuck(home: Home, config: Config, reporter: Reporter) -> bool:
+    """End a supervisor that has stopped going round; tell whether that was so."""
+    grace_s, round_s = config.supervisor.stop_grace_s, config.supervisor.poll_s
+    if not is_stuck(home, grace_s):
+        return False
+    time.sleep(2 * round_s + 1)  # a clock that was set, or a machine that slept, shows as one late round
+    if not is_stuck(home, grace_s):
+        return False
+    reporter.step("the supervisor does not go round any more; replacing it")
+    _stop_supervisor(home, _STUCK_WAIT_S)
+    return True
+
+
+def _end_bring_up(home: Home, reporter: Reporter) -> list[int]:
+    """End the `up` that holds the lock of this home, if it is one; return its process id."""
+    what, pid = home.busy() or ("", 0)
+    known = process(pid) if what == "up" else None
+    if known is None:
+        reporter.step("another `weavergen` is busy in this home; waiting")
+        return []
+    reporter.step(f"ending `weavergen up` (process {pid})")
+    end(lambda: [known] if alive(known) else [], _STUCK_WAIT_S)
+    return [pid]
+
+
+def _stop_supervisor(home: Home, grace_s: float) -> None:
     known = supervisor(home)
     if known is None:
         return
-    left = end(lambda: [known] if supervisor(home) == known else [], _STOP_WAIT_S)
+    left = end(lambda: [known] if supervisor(home) == known else [], grace_s)
     if left:
         raise HomeError(f"supervisor {known.pid} could not be ended")
 
@@ -261,14 +351,3 @@ def _words(status: Status | None) -> str:
         return "supervisor"
     cause = f": {status.cause}" if status.cause else ""
     return f"{status.phase}{cause}" + (f" (restart {status.restarts})" if status.restarts else "")
-
-
-def gateway_url(config: Config) -> str:
-    """Return where clients on this machine reach the gateway."""
-    host = "127.0.0.1" if config.gateway.host in ("0.0.0.0", "::") else config.gateway.host  # noqa: S104
-    return f"http://{host}:{config.gateway.port}"
-
-
-def is_ready(config: Config) -> bool:
-    """Tell whether ``/readyz`` says yes."""
-    return http_status(f"{gateway_url(config)}/readyz") == 200

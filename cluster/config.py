@@ -13,12 +13,24 @@ Left out: where the configuration is kept (``cluster.home``) and what is in a mo
 import difflib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError
@@ -27,6 +39,8 @@ from actors.policy.config import PolicyConfig
 from actors.spans.config import SpansConfig
 from actors.store.config import StoreConfig
 
+THRESHOLDS = frozenset({"similarity"})
+OWN_VARIABLES = ("WEAVERGEN_", "RAY_")
 PROFILES = Path(__file__).parent / "profiles"
 RESERVED_REQUESTS = 64
 """Requests that a replica takes beside generation."""
@@ -52,8 +66,8 @@ class VoterConfig(_Frozen):
     pool: Literal["cpu", "gpu"] = "cpu"
     family: str | None = None
     lineage: str | None = None
-    context_tokens: int = Field(default=8192, ge=256, le=2_097_152)
-    """Context of an ``openai`` voter; a local engine's is in the catalogue."""
+    context_tokens: int | None = Field(default=None, ge=256, le=2_097_152)
+    """Context of an ``openai`` voter, 8192 unless given; a local engine's is in the catalogue."""
     model: str | None = None
     """Model name an ``openai`` server knows."""
     base_url: str | None = None
@@ -62,20 +76,77 @@ class VoterConfig(_Frozen):
 
     @model_validator(mode="after")
     def _fits_provider(self) -> Self:
-        if self.provider == "openai" and not (self.base_url and self.model and self.family and self.lineage):
-            raise ValueError("an openai voter needs base_url, model, family and lineage")
-        if self.provider == "recorded" and not (self.family and self.lineage):
-            raise ValueError("a recorded voter needs family and lineage")
-        if self.provider == "vllm" and (self.base_url or self.model or self.family or self.lineage):
-            raise ValueError("a vllm voter takes family and lineage from the catalogue and has no base_url or model")
+        missing = [name for name in _NEEDED[self.provider] if not getattr(self, name)]
+        if missing:
+            raise ValueError(f"{_A[self.provider]} voter needs {', '.join(missing)}")
+        inert = [name for name in _NOTHING_TO[self.provider] if getattr(self, name) != _unset(name)]
+        if inert:
+            raise ValueError(
+                f"{', '.join(inert)} would mean nothing to {_A[self.provider]} voter{_WHERE[self.provider]}"
+            )
         if (self.revision is None) != (self.sha256 is None):
             raise ValueError("revision and sha256 pin weights together")
         return self
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            require_base_url(value)
+        return value
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _reaches_replicas(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+            raise ValueError(f"{value!r} is no name of an environment variable")
+        if value is not None and value.startswith(OWN_VARIABLES):
+            raise ValueError(
+                f"{value} does not reach the replicas: variables of {' and '.join(OWN_VARIABLES)} are ours"
+            )
+        return value
 
     @property
     def catalog_id(self) -> str:
         """Return the catalogue entry of a local engine."""
         return self.weights or self.id
+
+
+_NEEDED: Mapping[Provider, Sequence[str]] = {
+    "vllm": (),
+    "openai": ("base_url", "model", "family", "lineage"),
+    "recorded": ("family", "lineage"),
+}
+_OF_ENGINES, _OF_SERVERS = (
+    ("weights", "revision", "sha256", "pool"),
+    ("base_url", "model", "api_key_env", "context_tokens"),
+)
+_NOTHING_TO: Mapping[Provider, Sequence[str]] = {
+    "vllm": (*_OF_SERVERS, "family", "lineage"),
+    "openai": _OF_ENGINES,
+    "recorded": (*_OF_ENGINES, *_OF_SERVERS),
+}
+_A: Mapping[Provider, str] = {"vllm": "a vllm", "openai": "an openai", "recorded": "a recorded"}
+_WHERE: Mapping[Provider, str] = {"vllm": ": the catalogue has it", "openai": "", "recorded": ""}
+
+
+def _unset(name: str) -> object:
+    return VoterConfig.model_fields[name].default
+
+
+def require_base_url(value: str) -> None:
+    """Raise ``ValueError`` unless a server speaking OpenAI's protocol can be reached under this address."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"{value!r} is no address ({error}); an IPv6 address stands in brackets") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or any(c.isspace() for c in value):
+        raise ValueError(f"{value!r} is no address; write http://host:port/v1 or https://host/v1")
+    if parts.query or parts.fragment or parts.username is not None:
+        raise ValueError(
+            f"{parts.scheme}://{parts.hostname}…: no query, fragment or user name belongs into it; keys go into api_key_env"
+        )
 
 
 class LayerConfig(_Frozen):
@@ -87,13 +158,24 @@ class LayerConfig(_Frozen):
     min_lineages: int = Field(default=2, ge=1, le=64)
     min_n_eff: float = Field(default=1.0, ge=0, le=64)
     time_share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the deadline that this layer may take; all of it while there is one layer."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if twice := sorted({member for member in self.members if self.members.count(member) > 1}):
+            raise ValueError(f"members: {', '.join(twice)} is named twice")
+        if self.min_lineages > len(self.members):
+            raise ValueError(f"min_lineages: {self.min_lineages} lineages of {len(self.members)} members cannot be")
+        if self.time_share != 1.0:
+            raise ValueError("time_share: there is one layer, which has all of the time; leave it out")
+        return self
 
 
 class GatewayConfig(_Frozen):
     """The HTTP surface and its replicas."""
 
     host: str = "127.0.0.1"
-    """Where the ingress listens; ``0.0.0.0`` serves other machines."""
+    """Where the ingress listens: an IP address or ``localhost``; ``0.0.0.0`` serves other machines."""
     port: int = Field(default=8000, ge=1024, le=65535)
     replicas: int = Field(default=1, ge=1, le=64)
     cpus_per_replica: float = Field(default=1.0, ge=0.1, le=64)
@@ -109,6 +191,16 @@ class GatewayConfig(_Frozen):
     graceful_shutdown_s: float = Field(default=20, ge=0, le=600)
     health_check_period_s: float = Field(default=2, ge=0.5, le=60)
     health_check_timeout_s: float = Field(default=10, ge=1, le=120)
+
+    @field_validator("host")
+    @classmethod
+    def _is_host(cls, value: str) -> str:
+        if value != "localhost":
+            try:
+                ip_address(value)
+            except ValueError as error:
+                raise ValueError(f"{value!r} is no IP address of this machine, nor localhost") from error
+        return value
 
 
 class EngineConfig(_Frozen):
@@ -198,8 +290,15 @@ class Config(_Frozen):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
+        if unknown := sorted(set(self.thresholds) - THRESHOLDS):
+            near = difflib.get_close_matches(unknown[0], THRESHOLDS, 1)
+            raise ValueError(f"unknown key thresholds.{unknown[0]}" + (f"; did you mean {near[0]}?" if near else ""))
         _check_names([voter.id for voter in self.voters], "voters")
         _check_names([layer.name for layer in self.layers], "layers")
+        if len(self.layers) > 1:
+            raise ValueError(
+                "layers: only the first would ever be asked; give one until there is failover between layers"
+            )
         known = {voter.id for voter in self.voters}
         for layer in self.layers:
             if unknown := set(layer.members) - known:
@@ -248,8 +347,10 @@ def load_profile(profile: str) -> dict[str, Any]:
         raise ConfigurationError(f"no profile {profile!r}; there are {_known()}, or give a YAML file")
     try:
         data = parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise ConfigurationError(f"profile {path} cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"profile {path} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
     base = data.pop("extends", None)
     if base is None:
         return data

@@ -9,6 +9,7 @@ import logging
 import sys
 from pathlib import Path
 
+from actors.base.errors import HomeError, OperatorError
 from cluster.config import Config
 from cluster.home import Home, open_home
 from cluster.node import Node, serve_host
@@ -23,12 +24,26 @@ def app_file(home: Home) -> Path:
     return home.run / "app.json"
 
 
+def read_application(home: Home, config: Config) -> AppSettings:
+    """Return what the application is built from; raise ``HomeError`` unless it was made from this very configuration."""
+    path = app_file(home)
+    try:
+        settings = AppSettings.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise HomeError(f"{path} cannot be read; run `weavergen down`, then `weavergen up`") from error
+    if settings.gateway.config_sha256 != config.sha256:
+        raise HomeError(
+            f"{path} and {home.config_file} are of two configurations; run `weavergen down`, then `weavergen up`"
+        )
+    return settings
+
+
 def deploy(home: Home, config: Config) -> None:
     """Connect, deploy, wait until Serve says it runs."""
     import ray
     from ray import serve
 
-    settings = AppSettings.model_validate(json.loads(app_file(home).read_text(encoding="utf-8")))
+    settings = read_application(home, config)
     ray.init(address=Node(home, config).address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
     start_span_actor(home.root, config.spans, config.store)
     serve.start(
@@ -50,7 +65,11 @@ def main() -> int:
     parser.add_argument("--home", required=True, type=Path)
     home = open_home(parser.parse_args().home)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    deploy(home, home.read_config())
+    try:
+        deploy(home, home.read_config())
+    except OperatorError as error:
+        _log.error("%s", error)
+        return 2
     return 0
 
 

@@ -9,6 +9,7 @@ Rules:
 Left out: what lies in the folders (trust, policy, spans are their owners').
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -67,19 +68,37 @@ class Home:
         """Return the configuration that is kept."""
         try:
             text = self.config_file.read_text(encoding="utf-8")
-        except OSError as error:
-            raise HomeError(f"{self.config_file} cannot be read ({error.strerror}); run `weavergen up`") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise HomeError(
+                f"{self.config_file} cannot be read ({getattr(error, 'strerror', None) or error}); run `weavergen up`"
+            ) from error
         return read_config(parse_yaml(text, str(self.config_file)), str(self.config_file))
 
     @contextmanager
-    def exclusively(self, timeout_s: float, waiting: Callable[[], None]) -> Iterator[None]:
-        """Hold the lock of bring-up and shut-down; call ``waiting`` once if somebody else has it."""
-        handle = os.open(self.run / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def exclusively(self, what: str, timeout_s: float, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold the lock of bring-up and shut-down, saying in it ``what`` we do; call ``waiting`` once if another has it."""
+        handle = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             _acquire(handle, timeout_s, waiting, self.root)
+            _sign(handle, f"{what} {os.getpid()}")
             yield
+            _sign(handle, "")
         finally:
             os.close(handle)
+
+    def busy(self) -> tuple[str, int] | None:
+        """Return what is done under the lock and the process that does it; ``None`` if that cannot be told for certain."""
+        try:
+            what, pid = self._lock_file.read_text(encoding="ascii").split()
+            opened = {path.readlink() for path in Path(f"/proc/{int(pid)}/fd").iterdir()}
+        except (OSError, ValueError):
+            return None
+        # Whoever was killed leaves its name behind, and its id may be another's by now: one that has this file open is ours.
+        return (what, int(pid)) if self._lock_file.resolve() in opened else None
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.run / "up.lock"
 
 
 def create_home(root: Path) -> Home:
@@ -142,6 +161,12 @@ def _opened(root: Path) -> Home | None:
             f"home {root} was written by a newer version (format {version}, this is {FORMAT}); update weavergen"
         )
     return Home(root, home_id)
+
+
+def _sign(handle: int, text: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk: the lock holds, only nobody can tell whose it is
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, text.encode("ascii"), 0)
 
 
 def _acquire(handle: int, timeout_s: float, waiting: Callable[[], None], root: Path) -> None:

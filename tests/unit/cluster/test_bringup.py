@@ -1,16 +1,20 @@
 """What bring-up makes of the command line, before anything is started."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from actors.base.errors import ConfigurationError
+from actors.base.errors import ConfigurationError, HomeError
 from cluster.application import app_settings, lineages
-from cluster.bringup import Wanted, configure
-from cluster.config import plain
-from cluster.home import create_home
-from cluster.status import gateway_url
+from cluster.bringup import NotServing, Wanted, bring_down, configure, is_served, require_lineages, require_surroundings
+from cluster.config import load_profile, plain, read_config
+from cluster.deploy import app_file, read_application
+from cluster.home import Home, create_home
+from cluster.processes import process
+from cluster.status import Status, gateway_url
 from models.catalog import load_catalog
 from serve_apps.builder import AppSettings
 
@@ -73,3 +77,117 @@ def test_a_model_that_is_no_voter_is_refused() -> None:
     unknown = voter.model_copy(update={"weights": "nothing"})
     with pytest.raises(ConfigurationError, match="no model 'nothing'"):
         lineages(config.model_copy(update={"voters": (unknown,)}), load_catalog())
+
+
+def test_urls_of_ipv6_addresses_have_brackets() -> None:
+    """A listener on every address is reached over loopback."""
+    urls = {"::1": "http://[::1]:8000", "::": "http://[::1]:8000", "0.0.0.0": "http://127.0.0.1:8000"}  # noqa: S104
+    for host, url in urls.items():
+        assert gateway_url(read_config({"profile": "t", "gateway": {"host": host}}, "t")) == url
+
+
+def test_more_lineages_than_there_are_is_refused_where_they_are_known() -> None:
+    """Three members of two lineages cannot hold three."""
+    voters = [{"id": v, "provider": "recorded", "family": "f", "lineage": li} for v, li in ("ax", "bx", "cy")]
+    layers = [{"name": "p", "members": ["a", "b", "c"], "min_lineages": 3}]
+    config = read_config({"profile": "t", "voters": voters, "layers": layers}, "t")
+    with pytest.raises(ConfigurationError, match=r"layers\.0\.min_lineages: layer p asks for 3, its members have 2"):
+        require_lineages(config, lineages(config, load_catalog()))
+
+
+def test_what_the_machine_lacks_is_said_before_anything_starts(tmp_path: Path) -> None:
+    """Engines of pool gpu need a GPU each on this machine, on a cluster they are the workers'; Ray needs its directory."""
+    gpu = read_config(load_profile("gpu"), "gpu")
+    with pytest.raises(ConfigurationError, match="3 engines of pool gpu need a GPU each and this machine shows 2"):
+        require_surroundings(gpu, 2)
+    require_surroundings(gpu, 3)
+    require_surroundings(read_config(load_profile("cluster"), "cluster"), 0)
+    missing = read_config({"profile": "t", "ray": {"temp_root": str(tmp_path / "none")}}, "t")
+    with pytest.raises(ConfigurationError, match=r"ray\.temp_root: .* is no directory"):
+        require_surroundings(missing, 0)
+
+
+def test_application_and_configuration_belong_together(tmp_path: Path) -> None:
+    """What was built from another configuration, or cannot be read, is not deployed."""
+    home, catalog = create_home(tmp_path / "home"), load_catalog()
+    config = configure(Wanted("replay", None, (answers(tmp_path, "m1", "m2"),)))
+    settings = app_settings(home, config, catalog, {}, ())
+    app_file(home).write_text(json.dumps(plain(settings)))
+    assert read_application(home, config) == settings
+    other = configure(Wanted("replay", 9001, (answers(tmp_path, "m1", "m2"),)))
+    with pytest.raises(HomeError, match="of two configurations"):
+        read_application(home, other)
+    app_file(home).write_text("{")
+    with pytest.raises(HomeError, match="weavergen up"):
+        read_application(home, config)
+
+
+def test_waiting_ends_where_it_is_of_no_use() -> None:
+    """Ready means this very configuration; what waits for a person, and a restart after the other, is told with what to do."""
+    config = read_config({"profile": "t"}, "t")
+    ready = Status("ready", "", 0, 0.0, config.sha256, 8000)
+    assert is_served(ready, config, str)
+    assert not is_served(Status("starting", "", 0, 0.0, config.sha256, 8000), config, str)
+    assert is_served(Status("ready", "", 9, 0.0, config.sha256, 8000), config, str)
+    with pytest.raises(NotServing, match=r"another configuration.*weavergen down"):
+        is_served(Status("ready", "", 0, 0.0, "f" * 64, 8000), config, str)
+    with pytest.raises(NotServing, match=r"the log takes nothing.*by itself"):
+        is_served(
+            Status("degraded", "x", 0, 0.0, config.sha256, 8000, blocked=True), config, lambda: "the log takes nothing"
+        )
+    with pytest.raises(NotServing, match=r"5 times in a row: no space.*goes on trying"):
+        is_served(Status("restarting", "no space", 5, 0.0, config.sha256, 8000), config, str)
+
+
+class Quiet:
+    """A reporter that remembers steps."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def step(self, text: str) -> None:
+        """Remember."""
+        self.steps.append(text)
+
+    def progress(self, *_: object) -> None:
+        """Ignore."""
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from cluster.home import open_home
+with open_home(Path(sys.argv[1])).exclusively("up", 0, lambda: None):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(home: Home) -> "subprocess.Popen[str]":
+    """Return a process that holds the home's lock as `up` does."""
+    holder = subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", HOLDER, str(home.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    return holder
+
+
+def test_down_ends_an_up_that_is_under_way(tmp_path: Path) -> None:
+    """It names whose lock it is, ends exactly that process, and counts it."""
+    home, reporter = create_home(tmp_path / "home"), Quiet()
+    with hold(home) as holder:
+        assert home.busy() == ("up", holder.pid)
+        assert bring_down(home, reporter) == 1
+        assert holder.wait(10) != 0
+        assert f"ending `weavergen up` (process {holder.pid})" in reporter.steps
+    assert process(holder.pid) is None
+    assert home.busy() is None
+
+
+def test_a_name_left_in_the_lock_is_nobody(tmp_path: Path) -> None:
+    """An id that was left behind and may be another program's by now is not taken for the holder's."""
+    home = create_home(tmp_path / "home")
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as stranger:
+        (home.run / "up.lock").write_text(f"up {stranger.pid}")
+        assert home.busy() is None

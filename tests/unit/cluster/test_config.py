@@ -43,14 +43,14 @@ def test_the_cpu_profile_is_one_layer_of_three_families() -> None:
         ({"layers": [{"name": "p", "member": ["a"]}]}, "unknown key layers.0.member; did you mean members?"),
         ({"gateway": {"port": 80}}, "gateway.port: Input should be greater than or equal to 1024"),
         ({"layers": [{"name": "p", "members": ["a", "x"]}]}, "layer p names unknown voters: x"),
-        ({"layers": [{"name": "p", "members": ["a"]}] * 2}, "layers are named once each"),
+        ({"layers": [{"name": "p", "members": ["a", "b"]}] * 2}, "layers are named once each"),
         ({"voters": MINIMAL["voters"] * 2}, "voters are named once each"),
         ({"layers": [{"name": "p", "members": ["a"], "quorum": 0}]}, "layers.0.quorum: Input should be greater than 0"),
         ({"thresholds": {"similarity": 2}}, "thresholds lie between 0 and 1"),
         ({"consensus": {"max_concurrent": 257}}, "gateway.max_ongoing_requests is at least 321"),
         ({"gateway": {"request_timeout_s": 1}}, "gateway.request_timeout_s is shorter than consensus.max_deadline_ms"),
         ({"ray": {"logical_cpus": 3}}, "the deployments take 3 and one stays free for jobs"),
-        ({"voters": [{"id": "a", "provider": "vllm", "model": "x"}]}, "a vllm voter takes family and lineage from the"),
+        ({"voters": [{"id": "a", "provider": "vllm", "model": "x"}]}, "model would mean nothing to a vllm voter"),
         ({"voters": [{"id": "a", "provider": "openai"}]}, "an openai voter needs base_url"),
         ({"voters": [{"id": "a", "provider": "vllm", "revision": "x"}]}, "revision and sha256 pin weights together"),
     ],
@@ -135,3 +135,74 @@ def test_a_profile_may_extend_one_that_ships(tmp_path: Path) -> None:
     file.write_text("extends: ../cpu\n")
     with pytest.raises(ConfigurationError, match="no profile that ships"):
         load_profile(str(file))
+
+
+OPENAI: dict[str, Any] = {
+    "id": "a", "provider": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m", "family": "f", "lineage": "l",
+}  # fmt: skip
+RECORDED: dict[str, Any] = {"id": "a", "provider": "recorded", "family": "f", "lineage": "l"}
+VLLM: dict[str, Any] = {"id": "a", "provider": "vllm"}
+
+
+def layer(**changes: Any) -> dict[str, Any]:
+    """Return a section of one layer."""
+    return {"layers": [{"name": "primary", "members": ["a", "b"]} | changes]}
+
+
+@pytest.mark.parametrize(
+    ("sections", "complaint"),
+    [
+        ({"layers": [layer()["layers"][0] | {"name": name} for name in ("p", "q")]}, "layers: only the first"),
+        (layer(time_share=0.5), "layers.0: time_share: there is one layer"),
+        (layer(min_lineages=3), "layers.0: min_lineages: 3 lineages of 2 members"),
+        (layer(members=["a", "a", "b"]), "layers.0: members: a is named twice"),
+        ({"thresholds": {"similarty": 0.9}}, "unknown key thresholds.similarty; did you mean similarity?"),
+        ({"thresholds": {"other": 0.9}}, "unknown key thresholds.other"),
+        ({"voters": [OPENAI | {"weights": "x"}]}, "voters.0: weights would mean nothing to an openai voter"),
+        ({"voters": [OPENAI | {"pool": "gpu"}]}, "voters.0: pool would mean nothing to an openai voter"),
+        ({"voters": [OPENAI | {"revision": "x", "sha256": "0" * 64}]}, "revision, sha256 would mean nothing"),
+        ({"voters": [RECORDED | {"weights": "x"}]}, "voters.0: weights would mean nothing to a recorded voter"),
+        ({"voters": [RECORDED | {"base_url": "http://a/"}]}, "base_url would mean nothing to a recorded voter"),
+        ({"voters": [VLLM | {"context_tokens": 4096}]}, "voters.0: context_tokens would mean nothing to a vllm voter"),
+        ({"voters": [VLLM | {"api_key_env": "KEY"}]}, "voters.0: api_key_env would mean nothing to a vllm voter"),
+        ({"voters": [OPENAI | {"base_url": "127.0.0.1:9"}]}, "voters.0.base_url: "),
+        ({"voters": [OPENAI | {"base_url": "ftp://a/v1"}]}, "voters.0.base_url: "),
+        ({"voters": [OPENAI | {"base_url": "http://"}]}, "voters.0.base_url: "),
+        ({"voters": [OPENAI | {"base_url": "http://a b/v1"}]}, "voters.0.base_url: "),
+        ({"voters": [OPENAI | {"base_url": "http://a:port/v1"}]}, "voters.0.base_url: "),
+        ({"voters": [OPENAI | {"base_url": "http://::1:9/v1"}]}, "stands in brackets"),
+        ({"voters": [OPENAI | {"base_url": "http://user:secret@a/v1"}]}, "voters.0.base_url: "),
+        ({"voters": [OPENAI | {"base_url": "http://a/v1?key=secret"}]}, "voters.0.base_url: "),
+        ({"voters": [OPENAI | {"api_key_env": "WEAVERGEN_KEY"}]}, "voters.0.api_key_env: WEAVERGEN_KEY does not reach"),
+        ({"voters": [OPENAI | {"api_key_env": "RAY_KEY"}]}, "voters.0.api_key_env: RAY_KEY does not reach"),
+        ({"voters": [OPENAI | {"api_key_env": "sk-123"}]}, "voters.0.api_key_env: "),
+        ({"gateway": {"host": ""}}, "gateway.host: "),
+        ({"gateway": {"host": "no such host"}}, "gateway.host: "),
+        ({"gateway": {"host": "[::1]"}}, "gateway.host: "),
+    ],
+)  # fmt: skip
+def test_what_would_do_nothing_is_refused(sections: dict[str, Any], complaint: str) -> None:
+    """A setting that nobody would read, or that could never work, is a mistake that is said at once, in one line."""
+    with pytest.raises(ConfigurationError) as caught:
+        read_config(changed(**sections), "profile")
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_what_means_something_is_accepted() -> None:
+    """Addresses with brackets, every kind of voter with its own settings, the threshold that is read."""
+    voters = [
+        OPENAI | {"base_url": "https://[::1]:9/v1", "api_key_env": "UPSTREAM_KEY", "context_tokens": 4096},
+        RECORDED | {"id": "b"},
+        VLLM | {"id": "c", "weights": "x", "pool": "gpu", "revision": "r", "sha256": "0" * 64},
+    ]
+    config = read_config(changed(voters=voters, thresholds={"similarity": 0.9}, gateway={"host": "::1"}), "x")
+    assert read_config(plain(config), "x") == config
+
+
+def test_a_profile_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 are a configuration error, not a traceback."""
+    (tmp_path / "p.yaml").write_bytes(b"profile: \xff\xfe")
+    with pytest.raises(ConfigurationError, match=r"p\.yaml cannot be read"):
+        load_profile(str(tmp_path / "p.yaml"))

@@ -62,14 +62,14 @@ def test_a_damaged_version_is_said(tmp_path: Path, text: str) -> None:
 def test_only_one_brings_up_at_a_time(tmp_path: Path) -> None:
     """The second waits, says so once, and gives up in time; afterwards the lock is free."""
     home, told = create_home(tmp_path), []
-    with home.exclusively(0, lambda: None):
+    with home.exclusively("up", 0, lambda: None):
         with (
             pytest.raises(HomeError, match="busy"),
-            open_home(tmp_path).exclusively(0.25, lambda: told.append("waiting")),
+            open_home(tmp_path).exclusively("up", 0.25, lambda: told.append("waiting")),
         ):
             pytest.fail("two at once")
         assert told == ["waiting"]
-    with home.exclusively(0, lambda: pytest.fail("still locked")):
+    with home.exclusively("up", 0, lambda: pytest.fail("still locked")):
         pass
 
 
