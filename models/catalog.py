@@ -103,6 +103,10 @@ class CatalogEntry(_Frozen):
                 raise ValueError("a GGUF entry's hub source names its file")
         elif any(not isinstance(s, HubSource) or s.file is not None for s in self.sources):
             raise ValueError("a safetensors entry takes whole hub repositories only")
+        elif self.chat_template is not None or self.add_bos or self.tie_embeddings:
+            raise ValueError(
+                "chat_template, add_bos and tie_embeddings act on GGUF weights; safetensors are used as they are"
+            )
         if self.chat_template is not None and not (_TEMPLATES / self.chat_template).is_file():
             raise ValueError(f"chat template {self.chat_template} is not in models/templates")
         return self

@@ -1,8 +1,9 @@
 """Arguments and environment of one vLLM engine, from a catalogue entry and the device it runs on.
 
 Rules: code from a model directory is never run; weights are read as safetensors only; nothing is sent anywhere (offline, no
-usage statistics, loopback for the engine's own sockets). On a small machine several engines share the cores, so none may
-pin threads, and memory is bounded by small caches and batches. What it leaves out: deployments and replicas.
+usage statistics, loopback for the engine's own sockets wherever it certainly runs on one machine). On a small machine several
+engines share the cores, so none may pin threads, and memory is bounded by small caches and batches. What it leaves out:
+deployments and replicas.
 """
 
 from pathlib import Path
@@ -44,6 +45,7 @@ _QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+_LOOPBACK = {"VLLM_HOST_IP": "127.0.0.1"}
 
 
 def engine_settings(entry: CatalogEntry, model_path: Path, device: Device, *, threads: int = 2) -> EngineSettings:
@@ -62,7 +64,7 @@ def engine_settings(entry: CatalogEntry, model_path: Path, device: Device, *, th
         device=device,
         accelerator_type=engine.accelerator_type if isinstance(engine, GpuEngine) else None,
         engine_kwargs=_common_kwargs(entry) | specific,
-        env=_QUIET | (_cpu_env(threads) if device == "cpu" else {}),
+        env=_QUIET | (_cpu_env(threads) if isinstance(engine, CpuEngine) else _gpu_env(engine)),
         stop=entry.stop,
     )
 
@@ -94,12 +96,17 @@ def _gpu_kwargs(engine: GpuEngine) -> dict[str, EngineArgument]:
     }
 
 
+def _gpu_env(engine: GpuEngine) -> dict[str, str]:
+    # Ray may spread an engine of several GPUs over machines, which must then reach one another.
+    return _LOOPBACK if engine.tensor_parallel_size == 1 else {}
+
+
 def _cpu_env(threads: int) -> dict[str, str]:
     # VLLM_CPU_KVCACHE_SPACE is absent on purpose: it would override kv_cache_memory_bytes, in whole GiB, all of them touched.
     return {
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the default binds every engine to the same core
         "OMP_NUM_THREADS": str(threads),
-        "VLLM_HOST_IP": "127.0.0.1",
+        **_LOOPBACK,
         # Threads that wait for work must not spin on the cores that the other engines compute on.
         "OMP_WAIT_POLICY": "PASSIVE",
         "GOMP_SPINCOUNT": "0",

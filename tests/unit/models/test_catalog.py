@@ -142,3 +142,14 @@ def test_question_answer_template_ends_where_the_answer_begins(parts: bool) -> N
     text = template.render(messages=messages, bos_token="<bos>", add_generation_prompt=True)
     assert text.startswith("<bos>Q: What is the capital of Italy?\nA: Rome\n\nQ: ")
     assert text.endswith("\nA: Blue\n\nBe brief.\n\nQ: Where?\nA: Here\n\nQ: Who?\nA:")
+
+
+@pytest.mark.parametrize(
+    "inert", [{"chat_template": "question_answer.jinja"}, {"add_bos": True}, {"tie_embeddings": True}]
+)
+def test_what_only_a_conversion_can_do_is_refused_where_nothing_is_converted(inert: dict[str, Any]) -> None:
+    """Safetensors are used as they are: a setting that would change nothing is a mistake."""
+    sources = [{"kind": "hub", "repo": "a/b", "revision": "main"}]
+    assert parse_one(format="safetensors", sources=sources).format == "safetensors"
+    with pytest.raises(ValidationError, match="act on GGUF weights"):
+        parse_one(format="safetensors", sources=sources, **inert)

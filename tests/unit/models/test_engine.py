@@ -48,3 +48,12 @@ def test_device_without_arguments_is_refused_with_the_other_named() -> None:
     """A large model on the cpu profile is a configuration error that says what to do."""
     with pytest.raises(WeightsError, match="use a profile with gpu voters"):
         engine_settings(ENTRIES["llama-3.1-8b-instruct"], Path("/m"), "cpu")
+
+
+def test_an_engine_of_one_gpu_listens_on_loopback_only() -> None:
+    """Only an engine that may be spread over machines lets others reach it."""
+    entry = ENTRIES["llama-3.1-8b-instruct"]
+    assert entry.gpu is not None
+    spread = entry.model_copy(update={"gpu": entry.gpu.model_copy(update={"tensor_parallel_size": 2})})
+    hosts = [engine_settings(e, Path("/m"), "gpu").env.get("VLLM_HOST_IP") for e in (entry, spread)]
+    assert hosts == ["127.0.0.1", None]
