@@ -4,8 +4,8 @@
 SHELL := /bin/bash
 
 PROFILE ?=
-# gpu takes CUDA builds and an environment of its own; any profile file that needs them says LOCK=gpu.
-LOCK ?= $(if $(filter gpu,$(PROFILE)),gpu,cpu)
+# A profile with engines in pool gpu, its own or of the one it extends, takes CUDA builds and an environment of its own.
+LOCK ?= $(shell requirements/lock-of.sh $(PROFILE))
 VENV := $(if $(filter gpu,$(LOCK)),.venv-gpu,.venv)
 BIN := $(VENV)/bin
 BOOT := $(or $(shell command -v python3),$(PYTHON))
@@ -26,8 +26,13 @@ up: env  ## install, fetch weights, start; PROFILE=gpu|replay|FILE picks another
 	@$(BIN)/weavergen up $(if $(PROFILE),--profile $(PROFILE))
 
 down:  ## stop what up started
-	@if ! $(BIN)/weavergen --help >/dev/null 2>&1; then echo "no whole environment in $(VENV): nothing to stop with"; \
-	else $(BIN)/weavergen down || [ $$? -eq 3 ]; fi  # 3: it was not running
+	@for environment in $(VENV) .venv .venv-gpu; do \
+	  if $$environment/bin/weavergen --help >/dev/null 2>&1; then \
+	    $$environment/bin/weavergen down || [ $$? -eq 3 ]; exit $$?; fi; done; \
+	if [ -e "$${WEAVERGEN_HOME:-var}/run/session.json" ]; then \
+	  echo "no whole environment to stop $${WEAVERGEN_HOME:-var} with: run \`make env\`, then \`make down\`" >&2; exit 1; fi; \
+	echo "no whole environment, and nothing was left running"
+# Either environment ends it, whichever it was started from. 3: it was not running.
 
 test: env-test  ## run every test
 	@$(BIN)/python -m pytest $(SUITES)
@@ -58,5 +63,9 @@ lock:  ## resolve requirements/*.in anew; needs uv
 	@requirements/lock.sh
 
 clean: down  ## remove environments, caches and builds; var/ (keys, records, weights) stays
+	@for file in /proc/[0-9]*/cmdline; do \
+	  { IFS= read -r -d '' program <$$file; } 2>/dev/null || continue; \
+	  case "$$program" in "$(CURDIR)"/.venv*) \
+	    echo "process $${file//[^0-9]/} runs from $$program: end it first (weavergen down --home DIR)" >&2; exit 1;; esac; done
 	@rm -rf .venv .venv-gpu .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	@find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +
