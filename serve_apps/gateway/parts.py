@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from actors.base.errors import HomeError, StorageUnavailable
+from actors.base.errors import ConfigurationError, HomeError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.publisher import PolicyPublisher
@@ -18,12 +18,13 @@ from actors.store.adapters.auth_watcher import AuthWatcher
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import IncidentQueue, Incidents
 from actors.store.adapters.policy_history import PolicyHistory
+from models.errors import AnswersError
 from models.http1 import ConnectionPool
 from models.openai_http import OpenAIHttpVoter
 from models.recorded import RecordedVoter, load_recorded
 from models.voter import Voter, VoterInfo
 from serve_apps.gateway.desk import PolicyDesk
-from serve_apps.gateway.settings import GatewaySettings
+from serve_apps.gateway.settings import GatewaySettings, OpenAIVoterSettings
 
 _log = logging.getLogger("weavergen.gateway")
 MIN_SALT_BYTES = 16
@@ -76,22 +77,41 @@ def build_parts(settings: GatewaySettings) -> Parts:
 
 
 def http_voters(settings: GatewaySettings, pool: ConnectionPool) -> dict[str, Voter]:
-    """Return the voters behind HTTP servers."""
+    """Return the voters behind HTTP servers; raise ``ConfigurationError`` if a key they need is not there."""
     voters: dict[str, Voter] = {}
     for item in settings.openai_voters:
-        info = VoterInfo(item.id, item.family, item.lineage, item.context_tokens)
-        key = os.environ.get(item.api_key_env, "") if item.api_key_env else ""
-        voters[item.id] = OpenAIHttpVoter(
-            info, item.base_url, item.model, key, pool, timeout_s=settings.voter_timeout_s
-        )
+        info, key = VoterInfo(item.id, item.family, item.lineage, item.context_tokens), _api_key(item)
+        try:
+            voters[item.id] = OpenAIHttpVoter(
+                info, item.base_url, item.model, key, pool, timeout_s=settings.voter_timeout_s
+            )
+        except ValueError as error:  # an address or a key that no request could carry; its text may hold the key
+            raise ConfigurationError(
+                f"voter {item.id}: base_url must be a whole http or https address, and the key one line"
+            ) from error
     return voters
 
 
+def _api_key(voter: OpenAIVoterSettings) -> str | None:
+    if voter.api_key_env is None:
+        return None
+    if not (key := os.environ.get(voter.api_key_env, "").strip()):
+        raise ConfigurationError(
+            f"voter {voter.id}: the environment variable {voter.api_key_env} is not set or empty; "
+            "set it for `weavergen up`, or leave api_key_env out if the server needs no key"
+        )
+    return key
+
+
 def recorded_voters(settings: GatewaySettings) -> dict[str, Voter]:
-    """Return the voters that play recorded answers."""
+    """Return the voters that play recorded answers; refuse a file that is not the one of the configuration."""
     if not settings.recorded:
         return {}
-    answers = load_recorded(settings.recorded)
+    pinned = {item.path: item.sha256 for item in settings.recorded}
+    try:
+        answers = load_recorded(pinned, pinned)
+    except AnswersError as error:
+        raise ConfigurationError(f"recorded answers: {error}") from error
     return {info.id: RecordedVoter(info, answers) for info in answers.infos}
 
 
