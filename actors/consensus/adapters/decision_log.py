@@ -16,6 +16,7 @@ from actors.base.certificates import TrustBundle, revoked_since, writer_key
 from actors.base.errors import IntegrityError, NotReady
 from actors.base.signing import PublicKey
 from actors.consensus.ports import Committed
+from actors.policy.adapters.trust_file import TrustSource
 from actors.spans.adapters.wal import WalWriter, WriterIdentity
 from actors.spans.record import DecisionRecord, WriterRef, seal
 from actors.spans.span import Span
@@ -24,7 +25,7 @@ from actors.spans.span import Span
 class WalDecisionLog:
     """The coordinator's ``DecisionLog`` on a ``WalWriter``."""
 
-    def __init__(self, wal: WalWriter, identity: WriterIdentity, trust: TrustBundle) -> None:
+    def __init__(self, wal: WalWriter, identity: WriterIdentity, trust: TrustSource) -> None:
         self._wal = wal
         self._trust = trust
         self.identity = identity
@@ -37,11 +38,12 @@ class WalDecisionLog:
     @identity.setter
     def identity(self, identity: WriterIdentity) -> None:
         self._identity = identity
-        self._windows = good_for(self._trust, identity)
+        self._judged = self._trust()
+        self._windows = good_for(self._judged, identity)
 
     def seconds_left(self, now_s: float) -> float:
         """Return how long records can still be signed; 0 if they cannot be now."""
-        return max((window.stop - now_s for window in self._windows if int(now_s) in window), default=0.0)
+        return max((window.stop - now_s for window in self._current() if int(now_s) in window), default=0.0)
 
     async def commit(self, rows: int, build: Callable[[WriterRef], tuple[DecisionRecord, Sequence[Span]]]) -> Committed:
         """Build, sign and append one decision.
@@ -53,7 +55,7 @@ class WalDecisionLog:
 
         def frame(first_seq: int) -> list[Span]:
             record, spans = build(WriterRef(id=self._identity.id, seq=first_seq))
-            if not any(record.issued_at // 1000 in window for window in self._windows):
+            if not any(record.issued_at // 1000 in window for window in self._current()):
                 raise NotReady("nothing can be signed: the writer's certificate is not good at this time; see /readyz")
             envelope = seal(record, self._identity.key, self._identity.certificate)
             data = canonical_json(envelope)
@@ -62,6 +64,12 @@ class WalDecisionLog:
 
         await self._wal.append(rows, frame)
         return made[0]
+
+    def _current(self) -> tuple[range, ...]:
+        """Return when records may be signed, by the bundle in force: a key may have been replaced since."""
+        if self._trust() is not self._judged:
+            self.identity = self._identity
+        return self._windows
 
 
 def good_for(trust: TrustBundle, identity: WriterIdentity) -> tuple[range, ...]:

@@ -6,7 +6,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from actors.base.certificates import Certificate, Revocation, SignedCertificate, TrustBundle, certify, revoke, writer_key
+from actors.base.certificates import (
+    Certificate,
+    Revocation,
+    SignedCertificate,
+    TrustBundle,
+    certify,
+    revoke,
+    writer_key,
+)
 from actors.base.errors import NotReady
 from actors.base.signing import SigningKey
 from actors.consensus.adapters.decision_log import WalDecisionLog, good_for
@@ -32,7 +40,7 @@ def identity(trust_chain: TrustChain) -> WriterIdentity:
 async def log(tmp_path: Path, trust_chain: TrustChain, identity: WriterIdentity) -> AsyncIterator[WalDecisionLog]:
     """Open a log of decisions."""
     wal = WalWriter(tmp_path, identity, SMALL)
-    yield WalDecisionLog(wal, identity, trust_chain[0])
+    yield WalDecisionLog(wal, identity, lambda: trust_chain[0])
     wal.close()
 
 
