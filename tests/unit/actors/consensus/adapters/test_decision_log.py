@@ -77,6 +77,20 @@ async def test_a_renewed_certificate_counts_at_once(log: WalDecisionLog, identit
     assert log.seconds_left(ENDS) == 3600
 
 
+async def test_a_revocation_counts_at_once(tmp_path: Path, trust_chain: TrustChain, identity: WriterIdentity) -> None:
+    """What verifiers believe is asked for every record: one that they would refuse by now is not signed."""
+    word = revoke(ROOT, Revocation(ISSUER.public.key_id, NOW_S - 10, "stolen"))
+    believed = [trust_chain[0]]
+    wal = WalWriter(tmp_path, identity, SMALL)
+    log = WalDecisionLog(wal, identity, lambda: believed[0])
+    await committed_at(log, NOW_S)
+    believed[0] = msgspec.structs.replace(trust_chain[0], revocations=[word])
+    with pytest.raises(NotReady):
+        await committed_at(log, NOW_S)
+    assert log.seconds_left(NOW_S) == 0
+    wal.close()
+
+
 def test_a_certificate_is_good_only_as_long_as_its_issuer(trust_chain: TrustChain, identity: WriterIdentity) -> None:
     """An issuer that ends, is revoked, or is none shortens what its writers may sign, to nothing."""
     trust, key, _ = trust_chain
