@@ -39,21 +39,23 @@ from actors.consensus.deliberation import (
     Plan,
     PolicyChanged,
     State,
+    TimedOut,
     ballot_outcome,
     begin,
     choose_served,
     recount,
     step,
 )
-from actors.consensus.planning import make_plan, rule_for
+from actors.consensus.planning import kept_out, make_plan, replan
 from actors.consensus.ports import Clock, Committed, DecisionLog, Meter, PolicySource, PolicyView, WeightsSource
 from actors.consensus.records import Facts, build_record
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.summary import summary
 from actors.consensus.telemetry import Began, Trace, decision_spans, span_rows, withheld_spans
+from actors.consensus.weights import Weights
 from actors.spans.record import DecisionRecord, WriterRef
 from actors.spans.span import Span
-from models.errors import VoterError
+from models.errors import VoterError, VoterTimeout
 from models.voter import Candidate, Voter, VoterRequest
 
 _log = logging.getLogger("weavergen.consensus")
@@ -124,10 +126,9 @@ class ConsensusCoordinator:
     async def generate(self, request: GenerationRequest, caller: Caller) -> Decision:
         """Deliberate on one request; return the decision or raise why there is none. Cancelling cancels every ask."""
         view = self._view()
-        weights = self._weights.weights(view.snapshot.weights.sha256)
-        plan = make_plan(request, caller, view.snapshot, weights, self._infos, self._config)
         if self._under_way >= self._config.max_concurrent:
             raise Overloaded("too many requests are under way; try again shortly")
+        plan = make_plan(request, caller, view.snapshot, self._weights_of(view), self._infos, self._config)
         self._under_way += 1
         began = Began(self._clock.time_ns(), self._clock.monotonic(), request.deadline_ms)
         try:
@@ -143,6 +144,23 @@ class ConsensusCoordinator:
         if self._halted(view):
             raise GenerationHalted("generation is halted by an operator or a detector; do not retry before it resumes")
         return view
+
+    def weights_problem(self) -> str:
+        """Return why the weights that the policy in force names cannot be used; empty if they can, or without a policy."""
+        view = self._policy.current
+        try:
+            if view is not None:
+                self._weights.weights(view.snapshot.weights.sha256)
+        except WeaverGenError as error:
+            return str(error)
+        return ""
+
+    def _weights_of(self, view: PolicyView) -> Weights:
+        try:
+            return self._weights.weights(view.snapshot.weights.sha256)
+        except WeaverGenError as error:
+            _log.error("no request can be planned: %s", error)
+            raise NotReady("the weights that the policy names cannot be used; see /readyz") from error
 
     def _halted(self, view: PolicyView) -> bool:
         return view.halted(self._clock.monotonic())
@@ -203,6 +221,8 @@ class ConsensusCoordinator:
                 raise VoterError(ask.voter, "not deployed")
             candidate = await voter.ask(request)
             event: Event = Answered(ask.ask_id, candidate, self._elapsed_ms(started))
+        except VoterTimeout as error:
+            event = TimedOut(ask.ask_id, self._elapsed_ms(started), error.message[:200])
         except VoterError as error:
             event = Failed(ask.ask_id, error.outcome, error.message[:200], self._elapsed_ms(started))
         except Exception as error:  # noqa: BLE001 - whatever a voter raises costs its ballot, not the request
@@ -219,8 +239,8 @@ class ConsensusCoordinator:
         """Recheck the policy, record, look once more, and only then let an answer go."""
         now = self._policy.current or view
         if now.snapshot.version != view.snapshot.version or self._halted(now):
-            weights = self._weights.weights(now.snapshot.weights.sha256)
-            state = recount(state, self._policy_event(state, now), rule_for(state.plan, now.snapshot, weights))
+            plan = replan(state.plan, now.snapshot, self._weights_of(now), self._infos)
+            state = recount(state, plan, halted=self._halted(now))
         served = choose_served(state, tie_salt := self._randomness(16).hex())
         facts = self._facts(request, caller, now, tie_salt)
         trace = self._trace(request, caller, facts, began)
@@ -239,7 +259,7 @@ class ConsensusCoordinator:
             return
         counted = {b.seat.voter for b in state.ballots if ballot_outcome(state, b) == "agreed"}
         halted = view is None or self._halted(view)
-        gone = set() if view is None else {voter for voter in counted if view.snapshot.isolated(voter)}
+        gone = frozenset() if view is None else counted & kept_out(state.plan, view.snapshot)
         if not halted and not gone:
             return
         await self._commit(state, None, facts, trace, self._config.record_grace_ms / 1000, withheld=True)
@@ -247,7 +267,7 @@ class ConsensusCoordinator:
         details = {"decision_id": facts.decision_id, "result": "withheld"}
         if halted:
             raise GenerationHalted("generation was halted before the answer left", details=details)
-        raise NoConsensus("a voter that was counted has just been isolated; ask again", details=details)
+        raise NoConsensus("a voter that was counted has just been isolated or removed; ask again", details=details)
 
     async def _commit(
         self, state: State, served: Ballot | None, facts: Facts, trace: Trace, wait_s: float, *, withheld: bool = False
@@ -310,8 +330,7 @@ class ConsensusCoordinator:
         )
 
     def _policy_event(self, state: State, view: PolicyView) -> PolicyChanged:
-        voters = {ballot.seat.voter for ballot in state.ballots} | {seat.voter for seat in state.spares}
-        return PolicyChanged(frozenset(v for v in voters if view.snapshot.isolated(v)), self._halted(view))
+        return PolicyChanged(kept_out(state.plan, view.snapshot), self._halted(view))
 
     def _count(self, state: State, result: str, trace: Trace) -> None:
         self._meter.decided(result, state.plan.kind, (trace.ended_ns - trace.started_ns) / 1e9)

@@ -25,6 +25,6 @@ class ConsensusConfig(BaseModel):
     default_temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     """Sampling temperature where the request gives none: agreement of greedy answers is what voters are compared by."""
     max_concurrent: int = Field(default=256, ge=1, le=10_000)
-    """Deliberations under way in one replica; more are refused with 503."""
+    """Deliberations under way in one replica; more are refused as ``overloaded`` (429)."""
     recent_decisions: int = Field(default=4096, ge=0, le=1_000_000)
     """Envelopes a replica keeps in memory for look-ups."""

@@ -1,17 +1,21 @@
 """Deliberation of one layer as a pure state machine: events in, commands out.
 
 Rules:
-- ``begin`` asks every seat; a seat whose voter fails is given to a substitute while spares and budget last.
-- A ballot is final once it is in; late, doubled or unknown events change nothing.
+- ``begin`` asks every seat; for each voter that fails or is isolated the next spare is asked while spares and budget last.
+  Spares are asked in rank order, so who was asked depends on how many failed and never on which failed first.
+- A ballot is final once it is in; doubled or unknown events change nothing. An answer whose latency is beyond the deadline
+  is ``late`` and does not count.
 - Conclusion comes as soon as no completion of the outstanding ballots could change the winning group (``tally.settled``),
   or at the deadline; whoever is still outstanding is cancelled. Similarity groups never conclude early: a late text may
   move their medoid.
-- A policy change removes isolated voters' ballots at once; a halt concludes with ``halted``.
+- A policy change turns isolated voters' ballots into dissent at once, as ``begin`` does; a halt concludes with ``halted``.
+- The verdict is a function of the ballots that are in by the end, not of their order.
 - The served candidate is chosen inside the winning group by (normal form shared by more lineages, weight,
   SHA-256(tie_salt ‖ candidate digest)). The salt is drawn by the shell when the ballots are closed.
 - No clock, no randomness: events carry what was measured.
 
-Left out: ``Screen`` and ``Compare`` (effects that join with the sandbox), and several layers.
+Left out: ``Screen`` and ``Compare`` (effects that join with the sandbox), several layers, and an event for an ask that has
+started: no decision waits for one, and a candidate itself says when its first token came.
 """
 
 from dataclasses import dataclass, replace
@@ -48,18 +52,22 @@ class Plan:
     seats: tuple[Seat, ...]
     spares: tuple[Seat, ...]
     isolated: frozenset[str]
-    """Voters that the policy isolates: their seats are never asked and count against, or go to a substitute."""
+    """Voters that the policy isolates: they are never asked, their seats are dissent, and a substitute is asked beside."""
     max_substitutes: int
     rule: Rule
     similarity_micro: int
     """Least similarity to a group's medoid for prose."""
     max_answer_bytes: int
+    deadline_ms: int
+    """Answers that took longer are late."""
     hear_everyone: bool = False
     """Wait for every ballot although the end is certain (the caller wants to see them all)."""
     examples: tuple[Example, ...] = ()
     """What the prompt says a right answer does; nothing has run them, so none counts as passed."""
 
 
+DEADLINE_NOTE = "no answer by the deadline"
+ISOLATED_NOTE = "isolated by policy"
 BallotState = Literal["outstanding", "readable", "out"]
 
 
@@ -79,7 +87,7 @@ class Ballot:
     reading: Reading | None = None
     latency_ms: int = 0
     replaced: bool = False
-    """A substitute took the seat: the ballot no longer counts in the tally."""
+    """A substitute was asked in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +140,12 @@ class TimedOut:
 
     ask_id: int
     latency_ms: int
+    note: str = "no answer in time"
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyChanged:
-    """A newer policy is in force."""
+    """A newer policy is in force; ``isolated`` are all voters that it keeps from this panel."""
 
     isolated: frozenset[str]
     halted: bool
@@ -182,7 +191,7 @@ def begin(plan: Plan) -> tuple[State, list[Command]]:
     commands: list[Command] = []
     for ballot in ballots:
         if ballot.seat.voter in plan.isolated:
-            state, more = _out(state, ballot.ask_id, "isolated", "isolated by policy", 0)
+            state, more = _out(state, ballot.ask_id, "isolated", ISOLATED_NOTE, 0)
             commands += more
         else:
             commands.append(Ask(ballot.ask_id, ballot.seat.voter))
@@ -199,20 +208,20 @@ def step(state: State, event: Event) -> tuple[State, list[Command]]:
         case Failed():
             return _advance(*_out(state, event.ask_id, event.outcome, event.note, event.latency_ms))
         case TimedOut():
-            return _advance(*_out(state, event.ask_id, "timeout", "no answer in time", event.latency_ms))
+            return _advance(*_out(state, event.ask_id, "timeout", event.note, event.latency_ms))
         case PolicyChanged():
             return _policy_changed(state, event)
         case DeadlinePassed():
             return _deadline(state, event)
 
 
-def recount(state: State, event: PolicyChanged, rule: Rule) -> State:
-    """Count a concluded deliberation again under a newer policy, with the ballots that are in."""
-    closed = replace(state, conclusion=None, spares=(), plan=replace(state.plan, rule=rule))
-    for ballot in closed.ballots:
-        if ballot.state == "outstanding":
-            closed = _with(closed, replace(ballot, state="out", outcome="cancelled"))
-    recounted, _ = _policy_changed(closed, event)
+def recount(state: State, plan: Plan, *, halted: bool) -> State:
+    """Count a concluded deliberation again, with the ballots that are in, under a newer policy's plan of the same voters."""
+    seats = {seat.voter: seat for seat in (*plan.seats, *plan.spares)}
+    ballots = [replace(ballot, seat=seats[ballot.seat.voter]) for ballot in state.ballots]
+    closed = [replace(b, state="out", outcome="cancelled") if b.state == "outstanding" else b for b in ballots]
+    reopened = replace(state, plan=plan, ballots=tuple(closed), spares=(), conclusion=None)
+    recounted, _ = _policy_changed(reopened, PolicyChanged(plan.isolated, halted))
     return recounted
 
 
@@ -233,7 +242,7 @@ def choose_served(state: State, tie_salt: str) -> Ballot | None:
     if conclusion is None or conclusion.outcome != "agreed" or conclusion.tally.winner is None:
         return None
     group = conclusion.tally.winner.group
-    members = [b for b in state.ballots if conclusion.groups.get(b.ask_id) == group and not b.replaced]
+    members = [b for b in state.ballots if conclusion.groups.get(b.ask_id) == group]
     shared = {
         b.ask_id: len({m.seat.lineage for m in members if _form(m) == _form(b)}) for b in members
     }  # lineages that share the very normal form
@@ -257,6 +266,11 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
     if ballot is None:
         return state, []
     plan, content = state.plan, event.candidate.content
+    if event.latency_ms > plan.deadline_ms:
+        late = replace(
+            ballot, state="out", outcome="late", note="answered after the deadline", candidate=event.candidate
+        )
+        return _with(state, replace(late, latency_ms=event.latency_ms)), []
     data = content.encode("utf-8", "surrogatepass")
     if len(data) > plan.max_answer_bytes:
         return _out(state, event.ask_id, "invalid", "answer too large", event.latency_ms)
@@ -264,6 +278,8 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
     why = reading.why_invalid
     if not why and event.candidate.finish_reason == "length" and plan.kind.startswith(("code:", "json")):
         why = "answer cut off by max_tokens"
+    if not why and not reading.form:
+        why = "nothing to compare"
     if not _is_text(content):
         why = "answer is not valid Unicode"
     if plan.policy == "direct" and content.strip() and _is_text(content):
@@ -308,29 +324,30 @@ def _policy_changed(state: State, event: PolicyChanged) -> tuple[State, list[Com
         if ballot.seat.voter in event.isolated and ballot.outcome != "isolated":
             if ballot.state == "outstanding":
                 commands.append(Cancel(ballot.ask_id))
-            state = _with(state, replace(ballot, state="out", outcome="isolated", note="isolated", reading=None))
+            state, more = _isolate(state, ballot, substitute=not event.halted)
+            commands += more
     if event.halted:
         return _conclude(state, commands, "halted", _count(state), "generation was halted")
     return _advance(state, commands)
 
 
+def _isolate(state: State, ballot: Ballot, *, substitute: bool) -> tuple[State, list[Command]]:
+    isolated = replace(
+        ballot, state="out", outcome="isolated", note=ISOLATED_NOTE, reading=None, candidate_sha256=""
+    )  # fmt: skip
+    if substitute and ballot.state != "out":  # one that failed before had its substitute, if there was one to have
+        return _substitute(state, isolated)
+    return _with(state, isolated), []
+
+
 def _deadline(state: State, event: DeadlinePassed) -> tuple[State, list[Command]]:
     commands: list[Command] = []
-    late = False
     for ballot in state.ballots:
         if ballot.state == "outstanding":
-            late = True
             commands.append(Cancel(ballot.ask_id))
-            late_ballot = replace(
-                ballot, state="out", outcome="timeout", note="no answer by the deadline", latency_ms=event.elapsed_ms
-            )
-            state = _with(state, late_ballot)
-    counted = _count(state)
-    if counted.winner is not None:
-        return _conclude(state, commands, "agreed", counted, "")
-    if late:
-        return _conclude(state, commands, "deadline", counted, "the deadline passed before a quorum could be formed")
-    return _conclude(state, commands, counted.outcome, counted, _cause(counted))
+            silent = replace(ballot, state="out", outcome="timeout", note=DEADLINE_NOTE, latency_ms=event.elapsed_ms)
+            state = _with(state, silent)
+    return _end(state, commands, _count(state))
 
 
 def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
@@ -347,7 +364,15 @@ def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command
     asked = {command.ask_id for command in commands if isinstance(command, Ask)}
     kept: list[Command] = [command for command in commands if not isinstance(command, Ask)]
     kept += [command for command in cancels if command.ask_id not in asked]
-    return _conclude(state, kept, done.outcome, done, "" if done.winner else _cause(done))
+    return _end(state, kept, done)
+
+
+def _end(state: State, commands: list[Command], counted: Tally) -> tuple[State, list[Command]]:
+    if counted.winner is not None:
+        return _conclude(state, commands, "agreed", counted, "")
+    if any(ballot.outcome == "late" or ballot.note == DEADLINE_NOTE for ballot in state.ballots):
+        return _conclude(state, commands, "deadline", counted, "the deadline passed before a quorum could be formed")
+    return _conclude(state, commands, counted.outcome, counted, _cause(counted))
 
 
 def _conclude(
@@ -371,23 +396,28 @@ def _groups(state: State) -> dict[int, int]:
     answers = [
         Answer(b.ask_id, b.reading.form, b.reading.sha256, b.reading.method, b.seat.weight_micro)
         for b in state.ballots
-        if b.state == "readable" and b.reading is not None and not b.replaced
+        if b.state == "readable" and b.reading is not None
     ]
     return group_answers(answers, state.plan.similarity_micro)
 
 
 def _votes(state: State, groups: dict[int, int]) -> list[Vote]:
+    seats = len(state.plan.seats)
     return [
-        Vote(b.seat.lineage, b.seat.weight_micro, groups.get(b.ask_id, NO_GROUP), b.state == "outstanding")
+        Vote(
+            b.seat.lineage, b.seat.weight_micro, groups.get(b.ask_id, NO_GROUP), b.state == "outstanding",
+            b.outcome == "isolated", b.ask_id >= seats,
+        )
         for b in state.ballots
-        if not b.replaced
-    ]
+    ]  # fmt: skip
 
 
 def _spare_votes(state: State) -> list[Vote]:
-    if state.substituted >= state.plan.max_substitutes:
-        return []
-    return [Vote(seat.lineage, seat.weight_micro, NO_GROUP, outstanding=True) for seat in state.spares]
+    left = state.plan.max_substitutes - state.substituted
+    return [
+        Vote(seat.lineage, seat.weight_micro, NO_GROUP, outstanding=True, substitute=True)
+        for seat in state.spares[: max(left, 0)]
+    ]
 
 
 def _count(state: State) -> Tally:

@@ -3,13 +3,17 @@
 Rules:
 - The request may only choose among the policies its key holds; without a choice it gets the strictest of them.
 - A voter's id as ``model`` means the policy ``direct``: one seat, never called consensus.
-- The heaviest ``panel_size`` members are seated, the rest stand by. An isolated member keeps its seat's weight in the count, so
+- The heaviest ``panel_size`` members are seated, the rest stand by. An isolated member keeps its seat and counts as dissent, so
   that isolating a voter never makes a minority a quorum (isolation is a tightening); it is not asked and never a substitute.
+- Whatever a layer's ``min_lineages`` says, consensus takes two: a layer that asks for one can only be asked ``direct``.
 - ``evidence`` lets one lineage win only on passed examples; no example counts as passed before it has run in the sandbox, so
   it is held to the same rule as ``strict``.
+- Under a newer snapshot the same voters are planned anew: its weights, lineages, thresholds and rule; a voter that it isolates
+  or that is no longer in the layer counts as isolated.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from actors.base.canonical import MICRO, micro
 from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
@@ -18,7 +22,7 @@ from actors.consensus.deliberation import Plan, Seat
 from actors.consensus.reading.examples import examples_of
 from actors.consensus.reading.kind import answer_kind
 from actors.consensus.request import Caller, GenerationRequest
-from actors.consensus.tally import Rule
+from actors.consensus.tally import LEAST_LINEAGES, Rule
 from actors.consensus.weights import Weights, weight_micro
 from actors.policy.snapshot import LayerRule, PolicyName, PolicySnapshot
 from models.voter import VoterInfo
@@ -51,15 +55,45 @@ def make_plan(
 
 def layer_rule(layer: LayerRule, weights: Weights) -> Rule:
     """Return a layer's rule in millionths."""
-    return Rule(micro(layer.quorum), layer.min_lineages, micro(layer.min_n_eff), micro(weights.correlation.rho))
+    least = max(layer.min_lineages, LEAST_LINEAGES)
+    return Rule(micro(layer.quorum), least, micro(layer.min_n_eff), micro(weights.correlation.rho))
 
 
-def rule_for(plan: Plan, snapshot: PolicySnapshot, weights: Weights) -> Rule:
-    """Return the rule a running plan is held to under a newer snapshot."""
+def replan(plan: Plan, snapshot: PolicySnapshot, weights: Weights, voters: Mapping[str, VoterInfo]) -> Plan:
+    """Return the plan that the same voters are held to under a newer snapshot."""
+
+    def anew(seats: tuple[Seat, ...]) -> tuple[Seat, ...]:
+        return tuple(_seat(seat.voter, voters, weights, plan.kind) for seat in seats)
+
+    layer = _layer_of(plan, snapshot)
+    return replace(
+        plan,
+        seats=anew(plan.seats),
+        spares=anew(plan.spares),
+        isolated=kept_out(plan, snapshot),
+        rule=layer_rule(layer, weights) if layer else plan.rule,
+        similarity_micro=_similarity(snapshot),
+    )
+
+
+def kept_out(plan: Plan, snapshot: PolicySnapshot) -> frozenset[str]:
+    """Return the panel's voters that a snapshot isolates or that are no longer in the layer."""
+    layer = _layer_of(plan, snapshot)
+    voters = [seat.voter for seat in (*plan.seats, *plan.spares)]
     if plan.policy == "direct":
-        return _DIRECT_RULE
-    layer = next((layer for layer in snapshot.layers if layer.name == plan.layer), None)
-    return layer_rule(layer, weights) if layer else Rule(MICRO, 1_000, 1_000 * MICRO, MICRO)
+        return frozenset(voter for voter in voters if snapshot.isolated(voter))
+    members = layer.members if layer else ()
+    return frozenset(voter for voter in voters if snapshot.isolated(voter) or voter not in members)
+
+
+def _layer_of(plan: Plan, snapshot: PolicySnapshot) -> LayerRule | None:
+    if plan.policy == "direct":
+        return None
+    return next((layer for layer in snapshot.layers if layer.name == plan.layer), None)
+
+
+def _similarity(snapshot: PolicySnapshot) -> int:
+    return micro(snapshot.thresholds.get("similarity", "1.000000"))
 
 
 def _plan(
@@ -85,8 +119,9 @@ def _plan(
         isolated=isolated,
         max_substitutes=config.max_substitutes,
         rule=rule,
-        similarity_micro=micro(snapshot.thresholds.get("similarity", "1.000000")),
+        similarity_micro=_similarity(snapshot),
         max_answer_bytes=config.max_answer_bytes,
+        deadline_ms=request.deadline_ms,
         hear_everyone=request.explain,
         examples=examples_of(request.question) if kind.startswith("code:") else (),
     )

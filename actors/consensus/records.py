@@ -113,6 +113,7 @@ def _layer(state: State) -> LayerRef:
         index=0,
         name=plan.layer,
         members=[seat.voter for seat in (*plan.seats, *plan.spares)],
+        panel=len(plan.seats),
         quorum=decimal_str(plan.rule.quorum_micro),
         min_lineages=plan.rule.min_lineages,
         min_n_eff=decimal_str(plan.rule.min_n_eff_micro),

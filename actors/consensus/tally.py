@@ -1,10 +1,14 @@
 """The tally: which group of answers, if any, the panel stands behind. Integers only, so that a replay is exact.
 
 Rules:
-- A lineage counts once: its weight is its heaviest seat's, split over the groups its readable ballots fell into.
-- Support of a group is its share of the weight of every seated lineage; a seat that failed still counts against.
+- A lineage counts once: its weight is its heaviest voter's, split over the groups its readable ballots fell into.
+- Support of a group is its share of the weight of every seated lineage, so a seat that failed counts against; a substitute
+  votes without adding to that weight, until the lineages that cast a ballot outweigh the seated ones: then it is their share.
+- An isolated voter's ballot is dissent, whatever it said: it takes its part of its lineage's weight and sides with every
+  rival. So a group wins with voters isolated only if it wins on the same panel whatever these had answered.
 - n_eff = n / (1 + (n − 1) ρ) over the n lineages of a group.
-- A group wins if support ≥ quorum, lineages ≥ min_lineages, n_eff ≥ min_n_eff, and no other group has as much support.
+- A group wins if support ≥ quorum, lineages ≥ min_lineages, n_eff ≥ min_n_eff, and no rival can have as much support.
+- The tally is a function of the set of votes, never of their order.
 - Nobody wins: ``unavailable`` if the lineages that gave readable answers could not have formed a quorum even in full
   agreement, else ``disagreed``.
 - ``settled`` tells whether every completion of the outstanding ballots has the same end.
@@ -19,6 +23,8 @@ from typing import Literal
 from actors.base.canonical import MICRO
 
 NO_GROUP = -1
+LEAST_LINEAGES = 2
+"""No lineage alone makes a quorum, whatever a layer's rule says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,10 @@ class Vote:
     group: int
     """Group of the answer, ``NO_GROUP`` for a ballot that gave nothing readable."""
     outstanding: bool = False
+    isolated: bool = False
+    """The policy isolates the voter: its ballot is dissent."""
+    substitute: bool = False
+    """Asked in place of another: it may agree, and adds no weight to agree against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,7 @@ class Tally:
     winner: Standing | None
     standings: tuple[Standing, ...]
     eligible: dict[str, int]
-    """Seated lineage → weight in millionths."""
+    """Lineage → weight in millionths: what support is a share of."""
 
 
 def n_eff_micro(n: int, rho_micro: int) -> int:
@@ -69,85 +79,124 @@ def n_eff_micro(n: int, rho_micro: int) -> int:
     return n * MICRO * MICRO // (MICRO + (n - 1) * rho_micro) if n else 0
 
 
-def eligible_weights(votes: Sequence[Vote]) -> dict[str, int]:
-    """Return lineage → weight of its heaviest seat."""
-    weights: dict[str, int] = {}
-    for vote in votes:
-        weights[vote.lineage] = max(vote.weight_micro, weights.get(vote.lineage, 0))
-    return weights
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """What votes are weighed against."""
+
+    weights: dict[str, int]
+    """Lineage → weight of its heaviest voter, asked as a substitute or not."""
+    eligible: dict[str, int]
+    total: int
 
 
 def tally(votes: Sequence[Vote], rule: Rule) -> Tally:
     """Count the votes; outstanding ones count as failed."""
-    eligible = eligible_weights(votes)
-    standings = _standings(votes, eligible, rule)
-    best = standings[0] if standings else None
-    tied = len(standings) > 1 and best is not None and standings[1].support_micro == best.support_micro
-    if best is not None and not tied and _wins(best, rule):
-        return Tally("agreed", best, standings, eligible)
-    readable = {vote.lineage for vote in votes if vote.group != NO_GROUP and not vote.outstanding}
-    return Tally("disagreed" if _could_win(readable, eligible, rule) else "unavailable", None, standings, eligible)
+    scale = _scale(votes)
+    standings = _standings(votes, scale, rule)
+    if standings and _wins(standings[0], rule) and standings[0].support_micro > _rival(votes, standings, scale, rule):
+        return Tally("agreed", standings[0], standings, scale.eligible)
+    could = _could_win(votes, rule, hopeful=False)
+    return Tally("disagreed" if could else "unavailable", None, standings, scale.eligible)
 
 
 def settled(votes: Sequence[Vote], rule: Rule, spares: Sequence[Vote] = ()) -> Tally | None:
     """Return the end that every completion of the outstanding ballots has, or ``None`` while they could matter.
 
-    A completion lets each outstanding ballot fail, join any group or found a new one; one that fails may be replaced by a
-    spare. Supports are bounded from both sides: the winner must win when all outstanding and all spares dissent, and no
-    rival may reach it when all of them side with the rival (adding the same weight above and below a fraction under one
-    only raises it, so seating every spare bounds seating some).
+    A completion lets each outstanding ballot fail, join any group or found a new one; for each that fails the next spare
+    may be asked. Supports are bounded from both sides for every number of spares that may yet be asked: the winner must win
+    when everyone else dissents, and no rival may reach it when everyone else sides with the rival.
     """
     now = tally(votes, rule)
     if not any(vote.outstanding for vote in votes):
         return now
     if now.winner is not None:
-        return now if _is_safe(now.winner, [*votes, *spares], rule) else None
+        safe = all(_is_safe(now.winner, [*votes, *spares[:asked]], rule) for asked in range(len(spares) + 1))
+        return now if safe else None
     if spares:
         return None
-    readable = {vote.lineage for vote in votes if vote.group != NO_GROUP and not vote.outstanding}
-    hopeful = readable | {vote.lineage for vote in votes if vote.outstanding}
-    if not _could_win(hopeful, now.eligible, rule):
+    if not _could_win(votes, rule, hopeful=True):
         return now
     groups = {vote.group for vote in votes if vote.group != NO_GROUP} | {_fresh_group(votes)}
-    hopeless = all(not _wins(_standing(_all_join(votes, group), group, now.eligible, rule), rule) for group in groups)
+    hopeless = not any(_wins(_standing_if_joined(votes, group, rule), rule) for group in groups)
     return now if hopeless and now.outcome == "disagreed" else None
 
 
 def _is_safe(winner: Standing, votes: Sequence[Vote], rule: Rule) -> bool:
-    eligible = eligible_weights(votes)
-    fresh = _fresh_group(votes)
-    worst = _standing(_all_join(votes, fresh), winner.group, eligible, rule)
-    rivals = {vote.group for vote in votes if vote.group not in (NO_GROUP, winner.group)} | {fresh}
-    best_rival = max(_standing(_all_join(votes, rival), rival, eligible, rule).support_micro for rival in rivals)
-    return _wins(worst, rule) and worst.support_micro > best_rival
+    dissenting = _all_join(votes, _fresh_group(votes))
+    scale = _scale(dissenting)
+    worst = _standing(dissenting, winner.group, scale, rule)
+    # Completions in which fewer cast a ballot weigh both sides against less: a margin of one unit outlives the rounding.
+    return _wins(worst, rule) and worst.support_micro > _best_rival(votes, winner.group, scale, rule) + 1
+
+
+def _rival(votes: Sequence[Vote], standings: Sequence[Standing], scale: _Scale, rule: Rule) -> int:
+    """Return the most support that any group but the first has, with every isolated voter on its side."""
+    if any(vote.isolated for vote in votes):
+        return _best_rival([v for v in votes if not v.outstanding], standings[0].group, scale, rule)
+    return standings[1].support_micro if len(standings) > 1 else 0
+
+
+def _best_rival(votes: Sequence[Vote], group: int, scale: _Scale, rule: Rule) -> int:
+    """Return the most support a rival of ``group`` can have: every outstanding and isolated voter sides with it."""
+    rivals = {vote.group for vote in votes if vote.group not in (NO_GROUP, group)} | {_fresh_group(votes)}
+    return max(_standing(_all_join(votes, rival, isolated=True), rival, scale, rule).support_micro for rival in rivals)
 
 
 def _fresh_group(votes: Sequence[Vote]) -> int:
     return max((vote.group for vote in votes), default=NO_GROUP) + 1
 
 
-def _all_join(votes: Sequence[Vote], group: int) -> list[Vote]:
-    return [Vote(v.lineage, v.weight_micro, group) if v.outstanding else v for v in votes]
+def _all_join(votes: Sequence[Vote], group: int, *, isolated: bool = False) -> list[Vote]:
+    """Let every outstanding vote, and every isolated one if asked, be cast for ``group``."""
+    return [
+        Vote(v.lineage, v.weight_micro, group, substitute=v.substitute)
+        if v.outstanding or (isolated and v.isolated)
+        else v
+        for v in votes
+    ]
 
 
-def _standings(votes: Sequence[Vote], eligible: dict[str, int], rule: Rule) -> tuple[Standing, ...]:
+def _scale(votes: Sequence[Vote]) -> _Scale:
+    weights: dict[str, int] = {}
+    substitutes = False
+    for vote in votes:
+        weights[vote.lineage] = max(vote.weight_micro, weights.get(vote.lineage, 0))
+        substitutes = substitutes or vote.substitute
+    if not substitutes:
+        return _Scale(weights, weights, sum(weights.values()))
+    seated = {vote.lineage for vote in votes if not vote.substitute}
+    cast = {vote.lineage for vote in votes if _is_cast(vote)}
+    totals = [sum(weights[lineage] for lineage in lineages) for lineages in (seated, cast)]
+    eligible = cast if totals[1] > totals[0] else seated
+    return _Scale(weights, {lineage: weights[lineage] for lineage in weights if lineage in eligible}, max(totals))
+
+
+def _is_cast(vote: Vote) -> bool:
+    return vote.isolated or (vote.group != NO_GROUP and not vote.outstanding)
+
+
+def _standings(votes: Sequence[Vote], scale: _Scale, rule: Rule) -> tuple[Standing, ...]:
     groups = {vote.group for vote in votes if vote.group != NO_GROUP and not vote.outstanding}
-    found = [_standing(votes, group, eligible, rule) for group in groups]
+    found = [_standing(votes, group, scale, rule) for group in groups]
     return tuple(sorted(found, key=lambda s: (-s.support_micro, s.group)))
 
 
-def _standing(votes: Sequence[Vote], group: int, eligible: dict[str, int], rule: Rule) -> Standing:
+def _standing(votes: Sequence[Vote], group: int, scale: _Scale, rule: Rule) -> Standing:
     cast: dict[str, int] = {}
     mine: dict[str, int] = {}
     for vote in votes:
-        if vote.group != NO_GROUP and not vote.outstanding:
+        if _is_cast(vote):
             cast[vote.lineage] = cast.get(vote.lineage, 0) + 1
             if vote.group == group:
                 mine[vote.lineage] = mine.get(vote.lineage, 0) + 1
-    total = sum(eligible.values())
-    weight = sum(eligible[lineage] * count * MICRO // cast[lineage] for lineage, count in mine.items())
-    support = weight // total if total else 0
+    weight = sum(scale.weights[lineage] * count * MICRO // cast[lineage] for lineage, count in mine.items())
+    support = weight // scale.total if scale.total else 0
     return Standing(group, support, len(mine), n_eff_micro(len(mine), rule.rho_micro), sum(mine.values()))
+
+
+def _standing_if_joined(votes: Sequence[Vote], group: int, rule: Rule) -> Standing:
+    joined = _all_join(votes, group)
+    return _standing(joined, group, _scale(joined), rule)
 
 
 def _wins(standing: Standing, rule: Rule) -> bool:
@@ -158,9 +207,12 @@ def _wins(standing: Standing, rule: Rule) -> bool:
     )
 
 
-def _could_win(lineages: set[str], eligible: dict[str, int], rule: Rule) -> bool:
-    total = sum(eligible.values())
-    weight = sum(eligible[lineage] for lineage in lineages)
-    support = weight * MICRO // total if total else 0
-    n = len(lineages)
-    return _wins(Standing(0, support, n, n_eff_micro(n, rule.rho_micro), n), rule)
+def _could_win(votes: Sequence[Vote], rule: Rule, *, hopeful: bool) -> bool:
+    """Tell whether the readable ballots, and while ``hopeful`` the outstanding ones, would win if they all agreed."""
+
+    def agreeing(vote: Vote) -> Vote:
+        joins = hopeful if vote.outstanding else vote.group != NO_GROUP
+        return Vote(vote.lineage, vote.weight_micro, 0 if joins else NO_GROUP, substitute=vote.substitute)
+
+    agreed = [vote if vote.isolated else agreeing(vote) for vote in votes]
+    return _wins(_standing(agreed, 0, _scale(agreed), rule), rule)

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from actors.base.canonical import MICRO, canonical_json, decode, micro
+from actors.base.errors import IntegrityError
 
 DEFAULT_RHO = "0.500000"
 
@@ -67,8 +68,14 @@ def default_weights(lineages: Iterable[tuple[str, str]]) -> bytes:
 
 
 def read_weights(data: bytes) -> Weights:
-    """Decode a weights file; anything but its canonical bytes raises ``IntegrityError``."""
-    return decode(data, Weights, "weights file")
+    """Decode a weights file; anything but its canonical bytes, or a number out of its bounds, raises ``IntegrityError``."""
+    weights = decode(data, Weights, "weights file")
+    counts = [weights.prior, *(item for kinds in weights.voters.values() for item in kinds.values())]
+    if any(micro(count) < 0 for item in counts for count in (item.alpha, item.beta)):
+        raise IntegrityError("weights file: alpha and beta are not negative", "weights file")
+    if not all(0 <= micro(rho) <= MICRO for rho in (weights.correlation.rho, *weights.correlation.pairs.values())):
+        raise IntegrityError("weights file: correlations lie between 0 and 1", "weights file")
+    return weights
 
 
 def weight_micro(weights: Weights, voter: str, kind: str) -> int:

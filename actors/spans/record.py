@@ -50,6 +50,9 @@ class LayerRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     index: int
     name: str
     members: list[str]
+    """Who could be asked, in rank order: the panel, then those that stood by."""
+    panel: int
+    """How many of the members were seated; the ballots of the others are substitutes'."""
     quorum: str
     min_lineages: int
     min_n_eff: str
@@ -72,7 +75,7 @@ class BallotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight: str
     latency_ms: int
     replaced: bool
-    """A substitute took the seat; the ballot does not count."""
+    """A substitute was asked in its place; the ballot is in no group."""
 
 
 class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,7 +84,8 @@ class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     correlation: str
     """Mean pairwise correlation ρ used in n_eff = n / (1 + (n − 1) ρ)."""
     eligible_weight: dict[str, str]
-    """Lineage → weight of every lineage that could have voted: what support is a share of."""
+    """Lineage → weight of every seated lineage, or of every lineage that cast a ballot where those weigh more: what support
+    is a share of."""
     winner: int
     """Winning group, −1 if none."""
     support: str

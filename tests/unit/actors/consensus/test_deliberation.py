@@ -83,14 +83,16 @@ def test_two_failures_of_three_end_it_as_unavailable() -> None:
 
 
 def test_a_substitute_takes_a_failed_seat() -> None:
-    """A spare is asked in place of a voter that failed, and its agreement counts; the failed ballot does not."""
+    """A spare is asked in place of a voter that failed, and its agreement counts against the weight that was seated."""
     state, commands = run(
         begin(plan([A, B], spares=(C,)))[0], Failed(0, "failed", "x", 1), says(1, "Paris"), says(2, "Paris")
     )
     assert Ask(2, "c") in commands
     assert outcomes(state) == ["failed", "agreed", "agreed"]
     assert state.conclusion is not None
-    assert state.conclusion.tally.eligible == {"b": 500_000, "c": 500_000}
+    assert state.conclusion.tally.eligible == {"a": 500_000, "b": 500_000}
+    assert state.conclusion.tally.winner is not None
+    assert state.conclusion.tally.winner.support_micro == 1_000_000
 
 
 def test_substitutes_are_bounded() -> None:
@@ -160,7 +162,7 @@ def test_recounting_under_a_newer_policy_drops_isolated_ballots() -> None:
     base = plan([A, B, C])
     state, _ = run(begin(base)[0], says(0, "Paris"), says(1, "Paris"))
     assert choose_served(state, "00") is not None
-    again = recount(state, PolicyChanged(frozenset("a"), halted=False), base.rule)
+    again = recount(state, replace(base, isolated=frozenset("a")), halted=False)
     assert again.conclusion is not None
     assert again.conclusion.outcome == "unavailable"
     assert outcomes(again) == ["isolated", "dissented", "cancelled"]

@@ -1,13 +1,14 @@
 """From request and policy to a plan."""
 
+import msgspec
 import pytest
 
 from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.deliberation import Plan
-from actors.consensus.planning import make_plan, rule_for
+from actors.consensus.planning import kept_out, make_plan, replan
 from actors.consensus.request import Caller, GenerationRequest
-from actors.consensus.weights import default_weights, read_weights
+from actors.consensus.weights import Reliability, default_weights, read_weights
 from models.voter import VoterInfo
 from tests.unit.actors.consensus.world import CALLER, request, snapshot
 
@@ -72,11 +73,37 @@ def test_direct_needs_the_policy_and_an_active_voter() -> None:
         make(request(model="b"), voter_state={"b": "isolated"})
 
 
-def test_a_plan_whose_layer_is_gone_can_no_longer_win() -> None:
-    """If a newer policy drops the layer, the rule becomes unreachable."""
+@pytest.mark.parametrize("policy", ["strict", "evidence"])
+def test_no_layer_lets_one_lineage_make_a_quorum(policy: str) -> None:
+    """Whatever a layer's own least number of lineages is, consensus takes two; more is kept."""
+    for asked, held in ((1, 2), (2, 2), (3, 3)):
+        layer = msgspec.structs.replace(snapshot("abc").layers[0], min_lineages=asked)
+        assert make(request(policy=policy), layers=[layer]).rule.min_lineages == held
+        assert replan(make(request()), snapshot("abc", layers=[layer]), WEIGHTS, INFOS).rule.min_lineages == held
+
+
+def test_a_newer_snapshot_plans_the_same_voters_anew() -> None:
+    """Weights, lineages, similarity and rule are the newer snapshot's; who sits where stays."""
+    made = make(request(), panel_size=2)
+    assert replan(made, snapshot("abc"), WEIGHTS, INFOS) == made
+    learned = msgspec.structs.replace(WEIGHTS, voters={"a": {"value": Reliability("9.000000", "1.000000", 8)}})
+    layer = msgspec.structs.replace(snapshot("abc").layers[0], quorum="0.900000")
+    newer = snapshot("abc", layers=[layer], thresholds={"similarity": "0.950000"})
+    again = replan(made, newer, learned, INFOS | {"b": VoterInfo("b", "b", "a")})
+    assert [(seat.voter, seat.lineage, seat.weight_micro) for seat in (*again.seats, *again.spares)] == [
+        ("a", "a", 900_000), ("b", "a", 500_000), ("c", "c", 500_000),
+    ]  # fmt: skip
+    assert (again.rule.quorum_micro, again.similarity_micro) == (900_000, 950_000)
+
+
+def test_voters_that_leave_the_layer_are_kept_out() -> None:
+    """A newer policy that isolates a voter, drops it from the layer, or drops the layer keeps its ballot from counting."""
     made = make(request())
-    assert rule_for(made, snapshot("abc"), WEIGHTS) == made.rule
-    assert rule_for(made, snapshot("abc", layers=[]), WEIGHTS).min_lineages == 1000
+    assert kept_out(made, snapshot("abc", voter_state={"a": "active", "b": "isolated"})) == frozenset("bc")
+    assert kept_out(made, snapshot("ab", voter_state=dict.fromkeys("abc", "active"))) == frozenset("c")
+    other = msgspec.structs.replace(snapshot("abc").layers[0], name="other")
+    assert kept_out(made, snapshot("abc", layers=[other])) == frozenset("abc")
+    assert kept_out(make(request(model="b")), snapshot("ac", voter_state={"b": "active"})) == frozenset()
 
 
 def test_examples_of_the_prompt_are_part_of_the_plan() -> None:

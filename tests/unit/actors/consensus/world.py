@@ -258,5 +258,6 @@ def plan(seats: Sequence[Seat], **changes: object) -> Plan:
         "rule": Rule(600_000, 2, 1_300_000, 500_000),
         "similarity_micro": 600_000,
         "max_answer_bytes": 1000,
+        "deadline_ms": 60_000,
     }
     return Plan(**(fields | changes))  # type: ignore[arg-type]

@@ -32,7 +32,7 @@ RECORD = DecisionRecord(
     method="value",
     policy=PolicyRef("strict", 1, "00" * 32),
     config_sha256="11" * 32,
-    layer=LayerRef(0, "primary", ["a"], "0.600000", 2, "1.000000", [LayerTried("primary", "agreed", "")]),
+    layer=LayerRef(0, "primary", ["a"], 1, "0.600000", 2, "1.000000", [LayerTried("primary", "agreed", "")]),
     ballots=[
         BallotEntry("a", "llama", "a", 0, "agreed", 0, "22" * 32, "33" * 32, "", "pass", "0.500000", 12, replaced=False)
     ],

@@ -1,0 +1,186 @@
+"""Whether a decision record is consistent with itself: its form, its ballots, its tally, its choice, its result. Pure.
+
+Rules:
+- Every check takes the record alone and raises ``IntegrityError`` with the name of the step it belongs to.
+- Only what this version can decide is believed: a method, outcome or part that it never writes is refused, not ignored.
+- The tally is counted again by the very code that counted it (``tally``), from what the record says of ballots and rule.
+
+Left out: who signed the record and when (``verification``); whether the policy named was in force.
+"""
+
+import re
+
+from actors.base.canonical import MICRO, decimal_str, micro
+from actors.base.digests import sha256_hex
+from actors.base.errors import IntegrityError
+from actors.base.ids import is_ulid
+from actors.consensus.tally import LEAST_LINEAGES, NO_GROUP, Rule, Tally, Vote, tally
+from actors.spans.record import BallotEntry, DecisionRecord, LayerOutcome, Method, Result
+
+MAX_SKEW_MS = 300_000
+"""How far ahead of the verifier's clock a record may have been issued."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_TIE_SALT = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_METHODS: dict[str, Method] = {"code": "syntax", "json": "canonical", "value": "value", "text": "similarity"}
+"""Kind of answer (up to its colon) → how answers of that kind are compared."""
+_CONSENSUS = ("strict", "evidence")
+_COUNTED = ("agreed", "dissented")
+_NEVER_WRITTEN = ("screened_out", "breaker_open")
+_NOT_ASKED_AGAIN = (*_COUNTED, "cancelled", "late")
+"""Outcomes of ballots in whose place nobody is asked."""
+_LAYER_ENDS: dict[Result, LayerOutcome] = {
+    "answered": "agreed", "withheld": "agreed", "no_consensus": "disagreed", "unavailable": "unavailable",
+    "deadline": "deadline", "halted": "unavailable",
+}  # fmt: skip
+
+
+def check_form(record: DecisionRecord, now_s: int) -> None:
+    """Check ids, digests, times, decimals, the policy with its floors, and that nothing is there which is never written."""
+    layer, said = record.layer, record.tally
+    _record(is_ulid(record.id), "the id is no ULID")
+    _record(0 < record.issued_at <= now_s * 1000 + MAX_SKEW_MS, "issued ahead of this machine's clock")
+    digests = (record.config_sha256, record.policy.sha256)
+    _record(all(_SHA256.fullmatch(digest) for digest in digests), "a digest is no SHA-256")
+    _record(bool(_TIE_SALT.fullmatch(record.tie_salt)), "the tie salt is not 16 bytes in hex")
+    _record(record.policy.version >= 1 and record.writer.seq >= 0, "a version or row is out of bounds")
+    _record(record.cache is None and layer.index == 0 and len(layer.tried) == 1, "one layer decided, no cache")
+    quorum, n_eff, rho = _decimal(layer.quorum), _decimal(layer.min_n_eff), _decimal(said.correlation)
+    _record(0 < quorum <= MICRO and n_eff >= 0 and 0 <= rho <= MICRO, "quorum, n_eff or correlation is out of bounds")
+    for text in (said.support, said.n_eff, *said.eligible_weight.values()):
+        _decimal(text)
+    if record.policy.name == "direct":
+        rule = (quorum, layer.min_lineages, n_eff, rho, layer.panel, len(layer.members), len(record.ballots))
+        _record(rule == (MICRO, 1, MICRO, 0, 1, 1, 1), "direct is one voter that must answer")
+    else:
+        _record(record.policy.name in _CONSENSUS, f"policy {record.policy.name!r} is unknown")
+        _record(layer.min_lineages >= LEAST_LINEAGES, f"policy {record.policy.name} takes {LEAST_LINEAGES} lineages")
+
+
+def check_ballots(record: DecisionRecord) -> None:
+    """Check who voted and that each ballot's outcome, group, digests and weight fit each other and the winner."""
+    _check_panel(record)
+    for ballot in record.ballots:
+        _check_ballot(ballot, record)
+    counted = [ballot for ballot in record.ballots if ballot.group != NO_GROUP]
+    _ballots(record.method == _method(record, counted), f"answers of this kind are not compared by {record.method}")
+    forms = {(ballot.normal_form_sha256, ballot.group) for ballot in counted}
+    _ballots(len({form for form, _ in forms}) == len(forms), "equal normal forms are in different groups")
+    one_form_each = len({group for _, group in forms}) == len(forms)
+    _ballots(record.method == "similarity" or one_form_each, "groups are not those of equal normal forms")
+
+
+def _check_panel(record: DecisionRecord) -> None:
+    members, panel = record.layer.members, record.layer.panel
+    voters = [ballot.voter for ballot in record.ballots]
+    _ballots(len(set(members)) == len(members) and 1 <= panel <= len(members), "the layer's members are no panel")
+    _ballots(len(set(voters)) == len(voters), "a voter has two ballots")
+    _ballots(voters[:panel] == members[:panel], "the ballots are not those of the panel")
+    standing_by = iter(members[panel:])  # asked in rank order; one that was isolated meanwhile is passed over
+    _ballots(all(voter in standing_by for voter in voters[panel:]), "a substitute did not stand by")
+    replaced = sum(ballot.replaced for ballot in record.ballots)
+    _ballots(replaced == len(voters[panel:]), f"{replaced} were replaced by {len(voters[panel:])} substitutes")
+
+
+def _check_ballot(ballot: BallotEntry, record: DecisionRecord) -> None:
+    who, counted = ballot.voter, ballot.group != NO_GROUP
+    _ballots(ballot.outcome not in _NEVER_WRITTEN, f"{who} is {ballot.outcome}, which this version never writes")
+    _ballots(counted == (ballot.outcome in _COUNTED), f"{who} is {ballot.outcome} and in group {ballot.group}")
+    agreed = counted and ballot.group == record.tally.winner
+    _ballots((ballot.outcome == "agreed") == agreed, f"{who} {ballot.outcome}, which the winner contradicts")
+    for digest in (ballot.candidate_sha256, ballot.normal_form_sha256):
+        _ballots(
+            bool(_SHA256.fullmatch(digest)) if counted else not digest, f"{who}: a digest where none belongs, or none"
+        )
+    _ballots(not (ballot.replaced and ballot.outcome in _NOT_ASKED_AGAIN), f"{who} was replaced and {ballot.outcome}")
+    _ballots(0 < _decimal(ballot.weight) <= MICRO and ballot.latency_ms >= 0, f"{who}: weight or latency out of bounds")
+    unused = (ballot.sample, ballot.outcome_vector_sha256, ballot.screening)
+    _ballots(unused == (0, "", "none"), f"{who}: a sample, behaviour or screening that this version never writes")
+
+
+def _method(record: DecisionRecord, counted: list[BallotEntry]) -> Method | None:
+    if not counted:
+        return "none"
+    if record.policy.name == "direct":
+        return "single"
+    return _METHODS.get(record.answer_kind.partition(":")[0])
+
+
+def replay_tally(record: DecisionRecord) -> Tally:
+    """Count the recorded ballots again and compare with what the record says."""
+    layer, said = record.layer, record.tally
+    rule = Rule(micro(layer.quorum), layer.min_lineages, micro(layer.min_n_eff), micro(said.correlation))
+    votes = [
+        Vote(b.lineage, micro(b.weight), b.group, isolated=b.outcome == "isolated", substitute=number >= layer.panel)
+        for number, b in enumerate(record.ballots)
+    ]
+    counted = tally(votes, rule)
+    if {lineage: micro(weight) for lineage, weight in said.eligible_weight.items()} != counted.eligible:
+        raise IntegrityError("tally: the eligible weights are not those of the seats", "tally")
+    winner = counted.winner
+    replayed = (
+        (winner.group, winner.support_micro, winner.n_eff_micro, winner.lineages) if winner else (NO_GROUP, 0, 0, 0)
+    )
+    if replayed != (said.winner, micro(said.support), micro(said.n_eff), said.lineages):
+        raise IntegrityError(f"tally: replayed to {replayed}, the record says otherwise", "tally")
+    return counted
+
+
+def check_choice(record: DecisionRecord) -> None:
+    """Check that the served candidate, if there is one, is the one that the tie-break picks."""
+    members = [ballot for ballot in record.ballots if ballot.outcome == "agreed"]
+    expected = _first_ranked(members, record.tie_salt) if members else ""
+    if record.tally.served_sha256 not in ("", expected):
+        raise IntegrityError("choice: the tie-break picks another candidate", "choice")
+
+
+def _first_ranked(members: list[BallotEntry], tie_salt: str) -> str:
+    def shared(ballot: BallotEntry) -> int:
+        return len({m.lineage for m in members if m.normal_form_sha256 == ballot.normal_form_sha256})
+
+    def rank(ballot: BallotEntry) -> tuple[int, int, str]:
+        return (-shared(ballot), -micro(ballot.weight), sha256_hex(f"{tie_salt}{ballot.candidate_sha256}".encode()))
+
+    return min(members, key=rank).candidate_sha256
+
+
+def check_result(record: DecisionRecord, counted: Tally) -> None:
+    """Check that result, tally, the layer's end, the answer's digest and ``degraded`` say the same."""
+    tried, end = record.layer.tried[0], _LAYER_ENDS.get(record.result)
+    _result(tried.name == record.layer.name and tried.outcome == end, f"{record.result} is not how the layer ended")
+    _result((tried.outcome == "agreed") == (not tried.cause), "a cause where none belongs, or none")
+    if record.result != "halted":
+        _result((counted.winner is not None) == (end == "agreed"), f"{record.result}, which the tally contradicts")
+        _result(end in ("agreed", "deadline", counted.outcome), f"{record.result}, but the ballots {counted.outcome}")
+    if record.result == "deadline":
+        out_of_time = any(ballot.outcome in ("timeout", "late") for ballot in record.ballots)
+        _result(out_of_time, "the deadline passed and nobody was out of time")
+    served = record.tally.served_sha256
+    _result(bool(served) == (record.result == "answered"), f"{record.result}, and a served candidate or none")
+    _result(record.answer_sha256 == served, "another answer than the one chosen")
+    degraded = record.policy.name == "direct" or record.method == "similarity"
+    _result(record.degraded == degraded, "degraded does not follow from policy and method")
+
+
+def _decimal(text: str) -> int:
+    value = micro(text)
+    if decimal_str(value) != text:
+        raise IntegrityError(f"{text!r} is no decimal with exactly six places", "decimal")
+    return value
+
+
+def _record(holds: bool, otherwise: str) -> None:
+    _require(holds, "record", otherwise)
+
+
+def _ballots(holds: bool, otherwise: str) -> None:
+    _require(holds, "ballots", otherwise)
+
+
+def _result(holds: bool, otherwise: str) -> None:
+    _require(holds, "result", otherwise)
+
+
+def _require(holds: bool, step: str, otherwise: str) -> None:
+    if not holds:
+        raise IntegrityError(f"{step}: {otherwise}", step)
