@@ -120,6 +120,11 @@ def create_home(root: Path) -> Home:
     return home
 
 
+def is_home(root: Path) -> bool:
+    """Tell whether a home was ever made there."""
+    return (root / "version.json").exists()
+
+
 def open_home(root: Path) -> Home:
     """Open a home that exists."""
     home = _opened(root)
@@ -137,9 +142,10 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(name).rename(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            Path(name).unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)

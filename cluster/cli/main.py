@@ -1,5 +1,6 @@
 """Entry point: commands, and exit codes (0 fine, 1 failed or refused, 2 usage or configuration, 3 not running)."""
 
+import os
 import sys
 
 import click
@@ -8,11 +9,15 @@ from actors.base.errors import OperatorError, WeaverGenError
 from cluster.bringup import NotServing
 from cluster.cli.asking import ask
 from cluster.cli.keys import keys
-from cluster.cli.lifecycle import down, status, up
+from cluster.cli.lifecycle import down, up
 from cluster.cli.policies import policy
+from cluster.cli.status import status
 from cluster.cli.transitions import halt, isolate, readmit, resume
 from cluster.cli.verifying import verify
 from cluster.client import NotRunning
+
+DEBUG = "WEAVERGEN_DEBUG"
+"""Set in the environment, it lets a system error through with its traceback."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -32,6 +37,13 @@ def exit_code(error: WeaverGenError) -> int:
     return 2 if isinstance(error, OperatorError) and not isinstance(error, NotServing) else 1
 
 
+def system_error(error: OSError) -> str:
+    """Say in one line what the system refused."""
+    where = f"{error.filename}: " if error.filename is not None else ""
+    what = (error.strerror or str(error) or type(error).__name__).rstrip(".")
+    return f"{where}{what}; mend that and try again ({DEBUG}=1 shows where it happened)"
+
+
 def main() -> None:
     """Run the command line."""
     try:
@@ -45,4 +57,9 @@ def main() -> None:
     except WeaverGenError as error:
         click.echo(f"weavergen: {error}", err=True)
         sys.exit(exit_code(error))
+    except OSError as error:
+        if DEBUG in os.environ:
+            raise
+        click.echo(f"weavergen: {system_error(error)}", err=True)
+        sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)

@@ -10,8 +10,9 @@ from click.testing import CliRunner
 from actors.base.errors import ConfigurationError, HomeError, IntegrityError, InvalidRequest, WeaverGenError
 from cluster.bringup import NotServing
 from cluster.cli.context import safe
-from cluster.cli.main import cli, exit_code, main
+from cluster.cli.main import cli, exit_code, main, system_error
 from cluster.client import NotRunning
+from cluster.home import write_atomic
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
@@ -68,7 +69,7 @@ def test_exit_codes_say_who_can_mend_it(error: WeaverGenError, code: int) -> Non
         (["up", "--port", "80"], 2, "--port"),
         (["up", "--profile", "nonsense"], 2, "no profile 'nonsense'"),
         (["down"], 3, "nothing runs"),
-        (["status"], 2, "weavergen up"),
+        (["status"], 3, "weavergen up"),
         (["verify", "nonsense"], 2, "neither a file nor a decision id"),
     ],
 )
@@ -111,3 +112,56 @@ def test_a_damaged_envelope_fails_by_name(tmp_path: Path) -> None:
     command = ["verify", str(tmp_path / "decision.json"), "--trust", str(tmp_path / "trust.json"), "--json"]
     result = CliRunner().invoke(cli, command, standalone_mode=False)
     assert (result.return_value, json.loads(result.output)["failed_step"]) == (1, "envelope")
+
+
+def ended(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run a command line; return its exit code."""
+    monkeypatch.setattr("sys.argv", ["weavergen", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def test_what_the_system_refuses_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A directory that is not there, a full disk: exit code 2, path and reason, and a traceback only for who asks for it."""
+    envelope, missing = tmp_path / "decision.json", tmp_path / "none" / "x"
+    envelope.write_text("{}")
+    save = ["verify", str(envelope), "--save", str(missing)]
+    assert ended(save, monkeypatch) == 2
+    told = capsys.readouterr().err
+    assert (f"{missing}: No such file or directory" in told, "Traceback" in told, told.count("\n")) == (True, False, 1)
+    monkeypatch.setenv("WEAVERGEN_DEBUG", "1")
+    monkeypatch.setattr("sys.argv", ["weavergen", *save])
+    with pytest.raises(FileNotFoundError):
+        main()
+
+
+def test_a_full_disk_names_the_file_that_did_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's error names no file; the line that people see does."""
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space") as caught:
+        write_atomic(tmp_path / "config.yaml", b"x")
+    assert system_error(caught.value).startswith(f"{tmp_path / 'config.yaml'}: No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_was_never_a_home_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that were fetched ahead make no home: `down` finds nothing to end, and leaves everything."""
+    (tmp_path / "models").mkdir()
+    assert ended(["down", "--home", str(tmp_path)], monkeypatch) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["models"]
+
+
+def test_a_profile_that_is_no_text_is_a_configuration_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 2, before anything is made."""
+    (tmp_path / "p.yaml").write_bytes(b"\xff\xfe")
+    home = tmp_path / "home"
+    assert ended(["up", "--profile", str(tmp_path / "p.yaml"), "--home", str(home)], monkeypatch) == 2
+    assert not home.exists()

@@ -1,0 +1,150 @@
+"""``status``: the supervisor's state, and whatever else can be learned; it is asked when little can be.
+
+Exit code 0 means ready, 3 that nothing runs, 1 everything between. ``--json`` prints JSON in every case.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from actors.base.errors import WeaverGenError
+from cluster.access import read_key
+from cluster.cli.context import home_option, json_option, print_json, root_of, safe
+from cluster.client import GatewayClient, NotRunning
+from cluster.home import Home, is_home, open_home
+from cluster.probes import parsed
+from cluster.status import gateway_url, processes, read_status, supervisor
+
+_READY = re.compile(r'^weavergen_ready\{[^}]*replica="([^"]+)"[^}]*\} ([0-9.]+)', re.MULTILINE)
+
+
+@click.command(epilog="Example: weavergen status --json")
+@home_option
+@json_option
+def status(home_dir: str | None, as_json: bool) -> int:
+    """Show the supervisor's state, replicas, layers, voters, versions, the write-ahead log and open incidents."""
+    root = root_of(home_dir)
+    home = open_home(root) if is_home(root) else None
+    if home is None or supervisor(home) is None:
+        left = len(processes(home)) if home else 0
+        what = f"the supervisor is gone and {left} processes are left" if left else "nothing runs"
+        if as_json:
+            print_json({"running": False, "ready": False, "processes_left": left})
+        raise NotRunning(f"{what} for {root}; run `weavergen up`")
+    told = collect(home)
+    if as_json:
+        print_json(told)
+    else:
+        show(Console(), told)
+    return 0 if told["ready"] else 1
+
+
+def collect(home: Home) -> dict[str, Any]:
+    """Return everything that can be learned of a running home; what cannot be says why."""
+    told: dict[str, Any] = {"running": True, "ready": False, "supervisor": supervised(home)}
+    try:
+        config = home.read_config()
+        told["configuration"] = {"profile": config.profile, "sha256": config.sha256}
+        client = GatewayClient(gateway_url(config), read_key(home.keys / "operator.key"))
+    except WeaverGenError as error:
+        return told | {"gateway": {"unreachable": str(error)}, "incidents": None, "replicas": None}
+    told["gateway"] = learned(lambda: client.get("/ops/status"))
+    told["replicas"] = learned(lambda: replicas(client.get_bytes("/metrics")))
+    told["incidents"] = learned(lambda: open_incidents(client.get_bytes("/ops/incidents")))
+    readiness = told["gateway"].get("readiness") or {}
+    told["ready"] = told["supervisor"]["phase"] == "ready" and readiness.get("ready") is True
+    return told
+
+
+def supervised(home: Home) -> dict[str, Any]:
+    """Return what the supervisor last said of itself."""
+    said = read_status(home)
+    if said is None:
+        return {"phase": "starting", "cause": "", "restarts": 0, "blocked": False, "alerted": False, "since": None}
+    since = datetime.fromtimestamp(said.since_unix_s, UTC).isoformat(timespec="seconds")
+    return {
+        "phase": said.phase, "cause": said.cause, "restarts": said.restarts, "blocked": said.blocked,
+        "alerted": said.alerted, "since": since,
+    }  # fmt: skip
+
+
+def learned(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what was asked for, or why it cannot be had."""
+    try:
+        return ask()
+    except WeaverGenError as error:
+        return {"unreachable": str(error)}
+
+
+def replicas(page: bytes) -> dict[str, Any]:
+    """Read replica → readiness off the union of metrics, which lags by up to ten seconds. Pure."""
+    return {replica: float(value) > 0 for replica, value in _READY.findall(page.decode("utf-8", "replace"))}
+
+
+def open_incidents(body: bytes) -> dict[str, Any]:
+    """Return how many of the newest incidents are open, and the newest of those. Pure."""
+    listed = parsed(b'{"all":' + body + b"}").get("all")
+    found = [item for item in listed or [] if isinstance(item, dict) and item.get("acked_at_ms") is None]
+    return {"open": len(found), "newest": found[0] if found else None}
+
+
+def show(console: Console, told: dict[str, Any]) -> None:
+    """Print it for people."""
+    said, gateway = told["supervisor"], told["gateway"]
+    cause = f" ({safe(said['cause'])})" if said["cause"] else ""
+    marks = "".join(f", {word}" for word in ("blocked", "alerted") if said[word])
+    console.print(
+        f"supervisor: {said['phase']}{cause} since {said['since']}, restarts in a row: {said['restarts']}{marks}",
+        soft_wrap=True,
+    )
+    if found := told.get("configuration"):
+        console.print(f"configuration: profile {safe(found['profile'])}, sha256 {found['sha256']}", soft_wrap=True)
+    if "unreachable" in gateway:
+        console.print(f"gateway: {safe(gateway['unreachable'])}", soft_wrap=True)
+    else:
+        _show_gateway(console, gateway)
+    _show_rest(console, told)
+
+
+def _show_gateway(console: Console, gateway: dict[str, Any]) -> None:
+    readiness, policy = gateway.get("readiness") or {}, gateway.get("policy") or {}
+    console.print(f"ready: {'yes' if readiness.get('ready') else 'no'}")
+    for name in ("reasons", "degraded"):
+        for item in readiness.get(name) or []:
+            console.print(f"  {name}: {safe(item)}", soft_wrap=True)
+    halt = policy.get("halt") or {}
+    halted = f", HALTED: {safe(halt.get('reason'))}" if halt.get("on") else ""
+    console.print(f"policy: version {policy.get('version')}, sha256 {policy.get('sha256')}{halted}", soft_wrap=True)
+    for layer in gateway.get("layers") or []:
+        rules = ", ".join(
+            f"{name} {safe(layer.get(name))}" for name in ("quorum", "min_lineages", "min_n_eff", "time_share")
+        )
+        members = safe(", ".join(layer.get("members") or []))
+        console.print(f"layer {safe(layer.get('name'))}: {rules}; {members}", soft_wrap=True)
+    table = Table("voter", "family", "lineage", "layers", "state")
+    for voter in gateway.get("voters") or []:
+        who = (safe(voter[name]) for name in ("id", "family", "lineage"))
+        table.add_row(*who, safe(", ".join(voter["layers"])), safe(voter["state"]))
+    console.print(table)
+    console.print(f"breakers: {safe(', '.join(map(str, gateway.get('breakers') or [])) or 'none yet')}")
+    wal = gateway.get("wal") or {}
+    console.print(
+        f"write-ahead log: {wal.get('emitted_spans')} spans emitted, {wal.get('queued_bytes')} bytes waiting, "
+        f"{wal.get('refused')} refused, {wal.get('reserve_depth')} segments in reserve", soft_wrap=True,
+    )  # fmt: skip
+
+
+def _show_rest(console: Console, told: dict[str, Any]) -> None:
+    known, incidents = told.get("replicas") or {}, told.get("incidents") or {}
+    if known and "unreachable" not in known:
+        listed = ", ".join(f"{safe(name)} {'ready' if ready else 'not ready'}" for name, ready in known.items())
+        console.print(f"replicas: {len(known)} ({listed})", soft_wrap=True)
+    if "open" in incidents:
+        newest = incidents["newest"] or {}
+        last = f", newest: {safe(newest.get('kind'))} ({safe(newest.get('level'))})" if newest else ""
+        console.print(f"open incidents: {incidents['open']}{last}", soft_wrap=True)
