@@ -128,6 +128,11 @@ def role_keys(trust: TrustBundle, role: Role, at_s: int) -> dict[str, PublicKey]
     return keys
 
 
+def newest_key_id(trust: TrustBundle, role: Role, at_s: int) -> str:
+    """Return the holder of ``role`` that was certified last (bundles grow at their end), empty if nobody holds it."""
+    return next(reversed(role_keys(trust, role, at_s)), "")
+
+
 def writer_key(trust: TrustBundle, signed: SignedCertificate, at_s: int) -> tuple[Certificate, PublicKey]:
     """Return a writer's certificate and key, believed through its issuer up to root, at ``at_s``."""
     issuers = role_keys(trust, "issuer", at_s)

@@ -1,4 +1,4 @@
-"""``keys``: API keys of this home."""
+"""``keys``: API keys of this home, and the keys that sign."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,13 +11,16 @@ from rich.table import Table
 from actors.policy.snapshot import PolicyName
 from actors.store.adapters.api_keys import ApiKey, NewKey
 from actors.store.auth import Role
-from cluster.access import access
+from cluster.access import access, database
 from cluster.cli.context import Session, home_option, json_option, print_json, safe
+from cluster.cli.transitions import author
+from cluster.migrations import check
+from cluster.rotation import Rotated, Rotation
 
 
 @click.group(epilog="Example: weavergen keys create --role client --tenant acme")
 def keys() -> None:
-    """Make, list, revoke and rotate API keys. Secrets are shown once and stored hashed."""
+    """Make, list, revoke and rotate API keys, and rotate signing keys. Secrets are shown once and stored hashed."""
 
 
 @keys.command(epilog="Example: weavergen keys create --role client --tenant acme --policies strict,direct")
@@ -73,16 +76,51 @@ def revoke(key_id: str, home_dir: str | None, as_json: bool) -> None:
         click.echo(f"revoked {revoked.id}")
 
 
-@keys.command(epilog="Example: weavergen keys rotate 01JD0000000000000000000000")
-@click.argument("key_id")
+@keys.command(epilog="Example: weavergen keys rotate --role policy")
+@click.argument("key_id", required=False)
+@click.option(
+    "--role", "roles", multiple=True, type=click.Choice(get_args(Rotated)),
+    help="Which signing key, without KEY_ID; may be given several times (default: issuer and policy).",
+)  # fmt: skip
+@click.option("--at-once", is_flag=True, help="Revoke the issuer before its running writers have new certificates.")
 @home_option
 @json_option
-def rotate(key_id: str, home_dir: str | None, as_json: bool) -> None:
-    """Replace a key by a new one with the same rights and revoke the old one."""
+def rotate(key_id: str | None, roles: tuple[Rotated, ...], at_once: bool, home_dir: str | None, as_json: bool) -> None:
+    """Replace signing keys, or the API key KEY_ID, and revoke the old ones.
+
+    Signing keys are certified by root.key in the operator's directory. Nothing needs a restart, and records signed
+    before stay verifiable. An API key's replacement holds the same rights; where home/keys held the old one's text, it
+    holds the new one's.
+    """
     session = Session.open(home_dir)
+    if key_id is None:
+        _rotate_signing(session, roles or ("issuer", "policy"), at_once=at_once, as_json=as_json)
+        return
+    if roles or at_once:
+        raise click.UsageError("--role and --at-once are for signing keys: leave KEY_ID out")
     with access(session.home, session.config.store) as mine:
         made, text = mine.rotate(key_id)
+        file, stale = mine.file_of(made.id), mine.file_of(key_id)
     _print_new(made, text, as_json=as_json)
+    if file is not None:
+        click.echo(f"It is in {file} as well.", err=True)
+    if stale is not None:
+        click.echo(f"{stale} could not be written and still holds the revoked key: put the new one there.", err=True)
+
+
+def _rotate_signing(session: Session, roles: Sequence[Rotated], *, at_once: bool, as_json: bool) -> None:
+    console = Console(stderr=True, quiet=as_json)
+    with database(session.home, session.config.store) as opened, console.status("running writers get new certificates"):
+        check(opened)
+        replaced = Rotation(session.home, session.config, session.operators, opened).rotate(
+            roles, author(), at_once=at_once
+        )
+    if as_json:
+        print_json([asdict(item) for item in replaced])
+        return
+    for item in replaced:
+        click.echo(f"{item.role}: key {item.key_id} in {item.file}; revoked from now: {', '.join(item.revoked)}")
+    click.echo(f"Nothing needs a restart. Verifiers elsewhere need the new {session.home.trust_file}.")
 
 
 def _policies(text: str) -> tuple[PolicyName, ...]:

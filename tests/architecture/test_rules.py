@@ -29,7 +29,9 @@ IMPURE: dict[str, dict[str, str]] = {
         ".urandom": "new_ulid draws for shells",
     },
     "actors/base/signing.py": {
-        "os": "key files are created with O_EXCL and mode 0600",
+        "os": "key files are made durable and linked into place",
+        "tempfile": "a key file is written beside its place first, with mode 0600",
+        ".unlink": "the temporary file goes",
         ".generate": "a new key is drawn from the operating system",
         ".stat": "a key file that others can read is refused",
         ".read_text": "reads a key file",

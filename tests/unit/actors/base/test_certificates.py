@@ -13,6 +13,7 @@ from actors.base.certificates import (
     SignedRevocation,
     TrustBundle,
     certify,
+    newest_key_id,
     read_trust,
     revoke,
     role_keys,
@@ -51,6 +52,15 @@ def test_a_good_bundle_gives_each_role_its_keys() -> None:
     assert set(role_keys(good(), "operator", NOW)) == {OPERATOR.public.key_id}
     assert set(role_keys(good(), "policy", NOW)) == {POLICY.public.key_id}
     assert role_keys(good(), "log", NOW) == {}
+
+
+def test_the_newest_holder_of_a_role_is_the_one_certified_last() -> None:
+    """A revoked or ended holder is none, however late it was certified."""
+    two = [*good().certificates, cert(ROOT, "issuer", STRANGER)]
+    assert newest_key_id(bundle(*two), "issuer", NOW) == STRANGER.public.key_id
+    gone = revoke(ROOT, Revocation(STRANGER.public.key_id, NOW, "replaced"))
+    assert newest_key_id(bundle(*two, revocations=(gone,)), "issuer", NOW) == ISSUER.public.key_id
+    assert newest_key_id(good(), "issuer", END) == newest_key_id(good(), "log", NOW) == ""
 
 
 def test_a_writer_is_believed_through_its_issuer() -> None:

@@ -1,0 +1,201 @@
+"""Replacing the keys that root certifies: issuer, policy, operator.
+
+The order keeps everything verifiable at every instant, and whatever an interrupted rotation leaves is mended by rotating
+once more:
+
+1. root certifies the new key: ``trust.json`` holds both, and whoever runs reads it again by itself;
+2. the new key takes the old one's place in its file: the next signature is its own;
+3. what is judged *now* is signed anew: an operator's signature over the policy in force, the AuthSnapshot; writers that
+   run get certificates of the new issuer;
+4. root revokes every older key of the same holder, from this second on.
+
+Records issued before stay verifiable: their certificates are judged at the record's own time.
+
+Left out: the root key (a new root is a new installation) and the log key (with the transparency log).
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from actors.base.canonical import canonical_json, decode
+from actors.base.certificates import (
+    Revocation,
+    Role,
+    SignedCertificate,
+    TrustBundle,
+    revoke,
+    revoked_since,
+)
+from actors.base.errors import HomeError, IntegrityError
+from actors.base.signing import PublicKey, SigningKey
+from actors.policy.adapters.directory import SnapshotDirectory
+from actors.policy.transitions import successor
+from actors.store.adapters.auth_publisher import AuthPublisher
+from actors.store.adapters.database import Database
+from cluster.config import Config
+from cluster.home import Home, write_atomic
+from cluster.issuer import writer_is_alive
+from cluster.succession import Note, Succession, policy_in_force
+from cluster.trust import certified, load_trust, operator_key
+
+Rotated = Literal["issuer", "policy", "operator"]
+SETTLE_ATTEMPTS = 5
+WRITERS_WAIT_S = 30.0
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """One key that took another's place."""
+
+    role: Rotated
+    key_id: str
+    revoked: list[str]
+    """Key ids that are believed no more."""
+    file: Path
+
+
+class Rotation:
+    """Rotates keys of one home. Needs root's key, and the operator's where policy is signed anew."""
+
+    def __init__(
+        self,
+        home: Home,
+        config: Config,
+        operators: Path,
+        database: Database,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._home, self._config, self._operators, self._database = home, config, operators, database
+        self._clock, self._sleep = clock, sleep
+        self._trust = load_trust(home.trust_file)
+        self._root = self._root_key()
+        self._chain = Succession(home, config.policy, lambda: self._trust, database, clock)
+
+    def rotate(self, roles: Sequence[Rotated], author: str, *, at_once: bool = False) -> list[Replaced]:
+        """Replace the keys of ``roles``; ``at_once`` does not wait for writers that still use the old issuer."""
+        with _alone(self._home):
+            self._trust = load_trust(self._home.trust_file)
+            return [self._rotate(role, author, at_once=at_once) for role in roles]
+
+    def _rotate(self, role: Rotated, author: str, *, at_once: bool) -> Replaced:
+        if role != "issuer":
+            self._chain.current()  # what cannot be proven is not signed anew: said before anything changes
+            operator_key(self._operators)
+        new = SigningKey.generate()
+        self._certify(role, new)
+        new.replace(self._file(role))
+        if role == "issuer" and not at_once:
+            self._await_writers(new.public.key_id)
+        if role != "issuer":
+            self._sign_anew(role, author)
+        before, revoked = self._trust, self._revoke_others(role, new)
+        if role != "issuer":
+            self._settle(before, role, author)
+            self._publish_auth()
+        return Replaced(role, new.public.key_id, revoked, self._file(role))
+
+    def _certify(self, role: Rotated, key: SigningKey) -> None:
+        certificate = certified(self._root, role, key, int(self._clock()))
+        self._write(certificates=[*self._trust.certificates, certificate])
+
+    def _revoke_others(self, role: Rotated, new: SigningKey) -> list[str]:
+        now_s, gone = int(self._clock()), revoked_since(self._trust)
+        found = [signed.read() for signed in self._trust.certificates]
+        subject = next(item.subject for item in reversed(found) if item.public_key == new.public.hex)
+        same = {PublicKey(item.public_key).key_id for item in found if (item.role, item.subject) == (role, subject)}
+        old = sorted(same - {new.public.key_id} - gone.keys())
+        revocations = [
+            revoke(self._root, Revocation(key_id, now_s, f"replaced by {new.public.key_id}")) for key_id in old
+        ]
+        self._write(revocations=[*self._trust.revocations, *revocations])
+        return old
+
+    def _write(self, **changes: object) -> None:
+        trust: TrustBundle = msgspec.structs.replace(self._trust, **changes)
+        try:
+            write_atomic(self._home.trust_file, canonical_json(trust))
+        except OSError as error:
+            raise HomeError(f"{self._home.trust_file} cannot be written ({error.strerror}); try again") from error
+        self._trust = trust
+
+    def _sign_anew(self, role: Role, author: str) -> None:
+        """Have an operator vouch for the policy in force, so that nothing depends on the old key's signatures."""
+        current = self._chain.current()
+        if current is None:
+            return
+        note = Note("pin", role, f"new {role} key", author)
+        keys = (operator_key(self._operators), SigningKey.load(self._file("policy")))
+        self._chain.publish(current, successor(current, self._chain.now_ms()), note, *keys)
+
+    def _settle(self, before: TrustBundle, role: Role, author: str) -> None:
+        """Sign anew once more if the old key tightened policy between the signature and its revocation."""
+        after = self._trust
+        for _ in range(SETTLE_ATTEMPTS):
+            try:
+                policy_in_force(self._home, after, int(self._clock()), config=self._config.policy)
+            except IntegrityError:
+                self._trust = before
+                self._sign_anew(role, author)
+                self._trust = after
+            else:
+                return
+        raise HomeError("others keep signing with the old key; end them (`weavergen down`) and rotate again")
+
+    def _publish_auth(self) -> None:
+        key, directory = SigningKey.load(self._file("policy")), SnapshotDirectory(self._home.auth)
+        AuthPublisher(self._database, directory, key, self._trust, self._clock).publish()
+
+    def _await_writers(self, issuer: str) -> None:
+        waited = 0.0
+        while left := sorted(self._writers_of_others(issuer)):
+            if waited >= WRITERS_WAIT_S:
+                raise HomeError(
+                    f"{len(left)} writers still hold certificates of the old issuer ({', '.join(left[:3])}), which is not "
+                    "revoked: see `weavergen status`, rotate again, or use --at-once (their records since would not verify)"
+                )
+            self._sleep(_POLL_S)
+            waited += _POLL_S
+
+    def _writers_of_others(self, issuer: str) -> Iterator[str]:
+        for path in self._home.certs.glob("*.crt"):
+            try:
+                certificate = decode(path.read_bytes(), SignedCertificate, path.name).read()
+            except (FileNotFoundError, IntegrityError):
+                continue  # swept meanwhile, or no certificate at all: nobody signs with it
+            ended = certificate.not_after <= int(self._clock())
+            if not ended and certificate.issued_by != issuer and writer_is_alive(self._home.root / "wal", path.stem):
+                yield path.stem
+
+    def _file(self, role: Rotated) -> Path:
+        return self._operators / "operator.key" if role == "operator" else self._home.keys / f"{role}.key"
+
+    def _root_key(self) -> SigningKey:
+        path = self._operators / "root.key"
+        if not path.exists():
+            raise HomeError(f"{path} is not there: bring root.key back from where it is kept for this one command")
+        root = SigningKey.load(path)
+        if root.public.hex != self._trust.root:
+            raise HomeError(f"{path} is not the root key of {self._home.trust_file}; bring the right one")
+        return root
+
+
+@contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    handle = os.open(home.run / "rotation.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise HomeError("another rotation of keys is under way; wait for it") from error
+    finally:
+        os.close(handle)
