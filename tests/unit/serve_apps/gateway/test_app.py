@@ -224,3 +224,15 @@ def test_bodies_that_routes_read_themselves_are_published() -> None:
         assert schema in document["components"]["schemas"]
     assert {"ChatCompletionBody", "WeaverGenOptions"} <= set(document["components"]["schemas"])
     assert CHAT in document["paths"]
+
+
+async def test_an_unknown_model_has_a_code_of_its_own() -> None:
+    """Clients tell a model that does not exist from any other thing that does not."""
+
+    class Models(World):
+        def _broken(self) -> Any:
+            return [{"id": "consensus"}]
+
+    told = await Models().send("GET", "/v1/models/gpt-x", key="client")
+    error = json.loads(told.body)["error"]
+    assert (told.status, error["code"], error["param"]) == (404, "model_not_found", "model")
