@@ -1,128 +1,89 @@
 """Code in an answer, and its syntactic normal form.
 
 Rules:
-- The code is every fenced block of the language (or unlabelled) joined in order; without a fence, the whole answer, or the
-  part from the first line that starts a definition or import. An unclosed fence runs to the end.
-- Python's normal form is the AST without docstrings, annotations, positions and comments.
-- Other languages: the lines without trailing blanks and blank lines.
+- Without a fence the code is the whole answer, but for blank lines and lines that can only be prose before and behind it; any
+  other line that does not parse makes the answer unreadable, for it would be served without having been compared.
+- With fences the code is every block of the language or without a label, joined in order. Blocks with another label are no code
+  of the answer, but they are served: they stand in the form as they are, at their place.
+- Other languages keep every character inside a block: blanks and blank lines may mean something.
 
-Left out: renaming of locals and behaviour on inputs.
+Left out: prose around fences and comments inside Python, which are served uncompared; renaming of locals; behaviour on inputs.
 """
 
 import ast
-import re
-import warnings
 
-MAX_CODE_CHARS = 65_536
-_FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+#-]*)[^\n]*\n(.*?)(?:^[ \t]*```[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
-_STARTS_CODE = re.compile(r"^(?:def |class |import |from \w[\w.]* import |async def |@)", re.MULTILINE)
-_PYTHON_LABELS = {"", "python", "python3", "py"}
-_TRIM_LINES = 40
+from actors.consensus.reading.fences import Block, blocks, is_prose
+from actors.consensus.reading.python_form import normal_tree, parse
 
-
-def fenced_blocks(content: str) -> list[tuple[str, str]]:
-    """Return (label, code) of every fenced block."""
-    return [(match.group(1).lower(), match.group(2)) for match in _FENCE.finditer(content)]
+MAX_PROSE_LINES = 40
+_PYTHON = "python"
+_LABELS = {
+    "python": {"python3", "py"}, "javascript": {"js", "jsx", "node"}, "typescript": {"ts", "tsx"}, "go": {"golang"},
+    "bash": {"sh", "shell", "zsh"}, "cpp": {"c++", "cc", "cxx"}, "csharp": {"c#", "cs"}, "ruby": {"rb"}, "rust": {"rs"},
+    "kotlin": {"kt"},
+}  # fmt: skip
 
 
 def python_code(content: str) -> str:
     """Return the Python source an answer holds, or an empty string."""
-    blocks = [code for label, code in fenced_blocks(content) if label in _PYTHON_LABELS]
-    if blocks:
-        joined = "\n".join(blocks)
-        return joined if _parse(joined) is not None else ""
-    if "```" in content:
-        return ""
-    return _unfenced(content)
+    code, tree = _python(content, blocks(content))
+    return code if tree is not None else ""
 
 
 def normal_python(content: str) -> str:
-    """Return the AST normal form of the Python code in an answer, or an empty string."""
-    tree = _parse(python_code(content))
+    """Return the normal form of the Python code in an answer and of every other block beside it, or an empty string.
+
+    Raises ``ValueError`` or ``RecursionError`` for code that parses but holds what cannot be written down.
+    """
+    found = blocks(content)
+    _, tree = _python(content, found)
     if tree is None or not tree.body:
         return ""
-    try:
-        return ast.dump(_Normal().visit(tree), annotate_fields=False)
-    except RecursionError:
-        return ""
+    return "\n".join([normal_tree(tree), *_foreign(found, _PYTHON)])
 
 
-def normal_source(content: str) -> str:
-    """Return the code of another language with only trailing blanks and blank lines taken away."""
-    blocks = [code for _, code in fenced_blocks(content)]
-    lines = (line.rstrip() for line in "\n".join(blocks).splitlines())
-    return "\n".join(line for line in lines if line)
+def normal_source(content: str, language: str) -> str:
+    """Return the blocks of an answer in ``language``, exactly, and every other block beside them; or an empty string."""
+    found = blocks(content)
+    own = "".join(block.code for block in found if _is_of(block, language)).strip("\n")
+    return "\n".join([str(len(own)), own, *_foreign(found, language)]) if own.strip() else ""
 
 
-def _unfenced(content: str) -> str:
-    if _parse(content) is not None:
-        return content
-    start = _STARTS_CODE.search(content)
-    if start is None:
-        return ""
-    lines = content[start.start() :].splitlines()
-    for end in range(len(lines), max(len(lines) - _TRIM_LINES, 0), -1):
-        code = "\n".join(lines[:end])
-        if _parse(code) is not None:
-            return code
-    return ""
+def _is_of(block: Block, language: str) -> bool:
+    return block.label in {"", language} or block.label in _LABELS.get(language, ())
 
 
-def _parse(code: str) -> ast.Module | None:
-    if not code.strip() or len(code) > MAX_CODE_CHARS:
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes warn; the answer is not ours to mend
-            return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+def _foreign(found: list[Block], language: str) -> list[str]:
+    """Return the blocks of other languages, each with the number of blocks before it and its length: no block can mimic two."""
+    foreign = [(place, block) for place, block in enumerate(found) if not _is_of(block, language)]
+    return [f"{place} {block.label} {len(block.code)}\n{block.code}" for place, block in foreign]
 
 
-class _Normal(ast.NodeTransformer):
-    """Drops what does not change what code does."""
-
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
-        node.returns = None
-        node.type_comment = None
-        node.body = _without_docstring(node.body)
-        return self.generic_visit(node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return self._function(node)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        return self._function(node)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        node.body = _without_docstring(node.body)
-        # Annotations of a class body are data (dataclasses, pydantic): they stay.
-        node.body = [self.visit(item) if not isinstance(item, ast.AnnAssign) else item for item in node.body]
-        node.decorator_list = [self.visit(item) for item in node.decorator_list]
-        return node
-
-    def visit_Module(self, node: ast.Module) -> ast.AST:
-        node.body = _without_docstring(node.body)
-        return self.generic_visit(node)
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        node.type_comment = None
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        if node.value is None:
-            return node
-        value: ast.expr = self.visit(node.value)
-        return ast.Assign(targets=[self.visit(node.target)], value=value, type_comment=None)
+def _python(content: str, found: list[Block]) -> tuple[str, ast.Module | None]:
+    if found:
+        code = "\n".join(block.code for block in found if _is_of(block, _PYTHON))
+        return code, parse(code)
+    tree = parse(content)
+    code = content if tree is not None else _without_prose(content)
+    tree = tree or parse(code)
+    return code, tree if tree is not None and not all(map(_is_a_word, tree.body)) else None
 
 
-def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    if (
-        body
-        and isinstance(body[0], ast.Expr)
-        and isinstance(body[0].value, ast.Constant)
-        and isinstance(body[0].value.value, str)
-    ):
-        return body[1:] or [ast.Pass()]
-    return body
+def _without_prose(content: str) -> str:
+    """Take the prose before and behind the code away; the code parses, and no prose line does."""
+    lines = content.splitlines()
+    begin, end = 0, len(lines)
+    while begin < end and begin < MAX_PROSE_LINES and _is_cut(lines[begin]):
+        begin += 1
+    while begin < end and len(lines) - end < MAX_PROSE_LINES and _is_cut(lines[end - 1]):
+        end -= 1
+    return "\n".join(lines[begin:end])
+
+
+def _is_cut(line: str) -> bool:
+    return not line.strip() or (is_prose(line) and parse(line) is None)
+
+
+def _is_a_word(statement: ast.stmt) -> bool:
+    """Tell whether a statement is a bare name or constant: "Sorry" parses, but is no program."""
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Name | ast.Constant)

@@ -7,15 +7,15 @@ that is integral is written as an integer.
 import json
 from typing import Any
 
-from actors.consensus.reading.code import fenced_blocks
+from actors.consensus.reading.fences import blocks
 
 MAX_JSON_CHARS = 262_144
 
 
 def normal_json(content: str) -> str:
     """Return the canonical text of the JSON value in an answer, or an empty string."""
-    blocks = fenced_blocks(content)
-    text = blocks[0][1] if len(blocks) == 1 else content
+    found = blocks(content)
+    text = found[0].code if len(found) == 1 else content
     if len(text) > MAX_JSON_CHARS:
         return ""
     try:

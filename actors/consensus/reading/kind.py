@@ -7,7 +7,8 @@ Rules, first match wins:
 4. It is short and asks for one fact (question word, "how many", arithmetic): ``value``.
 5. Otherwise ``text``.
 
-The question alone decides, never an answer: a voter cannot choose how it is compared.
+The question alone decides, never an answer: a voter cannot choose how it is compared. Of a long question the beginning and the
+end are looked at (``WINDOW_CHARS`` each): what is asked for stands there, and the work stays bounded.
 """
 
 import re
@@ -26,7 +27,7 @@ _THING = (
     r"(?:function|method|class|program|script|code|query|module|snippet|one-liner|regex|algorithm|decorator|generator)"
 )
 _ASKS_FOR_CODE = re.compile(rf"\b{_VERB}\b[^.?!\n]{{0,80}}\b{_THING}s?\b", re.IGNORECASE)
-_SHOWS_CODE = re.compile(r"```|^\s*(?:def|class|async def) \w+|^\s*>>> ", re.MULTILINE)
+_SHOWS_CODE = re.compile(r"```|^[ \t]*(?:(?:def|class|async def) \w|>>> )", re.MULTILINE)
 _ASKS_FOR_JSON = re.compile(r"\bjson\b", re.IGNORECASE)
 _FACT = re.compile(
     r"\b(?:what|which|who|whose|when|where|how (?:many|much|old|long|far|tall|big))\b|\d\s*[-+*/x×]\s*\d", re.IGNORECASE
@@ -35,10 +36,12 @@ _EXPLAIN = re.compile(
     r"\b(?:why|explain|describe|difference|summari[sz]e|compare|essay|story|poem|list)\b", re.IGNORECASE
 )
 _VALUE_QUESTION_CHARS = 200
+WINDOW_CHARS = 4_096
 
 
 def answer_kind(asked: AskedKind, question: str) -> str:
     """Return ``code:<language>``, ``json``, ``value`` or ``text``."""
+    question = _window(question)
     if asked == "code":
         return f"code:{_language(question)}"
     if asked != "auto":
@@ -50,6 +53,12 @@ def answer_kind(asked: AskedKind, question: str) -> str:
     if len(question) <= _VALUE_QUESTION_CHARS and _FACT.search(question) and not _EXPLAIN.search(question):
         return "value"
     return "text"
+
+
+def _window(question: str) -> str:
+    if len(question) <= 2 * WINDOW_CHARS:
+        return question
+    return f"{question[:WINDOW_CHARS]}\n{question[-WINDOW_CHARS:]}"
 
 
 def _language(question: str) -> str:

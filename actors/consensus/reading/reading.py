@@ -2,14 +2,15 @@
 
 Rules:
 - Equal normal forms of one kind mean the same; the form's SHA-256 is what ballots are grouped by.
-- Reading depends on the kind, the question and the answer alone, and is memoised (bounded) because it is pure.
-- An answer that cannot be read is ``invalid``: it costs its ballot.
+- Reading depends on the kind, the question and the answer alone.
+- Reading is total: an answer that cannot be read, whatever is wrong with it, is ``invalid`` and costs its ballot, never the
+  request. A form that is empty or has no UTF-8 bytes is no form.
 
-Left out: behaviour (running code), which compares answers whose forms differ.
+Left out: behaviour (running code), which compares answers whose forms differ; and a memory of readings (a short answer is read
+in less time than its hop through the network takes, and a cache of answers would hold what tenants said).
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from actors.base.digests import sha256_hex
 from actors.consensus.reading.code import normal_python, normal_source
@@ -28,28 +29,35 @@ class Reading:
     method: Method
     """How answers of this kind are compared."""
     why_invalid: str = ""
-
-    @property
-    def sha256(self) -> str:
-        """Digest of the normal form (empty without one)."""
-        return sha256_hex(self.form.encode()) if self.form else ""
+    sha256: str = ""
+    """Digest of the normal form (empty without one)."""
 
 
-@lru_cache(maxsize=512)
 def read_answer(kind: str, question: str, content: str) -> Reading:
-    """Read ``content`` as an answer of ``kind`` to ``question``."""
+    """Read ``content`` as an answer of ``kind`` to ``question``; never raises, whatever the answer holds."""
     if not content.strip():
         return Reading("", "none", "empty answer")
+    try:
+        method, form, why = _read(kind, question, content)
+        digest = sha256_hex(form.encode()) if form else ""
+    except (
+        ValueError,
+        RecursionError,
+        MemoryError,
+        OverflowError,
+    ) as error:  # ValueError: lone surrogates, endless integers
+        return Reading("", "none", f"unreadable: {type(error).__name__}")
+    return Reading(form, method, "" if form else why, digest)
+
+
+def _read(kind: str, question: str, content: str) -> tuple[Method, str, str]:
+    """Return the method, the form, and what is missing should the form be empty."""
     if kind == "code:python":
-        form = normal_python(content)
-        return Reading(form, "syntax", "" if form else "no Python code that parses")
+        return "syntax", normal_python(content), "no Python code that parses and nothing but prose around it"
     if kind.startswith("code:"):
-        form = normal_source(content)
-        return Reading(form, "syntax", "" if form else "no code block")
+        return "syntax", normal_source(content, kind.removeprefix("code:")), "no code block of the language"
     if kind == "json":
-        form = normal_json(content)
-        return Reading(form, "canonical", "" if form else "no JSON that parses")
+        return "canonical", normal_json(content), "no JSON that parses"
     if kind == "value":
-        form = normal_value(question, content)
-        return Reading(form, "value", "" if form else "no value stands in the answer")
-    return Reading(normal_text(content), "similarity")
+        return "value", normal_value(question, content), "no one value stands in the answer"
+    return "similarity", normal_text(content), "no word stands in the answer"

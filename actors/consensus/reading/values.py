@@ -1,109 +1,157 @@
 """The one value an answer states, read against its question.
 
 Rules, first match wins:
-1. Only the first line that says something is read; a model that goes on asking itself questions is not followed.
-2. An explicit mark: ``Answer: X``, ``the answer is X``, ``= X`` at the end, one **bold** or `quoted` span.
-3. If exactly one number stands in the line that does not stand in the question, it is the value (words for numbers count).
-4. Else what remains after the question's own words and function words are taken away, if at most six words remain.
-Negations are never taken away. Numbers are normalised ("1,000", "7.0", "seven"), text is case-folded, accents kept.
+1. Only the first line that says something is read; a model that goes on asking itself questions is not followed. If a later line
+   takes back what was said ("Actually, ..."), there is no value.
+2. Where the question offers a choice, or the answer negates or compares, the answer is compared whole, in order: only fillers
+   ("it is the") go. One form of comparison is understood: "X is larger (than Y)" for "Which is larger, X or Y?" says X.
+3. Otherwise the question's own words and function words go; what is left, in order, is the value: units, months, signs, scale
+   and every other word beside a number stay. A unit goes only if it is what "how many" counts.
+4. Where nothing is left, where a value stands on the wrong side of the verb ("Caesar killed Brutus"), or a "yes" repeats the
+   question in another order, the answer is compared whole.
+5. More than ``MAX_WORDS`` words of value (``MAX_WHOLE_WORDS`` of a whole answer), or a longer line, hold no value.
+Numbers lose zeros only where the question counts or calculates: elsewhere 3.10 is not 3.1.
 
-Left out: units, dates in words, synonyms. Two readings are equal only if their normal forms are.
+Left out: dates and units in other notations, synonyms. In doubt two answers have two forms: that costs a ballot, whereas one
+form too few would serve a wrong answer as agreement.
 """
 
 import re
-import unicodedata
+from collections.abc import Iterable, Sequence
 
-_WORD = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?%?|[^\W\d_](?:[\w'\u2019-]*\w)?")
-_NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
-_MARKED = (
-    re.compile(r"\b(?:final )?answer\s*(?:is|:|=)\s*(.+)$", re.IGNORECASE),
-    re.compile(r"^\s*A\s*:\s*(.+)$"),
-    re.compile(r"=\s*([^=]+)$"),
-    re.compile(r"^[^*]*\*\*([^*]+)\*\*[^*]*$"),
-    re.compile(r"^[^`]*`([^`]+)`[^`]*$"),
+from actors.consensus.reading.asked import (
+    ARTICLES,
+    COPULAS,
+    FILLERS,
+    FUNCTION_WORDS,
+    PAST,
+    PREPOSITIONS,
+    Asked,
+    negates,
+    root,
+    take_apart,
 )
-_UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-    " eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_NUMBER_WORDS = {word: number for number, word in enumerate(_UNITS)} | {
-    word: 10 * number for number, word in enumerate(_TENS, 2)
-} | {"hundred": 100, "thousand": 1000}  # fmt: skip
-_FUNCTION_WORDS = frozenset(
-    "a an the is are was were be been being am it its this that these those there here of in on at to for from by with as and or"
-    " do does did has have had will would can could may might i you he she we they who whom which what when where how"
-    " called named known also so well sure okay ok answer correct result equals equal official officially primarily".split()
+from actors.consensus.reading.tokens import is_number, plain_number, tokens
+
+MAX_LINE_CHARS = 1_024
+MAX_READ_CHARS = 16_384
+MAX_WORDS = 6
+MAX_WHOLE_WORDS = 24
+_SAYS = re.compile(r"[^\W_]")
+_NEXT_QUESTION = re.compile(r"\bQ:")
+_TAKES_BACK = re.compile(
+    r"^\W{0,8}(?:wait|actually|correction|sorry|no|however|but|scratch that|on second thought|edit|oops|my mistake)\b",
+    re.IGNORECASE | re.MULTILINE,
 )
-_NEGATIONS = frozenset(
-    "no not never none isn't aren't wasn't weren't doesn't don't cannot can't nor neither without".split()
-)
-_MAX_WORDS = 6
+_MORE = frozenset("more less better worse".split())
 
 
 def normal_value(question: str, content: str) -> str:
     """Return the normal form of the value that ``content`` gives for ``question``, or an empty string."""
-    line = _first_line(content)
-    for pattern in _MARKED:
-        marked = pattern.search(line)
-        if marked and (form := _read(question, marked.group(1))):
-            return form
-    return _read(question, line)
+    spoken = tokens(_line(content))
+    if not spoken:
+        return ""
+    asked = take_apart(question)
+    if asked.calculates:
+        spoken = [plain_number(token) if is_number(token) else token for token in spoken]
+    whole = asked.offers_choice or "than" in spoken or any(map(negates, spoken))
+    places = [] if whole else _value(asked, spoken)
+    if not places or _turned_round(asked, spoken, places):
+        return _bounded(_chosen(asked, spoken) or _result(asked, spoken) or _whole(spoken), MAX_WHOLE_WORDS)
+    return _bounded([spoken[place] for place in places], MAX_WORDS)
 
 
-def _first_line(content: str) -> str:
-    folded = unicodedata.normalize("NFKC", content)
-    lines = (line.strip() for line in folded.splitlines())
-    line = next((line for line in lines if _WORD.search(line)), "")
-    return re.sub(r"\s*\bQ\s*:.*$", "", line)
+def _bounded(words: Sequence[str], most: int) -> str:
+    return " ".join(words) if len(words) <= most else ""
 
 
-def _read(question: str, text: str) -> str:
-    words, asked = _words(text), set(_words(question))
-    negated = sorted(set(words) & _NEGATIONS)
-    numbers = {word for word in words if _is_number(word)} - asked
-    if len(numbers) == 1 and not negated:
-        return numbers.pop()
-    left = [word for word in words if word in _NEGATIONS or (word not in _FUNCTION_WORDS and word not in asked)]
-    if not left:  # the value stands in the question itself ("Is it A or B?")
-        left = [word for word in words if word not in _FUNCTION_WORDS]
-    return " ".join(left) if 0 < len(left) <= _MAX_WORDS else ""
+def _line(content: str) -> str:
+    lines = iter(content[:MAX_READ_CHARS].splitlines())
+    line = next((line for line in lines if _SAYS.search(line)), "")
+    if len(line) > MAX_LINE_CHARS or _TAKES_BACK.search("\n".join(lines)):
+        return ""
+    asks = _NEXT_QUESTION.search(line, 1)
+    return line[: asks.start()] if asks else line
 
 
-def _words(text: str) -> list[str]:
-    return [_number(word) for word in _joined_numbers(_WORD.findall(text.casefold().replace("\u2019", "'")))]
-
-
-def _joined_numbers(words: list[str]) -> list[str]:
-    """Split hyphenated numbers ("twenty-four") and add neighbours up ("one hundred five")."""
-    result: list[str] = []
-    total: int | None = None
-    for word in (part for whole in words for part in (whole.split("-") if _all_numbers(whole) else [whole])):
-        number = _NUMBER_WORDS.get(word)
-        if number is None:
-            result += [] if total is None else [str(total)]
-            total = None
-            result.append(word)
-        elif number >= 100:
-            total = (total or 1) * number
+def _value(asked: Asked, spoken: Sequence[str]) -> list[int]:
+    """Return the places of the words that the question does not hold."""
+    places: list[int] = []
+    beside_number = False  # whether the word before is a value's number, or a unit of it
+    equation = spoken.index("=") if spoken.count("=") == 1 else -1
+    for place, token in enumerate(spoken):
+        if token in PREPOSITIONS:
+            says = not _points_back(asked, spoken, place)
+        elif token in FUNCTION_WORDS or token in PAST:
+            says = (token in PAST and asked.in_present) or (beside_number and place == len(spoken) - 1)
+        elif place == equation:
+            says = bool(places)
+        elif (base := root(token)) in asked.known:
+            says = beside_number and base not in asked.counted
         else:
-            total = (total or 0) + number
-    return result if total is None else [*result, str(total)]
+            says = True
+        if says:
+            places.append(place)
+        beside_number = says and (beside_number or is_number(token))
+    return places
 
 
-def _all_numbers(word: str) -> bool:
-    return all(part in _NUMBER_WORDS for part in word.split("-"))
+def _points_back(asked: Asked, spoken: Sequence[str], place: int) -> bool:
+    """Tell whether a preposition belongs to words of the question, not to the value."""
+    if spoken[place] in asked.asks_with:
+        return True
+    following = next((token for token in spoken[place + 1 :] if token not in ARTICLES), "")
+    return root(following) in asked.known
 
 
-def _is_number(word: str) -> bool:
-    return _NUMBER.fullmatch(word.rstrip("%")) is not None
+def _turned_round(asked: Asked, spoken: Sequence[str], places: Sequence[int]) -> bool:
+    """Tell whether the question's words stand so that the value may not be what was asked for."""
+    if len(places) == 1 and spoken[places[0]] == "yes":
+        repeated = (token for token in spoken if token not in FUNCTION_WORDS)
+        return not _in_order((base for base in map(root, repeated) if base in asked.known), asked.roots)
+    if any(is_number(spoken[place]) for place in places):
+        return False
+    first, last = places[0], places[-1]
+    if asked.verb:
+        verbs = [place for place in range(first) if root(spoken[place]) == asked.verb]
+        return bool(verbs) and COPULAS.isdisjoint(spoken[verbs[-1] : first])
+    if asked.asks_for_object and spoken[last + 1 : last + 2] not in (["is"], ["are"], ["was"], ["were"]):
+        return any(_inflected(asked, spoken[place]) for place in range(last + 1, len(spoken)))
+    return False
 
 
-def _number(word: str) -> str:
-    if not _is_number(word):
-        return word.removesuffix("'s")
-    text = word.rstrip("%").replace(",", "").lstrip("+")
-    whole, _, part = text.partition(".")
-    part = part.rstrip("0")
-    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
-    return sign + (digits.lstrip("0") or "0") + (f".{part}" if part else "")
+def _inflected(asked: Asked, token: str) -> bool:
+    return token.isalpha() and token not in asked.words and token not in FUNCTION_WORDS and root(token) in asked.known
+
+
+def _in_order(parts: Iterable[str], whole: Sequence[str]) -> bool:
+    left = iter(whole)
+    return all(part in left for part in parts)
+
+
+def _whole(spoken: Sequence[str]) -> list[str]:
+    return [token for token in spoken if token not in FILLERS] or list(spoken)
+
+
+def _result(asked: Asked, spoken: Sequence[str]) -> list[str]:
+    """Return the number behind the one equals sign of a calculation that repeats the question ("7 times 1 is 7")."""
+    signs = [token for token in spoken if token in COPULAS]
+    if not asked.calculates or asked.offers_choice or len(signs) != 1 or len(spoken) < 3:
+        return []
+    repeats = all(token in FILLERS or root(token) in asked.known for token in spoken[:-2])
+    return [spoken[-1]] if spoken[-2] in COPULAS and is_number(spoken[-1]) and repeats else []
+
+
+def _chosen(asked: Asked, spoken: Sequence[str]) -> list[str]:
+    """Return X of "X is larger (than Y)" where the question has all of these words."""
+    if any(map(negates, spoken)) or any(map(negates, asked.words)):
+        return []
+    said = [token for token in spoken if token not in ARTICLES]
+    copula = next((place for place, token in enumerate(said) if token in COPULAS), 0)
+    than = said.index("than") if "than" in said else len(said)
+    subject, comparison, other = said[:copula], said[copula + 1 : than], said[than + 1 :]
+    words = set(asked.words)
+    if not subject or not 0 < len(comparison) <= 2 or not words.issuperset([*subject, *comparison, *other]):
+        return []
+    compares = any(token.endswith("er") or token in _MORE for token in comparison)
+    return list(subject) if compares and set(subject).isdisjoint(other) and _MORE.isdisjoint(subject) else []
