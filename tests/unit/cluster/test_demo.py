@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from cluster.cli.asking import ask
 from cluster.client import GatewayClient
-from cluster.demo import CODE_QUESTION, VALUE_QUESTIONS, in_short, questions, read, request_body, show
+from cluster.config import load_profile, read_config
+from cluster.demo import CODE_QUESTION, DEADLINE_S, VALUE_QUESTIONS, in_short, questions, read, request_body, show
 
 VOTES = [
     {"voter": "a", "outcome": "agreed", "answer": {"content": "Paris"}},
@@ -69,3 +71,17 @@ def test_a_request_leaves_out_what_was_not_asked_for() -> None:
         "messages": [{"role": "user", "content": "p"}],
         "weavergen": {"answer_kind": "auto", "explain": True},
     }
+
+
+SLOWEST_TOKENS_PER_S = 5
+"""What an engine of the cpu profile yields at least while all three share two cores."""
+
+
+def test_a_voter_that_goes_on_to_its_bound_is_heard_within_every_deadline() -> None:
+    """Default bounds, the demonstration's and `ask`'s belong together: the base model of the cpu profile stops only there."""
+    config = read_config(load_profile("cpu"), "cpu").consensus
+    given_s = {option.name: option.default for option in ask.params}["deadline_s"]
+    longest_s = config.default_max_tokens / SLOWEST_TOKENS_PER_S
+    assert longest_s < config.deadline_ms / 1000 <= config.max_deadline_ms / 1000
+    assert longest_s < given_s
+    assert max(tokens for _, _, tokens in questions()) / SLOWEST_TOKENS_PER_S < DEADLINE_S
