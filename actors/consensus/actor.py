@@ -22,6 +22,7 @@ from actors.base.errors import (
     NoConsensus,
     NotReady,
     Overloaded,
+    PromptTooLarge,
     VoterUnavailable,
     WeaverGenError,
 )
@@ -45,6 +46,7 @@ from actors.consensus.deliberation import (
     choose_served,
     recount,
     step,
+    was_lost_to,
 )
 from actors.consensus.planning import kept_out, make_plan, replan
 from actors.consensus.ports import Clock, Committed, DecisionLog, Meter, PolicySource, PolicyView, WeightsSource
@@ -224,7 +226,7 @@ class ConsensusCoordinator:
         except VoterTimeout as error:
             event = TimedOut(ask.ask_id, self._elapsed_ms(started), error.message[:200])
         except VoterError as error:
-            event = Failed(ask.ask_id, error.outcome, error.message[:200], self._elapsed_ms(started))
+            event = Failed(ask.ask_id, error.outcome, error.message[:200], self._elapsed_ms(started), error.cause)
         except Exception as error:  # noqa: BLE001 - whatever a voter raises costs its ballot, not the request
             _log.warning("voter %s raised %s", ask.voter, type(error).__name__)
             event = Failed(ask.ask_id, "failed", f"raised {type(error).__name__}", self._elapsed_ms(started))
@@ -335,7 +337,11 @@ class ConsensusCoordinator:
     def _count(self, state: State, result: str, trace: Trace) -> None:
         self._meter.decided(result, state.plan.kind, (trace.ended_ns - trace.started_ns) / 1e9)
         for ballot in state.ballots:
-            self._meter.voted(ballot.seat.voter, ballot_outcome(state, ballot), ballot.latency_ms / 1000)
+            outcome = ballot_outcome(state, ballot)
+            told = (
+                "busy" if outcome == "failed" and ballot.cause == "busy" else outcome
+            )  # no word on the voter's health
+            self._meter.voted(ballot.seat.voter, told, ballot.latency_ms / 1000)
 
     def _remember(self, decision_id: str, data: bytes) -> None:
         self._recent[decision_id] = data
@@ -352,13 +358,22 @@ def _refusal(state: State, committed: Committed, durability: str, *, explain: bo
         return GenerationHalted("generation was halted; do not retry before it resumes", details=details)
     if result == "deadline":
         return DeadlineExceeded(f"{cause}; raise weavergen.deadline_ms or ask for a shorter answer", details=details)
-    if result == "unavailable" and state.plan.policy == "direct":
-        return VoterUnavailable(f"the voter gave no usable answer: {_notes(state)}", details=details)
     if result == "unavailable":
-        return CriticalSystemFailure(f"layer {state.plan.layer}: {cause} ({_notes(state)})", details=details)
+        return _unavailable(state, cause, details)
     return NoConsensus(
         f"the voters do not agree: {cause}; rephrase the request or lower its ambiguity", details=details
     )
+
+
+def _unavailable(state: State, cause: str, details: Mapping[str, Any]) -> WeaverGenError:
+    """Return why no quorum could be formed, in words that tell the caller what would help."""
+    if was_lost_to(state, "busy"):
+        return Overloaded(f"too few voters had room ({_notes(state)}); try again shortly", details=details)
+    if was_lost_to(state, "too_long"):
+        return PromptTooLarge(f"the prompt is too long ({_notes(state)}); shorten it", "messages", details)
+    if state.plan.policy == "direct":
+        return VoterUnavailable(f"the voter gave no usable answer: {_notes(state)}", details=details)
+    return CriticalSystemFailure(f"layer {state.plan.layer}: {cause} ({_notes(state)})", details=details)
 
 
 def _notes(state: State) -> str:

@@ -28,6 +28,7 @@ from actors.consensus.reading.reading import Reading, read_answer
 from actors.consensus.tally import NO_GROUP, Rule, Tally, Vote, settled, tally
 from actors.policy.snapshot import PolicyName
 from actors.spans.record import LayerOutcome, Method, VoteOutcome
+from models.errors import FailureCause
 from models.voter import Candidate
 
 
@@ -82,6 +83,8 @@ class Ballot:
     """Set while ``out``; readable ballots learn theirs (agreed, dissented) from the tally."""
     note: str = ""
     """Short cause without content."""
+    cause: FailureCause = ""
+    """What the caller could change about it."""
     candidate: Candidate | None = None
     candidate_sha256: str = ""
     reading: Reading | None = None
@@ -132,6 +135,7 @@ class Failed:
     outcome: VoteOutcome
     note: str
     latency_ms: int
+    cause: FailureCause = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,7 @@ def step(state: State, event: Event) -> tuple[State, list[Command]]:
         case Answered():
             return _advance(*_answered(state, event))
         case Failed():
-            return _advance(*_out(state, event.ask_id, event.outcome, event.note, event.latency_ms))
+            return _advance(*_out(state, event.ask_id, event.outcome, event.note, event.latency_ms, cause=event.cause))
         case TimedOut():
             return _advance(*_out(state, event.ask_id, "timeout", event.note, event.latency_ms))
         case PolicyChanged():
@@ -234,6 +238,14 @@ def ballot_outcome(state: State, ballot: Ballot) -> VoteOutcome:
     winner = state.conclusion.tally.winner
     agreed = winner is not None and state.conclusion.groups.get(ballot.ask_id) == winner.group
     return "agreed" if agreed else "dissented"
+
+
+def was_lost_to(state: State, cause: FailureCause) -> bool:
+    """Tell whether a quorum could yet have been formed had no ballot been lost to ``cause``."""
+    votes = _votes(state, _groups(state))
+    lost = [ballot.cause == cause and ballot.outcome != "isolated" for ballot in state.ballots]
+    hoped = [replace(vote, outstanding=vote.outstanding or gone) for vote, gone in zip(votes, lost, strict=True)]
+    return any(lost) and settled(hoped, state.plan.rule) is None
 
 
 def choose_served(state: State, tie_salt: str) -> Ballot | None:
@@ -298,12 +310,15 @@ def _is_text(content: str) -> bool:
 
 
 def _out(
-    state: State, ask_id: int, outcome: VoteOutcome, note: str, latency_ms: int, candidate: Candidate | None = None
-) -> tuple[State, list[Command]]:
+    state: State, ask_id: int, outcome: VoteOutcome, note: str, latency_ms: int, candidate: Candidate | None = None,
+    *, cause: FailureCause = "",
+) -> tuple[State, list[Command]]:  # fmt: skip
     ballot = _outstanding(state, ask_id)
     if ballot is None:
         return state, []
-    out = replace(ballot, state="out", outcome=outcome, note=note, latency_ms=latency_ms, candidate=candidate)
+    out = replace(
+        ballot, state="out", outcome=outcome, note=note, latency_ms=latency_ms, candidate=candidate, cause=cause
+    )
     return _substitute(state, out)
 
 

@@ -12,12 +12,14 @@ from actors.base.errors import (
     NoConsensus,
     NotReady,
     Overloaded,
+    PromptTooLarge,
     StorageUnavailable,
     VoterUnavailable,
+    WeaverGenError,
 )
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.verification import verify_envelope
-from models.errors import VoterRefused
+from models.errors import VoterBusy, VoterError, VoterFailed, VoterRefused, VoterTooLong
 from tests.unit.actors.consensus.world import CALLER, NOW_S, World, hangs, raises, request, says, until, voter
 
 MakeWorld = Callable[..., World]
@@ -221,3 +223,51 @@ async def test_explaining_hears_everyone_out(make_world: MakeWorld) -> None:
     with pytest.raises(NoConsensus) as refused:
         await world.coordinator.generate(request(explain=True), CALLER)
     assert [vote["answer"]["content"] for vote in refused.value.details["votes"]] == ["Paris", "Lyon", "Rome"]
+
+
+BUSY, TOO_LONG, BROKEN = VoterBusy("v", "its queue is full", 1.0), VoterTooLong("v", "too long"), VoterFailed("v", "no")
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        ((BUSY, BUSY, BUSY), Overloaded),
+        ((BROKEN, BUSY, BUSY), Overloaded),
+        ((BROKEN, BROKEN, BUSY), CriticalSystemFailure),
+        ((TOO_LONG, TOO_LONG, TOO_LONG), PromptTooLarge),
+        ((BROKEN, TOO_LONG, TOO_LONG), PromptTooLarge),
+        ((BROKEN, BROKEN, TOO_LONG), CriticalSystemFailure),
+        ((BROKEN, BROKEN, BROKEN), CriticalSystemFailure),
+    ],
+)
+async def test_a_quorum_lost_to_full_queues_or_a_long_prompt_says_so(
+    make_world: MakeWorld, errors: tuple[VoterError, ...], expected: type[WeaverGenError]
+) -> None:
+    """Where voters with room, or a shorter prompt, could have made a quorum, the caller learns that; it is on record."""
+    world = make_world(*(voter(name, raises(error)) for name, error in zip("abc", errors, strict=True)))
+    with pytest.raises(expected) as caught:
+        await world.coordinator.generate(request(explain=True), CALLER)
+    assert type(caught.value) is expected
+    (committed,) = world.log.committed
+    assert committed.record.result == "unavailable"
+    assert caught.value.details["decision_id"] == committed.record.id
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"), [(BUSY, Overloaded), (TOO_LONG, PromptTooLarge), (BROKEN, VoterUnavailable)]
+)
+async def test_one_voter_asked_by_name_says_the_same(
+    make_world: MakeWorld, error: VoterError, expected: type[WeaverGenError]
+) -> None:
+    """A single voter without room or with too little context is no unavailable voter."""
+    world = make_world(voter("a", raises(error)), voter("b", says("x")))
+    with pytest.raises(expected):
+        await world.coordinator.generate(request(model="a"), CALLER)
+
+
+async def test_a_busy_voter_costs_a_ballot_and_says_nothing_of_its_health(make_world: MakeWorld) -> None:
+    """The others answer; the record says failed, the meter that it was busy."""
+    world = make_world(voter("a", says("Paris")), voter("b", says("Paris")), voter("c", raises(BUSY)))
+    assert (await world.coordinator.generate(request(explain=True), CALLER)).candidate.content == "Paris"
+    assert [ballot.outcome for ballot in world.log.committed[0].record.ballots] == ["agreed", "agreed", "failed"]
+    assert world.meter.votes[-1] == ("c", "busy")
