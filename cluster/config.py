@@ -290,9 +290,9 @@ class Config(_Frozen):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if unknown := sorted(set(self.thresholds) - THRESHOLDS):
-            near = difflib.get_close_matches(unknown[0], THRESHOLDS, 1)
-            raise ValueError(f"unknown key thresholds.{unknown[0]}" + (f"; did you mean {near[0]}?" if near else ""))
+        if strange := sorted(set(self.thresholds) - THRESHOLDS):
+            near = difflib.get_close_matches(strange[0], THRESHOLDS, 1)
+            raise ValueError(f"unknown key thresholds.{strange[0]}" + (f"; did you mean {near[0]}?" if near else ""))
         _check_names([voter.id for voter in self.voters], "voters")
         _check_names([layer.name for layer in self.layers], "layers")
         if len(self.layers) > 1:

@@ -11,7 +11,7 @@
 Where two reasons stand, the one that no restart mends decides: a restart would take the gateway away and change nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 SYSTEM_HEADER = "x-weavergen-system"
@@ -54,6 +54,15 @@ class Readiness:
     reasons: list[str]
     restart_helps: bool = False
     """Not ready, and only for reasons that a restart can mend."""
+
+
+def count_lineages(deployed: Mapping[str, str], failing: Collection[str], own: Collection[str]) -> tuple[int, int]:
+    """Return how many lineages answer, and how many would if every engine of our ``own`` were well.
+
+    ``deployed`` is voter → lineage of the active members.
+    """
+    answering = {lineage for voter, lineage in deployed.items() if voter not in failing}
+    return len(answering), len(answering | {lineage for voter, lineage in deployed.items() if voter in own})
 
 
 def judge(seen: Observed) -> Readiness:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from actors.base.canonical import micro, to_builtins
+from actors.base.certificates import TrustBundle, newest_key_id
 from actors.base.errors import NotReady, StorageUnavailable
 from actors.consensus.actor import ConsensusCoordinator, Identity
 from actors.consensus.adapters.decision_log import WalDecisionLog
@@ -24,18 +25,18 @@ from serve_apps.gateway.access import Access
 from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.decisions import Decisions
 from serve_apps.gateway.parts import build_parts, http_voters, recorded_voters
-from serve_apps.gateway.readiness import Observed, Readiness, judge
+from serve_apps.gateway.readiness import Observed, Readiness, count_lineages, judge
 from serve_apps.gateway.schemas import TransitionBody
 from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.gateway.writer import renew, request_identity
 from serve_apps.metrics import RayMeter, VoterHealth, union
 
 _log = logging.getLogger("weavergen.gateway")
-MAX_CONNECTIONS = 1024
 RENEW_BELOW_S = 12 * 3600
-TRANSITION_THREADS = 4
-RENEW_RETRY_S = 60.0
+RENEW_LOOK_S = 1.0
+RENEW_WAIT_S = 10.0
 SPANS_LOOK_S = 5.0
+TRANSITION_THREADS = 4
 
 
 class SystemClock:
@@ -55,7 +56,7 @@ class Gateway:
 
     def __init__(self, settings: GatewaySettings, engines: Mapping[str, Voter]) -> None:
         self._settings = settings
-        self._pool = ConnectionPool(MAX_CONNECTIONS)
+        self._pool = ConnectionPool(settings.max_connections)
         self._parts = build_parts(settings)
         self._voters = {**engines, **http_voters(settings, self._pool), **recorded_voters(settings)}
         identity = request_identity(settings.home / "run" / "certs", settings.certificate_wait_s)
@@ -85,6 +86,8 @@ class Gateway:
             self._coordinator.recent, self._parts.lookup, self._coordinator.tenant_pseudonym, settings.max_lookups
         )
         self._spans = SpanWatch(ask_span_actor)
+        self._trust_seen: TrustBundle | None = None
+        self._issuer = ""
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -123,8 +126,7 @@ class Gateway:
         active = [m for m in layer.members if snapshot and not snapshot.isolated(m)] if layer else []
         failing = self._health.failing()
         deployed = {member: self._voters[member].info.lineage for member in active if member in self._voters}
-        answering = {lineage for member, lineage in deployed.items() if member not in failing}
-        restartable = answering | {lineage for member, lineage in deployed.items() if member in self._own}
+        answering, restartable = count_lineages(deployed, failing, self._own)
         return judge(
             Observed(
                 policy=view is not None,
@@ -134,8 +136,8 @@ class Gateway:
                 wal=self._wal.unavailable_because,
                 spans=self._spans.problem,
                 certificate_left_s=self._log.seconds_left(time.time()),
-                answering_lineages=len(answering),
-                restartable_lineages=len(restartable),
+                answering_lineages=answering,
+                restartable_lineages=restartable,
                 needed_lineages=layer.min_lineages if layer else 1,
                 failing=failing,
                 isolated=sorted(v for v, state in snapshot.voter_state.items() if state != "active")
@@ -163,7 +165,7 @@ class Gateway:
         }
         found: list[dict[str, Any]] = [{"id": "consensus", **head, "weavergen": consensus}]
         for name, voter in self._voters.items():
-            state = "isolated" if snapshot.isolated(name) and layers[name] else "active"
+            state = "isolated" if snapshot.isolated(name) else "active"
             told = {"family": voter.info.family, "lineage": voter.info.lineage, "layers": layers[name], "state": state}
             found.append({"id": name, **head, "weavergen": told})
         return found
@@ -182,19 +184,26 @@ class Gateway:
 
     def status(self) -> dict[str, Any]:
         """Return versions, layers, voters, the log's state and readiness."""
-        snapshot, judged, counters = self.policy(), self.readiness(), self._wal.counters
-        layers = [to_builtins(layer) for layer in snapshot.layers]
+        view, judged, counters = self._parts.policy.current, self.readiness(), self._wal.counters
+        snapshot = view.snapshot if view else None
+        layers = [to_builtins(layer) for layer in snapshot.layers] if snapshot else []
         return {
             "profile": self._settings.profile,
             "config_sha256": self._settings.config_sha256,
             "replica": self._log.identity.id,
             "readiness": asdict(judged),
-            "policy": {"version": snapshot.version, "sha256": snapshot.sha256, "halt": to_builtins(snapshot.halt)},
+            "policy": {"version": snapshot.version, "sha256": snapshot.sha256, "halt": to_builtins(snapshot.halt)}
+            if snapshot
+            else None,  # this is asked when something is missing, most of all
             "layers": layers,
-            "voters": [item["weavergen"] | {"id": item["id"]} for item in self.models() if item["id"] != "consensus"],
+            "voters": [item["weavergen"] | {"id": item["id"]} for item in self.models() if item["id"] != "consensus"]
+            if snapshot
+            else [],
+            "breakers": [],
             "wal": {
                 "emitted_spans": counters.emitted_spans, "frames": counters.frames, "refused": counters.refused,
                 "queued_bytes": self._wal.queued_bytes, "durable_seq": self._wal.durable_seq,
+                "reserve_depth": self._wal.reserve_depth, "unavailable_because": self._wal.unavailable_because,
             },
             "under_way": self._coordinator.under_way,
         }  # fmt: skip
@@ -264,13 +273,22 @@ class Gateway:
 
     async def _keep_certified(self) -> None:
         while True:
-            left = self._log.seconds_left(time.time())
-            await asyncio.sleep(max(left - RENEW_BELOW_S, RENEW_RETRY_S))
+            await asyncio.sleep(RENEW_LOOK_S)
+            if self._log.seconds_left(time.time()) > RENEW_BELOW_S and not self._issuer_is_replaced():
+                continue
             try:
                 certs = self._settings.home / "run" / "certs"
-                self._log.identity = await asyncio.to_thread(renew, self._log.identity, certs, RENEW_RETRY_S)
-            except (NotReady, OSError) as error:  # tried again in a minute; readiness tells when it has run out
+                self._log.identity = await asyncio.to_thread(renew, self._log.identity, certs, RENEW_WAIT_S)
+            except (NotReady, OSError) as error:  # tried again; readiness tells when it has run out
                 _log.warning("the writer's certificate could not be renewed: %s", error)
+                await asyncio.sleep(RENEW_WAIT_S)
+
+    def _issuer_is_replaced(self) -> bool:
+        """Tell whether another issuer certifies now: ours is revoked as soon as every replica has left it."""
+        trust = self._parts.trust()
+        if trust is not self._trust_seen:
+            self._trust_seen, self._issuer = trust, newest_key_id(trust, "issuer", int(time.time()))
+        return self._issuer not in ("", self._log.identity.certificate.read().issued_by)
 
     def _stop(self) -> None:
         self._decisions.close()

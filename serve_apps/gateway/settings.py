@@ -25,6 +25,15 @@ class OpenAIVoterSettings(BaseModel):
     """Environment variable that holds the server's API key; the key itself is no setting."""
 
 
+class RecordedSettings(BaseModel):
+    """A file of recorded answers and the digest it must have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+    sha256: str
+
+
 class GatewaySettings(BaseModel):
     """Everything a replica needs beside the handles of local engines."""
 
@@ -33,6 +42,8 @@ class GatewaySettings(BaseModel):
     home: Path
     config_sha256: str
     profile: str
+    system: str = ""
+    """Digest of home and configuration; ``/readyz`` shows it, so that the supervisor knows its own gateway."""
     durability: str = "local"
     degraded: tuple[str, ...] = ()
     """What ``/readyz`` says of this installation for as long as it lasts (``root: co-located``)."""
@@ -40,19 +51,17 @@ class GatewaySettings(BaseModel):
     policy: PolicyConfig
     spans: SpansConfig
     store: StoreConfig
-    recorded: tuple[Path, ...] = ()
+    recorded: tuple[RecordedSettings, ...] = ()
     """Files of recorded answers; their voters are this replica's."""
-    system: str = ""
-    """Digest of home and configuration; ``/readyz`` shows it, so that the supervisor knows its own gateway."""
     openai_voters: tuple[OpenAIVoterSettings, ...] = ()
     max_body_bytes: int = Field(default=4_194_304, ge=1024, le=67_108_864)
-    voter_timeout_s: float = Field(default=300.0, gt=0, le=3600)
-    certificate_wait_s: float = Field(default=30.0, gt=0, le=600)
-    """How long a starting replica waits for its writer certificate."""
-    metrics_refresh_s: float = Field(default=1.0, gt=0, le=60)
     body_timeout_s: float = Field(default=10.0, gt=0, le=600)
     """How long a client may take to send a request's body."""
     max_lookups: int = Field(default=16, ge=1, le=1024)
     """Look-ups of decisions under way at once; more are refused with 429."""
     max_connections: int = Field(default=256, ge=1, le=10_000)
     """Connections to one voter's HTTP server."""
+    voter_timeout_s: float = Field(default=300.0, gt=0, le=3600)
+    certificate_wait_s: float = Field(default=30.0, gt=0, le=600)
+    """How long a starting replica waits for its writer certificate."""
+    metrics_refresh_s: float = Field(default=1.0, gt=0, le=60)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from serve_apps.gateway.readiness import RESTART_HEADER, SYSTEM_HEADER, Observed, judge, signs
+from serve_apps.gateway.readiness import RESTART_HEADER, SYSTEM_HEADER, Observed, count_lineages, judge, signs
 
 WELL = Observed(
     policy=True, policy_stale=False, halted=False, keys=True, wal="", certificate_left_s=100.0, answering_lineages=3,
@@ -68,3 +68,12 @@ def test_the_supervisor_needs_no_key_to_know() -> None:
     assert signs(judge(WELL), "s") == {SYSTEM_HEADER: "s"}
     assert signs(judge(replace(WELL, wal="full")), "s") == {SYSTEM_HEADER: "s", RESTART_HEADER: "no"}
     assert signs(judge(replace(WELL, answering_lineages=0)), "s") == {SYSTEM_HEADER: "s", RESTART_HEADER: "helps"}
+
+
+def test_a_voter_that_fails_does_not_answer() -> None:
+    """Its lineage counts only through another voter of it; an engine of our own could be restarted, a foreign server not."""
+    deployed = {"a": "x", "b": "x", "c": "y", "d": "z"}
+    assert count_lineages(deployed, [], {"a", "b", "c"}) == (3, 3)
+    assert count_lineages(deployed, ["a"], {"a", "b", "c"}) == (3, 3)
+    assert count_lineages(deployed, ["a", "b", "d"], {"a", "b", "c"}) == (1, 2)
+    assert count_lineages({}, ["a"], {"a"}) == (0, 0)
