@@ -71,6 +71,17 @@ def test_three_failures_in_a_row_make_a_voter_failing() -> None:
     assert health.failing() == []
 
 
+def test_a_full_queue_says_nothing_about_a_voter() -> None:
+    """A busy voter is not failing for that, and one that hangs does not become well by having filled its queue."""
+    health = VoterHealth(Silent(), lambda: 0.0, 60.0)
+    for _ in range(10):
+        health.voted("a", "busy", 0.0)
+    assert health.failing() == []
+    for outcome in ("failed", "failed", "busy", "failed", "busy"):
+        health.voted("a", outcome, 0.0)
+    assert health.failing() == ["a"]
+
+
 def test_a_client_that_gives_no_time_says_nothing_about_voters() -> None:
     """Time-outs of deadlines shorter than the default mark nobody, and lift no mark."""
     health = VoterHealth(Silent(), lambda: 0.0, 60.0)
