@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import Any
 
 from actors.base.canonical import micro, to_builtins
-from actors.base.certificates import TrustBundle, newest_key_id
 from actors.base.errors import NotReady, StorageUnavailable
 from actors.consensus.actor import ConsensusCoordinator, Identity
 from actors.consensus.adapters.decision_log import WalDecisionLog
@@ -26,6 +25,7 @@ from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.decisions import Decisions
 from serve_apps.gateway.parts import build_parts, http_voters, recorded_voters
 from serve_apps.gateway.readiness import Observed, Readiness, count_lineages, judge
+from serve_apps.gateway.renewal import IssuerWatch
 from serve_apps.gateway.schemas import TransitionBody
 from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.gateway.writer import renew, request_identity
@@ -86,8 +86,7 @@ class Gateway:
             self._coordinator.recent, self._parts.lookup, self._coordinator.tenant_pseudonym, settings.max_lookups
         )
         self._spans = SpanWatch(ask_span_actor)
-        self._trust_seen: TrustBundle | None = None
-        self._issuer = ""
+        self._issuers = IssuerWatch(self._parts.trust)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -274,7 +273,8 @@ class Gateway:
     async def _keep_certified(self) -> None:
         while True:
             await asyncio.sleep(RENEW_LOOK_S)
-            if self._log.seconds_left(time.time()) > RENEW_BELOW_S and not self._issuer_is_replaced():
+            replaced = self._issuers.is_replaced(self._log.identity.certificate, int(time.time()))
+            if self._log.seconds_left(time.time()) > RENEW_BELOW_S and not replaced:
                 continue
             try:
                 certs = self._settings.home / "run" / "certs"
@@ -282,13 +282,6 @@ class Gateway:
             except (NotReady, OSError) as error:  # tried again; readiness tells when it has run out
                 _log.warning("the writer's certificate could not be renewed: %s", error)
                 await asyncio.sleep(RENEW_WAIT_S)
-
-    def _issuer_is_replaced(self) -> bool:
-        """Tell whether another issuer certifies now: ours is revoked as soon as every replica has left it."""
-        trust = self._parts.trust()
-        if trust is not self._trust_seen:
-            self._trust_seen, self._issuer = trust, newest_key_id(trust, "issuer", int(time.time()))
-        return self._issuer not in ("", self._log.identity.certificate.read().issued_by)
 
     def _stop(self) -> None:
         self._decisions.close()

@@ -1,5 +1,6 @@
 """When a profile's rules come into force at bring-up, and when what is in force stays."""
 
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from actors.base.signing import SigningKey
 from actors.consensus.adapters.registry import WeightsRegistry
 from actors.policy.snapshot import PolicySnapshot, sign_snapshot
 from actors.policy.transitions import halted, isolated, successor
+from cluster.bringup import _prepare_state
 from cluster.succession import Note
 from cluster.trust import operator_key
 from tests.unit.cluster.governed import LINEAGES, Governed, config_of, governed
@@ -18,8 +20,8 @@ from tests.unit.cluster.governed import LINEAGES, Governed, config_of, governed
 
 @pytest.fixture
 def system(tmp_path: Path) -> Governed:
-    """Return a home before its first policy."""
-    return governed(tmp_path)
+    """Return a home before its first policy, by today's clock."""
+    return governed(tmp_path, int(time.time()))
 
 
 def halt(current: PolicySnapshot, now_ms: int) -> PolicySnapshot:
@@ -74,6 +76,31 @@ def test_what_a_changed_profile_loosens_is_said_and_noted(system: Governed) -> N
     followed = system.up(config_of("a", "b", quorum=0.7))
     assert followed.loosened == "layer p: quorum: 0.800000 → 0.700000"
     assert followed.loosened in system.succession.history.list()[0].reason
+
+
+class Told:
+    """Remembers what bring-up says."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def step(self, text: str) -> None:
+        """Remember."""
+        self.steps.append(text)
+
+    def progress(self, *_: object) -> None:
+        """Forget."""
+
+
+def test_bring_up_says_what_it_loosens(system: Governed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs it reads the one line; nothing is said where nothing is looser."""
+    monkeypatch.setenv("WEAVERGEN_OPERATOR_DIR", str(system.operators))
+    told = Told()
+    for quorum in (0.6, 0.6, 0.5):
+        _prepare_state(system.home, config_of("a", "b", quorum=quorum), LINEAGES, told)
+    assert [text for text in told.steps if "looser" in text] == [
+        "the profile changed, and the policy is looser than it was: layer p: quorum: 0.600000 → 0.500000"
+    ]
 
 
 def test_another_profile_keeps_halt_and_isolation(system: Governed) -> None:
