@@ -111,3 +111,19 @@ def test_a_certificate_for_somebody_else_is_good_for_nothing(trust_chain: TrustC
     assert good_for(trust, WriterIdentity(WRITER, SigningKey.generate(), certificate)) == ()
     value: Certificate = certificate.read()
     assert good_for(trust, WriterIdentity(WRITER, key, certify(SigningKey.generate(), value))) == ()
+
+
+async def test_a_bundle_that_changed_is_heeded_at_the_next_decision(
+    tmp_path: Path, trust_chain: TrustChain, identity: WriterIdentity
+) -> None:
+    """An issuer that is revoked while a replica runs signs away no record that nobody would believe."""
+    bundles = [trust_chain[0]]
+    wal = WalWriter(tmp_path, identity, SMALL)
+    log = WalDecisionLog(wal, identity, lambda: bundles[-1])
+    await committed_at(log, NOW_S)
+    bundles.append(msgspec.structs.replace(trust_chain[0], certificates=[]))
+    with pytest.raises(NotReady, match="certificate is not good"):
+        await committed_at(log, NOW_S)
+    bundles.append(trust_chain[0])
+    assert (await committed_at(log, NOW_S)).record.writer.seq == 2
+    wal.close()
