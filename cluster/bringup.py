@@ -99,7 +99,7 @@ def bring_up(root: Path, wanted: Wanted, reporter: Reporter) -> tuple[Home, Conf
     with home.exclusively(
         "up", LOCK_WAIT_S, lambda: reporter.step("another `weavergen` is busy in this home; waiting")
     ):
-        if running(home) and not _ended_stuck(home, config, reporter):
+        if running(home) and not ended_stuck(home, config, reporter):
             _require_same(home, config)
             await_ready(home, config, reporter)
             return home, config, True
@@ -312,7 +312,7 @@ def _ours(home: Home) -> list[int]:
     return [known.pid for known in processes(home) if known.pid not in spare]
 
 
-def _ended_stuck(home: Home, config: Config, reporter: Reporter) -> bool:
+def ended_stuck(home: Home, config: Config, reporter: Reporter) -> bool:
     """End a supervisor that has stopped going round; tell whether that was so."""
     grace_s, round_s = config.supervisor.stop_grace_s, config.supervisor.poll_s
     if not is_stuck(home, grace_s):

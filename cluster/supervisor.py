@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from actors.base.errors import HomeError
+from actors.base.errors import HomeError, WeaverGenError
 from actors.base.signing import SigningKey
 from cluster.alerting import Emergency, emergency
 from cluster.config import Config
@@ -81,8 +81,11 @@ class Supervisor:
                 step = decide(state, self.see(), self._config.supervisor, time.monotonic())
         finally:
             _log.info("stopping: ending every process of this home")
-            self._end_all()
-            self._node.tidy()
+            self.act(
+                Step(State("restarting", time.monotonic()), (Action.END_ALL,))
+            )  # what remains is in the log, and `down` says it
+            with contextlib.suppress(OSError, WeaverGenError):
+                self._node.tidy()
 
     def see(self) -> Seen:
         """Look; a look that fails is itself something seen, and no reason to end what runs."""

@@ -1,6 +1,7 @@
 """What bring-up makes of the command line, before anything is started."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,17 @@ import pytest
 
 from actors.base.errors import ConfigurationError, HomeError
 from cluster.application import app_settings, lineages
-from cluster.bringup import NotServing, Wanted, bring_down, configure, is_served, require_lineages, require_surroundings
+from cluster.bringup import (
+    NotServing,
+    Wanted,
+    bring_down,
+    configure,
+    ended_stuck,
+    is_served,
+    require_lineages,
+    require_surroundings,
+    running,
+)
 from cluster.config import load_profile, plain, read_config
 from cluster.deploy import app_file, read_application
 from cluster.home import Home, create_home
@@ -191,3 +202,31 @@ def test_a_name_left_in_the_lock_is_nobody(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as stranger:
         (home.run / "up.lock").write_text(f"up {stranger.pid}")
         assert home.busy() is None
+
+
+LEADER = """
+import sys
+from pathlib import Path
+from cluster.processes import lead
+lead(Path(sys.argv[1]))
+print("leads", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_supervisor_that_stands_still_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that goes round is left alone; one whose last round was long ago is ended, and `up` goes on from there."""
+    home, config, reporter = create_home(tmp_path / "home"), read_config({"profile": "t"}, "t"), Quiet()
+    monkeypatch.setattr("cluster.bringup.time.sleep", lambda _: None)
+    session = home.run / "session.json"
+    command = [sys.executable, "-c", LEADER, str(session)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as leader:  # noqa: S603
+        assert leader.stdout is not None
+        assert leader.stdout.readline() == "leads\n"
+        assert running(home)
+        assert not ended_stuck(home, config, reporter)
+        os.utime(session, (0, 0))
+        assert ended_stuck(home, config, reporter)
+        assert leader.wait(10) != 0
+    assert not running(home)
+    assert reporter.steps == ["the supervisor does not go round any more; replacing it"]

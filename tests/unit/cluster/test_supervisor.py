@@ -16,7 +16,7 @@ from cluster.node import Node
 from cluster.probes import Answer
 from cluster.status import beat, is_stuck, read_status, session_file, system_id
 from cluster.supervision import Action, State, Step, begin, decide
-from cluster.supervisor import Supervisor, read_readiness
+from cluster.supervisor import Supervisor, read_readiness, supervise
 from serve_apps.gateway.readiness import RESTART_HEADER, SYSTEM_HEADER
 
 
@@ -122,6 +122,16 @@ def test_a_child_that_does_not_go_is_no_exception(world: World, monkeypatch: pyt
     assert (seen.swept, "timed out" in seen.fault) == (False, True)
 
 
+def test_told_to_stop_it_ends_well(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be ended or tidied is no failure of the supervisor's: systemd would start it again after `down`."""
+    monkeypatch.setattr("cluster.supervisor.end", failing)
+    monkeypatch.setattr(Node, "tidy", failing)
+    monkeypatch.setattr(Node, "prepare", failing)
+    world.supervisor.stop()
+    world.supervisor.run()
+    assert read_status(world.home) is not None
+
+
 def test_an_alarm_that_fails_stays_to_be_raised(world: World) -> None:
     """It is not counted as raised."""
     world.incidents.fails = True
@@ -163,3 +173,17 @@ def test_a_supervisor_that_goes_round_is_not_stuck(world: World, monkeypatch: py
     assert read_status(world.home) is None
     assert session_file(world.home).stat().st_mtime >= written
     beat(world.home)
+
+
+def test_one_home_a_port_and_the_last_word_is_an_alarm(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supervisor whose port another one holds starts nothing, and people are told before it ends."""
+    world.home.write_config(world.config)
+    told: list[float] = []
+    alarm = Emergency(world.incidents, None, "here", told.append)
+    monkeypatch.setattr("cluster.supervisor.emergency", lambda *_: alarm)
+    monkeypatch.setattr("cluster.supervisor._supervise", lambda *_: pytest.fail("started"))
+    monkeypatch.setattr("cluster.supervisor.hold_port", failing)
+    with pytest.raises(OSError, match="No space"):
+        supervise(world.home)
+    assert world.incidents.opened == ["system_not_serving"]
+    assert told
