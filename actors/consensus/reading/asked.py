@@ -28,8 +28,8 @@ FILLERS = ARTICLES | frozenset(
 )
 FUNCTION_WORDS = FILLERS | frozenset(
     "being in on at and do does did have has i you he she we they our your my who whom which what when where how called named"
-    " known also would correct result equals equal official officially primarily about approximately roughly exactly typically"
-    " get gets make makes give gives produces creates yields".split()
+    " known also would correct final result equals equal official officially primarily about approximately roughly exactly"
+    " typically get gets make makes give gives produces creates yields".split()
 )
 PREPOSITIONS = frozenset("of by from to for with as".split())
 PAST = frozenset({"was", "were", "had"})
@@ -49,12 +49,12 @@ _LISTED = re.compile(r"^[ \t]*(?:[-*•]|\(?\w[.)])[ \t]", re.MULTILINE)
 _OPERATION = re.compile(r"\d+(?:\.\d+)?[-+/^]\d+(?:\.\d+)?")
 _INSTRUCTION = re.compile(r"\b(?:answer|reply|respond|give|please|use|write|only|just|say)\b", re.IGNORECASE)
 _SUFFIXES = ("ing", "ed", "es", "s", "e")
+_LAST_LETTERS = frozenset("gdse")
 
 
 def negates(token: str) -> bool:
     """Tell whether a token turns what is said around."""
-    folded = token.casefold()
-    return folded in NEGATIONS or folded.endswith("n't")
+    return token in NEGATIONS or token.endswith(("n't", "N'T")) or token.casefold() in NEGATIONS
 
 
 def root(token: str) -> str:
@@ -62,10 +62,12 @@ def root(token: str) -> str:
     token = _SAME.get(token, token)
     if len(token) < 4 or token[0].isdigit():
         return token
-    token = token.removesuffix("'s").removesuffix("'")
-    for suffix in _SUFFIXES:
-        if token.endswith(suffix) and len(token) - len(suffix) >= 3:
-            return token[: -len(suffix)]
+    if "'" in token:
+        token = token.removesuffix("'s").removesuffix("'")
+    if token[-1] in _LAST_LETTERS:
+        for suffix in _SUFFIXES:
+            if token.endswith(suffix) and len(token) - len(suffix) >= 3:
+                return token[: -len(suffix)]
     return token
 
 

@@ -18,6 +18,7 @@ import unicodedata
 _QUOTES = "\"'`*_«»“”‘’"
 _PUNCTUATION = ".,;:…"
 _CLOSING = _QUOTES + _PUNCTUATION
+_BEHIND_WORDS = _CLOSING + ")]}!"
 _ENDS_CLAUSE = ".,;:"
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
@@ -85,10 +86,8 @@ def _bare(chunk: str) -> str:
     if chunk.isalnum():
         return chunk
     bare = chunk.lstrip(_QUOTES).rstrip(_CLOSING)
-    word = bare.strip("()[]{}").rstrip(_CLOSING)
-    if len(word) > 2 and word[-1] == "!" and word[-2].isalpha():  # "Paris!", but not "n!" or "5!"
-        word = word.rstrip("!").rstrip(_CLOSING)
-    if word and _WORD.fullmatch(word):
+    word = bare.lstrip("([{").rstrip(_BEHIND_WORDS)
+    if word and _WORD.fullmatch(word) and (len(word) > 1 or "!" not in bare):  # "Paris!", but not "n!"
         return word
     if not bare:
         return chunk if chunk in _OPERATORS else ""

@@ -1,22 +1,20 @@
 """The one value an answer states, read against its question.
 
 Rules, first match wins:
-1. Only the first line that says something is read; a model that goes on asking itself questions is not followed. If a later line
-   takes back what was said ("Actually, ..."), there is no value.
+1. Only the line that states the value is read (``lines``).
 2. Where the question offers a choice, or the answer negates or compares, the answer is compared whole, in order: only fillers
    ("it is the") go. One form of comparison is understood: "X is larger (than Y)" for "Which is larger, X or Y?" says X.
 3. Otherwise the question's own words and function words go; what is left, in order, is the value: units, months, signs, scale
    and every other word beside a number stay. A unit goes only if it is what "how many" counts.
 4. Where nothing is left, where a value stands on the wrong side of the verb ("Caesar killed Brutus"), or a "yes" repeats the
    question in another order, the answer is compared whole.
-5. More than ``MAX_WORDS`` words of value (``MAX_WHOLE_WORDS`` of a whole answer), or a longer line, hold no value.
+5. More than ``MAX_WORDS`` words of value (``MAX_WHOLE_WORDS`` of a whole answer) are no value.
 Numbers lose zeros only where the question counts or calculates: elsewhere 3.10 is not 3.1.
 
 Left out: dates and units in other notations, synonyms. In doubt two answers have two forms: that costs a ballot, whereas one
 form too few would serve a wrong answer as agreement.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 
 from actors.consensus.reading.asked import (
@@ -31,27 +29,20 @@ from actors.consensus.reading.asked import (
     root,
     take_apart,
 )
-from actors.consensus.reading.tokens import is_number, plain_number, tokens
+from actors.consensus.reading.lines import stated
+from actors.consensus.reading.tokens import is_number, plain_number
 
-MAX_LINE_CHARS = 1_024
-MAX_READ_CHARS = 16_384
 MAX_WORDS = 6
 MAX_WHOLE_WORDS = 24
-_SAYS = re.compile(r"[^\W_]")
-_NEXT_QUESTION = re.compile(r"\bQ:")
-_TAKES_BACK = re.compile(
-    r"^\W{0,8}(?:wait|actually|correction|sorry|no|however|but|scratch that|on second thought|edit|oops|my mistake)\b",
-    re.IGNORECASE | re.MULTILINE,
-)
 _MORE = frozenset("more less better worse".split())
 
 
 def normal_value(question: str, content: str) -> str:
     """Return the normal form of the value that ``content`` gives for ``question``, or an empty string."""
-    spoken = tokens(_line(content))
+    asked = take_apart(question)
+    spoken = stated(asked, content)
     if not spoken:
         return ""
-    asked = take_apart(question)
     if asked.calculates:
         spoken = [plain_number(token) if is_number(token) else token for token in spoken]
     whole = asked.offers_choice or "than" in spoken or any(map(negates, spoken))
@@ -63,15 +54,6 @@ def normal_value(question: str, content: str) -> str:
 
 def _bounded(words: Sequence[str], most: int) -> str:
     return " ".join(words) if len(words) <= most else ""
-
-
-def _line(content: str) -> str:
-    lines = iter(content[:MAX_READ_CHARS].splitlines())
-    line = next((line for line in lines if _SAYS.search(line)), "")
-    if len(line) > MAX_LINE_CHARS or _TAKES_BACK.search("\n".join(lines)):
-        return ""
-    asks = _NEXT_QUESTION.search(line, 1)
-    return line[: asks.start()] if asks else line
 
 
 def _value(asked: Asked, spoken: Sequence[str]) -> list[int]:
@@ -98,7 +80,8 @@ def _value(asked: Asked, spoken: Sequence[str]) -> list[int]:
 
 def _points_back(asked: Asked, spoken: Sequence[str], place: int) -> bool:
     """Tell whether a preposition belongs to words of the question, not to the value."""
-    if spoken[place] in asked.asks_with:
+    by_whom = spoken[place] == "by" and place > 0 and asked.verb and root(spoken[place - 1]) == asked.verb
+    if by_whom or spoken[place] in asked.asks_with:
         return True
     following = next((token for token in spoken[place + 1 :] if token not in ARTICLES), "")
     return root(following) in asked.known
@@ -114,7 +97,7 @@ def _turned_round(asked: Asked, spoken: Sequence[str], places: Sequence[int]) ->
     first, last = places[0], places[-1]
     if asked.verb:
         verbs = [place for place in range(first) if root(spoken[place]) == asked.verb]
-        return bool(verbs) and COPULAS.isdisjoint(spoken[verbs[-1] : first])
+        return bool(verbs) and COPULAS.isdisjoint(spoken[verbs[-1] : first]) and "by" not in spoken[verbs[-1] : first]
     if asked.asks_for_object and spoken[last + 1 : last + 2] not in (["is"], ["are"], ["was"], ["were"]):
         return any(_inflected(asked, spoken[place]) for place in range(last + 1, len(spoken)))
     return False
@@ -130,7 +113,7 @@ def _in_order(parts: Iterable[str], whole: Sequence[str]) -> bool:
 
 
 def _whole(spoken: Sequence[str]) -> list[str]:
-    return [token for token in spoken if token not in FILLERS] or list(spoken)
+    return [token for token in spoken if token not in FILLERS]
 
 
 def _result(asked: Asked, spoken: Sequence[str]) -> list[str]:

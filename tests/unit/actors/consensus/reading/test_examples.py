@@ -1,9 +1,10 @@
 """Examples in a prompt."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.consensus.reading.examples import MAX_EXAMPLES, Example, examples_of
+from actors.consensus.reading.examples import MAX_EXAMPLES, MAX_PROMPTS, Example, examples_of
 
 PROMPT = '''def incr(n):
     """Add one.
@@ -32,6 +33,23 @@ def test_a_prompt_without_examples_has_none() -> None:
 def test_examples_are_bounded() -> None:
     """However many a prompt gives, a bounded number is kept."""
     assert len(examples_of(">>> f(1)\n1\n\n" * 100)) == MAX_EXAMPLES
+    assert examples_of(">>> f(1)\nprinted\n\n" * MAX_PROMPTS + ">>> f(1)\n1\n") == ()
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        ">>> f(0x" + "f" * 5000 + ")\n1\n",
+        ">>> f(1)\n" + "9" * 5000,
+        ">>> f('\ud800')\n'\ud800'\n",
+        ">>> f(\0)\n1\n",
+        ">>> f(1)\n" + "-" * 30_000 + "1",
+        ">>> " + "(" * 30_000 + "\n1\n",
+    ],
+)
+def test_no_prompt_can_make_reading_fail(question: str) -> None:
+    """Digits, surrogates and nesting without end in a prompt are at most an example."""
+    assert len(examples_of(question)) <= 1
 
 
 @given(st.text(alphabet=">. \n()abc1'\"", max_size=200))

@@ -1,8 +1,10 @@
 """Which kind of answer a question wants."""
 
+import time
+
 import pytest
 
-from actors.consensus.reading.kind import answer_kind
+from actors.consensus.reading.kind import WINDOW_CHARS, answer_kind
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,28 @@ def test_the_request_overrides_the_question() -> None:
     assert answer_kind("text", "Write a Python function f") == "text"
     assert answer_kind("code", "What is the capital of France?") == "code:python"
     assert answer_kind("code", "the fastest sort in Rust") == "code:rust"
+
+
+def test_of_a_long_question_the_ends_decide() -> None:
+    """What is asked for stands at the beginning or the end; the middle of a long question is not searched."""
+    filling = "lorem ipsum. " * WINDOW_CHARS
+    assert answer_kind("auto", f"Write a Rust function.\n{filling}") == "code:rust"
+    assert answer_kind("auto", f"{filling}\nWrite a Rust function.") == "code:rust"
+    assert answer_kind("auto", f"{filling}\nWrite a Rust function.\n{filling}") == "text"
+
+
+@pytest.mark.parametrize(
+    "question", ["\n" * 32_768, " \n" * 16_384, "write " * 5_461, "1 " * 16_384, "\ud800" * 32_768]
+)
+def test_no_question_takes_longer_than_its_length(question: str) -> None:
+    """Twice the question takes about twice the time."""
+    assert _least_s(question * 2) < 3 * _least_s(question) + 0.02
+
+
+def _least_s(question: str) -> float:
+    took = []
+    for _ in range(5):
+        start = time.perf_counter()
+        answer_kind("auto", f"Hello{question}there")
+        took.append(time.perf_counter() - start)
+    return min(took)

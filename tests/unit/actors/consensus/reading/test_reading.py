@@ -1,6 +1,36 @@
-"""Reading by kind."""
+"""Reading by kind, and reading whatever a voter may say."""
 
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.base.digests import sha256_hex
 from actors.consensus.reading.reading import read_answer
+
+KINDS = ("value", "json", "text", "code:python", "code:go", "code:")
+SIZE = 65_536  # as long as an answer gets
+
+HOSTILE = {
+    "endless digits": "x = 0x" + "f" * 5000,
+    "endless number": "9" * SIZE,
+    "endless exponent": "1e" + "9" * SIZE,
+    "escaped surrogate": '{"a": "\\ud800"}',
+    "surrogate": '{"a": "\ud800"}',
+    "surrogates": "\ud800" * SIZE,
+    "number words": "thousand " * 1500,
+    "nested brackets": "[" * 30_000 + "]" * 30_000,
+    "nested objects": '{"a":' * 10_000,
+    "nested signs": "-" * SIZE + "1",
+    "nested lambdas": "lambda:" * 9000 + "0",
+    "nested attributes": "a" + ".a" * 30_000,
+    "zero bytes": "\0" * SIZE,
+    "emoji": "\U0001f44d",
+    "one fence": "```" + " " * SIZE,
+    "blank": " \n\t",
+}
 
 
 def test_every_kind_names_its_method() -> None:
@@ -12,9 +42,77 @@ def test_every_kind_names_its_method() -> None:
     assert read_answer("text", "q", "words").method == "similarity"
 
 
-def test_unreadable_answers_say_why() -> None:
-    """An empty or unparsable answer has no digest and a reason."""
-    for kind, content in (("value", " \n"), ("json", "nope"), ("code:python", "nope!"), ("code:go", "nope")):
-        reading = read_answer(kind, "q?", content)
-        assert reading.sha256 == ""
-        assert reading.why_invalid
+def test_a_reading_carries_the_digest_of_its_form() -> None:
+    """Ballots are grouped by the SHA-256 of the form."""
+    reading = read_answer("value", "What is the capital of France?", "Paris")
+    assert (reading.form, reading.sha256) == ("paris", sha256_hex(b"paris"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("value", " \n"), ("json", "nope"), ("code:python", "nope!"), ("code:go", "nope"), ("text", "\U0001f44d"),
+        ("value", "\U0001f44d"), ("json", '"\\ud800"'), ("text", "\ud800"), ("code:python", "x = 0x" + "f" * 5000),
+    ],
+)  # fmt: skip
+def test_unreadable_answers_say_why(kind: str, content: str) -> None:
+    """An answer without words, that does not parse or cannot be written down has no form, no digest and a reason."""
+    reading = read_answer(kind, "q?", content)
+    assert (reading.form, reading.sha256) == ("", "")
+    assert reading.why_invalid
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_answer_can_make_reading_fail(kind: str, content: str) -> None:
+    """Digits, surrogates and nesting without end cost the voter's ballot, never the request; a form has its digest."""
+    for question in ("How many?", content):
+        reading = read_answer(kind, question, content)
+        assert bool(reading.form) == bool(reading.sha256) == (not reading.why_invalid)
+
+
+PIECES = st.sampled_from(
+    ["```", "\n", " ", "=", "def f(x):", "return", "0x", "f" * 4400, "\ud800", "\\ud800", '"', "{", "[" * 90, ")", "not", "thousand"]
+)  # fmt: skip
+ANSWERS = st.lists(PIECES | st.text(max_size=3), max_size=30).map("".join)
+
+
+@given(st.sampled_from(KINDS), ANSWERS, ANSWERS)
+def test_reading_is_total(kind: str, question: str, content: str) -> None:
+    """Every text of the pieces that programs, JSON and fences are made of has a reading, with a digest or a reason."""
+    reading = read_answer(kind, question, content)
+    assert len(reading.sha256) == (64 if reading.form else 0)
+    assert bool(reading.form) != bool(reading.why_invalid)
+
+
+@given(st.text(max_size=20))
+def test_reading_json_is_total(text: str) -> None:
+    """Whatever string stands in JSON, there is a digest or a reason."""
+    reading = read_answer("json", "q", json.dumps(text))
+    assert bool(reading.sha256) != bool(reading.why_invalid)
+
+
+SLOW = {
+    "value": ["a" + " " * SIZE + "b", "a =" + " " * SIZE + "= b", "one " * (SIZE // 4), "\n" * SIZE + "a", " -" * (SIZE // 2)],
+    "json": ["```" + " " * SIZE, "```\n" * (SIZE // 4), "[" * SIZE],
+    "code:python": ["```" + " " * SIZE, "x = 1\n" * (SIZE // 8) + "z ) (\n" * (SIZE // 16), "some words\n" * (SIZE // 11)],
+    "text": ["word " * (SIZE // 5), " " * SIZE],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"), [(kind, content) for kind, contents in SLOW.items() for content in contents]
+)
+def test_the_work_of_reading_grows_with_the_length_of_the_answer(kind: str, content: str) -> None:
+    """Twice the answer takes about twice the time: no pattern and no parse is repeated for every character."""
+    half = content[: len(content) // 2]
+    assert _least_s(kind, content) < 3 * _least_s(kind, half) + 0.02
+
+
+def _least_s(kind: str, content: str) -> float:
+    took = []
+    for _ in range(5):
+        start = time.perf_counter()
+        read_answer(kind, "How many days are there?", content)
+        took.append(time.perf_counter() - start)
+    return min(took)
