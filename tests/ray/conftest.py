@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.ray.world import UP_S, System, free_port, logs, script
+from tests.ray.world import PROFILE, UP_S, System, free_port, logs, script
 
 
 @pytest.fixture(scope="session")
@@ -14,11 +14,13 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("system")
     answers = folder / "answers.jsonl"
     answers.write_text("\n".join(map(json.dumps, script())))
+    profile = folder / "profile.yaml"
+    profile.write_text(PROFILE)
     port = free_port()
     running = System(folder / "home", f"http://127.0.0.1:{port}", "", "", folder / "operator")
     try:
         up = running.weavergen(
-            "up", "--profile", "replay", "--answers", str(answers), "--port", str(port), timeout_s=UP_S
+            "up", "--profile", str(profile), "--answers", str(answers), "--port", str(port), timeout_s=UP_S
         )
         assert up.returncode == 0, up.stderr + logs(running.home)
         keys = {name: (running.home / "keys" / f"{name}.key").read_text() for name in ("client", "operator")}

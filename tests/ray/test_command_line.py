@@ -3,13 +3,15 @@
 import json
 import os
 import re
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import grpc
 import pytest
 
+from tests.ray.listening import answers, listeners, own_address
 from tests.ray.world import AGREED, BROKEN, DISAGREED, System
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -71,10 +73,11 @@ def test_bringing_up_again_changes_nothing(system: System) -> None:
     config = (system.home / "config.yaml").read_bytes()
     port = system.base_url.rpartition(":")[2]
     answers = str(system.home.parent / "answers.jsonl")
+    profile = str(system.home.parent / "profile.yaml")
     before = members(system.home)
-    again = system.weavergen("up", "--profile", "replay", "--answers", answers, "--port", port, "--json")
+    again = system.weavergen("up", "--profile", profile, "--answers", answers, "--port", port, "--json")
     assert (again.returncode, json.loads(again.stdout)["was_running"]) == (0, True)
-    other = system.weavergen("up", "--profile", "replay", "--answers", answers, "--port", str(int(port) - 1))
+    other = system.weavergen("up", "--profile", profile, "--answers", answers, "--port", str(int(port) - 1))
     assert other.returncode == 2
     assert len(other.stderr.strip().splitlines()) == 1
     assert "another configuration" in other.stderr
@@ -162,17 +165,33 @@ def test_the_span_reader_that_dies_is_replaced(system: System) -> None:
 
 
 def test_everything_listens_on_loopback_but_the_replica_s_own_port(system: System) -> None:
-    """Of all our processes' listeners, only Serve's token-guarded inter-replica port binds every interface."""
-    listing = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout  # noqa: S607
-    ours = {str(pid) for pid in members(system.home)}
-    open_to_all = [
-        line
-        for line in listing.splitlines()
-        if ours & set(re.findall(r"pid=(\d+)", line))
-        and not re.match(r"\S+\s+\d+\s+\d+\s+(127\.|\[::ffff:127\.)", line)
-    ]
-    assert all("ray::ServeRepli" in line for line in open_to_all), open_to_all
-    assert len(open_to_all) == 1
+    """Of all our processes' listeners one binds every interface: Serve's port between replicas, which Ray's token guards.
+
+    From the machine's own address on the network no other is reached.
+    """
+    ours = listeners(members(system.home))
+    assert str(urlsplit(system.base_url).port) in {str(listener.port) for listener in ours}
+    open_to_all = [listener for listener in ours if not listener.on_loopback]
+    assert [listener.name.startswith("ray::ServeReplica") for listener in open_to_all] == [True], open_to_all
+    if address := own_address():
+        reached = {listener.port for listener in ours if answers(address, listener.port)}
+        assert reached == {open_to_all[0].port}
+    token = (system.home / "keys" / "ray.token").read_text().strip()
+    target = f"{address or '127.0.0.1'}:{open_to_all[0].port}"
+    assert called(target, None) == called(target, "0" * 64) == grpc.StatusCode.UNAUTHENTICATED
+    assert called(target, token) not in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNAVAILABLE)
+
+
+def called(target: str, token: str | None) -> grpc.StatusCode:
+    """Call a replica's gRPC port with a request it cannot read, and return how it refuses."""
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    with grpc.insecure_channel(target, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            channel.unary_unary("/ray.serve.ASGIService/HandleRequest")(b"", timeout=5, metadata=metadata)
+        except grpc.RpcError as error:
+            code: grpc.StatusCode = error.code()
+            return code
+    return grpc.StatusCode.OK
 
 
 def test_the_whole_node_comes_back_by_itself(system: System) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from actors.base.certificates import read_trust
 from actors.consensus.verification import verify_envelope
-from tests.ray.world import AGREED, BROKEN, DISAGREED, SLOW, System
+from tests.ray.world import AGREED, BROKEN, DISAGREED, MAX_CONCURRENT, SLOW, System
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -197,6 +197,29 @@ def test_a_deadline_is_kept(http: httpx.Client) -> None:
     assert time.monotonic() - began < 2.5
 
 
+def test_overload_is_told_at_once_and_a_halt_still_acts(http: httpx.Client, system: System) -> None:
+    """A replica full of slow requests answers more of them 429 with Retry-After, and a halt reaches all the others."""
+    body = {"model": "consensus", "messages": user(SLOW)}
+    with concurrent.futures.ThreadPoolExecutor(2 * MAX_CONCURRENT) as pool, ops(system) as operator:
+        slow = [pool.submit(http.post, "/v1/chat/completions", json=body) for _ in range(MAX_CONCURRENT)]
+        give_up = time.monotonic() + 2.5  # of the three seconds that the voters take
+        while operator.get("/ops/status").json()["under_way"] < MAX_CONCURRENT:
+            assert time.monotonic() < give_up
+        refused = list(pool.map(lambda _: http.post("/v1/chat/completions", json=body), range(MAX_CONCURRENT)))
+        try:
+            began = time.monotonic()
+            assert operator.post("/ops/halt", json={"reason": "test"}).status_code == 200
+            took = time.monotonic() - began
+        finally:
+            ended = {answer.result().json()["error"]["code"] for answer in slow}
+            assert system.weavergen("resume", "--reason", "test").returncode == 0
+    assert took < 1
+    assert ended == {"generation_halted"}
+    for answer in refused:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "overloaded")
+        assert answer.headers["retry-after"] == "1"
+
+
 def test_a_client_that_goes_away_frees_its_slot(http: httpx.Client, system: System) -> None:
     """Disconnecting cancels the deliberation: nothing stays under way and no decision is recorded for it."""
     before = decisions(http)
@@ -226,7 +249,13 @@ def test_strangers_get_nothing(system: System) -> None:
                 if path not in ("/healthz", "/readyz"):
                     concrete = path.replace("{decision_id}", "x").replace("{model}", "x")
                     assert stranger.request(method, concrete, json={"reason": "x"}).status_code == 401, path
-        assert stranger.get("/nothing/here").status_code in (401, 404)
+        assert stranger.get("/nothing/here").status_code == 401
+        for path in ("/-/routes", "/-/healthz", "/%2d/routes"):
+            hidden = stranger.get(path)
+            assert (hidden.status_code, hidden.content) == (404, b""), path
+        for body in (b"{", b"x" * 20_000_000):
+            refused = stranger.post("/ops/halt", content=body)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_key")
 
 
 def test_openapi_describes_the_hot_path_and_operations(http: httpx.Client) -> None:
@@ -239,20 +268,19 @@ def test_openapi_describes_the_hot_path_and_operations(http: httpx.Client) -> No
 
 
 def test_another_tenants_decision_is_not_there(http: httpx.Client, system: System) -> None:
-    """A decision is its tenant's, an auditor's or an operator's; for others it does not exist."""
+    """A decision is its tenant's; for another tenant's clients and operators it does not exist, an auditor reads any."""
     answer = http.post("/v1/chat/completions", json={"model": "consensus", "messages": user(AGREED)}).json()
     path = f"/v1/decisions/{answer['weavergen']['decision_id']}"
-    made = system.weavergen("keys", "create", "--role", "client", "--tenant", "somebody-else", "--json")
-    other = json.loads(made.stdout)["key"]
-    give_up = time.monotonic() + 5
-    while (
-        refused := httpx.get(f"{system.base_url}{path}", headers={"Authorization": f"Bearer {other}"})
-    ).status_code == 401:
-        assert time.monotonic() < give_up
-        time.sleep(0.1)
-    assert refused.status_code == 404
-    with ops(system) as operator:
-        assert operator.get(path).status_code == 200
+    for role, status in (("client", 404), ("operator", 404), ("auditor", 200)):
+        made = system.weavergen("keys", "create", "--role", role, "--tenant", "somebody-else", "--json")
+        key = json.loads(made.stdout)["key"]
+        give_up = time.monotonic() + 5
+        while (
+            answered := httpx.get(f"{system.base_url}{path}", headers={"Authorization": f"Bearer {key}"})
+        ).status_code == 401:
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+        assert answered.status_code == status, role
 
 
 def test_old_decisions_are_found_in_the_table(http: httpx.Client, system: System) -> None:
@@ -279,6 +307,7 @@ def test_metrics_are_the_union_with_a_replica_label(http: httpx.Client, system: 
             assert time.monotonic() < give_up, text
             time.sleep(0.5)
     assert 'replica="' in text
+    assert "weavergen_metrics_agents_unread 0" in text
     assert "ray_" not in "".join(line for line in text.splitlines() if not line.startswith("#"))
 
 

@@ -13,6 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 UP_S = 240
 AGREED = "What is the capital of France?"
 DISAGREED = "Name a colour."
+MAX_CONCURRENT = 24
+PROFILE = f"""\
+extends: replay
+profile: replay
+consensus: {{max_concurrent: {MAX_CONCURRENT}}}
+"""
+"""Recorded answers, and few deliberations at once, so that a test can fill the replica."""
 SLOW = "Take your time."
 BROKEN = "Break."
 
