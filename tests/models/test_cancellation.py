@@ -1,0 +1,146 @@
+"""Cancellation reaches a real engine, the whole way: our handle, Serve, the replica, vLLM, its scheduler.
+
+A process of its own starts one small engine under Serve on a Ray node of its own, without proxies. Whether the engine works
+is asked of its scheduler: a prefix cache can be reset only while no request holds blocks of it.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.catalog import load_catalog
+from models.weights import allows_hub, models_dir_of, resolve
+
+pytestmark = [pytest.mark.weights, pytest.mark.timeout(900)]  # the first run downloads and converts
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT_S = 600
+IDLE_S = 10.0
+"""How long an engine may take to notice: some of its steps."""
+
+DRIVER = """
+import asyncio, json, sys, time
+from pathlib import Path
+from unittest.mock import patch
+
+import ray
+from ray import serve
+from ray.serve.exceptions import BackPressureError
+
+import serve_apps.voter_server
+from models.catalog import load_catalog
+from models.engine import engine_settings
+from models.voter import Message, Sampling, VoterInfo, VoterRequest
+from serve_apps.llm import EngineLimits, build_engine
+from serve_apps.voters import HandleVoter
+
+MODEL, WEIGHTS, SCRATCH = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+ASKS, IDLE_S = 4, float(sys.argv[4])
+
+
+class Watched(serve_apps.voter_server.VoterServer):
+    async def idle(self):
+        return await self.engine._engine_client.reset_prefix_cache()
+
+
+async def until(condition, give_up_s):
+    started = time.monotonic()
+    while time.monotonic() - started < give_up_s:
+        if await condition():
+            return time.monotonic() - started
+        await asyncio.sleep(0.05)
+    return None
+
+
+async def measure(handle):
+    voter = HandleVoter(VoterInfo(MODEL, "f", "l", 2048), handle, 200, BackPressureError)
+    turns = (Message("user", "Count from 1 to 2000, one number a line, without stopping."),)
+    sampling = Sampling(max_tokens=1900, temperature=0.0, presence_penalty=1.0)
+    tasks = [asyncio.create_task(voter.ask(VoterRequest(str(n), turns, sampling, n))) for n in range(ASKS)]
+
+    async def idle():
+        return await handle.idle.remote()
+
+    async def busy():
+        return not await idle()
+
+    became_busy_s = await until(busy, 60)
+    stayed = await until(idle, 1.0) is None
+    unfinished = sum(not task.done() for task in tasks)
+    for task in tasks:
+        task.cancel()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    idle_s = await until(idle, IDLE_S)
+    again = await voter.ask(VoterRequest("after", turns, Sampling(max_tokens=4, temperature=0.0)))
+    return {
+        "busy": became_busy_s is not None and stayed, "unfinished": unfinished,
+        "cancelled": sum(isinstance(end, asyncio.CancelledError) for end in ended), "idle_s": idle_s,
+        "again": again.finish_reason,
+    }
+
+
+def main():
+    ray.init(
+        address="local", num_cpus=2, include_dashboard=False, object_store_memory=80 << 20, _temp_dir=SCRATCH,
+        _node_ip_address="127.0.0.1", log_to_driver=True,
+    )
+    serve.start(proxy_location="Disabled")
+    limits = EngineLimits(
+        max_ongoing_requests=16, max_queued_requests=16, health_check_period_s=5, health_check_timeout_s=20,
+        graceful_shutdown_s=1,
+    )
+    settings = engine_settings(load_catalog().entry(MODEL), WEIGHTS, "cpu")
+    with patch.object(serve_apps.voter_server, "VoterServer", Watched):
+        application = build_engine(MODEL, settings, limits)
+    handle = serve.run(application, name="one", route_prefix=None)
+    print("RESULT " + json.dumps(asyncio.run(measure(handle))), flush=True)
+    serve.shutdown()
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what became of four long asks that were cancelled."""
+    pytest.importorskip("vllm")
+    model = "smollm2-135m-instruct"
+    models_dir = models_dir_of(Path(os.environ.get("WEAVERGEN_HOME") or ROOT / "var"), os.environ)
+    weights = resolve(load_catalog().entry(model), models_dir, lambda *_: None, allow_hub=allows_hub(os.environ))
+    folder = tmp_path_factory.mktemp("cancel")
+    script = folder / "cancel.py"
+    script.write_text(DRIVER, encoding="utf-8")
+    scratch = Path(f"/tmp/wg{os.getpid()}")  # noqa: S108 - sockets need short paths
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    child = subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, str(script), model, str(weights), str(scratch), str(IDLE_S)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        env={**environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"},
+    )  # fmt: skip
+    try:
+        output, _ = child.communicate(timeout=TIMEOUT_S)
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+        shutil.rmtree(scratch, ignore_errors=True)
+    results = [line.partition("RESULT ")[2] for line in output.splitlines() if line.startswith("RESULT ")]
+    assert results, output[-3000:]
+    found: dict[str, Any] = json.loads(results[0])
+    return found
+
+
+def test_cancelled_asks_leave_the_engine_idle(measured: dict[str, Any]) -> None:
+    """Four asks that would take the engine a minute are gone from its scheduler within seconds, and it answers the next."""
+    assert (measured["busy"], measured["unfinished"], measured["cancelled"]) == (True, 4, 4)
+    assert measured["idle_s"] is not None
+    assert measured["again"] == "length"
