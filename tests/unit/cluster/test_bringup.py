@@ -230,3 +230,21 @@ def test_a_supervisor_that_stands_still_is_replaced(tmp_path: Path, monkeypatch:
         assert leader.wait(10) != 0
     assert not running(home)
     assert reporter.steps == ["the supervisor does not go round any more; replacing it"]
+
+
+def test_a_key_that_is_promised_and_missing_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A voter whose ``api_key_env`` is not set, or empty, is named with its variable; nobody is asked with an empty key."""
+    voter = {
+        "id": "v", "provider": "openai", "family": "f", "lineage": "l", "model": "m", "base_url": "http://127.0.0.1:9/v1",
+        "api_key_env": "UPSTREAM_KEY",
+    }  # fmt: skip
+    config = read_config({"profile": "t", "voters": [voter]}, "t")
+    home, catalog = create_home(tmp_path / "home"), load_catalog()
+    for value in ("", " "):
+        monkeypatch.setenv("UPSTREAM_KEY", value)
+        with pytest.raises(ConfigurationError, match="voter v: the environment variable UPSTREAM_KEY"):
+            app_settings(home, config, catalog, {}, ())
+    monkeypatch.setenv("UPSTREAM_KEY", "s3cret")
+    assert app_settings(home, config, catalog, {}, ()).gateway.openai_voters[0].api_key_env == "UPSTREAM_KEY"
