@@ -67,6 +67,8 @@ class Plan:
     """What the prompt says a right answer does; nothing has run them, so none counts as passed."""
 
 
+HALTED_CAUSE = "generation was halted"
+"""Cause of a layer that a halt ended."""
 DEADLINE_NOTE = "no answer by the deadline"
 ISOLATED_NOTE = "isolated by policy"
 BallotState = Literal["outstanding", "readable", "out"]
@@ -342,7 +344,7 @@ def _policy_changed(state: State, event: PolicyChanged) -> tuple[State, list[Com
             state, more = _isolate(state, ballot, substitute=not event.halted)
             commands += more
     if event.halted:
-        return _conclude(state, commands, "halted", _count(state), "generation was halted")
+        return _conclude(state, commands, "halted", _count(state), HALTED_CAUSE)
     return _advance(state, commands)
 
 

@@ -14,6 +14,7 @@ from actors.base.canonical import MICRO, decimal_str, micro
 from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError
 from actors.base.ids import is_ulid
+from actors.consensus.deliberation import HALTED_CAUSE
 from actors.consensus.tally import LEAST_LINEAGES, NO_GROUP, Rule, Tally, Vote, tally
 from actors.spans.record import BallotEntry, DecisionRecord, LayerOutcome, Method, Result
 
@@ -68,6 +69,11 @@ def check_ballots(record: DecisionRecord) -> None:
     _ballots(len({form for form, _ in forms}) == len(forms), "equal normal forms are in different groups")
     one_form_each = len({group for _, group in forms}) == len(forms)
     _ballots(record.method == "similarity" or one_form_each, "groups are not those of equal normal forms")
+    numbered = [group for _, group in sorted(forms)]
+    _ballots(
+        list(dict.fromkeys(numbered)) == sorted(set(numbered)), "groups are not in the order of their normal forms"
+    )
+    _ballots(not numbered or max(numbered) == len(set(numbered)) - 1, "a group's number is left out")
 
 
 def _check_panel(record: DecisionRecord) -> None:
@@ -152,6 +158,7 @@ def check_result(record: DecisionRecord, counted: Tally) -> None:
     if record.result != "halted":
         _result((counted.winner is not None) == (end == "agreed"), f"{record.result}, which the tally contradicts")
         _result(end in ("agreed", "deadline", counted.outcome), f"{record.result}, but the ballots {counted.outcome}")
+    _result((record.result == "halted") == (tried.cause == HALTED_CAUSE), "the cause tells of another end")
     if record.result == "deadline":
         out_of_time = any(ballot.outcome in ("timeout", "late") for ballot in record.ballots)
         _result(out_of_time, "the deadline passed and nobody was out of time")

@@ -25,6 +25,7 @@ from actors.consensus.deliberation import (
     recount,
     step,
 )
+from tests.unit.actors.consensus.panels import FAILS, Script, play, scripts, verdict
 from tests.unit.actors.consensus.world import candidate, plan
 
 A, B, C, D = (Seat(name, name, name, 500_000) for name in "abcd")
@@ -240,6 +241,86 @@ def test_any_events_keep_the_machine_sound(events: list[Event], spares: int) -> 
     counted = {b.seat.voter for b in state.ballots if ballot_outcome(state, b) == "agreed"}
     assert all(state.ballots[i].outcome is None for i in state.conclusion.groups)
     assert bool(counted) == (state.conclusion.tally.winner is not None)
+
+
+def test_answers_after_the_deadline_are_late() -> None:
+    """An answer that took longer than the deadline does not count, and without a quorum the layer's outcome is ``deadline``."""
+    start, _ = begin(plan([A, B, C], deadline_ms=100, spares=(D,)))
+    state, commands = run(start, says(0, "Paris"), Answered(1, candidate("Paris"), 101), DeadlinePassed(102))
+    assert state.conclusion is not None
+    assert (state.conclusion.outcome, outcomes(state)) == ("deadline", ["dissented", "late", "timeout"])
+    assert not [command for command in commands if isinstance(command, Ask)]
+    state, _ = run(start, *(Answered(n, candidate("Paris"), 101) for n in range(3)))
+    assert state.conclusion is not None
+    assert state.conclusion.outcome == "deadline"
+
+
+def test_isolating_a_heavy_dissenter_with_a_spare_makes_no_quorum() -> None:
+    """A light substitute beside an isolated seat takes none of its weight away."""
+    heavy, light = replace(A, weight_micro=900_000), replace(D, weight_micro=100_000)
+    for isolated in (frozenset(), frozenset("a")):
+        start, _ = begin(plan([heavy, B, C], spares=(light,), isolated=isolated))
+        state, _ = run(start, says(0, "Rome"), says(1, "Paris"), says(2, "Paris"), says(3, "Oslo"))
+        assert state.conclusion is not None
+        assert state.conclusion.outcome != "agreed"
+
+
+def test_recounting_takes_weights_lineages_and_threshold_of_the_newer_plan() -> None:
+    """Seats weigh and group by the newer plan: two that turn out to be one lineage agree no more."""
+    base = plan([A, B, C])
+    state, _ = run(begin(base)[0], says(0, "Paris"), says(1, "Paris"))
+    kin = replace(base, seats=(A, replace(B, lineage="a", weight_micro=900_000), C))
+    again = recount(state, kin, halted=False)
+    assert again.conclusion is not None
+    assert (again.conclusion.outcome, again.conclusion.tally.eligible) == ("unavailable", {"a": 900_000, "c": 500_000})
+    start, _ = begin(plan([A, B], kind="text"))
+    prose, _ = run(start, says(0, "the sky is blue"), says(1, "the sky is blue today"))
+    assert choose_served(prose, "00") is not None
+    assert choose_served(recount(prose, replace(prose.plan, similarity_micro=1_000_000), halted=False), "00") is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(scripts(), st.data())
+def test_the_verdict_is_a_function_of_the_ballots(script: Script, data: st.DataObject) -> None:
+    """With failures, spares, shared lineages and isolated seats: every order of events ends the same way, same winner."""
+    orders = data.draw(st.lists(st.permutations(script.voters), min_size=2, max_size=5))
+    assert len({verdict(play(script, order)) for order in orders}) == 1
+
+
+def test_every_order_of_a_small_panel_ends_the_same() -> None:
+    """All permutations of failures and answers with a spare that not every failure gets: one verdict each."""
+    heavy, light = replace(A, weight_micro=900_000), replace(B, weight_micro=300_000)
+    for does in itertools.product(["Paris", "London", FAILS], repeat=4):
+        script = Script(plan([heavy, light, C], spares=(D,)), dict(zip("abcd", does, strict=True)))
+        assert len({verdict(play(script, order)) for order in itertools.permutations("dabc")}) == 1, does
+
+
+@settings(max_examples=60, deadline=None)
+@given(scripts(isolation=False), st.data())
+def test_isolation_is_the_same_from_the_start_and_at_once_after(script: Script, data: st.DataObject) -> None:
+    """A seat isolated before it is asked and one isolated right after are the same dissent with the same substitute."""
+    isolated = data.draw(st.frozensets(st.sampled_from([seat.voter for seat in script.plan.seats]), max_size=2))
+    before = play(Script(replace(script.plan, isolated=isolated), script.does), script.voters)
+    after = play(script, script.voters, (0, PolicyChanged(isolated, halted=False)))
+    assert verdict(before) == verdict(after)
+
+
+@settings(max_examples=80, deadline=None)
+@given(scripts(isolation=False), st.data())
+def test_isolating_voters_never_makes_a_group_win(script: Script, data: st.DataObject) -> None:
+    """What wins with voters isolated wins too if they fail, and where nobody stands by if they are heard."""
+    isolated = data.draw(
+        st.frozensets(st.sampled_from([seat.voter for seat in script.plan.seats]), min_size=1, max_size=2)
+    )
+    ended = verdict(play(Script(replace(script.plan, isolated=isolated), script.does), script.voters))
+    if ended[0] == "agreed":
+        failing = Script(script.plan, {**script.does, **dict.fromkeys(isolated, FAILS)})
+        assert verdict(play(failing, script.voters)) == ended
+    alone = Script(replace(script.plan, spares=()), script.does)
+    turn = data.draw(st.integers(0, 2 * len(script.voters)))
+    ended = verdict(play(alone, script.voters, (turn, PolicyChanged(isolated, halted=False))))
+    if ended[0] == "agreed" and script.plan.kind != "text":  # removing a text may move the medoid of the others
+        assert verdict(play(alone, script.voters)) == ended
 
 
 @given(st.permutations(["Paris", "Paris.", "London", "Rome"]), st.permutations([0, 1, 2, 3]))

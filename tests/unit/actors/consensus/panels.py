@@ -1,0 +1,126 @@
+"""Random panels and what their voters do, played to the end in any order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hypothesis import strategies as st
+
+from actors.consensus.deliberation import (
+    Answered,
+    DeadlinePassed,
+    Event,
+    Failed,
+    Plan,
+    PolicyChanged,
+    Seat,
+    State,
+    TimedOut,
+    begin,
+    recount,
+    step,
+)
+from actors.consensus.tally import Rule
+from tests.unit.actors.consensus.world import candidate, plan
+
+DEADLINE_MS = 1_000
+FAILS, TIMES_OUT, LATE, HANGS = "<fails>", "<times out>", "<late>", "<hangs>"
+VALUES = ["Paris", "It is Paris.", "London", "Rome"]
+WEIGHTS = [100_000, 300_000, 500_000, 900_000]
+RULES = st.builds(
+    Rule, st.sampled_from([300_000, 510_000, 600_000, 1_000_000]), st.sampled_from([2, 3]),
+    st.sampled_from([1_000_000, 1_300_000]), st.sampled_from([0, 500_000]),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Script:
+    """A panel and what each voter on it or beside it will do when asked."""
+
+    plan: Plan
+    does: Mapping[str, str]
+
+    @property
+    def voters(self) -> list[str]:
+        """Return everybody, seated or standing by."""
+        return [seat.voter for seat in (*self.plan.seats, *self.plan.spares)]
+
+
+@st.composite
+def scripts(draw: st.DrawFn, *, spares: int = 2, isolation: bool = True, answers: Sequence[str] = VALUES) -> Script:
+    """Small panels with shared lineages, failures, late answers, spares and isolated seats."""
+    seats = draw(st.integers(2, 4))
+    standing_by = draw(st.integers(0, spares))
+    everyone = [
+        Seat(f"v{n}", f"f{n}", draw(st.sampled_from("LMNO")), draw(st.sampled_from(WEIGHTS)))
+        for n in range(seats + standing_by)
+    ]
+    kind = draw(st.sampled_from(["value", "text", "json"]))
+    contents = ['{"a": 1}', '{ "a" : 1 }', "[2]"] if kind == "json" else list(answers)
+    does = {
+        seat.voter: draw(st.sampled_from([*contents, *contents, FAILS, TIMES_OUT, LATE, HANGS])) for seat in everyone
+    }
+    named = [seat.voter for seat in everyone[:seats]]
+    isolated = draw(st.frozensets(st.sampled_from(named), max_size=2)) if isolation else frozenset()
+    made = plan(
+        everyone[:seats],
+        spares=tuple(everyone[seats:]),
+        isolated=isolated,
+        max_substitutes=draw(st.integers(0, 2)),
+        rule=draw(RULES),
+        kind=kind,
+        policy=draw(st.sampled_from(["strict", "evidence"])),
+        deadline_ms=DEADLINE_MS,
+        hear_everyone=draw(st.booleans()),
+    )
+    return Script(made, does)
+
+
+def event_of(ask_id: int, does: str) -> Event | None:
+    """Return what becomes of an ask before the deadline, if anything does."""
+    match does:
+        case "<fails>":
+            return Failed(ask_id, "failed", "x", 5)
+        case "<times out>":
+            return TimedOut(ask_id, 6)
+        case "<late>":
+            return Answered(ask_id, candidate("Paris"), DEADLINE_MS + 1)
+        case "<hangs>":
+            return None
+        case _:
+            return Answered(ask_id, candidate(does), 7)
+
+
+def play(script: Script, order: Sequence[str], change: tuple[int, PolicyChanged] | None = None) -> State:
+    """Feed every voter's deed in the given order, asks of substitutes included; then what comes late, then the deadline.
+
+    ``change`` is a policy change that comes before the given turn.
+    """
+    state, _ = begin(script.plan)
+    for turn, voter in enumerate([*order] * (len(order) + 1)):
+        if change is not None and change[0] == turn:
+            state, _ = step(state, change[1])
+        if script.does[voter] != LATE:
+            state = _answer(state, voter, script.does[voter])
+    for voter in order:
+        state = _answer(state, voter, script.does[voter])
+    state, _ = step(state, DeadlinePassed(DEADLINE_MS))
+    return state
+
+
+def _answer(state: State, voter: str, does: str) -> State:
+    asked = next((b for b in state.ballots if b.seat.voter == voter and b.state == "outstanding"), None)
+    event = event_of(asked.ask_id, does) if asked else None
+    return step(state, event)[0] if event else state
+
+
+def verdict(state: State) -> tuple[str, str | None]:
+    """Return how it ended, and what the winning group said."""
+    assert state.conclusion is not None
+    winner, groups = state.conclusion.tally.winner, state.conclusion.groups
+    said = [b.reading.form for b in state.ballots if winner and b.reading and groups[b.ask_id] == winner.group]
+    return state.conclusion.outcome, min(said, default=None)
+
+
+def recounted(state: State, isolated: frozenset[str], *, halted: bool = False) -> State:
+    """Count again with more voters isolated."""
+    return recount(state, replace(state.plan, isolated=state.plan.isolated | isolated), halted=halted)

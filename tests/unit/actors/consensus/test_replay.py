@@ -1,0 +1,212 @@
+"""Records against themselves: every honest one replays, every lie that something in the record contradicts is caught."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace as changed
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from actors.base.errors import IntegrityError
+from actors.base.ids import ulid
+from actors.consensus.deliberation import Seat, State, choose_served
+from actors.consensus.records import Facts, build_record
+from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
+from actors.consensus.tally import Rule
+from actors.spans.record import BallotEntry, CacheRef, DecisionRecord, LayerOutcome, Method, Result, WriterRef
+from tests.unit.actors.consensus.panels import FAILS, HANGS, LATE, Script, play, recounted, scripts
+from tests.unit.actors.consensus.world import NOW_S, WRITER, plan, snapshot
+
+SALT = "07" * 16
+FACTS = Facts(
+    ulid(NOW_S * 1000, b"0123456789"), NOW_S * 1000, "tenant", "commitment", "c" * 64, snapshot("abc"), "d" * 64, SALT
+)
+DIRECT = Rule(1_000_000, 1, 1_000_000, 0)
+Lies = Iterator[tuple[str, DecisionRecord]]
+
+
+def check(record: DecisionRecord) -> None:
+    """Take every step that concerns the record alone."""
+    check_form(record, NOW_S)
+    check_ballots(record)
+    counted = replay_tally(record)
+    check_choice(record)
+    check_result(record, counted)
+
+
+def record_of(state: State, *, withheld: bool = False) -> DecisionRecord:
+    """Build the record of a deliberation, or the one that takes its answer back."""
+    served = None if withheld else choose_served(state, SALT)
+    record = build_record(state, served, FACTS, WriterRef(id=WRITER, seq=7))
+    return replace(record, result="withheld") if withheld else record
+
+
+@st.composite
+def records(draw: st.DrawFn) -> DecisionRecord:
+    """Draw records of every kind of end: consensus, direct, recounted, halted, withheld."""
+    script = draw(scripts())
+    if draw(st.integers(0, 5)) == 0:
+        alone = changed(
+            script.plan, policy="direct", seats=script.plan.seats[:1], spares=(), isolated=frozenset(), rule=DIRECT
+        )
+        script = Script(alone, script.does)
+    state = play(script, draw(st.permutations(script.voters)))
+    end = draw(st.sampled_from(["as it is", "as it is", "isolation", "halt", "withheld"]))
+    if end == "isolation":
+        state = recounted(state, draw(st.frozensets(st.sampled_from(script.voters), min_size=1, max_size=2)))
+    if end == "halt":
+        state = recounted(state, frozenset(), halted=True)
+    return record_of(state, withheld=end == "withheld" and choose_served(state, SALT) is not None)
+
+
+@settings(max_examples=150, deadline=None)
+@given(records())
+def test_every_record_that_is_built_replays(record: DecisionRecord) -> None:
+    """Whatever the panel, failures, substitutes, isolation, halts, policy and kind: what is recorded verifies."""
+    check(record)
+
+
+@settings(max_examples=60, deadline=None)
+@given(records())
+def test_every_lie_that_the_record_contradicts_is_caught(record: DecisionRecord) -> None:
+    """Changing any one thing that follows from the rest fails."""
+    for name, lied in lies(record):
+        assert lied != record, name
+        assert step_that_fails(lied), f"believed: {name}"
+
+
+def step_that_fails(record: DecisionRecord) -> str:
+    """Return the step at which a record fails, empty if it is believed."""
+    try:
+        check(record)
+    except IntegrityError as error:
+        return error.param or "?"
+    return ""
+
+
+def lies(r: DecisionRecord) -> Lies:
+    """Every change of one field that something else in the record contradicts."""
+    yield from _form_lies(r)
+    yield from _end_lies(r)
+    for number, ballot in enumerate(r.ballots):
+        for name, lied in _ballot_lies(ballot):
+            yield f"ballot {number}: {name}", replace(r, ballots=[*r.ballots[:number], lied, *r.ballots[number + 1 :]])
+
+
+def _form_lies(r: DecisionRecord) -> Lies:
+    layer, said = r.layer, r.tally
+    yield "id", replace(r, id="x")
+    yield "issued ahead", replace(r, issued_at=(NOW_S + 3600) * 1000)
+    yield "salt", replace(r, tie_salt="")
+    yield "config", replace(r, config_sha256="c")
+    yield "cache", replace(r, cache=CacheRef(r.id))
+    for name in ("whatever", "strict" if r.policy.name == "direct" else "direct"):
+        yield f"policy {name}", replace(r, policy=replace(r.policy, name=name))
+    yield "version", replace(r, policy=replace(r.policy, version=0))
+    for quorum in ("0.000000", "1.000001", "0.6"):
+        yield f"quorum {quorum}", replace(r, layer=replace(layer, quorum=quorum))
+    yield "one lineage", replace(r, layer=replace(layer, min_lineages=2 if r.policy.name == "direct" else 1))
+    for rho in ("-1.000000", "1.000001", "0.5"):
+        yield f"rho {rho}", replace(r, tally=replace(said, correlation=rho))
+    for panel in (0, layer.panel - 1, layer.panel + 1):
+        yield f"panel {panel}", replace(r, layer=replace(layer, panel=panel))
+    for members in (layer.members[1:], layer.members[:1] * 2 + layer.members[1:], ["x", *layer.members[1:]]):
+        yield f"members {members}", replace(r, layer=replace(layer, members=members))
+    for ballots in (r.ballots[1:], r.ballots[:-1], [*r.ballots, r.ballots[0]], [*r.ballots[1:], r.ballots[0]]):
+        if ballots != r.ballots:
+            yield "left out, doubled or out of order", replace(r, ballots=ballots)
+
+
+def _end_lies(r: DecisionRecord) -> Lies:
+    said, tried = r.tally, r.layer.tried[0]
+    for result in set(get_args(Result)) - {r.result}:
+        yield result, replace(r, result=result)
+    for outcome in set(get_args(LayerOutcome)) - {tried.outcome}:
+        yield f"layer {outcome}", replace(r, layer=replace(r.layer, tried=[replace(tried, outcome=outcome)]))
+    yield "cause", replace(r, layer=replace(r.layer, tried=[replace(tried, cause="" if tried.cause else "x")]))
+    yield "layer's name", replace(r, layer=replace(r.layer, tried=[replace(tried, name="other")]))
+    for method in set(get_args(Method)) - {r.method}:
+        yield f"method {method}", replace(r, method=method)
+    yield "degraded", replace(r, degraded=not r.degraded)
+    yield "answer", replace(r, answer_sha256="f" * 64)
+    yield "served", replace(r, tally=replace(said, served_sha256="f" * 64))
+    if r.answer_sha256:
+        yield "no answer", replace(r, answer_sha256="")
+        yield "nothing served", replace(r, tally=replace(said, served_sha256=""))
+    yield "winner", replace(r, tally=replace(said, winner=said.winner + 1))
+    yield "support", replace(r, tally=replace(said, support="0.999999"))
+    yield "n_eff", replace(r, tally=replace(said, n_eff="9.000000"))
+    yield "lineages", replace(r, tally=replace(said, lineages=said.lineages + 1))
+    yield "eligible", replace(r, tally=replace(said, eligible_weight={**said.eligible_weight, "made up": "0.100000"}))
+    yield "not eligible", replace(r, tally=replace(said, eligible_weight=dict([*said.eligible_weight.items()][1:])))
+
+
+def _ballot_lies(b: BallotEntry) -> Iterator[tuple[str, BallotEntry]]:
+    counted = b.group >= 0
+    yield "voter", replace(b, voter="x")
+    yield "group", replace(b, group=-1 if counted else 0)
+    yield "another group", replace(b, group=b.group + 7 if counted else 7)
+    yield "replaced", replace(b, replaced=not b.replaced)
+    for outcome in ("screened_out", "breaker_open", "failed" if counted else "agreed"):
+        yield outcome, replace(b, outcome=outcome)
+    if counted:
+        yield "the other side", replace(b, outcome="agreed" if b.outcome == "dissented" else "dissented")
+    for weight in ("0.5", "abc", "0.000000", "1.500000"):
+        yield f"weight {weight}", replace(b, weight=weight)
+    yield "digest", replace(b, candidate_sha256="" if counted else "f" * 64)
+    yield "form", replace(b, normal_form_sha256="" if counted else "f" * 64)
+    yield "behaviour", replace(b, outcome_vector_sha256="f" * 64)
+    yield "screening", replace(b, screening="pass")
+    yield "sample", replace(b, sample=1)
+    yield "latency", replace(b, latency_ms=-1)
+
+
+def script(*does: str, **changes: object) -> Script:
+    """Return a panel of independent voters with equal weight that do the given things."""
+    seats = [Seat(f"v{n}", "f", f"l{n}", 500_000) for n in range(len(does))]
+    standing_by = int(changes.pop("standing_by", 0))  # type: ignore[call-overload]
+    seated = seats[: len(seats) - standing_by]
+    made = plan(seated, spares=tuple(seats[len(seated) :]), deadline_ms=1_000, hear_everyone=True, **changes)
+    return Script(made, {seat.voter: deed for seat, deed in zip(seats, does, strict=True)})
+
+
+def last(record: DecisionRecord, **changes: object) -> DecisionRecord:
+    """Change the last ballot."""
+    return replace(record, ballots=[*record.ballots[:-1], replace(record.ballots[-1], **changes)])
+
+
+def without_last(record: DecisionRecord) -> DecisionRecord:
+    """Leave the last voter out of ballots, members and weights."""
+    gone = record.ballots[-1]
+    eligible = {lineage: w for lineage, w in record.tally.eligible_weight.items() if lineage != gone.lineage}
+    return replace(
+        record,
+        ballots=record.ballots[:-1],
+        layer=replace(record.layer, members=record.layer.members[:-1]),
+        tally=replace(record.tally, eligible_weight=eligible, support="1.000000"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "lie", "step"),
+    [
+        # A dissenter left out of ballots and members alike still has a seat on the panel.
+        (script("Paris", "Paris", "Rome"), without_last, "ballots"),
+        # A dissenter called failed and replaced, and nobody asked instead.
+        (script("Paris", "Paris", "Rome"), lambda r: last(r, outcome="failed", group=-1, replaced=True), "ballots"),
+        # A substitute that never stood by.
+        (script("Paris", FAILS, "Paris", standing_by=1), lambda r: last(r, voter="v9"), "ballots"),
+        # Prose alike only by measure, called agreement of meaning.
+        (script("the sky is blue", "the sky is blue", kind="text"), lambda r: replace(r, degraded=False), "result"),
+        (script("Paris", LATE, HANGS), lambda r: replace(r, result="no_consensus"), "result"),
+    ],
+)
+def test_lies_of_a_few_fields_are_caught(
+    asked: Script, lie: Callable[[DecisionRecord], DecisionRecord], step: str
+) -> None:
+    """Lies that change several fields at once to fit each other fail at the step they belong to."""
+    record = record_of(play(asked, asked.voters))
+    check(record)
+    assert step_that_fails(lie(record)) == step
