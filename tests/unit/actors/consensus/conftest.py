@@ -49,11 +49,12 @@ def make_world(trust_chain: tuple[TrustBundle, SigningKey, object]) -> Callable[
     def make(*voters: FunctionVoter, config: ConsensusConfig | None = None) -> World:
         named = {v.info.id: v for v in voters}
         policy = Policy(View(snapshot(list(named))))
+        weights = FixedWeights(read_weights(default_weights([])))
         log, meter, clock = MemoryLog(key, certificate), CountingMeter(), FixedClock()
         coordinator = ConsensusCoordinator(
             voters=named,
             policy=policy,
-            weights=FixedWeights(read_weights(default_weights([]))),
+            weights=weights,
             log=log,
             meter=meter,
             clock=clock,
@@ -61,6 +62,6 @@ def make_world(trust_chain: tuple[TrustBundle, SigningKey, object]) -> Callable[
             identity=Identity("c" * 64, b"salt" * 8),
             randomness=lambda n: b"\x07" * n,
         )
-        return World(coordinator, named, policy, log, meter, clock, trust)
+        return World(coordinator, named, policy, weights, log, meter, clock, trust)
 
     return make

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from actors.base.errors import (
     CriticalSystemFailure,
     DeadlineExceeded,
     GenerationHalted,
+    HomeError,
     NoConsensus,
     NotReady,
     Overloaded,
@@ -19,8 +21,23 @@ from actors.base.errors import (
 )
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.verification import verify_envelope
-from models.errors import VoterBusy, VoterError, VoterFailed, VoterRefused, VoterTooLong
-from tests.unit.actors.consensus.world import CALLER, NOW_S, World, hangs, raises, request, says, until, voter
+from actors.consensus.weights import Reliability
+from actors.policy.snapshot import LayerRule
+from models.errors import VoterBusy, VoterError, VoterFailed, VoterRefused, VoterTimeout, VoterTooLong
+from models.voter import Candidate, VoterRequest
+from tests.unit.actors.consensus.world import (
+    CALLER,
+    NOW_S,
+    Answer,
+    World,
+    candidate,
+    hangs,
+    raises,
+    request,
+    says,
+    until,
+    voter,
+)
 
 MakeWorld = Callable[..., World]
 
@@ -71,6 +88,111 @@ async def test_all_voters_down_names_each_cause(make_world: MakeWorld) -> None:
     with pytest.raises(CriticalSystemFailure, match=r"a: raised OSError"):
         await world.coordinator.generate(request(), CALLER)
     assert world.log.committed[0].record.result == "unavailable"
+
+
+async def test_answers_after_the_deadline_are_late_and_do_not_count(make_world: MakeWorld) -> None:
+    """An answer that is in the queue when time has run out is on record as ``late``; nobody is served with it."""
+    world = make_world(voter("a", says("Paris")), voter("b", says("Paris")))
+
+    async def slow(_: object) -> object:
+        world.clock.step_s = 100.0
+        return candidate("Paris")
+
+    world.voters["b"].answer = slow  # type: ignore[assignment]
+    with pytest.raises(DeadlineExceeded):
+        await world.coordinator.generate(request(deadline_ms=1_000), CALLER)
+    (committed,) = world.log.committed
+    assert [ballot.outcome for ballot in committed.record.ballots] == ["dissented", "late"]
+    assert verify_envelope(committed.data, world.trust, NOW_S).record.result == "deadline"
+
+
+async def test_a_voter_that_used_up_its_own_time_timed_out(make_world: MakeWorld) -> None:
+    """``VoterTimeout`` is a timeout on record, with what the voter's side said of it."""
+    world = make_world(voter("a", says("Paris")), voter("b", raises(VoterTimeout("b", "no answer in 3 s"))))
+    with pytest.raises(CriticalSystemFailure, match="b: no answer in 3 s"):
+        await world.coordinator.generate(request(), CALLER)
+    assert [ballot.outcome for ballot in world.log.committed[0].record.ballots] == ["dissented", "timeout"]
+
+
+@pytest.mark.parametrize("policy", ["strict", "evidence"])
+async def test_one_lineage_is_never_a_consensus(make_world: MakeWorld, policy: str) -> None:
+    """Even where the layer asks for one lineage, voters of one lineage that agree are refused; one may be asked alone."""
+    world = make_world(voter("a", says("Paris"), "kin"), voter("b", says("Paris"), "kin"))
+    world.policy.publish(layers=[one_lineage_layer("a", "b")])
+    with pytest.raises(CriticalSystemFailure):
+        await world.coordinator.generate(request(policy=policy), CALLER)
+    assert (await world.coordinator.generate(request(model="a"), CALLER)).candidate.content == "Paris"
+
+
+async def test_weights_that_cannot_be_used_are_not_ready(make_world: MakeWorld) -> None:
+    """Missing or damaged weights refuse every request as ``not_ready`` before a voter is asked, and say so to readiness."""
+    world = make_world(voter("a", says("Paris")), voter("b", says("Paris")))
+    assert world.coordinator.weights_problem() == ""
+    world.weights.error = HomeError("weights file x.json cannot be read: gone")
+    assert "cannot be read" in world.coordinator.weights_problem()
+    with pytest.raises(NotReady, match="readyz"):
+        await world.coordinator.generate(request(), CALLER)
+    assert sum(v.asked for v in world.voters.values()) == 0
+
+
+async def test_a_newer_policy_weighs_with_its_own_weights(make_world: MakeWorld) -> None:
+    """What came during deliberation is recounted with the newest weights and threshold, and the record replays."""
+    world = make_world(voter("a", says("Paris")), voter("b", says("Paris")), voter("c", says("Rome")))
+
+    async def slow(_: object) -> object:
+        counts = {
+            name: {"value": Reliability(alpha, "1.000000", 9)} for name, alpha in (("a", "1.000000"), ("c", "9.000000"))
+        }
+        world.weights.value = msgspec.structs.replace(world.weights.value, voters={**counts, "b": counts["a"]})
+        world.policy.publish()
+        return candidate("Rome")
+
+    world.voters["c"].answer = slow  # type: ignore[assignment]
+    with pytest.raises(NoConsensus):
+        await world.coordinator.generate(request(explain=True), CALLER)
+    (committed,) = world.log.committed
+    assert [ballot.weight for ballot in committed.record.ballots] == ["0.500000", "0.500000", "0.900000"]
+    assert verify_envelope(committed.data, world.trust, NOW_S).record.policy.version == 2
+
+
+async def test_a_voter_that_left_the_layer_no_longer_counts(make_world: MakeWorld) -> None:
+    """A newer policy without a member takes its ballot out, while waiting and at the last look."""
+    world = make_world(voter("a", says("Paris")), voter("b", says("Paris")), voter("c", hangs))
+    assert world.policy.current is not None
+    smaller = [msgspec.structs.replace(world.policy.current.snapshot.layers[0], members=["a", "c"])]
+    world.log.on_commit = lambda r: world.policy.publish(layers=smaller) if r.result == "answered" else None
+    with pytest.raises(NoConsensus, match="removed"):
+        await world.coordinator.generate(request(), CALLER)
+    assert [c.record.result for c in world.log.committed] == ["answered", "withheld"]
+    world.voters["c"].answer = says("Paris")
+    await world.coordinator.generate(request(explain=True), CALLER)
+    assert {b.voter for b in world.log.committed[-1].record.ballots if b.outcome == "agreed"} == {"a", "c"}
+
+
+async def test_the_salt_is_drawn_when_the_last_ballot_is_in(make_world: MakeWorld) -> None:
+    """While any voter may still answer, no tie salt exists that could be guessed or steered."""
+    world = make_world(voter("a", says("Paris")), voter("b", says("Paris")))
+    order: list[str] = []
+    for named in world.voters.values():
+        named.answer = tells(order, named.answer)
+    world.coordinator._randomness = lambda n: order.append("salt") or b"7" * n  # type: ignore[func-returns-value]
+    await world.coordinator.generate(request(trace_id=b"t" * 16), CALLER)
+    assert order == ["answer", "answer", "salt"]
+
+
+def tells(order: list[str], answer: Answer) -> Answer:
+    """Note when a voter answers."""
+
+    async def noted(asked: VoterRequest) -> Candidate:
+        order.append("answer")
+        return await answer(asked)
+
+    return noted
+
+
+def one_lineage_layer(*members: str) -> LayerRule:
+    """Return a layer that would be content with one lineage."""
+    return LayerRule("primary", list(members), "0.600000", 1, "1.000000", "1.000000")
 
 
 async def test_the_deadline_holds_and_cancels(make_world: MakeWorld) -> None:
@@ -189,6 +311,7 @@ async def test_deliberations_are_bounded(make_world: MakeWorld) -> None:
     world = make_world(voter("a", hangs), voter("b", hangs), config=ConsensusConfig(max_concurrent=1))
     task = asyncio.create_task(world.coordinator.generate(request(), CALLER))
     await until(lambda: world.coordinator.under_way > 0)
+    world.weights.error = HomeError("planning costs; a full replica must not even begin")
     with pytest.raises(Overloaded):
         await world.coordinator.generate(request(), CALLER)
     task.cancel()

@@ -6,12 +6,25 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from actors.base.canonical import canonical_json
+from actors.base.canonical import b64, canonical_json
 from actors.base.errors import IntegrityError
 from actors.base.signing import SigningKey
 from actors.consensus.verification import verify_envelope
-from actors.spans.record import DecisionRecord, seal
+from actors.spans.record import DecisionRecord, read_envelope, seal
 from tests.unit.actors.consensus.world import CALLER, NOW_S, World, hangs, request, says, voter
+
+STEPS = [
+    "envelope",
+    "certificate",
+    "writer",
+    "signature",
+    "record",
+    "ballots",
+    "tally",
+    "choice",
+    "result",
+    "inclusion",
+]
 
 
 @pytest.fixture
@@ -32,9 +45,7 @@ def test_an_honest_envelope_verifies_step_by_step(world: World) -> None:
     """All ten steps pass and are told."""
     result = verify_envelope(world.log.committed[0].data, world.trust, NOW_S)
     names = [step.name for step in result.steps]
-    assert names == [
-        "envelope", "certificate", "writer", "signature", "record", "ballots", "tally", "choice", "result", "inclusion",
-    ]  # fmt: skip
+    assert names == STEPS
     assert result.inclusion == "none"
 
 
@@ -47,7 +58,7 @@ def test_flipping_any_byte_fails(world: World) -> None:
             mutant[position] ^= mask
             with pytest.raises(IntegrityError) as caught:
                 verify_envelope(bytes(mutant), world.trust, NOW_S)
-            assert caught.value.param
+            assert caught.value.param in STEPS
 
 
 def test_truncation_and_trailing_bytes_fail(world: World) -> None:
@@ -77,6 +88,31 @@ def test_a_writer_that_lies_about_the_tally_is_caught(world: World) -> None:
         with pytest.raises(IntegrityError) as caught:
             verify_envelope(resealed(world, lie), world.trust, NOW_S)
         assert caught.value.param == step, step
+        assert str(caught.value).startswith(f"{step}: ")
+
+
+def test_every_failure_carries_the_name_of_its_step(world: World) -> None:
+    """Whatever part finds it, damage to the payload, the record's form or a number fails as a documented step."""
+    envelope = read_envelope(world.log.committed[0].data)
+    replace = msgspec.structs.replace
+    damaged = {
+        "envelope": replace(envelope, payload="AAB"),
+        "record": replace(envelope, payload=b64(envelope.payload_bytes.replace(b'"cache"', b'"cachf"'))),
+        "certificate": replace(envelope, certificates=[replace(envelope.certificates[0], payload="AAB")]),
+        "signature": replace(envelope, signature=replace(envelope.signature, sig="AAB")),
+    }
+    for step, bad in damaged.items():
+        with pytest.raises(IntegrityError) as caught:
+            verify_envelope(canonical_json(bad), world.trust, NOW_S)
+        assert caught.value.param == step
+    for number in ("abc", "-1.000000"):
+        with pytest.raises(IntegrityError) as caught:
+            verify_envelope(
+                resealed(world, lambda r, n=number: replace(r, tally=replace(r.tally, correlation=n))),
+                world.trust,
+                NOW_S,
+            )
+        assert caught.value.param == "record"
 
 
 def test_weights_that_are_not_the_seats_are_caught(world: World) -> None:

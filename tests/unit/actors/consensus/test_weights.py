@@ -22,6 +22,20 @@ def test_learned_counts_beat_the_prior() -> None:
     assert weight_micro(learned, "a", "json") == 250_000
 
 
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ('"alpha":"1.000000"', '"alpha":"-1.000000"'),
+        ('"alpha":"1.000000"', '"alpha":"x"'),
+        ('"0.500000"', '"1.500000"'),
+    ],
+)
+def test_numbers_out_of_bounds_are_refused(good: str, bad: str) -> None:
+    """What could not be counted with is refused when it is read, not in the middle of a request."""
+    with pytest.raises(IntegrityError):
+        read_weights(default_weights([("a", "a")]).replace(good.encode(), bad.encode()))
+
+
 def test_a_tampered_file_is_refused() -> None:
     """Unknown keys, floats and other layouts are not a weights file."""
     data = default_weights([("a", "a")])

@@ -9,6 +9,7 @@ import msgspec
 
 from actors.base.canonical import canonical_json
 from actors.base.certificates import TrustBundle
+from actors.base.errors import WeaverGenError
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
 from actors.consensus.actor import ConsensusCoordinator
@@ -206,15 +207,18 @@ class CountingMeter:
         self.votes.append((voter, outcome))
 
 
+@dataclass
 class FixedWeights:
-    """The same weights whatever is asked for."""
+    """The same weights whatever is asked for, or the same error."""
 
-    def __init__(self, weights: Weights) -> None:
-        self._weights = weights
+    value: Weights
+    error: WeaverGenError | None = None
 
     def weights(self, sha256: str) -> Weights:
         """Return the weights."""
-        return self._weights
+        if self.error is not None:
+            raise self.error
+        return self.value
 
 
 @dataclass
@@ -224,6 +228,7 @@ class World:
     coordinator: ConsensusCoordinator
     voters: Mapping[str, FunctionVoter]
     policy: Policy
+    weights: FixedWeights
     log: MemoryLog
     meter: CountingMeter
     clock: FixedClock
