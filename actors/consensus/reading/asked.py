@@ -11,6 +11,7 @@ Left out: understanding the question. In doubt it offers a choice, and answers a
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -57,6 +58,13 @@ def negates(token: str) -> bool:
     return token in NEGATIONS or token.endswith(("n't", "N'T")) or token.casefold() in NEGATIONS
 
 
+def any_negates(spoken: Sequence[str]) -> bool:
+    """Tell whether one of the tokens turns what is said."""
+    return not NEGATIONS.isdisjoint(spoken) or any(
+        negates(token) for token in spoken if not token.islower() or "'" in token
+    )
+
+
 def root(token: str) -> str:
     """Return what a word and its inflections, or a sign and its word, have in common."""
     token = _SAME.get(token, token)
@@ -86,6 +94,11 @@ class Asked:
     def roots(self) -> list[str]:
         """Their roots."""
         return [root(word) for word in self.words]
+
+    @cached_property
+    def exact(self) -> frozenset[str]:
+        """Its tokens, for a look before the roots are compared."""
+        return frozenset(self.words)
 
     @cached_property
     def known(self) -> frozenset[str]:
@@ -165,7 +178,7 @@ class Asked:
                 return "" if noun or after in _AUXILIARIES or after in FUNCTION_WORDS else root(after)
         return ""
 
-    @property
+    @cached_property
     def asks_for_object(self) -> bool:
         """Whether the thing that something is done to is asked for ("who did she meet")."""
         return not {"do", "does", "did"}.isdisjoint(self.words)

@@ -16,7 +16,6 @@ import ast
 import builtins
 import warnings
 from dataclasses import dataclass
-from itertools import islice
 
 MAX_CODE_CHARS = 65_536
 MAX_NODES = 20_000  # code has a node in five characters; a table of digits has one in two, and takes as much longer
@@ -45,8 +44,6 @@ def parse(code: str) -> ast.Module | None:
 
 def normal_tree(tree: ast.Module) -> str:
     """Return the normal form of a tree, which is used up; raise ``ValueError`` if it has more than ``MAX_NODES`` nodes."""
-    if next(islice(ast.walk(tree), MAX_NODES, None), None) is not None:
-        raise ValueError(f"more than {MAX_NODES} nodes")
     names = _names(tree)
     if names.looks_at_itself:
         return ast.dump(tree, annotate_fields=False)
@@ -68,26 +65,25 @@ class _Names:
 def _names(tree: ast.Module) -> _Names:
     quiet: set[int] = set()  # names that show nothing of what they name: called, or part of an annotation
     bound, shown, looked_up = set[str](), set[str](), set[str]()
-    for node in ast.walk(tree):  # parents come before their children
-        if isinstance(node, ast.Call):
+    for number, node in enumerate(ast.walk(tree)):  # parents come before their children
+        if number >= MAX_NODES:
+            raise ValueError(f"more than {MAX_NODES} nodes")
+        if isinstance(node, ast.Name | ast.Attribute):
+            name = node.id if isinstance(node, ast.Name) else node.attr
+            looked_up.add(name)
+            if id(node) not in quiet:
+                (bound if isinstance(node.ctx, ast.Store) else shown).add(name)
+        elif isinstance(node, ast.Call):
             quiet.add(id(node.func))
         elif isinstance(node, ast.arg | ast.AnnAssign):
             quiet.update(_ids(node.annotation))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             bound.add(node.name)
             quiet.update(_ids(getattr(node, "returns", None)))
-        elif isinstance(node, ast.alias):
-            bound.add((node.asname or node.name).partition(".")[0])
-            looked_up.update(node.name.split("."))
-        elif isinstance(node, ast.ImportFrom):
-            looked_up.update((node.module or "").split("."))
-        elif isinstance(node, ast.Name | ast.Attribute):
-            name = node.id if isinstance(node, ast.Name) else node.attr
-            looked_up.add(name)
-            if isinstance(node.ctx, ast.Store) and isinstance(node, ast.Name):
-                bound.add(name)
-            elif id(node) not in quiet:
-                shown.add(name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            bound.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+            modules = [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+            looked_up.update(part for module in modules for part in module.split("."))
     looks = "*" in bound or not _INTROSPECTIVE.isdisjoint(looked_up)  # whatever a star brings may look
     return _Names(frozenset(bound), frozenset(shown), looks)
 

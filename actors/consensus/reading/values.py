@@ -25,7 +25,7 @@ from actors.consensus.reading.asked import (
     PAST,
     PREPOSITIONS,
     Asked,
-    negates,
+    any_negates,
     root,
     take_apart,
 )
@@ -45,7 +45,7 @@ def normal_value(question: str, content: str) -> str:
         return ""
     if asked.calculates:
         spoken = [plain_number(token) if is_number(token) else token for token in spoken]
-    whole = asked.offers_choice or "than" in spoken or any(map(negates, spoken))
+    whole = asked.offers_choice or "than" in spoken or any_negates(spoken)
     places = [] if whole else _value(asked, spoken)
     if not places or _turned_round(asked, spoken, places):
         return _bounded(_chosen(asked, spoken) or _result(asked, spoken) or _whole(spoken), MAX_WHOLE_WORDS)
@@ -62,14 +62,14 @@ def _value(asked: Asked, spoken: Sequence[str]) -> list[int]:
     beside_number = False  # whether the word before is a value's number, or a unit of it
     equation = spoken.index("=") if spoken.count("=") == 1 else -1
     for place, token in enumerate(spoken):
-        if token in PREPOSITIONS:
-            says = not _points_back(asked, spoken, place)
-        elif token in FUNCTION_WORDS or token in PAST:
+        if token in FUNCTION_WORDS or token in PAST:
             says = (token in PAST and asked.in_present) or (beside_number and place == len(spoken) - 1)
+        elif token in PREPOSITIONS:
+            says = not _points_back(asked, spoken, place)
         elif place == equation:
             says = bool(places)
-        elif (base := root(token)) in asked.known:
-            says = beside_number and base not in asked.counted
+        elif token in asked.exact or root(token) in asked.known:
+            says = beside_number and root(token) not in asked.counted
         else:
             says = True
         if says:
@@ -84,7 +84,7 @@ def _points_back(asked: Asked, spoken: Sequence[str], place: int) -> bool:
     if by_whom or spoken[place] in asked.asks_with:
         return True
     following = next((token for token in spoken[place + 1 :] if token not in ARTICLES), "")
-    return root(following) in asked.known
+    return following in asked.exact or root(following) in asked.known
 
 
 def _turned_round(asked: Asked, spoken: Sequence[str], places: Sequence[int]) -> bool:
@@ -92,15 +92,14 @@ def _turned_round(asked: Asked, spoken: Sequence[str], places: Sequence[int]) ->
     if len(places) == 1 and spoken[places[0]] == "yes":
         repeated = (token for token in spoken if token not in FUNCTION_WORDS)
         return not _in_order((base for base in map(root, repeated) if base in asked.known), asked.roots)
-    if any(is_number(spoken[place]) for place in places):
+    if not (asked.verb or asked.asks_for_object) or any(is_number(spoken[place]) for place in places):
         return False
     first, last = places[0], places[-1]
     if asked.verb:
         verbs = [place for place in range(first) if root(spoken[place]) == asked.verb]
         return bool(verbs) and COPULAS.isdisjoint(spoken[verbs[-1] : first]) and "by" not in spoken[verbs[-1] : first]
-    if asked.asks_for_object and spoken[last + 1 : last + 2] not in (["is"], ["are"], ["was"], ["were"]):
-        return any(_inflected(asked, spoken[place]) for place in range(last + 1, len(spoken)))
-    return False
+    joined = spoken[last + 1 : last + 2] in (["is"], ["are"], ["was"], ["were"])
+    return not joined and any(_inflected(asked, token) for token in spoken[last + 1 :])
 
 
 def _inflected(asked: Asked, token: str) -> bool:
@@ -127,7 +126,7 @@ def _result(asked: Asked, spoken: Sequence[str]) -> list[str]:
 
 def _chosen(asked: Asked, spoken: Sequence[str]) -> list[str]:
     """Return X of "X is larger (than Y)" where the question has all of these words."""
-    if any(map(negates, spoken)) or any(map(negates, asked.words)):
+    if any_negates(spoken) or any_negates(asked.words):
         return []
     said = [token for token in spoken if token not in ARTICLES]
     copula = next((place for place, token in enumerate(said) if token in COPULAS), 0)

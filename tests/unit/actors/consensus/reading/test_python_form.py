@@ -87,6 +87,8 @@ ROUTE = "@app.get('/a')\ndef a(u{}):\n    return secret"
         ("f('a')", "f(b'a')"),
         ("f(0.0)", "f(-0.0)"),
         ("f'{x!r}'", "f'{x}'"),
+        ("from docopt import docopt as d\ndef f(x: int): pass", "from docopt import docopt as d\ndef f(x): pass"),
+        ("import a.inspect.b\ndef f(x: int): pass", "import a.inspect.b\ndef f(x): pass"),
         ("from . import x", "from .x import y"),
         ("def f(a, /): pass", "def f(*, a): pass"),
         ("async def f(): return [x async for x in y]", "async def f(): return [x for x in y]"),

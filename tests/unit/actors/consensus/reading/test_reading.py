@@ -72,8 +72,24 @@ def test_no_answer_can_make_reading_fail(kind: str, content: str) -> None:
 
 
 PIECES = st.sampled_from(
-    ["```", "\n", " ", "=", "def f(x):", "return", "0x", "f" * 4400, "\ud800", "\\ud800", '"', "{", "[" * 90, ")", "not", "thousand"]
-)  # fmt: skip
+    [
+        "```",
+        "\n",
+        " ",
+        "=",
+        "def f(x):",
+        "return",
+        "0x",
+        "f" * 4400,
+        "\ud800",
+        "\\ud800",
+        '"',
+        "{",
+        "[" * 90,
+        ")",
+        "not",
+    ]
+)
 ANSWERS = st.lists(PIECES | st.text(max_size=3), max_size=30).map("".join)
 
 
