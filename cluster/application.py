@@ -1,9 +1,11 @@
 """From configuration to what the Serve application is built from."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from actors.base.errors import ConfigurationError
+from actors.consensus.tally import LEAST_LINEAGES
 from cluster.config import Config, VoterConfig
 from cluster.home import Home
 from cluster.status import system_id
@@ -36,6 +38,15 @@ def lineages(config: Config, catalog: Catalog) -> dict[str, str]:
     return found
 
 
+def direct_only(config: Config, voter_lineages: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a line for each layer of one lineage: its voters can only be asked by name, consensus takes two."""
+    return tuple(
+        f"layer {layer.name}: one lineage makes no consensus; ask its voters by name (policy direct)"
+        for layer in config.layers
+        if len({voter_lineages[member] for member in layer.members}) < LEAST_LINEAGES
+    )
+
+
 def local_voter(voter: VoterConfig, entry: CatalogEntry, model_path: Path, threads: int) -> LocalVoter:
     """Return a voter whose weights lie in ``model_path``."""
     return LocalVoter(
@@ -54,7 +65,7 @@ def app_settings(
     """Return what the application is built from; ``models`` says where each local voter's weights lie."""
     _require_api_keys(config)
     return AppSettings(
-        gateway=_gateway(home, config, degraded),
+        gateway=_gateway(home, config, degraded + direct_only(config, lineages(config, catalog))),
         gateway_limits=GatewayLimits(
             **config.gateway.model_dump(include=set(GatewayLimits.model_fields)),
         ),

@@ -156,6 +156,8 @@ class LayerConfig(_Frozen):
     members: tuple[Name, ...] = Field(min_length=1, max_length=64)
     quorum: float = Field(default=0.6, gt=0, le=1)
     min_lineages: int = Field(default=2, ge=1, le=64)
+    """Lineages that must agree, and that readiness waits for. Consensus takes two whatever it says: 1 is for a layer of one
+    lineage, whose voters can only be asked by name."""
     min_n_eff: float = Field(default=1.0, ge=0, le=64)
     time_share: float = Field(default=1.0, gt=0, le=1)
     """Share of the deadline that this layer may take; all of it while there is one layer."""

@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 
 from cluster.access import read_key
+from cluster.application import direct_only, lineages
 from cluster.bringup import Wanted, bring_down, bring_up
 from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
 from cluster.client import GatewayClient, NotRunning
@@ -15,6 +16,7 @@ from cluster.demo import Shown, show
 from cluster.home import Home, is_home, open_home
 from cluster.node import LOOPBACK, Node
 from cluster.status import gateway_url
+from models.catalog import load_catalog
 
 
 @click.command(epilog="Example: weavergen up --profile cpu")
@@ -51,6 +53,8 @@ def up(
         print_json(told | {"was_running": was_running, "demo": [_plain(item) for item in shown]})
         return
     console.print(f"\n[bold green]ready[/bold green] (profile {config.profile})")
+    for line in direct_only(config, lineages(config, load_catalog())):
+        console.print(f"  [yellow]{safe(line)}[/yellow]", soft_wrap=True)
     for name, value in told.items():
         console.print(f"  {name.replace('_', ' '):<22} {safe(value)}", soft_wrap=True)
 
