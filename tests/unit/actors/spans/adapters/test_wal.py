@@ -450,8 +450,9 @@ async def test_a_dead_writer_thread_is_said_to(tmp_path: Path, monkeypatch: pyte
         await wal.append(1, builder(1))
         assert wal.alive
         monkeypatch.setattr(wal, "_group_commit", lambda: (_ for _ in ()).throw(MemoryError("no memory")))
-        with pytest.raises(StorageUnavailable, match="MemoryError"):
-            await wal.append(1, builder(1))
+        async with asyncio.timeout(60):
+            with pytest.raises(StorageUnavailable, match="MemoryError"):
+                await wal.append(1, builder(1))
         await until(lambda: not wal.alive)
         assert "MemoryError" in wal.unavailable_because
         with pytest.raises(StorageUnavailable, match="MemoryError"):
