@@ -11,8 +11,9 @@ Left out: behaviour, which merges groups whose code does the same.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
-from actors.consensus.reading.text import similarity_micro as similarity
+from actors.consensus.reading.text import likeness_micro, word_counts
 from actors.spans.record import Method
 
 
@@ -43,13 +44,25 @@ def _by_form(answers: Sequence[Answer]) -> list[list[Answer]]:
 
 
 def _by_similarity(answers: Sequence[Answer], least: int) -> list[list[Answer]]:
+    near = _neighbours(answers, least)
     left = sorted(answers, key=lambda a: a.form_sha256)
     sets: list[list[Answer]] = []
     while left:
-        near = {a.ask_id: [b for b in left if b is a or similarity(a.form, b.form) >= least] for a in left}
-        medoid = min(left, key=lambda a: (-sum(b.weight_micro for b in near[a.ask_id]), a.form_sha256, a.ask_id))
-        members = near[medoid.ask_id]
+        joins = {a.ask_id: [b for b in left if b.ask_id in near[a.ask_id]] for a in left}
+        medoid = min(left, key=lambda a: (-sum(b.weight_micro for b in joins[a.ask_id]), a.form_sha256, a.ask_id))
+        members = joins[medoid.ask_id]
         sets.append(members)
         taken = {member.ask_id for member in members}
         left = [a for a in left if a.ask_id not in taken]
     return sets
+
+
+def _neighbours(answers: Sequence[Answer], least: int) -> dict[int, set[int]]:
+    """Return ask_id → the answers at least ``least`` like it, itself among them; every pair is compared once."""
+    counts = {answer.ask_id: word_counts(answer.form) for answer in answers}
+    near = {answer.ask_id: {answer.ask_id} for answer in answers}
+    for a, b in combinations(counts, 2):
+        if likeness_micro(counts[a], counts[b]) >= least:
+            near[a].add(b)
+            near[b].add(a)
+    return near

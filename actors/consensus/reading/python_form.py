@@ -72,7 +72,7 @@ def _names(tree: ast.Module) -> _Names:
             name = node.id if isinstance(node, ast.Name) else node.attr
             looked_up.add(name)
             if id(node) not in quiet:
-                (bound if isinstance(node.ctx, ast.Store) else shown).add(name)
+                (bound if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else shown).add(name)
         elif isinstance(node, ast.Call):
             quiet.add(id(node.func))
         elif isinstance(node, ast.arg | ast.AnnAssign):

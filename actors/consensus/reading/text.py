@@ -15,6 +15,15 @@ def normal_text(content: str) -> str:
 
 def similarity_micro(left: str, right: str) -> int:
     """Return the Dice similarity of two normal texts' word multisets, in millionths (1,000,000 = the same words)."""
-    a, b = Counter(left.split()), Counter(right.split())
-    total = sum(a.values()) + sum(b.values())
-    return 2 * sum((a & b).values()) * MICRO // total if total else 0
+    return likeness_micro(word_counts(left), word_counts(right))
+
+
+def word_counts(form: str) -> Counter[str]:
+    """Return the word multiset of a normal text."""
+    return Counter(form.split())
+
+
+def likeness_micro(a: Counter[str], b: Counter[str]) -> int:
+    """Return the Dice similarity of two word multisets in millionths."""
+    total = a.total() + b.total()
+    return 2 * (a & b).total() * MICRO // total if total else 0

@@ -1,9 +1,11 @@
 """Groups of answers."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.base.digests import sha256_hex
+from actors.consensus import grouping
 from actors.consensus.grouping import Answer, group_answers
 
 FORMS = st.lists(st.sampled_from(["red fox", "red fox runs", "blue whale", "the blue whale", "green"]), max_size=6)
@@ -36,3 +38,18 @@ def test_prose_near_a_medoid_joins_it() -> None:
     """Two like texts are one group, an unlike one is alone."""
     groups = group_answers(answers(["red fox", "red fox runs", "green"], "similarity"), 600_000)
     assert groups[0] == groups[1] != groups[2]
+
+
+def test_every_pair_of_prose_answers_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the groups fall out, n answers take n(n-1)/2 comparisons: long answers are not compared again for each group."""
+    compared: list[object] = []
+
+    def counting(a: object, b: object) -> int:
+        compared.append((a, b))
+        return 0
+
+    monkeypatch.setattr(grouping, "likeness_micro", counting)
+    assert (
+        len(set(group_answers(answers(["one", "two", "three", "four", "five"], "similarity"), 600_000).values())) == 5
+    )
+    assert len(compared) == 10

@@ -66,6 +66,7 @@ ROUTE = "@app.get('/a')\ndef a(u{}):\n    return secret"
         ("class A:\n    def f(self, x: int): pass\nuse(A().f)", "class A:\n    def f(self, x): pass\nuse(A().f)"),
         ("def f(x: print('hi')): pass", "def f(x): pass"),
         ("def f(x: List[int]): pass", "def f(x): pass"),
+        ("o.List = 1\ndef f(x: List): pass", "o.List = 1\ndef f(x): pass"),
         ("def f(x: int[3]): pass", "def f(x): pass"),
         ("def f(x: 'A' | None): pass", "def f(x): pass"),
         ("x: print('hi') = 3", "x = 3"),
