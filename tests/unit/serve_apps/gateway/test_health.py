@@ -1,0 +1,30 @@
+"""A replica's own health, as Serve asks for it."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from actors.base.errors import NotReady
+from serve_apps.gateway.replica import Gateway
+
+
+@dataclass
+class Log:
+    """What the health check asks of the log."""
+
+    alive: bool
+    unavailable_because: str = "the log's thread ended: MemoryError()"
+
+
+def replica(log: Log) -> Gateway:
+    """Make a replica of which only the log matters."""
+    gateway = Gateway.__new__(Gateway)
+    gateway._tasks, gateway._wal = [], log  # type: ignore[assignment]
+    return gateway
+
+
+def test_a_replica_whose_log_is_dead_is_to_be_replaced() -> None:
+    """It would refuse every request for ever: Serve is told, and starts another; one that writes stays."""
+    replica(Log(alive=True)).check_health()
+    with pytest.raises(NotReady, match="MemoryError"):
+        replica(Log(alive=False)).check_health()
