@@ -74,14 +74,11 @@ def _address(text: str) -> IPAddress:
 
 
 def _inodes(pid: int) -> set[int]:
-    found = set()
     try:
-        for handle in Path("/proc", str(pid), "fd").iterdir():
-            if match := re.fullmatch(r"socket:\[(\d+)\]", _target(handle)):
-                found.add(int(match[1]))
-    except OSError:
-        pass  # it ended meanwhile
-    return found
+        targets = [_target(handle) for handle in Path("/proc", str(pid), "fd").iterdir()]
+    except OSError:  # it ended meanwhile
+        return set()
+    return {int(match[1]) for target in targets if (match := re.fullmatch(r"socket:\[(\d+)\]", target))}
 
 
 def _target(handle: Path) -> str:
