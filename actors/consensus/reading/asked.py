@@ -163,9 +163,19 @@ class Asked:
 
     @cached_property
     def asks_with(self) -> frozenset[str]:
-        """Prepositions that stand before a question word ("by whom"): before the value they say nothing."""
-        pairs = zip(self.words, self.words[1:], strict=False)
+        """Prepositions of the question word ("by whom", "where ... from"): before the value they say nothing."""
+        pairs = zip(self.words, [*self.words[1:], "what"], strict=False)
         return frozenset(a for a, b in pairs if a in PREPOSITIONS and b in _WH)
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """Its numbers."""
+        return frozenset(filter(is_number, self.words))
+
+    @cached_property
+    def subtracts(self) -> bool:
+        """Whether a calculation depends on the order of its numbers."""
+        return self.calculates and not {"-", "minus", "/", "÷", "divided", "^", "power"}.isdisjoint(self.words)
 
     @cached_property
     def verb(self) -> str:

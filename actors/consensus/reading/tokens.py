@@ -89,6 +89,8 @@ def _bare(chunk: str) -> str:
     word = bare.lstrip("([{").rstrip(_BEHIND_WORDS)
     if word and _WORD.fullmatch(word) and (len(word) > 1 or "!" not in bare):  # "Paris!", but not "n!"
         return word
+    if chunk[0] in {"'", "’"} and bare[:1].isdigit() and chunk.count(chunk[0]) == 1:  # '45 is a year, not a number
+        return f"'{bare}"
     if not bare:
         return chunk if chunk in _OPERATORS else ""
     if bare[-1].isdigit():

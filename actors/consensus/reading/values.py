@@ -92,14 +92,29 @@ def _turned_round(asked: Asked, spoken: Sequence[str], places: Sequence[int]) ->
     if len(places) == 1 and spoken[places[0]] == "yes":
         repeated = (token for token in spoken if token not in FUNCTION_WORDS)
         return not _in_order((base for base in map(root, repeated) if base in asked.known), asked.roots)
+    if not _calculates_alike(asked, spoken):
+        return True
     if not (asked.verb or asked.asks_for_object) or any(is_number(spoken[place]) for place in places):
         return False
     first, last = places[0], places[-1]
     if asked.verb:
-        verbs = [place for place in range(first) if root(spoken[place]) == asked.verb]
-        return bool(verbs) and COPULAS.isdisjoint(spoken[verbs[-1] : first]) and "by" not in spoken[verbs[-1] : first]
+        return not all(
+            _is_subject(spoken, verb, first) for verb, token in enumerate(spoken) if root(token) == asked.verb
+        )
     joined = spoken[last + 1 : last + 2] in (["is"], ["are"], ["was"], ["were"])
     return not joined and any(_inflected(asked, token) for token in spoken[last + 1 :])
+
+
+def _calculates_alike(asked: Asked, spoken: Sequence[str]) -> bool:
+    """Tell whether the numbers that an answer repeats stand in the question's order, where the result depends on it."""
+    return not asked.subtracts or _in_order((token for token in spoken[:-1] if token in asked.numbers), asked.words)
+
+
+def _is_subject(spoken: Sequence[str], verb: int, value: int) -> bool:
+    """Tell whether the value at its place is who does what the verb says."""
+    if spoken[verb + 1 : verb + 2] == ["by"]:
+        return value > verb
+    return value < verb or not COPULAS.isdisjoint(spoken[verb:value])
 
 
 def _inflected(asked: Asked, token: str) -> bool:
@@ -118,9 +133,9 @@ def _whole(spoken: Sequence[str]) -> list[str]:
 def _result(asked: Asked, spoken: Sequence[str]) -> list[str]:
     """Return the number behind the one equals sign of a calculation that repeats the question ("7 times 1 is 7")."""
     signs = [token for token in spoken if token in COPULAS]
-    if not asked.calculates or asked.offers_choice or len(signs) != 1 or len(spoken) < 3:
+    if not asked.calculates or asked.offers_choice or len(signs) != 1 or not _calculates_alike(asked, spoken):
         return []
-    repeats = all(token in FILLERS or root(token) in asked.known for token in spoken[:-2])
+    repeats = len(spoken) > 2 and all(token in FILLERS or root(token) in asked.known for token in spoken[:-2])
     return [spoken[-1]] if spoken[-2] in COPULAS and is_number(spoken[-1]) and repeats else []
 
 
