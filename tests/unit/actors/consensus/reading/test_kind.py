@@ -53,7 +53,7 @@ def test_no_question_takes_longer_than_its_length(question: str) -> None:
 def _least_s(question: str) -> float:
     took = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         answer_kind("auto", f"Hello{question}there")
-        took.append(time.perf_counter() - start)
+        took.append(time.process_time() - start)
     return min(took)

@@ -128,7 +128,7 @@ def test_the_work_of_reading_grows_with_the_length_of_the_answer(kind: str, cont
 def _least_s(kind: str, content: str) -> float:
     took = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         read_answer(kind, "How many days are there?", content)
-        took.append(time.perf_counter() - start)
+        took.append(time.process_time() - start)
     return min(took)
