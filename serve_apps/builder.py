@@ -115,7 +115,8 @@ def gateway_options(limits: GatewayLimits) -> dict[str, Any]:
         "health_check_timeout_s": limits.health_check_timeout_s,
         "graceful_shutdown_timeout_s": limits.graceful_shutdown_s,
         "graceful_shutdown_wait_loop_s": 0.5,
-        "logging_config": {"enable_access_log": False},
+        # Serve makes a log record of every request even where it keeps none of them: only warnings are made here.
+        "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
         "ray_actor_options": {
             "num_cpus": limits.cpus_per_replica,
             "resources": ON_HEAD,

@@ -10,7 +10,16 @@ from serve_apps.gateway.access import Access
 from serve_apps.gateway.parsing import parse_body, to_request
 from serve_apps.gateway.problems import JSON_HEADER, Header
 from serve_apps.gateway.responses import completion, decision_headers, event_stream
-from serve_apps.gateway.wire import ClientGone, Receive, Scope, Send, read_body, send_problem, send_response
+from serve_apps.gateway.wire import (
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    send_problem,
+    send_response,
+    unless_client_leaves,
+)
 
 _log = logging.getLogger("weavergen.gateway")
 _STREAM_HEADERS: tuple[Header, ...] = (
@@ -39,7 +48,7 @@ class ChatCompletions:
         except WeaverGenError as error:
             await send_problem(send, error)
         except ClientGone:
-            _log.debug("a client went away while sending its request")
+            _log.debug("a client went away before it was answered")
         except Exception:  # noqa: BLE001 - a defect is logged whole and answered with an error, never with silence
             _log.exception("a request failed inside the gateway")
             await send_problem(send, WeaverGenError("internal error"))
@@ -58,7 +67,7 @@ class ChatCompletions:
                 trace_parent = value.decode("latin-1")
         request = to_request(body, self._config, trace_parent)
         caller = Caller(principal.tenant, principal.key_id, principal.policies)
-        decision = await self._coordinator.generate(request, caller)
+        decision = await unless_client_leaves(receive, self._coordinator.generate(request, caller))
         explain = body.weavergen.explain
         if body.stream:
             usage = body.stream_options is not None and body.stream_options.include_usage

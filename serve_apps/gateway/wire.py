@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, TypeVar
 
 from actors.base.errors import InvalidRequest, PromptTooLarge, WeaverGenError
 from serve_apps.gateway.problems import Header, problem
@@ -10,10 +10,12 @@ from serve_apps.gateway.problems import Header, problem
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+T = TypeVar("T")
+WATCH_AFTER_S = 0.02
 
 
 class ClientGone(Exception):
-    """The client went away before its request was read."""
+    """The client went away before it was answered."""
 
 
 async def read_body(receive: Receive, max_bytes: int, timeout_s: float) -> bytes:
@@ -32,6 +34,51 @@ async def read_body(receive: Receive, max_bytes: int, timeout_s: float) -> bytes
                     return bytes(body)
     except TimeoutError:
         raise InvalidRequest(f"the body did not arrive within {timeout_s:g} s; send it again", "body") from None
+
+
+class Watch:
+    """Cancels the task that made it when the client leaves, until it is ended.
+
+    It begins to look after ``WATCH_AFTER_S``: an answer that is quicker costs a timer, a slower one a task.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self.gone = False
+        """Whether the client left; the cancellation is then this watch's."""
+        self._receive = receive
+        self._task = asyncio.current_task()
+        self._looking: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin)
+
+    def end(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
+
+    def _begin(self) -> None:
+        self._looking = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            continue
+        self.gone = True
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def unless_client_leaves(receive: Receive, work: Awaitable[T]) -> T:
+    """Return what ``work`` returns; when the client leaves before that, cancel it and raise ``ClientGone``."""
+    watch = Watch(receive)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if watch.gone and task is not None and not task.uncancel():
+            raise ClientGone from None
+        raise  # somebody else's: the replica is closing
+    finally:
+        watch.end()
 
 
 def require_no_body(headers: Iterable[Header]) -> None:

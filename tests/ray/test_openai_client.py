@@ -224,13 +224,14 @@ def test_a_client_that_goes_away_frees_its_slot(http: httpx.Client, system: Syst
     """Disconnecting cancels the deliberation: nothing stays under way and no decision is recorded for it."""
     before = decisions(http)
     body = {"model": "consensus", "messages": user(SLOW)}
-    with pytest.raises(httpx.ReadTimeout):
-        http.post("/v1/chat/completions", json=body, timeout=0.3)
     with ops(system) as operator:
-        give_up = time.monotonic() + 2.5
-        while operator.get("/ops/status").json()["under_way"] and time.monotonic() < give_up:
-            time.sleep(0.05)
-        assert operator.get("/ops/status").json()["under_way"] == 0
+        for _ in range(5):  # each lasts three seconds unless it is cancelled
+            with pytest.raises(httpx.ReadTimeout):
+                http.post("/v1/chat/completions", json=body, timeout=0.3)
+            give_up = time.monotonic() + 2
+            while operator.get("/ops/status").json()["under_way"]:
+                assert time.monotonic() < give_up
+                time.sleep(0.05)
     assert decisions(http) == before + 1  # the counting decision itself
 
 
