@@ -19,6 +19,8 @@ from actors.consensus.reading.text import normal_text
 from actors.consensus.reading.values import normal_value
 from actors.spans.record import Method
 
+_UNREADABLE = (ValueError, RecursionError, MemoryError, OverflowError)  # ValueError: lone surrogates, endless integers
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -40,12 +42,7 @@ def read_answer(kind: str, question: str, content: str) -> Reading:
     try:
         method, form, why = _read(kind, question, content)
         digest = sha256_hex(form.encode()) if form else ""
-    except (
-        ValueError,
-        RecursionError,
-        MemoryError,
-        OverflowError,
-    ) as error:  # ValueError: lone surrogates, endless integers
+    except _UNREADABLE as error:
         return Reading("", "none", f"unreadable: {type(error).__name__}")
     return Reading(form, method, "" if form else why, digest)
 
