@@ -79,8 +79,9 @@ def check_ballots(record: DecisionRecord) -> None:
 def _check_panel(record: DecisionRecord) -> None:
     members, panel = record.layer.members, record.layer.panel
     voters = [ballot.voter for ballot in record.ballots]
-    _ballots(len(set(members)) == len(members) and 1 <= panel <= len(members), "the layer's members are no panel")
-    _ballots(len(set(voters)) == len(voters), "a voter has two ballots")
+    _ballots(
+        len(set(members)) == len(members) and 1 <= panel <= len(members), "the layer's members are no panel, each once"
+    )
     _ballots(voters[:panel] == members[:panel], "the ballots are not those of the panel")
     standing_by = iter(members[panel:])  # asked in rank order; one that was isolated meanwhile is passed over
     _ballots(all(voter in standing_by for voter in voters[panel:]), "a substitute did not stand by")

@@ -255,6 +255,25 @@ async def test_a_halt_while_the_record_is_written_withholds_the_answer(make_worl
     assert verify_envelope(withheld.data, world.trust, NOW_S).record.result == "withheld"
 
 
+async def test_a_policy_that_grows_stale_halts_under_the_same_version(make_world: MakeWorld) -> None:
+    """Where a stale policy halts, nothing leaves that was agreed before, though no newer version ever came."""
+    world = make_world(voter("a", says("Paris")), voter("b", says("Paris")))
+    world.log.on_commit = lambda record: world.policy.grow_stale() if record.result == "answered" else None
+    with pytest.raises(GenerationHalted):
+        await world.coordinator.generate(request(), CALLER)
+    assert [c.record.result for c in world.log.committed] == ["answered", "withheld"]
+    world = make_world(voter("a", says("Paris")), voter("b", says("Paris")))
+
+    async def slow(_: object) -> Candidate:
+        world.policy.grow_stale()
+        return candidate("Paris")
+
+    world.voters["b"].answer = slow
+    with pytest.raises(GenerationHalted):
+        await world.coordinator.generate(request(), CALLER)
+    assert [c.record.result for c in world.log.committed] == ["halted"]
+
+
 async def test_isolating_a_counted_voter_while_recording_withholds(make_world: MakeWorld) -> None:
     """The same for a voter that was counted; isolating one that was not changes nothing."""
     world = make_world(voter("a", says("Paris")), voter("b", says("Paris")), voter("c", says("Rome")))

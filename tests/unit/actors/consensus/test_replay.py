@@ -172,6 +172,17 @@ def script(*does: str, **changes: object) -> Script:
     return Script(made, {seat.voter: deed for seat, deed in zip(seats, does, strict=True)})
 
 
+def first(record: DecisionRecord, **changes: object) -> DecisionRecord:
+    """Change the first ballot."""
+    return replace(record, ballots=[replace(record.ballots[0], **changes), *record.ballots[1:]])
+
+
+def renumbered(record: DecisionRecord) -> DecisionRecord:
+    """Swap the numbers of groups 0 and 1 wherever they stand."""
+    ballots = [replace(ballot, group=1 - ballot.group) for ballot in record.ballots]
+    return replace(record, ballots=ballots, tally=replace(record.tally, winner=1 - record.tally.winner))
+
+
 def last(record: DecisionRecord, **changes: object) -> DecisionRecord:
     """Change the last ballot."""
     return replace(record, ballots=[*record.ballots[:-1], replace(record.ballots[-1], **changes)])
@@ -200,6 +211,20 @@ def without_last(record: DecisionRecord) -> DecisionRecord:
         (script("Paris", FAILS, "Paris", standing_by=1), lambda r: last(r, voter="v9"), "ballots"),
         # Prose alike only by measure, called agreement of meaning.
         (script("the sky is blue", "the sky is blue", kind="text"), lambda r: replace(r, degraded=False), "result"),
+        # Two that said different things, put in one group; two that said the same, put in two; groups renumbered.
+        (script("Paris", "Paris", "Rome"), lambda r: first(r, normal_form_sha256="f" * 64), "ballots"),
+        (
+            script("Paris", "Paris", "Rome"),
+            lambda r: last(r, normal_form_sha256=r.ballots[0].normal_form_sha256),
+            "ballots",
+        ),
+        (script("Paris", "Paris", "Rome"), renumbered, "ballots"),
+        # The mark of a failed seat that was replaced, moved to a voter that answered.
+        (
+            script(FAILS, "Paris", "Paris", standing_by=1),
+            lambda r: replace(r, ballots=[replace(b, replaced=number == 1) for number, b in enumerate(r.ballots)]),
+            "ballots",
+        ),
         (script("Paris", LATE, HANGS), lambda r: replace(r, result="no_consensus"), "result"),
     ],
 )

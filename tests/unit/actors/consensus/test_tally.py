@@ -196,6 +196,15 @@ def test_two_agreeing_of_three_settle_at_once(third: Vote) -> None:
     assert tally([vote("a", 0), vote("b", 0), third], RULE).winner is not None
 
 
+def test_a_heavy_spare_that_is_never_asked_settles_nothing() -> None:
+    """The end must hold for every number of spares asked: one that would make the winner safer may not be needed."""
+    votes = [*[vote("a", 0, 100_000)] * 5, vote("b", 0, 100_000), vote("c", NO_GROUP, 100_000)]
+    votes.append(vote("a", NO_GROUP, 100_000, outstanding=True))
+    rule = Rule(640_000, 2, MICRO, 0)
+    assert tally(votes, rule).winner is not None
+    assert settled(votes, rule, [replace(vote("a", NO_GROUP, 900_000, outstanding=True), substitute=True)]) is None
+
+
 def test_one_answer_settles_nothing() -> None:
     """While the others could still agree, nothing is concluded."""
     others = [vote("b", NO_GROUP, outstanding=True), vote("c", NO_GROUP, outstanding=True)]

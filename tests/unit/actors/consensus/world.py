@@ -118,6 +118,8 @@ class View:
     """The policy in force."""
 
     snapshot: PolicySnapshot
+    stale: bool = False
+    """Too old, where the profile then halts."""
 
     @property
     def sha256(self) -> str:
@@ -125,8 +127,8 @@ class View:
         return self.snapshot.sha256
 
     def halted(self, now_s: float) -> bool:
-        """Tell whether the snapshot says halt."""
-        return self.snapshot.halt.on
+        """Tell whether the snapshot says halt or is too old."""
+        return self.snapshot.halt.on or self.stale
 
 
 @dataclass
@@ -144,6 +146,11 @@ class Policy:
     def halt(self) -> None:
         """Halt generation."""
         self.publish(halt=Halt(on=True, reason="test", by="test"))
+
+    def grow_stale(self) -> None:
+        """Let the snapshot in force grow too old."""
+        assert self.current is not None
+        self.current = View(self.current.snapshot, stale=True)
 
     def isolate(self, name: str) -> None:
         """Isolate a voter."""
