@@ -25,7 +25,7 @@ from actors.policy.snapshot import PolicySnapshot
 from actors.store.auth import Principal
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.chat import ChatCompletions
-from serve_apps.gateway.documentation import body_of, publish_bodies, publish_chat_completions
+from serve_apps.gateway.documentation import openapi
 from serve_apps.gateway.parsing import parse_transition
 from serve_apps.gateway.problems import problem
 from serve_apps.gateway.readiness import Readiness, signs
@@ -92,12 +92,11 @@ def create_app(backend: Backend) -> FastAPI:
     _public(app, backend, access)
     _client(app, backend, access)
     _operator(app, backend, access)
-    publish_chat_completions(app)
-    publish_bodies(app, TRANSITIONS.values())
+    app.openapi = openapi  # type: ignore[method-assign]
 
-    @app.get("/openapi.json", include_in_schema=False)
-    async def openapi(_: Annotated[Principal, Depends(_role(access))]) -> dict[str, Any]:
-        return app.openapi()
+    @app.get("/openapi.json", response_class=Response)
+    async def described(_: Annotated[Principal, Depends(_role(access))]) -> Response:
+        return Response(msgspec.json.encode(app.openapi()), media_type="application/json")
 
     return app
 
@@ -267,8 +266,8 @@ def _operator(app: FastAPI, backend: Backend, access: Access) -> None:
         apply.__doc__ = f"Apply the transition ``{verb}`` and return the policy then in force."
         return apply
 
-    for verb, schema in TRANSITIONS.items():
-        app.post(f"/ops/{verb}", name=verb, openapi_extra={"requestBody": body_of(schema)})(transition(verb))
+    for verb in TRANSITIONS:
+        app.post(f"/ops/{verb}", name=verb)(transition(verb))
 
 
 def _shown(snapshot: PolicySnapshot) -> dict[str, Any]:

@@ -1,69 +1,133 @@
-"""OpenAPI of what the framework does not parse: the same models that do, published by hand."""
+"""The OpenAPI document, built from the table of operations and from the types that are parsed and sent. Pure.
 
-from collections.abc import Iterable
+Every error has the one model, whatever its status; which codes hide behind a status is in the response's description.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
-from fastapi import FastAPI
+import msgspec
 from pydantic import BaseModel
 
-from serve_apps.gateway.schemas import ChatCompletionBody
+from serve_apps.gateway.answers import ErrorBody
+from serve_apps.gateway.operations import OPERATIONS, Answer, Operation
+from serve_apps.gateway.problems import STATUS
 
-_ERRORS = {
-    "400": "a field is invalid or not supported; `param` names it",
-    "401": "no valid key",
-    "403": "the key's role or policies do not allow it",
-    "404": "no such model",
-    "413": "the prompt is too large",
-    "422": "the voters answered and none can be vouched for; votes included",
-    "429": "too much is under way; see Retry-After",
-    "503": "halted, every layer failed, or not ready",
-    "504": "the deadline passed",
+BEARER = "bearer"
+_REFERENCE = "#/components/schemas/{name}"
+_TEXT = {"schema": {"type": "string"}}
+_ERROR_HEADERS = {
+    401: ("WWW-Authenticate",),
+    422: ("X-Weavergen-Decision",),
+    429: ("Retry-After",),
+    503: ("x-should-retry", "X-Weavergen-Decision"),
+    504: ("x-should-retry", "X-Weavergen-Decision"),
+}
+_HEADERS = {
+    "WWW-Authenticate": "`Bearer`.",
+    "Retry-After": "Seconds.",
+    "x-should-retry": "`false` where repeating the request makes it worse; absent otherwise.",
+    "X-Weavergen-Decision": "Id of the recorded decision, if there is one.",
+    "X-Weavergen-Layer": "Name of the layer that decided.",
+    "X-Weavergen-Degraded": "`true` if the answer rests on less than agreement of a full panel.",
 }
 
 
-def publish_chat_completions(app: FastAPI) -> None:
-    """Add the chat completions path to the application's OpenAPI document."""
-    publish_bodies(app, [ChatCompletionBody])
-    generated = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generated()
-        document["paths"].setdefault("/v1/chat/completions", {"post": _operation()})
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
+@cache
+def openapi() -> dict[str, Any]:
+    """Return the gateway's document."""
+    return document(OPERATIONS)
 
 
-def publish_bodies(app: FastAPI, schemas: Iterable[type[BaseModel]]) -> None:
-    """Add the schemas of bodies that routes read themselves, which ``body_of`` refers to."""
-    generated, wanted = app.openapi, tuple(schemas)
-
-    def openapi() -> dict[str, Any]:
-        document = generated()
-        components = document.setdefault("components", {}).setdefault("schemas", {})
-        for model in wanted:
-            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            components.update(schema.pop("$defs", {}))
-            components[model.__name__] = schema
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
-
-
-def body_of(schema: type[BaseModel]) -> dict[str, Any]:
-    """Return OpenAPI's description of a required JSON body."""
-    reference = {"$ref": f"#/components/schemas/{schema.__name__}"}
-    return {"required": True, "content": {"application/json": {"schema": reference}}}
-
-
-def _operation() -> dict[str, Any]:
-    answer = {
-        "description": "An OpenAI chat completion with a `weavergen` object; server-sent events when `stream` is true.",
-        "content": {"application/json": {"schema": {"type": "object"}}, "text/event-stream": {}},
-    }
+def document(operations: Iterable[Operation]) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the operations."""
+    wanted = tuple(operations)
+    types = [kind for each in wanted for answer in each.answers.values() for kind in _types(answer)]
+    described, components = msgspec.json.schema_components((ErrorBody, *types), ref_template=_REFERENCE)
+    error, *bodies = described
+    schema_of = dict(zip(map(str, types), bodies, strict=True))
+    paths: dict[str, dict[str, Any]] = defaultdict(dict)
+    for each in wanted:
+        paths[each.path][each.method] = _operation(each, schema_of, error)
     return {
-        "summary": "Answer by consensus, or by one named voter",
-        "operationId": "chat_completions",
-        "requestBody": body_of(ChatCompletionBody),
-        "responses": {"200": answer} | {status: {"description": text} for status, text in _ERRORS.items()},
+        "openapi": "3.1.0",
+        "info": {"title": "WeaverGen", "version": "2.0.0"},
+        "paths": dict(paths),
+        "components": {
+            "schemas": _joined(components, _requests(each.body for each in wanted)),
+            "securitySchemes": {BEARER: {"type": "http", "scheme": "bearer"}},
+        },
     }
+
+
+def _operation(each: Operation, schema_of: Mapping[str, Any], error: Mapping[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "operationId": each.name,
+        "summary": each.summary,
+        "security": _security(each),
+        "responses": _errors(each, error) | {str(status): _answer(a, schema_of) for status, a in each.answers.items()},
+    }
+    if each.body is not None:
+        content = {"application/json": {"schema": {"$ref": _REFERENCE.format(name=each.body.__name__)}}}
+        told["requestBody"] = {"required": True, "content": content}
+    if each.parameters:
+        told["parameters"] = [
+            {"name": name, "in": "path", "required": True, "description": text, **_TEXT}
+            for name, text in each.parameters.items()
+        ]
+    return told
+
+
+def _security(each: Operation) -> list[dict[str, list[str]]]:
+    """Any one of the list is enough; the roles are OpenAPI 3.1's, which has them for every scheme."""
+    if each.key_optional:
+        return [{}, {BEARER: []}]
+    return [{BEARER: [role]} for role in each.roles]
+
+
+def _answer(answer: Answer, schema_of: Mapping[str, Any]) -> dict[str, Any]:
+    schema = {"type": "string"} if answer.body is None else schema_of[str(answer.body)]
+    content: dict[str, Any] = {answer.media_type: {"schema": schema}}
+    if answer.events is not None:
+        # OpenAPI 3.1 has no word for the type of each event.
+        content["text/event-stream"] = _TEXT | {"x-weavergen-event-data": schema_of[str(answer.events)]}
+    return _response(answer.description, content, answer.headers)
+
+
+def _errors(each: Operation, error: Mapping[str, Any]) -> dict[str, Any]:
+    codes: dict[int, list[str]] = defaultdict(list)
+    for code in each.all_codes:
+        codes[STATUS[code]].append(f"`{code}`")
+    content = {"application/json": {"schema": error}}
+    return {
+        str(status): _response(", ".join(names), content, _ERROR_HEADERS.get(status, ()))
+        for status, names in sorted(codes.items())
+    }
+
+
+def _response(description: str, content: Mapping[str, Any], headers: Iterable[str]) -> dict[str, Any]:
+    told: dict[str, Any] = {"description": description, "content": content}
+    if named := {name: {"description": _HEADERS[name], **_TEXT} for name in headers}:
+        told["headers"] = named
+    return told
+
+
+def _types(answer: Answer) -> list[object]:
+    return [kind for kind in (answer.body, answer.events) if kind is not None]
+
+
+def _requests(bodies: Iterable[type[BaseModel] | None]) -> dict[str, Any]:
+    schemas: dict[str, Any] = {}
+    for body in bodies:
+        if body is not None:
+            schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= schema.pop("$defs", {}) | {body.__name__: schema}
+    return schemas
+
+
+def _joined(answers: Mapping[str, Any], requests: Mapping[str, Any]) -> dict[str, Any]:
+    if both := answers.keys() & requests.keys():
+        raise ValueError(f"requests and answers both name {sorted(both)}")
+    return {**answers, **requests}

@@ -6,14 +6,15 @@ import msgspec
 
 from actors.base.errors import WeaverGenError
 
-_STATUS = {
+STATUS = {
     "invalid_request": 400, "unsupported_parameter": 400, "prompt_too_large": 413,
     "invalid_key": 401, "role_required": 403, "policy_not_allowed": 403, "operator_signature_required": 403,
     "model_not_found": 404, "not_found": 404, "version_conflict": 409,
     "no_consensus": 422, "screened_out": 422, "rate_limited": 429, "overloaded": 429,
     "generation_halted": 503, "all_layers_failed": 503, "voter_unavailable": 503, "not_ready": 503,
-    "deadline_exceeded": 504,
+    "deadline_exceeded": 504, "internal_error": 500,
 }  # fmt: skip
+"""Every code a client may see → its status."""
 _TYPE = {
     400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
     409: "conflict_error", 413: "invalid_request_error", 422: "consensus_error", 429: "rate_limit_error",
@@ -37,7 +38,7 @@ class Problem:
 def problem(error: WeaverGenError) -> Problem:
     """Return how an error looks on the wire."""
     code = "not_ready" if error.code == "storage_unavailable" else error.code
-    status = _STATUS.get(code, 500)
+    status = STATUS.get(code, 500)
     body: dict[str, object] = {
         "error": {
             "message": str(error) if status != 500 else "internal error; the operator's log has the cause",
@@ -46,7 +47,7 @@ def problem(error: WeaverGenError) -> Problem:
             "param": error.param if status < 500 else None,
         }
     }
-    if error.details:
+    if error.details and status != 500:
         body["weavergen"] = error.details
     headers: list[Header] = [JSON_HEADER]
     if status == 401:

@@ -13,6 +13,7 @@ import pytest
 
 from actors.base.certificates import read_trust
 from actors.consensus.verification import verify_envelope
+from tests.documented import undescribed
 from tests.ray.world import AGREED, BROKEN, DISAGREED, MAX_CONCURRENT, SLOW, System
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -259,13 +260,46 @@ def test_strangers_get_nothing(system: System) -> None:
             assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_key")
 
 
-def test_openapi_describes_the_hot_path_and_operations(http: httpx.Client) -> None:
-    """The document holds every route, with the schema the parser itself uses."""
+def test_what_is_sent_is_what_openapi_describes(http: httpx.Client, system: System) -> None:
+    """Answers and refusals of every operation have the described status, media type and fields, and no others."""
     document = http.get("/openapi.json").json()
-    assert {"/v1/chat/completions", "/v1/models", "/v1/decisions/{decision_id}", "/ops/halt", "/metrics"} <= set(
-        document["paths"]
-    )
-    assert "WeaverGenOptions" in document["components"]["schemas"]
+    asked = {"model": "consensus", "messages": user(AGREED)}
+    explained = {**asked, "weavergen": {"explain": True}}
+    streamed = {**asked, "stream": True, "stream_options": {"include_usage": True}}
+    decision = http.post("/v1/chat/completions", json=asked).json()["weavergen"]["decision_id"]
+    with ops(system) as operator, httpx.Client(base_url=system.base_url) as stranger:
+        calls: list[tuple[httpx.Client, str, str, dict[str, Any] | None, int]] = [
+            (http, "post", "/v1/chat/completions", asked, 200),
+            (http, "post", "/v1/chat/completions", explained, 200),
+            (http, "post", "/v1/chat/completions", streamed, 200),
+            (http, "post", "/v1/chat/completions", {**explained, "messages": user(DISAGREED)}, 422),
+            (http, "post", "/v1/chat/completions", {**asked, "messages": user(BROKEN)}, 503),
+            (http, "post", "/v1/chat/completions", {**asked, "model": "gpt-4"}, 404),
+            (http, "post", "/v1/chat/completions", {}, 400),
+            (http, "get", "/v1/models", None, 200),
+            (http, "get", "/v1/models/{model}", None, 200),
+            (http, "get", "/v1/decisions/{decision_id}", None, 200),
+            (http, "get", "/ops/status", None, 403),
+            (stranger, "get", "/ops/status", None, 401),
+            (stranger, "get", "/healthz", None, 200),
+            (http, "get", "/readyz", None, 200),
+            (http, "get", "/openapi.json", None, 200),
+            *((operator, "get", f"/ops/{name}", None, 200) for name in ("status", "voters", "policy", "incidents")),
+            (operator, "get", "/metrics", None, 200),
+            (operator, "post", "/ops/halt", {"reason": "x", "if_version": 10**9}, 409),
+            (operator, "post", "/ops/resume", {"reason": "x"}, 403),
+            (operator, "post", "/ops/isolate", {"reason": "x", "target": "nobody"}, 404),
+            (operator, "post", "/ops/readmit", {}, 400),
+        ]
+        for caller, method, path, body, status in calls:
+            concrete = path.replace("{model}", "m1").replace("{decision_id}", decision)
+            told = caller.request(method, concrete, json=body) if body is not None else caller.request(method, concrete)
+            media_type = told.headers["content-type"].partition(";")[0]
+            assert told.status_code == status, (path, told.text)
+            assert undescribed(document, method, path, status, media_type, told.content) == [], (path, told.text)
+    assert {(method, path) for _, method, path, _, _ in calls} == {
+        (method, path) for path, methods in document["paths"].items() for method in methods
+    }
 
 
 def test_another_tenants_decision_is_not_there(http: httpx.Client, system: System) -> None:

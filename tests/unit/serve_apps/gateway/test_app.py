@@ -13,6 +13,8 @@ from actors.base.errors import InvalidKey
 from actors.store.auth import Principal, Role
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.app import create_app, create_entry
+from serve_apps.gateway.chat import ChatCompletions
+from serve_apps.gateway.operations import OPERATIONS, Operation
 
 MAX_BODY = 1000
 REASON = b'{"reason": "x"}'
@@ -215,15 +217,32 @@ async def test_too_many_at_once_are_told_so_at_once_and_a_halt_still_acts() -> N
     assert (await world.send("POST", CHAT, key="client")).status == 200
 
 
-def test_bodies_that_routes_read_themselves_are_published() -> None:
-    """OpenAPI names each verb's own schema, and the hot path's."""
-    document = World().app.openapi()
-    for verb, schema in (("halt", "HaltBody"), ("readmit", "ReadmitBody")):
-        body = document["paths"][f"/ops/{verb}"]["post"]["requestBody"]
-        assert body["content"]["application/json"]["schema"]["$ref"].endswith(schema)
-        assert schema in document["components"]["schemas"]
-    assert {"ChatCompletionBody", "WeaverGenOptions"} <= set(document["components"]["schemas"])
-    assert CHAT in document["paths"]
+def test_the_document_holds_every_route_and_no_other() -> None:
+    """What can be called is described, and what is described can be called."""
+    app = World().app
+    routes = {
+        (method.lower(), route.path)  # type: ignore[attr-defined]
+        for route in app.routes
+        for method in route.methods  # type: ignore[attr-defined]
+    }
+    described = {(method, path) for path, methods in app.openapi()["paths"].items() for method in methods}
+    assert described == routes
+
+
+ROLES = ("client", "operator", "auditor")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+async def test_the_document_says_whose_keys_are_taken(operation: Operation) -> None:
+    """401 without a key and 403 for a role that is not named, wherever a key is needed; neither anywhere else."""
+    config: Any = None
+    coordinator: Any = None
+    world = World(ChatCompletions(coordinator, Access(principals), config, MAX_BODY, 0.05))
+    path = operation.path.format(model="x", decision_id="x") if operation.parameters else operation.path
+    for role in ("", *ROLES):
+        told = await world.send(operation.method.upper(), path, key=role)
+        expected = 401 if not role else 403
+        assert (told.status == expected) == (bool(operation.roles) and role not in operation.roles), (role, told)
 
 
 async def test_an_unknown_model_has_a_code_of_its_own() -> None:

@@ -53,6 +53,7 @@ def test_overload_says_when_to_come_back_and_401_how() -> None:
 def test_internal_errors_tell_nothing() -> None:
     """The text of an unexpected error stays in the log."""
     assert b"secret" not in problem(WeaverGenError("secret path")).body
+    assert b"secret" not in problem(errors.IntegrityError("x", details={"file": "a secret path"})).body
 
 
 def test_details_and_decision_are_passed_on() -> None:
