@@ -37,24 +37,32 @@ class Reading:
 
 def read_answer(kind: str, question: str, content: str) -> Reading:
     """Read ``content`` as an answer of ``kind`` to ``question``; never raises, whatever the answer holds."""
+    method = _method(kind)
     if not content.strip():
-        return Reading("", "none", "empty answer")
+        return Reading("", method, "empty answer")
     try:
-        method, form, why = _read(kind, question, content)
+        form, why = _read(kind, question, content)
         digest = sha256_hex(form.encode()) if form else ""
     except _UNREADABLE as error:
-        return Reading("", "none", f"unreadable: {type(error).__name__}")
+        return Reading("", method, f"unreadable: {type(error).__name__}")
     return Reading(form, method, "" if form else why, digest)
 
 
-def _read(kind: str, question: str, content: str) -> tuple[Method, str, str]:
-    """Return the method, the form, and what is missing should the form be empty."""
-    if kind == "code:python":
-        return "syntax", normal_python(content), "no Python code that parses and nothing but prose around it"
+def _method(kind: str) -> Method:
     if kind.startswith("code:"):
-        return "syntax", normal_source(content, kind.removeprefix("code:")), "no code block of the language"
+        return "syntax"
+    methods: dict[str, Method] = {"json": "canonical", "value": "value"}
+    return methods.get(kind, "similarity")
+
+
+def _read(kind: str, question: str, content: str) -> tuple[str, str]:
+    """Return the form, and what is missing should it be empty."""
+    if kind == "code:python":
+        return normal_python(content), "no Python code that parses and nothing but prose around it"
+    if kind.startswith("code:"):
+        return normal_source(content, kind.removeprefix("code:")), "no code block of the language"
     if kind == "json":
-        return "canonical", normal_json(content), "no JSON that parses"
+        return normal_json(content), "no JSON that parses"
     if kind == "value":
-        return "value", normal_value(question, content), "no one value stands in the answer"
-    return "similarity", normal_text(content), "no word stands in the answer"
+        return normal_value(question, content), "no one value stands in the answer"
+    return normal_text(content), "no word stands in the answer"

@@ -26,12 +26,13 @@ IS_ONE = "```python\ndef f():\n    return 1\n```"
 async def test_an_unreadable_answer_costs_a_ballot_and_no_more(
     make_world: MakeWorld, kind: str, good: str, bad: str
 ) -> None:
-    """Two voters agree beside a third whose answer cannot be read: it is served, and its record verifies."""
-    world = make_world(voter("a", says(good)), voter("b", says(good)), voter("c", says(bad)))
+    """Two voters agree beside a first whose answer cannot be read: it is served, and its record verifies."""
+    world = make_world(voter("a", says(bad)), voter("b", says(good)), voter("c", says(good)))
     decision = await world.coordinator.generate(request("How many?", answer_kind=kind, explain=True), CALLER)
     assert decision.candidate.content == good
     (committed,) = world.log.committed
-    assert {ballot.voter: ballot.outcome for ballot in committed.record.ballots}["c"] == "invalid"
+    assert committed.record.method != "none"
+    assert {ballot.voter: ballot.outcome for ballot in committed.record.ballots}["a"] == "invalid"
     assert verify_envelope(committed.data, world.trust, NOW_S).record.result == "answered"
 
 

@@ -40,6 +40,8 @@ def test_every_kind_names_its_method() -> None:
     assert read_answer("json", "q", "{}").method == "canonical"
     assert read_answer("value", "q?", "42").method == "value"
     assert read_answer("text", "q", "words").method == "similarity"
+    assert read_answer("value", "q?", " ").method == "value"
+    assert read_answer("code:python", "q", "x = 0x" + "f" * 5000).method == "syntax"
 
 
 def test_a_reading_carries_the_digest_of_its_form() -> None:
