@@ -24,7 +24,7 @@ from typing import Literal
 from actors.base.digests import sha256_hex
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.reading.examples import Example
-from actors.consensus.reading.reading import Reading, read_answer
+from actors.consensus.reading.reading import Reading, read_answer, single_answer
 from actors.consensus.tally import NO_GROUP, Rule, Tally, Vote, settled, tally
 from actors.policy.snapshot import PolicyName
 from actors.spans.record import LayerOutcome, Method, VoteOutcome
@@ -297,7 +297,7 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
     if not _is_text(content):
         why = "answer is not valid Unicode"
     if plan.policy == "direct" and content.strip() and _is_text(content):
-        why, reading = "", replace(reading, method="single", form=reading.form or content)
+        why, reading = "", single_answer(reading, content)
     if why:
         return _out(state, event.ask_id, "invalid", why, event.latency_ms, event.candidate)
     kept = replace(

@@ -48,6 +48,12 @@ def read_answer(kind: str, question: str, content: str) -> Reading:
     return Reading(form, method, "" if form else why, digest)
 
 
+def single_answer(reading: Reading, content: str) -> Reading:
+    """Return the reading of an answer that is compared with none: its form if it has one, else what it says as it stands."""
+    form = reading.form or content
+    return Reading(form, "single", "", reading.sha256 or sha256_hex(form.encode()))
+
+
 def _method(kind: str) -> Method:
     if kind.startswith("code:"):
         return "syntax"

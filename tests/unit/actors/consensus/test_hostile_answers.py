@@ -55,3 +55,15 @@ async def test_answers_that_differ_are_never_served_as_agreement(
         await world.coordinator.generate(request(question, answer_kind=kind), CALLER)
     (committed,) = world.log.committed
     assert committed.record.result == "no_consensus"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"), [("code", "x = 0x" + "f" * 5000), ("text", "\U0001f44d"), ("json", "nope")]
+)
+async def test_one_voters_answer_is_served_as_it_stands(make_world: MakeWorld, kind: str, content: str) -> None:
+    """Asked directly, a voter's answer need not be readable: nothing is compared, and the record verifies."""
+    world = make_world(voter("a", says(content)))
+    decision = await world.coordinator.generate(request(answer_kind=kind, model="a"), CALLER)
+    assert decision.candidate.content == content
+    (committed,) = world.log.committed
+    assert verify_envelope(committed.data, world.trust, NOW_S).record.method == "single"

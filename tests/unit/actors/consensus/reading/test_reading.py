@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.base.digests import sha256_hex
-from actors.consensus.reading.reading import read_answer
+from actors.consensus.reading.reading import read_answer, single_answer
 
 KINDS = ("value", "json", "text", "code:python", "code:go", "code:")
 SIZE = 65_536  # as long as an answer gets
@@ -48,6 +48,14 @@ def test_a_reading_carries_the_digest_of_its_form() -> None:
     """Ballots are grouped by the SHA-256 of the form."""
     reading = read_answer("value", "What is the capital of France?", "Paris")
     assert (reading.form, reading.sha256) == ("paris", sha256_hex(b"paris"))
+
+
+@pytest.mark.parametrize("content", ["Paris", "\U0001f44d"])
+def test_a_single_answer_has_a_digest_even_if_it_cannot_be_read(content: str) -> None:
+    """What is compared with nothing stands for itself."""
+    single = single_answer(read_answer("value", "q?", content), content)
+    assert (single.method, single.sha256, single.why_invalid) == ("single", sha256_hex(single.form.encode()), "")
+    assert single.form.casefold() == content.casefold()
 
 
 @pytest.mark.parametrize(
