@@ -106,19 +106,31 @@ def settled(votes: Sequence[Vote], rule: Rule, spares: Sequence[Vote] = ()) -> T
     may be asked. Supports are bounded from both sides for every number of spares that may yet be asked: the winner must win
     when everyone else dissents, and no rival may reach it when everyone else sides with the rival.
     """
-    now = tally(votes, rule)
     if not any(vote.outstanding for vote in votes):
-        return now
-    if now.winner is not None:
-        safe = all(_is_safe(now.winner, [*votes, *spares[:asked]], rule) for asked in range(len(spares) + 1))
-        return now if safe else None
+        return tally(votes, rule)
+    scale = _scale(votes)
+    standings = _standings(votes, scale, rule)
+    if standings and _wins(
+        standings[0], rule
+    ):  # the usual case by far is that nobody has won yet: counted no further then
+        return _settled_winner(votes, rule, spares)
     if spares:
         return None
     if not _could_win(votes, rule, hopeful=True):
-        return now
-    groups = {vote.group for vote in votes if vote.group != NO_GROUP} | {_fresh_group(votes)}
-    hopeless = not any(_wins(_standing_if_joined(votes, group, rule), rule) for group in groups)
-    return now if hopeless and now.outcome == "disagreed" else None
+        return tally(votes, rule)
+    groups = {standing.group for standing in standings} | {_fresh_group(votes)}
+    if any(_wins(_standing_if_joined(votes, group, rule), rule) for group in groups):
+        return None
+    now = tally(votes, rule)
+    return now if now.outcome == "disagreed" else None
+
+
+def _settled_winner(votes: Sequence[Vote], rule: Rule, spares: Sequence[Vote]) -> Tally | None:
+    now = tally(votes, rule)
+    if now.winner is not None:
+        safe = all(_is_safe(now.winner, [*votes, *spares[:asked]], rule) for asked in range(len(spares) + 1))
+        return now if safe else None
+    return None  # a rival has as much: whoever is outstanding may decide between them
 
 
 def _is_safe(winner: Standing, votes: Sequence[Vote], rule: Rule) -> bool:

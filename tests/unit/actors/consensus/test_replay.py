@@ -177,6 +177,12 @@ def first(record: DecisionRecord, **changes: object) -> DecisionRecord:
     return replace(record, ballots=[replace(record.ballots[0], **changes), *record.ballots[1:]])
 
 
+def ended(record: DecisionRecord, result: Result, outcome: LayerOutcome) -> DecisionRecord:
+    """Tell of another end, without an answer."""
+    layer = replace(record.layer, tried=[replace(record.layer.tried[0], outcome=outcome, cause="told")])
+    return replace(record, result=result, layer=layer, answer_sha256="", tally=replace(record.tally, served_sha256=""))
+
+
 def renumbered(record: DecisionRecord) -> DecisionRecord:
     """Swap the numbers of groups 0 and 1 wherever they stand."""
     ballots = [replace(ballot, group=1 - ballot.group) for ballot in record.ballots]
@@ -225,6 +231,10 @@ def without_last(record: DecisionRecord) -> DecisionRecord:
             lambda r: replace(r, ballots=[replace(b, replaced=number == 1) for number, b in enumerate(r.ballots)]),
             "ballots",
         ),
+        # Another end told by result and layer alike.
+        (script("Paris", "Rome", "London"), lambda r: ended(r, "unavailable", "unavailable"), "result"),
+        (script("Paris", "Rome", "London"), lambda r: ended(r, "deadline", "deadline"), "result"),
+        (script("Paris", "Paris"), lambda r: ended(r, "no_consensus", "disagreed"), "result"),
         (script("Paris", LATE, HANGS), lambda r: replace(r, result="no_consensus"), "result"),
     ],
 )
