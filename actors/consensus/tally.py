@@ -116,13 +116,11 @@ def settled(votes: Sequence[Vote], rule: Rule, spares: Sequence[Vote] = ()) -> T
         return _settled_winner(votes, rule, spares)
     if spares:
         return None
-    if not _could_win(votes, rule, hopeful=True):
-        return tally(votes, rule)
-    groups = {standing.group for standing in standings} | {_fresh_group(votes)}
+    groups = [*(standing.group for standing in standings), _fresh_group(votes)]
     if any(_wins(_standing_if_joined(votes, group, rule), rule) for group in groups):
         return None
     now = tally(votes, rule)
-    return now if now.outcome == "disagreed" else None
+    return now if now.outcome == "disagreed" or not _could_win(votes, rule, hopeful=True) else None
 
 
 def _settled_winner(votes: Sequence[Vote], rule: Rule, spares: Sequence[Vote]) -> Tally | None:
