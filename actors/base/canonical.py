@@ -55,6 +55,7 @@ def _within_bounds(value: object) -> bool:
     return not isinstance(value, int) or -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
 
 
+@lru_cache(maxsize=4096)  # weights, quorums, supports: a panel's few, in every record
 def decimal_str(micro: int) -> str:
     """Write millionths as a decimal string with exactly six places: ``410000`` → ``"0.410000"``."""
     sign = "-" if micro < 0 else ""

@@ -27,6 +27,7 @@ from actors.base.errors import (
     WeaverGenError,
 )
 from actors.base.ids import new_ulid
+from actors.consensus.adapters.mailbox import Mailbox
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.deliberation import (
     Answered,
@@ -63,6 +64,8 @@ from models.voter import Candidate, Voter, VoterRequest
 _log = logging.getLogger("weavergen.consensus")
 POLICY_LOOK_S = 0.25
 """How often a waiting deliberation looks at the policy in force."""
+MAX_TENANTS = 4096
+"""Tenants whose pseudonyms are kept at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,14 @@ class Identity:
     durability: str = "local"
 
 
+@dataclass(frozen=True, slots=True)
+class _Tenant:
+    """What follows from a tenant's name and the secret salt."""
+
+    pseudonym: str
+    prompt_salt: bytes
+
+
 class ConsensusCoordinator:
     """Answers generation requests by consensus. One per gateway replica; used from one event loop."""
 
@@ -110,6 +121,7 @@ class ConsensusCoordinator:
         self._randomness = randomness
         self._asks: set[asyncio.Task[None]] = set()
         self._recent: OrderedDict[str, bytes] = OrderedDict()
+        self._tenants: dict[str, _Tenant] = {}
         self._under_way = 0
 
     @property
@@ -123,7 +135,18 @@ class ConsensusCoordinator:
 
     def tenant_pseudonym(self, tenant: str) -> str:
         """Return the name records carry for a tenant."""
-        return commitment(self._identity.salt, f"tenant:{tenant}".encode())[:32]
+        return self._tenant(tenant).pseudonym
+
+    def _tenant(self, tenant: str) -> "_Tenant":
+        known = self._tenants.get(tenant)
+        if known is None:
+            if len(self._tenants) >= MAX_TENANTS:
+                self._tenants.clear()
+            salt = self._identity.salt
+            pseudonym = commitment(salt, f"tenant:{tenant}".encode())[:32]
+            prompts = bytes.fromhex(commitment(salt, f"prompt:{tenant}".encode()))
+            known = self._tenants[tenant] = _Tenant(pseudonym, prompts)
+        return known
 
     async def generate(self, request: GenerationRequest, caller: Caller) -> Decision:
         """Deliberate on one request; return the decision or raise why there is none. Cancelling cancels every ask."""
@@ -168,7 +191,7 @@ class ConsensusCoordinator:
         return view.halted(self._clock.monotonic())
 
     async def _deliberate(self, plan: Plan, request: GenerationRequest, view: PolicyView) -> State:
-        events: asyncio.Queue[Event] = asyncio.Queue()
+        events: Mailbox[Event] = Mailbox()
         started = self._clock.monotonic()
         asks: dict[int, asyncio.Task[None]] = {}
         voter_request = VoterRequest(new_ulid(), request.messages, request.sampling)
@@ -189,23 +212,19 @@ class ConsensusCoordinator:
             for task in asks.values():
                 task.cancel()
 
-    async def _next_event(self, events: asyncio.Queue[Event], deadline_ms: int, started: float) -> Event | None:
+    async def _next_event(self, events: Mailbox[Event], deadline_ms: int, started: float) -> Event | None:
         """Return the next event, ``DeadlinePassed`` when time is up, or ``None`` when it is time to look at the policy."""
-        if not events.empty():
-            return events.get_nowait()
+        if (event := events.take()) is not None:
+            return event
         elapsed = self._clock.monotonic() - started
         left = deadline_ms / 1000 - elapsed
         if left <= 0:
             return DeadlinePassed(round(elapsed * 1000))
-        try:
-            async with asyncio.timeout(min(left, POLICY_LOOK_S)):
-                return await events.get()
-        except TimeoutError:
-            return None
+        return await events.get(min(left, POLICY_LOOK_S))
 
     def _act(
         self, commands: Sequence[Command], asks: dict[int, asyncio.Task[None]], request: VoterRequest,
-        events: asyncio.Queue[Event], started: float,
+        events: Mailbox[Event], started: float,
     ) -> None:  # fmt: skip
         for command in commands:
             if isinstance(command, Ask):
@@ -216,7 +235,7 @@ class ConsensusCoordinator:
             elif isinstance(command, Cancel) and command.ask_id in asks:
                 asks[command.ask_id].cancel()
 
-    async def _ask(self, ask: Ask, request: VoterRequest, events: asyncio.Queue[Event], started: float) -> None:
+    async def _ask(self, ask: Ask, request: VoterRequest, events: Mailbox[Event], started: float) -> None:
         voter = self._voters.get(ask.voter)
         try:
             if voter is None:
@@ -230,7 +249,7 @@ class ConsensusCoordinator:
         except Exception as error:  # noqa: BLE001 - whatever a voter raises costs its ballot, not the request
             _log.warning("voter %s raised %s", ask.voter, type(error).__name__)
             event = Failed(ask.ask_id, "failed", f"raised {type(error).__name__}", self._elapsed_ms(started))
-        events.put_nowait(event)
+        events.put(event)
 
     def _elapsed_ms(self, started: float) -> int:
         return round((self._clock.monotonic() - started) * 1000)
@@ -305,13 +324,13 @@ class ConsensusCoordinator:
         )
 
     def _facts(self, request: GenerationRequest, caller: Caller, view: PolicyView, tie_salt: str) -> Facts:
-        salt = bytes.fromhex(commitment(self._identity.salt, f"prompt:{caller.tenant}".encode()))
+        tenant = self._tenant(caller.tenant)
         prompt = msgspec.json.encode([(m.role, m.content) for m in request.messages])
         return Facts(
             decision_id=new_ulid(),
             now_ms=self._clock.time_ns() // 1_000_000,
-            tenant=self.tenant_pseudonym(caller.tenant),
-            prompt_commitment=commitment(salt, prompt),
+            tenant=tenant.pseudonym,
+            prompt_commitment=commitment(tenant.prompt_salt, prompt),
             config_sha256=self._identity.config_sha256,
             snapshot=view.snapshot,
             policy_sha256=view.sha256,

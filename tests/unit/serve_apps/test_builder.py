@@ -22,7 +22,7 @@ def test_every_bound_of_the_gateway_is_explicit() -> None:
     assert (options["health_check_period_s"], options["health_check_timeout_s"]) == (1, 2)
     assert options["graceful_shutdown_timeout_s"] == 3
     assert options["backpressure_config"] == {"status_code": 429, "retry_after_s": 1}
-    assert options["logging_config"] == {"enable_access_log": False}
+    assert options["logging_config"] == {"enable_access_log": False, "log_level": "WARNING"}
 
 
 def test_only_the_gateway_shares_serve_s_event_loop() -> None:

@@ -23,6 +23,7 @@ def test_a_whole_replica_is_ready() -> None:
     [
         ({"policy": False}, "policy"),
         ({"keys": False}, "AuthSnapshot"),
+        ({"weights": "no such file"}, "no such file"),
         ({"wal": "no space"}, "no space"),
         ({"certificate_left_s": 0.0}, "certificate"),
         ({"answering_lineages": 1}, "1 lineages"),
@@ -50,6 +51,7 @@ def test_what_is_less_than_whole_is_degraded_not_unready() -> None:
     [
         ({"policy": False}, False),
         ({"keys": False}, False),
+        ({"weights": "no such file"}, False),
         ({"wal": "no space"}, False),
         ({"certificate_left_s": 0.0}, True),
         ({"answering_lineages": 1, "restartable_lineages": 3}, True),  # our own engines are silent
