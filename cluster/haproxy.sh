@@ -6,9 +6,9 @@
 # - the admin socket is open to everybody: to us only.
 # - /-/routes and /-/healthz tell strangers what is deployed, also when spelt with %XX: a bare 404. Nothing of Ray's asks
 #   them here: HAProxy checks the replicas on their own ports, Serve watches HAProxy through the admin socket.
-# - x-request-timeout-seconds and x-request-disconnect-disabled are Serve's switches for its watch over a request's time and over
-#   its client, which costs three tasks a request. The gateway keeps both itself (deadlines; `wire.Watch`): off, whatever a
-#   client sends.
+# - x-request-timeout-seconds and x-request-disconnect-disabled switch off Serve's watch over a request's time and over its
+#   client. No client may do that. On the hot path, where the watch costs three tasks a request, the gateway keeps both itself
+#   (deadlines; `wire.Watch`): there it is off.
 # - a request that never ends holds its connection for an hour: `timeout http-request`, which Serve has no setting for.
 # - `option splice-request`: with it HAProxy 2.8 does not see that a client left whose body came behind its head in a packet of
 #   its own, and spins on that connection until the answer comes: gone. Bodies are small.
@@ -34,8 +34,10 @@ narrow() {
             s/^\( *bind \).*:\([0-9]*\)$/'"$front"'/
             /^ *bind /a\
     http-request return status 404 if { path,url_dec -m beg /-/ }\
-    http-request set-header x-request-timeout-seconds 0\
-    http-request set-header x-request-disconnect-disabled ?1
+    http-request del-header x-request-timeout-seconds\
+    http-request del-header x-request-disconnect-disabled\
+    http-request set-header x-request-timeout-seconds 0 if { path /v1/chat/completions }\
+    http-request set-header x-request-disconnect-disabled ?1 if { path /v1/chat/completions }
         }' \
         -e "/^defaults\$/a\\
     timeout http-request ${WEAVERGEN_HTTP_REQUEST_TIMEOUT_S:-10}s" \

@@ -18,7 +18,6 @@ chain is believed from the last snapshot an operator signed and no further back;
 Left out: where snapshots come from and how far back they are read (adapters).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.base.certificates import TrustBundle, role_keys
@@ -79,21 +78,6 @@ def accept(
 ) -> PolicySnapshot:
     """Return the snapshot if it may come into force after ``current`` (``None``: nothing is); else raise."""
     return follow(current, vouch(signed, signers(trust, now_s)), floor)
-
-
-def accept_chain(
-    current: PolicySnapshot | None, chain: Sequence[SignedSnapshot], trust: TrustBundle, now_s: int, floor: int = 0
-) -> PolicySnapshot:
-    """Return the last of ``chain`` (rising versions) if each may follow the one before it and the first ``current``.
-
-    ``floor`` applies to the last one only: what lies between may be older than what was seen.
-    """
-    if not chain:
-        raise IntegrityError(f"{ANCHOR}: there is no snapshot", ANCHOR)
-    keys = signers(trust, now_s)
-    for signed in chain[:-1]:
-        current = follow(current, vouch(signed, keys))
-    return follow(current, vouch(chain[-1], keys), floor)
 
 
 def follow(current: PolicySnapshot | None, vouched: Vouched, floor: int = 0) -> PolicySnapshot:

@@ -87,6 +87,7 @@ def create_app(backend: Backend) -> FastAPI:
     """Build the application around a replica."""
     access = backend.access
     app = FastAPI(title="WeaverGen", version="2.0.0", docs_url=None, redoc_url=None, openapi_url=None)
+    # For what is no POST, and for the document: ``create_entry`` takes every POST before it comes here.
     app.router.routes.insert(0, Route(CHAT_COMPLETIONS, backend.chat, methods=["POST"]))
     _errors(app)
     _public(app, backend, access)

@@ -42,9 +42,9 @@ class Observed:
     isolated: Sequence[str]
     standing: Sequence[str]
     """What is degraded for as long as this installation lasts."""
-    weights: str = ""
+    weights: str
     """Why the weights that the policy names cannot be used; empty if they can."""
-    spans: str = ""
+    spans: str
     """What keeps rows from the spans table, as far as is known; answers do not wait for it."""
 
 

@@ -82,6 +82,7 @@ class Gateway:
         )
         # Threads of their own: whatever clients look up, an operator's halt and the certificate's renewal wait for no one.
         self._transitions = ThreadPoolExecutor(TRANSITION_THREADS, "transition")
+        self._renewal = ThreadPoolExecutor(1, "renewal")
         self._decisions = Decisions(
             self._coordinator.recent, self._parts.lookup, self._coordinator.tenant_pseudonym, settings.max_lookups
         )
@@ -279,7 +280,10 @@ class Gateway:
                 continue
             try:
                 certs = self._settings.home / "run" / "certs"
-                self._log.identity = await asyncio.to_thread(renew, self._log.identity, certs, RENEW_WAIT_S)
+                renewing = asyncio.get_running_loop().run_in_executor(
+                    self._renewal, renew, self._log.identity, certs, RENEW_WAIT_S
+                )
+                self._log.identity = await renewing
             except (NotReady, OSError) as error:  # tried again; readiness tells when it has run out
                 _log.warning("the writer's certificate could not be renewed: %s", error)
                 await asyncio.sleep(RENEW_WAIT_S)
@@ -287,6 +291,7 @@ class Gateway:
     def _stop(self) -> None:
         self._decisions.close()
         self._transitions.shutdown()
+        self._renewal.shutdown(wait=False)
         self._parts.policy.stop()
         self._parts.auth.stop()
         self._wal.close()

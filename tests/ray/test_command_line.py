@@ -93,7 +93,7 @@ def test_a_port_in_use_is_said_in_one_line(system: System, tmp_path: Path) -> No
         "up", "--profile", "replay", "--answers", answers, "--port", port, "--home", str(tmp_path / "second")
     )
     assert refused.returncode == 2
-    assert f"port {port} on 127.0.0.1 is in use" in refused.stderr
+    assert f"port {port} belongs to another home" in refused.stderr
     assert not (tmp_path / "second" / "run" / "session.json").exists()
 
 

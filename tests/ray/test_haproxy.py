@@ -23,6 +23,7 @@ from tests.ray.world import ROOT, free_port
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 SCRIPT = ROOT / "cluster" / "haproxy.sh"
+SWITCHES = ("x-request-timeout-seconds", "x-request-disconnect-disabled")
 
 
 def binary() -> str:
@@ -141,10 +142,12 @@ class Waiting(BaseHTTPRequestHandler):
     gone: ClassVar[threading.Semaphore]
 
     def do_GET(self) -> None:
-        """Pass the health check."""
+        """Pass the health check, and say what arrived of Serve's switches."""
+        body = json.dumps([self.headers.get(name) for name in SWITCHES]).encode()
         self.send_response(200)
-        self.send_header("content-length", "0")
+        self.send_header("content-length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     def do_POST(self) -> None:
         """Read the body, then wait for the connection's end."""
@@ -158,6 +161,17 @@ class Waiting(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""
+
+
+def test_only_the_hot_path_is_watched_by_the_gateway_alone(tmp_path: Path) -> None:
+    """No client switches Serve's watch off; HAProxy does for chat completions, which the gateway watches itself."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Waiting) as replica:
+        threading.Thread(target=replica.serve_forever, daemon=True).start()
+        with fronting(tmp_path / "log", replica.server_address[1]) as port:
+            sent = {SWITCHES[0]: "77", SWITCHES[1]: "?1"}
+            assert json.loads(get(port, "/v1/models", sent)[2]) == [None, None]
+            assert json.loads(get(port, "/v1/chat/completions", sent)[2]) == ["0", "?1"]
+        replica.shutdown()
 
 
 def test_a_client_that_leaves_is_seen_by_the_replica(tmp_path: Path) -> None:
@@ -177,11 +191,12 @@ def test_a_client_that_leaves_is_seen_by_the_replica(tmp_path: Path) -> None:
         replica.shutdown()
 
 
-def get(port: int, path: str) -> tuple[int, dict[str, str], bytes]:
+def get(port: int, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body of a stranger's request."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers or {})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        with opener.open(request, timeout=10) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
         return error.code, {name.lower(): value for name, value in error.headers.items()}, error.read()

@@ -24,12 +24,6 @@ _LABELS = {
 }  # fmt: skip
 
 
-def python_code(content: str) -> str:
-    """Return the Python source an answer holds, or an empty string."""
-    code, tree = _python(content, blocks(content))
-    return code if tree is not None else ""
-
-
 def normal_python(content: str) -> str:
     """Return the normal form of the Python code in an answer and of every other block beside it, or an empty string.
 

@@ -9,7 +9,7 @@ from actors.base.canonical import b64, canonical_json
 from actors.base.certificates import Revocation, TrustBundle, certify, revoke
 from actors.base.errors import IntegrityError
 from actors.base.signing import Signature, SigningKey
-from actors.policy.acceptance import accept, accept_chain
+from actors.policy.acceptance import accept
 from actors.policy.snapshot import PolicySnapshot, SignedSnapshot, WeightsRef, sign_snapshot
 from actors.policy.transitions import halted, isolated, resumed, successor
 
@@ -152,48 +152,3 @@ def test_a_self_made_operator(realm: Realm, base: PolicySnapshot, now_s: int) ->
     trust = msgspec.structs.replace(realm.trust, certificates=[*realm.trust.certificates, forged])
     with pytest.raises(IntegrityError):
         accept(None, sign_snapshot(base, realm.stranger), trust, now_s)
-
-
-def chain_of(realm: Realm, base: PolicySnapshot) -> list[SignedSnapshot]:
-    """Make an operator's first snapshot and two tightenings by the policy key."""
-    second = isolated(base, "a", AT_MS)
-    third = halted(second, "r", "b", AT_MS)
-    signed = [sign_snapshot(second, realm.policy), sign_snapshot(third, realm.policy)]
-    return [sign_snapshot(base, realm.operator), *signed]
-
-
-def test_a_chain_at_start(realm: Realm, base: PolicySnapshot, now_s: int) -> None:
-    """From the last operator's snapshot on, tightenings are believed one after another."""
-    newest = accept_chain(None, chain_of(realm, base), realm.trust, now_s, floor=3)
-    assert (newest.version, newest.halt.on, newest.isolated("a")) == (3, True, True)
-
-
-def test_a_chain_after_missed_versions(realm: Realm, base: PolicySnapshot, now_s: int) -> None:
-    """A replica that missed versions takes them in order."""
-    assert accept_chain(base, chain_of(realm, base)[1:], realm.trust, now_s).version == 3
-
-
-def test_broken_chains(realm: Realm, base: PolicySnapshot, now_s: int) -> None:
-    """An empty chain, one without an operator, one with a hole and one below the floor are refused by name."""
-    chain = chain_of(realm, base)
-    for broken, floor, step in (
-        ([], 0, "policy anchor"),
-        (chain[1:], 0, "policy anchor"),
-        ([chain[0], chain[2]], 0, "policy gap"),
-        (chain[::-1], 0, "policy anchor"),
-        (chain[:2], 3, "policy rollback"),
-    ):
-        with pytest.raises(IntegrityError) as caught:
-            accept_chain(None, broken, realm.trust, now_s, floor)
-        assert caught.value.param == step
-
-
-def test_a_retired_policy_key_needs_an_operator_again(realm: Realm, base: PolicySnapshot, now_s: int) -> None:
-    """Tightenings by a policy key that was revoked since are not believed at a start until an operator signs anew."""
-    revocation = revoke(realm.root, Revocation(realm.policy.public.key_id, now_s, "replaced"))
-    trust = msgspec.structs.replace(realm.trust, revocations=[revocation])
-    chain = chain_of(realm, base)
-    with pytest.raises(IntegrityError, match="policy signature"):
-        accept_chain(None, chain, trust, now_s)
-    again = sign_snapshot(successor(chain[-1].read(), AT_MS), realm.operator)
-    assert accept_chain(None, [again], trust, now_s, floor=3).halt.on

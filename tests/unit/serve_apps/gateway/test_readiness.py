@@ -7,8 +7,9 @@ import pytest
 from serve_apps.gateway.readiness import RESTART_HEADER, SYSTEM_HEADER, Observed, count_lineages, judge, signs
 
 WELL = Observed(
-    policy=True, policy_stale=False, halted=False, keys=True, wal="", certificate_left_s=100.0, answering_lineages=3,
-    restartable_lineages=3, needed_lineages=2, failing=[], isolated=[], standing=["root: co-located"],
+    policy=True, policy_stale=False, halted=False, keys=True, weights="", wal="", certificate_left_s=100.0,
+    answering_lineages=3, restartable_lineages=3, needed_lineages=2, failing=[], isolated=[],
+    standing=["root: co-located"], spans="",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actors.consensus.reading import code as module
 from actors.consensus.reading import python_form
-from actors.consensus.reading.code import normal_python, normal_source, python_code
+from actors.consensus.reading.code import normal_python, normal_source
 
 PLAIN = "def f(n):\n    return n + 1\n"
 FENCED = f"```python\n{PLAIN}```"
@@ -93,7 +93,7 @@ def test_code_that_does_not_parse_has_no_form() -> None:
     assert normal_python("I cannot do that.") == ""
     assert normal_python("Sorry") == ""
     assert normal_python("(" * 5000 + ")" * 5000) == ""
-    assert python_code("x = 1\n" * 20_000) == ""
+    assert normal_python("x = 1\n" * 20_000) == ""
 
 
 @pytest.mark.parametrize(
@@ -143,6 +143,8 @@ def test_parsing_is_bounded_by_the_length_of_the_answer(monkeypatch: pytest.Monk
 
 @given(st.text(max_size=300))
 def test_any_answer_can_be_read(content: str) -> None:
-    """Reading a text never raises, and a form is a form of code that parses."""
-    if normal_python(content):
-        ast.parse(python_code(content))
+    """Reading a text never raises, and only a text that holds code that parses has a form."""
+    form = normal_python(f"```python\n{content}\n```")
+    if form and "```" not in content:
+        ast.parse(content)
+    normal_python(content)
