@@ -18,8 +18,10 @@ Left out: ``Screen`` and ``Compare`` (effects that join with the sandbox), sever
 started: no decision waits for one, and a candidate itself says when its first token came.
 """
 
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from actors.base.digests import sha256_hex
 from actors.consensus.grouping import Answer, group_answers
@@ -32,8 +34,7 @@ from models.errors import FailureCause
 from models.voter import Candidate
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+class Seat(msgspec.Struct, frozen=True):
     """A place on the panel and who holds it."""
 
     voter: str
@@ -42,8 +43,7 @@ class Seat:
     weight_micro: int
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What a deliberation is about and by which rule it ends."""
 
     policy: PolicyName
@@ -74,8 +74,7 @@ ISOLATED_NOTE = "isolated by policy"
 BallotState = Literal["outstanding", "readable", "out"]
 
 
-@dataclass(frozen=True, slots=True)
-class Ballot:
+class Ballot(msgspec.Struct, frozen=True):
     """One ask and what came of it."""
 
     ask_id: int
@@ -95,23 +94,20 @@ class Ballot:
     """A substitute was asked in its place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """Ask a voter; the answer comes back as an event with this ``ask_id``."""
 
     ask_id: int
     voter: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(msgspec.Struct, frozen=True):
     """Stop asking; nothing more is wanted of it."""
 
     ask_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Conclude:
+class Conclude(msgspec.Struct, frozen=True):
     """The deliberation is over."""
 
     conclusion: "Conclusion"
@@ -120,8 +116,7 @@ class Conclude:
 Command = Ask | Cancel | Conclude
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """A voter answered."""
 
     ask_id: int
@@ -129,8 +124,7 @@ class Answered:
     latency_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """A voter failed, refused, or answered something that is no answer."""
 
     ask_id: int
@@ -140,8 +134,7 @@ class Failed:
     cause: FailureCause = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TimedOut:
+class TimedOut(msgspec.Struct, frozen=True):
     """A voter used up its own time."""
 
     ask_id: int
@@ -149,16 +142,14 @@ class TimedOut:
     note: str = "no answer in time"
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyChanged:
+class PolicyChanged(msgspec.Struct, frozen=True):
     """A newer policy is in force; ``isolated`` are all voters that it keeps from this panel."""
 
     isolated: frozenset[str]
     halted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DeadlinePassed:
+class DeadlinePassed(msgspec.Struct, frozen=True):
     """The layer's time is over."""
 
     elapsed_ms: int
@@ -167,8 +158,7 @@ class DeadlinePassed:
 Event = Answered | Failed | TimedOut | PolicyChanged | DeadlinePassed
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(msgspec.Struct, frozen=True):
     """How the layer ended. ``halted`` and ``deadline`` carry the tally as it stood."""
 
     outcome: LayerOutcome | Literal["halted"]
@@ -179,8 +169,7 @@ class Conclusion:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """Everything a deliberation knows."""
 
     plan: Plan

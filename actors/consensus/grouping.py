@@ -10,15 +10,15 @@ Left out: behaviour, which merges groups whose code does the same.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
+
+import msgspec
 
 from actors.consensus.reading.text import likeness_micro, word_counts
 from actors.spans.record import Method
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A readable answer to be grouped."""
 
     ask_id: int

@@ -1,6 +1,6 @@
 """From a finished deliberation to its decision record. Pure: ids, times and salts are handed in."""
 
-from dataclasses import dataclass
+import msgspec
 
 from actors.base.canonical import decimal_str
 from actors.consensus.deliberation import Ballot, State, ballot_outcome
@@ -24,8 +24,7 @@ _RESULT: dict[str, Result] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What a record says beside the deliberation itself."""
 
     decision_id: str

@@ -17,9 +17,10 @@ Left out: how answers are grouped, screening, examples.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
+
+import msgspec
 
 from actors.base.canonical import MICRO
 
@@ -31,8 +32,7 @@ LEAST_LINEAGES = 2
 """No lineage alone makes a quorum, whatever a layer's rule says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """What a winning group must reach (fractions in millionths)."""
 
     quorum_micro: int
@@ -41,8 +41,7 @@ class Rule:
     rho_micro: int
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
+class Vote(msgspec.Struct, frozen=True):
     """One seat's ballot as the tally sees it."""
 
     lineage: str
@@ -56,8 +55,7 @@ class Vote:
     """Asked in place of another: it may agree, and adds no weight to agree against."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """Where one group stands."""
 
     group: int
@@ -67,8 +65,7 @@ class Standing:
     votes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True):
     """End of a tally; ``winner`` is ``None`` unless agreed."""
 
     outcome: Literal["agreed", "unavailable", "disagreed"]
@@ -83,8 +80,7 @@ def n_eff_micro(n: int, rho_micro: int) -> int:
     return n * MICRO * MICRO // (MICRO + (n - 1) * rho_micro) if n else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
+class _Scale(msgspec.Struct, frozen=True):
     """What votes are weighed against."""
 
     weights: dict[str, int]

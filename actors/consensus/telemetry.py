@@ -1,7 +1,8 @@
 """Spans of one decision: the root, its layer, and one ``chat`` span a ballot. Pure; content never enters a span."""
 
 import hashlib
-from dataclasses import dataclass
+
+import msgspec
 
 from actors.consensus.deliberation import Ballot, State, ballot_outcome
 from actors.consensus.records import result_of
@@ -11,8 +12,7 @@ from actors.spans.span import Span, SpanStatus
 SPANS_BESIDE_BALLOTS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Began:
+class Began(msgspec.Struct, frozen=True):
     """When a request began, on both clocks: the wall clock dates it, the monotonic clock measures from there."""
 
     wall_ns: int
@@ -28,8 +28,7 @@ class Began:
         return self.deadline_ms / 1000 - (monotonic_s - self.monotonic_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True):
     """Ids and times of one request (Unix nanoseconds)."""
 
     decision_id: str

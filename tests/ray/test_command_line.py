@@ -113,7 +113,7 @@ def test_halting_and_resuming(system: System) -> None:
 def test_isolating_and_readmitting(system: System) -> None:
     """An isolated voter shows as such; readmitting one that is not isolated is refused."""
     assert system.weavergen("isolate", "m3", "--reason", "test").returncode == 0
-    shown = json.loads(system.weavergen("policy", "show").stdout)
+    shown = json.loads(system.weavergen("policy", "show", "--json").stdout)
     assert shown["voter_state"]["m3"] == "isolated"
     assert system.weavergen("readmit", "m3").returncode == 0
     assert system.weavergen("readmit", "m3").returncode == 1
@@ -122,7 +122,7 @@ def test_isolating_and_readmitting(system: System) -> None:
 
 def test_pinning_and_rolling_back_the_policy(system: System) -> None:
     """Both make a new version signed by the operator; rolling back brings an earlier version's content."""
-    version = json.loads(system.weavergen("policy", "show").stdout)["version"]
+    version = json.loads(system.weavergen("policy", "show", "--json").stdout)["version"]
     pinned = json.loads(system.weavergen("policy", "pin", "--reason", "test", "--json").stdout)
     assert pinned["version"] == version + 1
     back = json.loads(system.weavergen("policy", "rollback", "1", "--reason", "test", "--json").stdout)

@@ -10,7 +10,7 @@ Left out: behaviour (running code), which compares answers whose forms differ; a
 in less time than its hop through the network takes, and a cache of answers would hold what tenants said).
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from actors.base.digests import sha256_hex
 from actors.consensus.reading.code import normal_python, normal_source
@@ -22,8 +22,7 @@ from actors.spans.record import Method
 _UNREADABLE = (ValueError, RecursionError, MemoryError, OverflowError)  # ValueError: lone surrogates, endless integers
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """What an answer says once form is taken away."""
 
     form: str

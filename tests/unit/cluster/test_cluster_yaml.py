@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from cluster.config import load_profile, read_config
+from cluster.node import fixed_ports, shared_options
 from models.catalog import load_catalog
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -57,9 +58,17 @@ def test_head_and_workers_meet_at_one_port_with_one_token(described: dict[str, A
     config = read_config(load_profile("cluster"), "cluster")
     (worker,) = described["worker_start_ray_commands"]
     assert config.ray.bind == "network"
-    assert f"--address=$RAY_HEAD_IP:{config.ray.gcs_port}" in worker
+    assert f"--address=$RAY_HEAD_IP:{fixed_ports(config.ray).gcs}" in worker.split()
     assert "RAY_AUTH_MODE=token" in worker
     assert any(mount.endswith("ray.token") and mount.strip("~") in worker for mount in described["file_mounts"])
+
+
+def test_head_and_workers_keep_to_the_same_ports(described: dict[str, Any]) -> None:
+    """Workers are told what the head tells itself, and the page that says whom to let in names the same range."""
+    ray = read_config(load_profile("cluster"), "cluster").ray
+    (worker,) = described["worker_start_ray_commands"]
+    assert set(shared_options(fixed_ports(ray))) <= set(worker.split())
+    assert f"ports {ray.port_range[0]}-{ray.port_range[-1]} of every node" in (ROOT / "cluster.yaml").read_text()
 
 
 def test_the_unit_runs_the_supervisor_until_it_is_told_to_stop() -> None:

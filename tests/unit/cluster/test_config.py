@@ -176,6 +176,7 @@ def layer(**changes: Any) -> dict[str, Any]:
         ({"voters": [OPENAI | {"api_key_env": "WEAVERGEN_KEY"}]}, "voters.0.api_key_env: WEAVERGEN_KEY does not reach"),
         ({"voters": [OPENAI | {"api_key_env": "RAY_KEY"}]}, "voters.0.api_key_env: RAY_KEY does not reach"),
         ({"voters": [OPENAI | {"api_key_env": "sk-123"}]}, "voters.0.api_key_env: "),
+        ({"gateway": {"port": 19_500}, "ray": {"bind": "network"}}, "gateway.port: 1000 ports from ray.first_port"),
         ({"gateway": {"host": ""}}, "gateway.host: "),
         ({"gateway": {"host": "no such host"}}, "gateway.host: "),
         ({"gateway": {"host": "[::1]"}}, "gateway.host: "),

@@ -62,6 +62,27 @@ def test_a_profile_file_counts_too(tmp_path: Path) -> None:
         assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{lock}\n"  # noqa: S603
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "up"),
+        (["PROFILE=replay", "ANSWERS=a.jsonl b.jsonl"], "up --profile replay --answers a.jsonl --answers b.jsonl"),
+    ],
+)
+def test_up_passes_on_profile_and_recorded_answers(checkout: Path, words: list[str], told: str) -> None:
+    """Every file that is given reaches the program, and nothing that is not."""
+    environment(checkout, ".venv")
+    (checkout / "requirements" / "environment.py").write_text("")
+    assert make(checkout, "up", *words).returncode == 0
+    assert (checkout / "told").read_text().split() == [".venv", *told.split()]
+
+
+def test_help_says_how_recorded_answers_are_played(checkout: Path) -> None:
+    """The line of `up` names both variables that `replay` needs."""
+    (line,) = [line for line in make(checkout, "help").stdout.splitlines() if line.startswith("up ")]
+    assert "PROFILE=replay ANSWERS=" in line
+
+
 def test_down_takes_whichever_environment_there_is(checkout: Path) -> None:
     """What `make up PROFILE=gpu` started is stopped by a plain `make down`."""
     environment(checkout, ".venv-gpu")

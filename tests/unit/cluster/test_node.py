@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import stat
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from actors.base.errors import ConfigurationError, HomeError
-from cluster.config import Config, read_config
+from cluster.config import Config, load_profile, read_config
 from cluster.home import create_home
 from cluster.node import Node, choose_ports, port_is_free, require_port, serve_host
 from cluster.processes import MARKER
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def node_of(tmp_path: Path, **ray: object) -> Node:
@@ -27,7 +30,7 @@ def node_of(tmp_path: Path, **ray: object) -> Node:
 def test_ports_are_distinct_and_free() -> None:
     """No two parts of the node are given the same port, and the replicas' span is wholly free."""
     ports = choose_ports(0)
-    chosen = [getattr(ports, name) for name in ports.__slots__]
+    chosen = [getattr(ports, name) for name in ports.__slots__ if not name.endswith("_worker")]
     assert len(set(chosen)) == len(chosen)
     assert all(port_is_free("127.0.0.1", port) for port in chosen)
     assert choose_ports(6379).gcs == 6379
@@ -125,6 +128,65 @@ def test_only_haproxy_faces_other_machines(tmp_path: Path) -> None:
     assert serve_host(several) == "0.0.0.0"  # noqa: S104
 
 
+@pytest.fixture
+def all_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nobody else listen on this machine."""
+    monkeypatch.setattr("cluster.node.port_is_free", lambda *_: True)
+
+
+def told_ports(node: Node) -> dict[str, int]:
+    """Return every port that the node's command and environment name."""
+    environ = {name: value for name, value in node.environment().items() if re.search("(RAY_|METRIC_).*PORT$", name)}
+    options = [part.partition("=") for part in node.command() if re.match("--[a-z-]*port=", part)]
+    return {name: int(value) for name, value in [*environ.items(), *((name, value) for name, _, value in options)]}
+
+
+@pytest.mark.usefixtures("all_free")
+def test_a_node_that_others_join_keeps_to_the_ports_the_readme_lists(tmp_path: Path) -> None:
+    """The cluster's head names no port outside README's range, none twice, and the same at every start."""
+    config = read_config(load_profile("cluster") | {"profile": "t"}, "t")
+    config = config.model_copy(update={"ray": config.ray.model_copy(update={"temp_root": tmp_path})})
+    node = Node(create_home(tmp_path / "home"), config)
+    node.prepare()
+    told = told_ports(node)
+    listed = re.search(r"ports (\d+)-(\d+) of every node", " ".join((ROOT / "README.md").read_text().split()))
+    assert listed is not None
+    assert range(int(listed[1]), int(listed[2]) + 1) == config.ray.port_range
+    assert len(told) >= 18
+    assert set(told.values()) <= set(config.ray.port_range)
+    assert len(set(told.values())) == len(told)
+    node.prepare()
+    assert told_ports(node) == told
+
+
+@pytest.mark.usefixtures("all_free")
+def test_ray_s_workers_and_the_replicas_have_parts_of_their_own(tmp_path: Path) -> None:
+    """No port of the node lies between the workers' first and last, and the replicas' lie before them."""
+    ports = node_of(tmp_path, bind="network", first_port=40_000, gcs_port=6379).ports
+    single = {getattr(ports, name) for name in ports.__slots__ if not name.endswith("_worker") and name != "ingress"}
+    single -= {6379}
+    assert 40_000 <= min(single) <= max(single) < ports.ingress
+    assert ports.ingress + 64 <= ports.min_worker < ports.max_worker == 40_999
+    assert ports.gcs == 6379
+
+
+def test_a_range_that_is_not_free_is_refused_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port of the range that is taken on any address is named, and nothing is moved out of its way."""
+    monkeypatch.setattr("cluster.node.port_is_free", lambda host, port: (host, port) != ("0.0.0.0", 40_999))  # noqa: S104
+    with pytest.raises(ConfigurationError, match=r"port 40999 is in use .* 40000-40999 are .* ray\.first_port"):
+        node_of(tmp_path, bind="network", first_port=40_000)
+
+
+def test_ports_of_an_earlier_release_can_be_read(tmp_path: Path) -> None:
+    """What was written down before workers had ports of their own still tells how to reach the node."""
+    node = node_of(tmp_path)
+    file = node.home.run / "ports.json"
+    kept = {name: port for name, port in json.loads(file.read_text()).items() if not name.endswith("_worker")}
+    file.write_text(json.dumps(kept))
+    assert node.ports.gcs == kept["gcs"]
+
+
+@pytest.mark.usefixtures("all_free")
 def test_a_single_machine_binds_loopback_and_a_cluster_does_not(tmp_path: Path) -> None:
     """The node's address is 127.0.0.1 unless other machines shall join; then Ray's port is the one they are told."""
     alone = node_of(tmp_path)

@@ -151,3 +151,18 @@ def test_recovery_names_what_was_lost(shell: Terminal) -> None:
     assert "version 3 is in force; generation is HALTED" in result.stdout
     shell.told("policy", "pin", "--reason", "r")
     assert shell.system.succession.in_force().version == 4
+
+
+def test_the_policy_in_force_is_shown_to_people_and_to_programs(shell: Terminal) -> None:
+    """Who is halted, by whom and why, layers, voters and thresholds in lines; with --json the whole snapshot."""
+    system = shell.system
+    system.tighten(lambda current, now_ms: halted(current, "wrong answers", "ops", now_ms), note=False)
+    system.tighten(isolated, "a")
+    shown = shell.run("policy", "show").stdout.splitlines()
+    current = system.succession.in_force()
+    assert shown[0] == f"policy version 3 is in force, sha256 {current.sha256}"
+    assert shown[1] == "generation is HALTED by ops: wrong answers"
+    assert {"voter a: isolated", "voter b: active", "threshold similarity: 0.850000"} <= set(shown)
+    assert any(line.startswith("layer p: quorum 0.600000") and line.endswith("; a, b") for line in shown)
+    told = shell.told("policy", "show")
+    assert (told["sha256"], told["version"], told["halt"]["on"]) == (current.sha256, 3, True)

@@ -1,9 +1,10 @@
 """Random panels and what their voters do, played to the end in any order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from actors.consensus.deliberation import (
     Answered,

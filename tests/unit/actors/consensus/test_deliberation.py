@@ -1,11 +1,11 @@
 """The deliberation state machine."""
 
 import itertools
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from actors.consensus.deliberation import (
     Answered,

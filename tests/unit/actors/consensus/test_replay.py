@@ -1,13 +1,13 @@
 """Records against themselves: every honest one replays, every lie that something in the record contradicts is caught."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace as changed
 from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from msgspec.structs import replace as changed
 
 from actors.base.errors import IntegrityError
 from actors.base.ids import ulid

@@ -1,11 +1,11 @@
 """The tally and its early end."""
 
 import itertools
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from actors.base.canonical import MICRO
 from actors.consensus.tally import NO_GROUP, Rule, Vote, n_eff_micro, settled, tally
