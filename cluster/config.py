@@ -42,6 +42,8 @@ from actors.store.config import StoreConfig
 THRESHOLDS = frozenset({"similarity"})
 OWN_VARIABLES = ("WEAVERGEN_", "RAY_")
 PROFILES = Path(__file__).parent / "profiles"
+PORTS = 1000
+"""Length of the range that Ray keeps to on a node that others join."""
 RESERVED_REQUESTS = 64
 """Requests that a replica takes beside generation."""
 Provider = Literal["vllm", "openai", "recorded"]
@@ -226,8 +228,10 @@ class RayConfig(_Frozen):
 
     bind: Literal["loopback", "network"] = "loopback"
     """``network`` lets nodes of other machines join: Ray's ports are then open to the network and guarded by its token."""
+    first_port: int = Field(default=19_000, ge=1024, le=65_536 - PORTS)
+    """With ``network``, Ray's ports begin here, the same at every start: a firewall can know them."""
     gcs_port: int = Field(default=0, ge=0, le=65535)
-    """Port that joining nodes are told; 0 takes a free one."""
+    """Port that joining nodes are told; 0 takes a free one, or with ``network`` ``first_port``."""
     autoscaling_config: Path | None = None
     """File that `ray up` leaves on the head, for Ray's autoscaler."""
     logical_cpus: int = Field(default=0, ge=0, le=4096)
@@ -235,6 +239,19 @@ class RayConfig(_Frozen):
     object_store_mib: int = Field(default=200, ge=80, le=1_048_576)
     temp_root: Path = Path("/tmp")  # noqa: S108 - socket paths are short; the directory below it is ours, mode 0700
     haproxy_threads: int = Field(default=2, ge=1, le=64)
+
+    @model_validator(mode="after")
+    def _has_a_place_for_each(self) -> Self:
+        if self.bind == "network" and self.gcs_port in self.port_range[1:]:
+            raise ValueError(
+                f"gcs_port: of the {PORTS} ports from first_port on only the first is this one's; leave it out"
+            )
+        return self
+
+    @property
+    def port_range(self) -> range:
+        """Return the ports that a node which others join keeps to."""
+        return range(self.first_port, self.first_port + PORTS)
 
 
 class SupervisorConfig(_Frozen):
@@ -313,6 +330,8 @@ class Config(_Frozen):
             )
         if self.gateway.request_timeout_s * 1000 < self.consensus.max_deadline_ms:
             raise ValueError("gateway.request_timeout_s is shorter than consensus.max_deadline_ms")
+        if self.ray.bind == "network" and self.gateway.port in self.ray.port_range:
+            raise ValueError(f"gateway.port: {PORTS} ports from ray.first_port on are Ray's; choose another port")
         if 0 < self.ray.logical_cpus <= self.needed_cpus:
             raise ValueError(f"ray.logical_cpus: the deployments take {self.needed_cpus} and one stays free for jobs")
         return self

@@ -1,8 +1,9 @@
 """The Ray node of one home: its ports, its environment, its command.
 
 Everything of Ray's that can be bound to loopback is: the node's address is 127.0.0.1 throughout, HAProxy's own endpoints
-are narrowed by ``haproxy.sh``. Token authentication is on, with a token of this home's own. The node has its own ports
-and its own temporary directory (short, because of the 107 bytes of a socket path), so that it meets no other Ray.
+are narrowed by ``haproxy.sh``. A node that other machines join keeps to one range of ports, the same at every start.
+Token authentication is on, with a token of this home's own. The node has its own ports and its own temporary directory
+(short, because of the 107 bytes of a socket path), so that it meets no other Ray.
 """
 
 import json
@@ -20,17 +21,20 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from actors.base.errors import ConfigurationError, HomeError
-from cluster.config import Config
+from cluster.config import Config, RayConfig
 from cluster.home import Home, write_atomic
 from cluster.processes import MARKER
 
 LOOPBACK = "127.0.0.1"
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - only to ask whether a port is free on all of a machine's addresses
 REPOSITORY = Path(__file__).resolve().parent.parent
 _INGRESS_SPAN = 64
 """Ports set aside for the replicas' own listeners."""
 _INGRESS_MARGIN_S = 5
 _INGRESS_FROM, _INGRESS_TO = 20_000, 32_000
 """Below the range that the kernel hands out, so that nobody takes one by chance."""
+_INGRESS_AT, _WORKERS_AT = 64, 128
+"""Where these and Ray's workers begin in the range of a node that others join."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +58,43 @@ class Ports:
     fallback_grpc: int
     ingress: int
     """First of the ports on which gateway replicas take requests from HAProxy."""
+    min_worker: int = 0
+    max_worker: int = 0
+    """Between them Ray's worker processes listen; 0 lets the kernel choose."""
+
+
+_SINGLE = tuple(field.name for field in fields(Ports) if field.name not in {"ingress", "min_worker", "max_worker"})
 
 
 def choose_ports(gcs_port: int) -> Ports:
     """Find free loopback ports; ``gcs_port`` is kept unless it is 0."""
-    names = [field.name for field in fields(Ports) if field.name != "ingress"]
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in names]
+        sockets = [stack.enter_context(socket.socket()) for _ in _SINGLE]
         for item in sockets:
             item.bind((LOOPBACK, 0))
-        found = {name: int(item.getsockname()[1]) for name, item in zip(names, sockets, strict=True)}
+        found = {name: int(item.getsockname()[1]) for name, item in zip(_SINGLE, sockets, strict=True)}
     return Ports(**found | ({"gcs": gcs_port} if gcs_port else {}), ingress=_free_span())
+
+
+def fixed_ports(ray: RayConfig) -> Ports:
+    """Lay a node's ports out in ``ray.port_range``; only a ``gcs_port`` of the operator's lies elsewhere."""
+    first = ray.first_port
+    found = {name: first + offset for offset, name in enumerate(_SINGLE)}
+    return Ports(
+        **found | ({"gcs": ray.gcs_port} if ray.gcs_port else {}), ingress=first + _INGRESS_AT,
+        min_worker=first + _WORKERS_AT, max_worker=ray.port_range[-1],
+    )  # fmt: skip
+
+
+def shared_options(ports: Ports) -> list[str]:
+    """Return what `ray start` is told of ports on every node alike, head or not."""
+    return [
+        f"--dashboard-agent-listen-port={ports.dashboard_agent}",
+        f"--dashboard-agent-grpc-port={ports.dashboard_agent_grpc}",
+        f"--runtime-env-agent-port={ports.runtime_env_agent}", f"--node-manager-port={ports.node_manager}",
+        f"--object-manager-port={ports.object_manager}", f"--metrics-export-port={ports.metrics}",
+        f"--min-worker-port={ports.min_worker}", f"--max-worker-port={ports.max_worker}",
+    ]  # fmt: skip
 
 
 def port_is_free(host: str, port: int) -> bool:
@@ -118,7 +148,7 @@ class Node:
         """Write token and ports, and empty the temporary directory of an earlier run."""
         if not self.home.ray_token.exists():
             write_atomic(self.home.ray_token, secrets.token_hex(32).encode())
-        write_atomic(self._ports_file, json.dumps(asdict(choose_ports(self.config.ray.gcs_port)), indent=1).encode())
+        write_atomic(self._ports_file, json.dumps(asdict(self._choose_ports()), indent=1).encode())
         self.tidy()
         for path in (self.private, self.temp, self.haproxy):
             _private_directory(path)
@@ -175,11 +205,7 @@ class Node:
             f"--port={ports.gcs}", f"--temp-dir={self.temp}",
             f"--num-cpus={self.config.logical_cpus}", f"--object-store-memory={self.config.ray.object_store_mib << 20}",
             "--include-dashboard=true", f"--dashboard-host={LOOPBACK}", f"--dashboard-port={ports.dashboard}",
-            f"--dashboard-agent-listen-port={ports.dashboard_agent}",
-            f"--dashboard-agent-grpc-port={ports.dashboard_agent_grpc}",
-            f"--runtime-env-agent-port={ports.runtime_env_agent}", f"--node-manager-port={ports.node_manager}",
-            f"--object-manager-port={ports.object_manager}", f"--metrics-export-port={ports.metrics}",
-            f"--ray-client-server-port={ports.client_server}", "--min-worker-port=0", "--max-worker-port=0",
+            f"--ray-client-server-port={ports.client_server}", *shared_options(ports),
             "--disable-usage-stats", "--log-style=record", "--log-color=false",
             *([f"--node-ip-address={LOOPBACK}"] if self._on_loopback else []),
             *([f"--autoscaling-config={ray.autoscaling_config.expanduser()}"] if ray.autoscaling_config else []),
@@ -195,6 +221,18 @@ class Node:
     @property
     def _on_loopback(self) -> bool:
         return self.config.ray.bind == "loopback"
+
+    def _choose_ports(self) -> Ports:
+        ray = self.config.ray
+        if self._on_loopback:
+            return choose_ports(ray.gcs_port)
+        taken = [port for port in ray.port_range if not port_is_free(_EVERYWHERE, port)]
+        if taken:
+            raise ConfigurationError(
+                f"port {taken[0]} is in use by another program, and {ray.port_range[0]}-{ray.port_range[-1]} are Ray's; "
+                "stop it or set another ray.first_port"
+            )
+        return fixed_ports(ray)
 
     def _binding_environment(self) -> dict[str, str]:
         if not self._on_loopback:

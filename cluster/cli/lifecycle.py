@@ -11,7 +11,7 @@ from cluster.application import direct_only, lineages
 from cluster.bringup import Wanted, bring_down, bring_up
 from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
 from cluster.client import GatewayClient, NotRunning
-from cluster.config import Config
+from cluster.config import Config, RayConfig
 from cluster.demo import Shown, show
 from cluster.home import Home, is_home, open_home
 from cluster.node import LOOPBACK, Node
@@ -79,6 +79,7 @@ def down(home_dir: str | None, as_json: bool) -> None:
 
 def _told(home: Home, config: Config) -> dict[str, str]:
     ports = Node(home, config).ports
+    several = {"ray_ports": _ray_ports(config.ray)} if config.ray.bind == "network" else {}
     return {
         "api": f"{gateway_url(config)}/v1",
         "dashboard": f"http://{LOOPBACK}:{ports.dashboard}",
@@ -88,7 +89,12 @@ def _told(home: Home, config: Config) -> dict[str, str]:
         "trust_bundle": str(home.trust_file),
         "logs": str(home.logs),
         "configuration": f"{home.config_file} sha256 {config.sha256}",
-    }
+    } | several
+
+
+def _ray_ports(ray: RayConfig) -> str:
+    apart = f"{ray.gcs_port} and " if ray.gcs_port and ray.gcs_port not in ray.port_range else ""
+    return f"{apart}{ray.port_range[0]}-{ray.port_range[-1]}, for the cluster's nodes and nobody else"
 
 
 def _print_shown(console: Console, item: Shown) -> None:

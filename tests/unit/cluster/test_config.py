@@ -177,6 +177,7 @@ def layer(**changes: Any) -> dict[str, Any]:
         ({"voters": [OPENAI | {"api_key_env": "RAY_KEY"}]}, "voters.0.api_key_env: RAY_KEY does not reach"),
         ({"voters": [OPENAI | {"api_key_env": "sk-123"}]}, "voters.0.api_key_env: "),
         ({"gateway": {"port": 19_500}, "ray": {"bind": "network"}}, "gateway.port: 1000 ports from ray.first_port"),
+        ({"ray": {"bind": "network", "gcs_port": 19_005}}, "gcs_port: of the 1000"),
         ({"gateway": {"host": ""}}, "gateway.host: "),
         ({"gateway": {"host": "no such host"}}, "gateway.host: "),
         ({"gateway": {"host": "[::1]"}}, "gateway.host: "),
