@@ -17,7 +17,7 @@ from cluster.demo import in_short, request_body
 @click.option("--kind", type=click.Choice(["auto", "code", "json", "value", "text"]), default="auto", show_default=True)
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Bound of each voter's answer.")
 @click.option("--deadline-s", type=click.FloatRange(0.05, 600), default=120.0, show_default=True)
-@click.option("--explain", is_flag=True, help="Show votes, groups, quorum, verdict.")
+@click.option("--explain", is_flag=True, help="Show votes, groups, quorum, screening, verdict, proof.")
 @home_option
 @key_option
 @json_option
@@ -65,4 +65,18 @@ def _explain(out: Console, body: dict[str, Any]) -> None:
         f"{safe(agreement.get('method'))}, support {agreement.get('support', 0):.2f} of quorum {agreement.get('quorum', 0):.2f}, "
         f"{agreement.get('lineages', 0)} lineages → {safe(told.get('result'))}"
     )
+    parts = [_screened(told["screening"])] if told.get("screening") else []
+    parts += [_logged(told["log"])] if told.get("log") else []
+    if parts:
+        out.print("; ".join(parts), soft_wrap=True)
     out.print(f"decision {safe(told.get('decision_id'))}; check it: weavergen verify {safe(told.get('decision_id'))}")
+
+
+def _screened(screening: dict[str, Any]) -> str:
+    findings = "; ".join(map(str, screening.get("findings") or [])) or "no findings"
+    return f"screening {safe(screening.get('verdict'))} ({safe(screening.get('version') or 'no version')}): {safe(findings)}"
+
+
+def _logged(log: dict[str, Any]) -> str:
+    merge_by = f", to be merged by {safe(log['merge_by'])}" if log.get("merge_by") else ""
+    return f"transparency log: {safe(log.get('status'))}{merge_by}, durability {safe(log.get('durability'))}"

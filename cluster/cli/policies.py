@@ -31,10 +31,15 @@ def policy() -> None:
 
 @policy.command(epilog="Example: weavergen policy show")
 @home_option
-def show(home_dir: str | None) -> None:
+@json_option
+def show(home_dir: str | None, as_json: bool) -> None:
     """Print the policy in force, verified against this home's trust bundle."""
     current = in_force(Session.open(home_dir))
-    print_json({"sha256": current.sha256, **to_builtins(current)})
+    if as_json:
+        print_json({"sha256": current.sha256, **to_builtins(current)})
+        return
+    for line in described(current):
+        click.echo(safe(line))
 
 
 @policy.command(epilog='Example: weavergen policy pin --reason "new operator key"')
@@ -91,6 +96,22 @@ def recover(reason: str, home_dir: str | None, as_json: bool) -> None:
             f"lost: version {change.version}, {change.kind} {safe(change.target)}: {safe(change.reason)}", err=True
         )
     report({"sha256": made.sha256, **to_builtins(made)}, as_json=as_json)
+
+
+def described(snapshot: PolicySnapshot) -> list[str]:
+    """Return what a snapshot says, in lines for people."""
+    halt, state = snapshot.halt, snapshot.voter_state
+    return [
+        f"policy version {snapshot.version} is in force, sha256 {snapshot.sha256}",
+        f"generation is HALTED by {halt.by}: {halt.reason}" if halt.on else "generation is not halted",
+        *(
+            f"layer {rule.name}: quorum {rule.quorum}, min_lineages {rule.min_lineages}, min_n_eff {rule.min_n_eff}, "
+            f"time_share {rule.time_share}; {', '.join(rule.members)}"
+            for rule in snapshot.layers
+        ),
+        *(f"voter {voter}: {state[voter]}" for voter in sorted(state)),
+        *(f"threshold {name}: {value}" for name, value in sorted(snapshot.thresholds.items())),
+    ]
 
 
 def rolled_back(
