@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 
 PROFILE ?=
+ANSWERS ?=
 # A profile with engines in pool gpu, its own or of the one it extends, takes CUDA builds and an environment of its own.
 LOCK ?= $(shell requirements/lock-of.sh $(PROFILE))
 VENV := $(if $(filter gpu,$(LOCK)),.venv-gpu,.venv)
@@ -22,8 +23,8 @@ env:
 env-test:
 	@$(ENVIRONMENT) $(VENV) $(LOCK) test
 
-up: env  ## install, fetch weights, start; PROFILE=gpu|replay|FILE picks another profile than cpu
-	@$(BIN)/weavergen up $(if $(PROFILE),--profile $(PROFILE))
+up: env  ## install, fetch weights, start; PROFILE=gpu|FILE for another profile than cpu, PROFILE=replay ANSWERS="FILE..."
+	@$(BIN)/weavergen up $(if $(PROFILE),--profile $(PROFILE)) $(foreach file,$(ANSWERS),--answers $(file))
 
 down:  ## stop what up started
 	@for environment in $(VENV) .venv .venv-gpu; do \

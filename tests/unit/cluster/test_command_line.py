@@ -1,6 +1,8 @@
 """The command line's form: help, exit codes, output that is safe to show."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import click
@@ -13,6 +15,8 @@ from cluster.cli.context import safe
 from cluster.cli.main import cli, exit_code, main, system_error
 from cluster.client import NotRunning
 from cluster.home import write_atomic
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
@@ -33,6 +37,38 @@ def test_every_command_has_help_with_an_example(words: tuple[str, ...], command:
     assert result.exit_code == 0
     assert command.help
     assert f"Example: weavergen {' '.join(words)}" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    "command", [command for _, command in commands(cli) if not isinstance(command, click.Group)], ids=lambda c: c.name
+)
+def test_every_command_reports_to_programs_too(command: click.Command) -> None:
+    """What a command says to people it says as JSON where it is asked to."""
+    assert "--json" in {option for parameter in command.params for option in parameter.opts}
+
+
+def readme_lines() -> list[tuple[list[str], bool]]:
+    """Return every command line of ours in README's blocks, as words, and whether a block's line before it sets PATH."""
+    found = []
+    for block in re.findall(r"^```\w*\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE):
+        reachable = False
+        for line in block.splitlines():
+            reachable = reachable or line.startswith("export PATH=")
+            if re.match(r"\S*weavergen ", line):
+                found.append((shlex.split(line, comments=True), reachable))
+    return found
+
+
+def test_the_readme_s_lines_can_be_typed_as_they_stand() -> None:
+    """Each finds its program, and has every option and argument that its command asks for."""
+    lines = readme_lines()
+    assert {"rollback", "recover", "pin", "verify", "ask"} <= {word for words, _ in lines for word in words}
+    for (program, *words), reachable in lines:
+        assert reachable or program == ".venv/bin/weavergen"
+        command: click.Command = cli
+        while isinstance(command, click.Group):
+            command = command.commands[words.pop(0)]
+        command.make_context(program, words)
 
 
 def test_the_commands_are_those_documented() -> None:
