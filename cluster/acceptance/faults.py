@@ -1,12 +1,22 @@
-"""``kill -9`` of a gateway replica, of an engine, and of the whole Ray node, each during a stream of requests."""
+"""``kill -9`` of a gateway replica, of an engine, and of the whole Ray node, each during a stream of requests.
+
+When the system is down, the record of every answer that was received is looked for in the log and the table on its disk
+and verified there: what a process remembers proves nothing. A request that was cut by the kill, or that was sent while
+nothing listened (a node that restarts refuses connections), failed and is counted as failed, by cause; a record that
+nobody received is no fault, because a record proves what was decided, not that it was delivered.
+"""
 
 import asyncio
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from cluster.acceptance.load import Load, stream, unverifiable, value_question
+from actors.base.certificates import TrustBundle
+from cluster.acceptance.accounts import Records, unproven
+from cluster.acceptance.disk import records_of
+from cluster.acceptance.load import Load, stream, value_question
 from cluster.acceptance.system import System, pss_mib, running
 from cluster.processes import Process, processes_sent
 
@@ -37,19 +47,36 @@ TARGETS: dict[str, Callable[[System], list[Process]]] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One stage as it was seen from outside."""
+
+    load: Load
+    killed: int
+    killed_s: float
+    """When (monotonic)."""
+    recovered: bool
+
+
 def stages(save: Callable[[str, dict[str, Any]], None], done: set[str]) -> None:
-    """Run every stage that is not done yet."""
+    """Run every stage that is not done yet; one is done when its records have been found on disk."""
     left = [name for name in TARGETS if name not in done]
     if not left:
         return
-    with running("faults", PORT, ["--profile", "cpu"]) as system:
-        save("up", {"seconds": round(system.up_s, 1), "pss_mib": round(pss_mib(system))})
-        for name in left:
-            save(name, asyncio.run(_stage(system, TARGETS[name])))
+    ran: dict[str, Ran] = {}
+    try:
+        with running("faults", PORT, ["--profile", "cpu"]) as system:
+            save("up", {"seconds": round(system.up_s, 1), "pss_mib": round(pss_mib(system))})
+            for name in left:
+                ran[name] = asyncio.run(_stage(system, TARGETS[name]))
+    finally:  # whatever ended the campaign, stages that were run are worth keeping
+        records = records_of(system) if ran else {}
+        for name, stage in ran.items():
+            save(name, figures(stage, records, system.trust, int(time.time())))
 
 
-async def _stage(system: System, target: Callable[[System], list[Process]]) -> dict[str, Any]:
-    """Kill during the stream; measure until answers come again; check every answer's record."""
+async def _stage(system: System, target: Callable[[System], list[Process]]) -> Ran:
+    """Kill during the stream; go on until answers come again."""
     load = Load()
     sending = asyncio.create_task(stream(system, value_question, load, 10 * REQUESTS, CONNECTIONS, TIMEOUT_S))
     await _until(lambda: len(load.answered()) >= KILL_AFTER_ANSWERS, WAIT_S)
@@ -61,15 +88,23 @@ async def _stage(system: System, target: Callable[[System], list[Process]]) -> d
     )
     load.stop = True
     await sending
-    after = sorted(outcome.ended_s for outcome in load.answered(killed))
-    bad = await unverifiable(system, load.answered())
+    return Ran(load, len(victims), killed, enough)
+
+
+def figures(ran: Ran, records: Records, trust: TrustBundle, now_s: int) -> dict[str, Any]:
+    """Return a stage's figures, from what was received and what is on disk. Pure."""
+    received = ran.load.answered()
+    after = sorted(outcome.ended_s for outcome in ran.load.answered(ran.killed_s))
+    bad = unproven(received, records, trust, now_s)
     return {
-        "killed": len(victims),
-        "requests": len(load.outcomes),
-        "answered": len(load.answered()),
-        "failed": sum(outcome.status != 200 for outcome in load.outcomes),
-        "recovered": enough,
-        "first_answer_after_s": round(after[0] - killed, 1) if after else None,
+        "killed": ran.killed,
+        "requests": len(ran.load.outcomes),
+        "answered": len(received),
+        "failed": len(ran.load.outcomes) - len(received),
+        "failures": ran.load.failures(),
+        "recovered": ran.recovered,
+        "first_answer_after_s": round(after[0] - ran.killed_s, 1) if after else None,
+        "checked_on_disk": len(received),
         "answers_without_verifiable_record": len(bad),
         "examples": bad[:3],
     }

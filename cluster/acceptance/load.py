@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import msgspec
 
-from actors.base.errors import IntegrityError
-from actors.consensus.verification import verify_envelope
 from cluster.acceptance.system import System
 
 PAUSE_AFTER_FAILURE_S = 1.0
@@ -23,7 +22,8 @@ class Outcome:
     ended_s: float
     status: int
     decision_id: str
-    replica: str = ""
+    cause: str = ""
+    """Why it is no answer: the status with the error's code, or how the connection failed."""
 
 
 @dataclass(slots=True)
@@ -37,10 +37,18 @@ class Load:
         """Return the answers to requests that began at or after a time."""
         return [outcome for outcome in self.outcomes if outcome.status == 200 and outcome.began_s >= since_s]
 
+    def failures(self) -> dict[str, int]:
+        """Return how often requests failed, by cause, the most frequent first."""
+        causes = [outcome.cause for outcome in self.outcomes if outcome.status != 200]
+        return dict(
+            sorted(((cause, causes.count(cause)) for cause in set(causes)), key=lambda item: (-item[1], item[0]))
+        )
+
 
 async def stream(
-    system: System, body: Callable[[int], dict[str, Any]], load: Load, requests: int, connections: int, timeout_s: float
-) -> None:
+    system: System, body: Callable[[int], dict[str, Any]], load: Load, requests: int, connections: int, timeout_s: float,
+    pause_s: float = PAUSE_AFTER_FAILURE_S,
+) -> None:  # fmt: skip
     """Send ``requests`` requests over ``connections`` connections; a failed one is followed by a pause."""
     numbers = iter(range(requests))
     limit = aiohttp.ClientTimeout(total=timeout_s)
@@ -54,38 +62,37 @@ async def stream(
                 outcome = await one(session, system.url, body(number))
                 load.outcomes.append(outcome)
                 if outcome.status != 200:
-                    await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
+                    await asyncio.sleep(pause_s)
 
         await asyncio.gather(*(work() for _ in range(connections)))
 
 
 async def one(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> Outcome:
-    """Send one request."""
+    """Send one request; an answer that breaks off is no answer."""
     began = time.monotonic()
     try:
         async with session.post(f"{url}/v1/chat/completions", json=body) as response:
-            await response.read()
+            data = await response.read()
             decision = response.headers.get("X-Weavergen-Decision", "")
-            return Outcome(began, time.monotonic(), response.status, decision)
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        return Outcome(began, time.monotonic(), 0, "")
+            cause = "" if response.status == 200 else refusal(response.status, data)
+            return Outcome(began, time.monotonic(), response.status, decision, cause)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        return Outcome(began, time.monotonic(), 0, "", broken(error))
 
 
-async def unverifiable(system: System, outcomes: list[Outcome]) -> list[str]:
-    """Return the answered decisions whose record cannot be fetched or does not verify offline."""
-    bad: list[str] = []
-    headers = {"Authorization": f"Bearer {system.client_key}"}
-    async with aiohttp.ClientSession(headers=headers) as session:
-        for outcome in outcomes:
-            async with session.get(f"{system.url}/v1/decisions/{outcome.decision_id}") as response:
-                data = await response.read()
-                try:
-                    if response.status != 200:
-                        raise IntegrityError(f"status {response.status}", "fetch")
-                    verify_envelope(data, system.trust, int(time.time()))
-                except IntegrityError as error:
-                    bad.append(f"{outcome.decision_id}: {error}")
-    return bad
+def refusal(status: int, data: bytes) -> str:
+    """Return a refusal in a word: its status, and its code where the body is one of ours. Pure."""
+    try:
+        return f"{status} {msgspec.json.decode(data, type=dict[str, Any])['error']['code']}"
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return str(status)
+
+
+def broken(error: Exception) -> str:
+    """Return in words how a request came to nothing. Pure."""
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    return "connection refused" if isinstance(error, aiohttp.ClientConnectorError) else "connection cut"
 
 
 def value_question(number: int) -> dict[str, Any]:

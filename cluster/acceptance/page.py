@@ -15,4 +15,6 @@ def render(name: str, about: str, results: dict[str, Any]) -> str:
 def _shown(value: Any) -> str:  # noqa: ANN401 - whatever a stage measured
     if isinstance(value, list):
         return ", ".join(str(item) for item in value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {item}" for key, item in value.items()) or "none"
     return str(value)

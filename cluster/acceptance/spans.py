@@ -1,4 +1,7 @@
-"""10,000 requests through recorded voters: emitted spans are the table's rows, readable by other people's tools."""
+"""10,000 requests through recorded voters: emitted spans are the table's rows, readable by other people's tools.
+
+When the system is down, the record of every answer that was received is looked for on its disk and verified there.
+"""
 
 import asyncio
 import time
@@ -7,14 +10,15 @@ from typing import Any
 
 from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import pinned_schema
-from cluster.acceptance.load import Load, stream, unverifiable, value_question
+from cluster.acceptance.accounts import unproven
+from cluster.acceptance.disk import records_of
+from cluster.acceptance.load import Load, stream, value_question
 from cluster.acceptance.system import WORK, System, running, write_answers
 from cluster.client import GatewayClient
 
 PORT = 8171
 REQUESTS = 10_000
 CONNECTIONS = 16
-CHECKED = 200
 WAIT_S = 120.0
 
 
@@ -25,10 +29,13 @@ def stages(save: Callable[[str, dict[str, Any]], None], done: set[str]) -> None:
     right = "The capital of France is Paris."
     answers = write_answers(WORK / "answers.jsonl", {"m1": [right], "m2": ["Paris"], "m3": [right, "London", "Rome"]})
     with running("spans", PORT, ["--profile", "replay", "--answers", str(answers)]) as system:
-        save("spans", asyncio.run(_stage(system)))
+        load, figures = asyncio.run(_stage(system))
+    bad = unproven(load.answered(), records_of(system), system.trust, int(time.time()))
+    checked = {"checked_on_disk": len(load.answered()), "answers_without_verifiable_record": len(bad)}
+    save("spans", figures | checked | {"examples": bad[:3]})
 
 
-async def _stage(system: System) -> dict[str, Any]:
+async def _stage(system: System) -> tuple[Load, dict[str, Any]]:
     load = Load()
     began = time.monotonic()
     await stream(system, lambda _: value_question(0), load, REQUESTS, CONNECTIONS, 60.0)
@@ -38,8 +45,7 @@ async def _stage(system: System) -> dict[str, Any]:
     give_up = time.monotonic() + WAIT_S
     while (rows := _duckdb_rows(table)) < emitted and time.monotonic() < give_up:  # noqa: ASYNC110 - another process writes
         await asyncio.sleep(0.5)
-    bad = await unverifiable(system, load.answered()[:: max(1, REQUESTS // CHECKED)])
-    return {
+    return load, {
         "requests": len(load.outcomes),
         "answered": len(load.answered()),
         "requests_per_s": round(len(load.outcomes) / seconds, 1),
@@ -47,7 +53,6 @@ async def _stage(system: System) -> dict[str, Any]:
         "rows_duckdb": rows,
         "rows_ray_data": _ray_rows(table),
         "files": len(table.current_files()),
-        "sampled_records_not_verifiable": len(bad),
     }
 
 

@@ -1,0 +1,52 @@
+"""Records are read where they lie: in the log, in the table, and half here, half there."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from actors.spans.adapters.wal import WalWriter
+from cluster.acceptance import disk
+from cluster.acceptance.accounts import Recorded
+from cluster.acceptance.disk import commits_in, records_in, records_of
+from tests.unit.actors.spans.conftest import home
+from tests.unit.actors.spans.telemetry import SMALL, Home, at, builder, decision, identity, writer_id
+
+__all__ = ["home"]
+
+
+def row(seq: int, record: bytes) -> list[Recorded]:
+    """Return what is to be found of a decision."""
+    return [Recorded(writer_id(1), seq, decision(seq), record)]
+
+
+async def test_a_record_is_found_in_the_log_and_in_the_table(home: Home) -> None:
+    """Before the rows reach the table the log has them, after it the table, and while both do they count once."""
+    wal = WalWriter(home.wal, identity(), SMALL)
+    await wal.append(1, builder(1, b"first"))
+    await wal.append(2, builder(2))
+    wanted = {decision(1): row(1, b"first")}
+    assert commits_in(home.path) == 0
+    assert records_in(home.path) == wanted
+    actor = home.actor()
+    actor.tick(at())
+    assert records_in(home.path) == wanted
+    await wal.append(1, builder(1, b"second"))
+    wal.close()
+    wanted |= {decision(4): row(4, b"second")}
+    assert records_in(home.path) == wanted
+    commits = commits_in(home.path)
+    actor.tick(at(1))
+    assert list(home.wal.iterdir()) == []
+    assert records_in(home.path) == wanted
+    assert commits_in(home.path) > commits
+
+
+def test_the_disk_of_a_system_that_still_runs_is_not_read(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found while a process remembers proves nothing, so it is refused; once all have ended it is read."""
+    system: Any = SimpleNamespace(home=SimpleNamespace(root=home.path))
+    monkeypatch.setattr(disk, "processes", lambda _: ["one"])
+    with pytest.raises(RuntimeError, match="1 processes still run"):
+        records_of(system)
+    monkeypatch.setattr(disk, "processes", lambda _: [])
+    assert records_of(system) == {}
