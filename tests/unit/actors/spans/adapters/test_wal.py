@@ -463,7 +463,7 @@ async def test_a_dead_writer_thread_is_said_to(tmp_path: Path, monkeypatch: pyte
 
 async def test_a_dead_reserve_thread_is_said_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the reserve still holds is used; then appends are refused with what ended its thread."""
-    async with opened(tmp_path) as wal:
+    async with opened(tmp_path, config=SMALL.model_copy(update={"close_timeout_s": 0.05})) as wal:
         await until(lambda: wal.reserve_depth == 1)
         monkeypatch.setattr(wal._reserve, "_create", lambda: (_ for _ in ()).throw(MemoryError("no memory")))
         results = [await settled(wal.append(1, builder(1, BIG))) for _ in range(12)]
