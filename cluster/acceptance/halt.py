@@ -28,7 +28,7 @@ from cluster.acceptance.dead import HeldDead, held_dead
 from cluster.acceptance.disk import commits_in, records_of
 from cluster.acceptance.load import Load, stream, value_question
 from cluster.acceptance.system import WORK, System, running, write_answers
-from cluster.client import GatewayClient
+from cluster.client import GatewayClient, gateway_client
 from cluster.processes import Process
 from cluster.status import supervisor
 from cluster.succession import policy_in_force
@@ -169,7 +169,7 @@ def _still_halted(system: System) -> bool:
 def _forgeries(system: System) -> dict[str, Any]:
     """Put each forgery where replicas look, and see that the policy in force stays and an incident is opened."""
     policy_key = SigningKey.load(system.home.keys / "policy.key")
-    operators = GatewayClient(system.url, system.operator_key)
+    operators = gateway_client(system.home, system.home.read_config(), system.home.keys / "operator.key")
     operators.post("/ops/halt", {"reason": "campaign"})
     halt_version = _current(system).version
     if not _within(15, lambda: _is_kept(operators, halt_version)):

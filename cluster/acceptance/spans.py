@@ -14,7 +14,7 @@ from cluster.acceptance.accounts import unproven
 from cluster.acceptance.disk import records_of
 from cluster.acceptance.load import Load, stream, value_question
 from cluster.acceptance.system import WORK, System, running, write_answers
-from cluster.client import GatewayClient
+from cluster.client import gateway_client
 
 PORT = 8171
 REQUESTS = 10_000
@@ -57,7 +57,8 @@ async def _stage(system: System) -> tuple[Load, dict[str, Any]]:
 
 
 def _emitted(system: System) -> int:
-    status = GatewayClient(system.url, system.operator_key).get("/ops/status")
+    client = gateway_client(system.home, system.home.read_config(), system.home.keys / "operator.key")
+    status = client.get("/ops/status")
     return int(status["wal"]["emitted_spans"])
 
 

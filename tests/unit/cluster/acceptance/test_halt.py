@@ -1,5 +1,6 @@
 """A halt's figures come from what was received and from the disk."""
 
+import itertools
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -74,3 +75,18 @@ def test_a_run_in_which_a_control_process_lived_has_no_result(alive: tuple[int, 
     refuse_unless_dead((0, 0), 0)
     with pytest.raises(RuntimeError, match="a control process lived"):
         refuse_unless_dead(alive, commits)
+
+
+@pytest.mark.parametrize(
+    ("other", "kept"),
+    [
+        ({"version": 7, "halt": {"on": True}}, True),
+        ({"version": 8, "halt": {"on": True}}, False),
+        ({"version": 7, "halt": {"on": False}}, False),
+    ],
+)
+def test_a_forgery_is_refused_only_if_every_replica_keeps_the_halt(other: dict[str, Any], kept: bool) -> None:
+    """Looks reach the replicas in turn: one that has something else in force is enough."""
+    replicas = itertools.cycle([{"version": 7, "halt": {"on": True}}, other])
+    operators: Any = SimpleNamespace(get=lambda _: next(replicas))
+    assert halt._is_kept(operators, 7) is kept
