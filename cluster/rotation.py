@@ -3,13 +3,16 @@
 The order keeps everything verifiable at every instant, and whatever an interrupted rotation leaves is mended by rotating
 once more:
 
-1. root certifies the new key: ``trust.json`` holds both, and whoever runs reads it again by itself;
+1. the new key is kept beside the old one, then root certifies it: ``trust.json`` holds both, and whoever runs reads it
+   again by itself;
 2. the new key takes the old one's place in its file: the next signature is its own;
 3. what is judged *now* is signed anew: an operator's signature over the policy in force, the AuthSnapshot; writers that
    run get certificates of the new issuer;
-4. root revokes every older key of the same holder, from this second on.
+4. root revokes every older key of the same holder, from this second on; an issuer from a second that has yet to come.
 
-Records issued before stay verifiable: their certificates are judged at the record's own time.
+Records issued before stay verifiable: their certificates are judged at the record's own time, in whole seconds. Writers
+look at ``trust.json`` before every signature, so an issuer's revocation that lies on the disk before its second begins
+leaves no record on its far side, and none on the near side is touched.
 
 Left out: the root key (a new root is a new installation) and the log key (with the transparency log).
 """
@@ -50,6 +53,9 @@ Rotated = Literal["issuer", "policy", "operator"]
 SETTLE_ATTEMPTS = 5
 WRITERS_WAIT_S = 30.0
 _POLL_S = 0.2
+AHEAD_S = 2
+"""How many full seconds lie between an issuer's revocation and its effect: for a slow disk, and for a writer to take up a
+certificate that lies there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +87,34 @@ class Rotation:
         self._root = self._root_key()
         self._chain = Succession(home, config.policy, lambda: self._trust, database, clock)
 
-    def rotate(self, roles: Sequence[Rotated], author: str, *, at_once: bool = False) -> list[Replaced]:
-        """Replace the keys of ``roles``; ``at_once`` does not wait for writers that still use the old issuer."""
+    def rotate(
+        self,
+        roles: Sequence[Rotated],
+        author: str,
+        *,
+        at_once: bool = False,
+        told: Callable[[Replaced], None] = lambda _: None,
+    ) -> list[Replaced]:
+        """Replace the keys of ``roles``; ``at_once`` does not wait for writers that still use the old issuer.
+
+        ``told`` hears of each as soon as it is replaced, whatever becomes of the next.
+        """
+        done: list[Replaced] = []
         with _alone(self._home):
             self._trust = load_trust(self._home.trust_file)
-            return [self._rotate(role, author, at_once=at_once) for role in roles]
+            for role in roles:
+                done.append(self._rotate(role, author, at_once=at_once))
+                told(done[-1])
+        return done
 
     def _rotate(self, role: Rotated, author: str, *, at_once: bool) -> Replaced:
         if role != "issuer":
             self._chain.current()  # what cannot be proven is not signed anew: said before anything changes
             operator_key(self._operators)
         new = SigningKey.generate()
+        put = self._keep(role, new)
         self._certify(role, new)
-        new.replace(self._file(role))
+        put()
         if role == "issuer" and not at_once:
             self._await_writers(new.public.key_id)
         if role != "issuer":
@@ -104,18 +125,29 @@ class Rotation:
             self._publish_auth()
         return Replaced(role, new.public.key_id, revoked, self._file(role))
 
+    def _keep(self, role: Rotated, key: SigningKey) -> Callable[[], None]:
+        """Write the key beside the old one; return what puts it in its place, which needs no space any more."""
+        file = self._file(role)
+        beside = file.with_suffix(".new")
+        try:
+            key.replace(beside)
+        except OSError as error:
+            raise HomeError(f"{beside} cannot be written ({error.strerror}): nothing changed; try again") from error
+        return lambda: _put(beside, file)
+
     def _certify(self, role: Rotated, key: SigningKey) -> None:
         certificate = certified(self._root, role, key, int(self._clock()))
         self._write(certificates=[*self._trust.certificates, certificate])
 
     def _revoke_others(self, role: Rotated, new: SigningKey) -> list[str]:
         now_s, gone = int(self._clock()), revoked_since(self._trust)
+        since = now_s + 1 + AHEAD_S if role == "issuer" else now_s
         found = [signed.read() for signed in self._trust.certificates]
         subject = next(item.subject for item in reversed(found) if item.public_key == new.public.hex)
         same = {PublicKey(item.public_key).key_id for item in found if (item.role, item.subject) == (role, subject)}
         old = sorted(same - {new.public.key_id} - gone.keys())
         revocations = [
-            revoke(self._root, Revocation(key_id, now_s, f"replaced by {new.public.key_id}")) for key_id in old
+            revoke(self._root, Revocation(key_id, since, f"replaced by {new.public.key_id}")) for key_id in old
         ]
         self._write(revocations=[*self._trust.revocations, *revocations])
         return old
@@ -161,7 +193,7 @@ class Rotation:
             if waited >= WRITERS_WAIT_S:
                 raise HomeError(
                     f"{len(left)} writers still hold certificates of the old issuer ({', '.join(left[:3])}), which is not "
-                    "revoked: see `weavergen status`, rotate again, or use --at-once (their records since would not verify)"
+                    "revoked: see `weavergen status`, rotate again, or use --at-once (they refuse until they have new ones)"
                 )
             self._sleep(_POLL_S)
             waited += _POLL_S
@@ -187,6 +219,16 @@ class Rotation:
         if root.public.hex != self._trust.root:
             raise HomeError(f"{path} is not the root key of {self._home.trust_file}; bring the right one")
         return root
+
+
+def _put(beside: Path, file: Path) -> None:
+    """Rename durably: after a crash the revoked key must not lie there again."""
+    beside.replace(file)
+    handle = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

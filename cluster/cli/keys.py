@@ -15,7 +15,7 @@ from cluster.access import access, database
 from cluster.cli.context import Session, home_option, json_option, print_json, safe
 from cluster.cli.transitions import author
 from cluster.migrations import check
-from cluster.rotation import Rotated, Rotation
+from cluster.rotation import Replaced, Rotated, Rotation
 
 
 @click.group(epilog="Example: weavergen keys create --role client --tenant acme")
@@ -109,18 +109,22 @@ def rotate(key_id: str | None, roles: tuple[Rotated, ...], at_once: bool, home_d
 
 
 def _rotate_signing(session: Session, roles: Sequence[Rotated], *, at_once: bool, as_json: bool) -> None:
-    console = Console(stderr=True, quiet=as_json)
+    console, done = Console(stderr=True, quiet=as_json), list[Replaced]()
     with database(session.home, session.config.store) as opened, console.status("running writers get new certificates"):
         check(opened)
-        replaced = Rotation(session.home, session.config, session.operators, opened).rotate(
-            roles, author(), at_once=at_once
-        )
+        rotation = Rotation(session.home, session.config, session.operators, opened)
+        try:
+            rotation.rotate(roles, author(), at_once=at_once, told=done.append if as_json else _print_replaced)
+        finally:
+            if done:
+                print_json([asdict(item) for item in done])  # also when the next one fails: these are replaced
     if as_json:
-        print_json([asdict(item) for item in replaced])
         return
-    for item in replaced:
-        click.echo(f"{item.role}: key {item.key_id} in {item.file}; revoked from now: {', '.join(item.revoked)}")
     click.echo(f"Nothing needs a restart. Verifiers elsewhere need the new {session.home.trust_file}.")
+
+
+def _print_replaced(item: Replaced) -> None:
+    click.echo(f"{item.role}: key {item.key_id} in {item.file}; revoked: {', '.join(item.revoked)}")
 
 
 def _policies(text: str) -> tuple[PolicyName, ...]:

@@ -284,6 +284,7 @@ class Gateway:
                     self._renewal, renew, self._log.identity, certs, RENEW_WAIT_S
                 )
                 self._log.identity = await renewing
+                self._issuers.renewed(self._log.identity.certificate)
             except (NotReady, OSError) as error:  # tried again; readiness tells when it has run out
                 _log.warning("the writer's certificate could not be renewed: %s", error)
                 await asyncio.sleep(RENEW_WAIT_S)

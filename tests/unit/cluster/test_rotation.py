@@ -5,24 +5,30 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.base.canonical import canonical_json, decode
 from actors.base.certificates import SignedCertificate, newest_key_id, role_keys, writer_key
-from actors.base.errors import HomeError, IntegrityError
+from actors.base.errors import HomeError, IntegrityError, NotReady
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
+from actors.consensus.adapters.decision_log import WalDecisionLog
+from actors.consensus.ports import Committed
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.trust_file import TrustFile
 from actors.policy.adapters.watcher import PolicyWatcher
 from actors.policy.config import PolicyConfig
 from actors.policy.snapshot import PolicySnapshot, sign_snapshot
 from actors.policy.transitions import halted, isolated
+from actors.spans.adapters.wal import WalWriter, WriterIdentity
 from actors.store.adapters.auth_watcher import AuthWatcher
 from cluster.access import read_key
 from cluster.issuer import CertificateRequest, grant
-from cluster.rotation import Rotation
+from cluster.rotation import AHEAD_S, Replaced, Rotation
 from cluster.trust import load_trust
+from tests.unit.actors.spans.telemetry import SMALL, span
+from tests.unit.actors.spans.test_record import RECORD
 from tests.unit.cluster.cli_home import terminal
 from tests.unit.cluster.governed import NOW, Governed, config_of, governed
 
@@ -152,14 +158,45 @@ def certificate_of(system: Governed) -> SignedCertificate:
 
 
 def test_records_signed_before_an_issuer_s_revocation_stay_verifiable(system: Governed) -> None:
-    """A writer's certificate is judged at the record's time: good until the revocation, worthless from it on."""
+    """A writer's certificate is good until the revocation, which never covers the second in which it is written."""
     signed = certificate_of(system)
     system.now_s += 10
-    rotation(system).rotate(["issuer"], "ann")
+    rotation(system).rotate(["issuer"], "ann", at_once=True)
     trust = load_trust(system.home.trust_file)
-    assert writer_key(trust, signed, NOW + 9)[0].subject == WRITER
+    for second in (NOW + 9, NOW + 10, NOW + 10 + AHEAD_S):
+        assert writer_key(trust, signed, second)[0].subject == WRITER
     with pytest.raises(IntegrityError, match="no trusted issuer"):
-        writer_key(trust, signed, NOW + 10)
+        writer_key(trust, signed, NOW + 11 + AHEAD_S)
+
+
+async def test_what_a_writer_delivered_is_verifiable_whenever_its_issuer_is_replaced(
+    system: Governed, tmp_path: Path
+) -> None:
+    """Signing in every second around it on the old certificate, a log gives out nothing that does not verify afterwards."""
+    key, issuer = SigningKey.from_seed(bytes(32)), SigningKey.load(system.home.keys / "issuer.key")
+    identity = WriterIdentity(WRITER, key, grant(CertificateRequest(WRITER, key.public.hex), issuer, NOW))
+    trust = TrustFile(system.home.trust_file, Sink())
+    wal = WalWriter(tmp_path / "wal", identity, SMALL)
+    log = WalDecisionLog(wal, identity, trust)
+    delivered, refused = list[Committed](), 0
+
+    async def sign() -> int:
+        now = msgspec.structs.replace(RECORD, issued_at=system.now_s * 1000 + 1)
+        try:
+            delivered.append(await log.commit(1, lambda w: (msgspec.structs.replace(now, writer=w), [span(1)])))
+        except NotReady:
+            return 1
+        return 0
+
+    refused += await sign()
+    rotation(system).rotate(["issuer"], "ann", at_once=True)
+    for _ in range(AHEAD_S + 3):
+        refused += await sign()
+        system.now_s += 1
+    for made in delivered:
+        writer_key(trust(), made.envelope.certificates[0], made.record.issued_at // 1000)
+    assert (len(delivered), refused) == (AHEAD_S + 2, 2)
+    wal.close()
 
 
 def test_the_old_issuer_is_revoked_when_every_writer_has_left_it(system: Governed) -> None:
@@ -175,7 +212,36 @@ def test_the_old_issuer_is_revoked_when_every_writer_has_left_it(system: Governe
     data = (system.home.certs / f"{WRITER}.crt").read_bytes()
     assert decode(data, SignedCertificate, "x").read().issued_by == replaced.key_id
     trust = load_trust(system.home.trust_file)
-    assert list(role_keys(trust, "issuer", NOW)) == [replaced.key_id] == [newest_key_id(trust, "issuer", NOW)]
+    after = NOW + 1 + AHEAD_S
+    assert list(role_keys(trust, "issuer", after)) == [replaced.key_id] == [newest_key_id(trust, "issuer", NOW)]
+
+
+@pytest.mark.parametrize("role", ["issuer", "policy", "operator"])
+def test_a_key_that_cannot_be_kept_is_not_certified(
+    system: Governed, monkeypatch: pytest.MonkeyPatch, role: Any
+) -> None:
+    """With the disk full nothing has changed: root vouches for no key that nobody holds."""
+    before = system.home.trust_file.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SigningKey, "replace", full)
+        with pytest.raises(HomeError, match="nothing changed"):
+            rotation(system).rotate([role], "ann")
+    assert system.home.trust_file.read_bytes() == before
+
+
+def test_each_replaced_key_is_told_whatever_becomes_of_the_next(
+    system: Governed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever rotates two keys and sees the second fail knows that the first was replaced."""
+    made, told = rotation(system), list[Replaced]()
+    monkeypatch.setattr(made, "_sign_anew", lambda *_: (_ for _ in ()).throw(HomeError("no")))
+    with pytest.raises(HomeError, match="no"):
+        made.rotate(["issuer", "policy"], "ann", told=told.append)
+    assert [item.role for item in told] == ["issuer"]
 
 
 def test_without_root_nothing_is_replaced(system: Governed) -> None:

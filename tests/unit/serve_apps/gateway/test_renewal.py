@@ -4,7 +4,7 @@ import msgspec
 
 from actors.base.certificates import Certificate, SignedCertificate, TrustBundle, certify
 from actors.base.signing import SigningKey
-from serve_apps.gateway.renewal import IssuerWatch
+from serve_apps.gateway.renewal import MAX_ASKS, IssuerWatch
 
 ROOT, OLD, NEW, WRITER = (SigningKey.from_seed(bytes([n]) * 32) for n in range(4))
 NOW = 5_000
@@ -26,6 +26,22 @@ def test_a_new_issuer_calls_for_a_new_certificate() -> None:
     bundles.append(msgspec.structs.replace(bundles[0], certificates=both))
     assert watch.is_replaced(mine, NOW)
     assert not watch.is_replaced(certificate(NEW, "writer", WRITER), NOW)
+
+
+def test_an_issuer_that_never_answers_is_asked_a_few_times() -> None:
+    """A rotation that ended half-way costs a few renewals, not one a second for ever, until the bundle changes again."""
+    both = [certificate(ROOT, "issuer", OLD), certificate(ROOT, "issuer", NEW)]
+    bundles = [TrustBundle("weavergen.trust/1", ROOT.public.hex, both, [])]
+    watch = IssuerWatch(lambda: bundles[-1])
+    mine = certificate(OLD, "writer", WRITER)
+    for _ in range(MAX_ASKS):
+        assert watch.is_replaced(mine, NOW)
+        watch.renewed(mine)
+    assert not watch.is_replaced(mine, NOW)
+    bundles.append(msgspec.structs.replace(bundles[0]))
+    assert watch.is_replaced(mine, NOW)
+    watch.renewed(certificate(NEW, "writer", WRITER))
+    assert watch.is_replaced(mine, NOW)
 
 
 def test_without_an_issuer_there_is_nobody_to_ask() -> None:
