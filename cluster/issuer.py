@@ -186,8 +186,15 @@ class Issuer:
             if certificate.not_after > now_s:
                 held[path.stem] = certificate
             else:
-                self._remove(path.stem)
+                self._remove_ended(path)
         return held
+
+    def _remove_ended(self, path: Path) -> None:
+        """Remove a certificate that ran out, with the request it answers, but never one put down since: a renewal."""
+        request = path.with_suffix(".csr")
+        path.unlink(missing_ok=True)
+        if self._answered.get(request.name, ()) == _stamp(request):
+            request.unlink(missing_ok=True)
 
     def _make_room(self, held: dict[str, Certificate], now_s: int) -> None:
         for writer, certificate in list(held.items()):

@@ -2,13 +2,15 @@
 
 Rules:
 - A decision is its own tenant's, whatever the key's role, and an auditor's; for everybody else it does not exist.
-- What cannot exist is not looked for: a name that is no ULID, or one from the future.
+- What cannot exist is not looked for: a name that is no ULID.
+- A name from the future is told to come back, not that it does not exist: a clock that was set back makes delivered
+  decisions look like that. Those in memory are found all the same; no disk is asked for it.
 - The disks are asked in threads of their own and a bounded number of times at once; beyond that a client is told to wait.
 """
 
 from collections.abc import Callable
 
-from actors.base.errors import NotFound
+from actors.base.errors import NotFound, NotReady
 from actors.base.ids import is_ulid, ulid_time_ms
 from actors.spans.lookup import DecisionSource
 from actors.spans.record import read_envelope
@@ -36,11 +38,18 @@ class Decisions:
         self._threads = BoundedThreads(THREADS, max_lookups, "lookup")
 
     async def find(self, decision_id: str, principal: Principal, now_ms: int) -> bytes:
-        """Return the envelope; raise ``NotFound`` if this principal has none by that name, ``Overloaded`` beyond the bound."""
+        """Return the envelope; raise ``NotFound`` if this principal has none by that name.
+
+        Raises ``Overloaded`` beyond the bound, ``NotReady`` for a name from the future.
+        """
         missing = NotFound(f"there is no decision {decision_id[:32]!r} of this tenant")
-        if not is_ulid(decision_id) or ulid_time_ms(decision_id) > now_ms + MAX_CLOCK_SKEW_MS:
+        if not is_ulid(decision_id):
             raise missing
         data = self._recent(decision_id)
+        if data is None and ulid_time_ms(decision_id) > now_ms + MAX_CLOCK_SKEW_MS:
+            raise NotReady(
+                "this decision's name is from the future by this machine's clock; set the clock, or ask again later"
+            )
         if data is None:
             data = await self._threads.run(lambda: self._older.find(decision_id))
         if data is None:

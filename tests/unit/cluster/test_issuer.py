@@ -162,6 +162,18 @@ def test_what_ran_out_is_swept(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{OTHER}.crt", f"{OTHER}.csr"]
 
 
+def test_a_clock_that_jumped_a_day_does_not_sweep_the_renewal_away(tmp_path: Path) -> None:
+    """A writer that asks again after its certificate ran out gets the next one at once."""
+    issuer = an_issuer(tmp_path)
+    put(tmp_path, WRITER)
+    assert issuer.tick(NOW) == 1
+    fresh = put(tmp_path, WRITER, "fresh")
+    fresh.rename(tmp_path / f"{WRITER}.csr")
+    assert issuer.tick(NOW + WRITER_MAX_S) == 1
+    data = (tmp_path / f"{WRITER}.crt").read_bytes()
+    assert decode(data, SignedCertificate, "x").read().not_after > NOW + WRITER_MAX_S
+
+
 def test_writers_that_are_gone_make_room(tmp_path: Path) -> None:
     """At the bound a new incarnation waits while all others live, and gets its certificate once one is dead."""
     living = {WRITER}
