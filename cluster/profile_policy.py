@@ -3,7 +3,8 @@
 Rules:
 - The profile's rules (voters, layers, thresholds) are published when they changed since they were last published, never
   because policy was changed meanwhile: what operators and detectors tightened stays.
-- The digest of the rules is the target of the history's note of kind ``profile``, so that a later bring-up can tell.
+- The digest of the rules is the target of the history's note of kind ``profile``, so that a later bring-up can tell. The
+  note of a version that was lost counts for nothing: its profile is not what a recovery went on with.
 - Halt, isolation and epochs stay as they are. What the profile's change loosens is said and noted.
 """
 
@@ -55,7 +56,7 @@ def ensure_policy(
 ) -> Followed:
     """Return the policy in force after publishing the profile's rules if those changed."""
     current, rules = succession.current(), profile_rules(config)
-    noted = succession.history.latest(KIND)
+    noted = succession.standing(KIND)
     if current is not None and noted is not None and noted.target == rules.sha256:
         return Followed(current, "")
     weights = publish_weights(succession.home, default_weights(sorted(lineages.items())))

@@ -5,7 +5,8 @@ An operator's signature vouches for a snapshot's whole content, so nothing gets 
 Rules:
 - What is in force is the newest file, believed up to an operator's signature as replicas believe it, not below the
   highest version ever noted, and with the digest that was noted. Anything else is an incident and ``HomeError``.
-- An earlier version is what the digests lead back to, and what was noted.
+- An earlier version is what the digests lead back to, and what was noted. At a recovery they lead on from the version it
+  went on with: its content is the recovered one's, its digest the noted one.
 - What is published is noted with what it was for; a version that came into force unnoted is noted when it is found.
 - When the newest versions are lost, ``recovered`` goes on above them, halted: one of them may have been a halt.
 
@@ -18,14 +19,16 @@ from dataclasses import dataclass
 
 import msgspec
 
+from actors.base.canonical import decode
 from actors.base.certificates import TrustBundle
 from actors.base.errors import HomeError, IntegrityError, InvalidRequest, NotFound, StorageUnavailable
 from actors.base.signing import SigningKey
+from actors.policy.acceptance import CHAIN, GAP, PAYLOAD
 from actors.policy.adapters.directory import SnapshotDirectory
-from actors.policy.adapters.loading import load, retrace
+from actors.policy.adapters.loading import blamed, load, retrace
 from actors.policy.adapters.publisher import PolicyPublisher
 from actors.policy.config import PolicyConfig
-from actors.policy.snapshot import Halt, PolicySnapshot, sign_snapshot
+from actors.policy.snapshot import Halt, PolicySnapshot, SignedSnapshot, sign_snapshot
 from actors.policy.transitions import MAX_REASON, successor
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import Incidents
@@ -33,6 +36,7 @@ from actors.store.adapters.policy_history import PolicyChange, PolicyHistory
 from cluster.home import Home
 
 WHAT_TO_DO = "restore home/policy from a backup, or run `weavergen policy recover` (it halts)"
+RECOVER = "recover"
 MAX_LOST = 1000
 NOTED = "policy history"
 _POLICY = PolicyConfig()
@@ -106,9 +110,22 @@ class Succession:
         if version >= current.version:
             raise NotFound(f"there is no policy version {version} before the one in force, {current.version}")
         try:
-            return self._as_noted(retrace(self._directory, current, version, self._config.max_chain))
+            return self._retraced(current, version)
         except IntegrityError as error:
-            raise self._refused(error) from error
+            what = "choose another version, or restore home/policy from a backup"
+            if error.param == GAP:  # what is in force is whole: a version that cannot be reached is no attack on it
+                raise HomeError(f"{error}; {what}") from error
+            raise self._refused(error, what) from error
+
+    def standing(self, kind: str) -> PolicyChange | None:
+        """Return the newest note of a kind whose version was not lost."""
+        up_to: int | None = None
+        while (found := self.history.latest(kind, up_to)) is not None:
+            made = self.history.latest(RECOVER, up_to)
+            if made is None or made.version <= found.version:
+                return found
+            up_to = int(made.target)
+        return None
 
     def publish(
         self, current: PolicySnapshot | None, new: PolicySnapshot, note: Note, *keys: SigningKey
@@ -130,7 +147,43 @@ class Succession:
         lost = [change for change in self.history.list(MAX_LOST) if change.version > kept.version]
         self._set_refused_aside(kept.version)
         new = recovered(kept, lost[0] if lost else None, reason, author, self.now_ms())
-        return self.publish(None, new, Note("recover", str(kept.version), reason, author), key), lost
+        return self.publish(None, new, Note(RECOVER, str(kept.version), reason, author), key), lost
+
+    def _retraced(self, current: PolicySnapshot, version: int) -> PolicySnapshot:
+        """Follow the digests back to ``version``, from each recovery to the version that it went on with."""
+        found, recovery = current, self.history.latest(RECOVER, current.version)
+        while recovery is not None and recovery.version > version:
+            kept, found = int(recovery.target), self._back_to(found, recovery.version)
+            if kept < version:
+                raise NotFound(
+                    f"policy version {version} was lost: `recover` went on with {kept}; choose that or before"
+                )
+            found = self._kept(found, kept)
+            recovery = self.history.latest(RECOVER, kept)
+        return self._back_to(found, version)
+
+    def _back_to(self, found: PolicySnapshot, version: int) -> PolicySnapshot:
+        if found.version == version:
+            return found
+        return self._as_noted(retrace(self._directory, found, version, self._config.max_chain))
+
+    def _kept(self, made: PolicySnapshot, version: int) -> PolicySnapshot:
+        """Return the version that a recovery went on with, if it is the noted one and says what the recovered one says."""
+        try:
+            data = self._directory.read(version)
+        except FileNotFoundError as error:
+            raise IntegrityError(f"{GAP}: version {version} is missing", GAP, {"version": str(version)}) from error
+        with blamed(version, data):
+            kept = decode(data, SignedSnapshot, PAYLOAD).read()
+            noted = self.history.get(version)
+            same = msgspec.structs.replace(
+                kept, version=made.version, issued_at=made.issued_at, prev_sha256=made.prev_sha256, halt=made.halt
+            )
+            if noted is None or (kept.version, kept.sha256, same) != (version, noted.sha256, made):
+                raise IntegrityError(
+                    f"{CHAIN}: the file of version {version} is not what `recover` went on with", CHAIN
+                )
+        return kept
 
     def _proven(self) -> PolicySnapshot | None:
         floor = self.history.high_water()
@@ -159,12 +212,12 @@ class Succession:
             raise IntegrityError(message, NOTED, {"version": str(snapshot.version), "sha256": snapshot.sha256})
         return snapshot
 
-    def _refused(self, error: IntegrityError) -> HomeError:
+    def _refused(self, error: IntegrityError, what_to_do: str = WHAT_TO_DO) -> HomeError:
         evidence = {str(key): str(value) for key, value in error.details.items()}
         evidence |= {"step": error.param or "", "reason": str(error), "directory": str(self._directory.path)}
         key = ":".join(("policy", error.param or "", evidence.get("version", ""), evidence.get("sha256", "")))
         self._incidents.record("policy_refused", "level_1_critical", evidence, key)
-        return HomeError(f"{error}; {WHAT_TO_DO}")
+        return HomeError(f"{error}; {what_to_do}")
 
 
 def recovered(
@@ -178,9 +231,9 @@ def recovered(
     return msgspec.structs.replace(successor(kept, now_ms, halt=halt), version=version + 1, prev_sha256=prev)
 
 
-def noted_floor(history: PolicyHistory) -> int:
-    """Return the highest version ever noted, 0 while the database is away: a halt must not depend on it."""
+def noted_floor(history: PolicyHistory) -> int | None:
+    """Return the highest version ever noted, ``None`` while the database is away: a halt must not depend on it."""
     try:
         return history.high_water()
     except StorageUnavailable:
-        return 0
+        return None

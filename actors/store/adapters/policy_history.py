@@ -57,9 +57,11 @@ class PolicyHistory:
             row = connection.execute(query).one_or_none()
         return None if row is None else _change(row)
 
-    def latest(self, kind: str) -> PolicyChange | None:
-        """Return the newest note of a kind of transition."""
+    def latest(self, kind: str, up_to: int | None = None) -> PolicyChange | None:
+        """Return the newest note of a kind of transition, of no version above ``up_to``."""
         query = select(policy_versions).where(policy_versions.c.kind == kind)
+        if up_to is not None:
+            query = query.where(policy_versions.c.version <= up_to)
         with self._database.read() as connection:
             row = connection.execute(query.order_by(policy_versions.c.version.desc()).limit(1)).one_or_none()
         return None if row is None else _change(row)

@@ -12,7 +12,7 @@ from actors.base.signing import SigningKey
 from actors.consensus.adapters.registry import WeightsRegistry
 from actors.policy.snapshot import PolicySnapshot, sign_snapshot
 from actors.policy.transitions import halted, isolated, successor
-from cluster.bringup import _prepare_state
+from cluster.bringup import _bring_into_force
 from cluster.succession import Note
 from cluster.trust import operator_key
 from tests.unit.cluster.governed import LINEAGES, Governed, config_of, governed
@@ -97,7 +97,7 @@ def test_bring_up_says_what_it_loosens(system: Governed, monkeypatch: pytest.Mon
     monkeypatch.setenv("WEAVERGEN_OPERATOR_DIR", str(system.operators))
     told = Told()
     for quorum in (0.6, 0.6, 0.5):
-        _prepare_state(system.home, config_of("a", "b", quorum=quorum), LINEAGES, told)
+        _bring_into_force(system.home, config_of("a", "b", quorum=quorum), LINEAGES, told)
     assert [text for text in told.steps if "looser" in text] == [
         "the profile changed, and the policy is looser than it was: layer p: quorum: 0.600000 → 0.500000"
     ]
@@ -131,6 +131,19 @@ def test_a_removed_halt_is_not_signed_away(system: Governed) -> None:
     with pytest.raises(HomeError, match="policy recover"):
         system.up(config_of("a", "b", "c"))
     assert (system.versions, system.incidents) == ([1], ["policy rollback"])
+
+
+def test_a_lost_profile_comes_back(system: Governed) -> None:
+    """Recovered below the profile's version, bring-up publishes the profile again, once, still halted."""
+    old, new = config_of("a", "b", quorum=0.6), config_of("b", "c", quorum=0.9)
+    system.up(old)
+    system.up(new)
+    system.file(2).unlink()
+    system.succession.recover("disk", "ann", operator_key(system.operators))
+    assert system.up(old).snapshot.version == 3
+    made = system.up(new).snapshot
+    assert (made.version, made.layers[0].members, made.halt.on) == (4, ["b", "c"], True)
+    assert system.up(new).snapshot == made
 
 
 def test_a_policy_nobody_trusted_signed_is_refused(system: Governed) -> None:

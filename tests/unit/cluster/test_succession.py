@@ -70,8 +70,10 @@ def test_a_missing_version_in_between_breaks_the_proof(system: Governed) -> None
     system.tighten(isolated, "a")
     current = system.tighten(halt)
     system.file(2).unlink()
-    with pytest.raises(HomeError, match="version 2 is missing"):
+    with pytest.raises(HomeError, match="version 2 is missing") as caught:
         system.succession.earlier(current, 1)
+    assert "recover" not in str(caught.value)  # what is in force is whole
+    assert system.incidents == []
 
 
 def test_another_snapshot_of_the_noted_version_is_refused(system: Governed) -> None:
@@ -114,6 +116,37 @@ def test_recovery_goes_on_above_what_was_lost_and_halts(system: Governed) -> Non
     for item in (running, watcher(system)):
         assert item.current is not None
         assert item.current.snapshot == made
+
+
+def test_versions_before_a_recovery_are_reached_through_it(system: Governed) -> None:
+    """The chain leads from what was recovered to what it went on with; what was lost is said, and is no incident."""
+    first = system.succession.in_force()
+    kept = system.tighten(isolated, "a")
+    system.tighten(halt)
+    system.file(3).unlink()
+    made, _ = system.succession.recover("disk", "ann", operator_key(system.operators))
+    for current in (made, system.tighten(isolated, "b")):
+        assert [system.succession.earlier(current, version) for version in (1, 2)] == [first, kept]
+        with pytest.raises(NotFound, match="version 3 was lost"):
+            system.succession.earlier(current, 3)
+    system.file(5).unlink()
+    again, _ = system.succession.recover("again", "ann", operator_key(system.operators))
+    assert [system.succession.earlier(again, version) for version in (1, 2, 4)] == [first, kept, made]
+    assert system.incidents == []
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_another_file_than_recovery_went_on_with_is_not_brought_back(system: Governed, noted: bool) -> None:
+    """Neither other content nor another halt than was noted takes the place of the version that was kept."""
+    first = system.succession.in_force()
+    system.tighten(halt)
+    system.file(2).unlink()
+    made, _ = system.succession.recover("disk", "ann", operator_key(system.operators))
+    other = with_quorum(first, "0.000001") if noted else halt(first, 0)
+    replace(system, msgspec.structs.replace(other, version=1), operator_key(system.operators))
+    with pytest.raises(HomeError, match="not what `recover` went on with"):
+        system.succession.earlier(made, 1)
+    assert system.incidents == ["policy chain"]
 
 
 def test_recovery_sets_garbage_aside(system: Governed) -> None:
