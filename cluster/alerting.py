@@ -14,7 +14,7 @@ from actors.base.ports import IncidentLevel, IncidentSink, Notifier
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import IncidentQueue, Incidents
 from actors.store.adapters.webhook import SignedWebhook
-from cluster.config import Config
+from actors.store.config import StoreConfig
 from cluster.home import Home
 
 _log = logging.getLogger("weavergen.supervisor")
@@ -64,11 +64,11 @@ class Emergency:
             self._close(timeout_s)
 
 
-def emergency(home: Home, config: Config) -> Emergency:
+def emergency(home: Home, store: StoreConfig) -> Emergency:
     """Wire the alert to this home's database and webhook."""
-    database = Database(config.store.url(home.root), pool_size=1, timeout_s=config.store.timeout_s)
-    incidents = IncidentQueue(Incidents(database), config.store.incident_queue)
-    notifier = SignedWebhook(config.store.webhook) if config.store.webhook is not None else None
+    database = Database(store.url(home.root), pool_size=1, timeout_s=store.timeout_s)
+    incidents = IncidentQueue(Incidents(database), store.incident_queue)
+    notifier = SignedWebhook(store.webhook) if store.webhook is not None else None
     return Emergency(incidents, notifier, str(home.root), incidents.close)
 
 

@@ -448,9 +448,13 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def plain(value: BaseModel) -> dict[str, Any]:
-    """Return a configuration as plain JSON values that read back as the same one: secrets are in it, unmasked."""
-    result: dict[str, Any] = json.loads(json.dumps(value.model_dump(mode="python"), default=_plain))
+def plain(value: BaseModel, *, said: bool = False) -> dict[str, Any]:
+    """Return a configuration as plain JSON values that read back as the same one: secrets are in it, unmasked.
+
+    ``said`` leaves out what nobody said and is only the default of today.
+    """
+    data = value.model_dump(mode="python", exclude_unset=said)
+    result: dict[str, Any] = json.loads(json.dumps(data, default=_plain))
     return result
 
 

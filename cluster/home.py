@@ -5,6 +5,7 @@ Rules:
 - The id is drawn once; the marker that our processes carry is derived from it and from where the home lies, so that a
   copy of a home never ends the original's processes.
 - ``version.json`` is written last: a home without it was never finished and is finished by the next ``up``.
+- ``config.yaml`` keeps what the profile and the command line said and no defaults, so that another build may have others.
 
 Left out: what lies in the folders (trust, policy, spans are their owners').
 """
@@ -22,8 +23,9 @@ from pathlib import Path
 import yaml
 
 from actors.base.digests import sha256_hex
-from actors.base.errors import HomeError
+from actors.base.errors import ConfigurationError, HomeError
 from cluster.config import Config, parse_yaml, plain, read_config
+from cluster.salvage import Salvaged, salvaged
 
 FORMAT = 1
 FOLDERS = (
@@ -60,19 +62,32 @@ class Home:
         return sha256_hex(f"{self.id}\0{self.root.resolve()}".encode())[:24]
 
     def write_config(self, config: Config) -> None:
-        """Keep the effective configuration (0600: it may hold secrets)."""
-        text = f"# The effective configuration, written by `up`. SHA-256 {config.sha256}\n"
-        write_atomic(self.config_file, (text + yaml.safe_dump(plain(config), sort_keys=False)).encode())
+        """Keep what was said of a configuration (0600: it may hold secrets)."""
+        text = f"# Written by `up`; what is not here has its default. SHA-256 of the effective whole then: {config.sha256}\n"
+        write_atomic(self.config_file, (text + yaml.safe_dump(plain(config, said=True), sort_keys=False)).encode())
 
     def read_config(self) -> Config:
-        """Return the configuration that is kept."""
+        """Return the effective configuration: what is kept, and today's defaults."""
         try:
             text = self.config_file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise HomeError(
                 f"{self.config_file} cannot be read ({getattr(error, 'strerror', None) or error}); run `weavergen up`"
             ) from error
-        return read_config(parse_yaml(text, str(self.config_file)), str(self.config_file))
+        try:
+            return read_config(parse_yaml(text, str(self.config_file)), str(self.config_file))
+        except ConfigurationError as error:
+            raise HomeError(
+                f"{error}. Another build wrote it, or somebody changed it: run `weavergen down`, then `weavergen up`"
+            ) from error
+
+    def salvage(self) -> Salvaged:
+        """Return what can be read of the configuration, for what must go on without the rest."""
+        try:
+            text = self.config_file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            text = ""
+        return salvaged(text)
 
     @contextmanager
     def exclusively(self, what: str, timeout_s: float, waiting: Callable[[], None]) -> Iterator[None]:

@@ -212,9 +212,9 @@ def run_issuer(issuer: Issuer, poll_s: float, stopping: threading.Event) -> None
 
 def supervise(home: Home) -> None:
     """Supervise a home in this process until SIGTERM or SIGINT."""
-    config = home.read_config()
-    alarm = emergency(home, config)
+    alarm = emergency(home, home.salvage().store)  # first: that the configuration cannot be read is told, too
     try:
+        config = home.read_config()
         with hold_port(config.gateway.port):
             _supervise(home, config, alarm)
     except Exception as error:

@@ -5,9 +5,10 @@ import stat
 from pathlib import Path
 
 import pytest
+import yaml
 
 from actors.base.errors import HomeError
-from cluster.config import read_config
+from cluster.config import plain, read_config
 from cluster.home import FORMAT, create_home, home_path, open_home, write_atomic
 
 MINIMAL = {
@@ -79,6 +80,30 @@ def test_configuration_is_kept_for_its_owner_only(tmp_path: Path) -> None:
     home.write_config(config)
     assert home.read_config() == config
     assert stat.S_IMODE(home.config_file.stat().st_mode) == 0o600
+
+
+def test_a_kept_configuration_holds_no_default(tmp_path: Path) -> None:
+    """Another build may have another default, or none of that name: what was said is kept, and nothing else.
+
+    The digest is of the effective whole all the same.
+    """
+    home = create_home(tmp_path)
+    said = MINIMAL | {"gateway": {"port": 9000}, "store": {"webhook": {"url": "http://h/", "secret": "s" * 16}}}
+    config = read_config(said, "x")
+    home.write_config(config)
+    assert yaml.safe_load(home.config_file.read_text()) == said
+    assert home.read_config().sha256 == config.sha256 == read_config(plain(config), "x").sha256
+
+
+def test_a_configuration_of_another_build_says_what_to_do(tmp_path: Path) -> None:
+    """The key is named, and the two commands that replace the file; what can be read of it can be had."""
+    home = create_home(tmp_path)
+    home.config_file.write_text(yaml.safe_dump(MINIMAL | {"removed": 1, "store": {"timeout_s": 2.0}}))
+    with pytest.raises(HomeError, match=r"unknown key removed.*weavergen down.*weavergen up"):
+        home.read_config()
+    assert home.salvage().store.timeout_s == 2.0
+    home.config_file.unlink()
+    assert home.salvage().store.timeout_s == 5.0
 
 
 def test_a_missing_home_or_configuration_says_what_to_do(tmp_path: Path) -> None:

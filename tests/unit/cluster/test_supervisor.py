@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from actors.base.errors import StorageUnavailable
+from actors.base.errors import HomeError, StorageUnavailable
+from actors.store.config import StoreConfig
 from cluster.alerting import Emergency
 from cluster.config import Config, read_config
 from cluster.home import Home, create_home
@@ -173,6 +175,20 @@ def test_a_supervisor_that_goes_round_is_not_stuck(world: World, monkeypatch: py
     assert read_status(world.home) is None
     assert session_file(world.home).stat().st_mtime >= written
     beat(world.home)
+
+
+def test_a_configuration_that_cannot_be_read_is_an_alarm(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The receiver is taken from what can be read, and people are told why nothing was started."""
+    hook = {"url": "http://127.0.0.1:9/hook", "secret": "s" * 16}
+    world.home.config_file.write_text(yaml.safe_dump({"profile": "t", "removed": 1, "store": {"webhook": hook}}))
+    built: list[StoreConfig] = []
+    alarm = Emergency(world.incidents, None, "here", lambda _: None)
+    monkeypatch.setattr("cluster.supervisor.emergency", lambda _, store: built.append(store) or alarm)
+    monkeypatch.setattr("cluster.supervisor._supervise", lambda *_: pytest.fail("started"))
+    with pytest.raises(HomeError, match="unknown key removed"):
+        supervise(world.home)
+    assert world.incidents.opened == ["system_not_serving"]
+    assert [str(store.webhook.url) for store in built if store.webhook] == [hook["url"]]
 
 
 def test_one_home_a_port_and_the_last_word_is_an_alarm(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
