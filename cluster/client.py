@@ -1,13 +1,26 @@
-"""The command line's client of the gateway on this machine."""
+"""The command line's client of the gateway on this machine.
 
+Whoever listens where the gateway should is asked first, without a key, which system it is: a key is sent to this home's
+gateway and to nobody else.
+"""
+
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from actors.base.errors import WeaverGenError
-from cluster.probes import call, parsed
+from cluster.access import read_key
+from cluster.config import Config
+from cluster.home import Home
+from cluster.probes import call, fetch, parsed
+from cluster.status import gateway_url, system_ids
+from serve_apps.gateway.readiness import SYSTEM_HEADER
 
 MARGIN_S = 15.0
 """Waited beyond a request's own deadline."""
+_LEAST_S = 0.1
+_NO_KEY, _OVERLOADED, _FAILED = 401, 429, 500
 
 
 class NotRunning(WeaverGenError):
@@ -16,16 +29,20 @@ class NotRunning(WeaverGenError):
     code = "not_running"
 
 
+class Stranger(NotRunning):
+    """Somebody answers there, and it is not this home's gateway."""
+
+
 class Refused(WeaverGenError):
     """The gateway refused; ``details`` is its body, with the HTTP status as ``status``."""
 
     code = "refused"
 
     @property
-    def is_the_gateway_s_trouble(self) -> bool:
-        """Tell whether it failed or is overloaded, rather than refused what was asked."""
+    def is_on_the_merits(self) -> bool:
+        """Tell whether it refused what was asked, rather than failed, was overloaded or did not know the key."""
         status = int(self.details.get("status", 0))
-        return status >= 500 or status == 429
+        return status < _FAILED and status not in (_NO_KEY, _OVERLOADED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +51,8 @@ class GatewayClient:
 
     base_url: str
     key: str
+    systems: frozenset[str]
+    """What the gateway may say of itself in ``x-weavergen-system``; whoever says anything else is not shown the key."""
 
     def get(self, path: str, timeout_s: float = 10.0) -> dict[str, Any]:
         """GET a JSON object."""
@@ -49,15 +68,11 @@ class GatewayClient:
 
     def ask(self, body: dict[str, Any], timeout_s: float) -> tuple[int, dict[str, Any]]:
         """Ask for a completion; a refusal is an answer too."""
-        status, data = call("POST", f"{self.base_url}/v1/chat/completions", self.key, body, timeout_s + MARGIN_S)
-        if status == 0:
-            raise self._nobody()
+        status, data = self._exchange("POST", "/v1/chat/completions", body, timeout_s + MARGIN_S)
         return status, parsed(data)
 
     def _checked(self, method: str, path: str, body: dict[str, Any] | None, timeout_s: float) -> bytes:
-        status, data = call(method, f"{self.base_url}{path}", self.key, body, timeout_s)
-        if status == 0:
-            raise self._nobody()
+        status, data = self._exchange(method, path, body, timeout_s)
         if status != 200:
             error = parsed(data).get("error") or {}
             raise Refused(
@@ -67,7 +82,38 @@ class GatewayClient:
             )
         return data
 
+    def _exchange(self, method: str, path: str, body: dict[str, Any] | None, timeout_s: float) -> tuple[int, bytes]:
+        """Make one request with the key, the question before it included in its time."""
+        give_up_s = time.monotonic() + timeout_s
+        self._require_ours(timeout_s)
+        left_s = max(give_up_s - time.monotonic(), _LEAST_S)
+        status, data = call(method, f"{self.base_url}{path}", self.key, body, left_s)
+        if status == 0:
+            raise self._nobody()
+        return status, data
+
+    def _require_ours(self, timeout_s: float) -> None:
+        answer = fetch("GET", f"{self.base_url}/readyz", timeout_s=timeout_s)
+        whose = answer.headers.get(SYSTEM_HEADER)
+        if whose in self.systems:
+            return
+        if answer.status == 0:
+            raise self._nobody()
+        if whose is None and answer.status >= _FAILED:
+            raise NotRunning(
+                f"no gateway answers behind {self.base_url} (status {answer.status}): it is starting or being restarted"
+            )
+        raise Stranger(
+            f"what answers at {self.base_url} is not this home's gateway, and got no key; stop it, or run `weavergen down` "
+            "and `weavergen up --port N`"
+        )
+
     def _nobody(self) -> NotRunning:
         return NotRunning(
             f"no whole answer came from {self.base_url}; run `weavergen up`, or `weavergen status` to see why"
         )
+
+
+def gateway_client(home: Home, config: Config, key_file: Path) -> GatewayClient:
+    """Return a client of a home's own gateway, with the API key that lies in a file."""
+    return GatewayClient(gateway_url(config), read_key(key_file), system_ids(home, config))

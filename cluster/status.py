@@ -34,7 +34,21 @@ class Status:
 
 def system_id(home: Home, config: Config) -> str:
     """Return what this home's gateway says of itself: no secret, and no other home's or configuration's."""
-    return sha256_hex(f"{home.marker}\0{config.sha256}".encode())[:24]
+    return _system_id(home, config.sha256)
+
+
+def system_ids(home: Home, config: Config) -> frozenset[str]:
+    """Return what this home's gateway may say of itself.
+
+    It is made from the kept configuration as it reads today, or from the one that the supervisor runs with, should that
+    have been read by another build with other defaults.
+    """
+    said = read_status(home)
+    return frozenset({_system_id(home, config.sha256), _system_id(home, said.config_sha256 if said else config.sha256)})
+
+
+def _system_id(home: Home, config_sha256: str) -> str:
+    return sha256_hex(f"{home.marker}\0{config_sha256}".encode())[:24]
 
 
 def gateway_url(config: Config) -> str:

@@ -11,11 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from cluster.access import read_key
-from cluster.client import GatewayClient
+from cluster.client import GatewayClient, gateway_client
 from cluster.config import Config
 from cluster.home import Home, home_path, open_home
-from cluster.status import gateway_url
 from cluster.trust import operator_dir
 
 home_option = click.option(
@@ -47,7 +45,7 @@ class Session:
 
     def client(self, role: str, key_file: Path | None = None) -> GatewayClient:
         """Return a client with the home's own key of a role, or the key of a file."""
-        return GatewayClient(gateway_url(self.config), read_key(key_file or self.home.keys / f"{role}.key"))
+        return gateway_client(self.home, self.config, key_file or self.home.keys / f"{role}.key")
 
     @property
     def operators(self) -> Path:

@@ -6,11 +6,10 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cluster.access import read_key
 from cluster.application import direct_only, lineages
 from cluster.bringup import Wanted, bring_down, bring_up
 from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
-from cluster.client import GatewayClient, NotRunning
+from cluster.client import NotRunning, gateway_client
 from cluster.config import Config, RayConfig
 from cluster.demo import Shown, show
 from cluster.home import Home, is_home, open_home
@@ -41,7 +40,7 @@ def up(
     console = Console(quiet=as_json)
     client_key = home.keys / "client.key"  # somebody may keep it elsewhere: then only who asks for the demo needs it
     if (config.demo and client_key.exists()) if demo is None else demo:
-        client = GatewayClient(gateway_url(config), read_key(client_key))
+        client = gateway_client(home, config, client_key)
         console.print("\n[bold]What real models say, and what they agree on[/bold]")
         shown = show(client, lambda item: _print_shown(console, item))
         agreed = sum(item.agreed is not None for item in shown)

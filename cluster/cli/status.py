@@ -13,12 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.base.errors import WeaverGenError
-from cluster.access import read_key
 from cluster.cli.context import home_option, json_option, print_json, root_of, safe
-from cluster.client import GatewayClient, NotRunning
+from cluster.client import NotRunning, gateway_client
 from cluster.home import Home, is_home, open_home
 from cluster.probes import parsed
-from cluster.status import gateway_url, processes, read_status, supervisor
+from cluster.status import processes, read_status, supervisor
 
 _READY = re.compile(r'^weavergen_ready\{[^}]*replica="([^"]+)"[^}]*\} ([0-9.]+)', re.MULTILINE)
 
@@ -50,7 +49,7 @@ def collect(home: Home) -> dict[str, Any]:
     try:
         config = home.read_config()
         told["configuration"] = {"profile": config.profile, "sha256": config.sha256}
-        client = GatewayClient(gateway_url(config), read_key(home.keys / "operator.key"))
+        client = gateway_client(home, config, home.keys / "operator.key")
     except WeaverGenError as error:
         return told | {"gateway": {"unreachable": str(error)}, "incidents": None, "replicas": None}
     told["gateway"] = learned(lambda: client.get("/ops/status"))

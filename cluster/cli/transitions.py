@@ -1,7 +1,9 @@
 """``halt``, ``resume``, ``isolate``, ``readmit``: signed changes of the policy in force.
 
-Tightenings are signed by the gateway with the policy key. Where the gateway does not answer in time, fails or is overloaded
-the command line does the same itself with the home's policy key: an operator can always halt, the system up or not.
+Tightenings are signed by the gateway with the policy key. Where the gateway does not answer in time, fails, is overloaded,
+does not know the API key or shows no result, and where somebody else listens in its place or the configuration that tells
+where it is cannot be read, the command line does the same itself with the home's policy key: an operator can always halt,
+the system up or not.
 Loosenings are signed here, with the operator's key. Server processes do not use that key; whether they could read it is
 ``operator: co-located`` in ``/readyz``.
 """
@@ -9,6 +11,7 @@ Loosenings are signed here, with the operator's key. Server processes do not use
 import getpass
 import time
 from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -17,9 +20,10 @@ from actors.base.errors import HomeError, NotFound, StorageUnavailable
 from actors.policy.snapshot import PolicySnapshot, sign_snapshot
 from actors.policy.transitions import readmitted, resumed
 from cluster.access import database
-from cluster.cli.context import Session, home_option, json_option, print_json, safe
-from cluster.client import NotRunning, Refused
+from cluster.cli.context import Session, home_option, json_option, print_json, root_of, safe
+from cluster.client import NotRunning, Refused, gateway_client
 from cluster.direct import DirectDesk
+from cluster.home import Home, open_home
 from cluster.succession import Succession, policy_in_force
 from cluster.trust import load_trust, operator_key
 from serve_apps.gateway.desk import PolicyDesk
@@ -40,7 +44,7 @@ def halt(reason: str, home_dir: str | None, as_json: bool) -> None:
     Works without the gateway, too: when it is overloaded or nothing runs, the halt is signed and published here.
     """
     _tightened(
-        Session.open(home_dir), "halt", {"reason": reason}, lambda desk: desk.halt(reason, author(), None),
+        open_home(root_of(home_dir)), "halt", {"reason": reason}, lambda desk: desk.halt(reason, author(), None),
         as_json=as_json,
     )  # fmt: skip
 
@@ -65,8 +69,8 @@ def resume(reason: str, home_dir: str | None, as_json: bool) -> None:
 def isolate(voter: str, reason: str, home_dir: str | None, as_json: bool) -> None:
     """Make a voter's ballots count for nothing, in every layer. Works without the gateway, too."""
     _tightened(
-        Session.open(home_dir), "isolate", {"reason": reason, "target": voter}, lambda desk: desk.isolate(voter, None),
-        as_json=as_json,
+        open_home(root_of(home_dir)), "isolate", {"reason": reason, "target": voter},
+        lambda desk: desk.isolate(voter, None), as_json=as_json,
     )  # fmt: skip
 
 
@@ -113,26 +117,42 @@ def author() -> str:
     return f"operator {getpass.getuser()}"
 
 
+def shows(snapshot: dict[str, Any], verb: str, target: str) -> bool:
+    """Tell whether what a gateway answered is a policy that halts, or isolates ``target``. Pure."""
+    halted, states = snapshot.get("halt"), snapshot.get("voter_state")
+    if verb == "halt":
+        return isinstance(halted, dict) and halted.get("on") is True
+    return isinstance(states, dict) and states.get(target) == "isolated"
+
+
 def _tightened(
-    session: Session,
+    home: Home,
     verb: str,
-    body: dict[str, object],
+    body: dict[str, str],
     directly: Callable[[PolicyDesk], PolicySnapshot],
     *,
     as_json: bool,
 ) -> None:
     try:
-        answer = session.client("operator").post(f"/ops/{verb}", body, PATIENCE_S)
+        answer = _through_gateway(home, verb, body)
     except (NotRunning, Refused, HomeError) as error:
-        if isinstance(error, Refused) and not error.is_the_gateway_s_trouble:
+        if isinstance(error, Refused) and error.is_on_the_merits:
             raise
-        with DirectDesk(session.home, session.config) as direct:
-            applied = direct.apply(directly, verb, str(body.get("target", "")), str(body["reason"]), author())
+        with DirectDesk(home, home.salvage()) as direct:
+            applied = direct.apply(directly, verb, body.get("target", ""), body["reason"], author())
         answer = {"sha256": applied.snapshot.sha256, **to_builtins(applied.snapshot)}
         told = answer | {"via": "home", "how": applied.how, "gateway": str(error)}
         report(told, as_json=as_json, via=f"{applied.how}, without the gateway: {safe(error)}")
         return
     report(answer | {"via": "gateway"}, as_json=as_json, via="through the gateway")
+
+
+def _through_gateway(home: Home, verb: str, body: dict[str, str]) -> dict[str, Any]:
+    client = gateway_client(home, home.read_config(), home.keys / "operator.key")
+    answer = client.post(f"/ops/{verb}", body, PATIENCE_S)
+    if not shows(answer, verb, body.get("target", "")):
+        raise NotRunning(f"the gateway's answer does not show that it did {verb}")
+    return answer
 
 
 def _signed(session: Session, change: Callable[[PolicySnapshot, int], PolicySnapshot]) -> tuple[str, int]:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cluster.cli.main import cli
+from cluster.config import GatewayConfig
 from tests.unit.cluster.governed import Governed, config_of
 
 
@@ -30,10 +31,11 @@ class Terminal:
         return told
 
 
-def terminal(system: Governed, monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Bring a home's policy up and open a shell beside it."""
+def terminal(system: Governed, monkeypatch: pytest.MonkeyPatch, port: int = 8000) -> Terminal:
+    """Bring a home's policy up and open a shell beside it; its gateway's place is ``port``."""
     monkeypatch.setenv("WEAVERGEN_OPERATOR_DIR", str(system.operators))
     config = config_of("a", "b", quorum=0.6)
+    config = config.model_copy(update={"gateway": GatewayConfig(port=port)})
     system.home.write_config(config)
     system.up(config)
     return Terminal(system)

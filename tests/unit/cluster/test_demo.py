@@ -58,7 +58,7 @@ def test_every_question_is_asked_and_told_as_it_comes(monkeypatch: Any) -> None:
 
     monkeypatch.setattr(GatewayClient, "ask", answer)
     told: list[str] = []
-    shown = show(GatewayClient("http://127.0.0.1:1", "k"), lambda item: told.append(item.question))
+    shown = show(GatewayClient("http://127.0.0.1:1", "k", frozenset()), lambda item: told.append(item.question))
     assert told == [*VALUE_QUESTIONS, CODE_QUESTION]
     assert [body["messages"][0]["content"] for body in asked] == told
     assert len(shown) == 11

@@ -62,7 +62,7 @@ def test_a_broken_answer_is_no_answer(data: bytes) -> None:
 def test_a_client_hears_of_a_broken_answer_in_one_line(data: bytes) -> None:
     """A replica that dies in the middle of an answer is said, not raised as somebody else's exception."""
     with answering([data]) as url, pytest.raises(NotRunning, match="no whole answer"):
-        GatewayClient(url, "key").ask({}, 5.0)
+        GatewayClient(url, "key", frozenset()).ask({}, 5.0)
 
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n"])

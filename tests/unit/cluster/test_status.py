@@ -17,7 +17,8 @@ from cluster.client import NotRunning
 from cluster.config import read_config
 from cluster.home import Home, create_home
 from cluster.processes import process
-from cluster.status import Status, write_status
+from cluster.status import Status, system_id, write_status
+from serve_apps.gateway.readiness import SYSTEM_HEADER
 
 GATEWAY: dict[str, Any] = {
     "readiness": {"ready": True, "degraded": ["root: co-located"], "reasons": []},
@@ -34,11 +35,13 @@ class Gateway(BaseHTTPRequestHandler):
     """Answers what a test has laid out, 503 for the rest."""
 
     pages: dict[str, bytes] = {}  # noqa: RUF012 - laid out anew for each test
+    system = ""
 
     def do_GET(self) -> None:
         """Answer."""
         body = self.pages.get(self.path)
         self.send_response(503 if body is None else 200)
+        self.send_header(SYSTEM_HEADER, self.system)
         self.end_headers()
         self.wfile.write(body or b"")
 
@@ -54,6 +57,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     home = create_home(tmp_path / "home")
     home.write_config(read_config({"profile": "t", "gateway": {"port": server.server_port}}, "t"))
+    Gateway.system = system_id(home, home.read_config())
     (home.keys / "operator.key").write_text("key")
     (home.keys / "operator.key").chmod(0o600)
     monkeypatch.setattr("cluster.cli.status.supervisor", lambda _: process(os.getpid()))

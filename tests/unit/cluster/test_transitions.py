@@ -1,6 +1,7 @@
 """Transitions from the command line: what goes without the gateway, and what is never signed."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from actors.policy.snapshot import sign_snapshot
 from actors.policy.transitions import halted, isolated, successor
 from cluster.cli.policies import rolled_back
 from cluster.client import GatewayClient, NotRunning, Refused
+from cluster.status import system_id
 from tests.unit.cluster.cli_home import Terminal, terminal
 from tests.unit.cluster.governed import config_of, governed
+from tests.unit.cluster.listener import Listener, listening
 
 OVERLOADED = Refused("overloaded: too much", None, {"status": 429})
 FAILING = Refused("not_ready: no disk", None, {"status": 503})
@@ -51,6 +54,61 @@ def test_an_operator_halts_without_the_gateway(
     newest = shell.system.succession.history.list()[0]
     assert (newest.kind, newest.reason) == ("halt", "wrong answers")
     assert shell.system.up(config_of("a", "b", quorum=0.6)).snapshot == current
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Terminal, Listener]]:
+    """Return a shell and whoever listens in the gateway's place: the home's own gateway, until told otherwise."""
+    with listening() as listener:
+        shell = terminal(governed(tmp_path, int(time.time())), monkeypatch, listener.port)
+        listener.system = system_id(shell.system.home, shell.system.home.read_config())
+        yield shell, listener
+
+
+@pytest.mark.parametrize(
+    ("ours", "status", "body"),
+    [
+        (False, 200, {}),
+        (False, 200, {"halt": {"on": True}}),
+        (False, 404, {}),
+        (True, 401, {"error": {"code": "invalid_api_key", "message": "unknown key"}}),
+        (True, 200, {}),
+        (True, 200, {"halt": {"on": False}}),
+        (True, 200, {"halt": {"on": "true"}}),
+    ],
+)
+def test_a_halt_counts_only_when_it_is_shown(
+    beside: tuple[Terminal, Listener], ours: bool, status: int, body: dict[str, Any]
+) -> None:
+    """A stranger's word, a key nobody knows, an answer that shows no halt: it is signed and published here."""
+    shell, listener = beside
+    listener.system, listener.status, listener.body = listener.system if ours else None, status, body
+    told = shell.told("halt", "--reason", "wrong answers")
+    assert (told["via"], told["halt"]["on"]) == ("home", True)
+    assert shell.system.succession.in_force().halt.on
+
+
+def test_the_gateway_s_halt_is_not_made_twice(beside: tuple[Terminal, Listener]) -> None:
+    """Where it shows the halt, or the isolation of the voter that was named, nothing is signed here."""
+    shell, listener = beside
+    listener.body = {"version": 2, "halt": {"on": True}, "voter_state": {"a": "isolated", "b": "active"}}
+    assert shell.told("halt", "--reason", "r")["via"] == "gateway"
+    assert shell.told("isolate", "a", "--reason", "r")["via"] == "gateway"
+    assert shell.system.versions == [1]
+    assert shell.told("isolate", "b", "--reason", "r")["via"] == "home"
+
+
+@pytest.mark.parametrize("text", [b"profile: t\nremoved_key: 1\n", b"{", b"\xff\xfe"])
+def test_a_configuration_that_cannot_be_read_stops_no_tightening(shell: Terminal, text: bytes) -> None:
+    """Another build's, edited or damaged: halt and isolation are in force, and one line says why they went this way."""
+    home = shell.system.home
+    home.config_file.write_bytes(text)
+    shown = shell.run("isolate", "a", "--reason", "r").stdout
+    assert shown.count("\n") == 1
+    assert f"without the gateway: {home.config_file}" in shown
+    assert "signed and published here" in shell.run("halt", "--reason", "r").stdout
+    current = shell.system.succession.in_force()
+    assert (current.halt.on, current.isolated("a")) == (True, True)
 
 
 def test_a_refusal_is_the_operator_s_answer(shell: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
