@@ -1,7 +1,8 @@
 """``up`` and ``down``: from nothing, or from whatever was left, to a system that serves, and back.
 
-``up`` is idempotent. In order: home, configuration, what is running already, left-overs, trust, database, keys, policy,
-port, weights, supervisor, ready. Every step completes what an interrupted one left.
+``up`` is idempotent. In order: home, configuration, what is running already, left-overs, port, trust, database, keys,
+weights, application, policy, supervisor, ready. Every step completes what an interrupted one left, and policy changes only
+when nothing is left that could refuse the profile.
 """
 
 import contextlib
@@ -19,23 +20,24 @@ from typing import Any, Protocol
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError, HomeError, WeaverGenError
 from cluster import trust as trusts
-from cluster.access import database, ensure_keys, read_key
+from cluster.access import database, ensure_keys
 from cluster.application import app_settings, catalog_entry, lineages
+from cluster.client import Refused, gateway_client
 from cluster.config import AnswersFile, Config, load_profile, plain, read_config, with_recorded
 from cluster.deploy import app_file
 from cluster.home import Home, create_home, write_atomic
 from cluster.migrations import upgrade
 from cluster.node import REPOSITORY, Node, require_port
 from cluster.port_hold import require_unheld
-from cluster.probes import call, parsed
 from cluster.processes import alive, end, lineage, process
 from cluster.profile_policy import ensure_policy
-from cluster.status import Status, gateway_url, is_stuck, processes, read_status, session_file, supervisor
+from cluster.status import Status, is_stuck, processes, read_status, session_file, supervisor
 from cluster.succession import Succession
 from models.catalog import Catalog, load_catalog
 from models.errors import AnswersError, WeightsError
 from models.recorded import load_recorded
 from models.weights import allows_hub, models_dir_of, resolve
+from serve_apps.builder import AppSettings
 
 LOCK_WAIT_S = 1800.0
 MIN_FREE_BYTES = 1 << 30
@@ -107,10 +109,13 @@ def bring_up(root: Path, wanted: Wanted, reporter: Reporter) -> tuple[Home, Conf
         require_unheld(config.gateway.port)
         require_port(config.gateway.host, config.gateway.port)
         _require_space(home)
-        reporter.step("keys, database, policy")
-        _prepare_state(home, config, voter_lineages, reporter)
+        reporter.step("keys, database")
+        _prepare_state(home, config)
         models = resolve_weights(home, config, catalog, reporter)
-        _write_application(home, config, catalog, models)
+        settings = _application(home, config, catalog, models)
+        reporter.step("policy")
+        _bring_into_force(home, config, voter_lineages, reporter)
+        _write_application(home, config, settings)
         start_supervisor(home, config)
         await_ready(home, config, reporter)
     return home, config, False
@@ -198,11 +203,11 @@ def is_served(status: Status, config: Config, reasons: Callable[[], str]) -> boo
 def reasons(home: Home, config: Config) -> str:
     """Return what the gateway says is missing; empty if it says nothing."""
     try:
-        key = read_key(home.keys / "client.key")
+        found = gateway_client(home, config, home.keys / "client.key").get("/readyz").get("reasons")
+    except Refused as error:
+        found = error.details.get("reasons")
     except WeaverGenError:
         return ""
-    _, body = call("GET", f"{gateway_url(config)}/readyz", key)
-    found = parsed(body).get("reasons")
     return "; ".join(str(reason) for reason in found) if isinstance(found, list) else ""
 
 
@@ -239,7 +244,12 @@ def _with_answers(data: dict[str, Any], paths: tuple[Path, ...]) -> dict[str, An
 
 
 def _require_same(home: Home, config: Config) -> None:
-    in_force = home.read_config()
+    try:
+        in_force = home.read_config()
+    except HomeError as error:
+        raise ConfigurationError(
+            f"{home.root} runs with a configuration that cannot be read: run `weavergen down` first ({error})"
+        ) from error
     if in_force.sha256 != config.sha256:
         raise ConfigurationError(
             f"{home.root} runs with another configuration (profile {in_force.profile}, port {in_force.gateway.port}); "
@@ -273,22 +283,29 @@ def require_lineages(config: Config, voter_lineages: dict[str, str]) -> None:
             )
 
 
-def _prepare_state(home: Home, config: Config, voter_lineages: dict[str, str], reporter: Reporter) -> None:
-    now_s = int(time.time())
-    operators = trusts.operator_dir(os.environ, home.root)
-    trust = trusts.ensure_trust(home, operators, now_s)
+def _prepare_state(home: Home, config: Config) -> None:
+    trust = trusts.ensure_trust(home, trusts.operator_dir(os.environ, home.root), int(time.time()))
     with database(home, config.store) as opened:
         upgrade(opened)
         ensure_keys(home, opened, trust)
+
+
+def _bring_into_force(home: Home, config: Config, voter_lineages: dict[str, str], reporter: Reporter) -> None:
+    operators = trusts.operator_dir(os.environ, home.root)
+    trust = trusts.load_trust(home.trust_file)
+    with database(home, config.store) as opened:
         succession = Succession(home, config.policy, lambda: trust, opened)
         followed = ensure_policy(succession, config, voter_lineages, lambda: trusts.operator_key(operators))
         if followed.loosened:
             reporter.step(f"the profile changed, and the policy is looser than it was: {followed.loosened}")
 
 
-def _write_application(home: Home, config: Config, catalog: Catalog, models: dict[str, Path]) -> None:
+def _application(home: Home, config: Config, catalog: Catalog, models: dict[str, Path]) -> AppSettings:
     operators = trusts.operator_dir(os.environ, home.root)
-    settings = app_settings(home, config, catalog, models, trusts.co_located(operators))
+    return app_settings(home, config, catalog, models, trusts.co_located(operators))
+
+
+def _write_application(home: Home, config: Config, settings: AppSettings) -> None:
     write_atomic(app_file(home), json.dumps(plain(settings)).encode())
     home.write_config(config)  # last: without it nothing starts, and with another one nothing is deployed
 

@@ -2,8 +2,11 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from cluster.bringup import (
     NotServing,
     Wanted,
     bring_down,
+    bring_up,
     configure,
     ended_stuck,
     is_served,
@@ -21,11 +25,14 @@ from cluster.bringup import (
     require_surroundings,
     running,
 )
-from cluster.config import load_profile, plain, read_config
+from cluster.config import Config, load_profile, plain, read_config
 from cluster.deploy import app_file, read_application
-from cluster.home import Home, create_home
+from cluster.home import Home, create_home, open_home
+from cluster.port_hold import hold_port
 from cluster.processes import process
 from cluster.status import Status, gateway_url
+from cluster.succession import policy_in_force
+from cluster.trust import load_trust
 from models.catalog import load_catalog
 from serve_apps.builder import AppSettings
 
@@ -248,3 +255,86 @@ def test_a_key_that_is_promised_and_missing_is_refused_before_anything_starts(
             app_settings(home, config, catalog, {}, ())
     monkeypatch.setenv("UPSTREAM_KEY", "s3cret")
     assert app_settings(home, config, catalog, {}, ()).gateway.openai_voters[0].api_key_env == "UPSTREAM_KEY"
+
+
+@dataclass
+class Starts:
+    """A home that comes up as far as the supervisor's start, which is only counted."""
+
+    root: Path
+    answers: Path
+    port: int
+    started: int = 0
+
+    def up(self, quorum: float) -> Config:
+        """Bring it up with a profile of one layer."""
+        profile = self.root.parent / "mine.yaml"
+        layer = {"name": "p", "members": ["m1", "m2"], "quorum": quorum}
+        profile.write_text(json.dumps({"profile": "mine", "layers": [layer]}))
+        return bring_up(self.root, Wanted(str(profile), self.port, (self.answers,)), Quiet())[1]
+
+    @property
+    def quorum(self) -> str:
+        """Return what is in force."""
+        home = open_home(self.root)
+        current = policy_in_force(home, load_trust(home.trust_file), int(time.time()))
+        assert current is not None
+        return current.layers[0].quorum
+
+
+@pytest.fixture
+def starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Starts:
+    """Return a home that was never up."""
+    monkeypatch.setenv("WEAVERGEN_OPERATOR_DIR", str(tmp_path / "op"))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        made = Starts(tmp_path / "home", answers(tmp_path, "m1", "m2"), free.getsockname()[1])
+
+    def start(*_: object) -> None:
+        made.started += 1
+
+    monkeypatch.setattr("cluster.bringup.start_supervisor", start)
+    monkeypatch.setattr("cluster.bringup.await_ready", lambda *_: None)
+    return made
+
+
+@pytest.mark.parametrize("step", ["resolve_weights", "app_settings"])
+def test_a_bring_up_that_fails_has_loosened_nothing(starts: Starts, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Weights that cannot be had, or a voter's key that is missing, leave policy and configuration as they were."""
+    config = starts.up(0.9)
+
+    def fail(*_: object) -> None:
+        raise ConfigurationError("no network")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"cluster.bringup.{step}", fail)
+        with pytest.raises(ConfigurationError, match="no network"):
+            starts.up(0.5)
+    assert (starts.quorum, open_home(starts.root).read_config(), starts.started) == ("0.900000", config, 1)
+    starts.up(0.5)
+    assert (starts.quorum, starts.started) == ("0.500000", 2)
+
+
+def test_a_port_that_another_home_holds_stops_bring_up(starts: Starts) -> None:
+    """The claim is looked at before anything is made: HAProxy itself would share the port."""
+    with hold_port(starts.port), pytest.raises(ConfigurationError, match="belongs to another home of yours"):
+        starts.up(0.6)
+    assert starts.started == 0
+    assert not open_home(starts.root).trust_file.exists()
+    starts.up(0.6)
+    assert starts.started == 1
+
+
+def test_a_running_home_of_another_build_is_to_be_run_down_first(
+    starts: Starts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it runs, a configuration that cannot be read says so; once it does not, the next bring-up replaces it."""
+    config = starts.up(0.6)
+    home = open_home(starts.root)
+    home.config_file.write_text("removed: 1")
+    with monkeypatch.context() as patch:
+        patch.setattr("cluster.bringup.running", lambda _: True)
+        patch.setattr("cluster.bringup.ended_stuck", lambda *_: False)
+        with pytest.raises(ConfigurationError, match="run `weavergen down` first"):
+            starts.up(0.6)
+    starts.up(0.6)
+    assert home.read_config() == config

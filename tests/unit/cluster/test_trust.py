@@ -1,6 +1,5 @@
 """The first bring-up's keys, and what later ones may change."""
 
-import json
 import stat
 from pathlib import Path
 
@@ -9,8 +8,7 @@ import pytest
 from actors.base.certificates import role_keys
 from actors.base.errors import HomeError
 from actors.base.signing import SigningKey
-from cluster.bringup import _write_application
-from cluster.deploy import app_file
+from cluster.bringup import _application
 from cluster.home import Home, create_home
 from cluster.trust import co_located, ensure_trust, load_trust, operator_dir, operator_key
 from models.catalog import load_catalog
@@ -92,12 +90,8 @@ def test_bring_up_says_what_lies_beside_the_system(home: Home, tmp_path: Path, m
     """The words are among what ``/readyz`` calls degraded for as long as the installation lasts."""
     monkeypatch.setenv("WEAVERGEN_OPERATOR_DIR", str(tmp_path / "op"))
     config = config_of("a", "b")
-    _write_application(home, config, load_catalog(), {})
-    assert json.loads(app_file(home).read_bytes())["gateway"]["degraded"] == [
-        "root: co-located",
-        "operator: co-located",
-    ]
+    told = _application(home, config, load_catalog(), {}).gateway.degraded
+    assert told == ("root: co-located", "operator: co-located")
     for name in ("root", "operator"):
         (tmp_path / "op" / f"{name}.key").rename(tmp_path / f"{name}.key")
-    _write_application(home, config, load_catalog(), {})
-    assert json.loads(app_file(home).read_bytes())["gateway"]["degraded"] == []
+    assert _application(home, config, load_catalog(), {}).gateway.degraded == ()
