@@ -102,6 +102,7 @@ class Rotation:
         done: list[Replaced] = []
         with _alone(self._home):
             self._trust = load_trust(self._home.trust_file)
+            self._chain.require_trust()
             for role in roles:
                 done.append(self._rotate(role, author, at_once=at_once))
                 told(done[-1])
@@ -123,6 +124,7 @@ class Rotation:
         if role != "issuer":
             self._settle(before, role, author)
             self._publish_auth()
+        self._chain.require_trust()  # notes the revocations: no start believes an older bundle any more
         return Replaced(role, new.public.key_id, revoked, self._file(role))
 
     def _keep(self, role: Rotated, key: SigningKey) -> Callable[[], None]:

@@ -7,6 +7,7 @@ Rules:
   highest version ever noted, and with the digest that was noted. Anything else is an incident and ``HomeError``.
 - An earlier version is what the digests lead back to, and what was noted. At a recovery they lead on from the version it
   went on with: its content is the recovered one's, its digest the noted one.
+- A trust bundle in which a key that was seen revoked is believed again proves nothing.
 - What is published is noted with what it was for; a version that came into force unnoted is noted when it is found.
 - When the newest versions are lost, ``recovered`` goes on above them, halted: one of them may have been a halt.
 
@@ -20,19 +21,21 @@ from dataclasses import dataclass
 import msgspec
 
 from actors.base.canonical import decode
-from actors.base.certificates import TrustBundle
+from actors.base.certificates import TrustBundle, revoked_since
 from actors.base.errors import HomeError, IntegrityError, InvalidRequest, NotFound, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.policy.acceptance import CHAIN, GAP, PAYLOAD
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.loading import blamed, load, retrace
 from actors.policy.adapters.publisher import PolicyPublisher
+from actors.policy.adapters.trust_file import LESS, require_revoked
 from actors.policy.config import PolicyConfig
 from actors.policy.snapshot import Halt, PolicySnapshot, SignedSnapshot, sign_snapshot
 from actors.policy.transitions import MAX_REASON, successor
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import Incidents
 from actors.store.adapters.policy_history import PolicyChange, PolicyHistory
+from actors.store.adapters.revocations import NotedRevocations
 from cluster.home import Home
 
 WHAT_TO_DO = "restore home/policy from a backup, or run `weavergen policy recover` (it halts)"
@@ -80,7 +83,7 @@ class Succession:
     ) -> None:
         self.home = home
         self.history = PolicyHistory(database)
-        self._incidents = Incidents(database)
+        self._incidents, self._revocations = Incidents(database), NotedRevocations(database, clock)
         self._config, self._trust, self._clock = config, trust, clock
         self._directory = SnapshotDirectory(home.policy, config.max_snapshot_bytes)
 
@@ -138,6 +141,7 @@ class Succession:
 
     def recover(self, reason: str, author: str, key: SigningKey) -> tuple[PolicySnapshot, list[PolicyChange]]:
         """Go on above versions that were lost, halted; return what is in force now and what is noted of the lost ones."""
+        self.require_trust()
         try:
             self._proven()
         except IntegrityError:
@@ -185,9 +189,22 @@ class Succession:
                 )
         return kept
 
+    def require_trust(self) -> None:
+        """Raise ``HomeError`` for a trust bundle that lacks a revocation; note those of one that lacks none."""
+        try:
+            self._believed()
+        except IntegrityError as error:
+            raise self._refused(error) from error
+
+    def _believed(self) -> TrustBundle:
+        trust = self._trust()
+        require_revoked(trust, self._revocations.since())
+        self._revocations.note(revoked_since(trust))
+        return trust
+
     def _proven(self) -> PolicySnapshot | None:
-        floor = self.history.high_water()
-        found = policy_in_force(self.home, self._trust(), int(self._clock()), floor, self._config)
+        trust, floor = self._believed(), self.history.high_water()
+        found = policy_in_force(self.home, trust, int(self._clock()), floor, self._config)
         return None if found is None else self._as_noted(found)
 
     def _newest_believed(self) -> PolicySnapshot:
@@ -217,7 +234,7 @@ class Succession:
         evidence |= {"step": error.param or "", "reason": str(error), "directory": str(self._directory.path)}
         key = ":".join(("policy", error.param or "", evidence.get("version", ""), evidence.get("sha256", "")))
         self._incidents.record("policy_refused", "level_1_critical", evidence, key)
-        return HomeError(f"{error}; {what_to_do}")
+        return HomeError(str(error) if error.param == LESS else f"{error}; {what_to_do}")
 
 
 def recovered(

@@ -9,6 +9,7 @@ Rules:
 Left out: where private keys lie (``cluster``), and certificates as log entries (with the transparency log).
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -97,6 +98,22 @@ def revoked_since(trust: TrustBundle) -> dict[str, int]:
         item = decode(payload, Revocation, "revocation")
         since[item.key_id] = min(item.since, since.get(item.key_id, item.since))
     return since
+
+
+def extends(trust: TrustBundle, before: TrustBundle) -> bool:
+    """Tell whether a bundle is ``before`` or that and more at its end: each entry is root's word, their absence nobody's."""
+    certificates, revocations = before.certificates, before.revocations
+    return (
+        trust.root == before.root
+        and trust.certificates[: len(certificates)] == certificates
+        and trust.revocations[: len(revocations)] == revocations
+    )
+
+
+def no_longer_revoked(trust: TrustBundle, noted: Mapping[str, int]) -> list[str]:
+    """Return the keys that were seen revoked (key id → since when) and are not in this bundle, or only from later on."""
+    revoked = revoked_since(trust)
+    return sorted(key_id for key_id, since in noted.items() if revoked.get(key_id, since + 1) > since)
 
 
 def check_certificate(signed: SignedCertificate, certifier: PublicKey, certifier_role: str, at_s: int) -> Certificate:

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from actors.base.errors import ConfigurationError, HomeError, StorageUnavailable
 from actors.base.signing import SigningKey
@@ -18,6 +19,7 @@ from actors.store.adapters.auth_watcher import AuthWatcher
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import IncidentQueue, Incidents
 from actors.store.adapters.policy_history import PolicyHistory
+from actors.store.adapters.revocations import NotedRevocations
 from models.errors import AnswersError
 from models.http1 import ConnectionPool
 from models.openai_http import OpenAIHttpVoter
@@ -28,6 +30,7 @@ from serve_apps.gateway.settings import GatewaySettings, OpenAIVoterSettings
 
 _log = logging.getLogger("weavergen.gateway")
 MIN_SALT_BYTES = 16
+Noted = TypeVar("Noted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,10 @@ def build_parts(settings: GatewaySettings) -> Parts:
     database = Database(settings.store.url(home), settings.store.pool_size, settings.store.timeout_s)
     incidents, history = Incidents(database), PolicyHistory(database)
     sink = IncidentQueue(incidents, settings.store.incident_queue)
-    trust = TrustFile(home / "trust.json", sink)
+    trust = TrustFile(home / "trust.json", sink, _seen(NotedRevocations(database).since, dict[str, int]()))
     directory = SnapshotDirectory(home / "policy", settings.policy.max_snapshot_bytes)
     keys = SnapshotDirectory(home / "policy" / "auth", settings.store.max_auth_bytes)
-    policy = PolicyWatcher(directory, trust, sink, settings.policy, floor=_seen(history.high_water))
+    policy = PolicyWatcher(directory, trust, sink, settings.policy, floor=_seen(history.high_water, 0))
     publisher = PolicyPublisher(directory, trust)
 
     def policy_key() -> SigningKey:
@@ -69,7 +72,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         history=history,
         policy=policy,
         auth=AuthWatcher(
-            keys, trust, sink, settings.store.auth_poll_ms, floor=_seen(lambda: auth_high_water(database))
+            keys, trust, sink, settings.store.auth_poll_ms, floor=_seen(lambda: auth_high_water(database), 0)
         ),
         desk=PolicyDesk(policy, publisher, policy_key),
         lookup=open_lookup(home, settings.spans),
@@ -134,10 +137,10 @@ def _salt(settings: GatewaySettings) -> bytes:
     return salt
 
 
-def _seen(high_water: Callable[[], int]) -> int:
-    """Return the highest version ever seen; serving must not depend on the database being there."""
+def _seen(noted: Callable[[], Noted], nothing: Noted) -> Noted:
+    """Return what was ever seen (the highest version, revoked keys); serving must not depend on the database being there."""
     try:
-        return high_water()
+        return noted()
     except StorageUnavailable as error:
         _log.warning("the state database is away, roll-backs before this start go unseen: %s", error)
-        return 0
+        return nothing

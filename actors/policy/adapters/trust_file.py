@@ -4,15 +4,18 @@ Rules:
 - A look costs one ``stat``; the file is read only when that says it changed.
 - Root's key stays what it was when the process began: another one is refused and an incident, for whoever can write the
   file could otherwise make himself everybody.
+- The bundle only grows: one that lacks an entry of the bundle in force is refused, for root signed older bundles too, in
+  which a stolen key is not revoked yet. A process that starts takes none that lacks a revocation that was ``noted``.
 - A file that is missing, damaged or refused leaves the last good bundle in force; each finding is one incident.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
-from actors.base.certificates import TrustBundle, read_trust
+from actors.base.certificates import TrustBundle, extends, no_longer_revoked, read_trust
 from actors.base.digests import sha256_hex
 from actors.base.errors import HomeError, IntegrityError
 from actors.base.ports import IncidentSink
@@ -20,15 +23,29 @@ from actors.base.ports import IncidentSink
 TrustSource = Callable[[], TrustBundle]
 """Whom to believe now."""
 ROOT = "trust root"
+LESS = "trust revocation"
 
 _log = logging.getLogger(__name__)
+
+
+def require_revoked(trust: TrustBundle, noted: Mapping[str, int]) -> None:
+    """Raise ``IntegrityError`` if a key that was seen revoked is believed again by this bundle."""
+    if found := no_longer_revoked(trust, noted):
+        raise IntegrityError(
+            f"{LESS}: trust.json lacks the revocation of {', '.join(found[:3])}: bring the newest one back, from a backup "
+            "or from whoever verifies with it",
+            LESS,
+        )
 
 
 class TrustFile:
     """A ``TrustSource``: call it for the bundle in force; from any thread."""
 
-    def __init__(self, path: Path, incidents: IncidentSink) -> None:
-        """Read the bundle; raise ``HomeError`` if there is none, ``IntegrityError`` if it is damaged."""
+    def __init__(self, path: Path, incidents: IncidentSink, noted: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Read the bundle; raise ``HomeError`` if there is none, ``IntegrityError`` if it cannot be believed.
+
+        ``noted`` are the keys that were ever seen revoked: key id → since when.
+        """
         self._path, self._incidents = path, incidents
         self._lock = threading.Lock()
         self._reported = ""
@@ -37,6 +54,11 @@ class TrustFile:
             self._trust = read_trust(path.read_bytes())
         except OSError as error:
             raise HomeError(f"{path} cannot be read: {error.strerror}; run `weavergen up`") from error
+        try:
+            require_revoked(self._trust, noted)
+        except IntegrityError as error:
+            self._report("start", str(error))
+            raise
 
     def __call__(self) -> TrustBundle:
         """Return the bundle in force, as fresh as the file."""
@@ -57,6 +79,8 @@ class TrustFile:
             trust = read_trust(data)
             if trust.root != self._trust.root:
                 raise IntegrityError(f"{ROOT}: trust.json names another root key", ROOT)
+            if not extends(trust, self._trust):
+                raise IntegrityError(f"{LESS}: trust.json lacks an entry of the bundle in force: an older one", LESS)
         except IntegrityError as error:
             self._report(sha256_hex(data), str(error))
             return

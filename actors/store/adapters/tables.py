@@ -46,6 +46,14 @@ policy_versions = Table(
     Column("author", String(200), nullable=False),
 )
 
+revoked_keys = Table(
+    "revoked_keys",
+    metadata,
+    Column("key_id", String(64), primary_key=True),
+    Column("since_s", BigInteger, nullable=False),
+    Column("noted_at_ms", BigInteger, nullable=False),
+)
+
 incidents = Table(
     "incidents",
     metadata,

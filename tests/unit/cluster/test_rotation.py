@@ -2,6 +2,7 @@
 
 import fcntl
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from actors.policy.snapshot import PolicySnapshot, sign_snapshot
 from actors.policy.transitions import halted, isolated
 from actors.spans.adapters.wal import WalWriter, WriterIdentity
 from actors.store.adapters.auth_watcher import AuthWatcher
+from actors.store.adapters.revocations import NotedRevocations
 from cluster.access import read_key
 from cluster.issuer import CertificateRequest, grant
 from cluster.rotation import AHEAD_S, Replaced, Rotation
-from cluster.trust import load_trust
+from cluster.trust import load_trust, operator_key
 from tests.unit.actors.spans.telemetry import SMALL, span
 from tests.unit.actors.spans.test_record import RECORD
 from tests.unit.cluster.cli_home import terminal
@@ -242,6 +244,40 @@ def test_each_replaced_key_is_told_whatever_becomes_of_the_next(
     with pytest.raises(HomeError, match="no"):
         made.rotate(["issuer", "policy"], "ann", told=told.append)
     assert [item.role for item in told] == ["issuer"]
+
+
+@pytest.mark.parametrize("role", ["issuer", "policy", "operator"])
+def test_an_older_bundle_is_believed_by_nobody(system: Governed, role: Any) -> None:
+    """Put back after a rotation, the bundle of before stops bring-up, commands and the next rotation, as an incident."""
+    older = system.home.trust_file.read_bytes()
+    rotation(system).rotate([role], "ann")
+    newer = system.home.trust_file.read_bytes()
+    system.home.trust_file.write_bytes(older)
+    attempts: list[Callable[[], object]] = [
+        lambda: system.up(CONFIG),
+        system.succession.in_force,
+        lambda: system.succession.recover("r", "ann", operator_key(system.operators)),
+        lambda: rotation(system).rotate(["issuer"], "ann"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(HomeError, match=r"bring the newest one back") as caught:
+            attempt()
+        assert "policy recover" not in str(caught.value)
+    assert (system.incidents, system.home.trust_file.read_bytes()) == (["trust revocation"], older)
+    system.home.trust_file.write_bytes(newer)
+    assert system.up(CONFIG).snapshot == system.succession.in_force()
+
+
+def test_a_revocation_that_was_never_noted_is_noted_when_found(system: Governed) -> None:
+    """Ended between the revocation and its note, a rotation still leaves no way back once anybody looked."""
+    older, made = system.home.trust_file.read_bytes(), rotation(system)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(NotedRevocations, "note", lambda *_: None)
+        made.rotate(["policy"], "ann")
+    system.succession.in_force()
+    system.home.trust_file.write_bytes(older)
+    with pytest.raises(HomeError, match="lacks the revocation"):
+        system.succession.in_force()
 
 
 def test_without_root_nothing_is_replaced(system: Governed) -> None:

@@ -13,7 +13,9 @@ from actors.base.certificates import (
     SignedRevocation,
     TrustBundle,
     certify,
+    extends,
     newest_key_id,
+    no_longer_revoked,
     read_trust,
     revoke,
     role_keys,
@@ -52,6 +54,26 @@ def test_a_good_bundle_gives_each_role_its_keys() -> None:
     assert set(role_keys(good(), "operator", NOW)) == {OPERATOR.public.key_id}
     assert set(role_keys(good(), "policy", NOW)) == {POLICY.public.key_id}
     assert role_keys(good(), "log", NOW) == {}
+
+
+def test_a_bundle_only_grows_at_its_end() -> None:
+    """More at the end extends a bundle; less, another order or another root does not."""
+    one, two = cert(ROOT, "policy", POLICY), cert(ROOT, "issuer", ISSUER)
+    stolen = revoke(ROOT, Revocation("k", NOW, "stolen"))
+    now = bundle(one, two, revocations=(stolen,))
+    assert extends(now, now)
+    assert extends(now, bundle(one))
+    assert not extends(bundle(one, two), now)
+    assert not extends(bundle(one, revocations=(stolen,)), now)
+    assert not extends(bundle(two, one, revocations=(stolen,)), now)
+    assert not extends(msgspec.structs.replace(now, root=STRANGER.public.hex), now)
+
+
+def test_a_key_that_was_seen_revoked_stays_so() -> None:
+    """A bundle in which it is not, or only from a later second, is told with the key's name."""
+    held = bundle(revocations=(revoke(ROOT, Revocation("k", NOW, "stolen")),))
+    assert no_longer_revoked(held, {}) == no_longer_revoked(held, {"k": NOW}) == []
+    assert no_longer_revoked(held, {"k": NOW - 1, "l": NOW}) == ["k", "l"]
 
 
 def test_the_newest_holder_of_a_role_is_the_one_certified_last() -> None:

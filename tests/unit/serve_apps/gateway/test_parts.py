@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 
-from actors.base.errors import ConfigurationError
+from actors.base.errors import ConfigurationError, IntegrityError
 from actors.consensus.config import ConsensusConfig
 from actors.policy.config import PolicyConfig
 from actors.spans.config import SpansConfig
+from actors.store.adapters.revocations import NotedRevocations
 from actors.store.config import StoreConfig
+from cluster.trust import load_trust
 from models.http1 import ConnectionPool
 from models.openai_http import OpenAIHttpVoter
-from serve_apps.gateway.parts import http_voters, recorded_voters
+from serve_apps.gateway.parts import build_parts, http_voters, recorded_voters
 from serve_apps.gateway.settings import GatewaySettings, OpenAIVoterSettings, RecordedSettings
+from tests.unit.cluster.governed import NOW, governed
 
 
 def settings_of(tmp_path: Path, **more: Any) -> GatewaySettings:
@@ -61,6 +64,22 @@ def test_a_key_is_never_part_of_a_complaint(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(ConfigurationError) as caught:
         sent_by(tmp_path, remote(api_key_env="SOME_KEY"))
     assert "s3c" not in str(caught.value)
+
+
+def test_a_replica_that_starts_believes_no_older_bundle(tmp_path: Path) -> None:
+    """A trust bundle without a revocation that was noted stops it; without the database it serves all the same."""
+    system = governed(tmp_path)
+    database = system.home.root / "state.db"
+    NotedRevocations(system.database).note({"f" * 16: NOW})
+    with pytest.raises(IntegrityError, match="lacks the revocation of ffff"):
+        build_parts(settings_of(system.home.root))
+    system.database.close()
+    for path in system.home.root.glob("state.db*"):
+        path.unlink()
+    database.mkdir()
+    parts = build_parts(settings_of(system.home.root))
+    assert parts.trust() == load_trust(system.home.trust_file)
+    parts.sink.close()
 
 
 def test_recorded_answers_are_the_configured_ones(tmp_path: Path) -> None:

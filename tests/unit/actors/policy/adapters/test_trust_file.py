@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from actors.base.canonical import canonical_json
-from actors.base.certificates import TrustBundle, certify
-from actors.base.errors import HomeError
+from actors.base.certificates import Revocation, TrustBundle, certify, revoke
+from actors.base.errors import HomeError, IntegrityError
 from actors.base.signing import SigningKey
 from actors.policy.adapters.trust_file import TrustFile
 
@@ -64,6 +64,45 @@ def test_another_root_is_refused_once(path: Path, realm: Realm, incidents: Incid
     assert [source().root, source().root] == [realm.root.public.hex] * 2
     assert [kind for kind, _ in incidents.opened] == ["trust_refused"]
     assert "another root" in incidents.opened[0][1]["reason"]
+
+
+def revoked(realm: Realm) -> TrustBundle:
+    """Return the grown bundle in which one key is revoked."""
+    revocation = revoke(realm.root, Revocation("f" * 16, 7, "stolen"))
+    return msgspec.structs.replace(grown(realm), revocations=[revocation])
+
+
+@pytest.mark.parametrize("lacks", ["certificates", "revocations", "order"])
+def test_an_older_bundle_is_refused_once(path: Path, realm: Realm, incidents: Incidents, lacks: str) -> None:
+    """A bundle that root signed before a key was revoked or certified does not take the newer one's place."""
+    put(path, canonical_json(revoked(realm)))
+    source, now = TrustFile(path, incidents), revoked(realm)
+    older = {
+        "certificates": msgspec.structs.replace(now, certificates=realm.trust.certificates),
+        "revocations": grown(realm),
+        "order": msgspec.structs.replace(now, certificates=now.certificates[::-1]),
+    }[lacks]
+    put(path, canonical_json(older))
+    assert (source(), source()) == (now, now)
+    assert [kind for kind, _ in incidents.opened] == ["trust_refused"]
+    put(path, canonical_json(now))
+    assert source() == now
+
+
+@pytest.mark.parametrize(
+    ("noted", "whole"), [({}, True), ({"f" * 16: 7}, True), ({"f" * 16: 6}, False), ({"e" * 16: 7}, False)]
+)
+def test_a_start_believes_no_bundle_that_lacks_a_noted_revocation(
+    path: Path, realm: Realm, incidents: Incidents, noted: dict[str, int], whole: bool
+) -> None:
+    """A key that was seen revoked is not believed again because a process starts anew; it is an incident."""
+    put(path, canonical_json(revoked(realm)))
+    if whole:
+        assert TrustFile(path, incidents, noted)() == revoked(realm)
+        return
+    with pytest.raises(IntegrityError, match="lacks the revocation"):
+        TrustFile(path, incidents, noted)
+    assert [kind for kind, _ in incidents.opened] == ["trust_refused"]
 
 
 def test_a_lost_or_damaged_file_leaves_the_bundle_in_force(path: Path, realm: Realm, incidents: Incidents) -> None:
