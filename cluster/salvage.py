@@ -32,6 +32,8 @@ class Salvaged:
 
     store: StoreConfig
     policy: PolicyConfig
+    store_is_whole: bool
+    """Nothing of the store's section was left out: it names the very database that is in force."""
 
 
 def salvaged(text: str) -> Salvaged:
@@ -39,18 +41,23 @@ def salvaged(text: str) -> Salvaged:
     try:
         data = parse_yaml(text, "configuration")
     except ConfigurationError:
-        data = {}
-    return Salvaged(_section(StoreConfig, data.get("store")), _section(PolicyConfig, data.get("policy")))
+        return Salvaged(StoreConfig(), PolicyConfig(), store_is_whole=False)
+    store, store_is_whole = _section(StoreConfig, data.get("store", {}))
+    policy, _ = _section(PolicyConfig, data.get("policy", {}))
+    return Salvaged(store, policy, store_is_whole)
 
 
-def _section(kind: type[Section], data: object) -> Section:
+def _section(kind: type[Section], data: object) -> tuple[Section, bool]:
+    """Return what can be read of a section, and whether that is all of it."""
+    whole = isinstance(data, dict)
     left = copy.deepcopy(data) if isinstance(data, dict) else {}
     while True:
         try:
-            return kind.model_validate(left)
+            return kind.model_validate(left), whole
         except ValidationError as error:
+            whole = False
             if not _drop(left, error.errors()[0]["loc"]):  # each round drops a key, so the rounds end
-                return kind()
+                return kind(), whole
 
 
 def _drop(data: dict[Any, Any], where: Sequence[int | str]) -> bool:

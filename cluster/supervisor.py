@@ -26,7 +26,7 @@ from actors.base.errors import HomeError, WeaverGenError
 from actors.base.signing import SigningKey
 from cluster.alerting import Emergency, emergency
 from cluster.config import Config
-from cluster.home import Home, open_home
+from cluster.home import Home, open_home, write_atomic
 from cluster.issuer import Issuer, writer_is_alive
 from cluster.node import LOOPBACK, REPOSITORY, Node, require_port
 from cluster.port_hold import hold_port
@@ -40,6 +40,7 @@ _log = logging.getLogger("weavergen.supervisor")
 _LOG_BYTES = 4 << 20
 _EXIT_WAIT_S = 20.0
 _ALARM_WAIT_S = 15.0
+_ALARM_AGAIN_S = 900.0
 
 
 class Supervisor:
@@ -218,9 +219,20 @@ def supervise(home: Home) -> None:
         with hold_port(config.gateway.port):
             _supervise(home, config, alarm)
     except Exception as error:
-        alarm.raise_alarm("ended", f"the supervisor ended: {error}", 0)
-        alarm.settle(_ALARM_WAIT_S)
+        _last_word(home, alarm, f"the supervisor ended: {error}")
         raise
+
+
+def _last_word(home: Home, alarm: Emergency, cause: str) -> None:
+    """Raise the alarm that we end, once for a cause in a while: systemd starts us again every few seconds."""
+    mark = home.run / "ended"
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if mark.read_text("utf-8") == cause and time.time() - mark.stat().st_mtime < _ALARM_AGAIN_S:
+            return
+    alarm.raise_alarm("ended", cause, 0)
+    alarm.settle(_ALARM_WAIT_S)
+    with contextlib.suppress(OSError):  # then the next one is told, too
+        write_atomic(mark, cause.encode("utf-8", "replace"))
 
 
 def _supervise(home: Home, config: Config, alarm: Emergency) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from actors.store.config import StoreConfig
 from cluster.client import GatewayClient, gateway_client
 from cluster.config import Config
 from cluster.home import Home, home_path, open_home
@@ -23,6 +24,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 key_option = click.option(
     "--key-file", type=click.Path(path_type=Path), help="API key to use instead of the home's own."
 )
+
+
+def store_of(home_dir: str | None) -> tuple[Home, StoreConfig]:
+    """Return the home that is meant and the whole of its store's section, whatever can be read of the others."""
+    home = open_home(root_of(home_dir))
+    kept = home.salvage()
+    return home, kept.store if kept.store_is_whole else home.read_config().store
 
 
 def root_of(home_dir: str | None) -> Path:

@@ -12,7 +12,7 @@ from actors.policy.snapshot import PolicyName
 from actors.store.adapters.api_keys import ApiKey, NewKey
 from actors.store.auth import Role
 from cluster.access import access, database
-from cluster.cli.context import Session, home_option, json_option, print_json, safe
+from cluster.cli.context import Session, home_option, json_option, print_json, safe, store_of
 from cluster.cli.transitions import author
 from cluster.migrations import check
 from cluster.rotation import Replaced, Rotated, Rotation
@@ -36,9 +36,8 @@ def create(
     role: Role, tenant: str, owner: str, contact: str, tier: int, policies: str, home_dir: str | None, as_json: bool
 ) -> None:
     """Make a key and print it, once."""
-    session = Session.open(home_dir)
     new = NewKey(role, tenant, _policies(policies), tier, owner, contact)
-    with access(session.home, session.config.store) as mine:
+    with access(*store_of(home_dir)) as mine:
         made, text = mine.create(new)
     _print_new(made, text, as_json=as_json)
 
@@ -48,8 +47,7 @@ def create(
 @json_option
 def list_keys(home_dir: str | None, as_json: bool) -> None:
     """List every key ever made, without its secret."""
-    session = Session.open(home_dir)
-    with access(session.home, session.config.store) as mine:
+    with access(*store_of(home_dir)) as mine:
         found = mine.keys.list()
     if as_json:
         print_json([asdict(item) for item in found])
@@ -67,8 +65,7 @@ def list_keys(home_dir: str | None, as_json: bool) -> None:
 @json_option
 def revoke(key_id: str, home_dir: str | None, as_json: bool) -> None:
     """Revoke a key; every replica refuses it within 2 s."""
-    session = Session.open(home_dir)
-    with access(session.home, session.config.store) as mine:
+    with access(*store_of(home_dir)) as mine:
         revoked = mine.revoke(key_id)
     if as_json:
         print_json(asdict(revoked))
@@ -92,13 +89,12 @@ def rotate(key_id: str | None, roles: tuple[Rotated, ...], at_once: bool, home_d
     before stay verifiable. An API key's replacement holds the same rights; where home/keys held the old one's text, it
     holds the new one's.
     """
-    session = Session.open(home_dir)
     if key_id is None:
-        _rotate_signing(session, roles or ("issuer", "policy"), at_once=at_once, as_json=as_json)
+        _rotate_signing(Session.open(home_dir), roles or ("issuer", "policy"), at_once=at_once, as_json=as_json)
         return
     if roles or at_once:
         raise click.UsageError("--role and --at-once are for signing keys: leave KEY_ID out")
-    with access(session.home, session.config.store) as mine:
+    with access(*store_of(home_dir)) as mine:
         made, text = mine.rotate(key_id)
         file, stale = mine.file_of(made.id), mine.file_of(key_id)
     _print_new(made, text, as_json=as_json)

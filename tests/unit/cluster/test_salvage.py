@@ -18,7 +18,9 @@ STORE: dict[str, Any] = {"webhook": HOOK, "timeout_s": 2.0}
 def test_of_a_whole_configuration_the_sections_are_those_in_force(*, said: bool) -> None:
     """Whoever goes by what can be read goes by the configuration where that can be read."""
     config = read_config(load_profile("cpu") | {"store": STORE, "policy": {"on_stale": "halt"}}, "x")
-    assert salvaged(yaml.safe_dump(plain(config, said=said))) == Salvaged(config.store, config.policy)
+    assert salvaged(yaml.safe_dump(plain(config, said=said))) == Salvaged(
+        config.store, config.policy, store_is_whole=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -34,8 +36,9 @@ def test_of_a_whole_configuration_the_sections_are_those_in_force(*, said: bool)
 )
 def test_a_key_that_is_refused_takes_no_other_with_it(broken: dict[str, Any]) -> None:
     """Unknown, out of bounds, of a wrong type, deep inside: the rest of the section is read."""
-    store = salvaged(yaml.safe_dump({"profile": "t", "store": STORE} | broken)).store
-    assert store == StoreConfig.model_validate(STORE)
+    kept = salvaged(yaml.safe_dump({"profile": "t", "store": STORE} | broken))
+    assert kept.store == StoreConfig.model_validate(STORE)
+    assert kept.store_is_whole == ("store" not in broken)
 
 
 @pytest.mark.parametrize("hook", [{"url": "x"}, {"secret": "s" * 16}, HOOK | {"secret": "short"}, 7])
@@ -48,4 +51,4 @@ def test_a_receiver_that_cannot_be_made_whole_is_none(hook: object) -> None:
 @pytest.mark.parametrize("text", ["", "{", "- a", "a: 1\na: 2", "\ufffd", "store: {1: 2}", "store: []"])
 def test_of_garbage_the_defaults_remain(text: str) -> None:
     """No mapping, duplicate keys, keys that are no names."""
-    assert salvaged(text) == Salvaged(StoreConfig(), PolicyConfig())
+    assert salvaged(text) == Salvaged(StoreConfig(), PolicyConfig(), store_is_whole=False)

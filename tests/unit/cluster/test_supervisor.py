@@ -1,5 +1,6 @@
 """The supervisor's effects: what fails is seen, and ends nothing."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -189,6 +190,22 @@ def test_a_configuration_that_cannot_be_read_is_an_alarm(world: World, monkeypat
         supervise(world.home)
     assert world.incidents.opened == ["system_not_serving"]
     assert [str(store.webhook.url) for store in built if store.webhook] == [hook["url"]]
+
+
+def test_the_last_word_is_not_said_at_every_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Started again every few seconds, it tells each cause once, and again when that was long ago."""
+    alarm = Emergency(world.incidents, None, "here", lambda _: None)
+    monkeypatch.setattr("cluster.supervisor.emergency", lambda *_: alarm)
+
+    def told(text: str) -> int:
+        world.home.config_file.write_text(text)
+        with pytest.raises(HomeError):
+            supervise(world.home)
+        return len(world.incidents.opened)
+
+    assert [told("removed: 1"), told("removed: 1"), told("gone: 1"), told("gone: 1")] == [1, 1, 2, 2]
+    os.utime(world.home.run / "ended", (0, 0))
+    assert told("gone: 1") == 3
 
 
 def test_one_home_a_port_and_the_last_word_is_an_alarm(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
