@@ -3,10 +3,12 @@
 import fcntl
 import json
 import os
+import signal
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -21,7 +23,9 @@ from actors.base.certificates import (
 )
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
+from actors.store.adapters.incidents import Incidents
 from cluster import issuer as issuing
+from cluster.alerting import Emergency
 from cluster.issuer import (
     STARTING_S,
     Asked,
@@ -32,6 +36,8 @@ from cluster.issuer import (
     grant,
     writer_is_alive,
 )
+from cluster.supervisor import Supervisor, _supervise, run_issuer
+from tests.unit.cluster.governed import config_of, governed
 
 NOW = 1_800_000_000
 WRITER = ulid(NOW * 1000, bytes(10))
@@ -243,3 +249,48 @@ def test_a_writer_lives_as_long_as_a_segment_is_locked(tmp_path: Path) -> None:
         fcntl.flock(segment, fcntl.LOCK_EX)
         assert writer_is_alive(tmp_path, WRITER)
     assert not writer_is_alive(tmp_path, WRITER)
+
+
+def test_a_supervisor_issues_certificates_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its first round on a request put down in the home is answered, by the issuer's key of that moment."""
+    system, handlers, answered = governed(tmp_path), list[Callable[..., None]](), threading.Event()
+    tick = Issuer.tick
+
+    def watched(issuer: Issuer, now_s: int) -> int:
+        issued = tick(issuer, now_s)
+        if issued:
+            answered.set()
+        return issued
+
+    def rounds(_: Supervisor) -> None:
+        SigningKey.generate().replace(system.home.keys / "issuer.key")
+        put(system.home.certs, WRITER)
+        assert answered.wait(20)
+        handlers[0](signal.SIGTERM, None)  # ends the issuer, too
+
+    monkeypatch.setattr(Issuer, "tick", watched)
+    monkeypatch.setattr(Supervisor, "run", rounds)
+    monkeypatch.setattr(signal, "signal", lambda _, handler: handlers.append(handler))
+    config = config_of("a", "b")
+    _supervise(system.home, config, Emergency(Incidents(system.database), None, "here"))
+    data = (system.home.certs / f"{WRITER}.crt").read_bytes()
+    issuer = SigningKey.load(system.home.keys / "issuer.key").public.key_id
+    assert decode(data, SignedCertificate, "x").read().issued_by == issuer
+
+
+def test_an_issuer_that_fails_goes_on() -> None:
+    """Whatever a tick raises, the next one comes, until it is told to stop."""
+    stopping, ticks = threading.Event(), list[int]()
+
+    class Failing:
+        """An issuer whose disk is broken."""
+
+        def tick(self, now_s: int) -> int:
+            """Fail; the third time, have it stopped."""
+            ticks.append(now_s)
+            if len(ticks) == 3:
+                stopping.set()
+            raise RuntimeError("broken")
+
+    run_issuer(cast("Any", Failing()), 0.0, stopping)
+    assert len(ticks) == 3
