@@ -9,7 +9,7 @@ from hypothesis import settings
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 # Wall time is no property of the code; in CI the same examples are drawn every time.
-settings.register_profile("local", deadline=None)
+settings.register_profile("local", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
