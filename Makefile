@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 BOOT := $(or $(shell command -v python3),$(PYTHON))
 ENVIRONMENT := PYTHON=$(PYTHON) $(BOOT) requirements/environment.py
 
-SUITES := $(wildcard tests/unit tests/architecture tests/sim tests/ray tests/models tests/acceptance)
+SUITES := $(wildcard tests/unit tests/shells tests/architecture tests/sim tests/ray tests/models tests/acceptance)
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/:[^#]*## /\t/' | expand -t 14

@@ -138,7 +138,11 @@ def test_tests_say_what_is_true() -> None:
 
 def test_unit_tests_do_not_sleep() -> None:
     """Unit tests inject clocks or wait on conditions."""
-    found = {name: sleeps(text) for name, text in python("tests").items() if name.startswith("tests/unit/")}
+    found = {
+        name: sleeps(text)
+        for name, text in python("tests").items()
+        if name.startswith(("tests/unit/", "tests/shells/"))
+    }
     assert {name: faults for name, faults in found.items() if faults} == {}
 
 

@@ -25,6 +25,7 @@ from actors.consensus.deliberation import (
     recount,
     step,
 )
+from tests.examples import examples
 from tests.unit.actors.consensus.panels import FAILS, Script, play, scripts, verdict
 from tests.unit.actors.consensus.world import candidate, plan
 
@@ -223,7 +224,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(EVENTS, st.integers(0, 2))
 def test_any_events_keep_the_machine_sound(events: list[Event], spares: int) -> None:
     """Whatever arrives: one conclusion at most, no command after it, asks bounded, and a deadline always concludes."""
@@ -279,7 +280,7 @@ def test_recounting_takes_weights_lineages_and_threshold_of_the_newer_plan() -> 
     assert choose_served(recount(prose, replace(prose.plan, similarity_micro=1_000_000), halted=False), "00") is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(scripts(), st.data())
 def test_the_verdict_is_a_function_of_the_ballots(script: Script, data: st.DataObject) -> None:
     """With failures, spares, shared lineages and isolated seats: every order of events ends the same way, same winner."""
@@ -295,7 +296,7 @@ def test_every_order_of_a_small_panel_ends_the_same() -> None:
         assert len({verdict(play(script, order)) for order in itertools.permutations("dabc")}) == 1, does
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(scripts(isolation=False), st.data())
 def test_isolation_is_the_same_from_the_start_and_at_once_after(script: Script, data: st.DataObject) -> None:
     """A seat isolated before it is asked and one isolated right after are the same dissent with the same substitute."""
@@ -305,7 +306,7 @@ def test_isolation_is_the_same_from_the_start_and_at_once_after(script: Script, 
     assert verdict(before) == verdict(after)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(scripts(isolation=False), st.data())
 def test_isolating_voters_never_makes_a_group_win(script: Script, data: st.DataObject) -> None:
     """What wins with voters isolated wins too if they fail, and where nobody stands by if they are heard."""

@@ -16,6 +16,7 @@ from actors.consensus.records import Facts, build_record
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
 from actors.consensus.tally import Rule
 from actors.spans.record import BallotEntry, CacheRef, DecisionRecord, LayerOutcome, Method, Result, WriterRef
+from tests.examples import examples
 from tests.unit.actors.consensus.panels import FAILS, HANGS, LATE, Script, play, recounted, scripts
 from tests.unit.actors.consensus.world import NOW_S, WRITER, plan, snapshot
 
@@ -61,14 +62,14 @@ def records(draw: st.DrawFn) -> DecisionRecord:
     return record_of(state, withheld=end == "withheld" and choose_served(state, SALT) is not None)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(records())
 def test_every_record_that_is_built_replays(record: DecisionRecord) -> None:
     """Whatever the panel, failures, substitutes, isolation, halts, policy and kind: what is recorded verifies."""
     check(record)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(records())
 def test_every_lie_that_the_record_contradicts_is_caught(record: DecisionRecord) -> None:
     """Changing any one thing that follows from the rest fails."""

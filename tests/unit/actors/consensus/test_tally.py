@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from actors.base.canonical import MICRO
 from actors.consensus.tally import NO_GROUP, Rule, Vote, n_eff_micro, settled, tally
+from tests.examples import examples
 
 RULE = Rule(quorum_micro=600_000, min_lineages=2, min_n_eff_micro=1_300_000, rho_micro=500_000)
 
@@ -128,7 +129,7 @@ RULES = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(panels(), RULES)
 def test_no_completion_changes_a_settled_end(votes: list[Vote], rule: Rule) -> None:
     """Once settled, whatever the outstanding ballots bring, the outcome and the winning group stay."""
@@ -141,7 +142,7 @@ def test_no_completion_changes_a_settled_end(votes: list[Vote], rule: Rule) -> N
         assert (final.winner.group if final.winner else None) == (end.winner.group if end.winner else None)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     panels(), RULES, st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from([1, 500_000, 900_000])), max_size=2)
 )
@@ -161,7 +162,7 @@ def test_no_substitute_changes_a_settled_winner(votes: list[Vote], rule: Rule, s
                 assert final.winner.group == end.winner.group
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(panels(), RULES)
 def test_what_wins_with_voters_isolated_wins_whatever_they_had_answered(votes: list[Vote], rule: Rule) -> None:
     """An isolated ballot is the worst dissent: no answer of the isolated voters could have made another end."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from actors.base.canonical import decimal_str
 from actors.policy.snapshot import GENESIS, Epochs, Halt, LayerRule, PolicySnapshot, WeightsRef
 from actors.policy.tightening import is_tighter
+from tests.examples import examples
 
 Change = Callable[..., PolicySnapshot]
 Fields = Callable[[PolicySnapshot], dict[str, object]]
@@ -169,7 +170,7 @@ def test_transitive_and_antisymmetric_in_force(data: st.DataObject) -> None:
         assert all(third.isolated(voter) == first.isolated(voter) for voter in "ab")
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.filter_too_much])
 @given(snapshots, snapshots, snapshots)
 def test_transitive_for_any_three(first: PolicySnapshot, second: PolicySnapshot, third: PolicySnapshot) -> None:
     """Whatever three snapshots: if two steps are tightenings, so is both at once."""
@@ -177,7 +178,7 @@ def test_transitive_for_any_three(first: PolicySnapshot, second: PolicySnapshot,
     assert not (is_tighter(first, second) and is_tighter(second, third)) or is_tighter(first, third)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.filter_too_much])
 @given(snapshots, snapshots)
 def test_a_tightening_never_gives_back(old: PolicySnapshot, new: PolicySnapshot) -> None:
     """After any accepted pair: a halt stands, the isolated stay out, no bar is lower."""

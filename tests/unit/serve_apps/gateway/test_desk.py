@@ -10,7 +10,7 @@ from actors.policy.adapters.watcher import PolicyWatcher
 from actors.policy.config import PolicyConfig
 from cluster.rotation import Rotation
 from serve_apps.gateway.desk import PolicyDesk
-from tests.unit.cluster.governed import Governed, config_of, governed
+from tests.shells.cluster.governed import Governed, config_of, governed
 
 
 class Silent:

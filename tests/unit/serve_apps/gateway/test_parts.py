@@ -18,7 +18,7 @@ from models.http1 import ConnectionPool
 from models.openai_http import OpenAIHttpVoter
 from serve_apps.gateway.parts import build_parts, http_voters, recorded_voters
 from serve_apps.gateway.settings import GatewaySettings, OpenAIVoterSettings, RecordedSettings
-from tests.unit.cluster.governed import NOW, governed
+from tests.shells.cluster.governed import NOW, governed
 
 
 def settings_of(tmp_path: Path, **more: Any) -> GatewaySettings:

@@ -12,9 +12,9 @@ from cluster.bringup import reasons
 from cluster.client import GatewayClient, NotRunning, Refused, Stranger, gateway_client
 from cluster.processes import process
 from cluster.status import Status, system_id, write_status
-from tests.unit.cluster.cli_home import Terminal, terminal
-from tests.unit.cluster.governed import governed
-from tests.unit.cluster.listener import Listener, listening
+from tests.shells.cluster.cli_home import Terminal, terminal
+from tests.shells.cluster.governed import governed
+from tests.shells.cluster.listener import Listener, listening
 
 DECISION = "01JD0000000000000000000000"
 

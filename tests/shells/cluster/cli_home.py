@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from cluster.cli.main import cli
 from cluster.config import GatewayConfig
-from tests.unit.cluster.governed import Governed, config_of
+from tests.shells.cluster.governed import Governed, config_of
 
 
 @dataclass

@@ -16,9 +16,9 @@ from actors.policy.transitions import halted, isolated, successor
 from cluster.cli.policies import rolled_back
 from cluster.client import GatewayClient, NotRunning, Refused
 from cluster.status import system_id
-from tests.unit.cluster.cli_home import Terminal, terminal
-from tests.unit.cluster.governed import config_of, governed
-from tests.unit.cluster.listener import Listener, listening
+from tests.shells.cluster.cli_home import Terminal, terminal
+from tests.shells.cluster.governed import config_of, governed
+from tests.shells.cluster.listener import Listener, listening
 
 OVERLOADED = Refused("overloaded: too much", None, {"status": 429})
 FAILING = Refused("not_ready: no disk", None, {"status": 503})

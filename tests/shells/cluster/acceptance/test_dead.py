@@ -3,7 +3,7 @@
 import signal
 
 from cluster.acceptance.dead import held_dead
-from tests.unit.cluster.acceptance.stubborn import Stubborn
+from tests.shells.cluster.acceptance.stubborn import Stubborn
 
 WAIT_S = 20.0
 

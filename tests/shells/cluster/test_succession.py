@@ -14,7 +14,7 @@ from actors.policy.config import PolicyConfig
 from actors.policy.snapshot import PolicySnapshot, sign_snapshot
 from actors.policy.transitions import halted, isolated
 from cluster.trust import load_trust, operator_key
-from tests.unit.cluster.governed import Governed, config_of, governed
+from tests.shells.cluster.governed import Governed, config_of, governed
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from actors.policy.transitions import halted, isolated, successor
 from cluster.bringup import _bring_into_force
 from cluster.succession import Note
 from cluster.trust import operator_key
-from tests.unit.cluster.governed import LINEAGES, Governed, config_of, governed
+from tests.shells.cluster.governed import LINEAGES, Governed, config_of, governed
 
 
 @pytest.fixture

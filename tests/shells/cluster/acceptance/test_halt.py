@@ -11,9 +11,9 @@ from cluster.acceptance import halt
 from cluster.acceptance.dead import HeldDead
 from cluster.acceptance.halt import Ran, figures, refuse_unless_dead
 from cluster.acceptance.load import Load, Outcome
+from tests.shells.cluster.acceptance.decisions import decided
+from tests.shells.cluster.acceptance.stubborn import Stubborn
 from tests.unit.actors.consensus.world import NOW_S, WRITER, World
-from tests.unit.cluster.acceptance.decisions import decided
-from tests.unit.cluster.acceptance.stubborn import Stubborn
 
 
 async def test_an_answer_after_the_halt_is_timed_and_one_too_late_is_counted(make_world: Callable[..., World]) -> None:

@@ -12,7 +12,7 @@ from cluster.bringup import _application
 from cluster.home import Home, create_home
 from cluster.trust import co_located, ensure_trust, load_trust, operator_dir, operator_key
 from models.catalog import load_catalog
-from tests.unit.cluster.governed import config_of
+from tests.shells.cluster.governed import config_of
 
 NOW = 1_800_000_000
 

@@ -37,7 +37,7 @@ from cluster.issuer import (
     writer_is_alive,
 )
 from cluster.supervisor import Supervisor, _supervise, run_issuer
-from tests.unit.cluster.governed import config_of, governed
+from tests.shells.cluster.governed import config_of, governed
 
 NOW = 1_800_000_000
 WRITER = ulid(NOW * 1000, bytes(10))

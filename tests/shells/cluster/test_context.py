@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from actors.base.errors import HomeError
-from tests.unit.cluster.cli_home import Terminal, terminal
-from tests.unit.cluster.governed import governed
+from tests.shells.cluster.cli_home import Terminal, terminal
+from tests.shells.cluster.governed import governed
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from cluster.acceptance import faults
 from cluster.acceptance.faults import TARGETS, Ran, figures
 from cluster.acceptance.load import Load, Outcome
+from tests.shells.cluster.acceptance.decisions import decided
 from tests.unit.actors.consensus.world import NOW_S, World
-from tests.unit.cluster.acceptance.decisions import decided
 
 
 async def test_every_received_answer_is_looked_for_on_disk(make_world: Callable[..., World]) -> None:

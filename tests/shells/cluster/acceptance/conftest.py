@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.shells.cluster.acceptance.stubborn import Stubborn
 from tests.unit.actors.consensus import conftest as consensus
-from tests.unit.cluster.acceptance.stubborn import Stubborn
 
 trust_chain = consensus.trust_chain
 make_world = consensus.make_world

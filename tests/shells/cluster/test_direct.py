@@ -10,8 +10,8 @@ from actors.policy.snapshot import PolicySnapshot
 from actors.policy.transitions import halted, isolated
 from cluster.direct import Applied, DirectDesk
 from serve_apps.gateway.desk import PolicyDesk
-from tests.unit.cluster.governed import Governed, config_of, governed
-from tests.unit.cluster.test_succession import watcher
+from tests.shells.cluster.governed import Governed, config_of, governed
+from tests.shells.cluster.test_succession import watcher
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from cluster.client import GatewayClient
-from tests.unit.cluster.cli_home import Terminal, terminal
-from tests.unit.cluster.governed import governed
+from tests.shells.cluster.cli_home import Terminal, terminal
+from tests.shells.cluster.governed import governed
 
 VOTE = {
     "voter": "a", "lineage": "la", "outcome": "agreed", "group": 0, "weight": 1.0, "latency_ms": 5,

@@ -29,10 +29,10 @@ from cluster.access import read_key
 from cluster.issuer import CertificateRequest, grant
 from cluster.rotation import AHEAD_S, Replaced, Rotation
 from cluster.trust import load_trust, operator_key
+from tests.shells.cluster.cli_home import terminal
+from tests.shells.cluster.governed import NOW, Governed, config_of, governed
 from tests.unit.actors.spans.telemetry import SMALL, span
 from tests.unit.actors.spans.test_record import RECORD
-from tests.unit.cluster.cli_home import terminal
-from tests.unit.cluster.governed import NOW, Governed, config_of, governed
 
 CONFIG = config_of("a", "b", quorum=0.6)
 WRITER = ulid(NOW * 1000, bytes(10))
