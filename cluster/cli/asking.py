@@ -16,7 +16,7 @@ from cluster.demo import in_short, request_body
 @click.option("--model", default="consensus", show_default=True, help="`consensus` or a voter's id.")
 @click.option("--kind", type=click.Choice(["auto", "code", "json", "value", "text"]), default="auto", show_default=True)
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Bound of each voter's answer.")
-@click.option("--deadline-s", type=click.FloatRange(0.05, 600), default=120.0, show_default=True)
+@click.option("--deadline-s", type=click.FloatRange(0.05, 600), default=240.0, show_default=True)
 @click.option("--explain", is_flag=True, help="Show votes, groups, quorum, screening, verdict, proof.")
 @home_option
 @key_option
