@@ -6,6 +6,8 @@ what is delivered is not looked at here, only handed over. Verifying the digest 
 reads the file.
 """
 
+import contextlib
+import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -114,11 +116,16 @@ def _bounded(directory: Path, source: str, max_bytes: int) -> int:
 def _bytes_below(directory: Path) -> int:
     """Return the bytes of every file, but not of the notes that the hub's client keeps beside what it is downloading."""
     total = 0
-    for path in directory.rglob("*"):
-        if _HUB_NOTES in path.relative_to(directory).parts and path.suffix != ".incomplete":
-            continue
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:  # renamed under us by the download
-            continue
+    for root, _, names in os.walk(directory, onerror=_unless_gone):
+        for path in (Path(root, name) for name in names):
+            if _HUB_NOTES in path.relative_to(directory).parts and path.suffix != ".incomplete":
+                continue
+            with contextlib.suppress(FileNotFoundError):  # renamed or removed under us by the download
+                total += path.stat().st_size
     return total
+
+
+def _unless_gone(error: OSError) -> None:
+    """Let a walk go on past a folder that the download removed after we saw it; any other error stands."""
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from models import weights
 from models.catalog import CatalogEntry, load_catalog
 from models.errors import WeightsError
 from models.manifest import read_manifest
-from models.sources import Workshop
+from models.sources import Workshop, _bytes_below
 from models.subprocesses import run_python
 
 CONTENT = b"GGUF first half, second half"
@@ -359,3 +360,32 @@ def test_models_dir_is_shared_by_environment() -> None:
     assert weights.models_dir_of(home, {"WEAVERGEN_MODELS_DIR": "/shared"}) == Path("/shared")
     assert not weights.allows_hub({"WEAVERGEN_ALLOW_HUB": "0"})
     assert weights.allows_hub({"WEAVERGEN_ALLOW_HUB": "1"})
+
+
+def test_a_download_is_measured_while_it_makes_and_removes_its_folders(tmp_path: Path) -> None:
+    """A folder that goes between the listing and the look into it ends no download."""
+    (tmp_path / "whole").write_bytes(b"0123456789")
+    done = threading.Event()
+
+    def download() -> None:
+        for _ in range(3000):
+            deep = tmp_path / "pip-unpack" / "deeper"
+            deep.mkdir(parents=True)
+            shutil.rmtree(tmp_path / "pip-unpack")
+        done.set()
+
+    downloading = threading.Thread(target=download)
+    downloading.start()
+    looks = 0
+    while not done.is_set():
+        assert _bytes_below(tmp_path) == 10
+        looks += 1
+    downloading.join()
+    assert looks > 10
+
+
+def test_a_download_that_cannot_be_measured_is_not_taken_for_empty(tmp_path: Path) -> None:
+    """Only a folder that is gone is passed over; any other error stands."""
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        _bytes_below(tmp_path / "file")
