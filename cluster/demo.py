@@ -1,6 +1,7 @@
 """What ``up`` shows: real questions to the real voters over HTTP, what each said, and what they agreed on, if anything."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ from cluster.client import GatewayClient
 DEADLINE_S = 60.0
 MAX_TOKENS = 48
 CODE_MAX_TOKENS = 192
+AT_ONCE = 4
+"""How many questions wait for answers at a time: an engine computes several answers in little more time than one."""
 VALUE_QUESTIONS = (
     "What is the capital of France?",
     "What language is spoken in Brazil?",
@@ -45,14 +48,24 @@ def questions(count: int = len(VALUE_QUESTIONS)) -> Iterator[tuple[str, str, int
 
 
 def show(client: GatewayClient, tell: Callable[[Shown], None], count: int = len(VALUE_QUESTIONS)) -> list[Shown]:
-    """Ask everything, telling each outcome as it comes."""
+    """Ask everything, a few at once, the longest first; tell each outcome in its place as soon as it can be told."""
+    asked = list(questions(count))
     told: list[Shown] = []
-    for question, kind, max_tokens in questions(count):
-        body = request_body(question, kind=kind, max_tokens=max_tokens, deadline_ms=int(DEADLINE_S * 1000))
-        status, answer = client.ask(body, DEADLINE_S)
-        told.append(read(question, status, answer))
-        tell(told[-1])
+    with ThreadPoolExecutor(AT_ONCE, "demo") as pool:
+        longest_first = sorted(asked, key=lambda question: -question[2])
+        answers = {question: pool.submit(_ask, client, *question) for question in longest_first}
+        try:
+            for question in asked:
+                told.append(answers[question].result())
+                tell(told[-1])
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
     return told
+
+
+def _ask(client: GatewayClient, question: str, kind: str, max_tokens: int) -> Shown:
+    body = request_body(question, kind=kind, max_tokens=max_tokens, deadline_ms=int(DEADLINE_S * 1000))
+    return read(question, *client.ask(body, DEADLINE_S))
 
 
 def request_body(

@@ -9,11 +9,13 @@ import logging
 from contextlib import aclosing
 from typing import Any
 
+from ray.llm._internal.serve.core.configs.accelerators import CPUAccelerator
 from ray.llm._internal.serve.core.configs.openai_api_models import ChatCompletionRequest, ErrorResponse
 from ray.serve.llm.deployment import LLMServer
 
 from models.errors import VoterEmpty, VoterFailed, VoterTooLong
 from models.voter import Candidate, Message, Sampling, VoterRequest
+from serve_apps.cpu_engine import CpuEngine
 from serve_apps.engine_chat import candidate_of, chat_payload, engine_error, without_bound
 
 _log = logging.getLogger("weavergen.voter")
@@ -28,7 +30,7 @@ class VoterServer(LLMServer):  # type: ignore[misc]  # Ray ships no types
         voter: str,
         stop: tuple[str, ...],
     ) -> None:
-        await super().__init__(llm_config)
+        await super().__init__(llm_config, engine_cls=_engine_class(llm_config))
         self._voter = voter
         self._model = llm_config.model_id
         self._stop = stop
@@ -60,3 +62,10 @@ class VoterServer(LLMServer):  # type: ignore[misc]  # Ray ships no types
             await self.ask(request)
         except VoterEmpty:
             _log.info("%s is warm and had nothing to say", self._voter)
+
+
+def _engine_class(llm_config: Any) -> type | None:  # noqa: ANN401 - Ray's type
+    """Return the class that runs the engine, ``None`` for Ray's own."""
+    if isinstance(llm_config.get_engine_config().accelerator, CPUAccelerator):
+        return CpuEngine
+    return None

@@ -1,4 +1,4 @@
-"""Cancellation reaches a real engine, the whole way: our handle, Serve, the replica, vLLM, its scheduler.
+"""Cancellation reaches a real engine, the whole way: our handle, Serve, the replica, vLLM, its scheduler; and what it runs in.
 
 A process of its own starts one small engine under Serve on a Ray node of its own, without proxies. Whether the engine works
 is asked of its scheduler: a prefix cache can be reset only while no request holds blocks of it.
@@ -27,6 +27,7 @@ import asyncio, json, sys, time
 from pathlib import Path
 from unittest.mock import patch
 
+import psutil
 import ray
 from ray import serve
 from ray.serve.exceptions import BackPressureError
@@ -45,6 +46,10 @@ ASKS = 4
 class Watched(serve_apps.voter_server.VoterServer):
     async def idle(self):
         return await self.engine._engine_client.reset_prefix_cache()
+
+    async def processes(self):
+        names = [" ".join(child.cmdline()).strip() for child in psutil.Process().children(recursive=True)]
+        return sorted(name for name in names if name.startswith("VLLM::"))
 
 
 async def until(condition, give_up_s):
@@ -84,6 +89,7 @@ async def measure(handle):
         "cancelled": sum(isinstance(end, asyncio.CancelledError) for end in ended), "idle_s": idle_s,
         "whole_s": whole_s,
         "again": again.finish_reason,
+        "processes": await handle.processes.remote(),
     }
 
 
@@ -145,3 +151,8 @@ def test_cancelled_asks_leave_the_engine_idle(measured: dict[str, Any]) -> None:
     assert (measured["busy"], measured["unfinished"], measured["cancelled"]) == (True, 4, 4)
     assert measured["idle_s"] is not None, measured
     assert measured["again"] == "length"
+
+
+def test_a_cpu_engine_is_one_process(measured: dict[str, Any]) -> None:
+    """The model computes in the engine's core: no worker process imports vLLM once more."""
+    assert measured["processes"] == ["VLLM::EngineCore"]

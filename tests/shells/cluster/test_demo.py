@@ -1,11 +1,25 @@
 """What bring-up shows, from bodies to words."""
 
+import threading
 from typing import Any
 
+import pytest
+
 from cluster.cli.asking import ask
-from cluster.client import GatewayClient
+from cluster.client import GatewayClient, NotRunning
 from cluster.config import load_profile, read_config
-from cluster.demo import CODE_QUESTION, DEADLINE_S, VALUE_QUESTIONS, in_short, questions, read, request_body, show
+from cluster.demo import (
+    AT_ONCE,
+    CODE_QUESTION,
+    DEADLINE_S,
+    VALUE_QUESTIONS,
+    Shown,
+    in_short,
+    questions,
+    read,
+    request_body,
+    show,
+)
 
 VOTES = [
     {"voter": "a", "outcome": "agreed", "answer": {"content": "Paris"}},
@@ -48,20 +62,45 @@ def test_long_answers_are_cut_to_one_line() -> None:
     assert len(in_short({"answer": {"content": "x" * 99}}, 20)) == 20
 
 
-def test_every_question_is_asked_and_told_as_it_comes(monkeypatch: Any) -> None:
-    """The questions go through the gateway one by one, as a client's would."""
-    asked: list[dict[str, Any]] = []
+def test_every_question_is_asked_and_told_in_order(monkeypatch: Any) -> None:
+    """A few are on their way at once, no more, the longest first; each is told in its place, whenever it is answered."""
+    waiting, most, lock, rest = 0, 0, threading.Lock(), threading.Event()
+    asked: list[str] = []
 
     def answer(_self: GatewayClient, body: dict[str, Any], _timeout_s: float) -> tuple[int, dict[str, Any]]:
-        asked.append(body)
-        return 422, {"error": {"code": "no_consensus"}}
+        nonlocal waiting, most
+        question = body["messages"][0]["content"]
+        with lock:
+            waiting, most = waiting + 1, max(most, waiting + 1)
+            asked.append(question)
+        if question == VALUE_QUESTIONS[-1]:
+            rest.set()
+        assert question != VALUE_QUESTIONS[0] or rest.wait(30)
+        with lock:
+            waiting -= 1
+        return 422, {"error": {"code": f"no_consensus on {question}"}}
 
     monkeypatch.setattr(GatewayClient, "ask", answer)
-    told: list[str] = []
-    shown = show(GatewayClient("http://127.0.0.1:1", "k", frozenset()), lambda item: told.append(item.question))
-    assert told == [*VALUE_QUESTIONS, CODE_QUESTION]
-    assert [body["messages"][0]["content"] for body in asked] == told
-    assert len(shown) == 11
+    told: list[Shown] = []
+    assert show(GatewayClient("http://127.0.0.1:1", "k", frozenset()), told.append) == told
+    assert [item.question for item in told] == [*VALUE_QUESTIONS, CODE_QUESTION]
+    assert all(item.outcome.endswith(item.question) for item in told)
+    assert CODE_QUESTION in asked[:AT_ONCE]
+    assert 1 < most <= AT_ONCE
+
+
+def test_a_gateway_that_goes_away_ends_the_showing(monkeypatch: Any) -> None:
+    """What one question met is met by its asker, and the questions behind it are not asked any more."""
+    asked: list[str] = []
+
+    def answer(_self: GatewayClient, body: dict[str, Any], _timeout_s: float) -> tuple[int, dict[str, Any]]:
+        asked.append(body["messages"][0]["content"])
+        raise NotRunning("gone")
+
+    monkeypatch.setattr(GatewayClient, "ask", answer)
+    with pytest.raises(NotRunning):
+        show(GatewayClient("http://127.0.0.1:1", "k", frozenset()), lambda _: None)
+    assert CODE_QUESTION in asked[:AT_ONCE]
 
 
 def test_a_request_leaves_out_what_was_not_asked_for() -> None:
