@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from actors.base.signing import Signature
 from actors.policy.snapshot import Halt, LayerRule, PolicySnapshot
+from actors.spans.feedback import FeedbackOutcome
 from actors.spans.record import LayerTried, Method, Result, VoteOutcome
 from models.voter import Candidate, FinishReason
 from serve_apps.gateway.problems import STATUS
@@ -199,6 +200,14 @@ class Alive(Struct):
     """The process answers."""
 
     status: Literal["alive"]
+
+
+class FeedbackTaken(Struct):
+    """The feedback is durable."""
+
+    decision_id: str
+    outcome: FeedbackOutcome
+    feedback_id: Annotated[str, Meta(description="ULID; the span `weavergen.feedback` carries it.")]
 
 
 class Seat(Struct):

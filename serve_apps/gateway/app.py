@@ -24,6 +24,7 @@ from actors.base.errors import InvalidRequest, ModelNotFound, NotFound, Overload
 from actors.policy.snapshot import PolicySnapshot
 from actors.store.auth import Principal
 from serve_apps.gateway.access import Access
+from serve_apps.gateway.answers import FeedbackTaken
 from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.documentation import openapi
 from serve_apps.gateway.parsing import parse_transition
@@ -66,6 +67,9 @@ class Backend(Protocol):
 
     async def decision(self, decision_id: str, principal: Principal) -> bytes:
         """Return a decision's envelope; raise ``NotFound`` if there is none the principal may see."""
+
+    async def feedback(self, receive: Receive, principal: Principal) -> FeedbackTaken:
+        """Read what a client says became of an answer; return once it is durable."""
 
     async def metrics(self) -> bytes:
         """Return the union of all processes' metrics."""
@@ -227,6 +231,13 @@ def _client(app: FastAPI, backend: Backend, access: Access) -> None:
     ) -> Response:
         """Return the signed record of a decision: one's own tenant's, or any for an auditor."""
         return Response(await backend.decision(decision_id, principal), media_type="application/json")
+
+    @app.post("/v1/feedback")
+    async def feedback(
+        request: Request, principal: Annotated[Principal, Depends(_role(access, "client"))]
+    ) -> dict[str, Any]:
+        """Take what a client says became of an answer."""
+        return to_builtins(await backend.feedback(request.receive, principal))
 
 
 def _operator(app: FastAPI, backend: Backend, access: Access) -> None:

@@ -13,6 +13,7 @@ from serve_apps.gateway.answers import (
     Alive,
     ChatCompletion,
     ChatCompletionChunk,
+    FeedbackTaken,
     Model,
     ModelList,
     PolicyInForce,
@@ -20,7 +21,7 @@ from serve_apps.gateway.answers import (
     Status,
 )
 from serve_apps.gateway.readiness import Readiness
-from serve_apps.gateway.schemas import TRANSITIONS, ChatCompletionBody
+from serve_apps.gateway.schemas import TRANSITIONS, ChatCompletionBody, FeedbackBody
 
 ANY_KEY = ("client", "operator", "auditor", "writer")
 READERS = ("operator", "auditor")
@@ -110,6 +111,11 @@ OPERATIONS: tuple[Operation, ...] = (
         _ok(Envelope, "The envelope; `weavergen verify` takes exactly these bytes."), ("client", "auditor", "operator"),
         codes=("not_found", "overloaded"),
         parameters={"decision_id": "ULID of a decision: one's own tenant's, or any for an auditor"},
+    ),
+    Operation(
+        "post", "/v1/feedback", "feedback", "Tell what became of an answer",
+        _ok(FeedbackTaken, "It is durable. Taken while generation is halted, too."), ("client",), body=FeedbackBody,
+        codes=("unsupported_parameter", "prompt_too_large", "not_found", "overloaded"),
     ),
     Operation("get", "/healthz", "healthz", "Tell that the process is alive", _ok(Alive, "It is."), ()),
     Operation(

@@ -10,7 +10,7 @@ from actors.base.errors import InvalidRequest, PromptTooLarge, UnsupportedParame
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.request import AskedKind, GenerationRequest
 from models.voter import Message, Role, Sampling
-from serve_apps.gateway.schemas import TRANSITIONS, ChatCompletionBody, ChatMessage, TransitionBody
+from serve_apps.gateway.schemas import TRANSITIONS, ChatCompletionBody, ChatMessage, FeedbackBody, TransitionBody
 
 _Body = TypeVar("_Body", bound=BaseModel)
 
@@ -23,6 +23,11 @@ def parse_body(data: bytes) -> ChatCompletionBody:
 def parse_transition(verb: str, data: bytes) -> TransitionBody:
     """Read the body of a transition; raise like ``parse_body``, also for a field that this verb does not take."""
     return TransitionBody(**_read(data, TRANSITIONS[verb]).model_dump())
+
+
+def parse_feedback(data: bytes) -> FeedbackBody:
+    """Read a word on a decision; raise like ``parse_body``."""
+    return _read(data, FeedbackBody)
 
 
 def _read(data: bytes, schema: type[_Body]) -> _Body:

@@ -21,13 +21,16 @@ from models.http1 import ConnectionPool
 from models.voter import Voter
 from serve_apps.actors import SpanWatch, ask_span_actor
 from serve_apps.gateway.access import Access
+from serve_apps.gateway.answers import FeedbackTaken
 from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.decisions import Decisions
+from serve_apps.gateway.feedback import FeedbackDesk
 from serve_apps.gateway.parts import build_parts, http_voters, recorded_voters
 from serve_apps.gateway.readiness import Observed, Readiness, count_lineages, judge
 from serve_apps.gateway.renewal import IssuerWatch
 from serve_apps.gateway.schemas import TransitionBody
 from serve_apps.gateway.settings import GatewaySettings
+from serve_apps.gateway.wire import Receive
 from serve_apps.gateway.writer import renew, request_identity
 from serve_apps.metrics import RayMeter, VoterHealth, union
 
@@ -86,6 +89,10 @@ class Gateway:
         self._decisions = Decisions(
             self._coordinator.recent, self._parts.lookup, self._coordinator.tenant_pseudonym, settings.max_lookups
         )
+        self._feedback = FeedbackDesk(
+            self._decisions.find, self._wal, self._coordinator.tenant_pseudonym, self._parts.salt, settings,
+            self._clock.time_ns,
+        )  # fmt: skip
         self._spans = SpanWatch(ask_span_actor)
         self._issuers = IssuerWatch(self._parts.trust)
         self._tasks: list[asyncio.Task[None]] = []
@@ -174,6 +181,10 @@ class Gateway:
     async def decision(self, decision_id: str, principal: Principal) -> bytes:
         """Return a decision's envelope to its own tenant or an auditor."""
         return await self._decisions.find(decision_id, principal, time.time_ns() // 1_000_000)
+
+    async def feedback(self, receive: Receive, principal: Principal) -> FeedbackTaken:
+        """Read what a client says became of an answer; return once it is durable."""
+        return await self._feedback.take(receive, principal)
 
     async def metrics(self) -> bytes:
         """Return the union of all processes' metrics."""

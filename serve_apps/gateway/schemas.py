@@ -4,7 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actors.spans.feedback import FeedbackOutcome
+
 MAX_STOPS = 4
+MAX_NOTE_CHARS = 1000
 _INT64 = 2**63
 
 
@@ -75,6 +78,16 @@ class ChatCompletionBody(_Strict):
     store: Literal[False] | None = None
     user: Annotated[str, Field(max_length=512)] | None = None
     weavergen: WeaverGenOptions = WeaverGenOptions()
+
+
+class FeedbackBody(_Strict):
+    """Body of ``POST /v1/feedback``: what became of the answer that a decision let go."""
+
+    decision_id: Annotated[str, Field(min_length=1, max_length=200)]
+    """ULID of a decision of one's own tenant."""
+    outcome: FeedbackOutcome
+    note: Annotated[str, Field(max_length=MAX_NOTE_CHARS)] | None = None
+    """Only a salted commitment to it is kept, never the text."""
 
 
 class HaltBody(_Strict):

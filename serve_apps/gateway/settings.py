@@ -59,6 +59,8 @@ class GatewaySettings(BaseModel):
     """How long a client may take to send a request's body."""
     max_lookups: int = Field(default=16, ge=1, le=1024)
     """Look-ups of decisions under way at once; more are refused with 429."""
+    max_feedback: int = Field(default=16, ge=1, le=1024)
+    """Words of feedback under way at once; more are refused with 429."""
     max_connections: int = Field(default=256, ge=1, le=10_000)
     """Connections to one voter's HTTP server."""
     voter_timeout_s: float = Field(default=300.0, gt=0, le=3600)

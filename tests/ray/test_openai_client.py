@@ -279,6 +279,10 @@ def test_what_is_sent_is_what_openapi_describes(http: httpx.Client, system: Syst
             (http, "get", "/v1/models", None, 200),
             (http, "get", "/v1/models/{model}", None, 200),
             (http, "get", "/v1/decisions/{decision_id}", None, 200),
+            (http, "post", "/v1/feedback", {"decision_id": decision, "outcome": "accepted", "note": "ok"}, 200),
+            (http, "post", "/v1/feedback", {"decision_id": decision, "outcome": "liked"}, 400),
+            (http, "post", "/v1/feedback", {"decision_id": "x", "outcome": "accepted"}, 404),
+            (operator, "post", "/v1/feedback", {}, 403),
             (http, "get", "/ops/status", None, 403),
             (stranger, "get", "/ops/status", None, 401),
             (stranger, "get", "/healthz", None, 200),
@@ -302,10 +306,50 @@ def test_what_is_sent_is_what_openapi_describes(http: httpx.Client, system: Syst
     }
 
 
+def test_feedback_is_a_durable_row_even_while_halted(client: openai.OpenAI, http: httpx.Client, system: System) -> None:
+    """The official client's word on its answer is one emitted span, found in the table; a halt does not stop it."""
+    from actors.spans.adapters.table import SpanTable
+
+    completion = client.chat.completions.create(model="consensus", messages=user(AGREED))
+    decision = (completion.model_extra or {})["weavergen"]["decision_id"]
+    word = {"decision_id": decision, "outcome": "security_issue", "note": "leaks a secret"}
+    with ops(system) as operator:
+        before = operator.get("/ops/status").json()["wal"]["emitted_spans"]
+        taken: Any = client.post("/feedback", cast_to=object, body=word)
+        assert operator.post("/ops/halt", json={"reason": "test"}).status_code == 200
+        try:
+            halted = http.post("/v1/feedback", json=word | {"outcome": "reverted"})
+        finally:
+            assert system.weavergen("resume", "--reason", "test").returncode == 0
+        status = operator.get("/ops/status").json()
+    assert status["wal"]["emitted_spans"] == before + 2
+    assert (halted.status_code, taken["decision_id"], taken["outcome"]) == (200, decision, "security_issue")
+    table, give_up = SpanTable(system.home / "spans", 100), time.monotonic() + 30
+    while table.read(["writer_id"])["writer_id"].to_pylist().count(status["replica"]) < before + 2:
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
+    words = {taken["feedback_id"]: "security_issue", halted.json()["feedback_id"]: "reverted"}
+    assert words_in(table, decision) == words
+    assert table.read(["writer_id"])["writer_id"].to_pylist().count(status["replica"]) == before + 2
+
+
+def words_in(table: Any, decision_id: str) -> dict[str, str]:
+    """Return feedback id → outcome of what the table holds on a decision."""
+    import pyarrow.compute as pc
+
+    of = (pc.field("decision_id") == decision_id) & (pc.field("name") == "weavergen.feedback")
+    rows = table.read(["outcome", "attributes"], of).to_pylist()
+    return {dict(row["attributes"])["weavergen.feedback.id"]: row["outcome"] for row in rows}
+
+
 def test_another_tenants_decision_is_not_there(http: httpx.Client, system: System) -> None:
-    """A decision is its tenant's; for another tenant's clients and operators it does not exist, an auditor reads any."""
+    """A decision is its tenant's; for another tenant's clients and operators it does not exist, an auditor reads any.
+
+    Nor does it for their feedback.
+    """
     answer = http.post("/v1/chat/completions", json={"model": "consensus", "messages": user(AGREED)}).json()
-    path = f"/v1/decisions/{answer['weavergen']['decision_id']}"
+    decision = answer["weavergen"]["decision_id"]
+    path, word = f"/v1/decisions/{decision}", {"decision_id": decision, "outcome": "accepted"}
     for role, status in (("client", 404), ("operator", 404), ("auditor", 200)):
         made = system.weavergen("keys", "create", "--role", role, "--tenant", "somebody-else", "--json")
         key = json.loads(made.stdout)["key"]
@@ -316,6 +360,8 @@ def test_another_tenants_decision_is_not_there(http: httpx.Client, system: Syste
             assert time.monotonic() < give_up
             time.sleep(0.1)
         assert answered.status_code == status, role
+        told = httpx.post(f"{system.base_url}/v1/feedback", json=word, headers={"Authorization": f"Bearer {key}"})
+        assert told.status_code == (404 if role == "client" else 403), role
 
 
 def test_old_decisions_are_found_in_the_table(http: httpx.Client, system: System) -> None:

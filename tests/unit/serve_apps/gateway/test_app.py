@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.base.errors import InvalidKey
+from actors.base.errors import InvalidKey, NotFound
 from actors.store.auth import Principal, Role
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.app import create_app, create_entry
@@ -55,7 +55,7 @@ class World:
         )
         backend: Any = SimpleNamespace(
             access=Access(principals), chat=chat or self._chat, settings=bounds, transition=self._transition,
-            models=self._broken, readiness=self._broken, system="s",
+            feedback=self._feedback, models=self._broken, readiness=self._broken, system="s",
         )  # fmt: skip
         self.entry = create_entry(backend)
         self.app = create_app(backend)
@@ -68,6 +68,10 @@ class World:
     async def _transition(self, verb: str, body: Any, principal: Principal) -> Any:
         self.reached.append((verb, body.reason))
         raise InvalidKey("enough seen")
+
+    async def _feedback(self, receive: Any, principal: Principal) -> Any:
+        self.reached.append(("feedback", principal.tenant))
+        raise NotFound("there is none")
 
     def _broken(self) -> Any:
         raise RuntimeError("a secret path")

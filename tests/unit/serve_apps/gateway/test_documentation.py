@@ -103,6 +103,7 @@ def test_every_error_has_the_one_model() -> None:
         (CHAT, {200, 400, 401, 403, 404, 413, 422, 429, 500, 503, 504}),
         ("/v1/models", {200, 400, 401, 403, 500, 503}),
         ("/v1/decisions/{decision_id}", {200, 400, 401, 403, 404, 429, 500, 503}),
+        ("/v1/feedback", {200, 400, 401, 403, 404, 413, 429, 500, 503}),
         ("/ops/status", {200, 400, 401, 403, 500, 503}),
         ("/ops/halt", {200, 400, 401, 403, 409, 413, 500, 503}),
         ("/ops/isolate", {200, 400, 401, 403, 404, 409, 413, 500, 503}),
@@ -178,12 +179,16 @@ def test_a_field_that_is_not_described_is_noticed() -> None:
 def test_request_bodies_are_the_parsers_own_models() -> None:
     """With the meaning of each field, where the model tells it."""
     schemas = openapi()["components"]["schemas"]
-    for path, name in ((CHAT, "ChatCompletionBody"), ("/ops/halt", "HaltBody"), ("/ops/readmit", "ReadmitBody")):
+    named = {
+        CHAT: "ChatCompletionBody", "/v1/feedback": "FeedbackBody", "/ops/halt": "HaltBody", "/ops/readmit": "ReadmitBody",
+    }  # fmt: skip
+    for path, name in named.items():
         body = openapi()["paths"][path]["post"]["requestBody"]
         assert body == {
             "required": True, "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}},
         }  # fmt: skip
         assert schemas[name]["additionalProperties"] is False
+    assert "never the text" in schemas["FeedbackBody"]["properties"]["note"]["description"]
     assert "signed by an operator" in schemas["ResumeBody"]["properties"]["transition"]["description"]
 
 
