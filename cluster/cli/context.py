@@ -66,6 +66,11 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, sort_keys=True, default=str))
 
 
+def print_json_line(value: object) -> None:
+    """Print machine-readable output that more of its kind follows."""
+    click.echo(json.dumps(value, sort_keys=True, default=str))
+
+
 def safe(text: object) -> str:
     """Return untrusted text for the terminal: no markup, no control characters."""
     return escape("".join(c if c.isprintable() or c == "\n" else "�" for c in str(text)))

@@ -1,11 +1,15 @@
 """``status``: the supervisor's state, and whatever else can be learned; it is asked when little can be.
 
-Exit code 0 means ready, 3 that nothing runs, 1 everything between. ``--json`` prints JSON in every case.
+Exit code 0 means ready, 3 that nothing runs, 1 everything between. ``--json`` prints JSON in every case. Watching goes on
+whatever is seen, and ends with 0 when it is interrupted.
 """
 
 import re
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,34 +17,84 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.base.errors import WeaverGenError
-from cluster.cli.context import home_option, json_option, print_json, root_of, safe
+from cluster.cli.context import home_option, json_option, print_json, print_json_line, root_of, safe
+from cluster.cli.watching import Told, in_place, watch
 from cluster.client import NotRunning, gateway_client
 from cluster.home import Home, is_home, open_home
 from cluster.probes import parsed
 from cluster.status import processes, read_status, supervisor
 
+INTERVAL_S = 2.0
 _READY = re.compile(r'^weavergen_ready\{[^}]*replica="([^"]+)"[^}]*\} ([0-9.]+)', re.MULTILINE)
 
 
-@click.command(epilog="Example: weavergen status --json")
+@click.command(epilog="Example: weavergen status --watch")
+@click.option("--watch", "watched", is_flag=True, help="Look again until Ctrl-C; with --json one object a line.")
+@click.option("--interval-s", type=click.FloatRange(0.1, 3600), help=f"Pause of --watch (default {INTERVAL_S:g}).")
 @home_option
 @json_option
-def status(home_dir: str | None, as_json: bool) -> int:
+def status(watched: bool, interval_s: float | None, home_dir: str | None, as_json: bool) -> int:
     """Show the supervisor's state, replicas, layers, voters, versions, the write-ahead log and open incidents."""
     root = root_of(home_dir)
-    home = open_home(root) if is_home(root) else None
-    if home is None or supervisor(home) is None:
-        left = len(processes(home)) if home else 0
-        what = f"the supervisor is gone and {left} processes are left" if left else "nothing runs"
-        if as_json:
-            print_json({"running": False, "ready": False, "processes_left": left})
-        raise NotRunning(f"{what} for {root}; run `weavergen up`")
-    told = collect(home)
+    if watched:
+        watch_status(root, interval_s or INTERVAL_S, as_json=as_json)
+        return 0
+    if interval_s is not None:
+        raise click.UsageError("--interval-s is the pause of --watch: give both, or neither")
+    told = look(root)
     if as_json:
         print_json(told)
-    else:
+    if not told["running"]:
+        raise NotRunning(absence(root, told))
+    if not as_json:
         show(Console(), told)
     return 0 if told["ready"] else 1
+
+
+def watch_status(root: Path, interval_s: float, *, as_json: bool) -> None:
+    """Show a home's state again and again; whatever cannot be learned is shown as that."""
+
+    def seen() -> Told:
+        return {"at": datetime.now(UTC).isoformat(timespec="seconds"), **look_again(root)}
+
+    def shown(console: Console, told: Told) -> None:
+        console.print(f"{told['at']}, every {interval_s:g} s; Ctrl-C ends it", highlight=False)
+        if told["running"]:
+            show(console, told)
+        else:
+            console.print(safe(told.get("cause") or absence(root, told)), soft_wrap=True)
+
+    tell: AbstractContextManager[Callable[[Told], None]]
+    tell = nullcontext(print_json_line) if as_json else in_place(Console(), shown)
+    watch(seen, tell, lambda: pause(interval_s))
+
+
+def pause(seconds: float) -> None:
+    """Wait."""
+    time.sleep(seconds)
+
+
+def look(root: Path) -> Told:
+    """Return everything that can be learned of what runs for a home, or that nothing does."""
+    home = open_home(root) if is_home(root) else None
+    if home is None or supervisor(home) is None:
+        return {"running": False, "ready": False, "processes_left": len(processes(home)) if home else 0}
+    return collect(home)
+
+
+def look_again(root: Path) -> Told:
+    """Look at a home that may go away, or be half there, at any moment: why it cannot be looked at is what is seen."""
+    try:
+        return look(root)
+    except (WeaverGenError, OSError) as error:
+        return {"running": False, "ready": False, "processes_left": 0, "cause": str(error)}
+
+
+def absence(root: Path, told: Told) -> str:
+    """Say that a home's system does not run, and what to do. Pure."""
+    left = told["processes_left"]
+    what = f"the supervisor is gone and {left} processes are left" if left else "nothing runs"
+    return f"{what} for {root}; run `weavergen up`"
 
 
 def collect(home: Home) -> dict[str, Any]:
