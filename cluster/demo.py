@@ -8,8 +8,8 @@ from typing import Any
 from cluster.client import GatewayClient
 
 DEADLINE_S = 60.0
-MAX_TOKENS = 48
-CODE_MAX_TOKENS = 192
+MAX_TOKENS = 24
+CODE_MAX_TOKENS = 128
 AT_ONCE = 4
 """How many questions wait for answers at a time: an engine computes several answers in little more time than one."""
 VALUE_QUESTIONS = (

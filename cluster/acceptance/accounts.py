@@ -11,24 +11,13 @@ Left out: reading the disk (``disk``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
+from actors.consensus.audit import Recorded
 from actors.consensus.verification import verify_envelope
 from actors.spans.record import read_envelope
 from cluster.acceptance.load import Outcome
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Recorded:
-    """One record on disk: whose row it is, its number there, and the envelope's bytes."""
-
-    writer_id: str
-    seq: int
-    decision_id: str
-    envelope: bytes
-
 
 Records = Mapping[str, Sequence[Recorded]]
 """Decision → its records, in the order they were written."""

@@ -68,6 +68,22 @@ def test_no_answer_is_exit_code_1_and_told_as_what_it_is(system: System, prompt:
     assert re.search(r"no_consensus|all_layers_failed", asked.stdout)
 
 
+def test_an_audit_verifies_what_was_decided(system: System) -> None:
+    """The job runs on the node under a readable id, takes in a decision just made, and leaves its report in the home."""
+    asked = json.loads(system.weavergen("ask", AGREED, "--json").stdout)
+    assert asked["weavergen"]["decision_id"]
+    audited = system.weavergen("audit", "--hours", "1", "--json", timeout_s=240)
+    assert audited.returncode == 0, audited.stderr
+    report = json.loads(audited.stdout)
+    assert report["results"]["answered"] >= 1
+    assert report["inclusion"] == {"none": report["records"]}
+    assert re.fullmatch(r"audit-[0-9a-z]{26}", report["job"])
+    assert json.loads((system.home / "reports" / f"{report['job']}.json").read_text())["ok"] is True
+    left = system.weavergen("audit", "--detach", "--json", timeout_s=120)
+    assert left.returncode == 0, left.stderr
+    until(Path(json.loads(left.stdout)["report"]).exists, 120)
+
+
 def test_bringing_up_again_changes_nothing(system: System) -> None:
     """The same `up` returns at once; another configuration is refused in one line, exit code 2."""
     config = (system.home / "config.yaml").read_bytes()

@@ -195,8 +195,13 @@ class SpanTable:
         """
         names = list(columns) if columns is not None else pinned_schema().names
         schema = pa.schema([pinned_schema().field(name) for name in names])
-        parts = [_read_file(path, names, filters) for path in self.current_files()]
+        parts = [self.read_file(path, names, filters) for path in self.current_files()]
         return pa.concat_tables([schema.empty_table(), *parts])
+
+    @staticmethod
+    def read_file(path: Path, columns: Sequence[str], filters: pc.Expression | None = None) -> pa.Table:
+        """Read rows of one of ``current_files``; raise ``IntegrityError`` naming it if a page does not check."""
+        return _read_file(path, columns, filters)
 
     def find(self, decision_id: str) -> bytes | None:
         """Return the newest envelope of a decision, reading only files whose range of decisions includes it."""

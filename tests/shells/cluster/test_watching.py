@@ -109,7 +109,7 @@ def test_a_terminal_shows_the_newest_view_in_place() -> None:
     """The cursor goes back over the last view; what is not a terminal gets one view after the other."""
 
     def show(console: Console, told: dict[str, Any]) -> None:
-        console.print(f"[bold]phase {told['n']}[/bold]")
+        console.print(f"[bold]phase {told['n']}[/bold]", highlight=False)
 
     for terminal in (True, False):
         screen = io.StringIO()

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors.base.errors import GenerationHalted
-from cluster.acceptance.accounts import Recorded, by_decision
+from actors.consensus.audit import Recorded
+from cluster.acceptance.accounts import by_decision
 from cluster.acceptance.load import Outcome
 from tests.unit.actors.consensus.world import CALLER, World, request, says, voter
 

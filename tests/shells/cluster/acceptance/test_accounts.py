@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from actors.base.errors import NoConsensus
-from cluster.acceptance.accounts import Recorded, by_decision, half_recorded, last_answers, unproven, withheld
+from actors.consensus.audit import Recorded
+from cluster.acceptance.accounts import by_decision, half_recorded, last_answers, unproven, withheld
 from cluster.acceptance.load import Outcome
 from tests.shells.cluster.acceptance.decisions import decided
 from tests.unit.actors.consensus.world import CALLER, NOW_S, WRITER, World, request, says, voter

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from actors.consensus.audit import Recorded
 from actors.spans.adapters.wal import WalWriter
 from cluster.acceptance import disk
-from cluster.acceptance.accounts import Recorded
 from cluster.acceptance.disk import commits_in, records_in, records_of
 from tests.unit.actors.spans.conftest import home
 from tests.unit.actors.spans.telemetry import SMALL, Home, at, builder, decision, identity, writer_id

@@ -1,0 +1,1 @@
+"""Ray jobs: work on what the system recorded, beside the requests it serves."""
