@@ -7,6 +7,7 @@ the same from the same tensors; nothing else may change class.
 
 import argparse
 import functools
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,17 @@ def convert(gguf: Path, out: Path, *, architecture: str, chat_template: str | No
         raise ValueError(f"{gguf.name} holds a {type(model).__name__}, the catalogue says {architecture}")
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
+    _load_tokenizer_as_written(out / "tokenizer_config.json")
+
+
+def _load_tokenizer_as_written(config_file: Path) -> None:
+    """Have ``tokenizer.json`` read as it is: a model's own class builds it anew and keeps vocabulary and merges twice.
+
+    An engine copies its tokenizer three times as it starts: with Gemma's 262,144 tokens the difference is 8 s of processor.
+    """
+    config = json.loads(config_file.read_text(encoding="utf-8"))
+    config["tokenizer_class"] = "TokenizersBackend"
+    config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _read_header_once() -> None:

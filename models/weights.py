@@ -31,7 +31,7 @@ from models.subprocesses import run_python
 
 log = logging.getLogger("weavergen.models")
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """Raised when ``models.convert`` would write something else from the same bytes: prepared directories are then remade."""
 
 _LOCK_TIMEOUT_S = 3600.0

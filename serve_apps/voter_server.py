@@ -7,7 +7,7 @@ call is unary, so cancelling it cancels this coroutine, and with it the request 
 import json
 import logging
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Self
 
 from ray.llm._internal.serve.core.configs.accelerators import CPUAccelerator
 from ray.llm._internal.serve.core.configs.openai_api_models import ChatCompletionRequest, ErrorResponse
@@ -24,17 +24,34 @@ _log = logging.getLogger("weavergen.voter")
 class VoterServer(LLMServer):  # type: ignore[misc]  # Ray ships no types
     """The engine of one voter, running in a Serve replica of its own."""
 
-    async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self,
-        llm_config: Any,  # noqa: ANN401 - Ray's type
-        voter: str,
-        stop: tuple[str, ...],
-    ) -> None:
-        await super().__init__(llm_config, engine_cls=_engine_class(llm_config))
-        self._voter = voter
-        self._model = llm_config.model_id
-        self._stop = stop
+    engine: Any
+
+    @classmethod
+    def of(cls, llm_config: Any, voter: str, stop: tuple[str, ...]) -> Self:  # noqa: ANN401 - Ray's type
+        """Return the server of one voter, not started; ``stop`` are strings every request to this model needs."""
+        server: Self = cls.sync_init(llm_config, engine_cls=_engine_class(llm_config))
+        server._voter = voter
+        server._model = llm_config.model_id
+        server._stop = stop
+        return server
+
+    async def start(self) -> None:
+        """Start the engine and let it answer once."""
+        await super().start()
         await self._warm_up()
+
+    async def close(self) -> None:
+        """End the engine's processes."""
+        engine = self.engine
+        if engine is not None:
+            await engine.shutdown()
+
+    def __del__(self) -> None:
+        """Leave out what only Serve would await: the replica that holds this server closes it."""
+
+    async def _start_engine(self) -> None:
+        """Start the engine, without the actor of 390 MiB that Ray would then tell of the model for its usage statistics."""
+        await self.engine.start()
 
     async def ask(self, request: VoterRequest) -> Candidate:
         """Return one complete candidate or raise ``VoterError``."""

@@ -32,7 +32,7 @@ import ray
 from ray import serve
 from ray.serve.exceptions import BackPressureError
 
-import serve_apps.voter_server
+import serve_apps.llm
 from models.catalog import load_catalog
 from models.engine import engine_settings
 from models.voter import Message, Sampling, VoterInfo, VoterRequest
@@ -43,9 +43,9 @@ MODEL, WEIGHTS, SCRATCH = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 ASKS = 4
 
 
-class Watched(serve_apps.voter_server.VoterServer):
+class Watched(serve_apps.llm.VoterReplica):
     async def idle(self):
-        return await self.engine._engine_client.reset_prefix_cache()
+        return await self.server.engine._engine_client.reset_prefix_cache()
 
     async def processes(self):
         names = [" ".join(child.cmdline()).strip() for child in psutil.Process().children(recursive=True)]
@@ -90,6 +90,7 @@ async def measure(handle):
         "whole_s": whole_s,
         "again": again.finish_reason,
         "processes": await handle.processes.remote(),
+        "actors": [actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True)],
     }
 
 
@@ -104,10 +105,12 @@ def main():
         graceful_shutdown_s=1,
     )
     settings = engine_settings(load_catalog().entry(MODEL), WEIGHTS, "cpu")
-    with patch.object(serve_apps.voter_server, "VoterServer", Watched):
+    with patch.object(serve_apps.llm, "VoterReplica", Watched):
         application = build_engine(MODEL, settings, limits)
+    deploying_took = sorted({"vllm", "torch"} & set(sys.modules))
     handle = serve.run(application, name="one", route_prefix=None)
-    print("RESULT " + json.dumps(asyncio.run(measure(handle))), flush=True)
+    found = asyncio.run(measure(handle)) | {"deploying_took": deploying_took}
+    print("RESULT " + json.dumps(found), flush=True)
     serve.shutdown()
     ray.shutdown()
 
@@ -156,3 +159,14 @@ def test_cancelled_asks_leave_the_engine_idle(measured: dict[str, Any]) -> None:
 def test_a_cpu_engine_is_one_process(measured: dict[str, Any]) -> None:
     """The model computes in the engine's core: no worker process imports vLLM once more."""
     assert measured["processes"] == ["VLLM::EngineCore"]
+
+
+def test_nothing_is_told_of_the_models_that_run(measured: dict[str, Any]) -> None:
+    """No actor that gathers usage statistics runs beside the replica."""
+    assert [name for name in measured["actors"] if "voter-" in name], measured["actors"]
+    assert not [name for name in measured["actors"] if "telemetry" in name], measured["actors"]
+
+
+def test_whoever_deploys_needs_no_vllm(measured: dict[str, Any]) -> None:
+    """Importing it is most of what a start costs: only an engine's own processes do."""
+    assert measured["deploying_took"] == []

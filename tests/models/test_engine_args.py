@@ -2,11 +2,13 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, patch
 
 import pytest
 
 from models.catalog import CatalogEntry, load_catalog
 from models.engine import EngineSettings, engine_settings
+from serve_apps.llm import EngineLimits, deployment_options, llm_arguments
 
 ENTRIES = load_catalog().entries
 
@@ -74,3 +76,30 @@ def test_gpu_settings_are_a_valid_serve_llm_configuration(name: str) -> None:
         runtime_env={"env_vars": settings.env},
     )
     assert config.get_engine_config().engine_kwargs == settings.engine_kwargs
+
+
+@pytest.mark.parametrize("name", sorted(ENTRIES))
+def test_deployments_have_the_options_that_ray_would_give_them(name: str) -> None:
+    """What the deployment is built with, without vLLM, is what Ray's own builder makes of the same arguments."""
+    llm = pytest.importorskip("ray.serve.llm")
+    from ray.llm._internal.serve.core.server.llm_server import LLMServer
+
+    entry = ENTRIES[name]
+    limits = EngineLimits(
+        max_ongoing_requests=3, max_queued_requests=4, health_check_period_s=5, health_check_timeout_s=6,
+        graceful_shutdown_s=7,
+    )  # fmt: skip
+    settings = engine_settings(entry, Path("/models") / name, "cpu" if entry.cpu else "gpu")
+    degrees = (1,) if entry.cpu else (1, 2)
+    for degree in degrees:
+        spread = settings.model_copy(update={"engine_kwargs": settings.engine_kwargs | _tensor_parallel(entry, degree)})
+        with patch("ray.get_runtime_context", return_value=Mock(runtime_env={})):
+            theirs = LLMServer.get_deployment_options(llm.LLMConfig(**llm_arguments(spread, limits)))
+        theirs["ray_actor_options"]["runtime_env"].pop("worker_process_setup_hook")  # does nothing; see its docstring
+        ours = deployment_options("v", spread, limits)
+        assert ours.pop("name") == "voter-v"
+        assert ours == theirs
+
+
+def _tensor_parallel(entry: CatalogEntry, degree: int) -> dict[str, int]:
+    return {} if entry.cpu else {"tensor_parallel_size": degree}
