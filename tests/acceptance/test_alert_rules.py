@@ -1,10 +1,12 @@
 """Alert rules and scrape configuration under Debian's promtool, which is Prometheus' own reading of them."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cluster.config import read_config
 from cluster.home import create_home
@@ -42,6 +44,22 @@ def test_a_rule_that_never_fires_is_found(promtool: str, tmp_path: Path) -> None
     done = run(promtool, "test", "rules", str(tmp_path / "cases.yaml"))
     assert done.returncode == 1
     assert "WeavergenSpanActorSilent" in done.stdout + done.stderr
+
+
+def test_every_query_of_the_dashboard_is_promql(promtool: str, tmp_path: Path) -> None:
+    """Each of them would do as a recording rule; one that is broken would not."""
+    panels = json.loads(files.shipped(files.DASHBOARD))["panels"]
+    queries = [target["expr"] for panel in panels for target in panel["targets"]]
+
+    def checked(asked: list[str]) -> "subprocess.CompletedProcess[str]":
+        rules = [{"record": f"q{place}", "expr": query} for place, query in enumerate(asked)]
+        (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+        return run(promtool, "check", "rules", str(tmp_path / "rules.yaml"))
+
+    done = checked(queries)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(queries)} rules found" in done.stdout
+    assert checked([queries[0].removesuffix(")")]).returncode == 1
 
 
 def test_prometheus_takes_what_a_node_writes(promtool: str, tmp_path: Path) -> None:
