@@ -148,7 +148,7 @@ def test_ray_s_own_grafana_configuration_loads_ours(system: System) -> None:
 
 
 def test_a_silent_span_actor_fires_an_alert_and_its_return_ends_it(system: System, prometheus: Prometheus) -> None:
-    """Stopped, not killed: nothing replaces it, its last gauge goes stale, answers go on; then it goes on itself."""
+    """Stopped, not killed: nothing replaces it and nothing is heard of it, answers go on; then it goes on itself."""
     until(lambda: SILENT not in prometheus.firing(), prometheus.firing, 60)
     (pid,) = (actor["pid"] for actor in actors(system) if actor["name"] == "SpanActor" and actor["state"] == "ALIVE")
     os.kill(pid, signal.SIGSTOP)
