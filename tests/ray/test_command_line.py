@@ -4,7 +4,6 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,17 +11,10 @@ import grpc
 import pytest
 
 from tests.ray.listening import answers, listeners, own_address
+from tests.ray.waiting import until
 from tests.ray.world import AGREED, BROKEN, DISAGREED, System
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
-
-
-def until(done: Callable[[], bool], timeout_s: float = 90) -> None:
-    """Wait for a condition."""
-    give_up = time.monotonic() + timeout_s
-    while not done():
-        assert time.monotonic() < give_up
-        time.sleep(0.1)
 
 
 def members(home: Path) -> dict[int, str]:

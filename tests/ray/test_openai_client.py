@@ -14,6 +14,7 @@ import pytest
 from actors.base.certificates import read_trust
 from actors.consensus.verification import verify_envelope
 from tests.documented import undescribed
+from tests.ray.waiting import until
 from tests.ray.world import AGREED, BROKEN, DISAGREED, MAX_CONCURRENT, SLOW, System
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -229,10 +230,7 @@ def test_a_client_that_goes_away_frees_its_slot(http: httpx.Client, system: Syst
         for _ in range(5):  # each lasts three seconds unless it is cancelled
             with pytest.raises(httpx.ReadTimeout):
                 http.post("/v1/chat/completions", json=body, timeout=0.3)
-            give_up = time.monotonic() + 2
-            while operator.get("/ops/status").json()["under_way"]:
-                assert time.monotonic() < give_up
-                time.sleep(0.05)
+            until(lambda: not operator.get("/ops/status").json()["under_way"], 2)
     assert decisions(http) == before + 1  # the counting decision itself
 
 
@@ -324,13 +322,15 @@ def test_feedback_is_a_durable_row_even_while_halted(client: openai.OpenAI, http
         status = operator.get("/ops/status").json()
     assert status["wal"]["emitted_spans"] == before + 2
     assert (halted.status_code, taken["decision_id"], taken["outcome"]) == (200, decision, "security_issue")
-    table, give_up = SpanTable(system.home / "spans", 100), time.monotonic() + 30
-    while table.read(["writer_id"])["writer_id"].to_pylist().count(status["replica"]) < before + 2:
-        assert time.monotonic() < give_up
-        time.sleep(0.2)
+    table = SpanTable(system.home / "spans", 100)
+
+    def rows() -> int:
+        return table.read(["writer_id"])["writer_id"].to_pylist().count(status["replica"])
+
+    until(lambda: rows() >= before + 2, 30)
     words = {taken["feedback_id"]: "security_issue", halted.json()["feedback_id"]: "reverted"}
     assert words_in(table, decision) == words
-    assert table.read(["writer_id"])["writer_id"].to_pylist().count(status["replica"]) == before + 2
+    assert rows() == before + 2
 
 
 def words_in(table: Any, decision_id: str) -> dict[str, str]:
@@ -353,14 +353,10 @@ def test_another_tenants_decision_is_not_there(http: httpx.Client, system: Syste
     for role, status in (("client", 404), ("operator", 404), ("auditor", 200)):
         made = system.weavergen("keys", "create", "--role", role, "--tenant", "somebody-else", "--json")
         key = json.loads(made.stdout)["key"]
-        give_up = time.monotonic() + 5
-        while (
-            answered := httpx.get(f"{system.base_url}{path}", headers={"Authorization": f"Bearer {key}"})
-        ).status_code == 401:
-            assert time.monotonic() < give_up
-            time.sleep(0.1)
-        assert answered.status_code == status, role
-        told = httpx.post(f"{system.base_url}/v1/feedback", json=word, headers={"Authorization": f"Bearer {key}"})
+        with httpx.Client(base_url=system.base_url, headers={"Authorization": f"Bearer {key}"}) as holder:
+            until(lambda: holder.get(path).status_code != 401, 5)
+            assert holder.get(path).status_code == status, role
+            told = holder.post("/v1/feedback", json=word)
         assert told.status_code == (404 if role == "client" else 403), role
 
 
@@ -371,22 +367,21 @@ def test_old_decisions_are_found_in_the_table(http: httpx.Client, system: System
     table = SpanTable(system.home / "spans", 100)
     answer = http.post("/v1/chat/completions", json={"model": "consensus", "messages": user(AGREED)}).json()
     decision_id = answer["weavergen"]["decision_id"]
-    give_up = time.monotonic() + 30
-    while (found := table.find(decision_id)) is None:
-        assert time.monotonic() < give_up
-        time.sleep(0.2)
-    assert found == http.get(f"/v1/decisions/{decision_id}").content
+    until(lambda: table.find(decision_id) is not None, 30)
+    assert table.find(decision_id) == http.get(f"/v1/decisions/{decision_id}").content
 
 
 def test_metrics_are_the_union_with_a_replica_label(http: httpx.Client, system: System) -> None:
     """Prometheus text with our names only, labelled by replica; clients may not read it."""
     assert http.get("/metrics").status_code == 403
     http.post("/v1/chat/completions", json={"model": "consensus", "messages": user(AGREED)})
-    give_up = time.monotonic() + 60
     with ops(system) as operator:
-        while "weavergen_decisions_total{" not in (text := operator.get("/metrics").text):
-            assert time.monotonic() < give_up, text
-            time.sleep(0.5)
+
+        def shown() -> str:
+            return operator.get("/metrics").text
+
+        until(lambda: "weavergen_decisions_total{" in shown(), 60, shown)
+        text = shown()
     assert 'replica="' in text
     assert "weavergen_metrics_agents_unread 0" in text
     assert "ray_" not in "".join(line for line in text.splitlines() if not line.startswith("#"))

@@ -6,10 +6,9 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,18 +17,11 @@ import pytest
 
 from cluster.observability import files
 from cluster.observability.names import awaited, exported
+from tests.ray.waiting import until
 from tests.ray.world import AGREED, DISAGREED, System, free_port
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 SILENT = "WeavergenSpanActorSilent"
-
-
-def until(done: Callable[[], bool], what: Callable[[], object], timeout_s: float) -> None:
-    """Wait for a condition; say ``what`` is the case if it does not come."""
-    give_up = time.monotonic() + timeout_s
-    while not done():
-        assert time.monotonic() < give_up, what()
-        time.sleep(0.5)
 
 
 def fetch(url: str, token: str | None = None) -> tuple[int, bytes]:
@@ -149,15 +141,15 @@ def test_ray_s_own_grafana_configuration_loads_ours(system: System) -> None:
 
 def test_a_silent_span_actor_fires_an_alert_and_its_return_ends_it(system: System, prometheus: Prometheus) -> None:
     """Stopped, not killed: nothing replaces it and nothing is heard of it, answers go on; then it goes on itself."""
-    until(lambda: SILENT not in prometheus.firing(), prometheus.firing, 60)
+    until(lambda: SILENT not in prometheus.firing(), 60, prometheus.firing)
     (pid,) = (actor["pid"] for actor in actors(system) if actor["name"] == "SpanActor" and actor["state"] == "ALIVE")
     os.kill(pid, signal.SIGSTOP)
     try:
-        until(lambda: SILENT in prometheus.firing(), prometheus.firing, 150)
+        until(lambda: SILENT in prometheus.firing(), 150, prometheus.firing)
         assert system.weavergen("ask", AGREED).returncode == 0
     finally:
         os.kill(pid, signal.SIGCONT)
-    until(lambda: SILENT not in prometheus.firing(), prometheus.firing, 60)
+    until(lambda: SILENT not in prometheus.firing(), 60, prometheus.firing)
 
 
 def dashboard(system: System) -> tuple[str, str]:
