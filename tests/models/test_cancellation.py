@@ -39,7 +39,7 @@ from models.voter import Message, Sampling, VoterInfo, VoterRequest
 from serve_apps.llm import EngineLimits, build_engine
 from serve_apps.voters import HandleVoter
 
-MODEL, WEIGHTS, SCRATCH = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+MODEL, WEIGHTS, SCRATCH, RESULT = sys.argv[1], Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
 ASKS = 4
 
 
@@ -110,7 +110,7 @@ def main():
     deploying_took = sorted({"vllm", "torch"} & set(sys.modules))
     handle = serve.run(application, name="one", route_prefix=None)
     found = asyncio.run(measure(handle)) | {"deploying_took": deploying_took}
-    print("RESULT " + json.dumps(found), flush=True)
+    RESULT.write_text(json.dumps(found))  # not printed: what Ray forwards from its processes may end amid a line
     serve.shutdown()
     ray.shutdown()
 
@@ -128,12 +128,12 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     models_dir = models_dir_of(Path(os.environ.get("WEAVERGEN_HOME") or ROOT / "var"), os.environ)
     weights = resolve(load_catalog().entry(model), models_dir, lambda *_: None, allow_hub=allows_hub(os.environ))
     folder = tmp_path_factory.mktemp("cancel")
-    script = folder / "cancel.py"
+    script, result = folder / "cancel.py", folder / "result.json"
     script.write_text(DRIVER, encoding="utf-8")
     scratch = Path(f"/tmp/wg{os.getpid()}")  # noqa: S108 - sockets need short paths
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     child = subprocess.Popen(  # noqa: S603 - our own interpreter
-        [sys.executable, str(script), model, str(weights), str(scratch)],
+        [sys.executable, str(script), model, str(weights), str(scratch), str(result)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         env={**environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"},
     )  # fmt: skip
@@ -143,9 +143,8 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
         shutil.rmtree(scratch, ignore_errors=True)
-    results = [line.partition("RESULT ")[2] for line in output.splitlines() if line.startswith("RESULT ")]
-    assert results, output[-3000:]
-    found: dict[str, Any] = json.loads(results[0])
+    assert result.exists(), output[-3000:]
+    found: dict[str, Any] = json.loads(result.read_bytes())
     return found
 
 

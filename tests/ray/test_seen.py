@@ -82,7 +82,7 @@ def prometheus(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iter
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)  # noqa: S603 - our own command
     try:
         running = Prometheus(f"http://{address}")
-        until(lambda: ready(running, process), (folder / "log").read_text, 30)
+        until(lambda: ready(running, process), 30, (folder / "log").read_text)
         yield running
     finally:
         process.send_signal(signal.SIGTERM)
@@ -118,7 +118,7 @@ def test_every_query_of_the_dashboard_returns_data(system: System, prometheus: P
         system.weavergen("ask", DISAGREED)
         return not missing()
 
-    until(asked_again, missing, 120)
+    until(asked_again, 120, missing)
 
 
 def test_everything_that_is_said_to_be_published_is(system: System, prometheus: Prometheus) -> None:
