@@ -68,7 +68,7 @@ def test_it_reads_the_machine_the_queue_and_the_voters_and_is_shown(system: Syst
     assert {forecast["signal"] for forecast in told["predictions"]} == {"cpu", "memory", "disk", "queue"}
     assert told["age_s"] < 30
     until(lambda: b"weavergen_health_score{" in get(system, "/metrics"))
-    until(lambda: b"weavergen_prediction{" in get(system, "/metrics"), 150)
+    until(lambda: b"weavergen_prediction{" in get(system, "/metrics"), 120)
     shown = system.weavergen("status").stdout
     assert "health: score" in shown
     assert "breach within" in shown

@@ -33,9 +33,9 @@ class Machine:
         return min(max(busy / total, 0.0), 1.0)
 
     def _disk(self) -> float:
-        """Return the used share, of what we may use: what is reserved for the system's administrator counts as used."""
+        """Return the used share of what we may use: what is kept for the system's administrator is neither."""
         usage = shutil.disk_usage(self._home)
-        return 1.0 - usage.free / usage.total
+        return usage.used / (usage.used + usage.free)
 
 
 def _processor_times() -> tuple[float, float]:

@@ -2,12 +2,15 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from actors.health.adapters import machine
 from actors.health.adapters.machine import Machine
 from actors.health.monitors import Unread
+
+FIELDS = ("total", "used", "free")
 
 
 def test_levels_are_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,7 +20,7 @@ def test_levels_are_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     levels = Machine(tmp_path).levels()
     assert levels["cpu"] == 0.75
     usage = shutil.disk_usage(tmp_path)
-    assert levels["disk"] == pytest.approx(1 - usage.free / usage.total, abs=0.01)
+    assert levels["disk"] == pytest.approx(usage.used / (usage.used + usage.free), abs=0.01)
     assert 0 < float(levels["memory"]) < 1  # type: ignore[arg-type]
 
 
@@ -38,3 +41,12 @@ def test_what_cannot_be_read_says_why_and_takes_nothing_from_the_rest(
     assert "FileNotFoundError" in levels["disk"].why
     assert isinstance(levels["cpu"], Unread)
     assert isinstance(levels["memory"], float)
+
+
+def test_what_is_kept_for_the_administrator_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of what we may use is used, however much is reserved; full is full when nothing is left for us."""
+    usages = iter([(1000, 100, 300), (1000, 700, 0)])
+    monkeypatch.setattr(
+        machine.shutil, "disk_usage", lambda _: SimpleNamespace(**dict(zip(FIELDS, next(usages), strict=True)))
+    )
+    assert [Machine(tmp_path).levels()["disk"] for _ in range(2)] == [0.25, 1.0]
