@@ -7,7 +7,7 @@ others or the supervisor.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from actors.base.errors import WeaverGenError
 from actors.base.ports import IncidentLevel, IncidentSink, Notifier
@@ -15,10 +15,16 @@ from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import IncidentQueue, Incidents
 from actors.store.adapters.webhook import SignedWebhook
 from actors.store.config import StoreConfig
+from cluster.control_watch import Notice, What
 from cluster.home import Home
 
 _log = logging.getLogger("weavergen.supervisor")
 _TITLE = "WeaverGen does not serve"
+_CONTROL: Mapping[What, tuple[str, IncidentLevel]] = {
+    "silent": ("gives no sign of life", "level_2_major"),
+    "restarted": ("ended and was started again", "level_3_minor"),
+    "back": ("gives signs of life again", "level_3_minor"),
+}
 
 
 class Emergency:
@@ -48,6 +54,18 @@ class Emergency:
         """Tell people that it serves again."""
         _log.info("all clear")
         self._tell("WeaverGen serves again", f"{self._system} is ready.", "level_3_minor")
+
+    def control(self, notice: Notice) -> None:
+        """Tell people that a control actor is silent, was restarted, or is back; answers do not depend on it."""
+        title, level = _CONTROL[notice.what]
+        said = f"{notice.name} {title}"
+        if notice.what != "back":
+            kind = f"control_actor_{notice.what}"
+            evidence = {"actor": notice.name, "silent_s": f"{notice.silent_s:.1f}", "home": self._system}
+            self._incidents.open(kind, level, evidence, f"{kind}:{notice.name}:{self._system}")
+        self._tell(
+            f"WeaverGen: {said}", f"{self._system}: {said}, {notice.silent_s:.1f} s after its last sign of life.", level
+        )
 
     def _tell(self, title: str, body: str, level: IncidentLevel) -> None:
         if self._notifier is not None:  # from a thread: a slow receiver must not hold up the restart

@@ -35,6 +35,7 @@ from pydantic import (
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError
 from actors.consensus.config import ConsensusConfig
+from actors.health.config import HealthConfig
 from actors.policy.config import PolicyConfig
 from actors.spans.config import SpansConfig
 from actors.store.config import StoreConfig
@@ -278,6 +279,8 @@ class SupervisorConfig(_Frozen):
     backoff_max_s: float = Field(default=60, ge=1, le=3600)
     stable_s: float = Field(default=300, ge=1, le=86_400)
     """Ready for this long without a break, an alarm is over and the next fault counts as the first."""
+    control_silent_s: float = Field(default=20, ge=20, le=600)
+    """A control actor that gave no sign of life for this long (two of the longest ticks at least) is told of."""
     stop_grace_s: float = Field(default=10, ge=0, le=120)
     issuer_poll_ms: int = Field(default=100, ge=10, le=200)
     max_writers: int = Field(default=256, ge=1, le=10_000)
@@ -306,6 +309,7 @@ class Config(_Frozen):
     consensus: ConsensusConfig = ConsensusConfig()
     spans: SpansConfig = SpansConfig()
     store: StoreConfig = StoreConfig()
+    health: HealthConfig = HealthConfig()
     gateway: GatewayConfig = GatewayConfig()
     engine: EngineConfig = EngineConfig()
     ray: RayConfig = RayConfig()

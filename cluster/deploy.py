@@ -13,7 +13,7 @@ from actors.base.errors import HomeError, OperatorError
 from cluster.config import Config
 from cluster.home import Home, open_home
 from cluster.node import Node, serve_host
-from serve_apps.actors import NAMESPACE, start_span_actor
+from serve_apps.actors import NAMESPACE, start_health_actor, start_span_actor
 from serve_apps.builder import APPLICATION, AppSettings, build_app
 
 _log = logging.getLogger("weavergen.deploy")
@@ -46,6 +46,7 @@ def deploy(home: Home, config: Config) -> None:
     settings = read_application(home, config)
     ray.init(address=Node(home, config).address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
     start_span_actor(home.root, config.spans, config.store)
+    start_health_actor(home.root, config.health, config.store, config.consensus.max_concurrent)
     serve.start(
         proxy_location="HeadOnly",
         http_options={

@@ -26,6 +26,7 @@ from actors.base.errors import HomeError, WeaverGenError
 from actors.base.signing import SigningKey
 from cluster.alerting import Emergency, emergency
 from cluster.config import Config
+from cluster.control_watch import Watched, watch
 from cluster.home import Home, open_home, write_atomic
 from cluster.issuer import Issuer, writer_is_alive
 from cluster.node import LOOPBACK, REPOSITORY, Node, require_port
@@ -34,6 +35,7 @@ from cluster.probes import Answer, fetch, http_status
 from cluster.processes import adopt_orphans, end, lead, lineage, reap
 from cluster.status import Status, beat, gateway_url, processes, session_file, system_id, write_status
 from cluster.supervision import Action, Ready, Seen, State, Step, alarm_failed, begin, decide, is_blocked
+from serve_apps.beats import CONTROL_ACTORS, read_beat
 from serve_apps.gateway.readiness import RESTART_HEADER, SYSTEM_HEADER
 
 _log = logging.getLogger("weavergen.supervisor")
@@ -57,6 +59,7 @@ class Supervisor:
         self._deploy_process: subprocess.Popen[bytes] | None = None
         self._swept = True
         self._fault = ""
+        self._control = Watched()
         self._told: Status | None = None
         self._actions: dict[Action, Callable[[State], None]] = {
             Action.END_ALL: lambda _: self._end_all(),
@@ -76,6 +79,7 @@ class Supervisor:
         try:
             while True:
                 state = self.act(step)
+                self.watch_control()
                 self._note(state)
                 if self._stopping.wait(self._config.supervisor.poll_s):
                     return
@@ -113,6 +117,22 @@ class Supervisor:
                 if action is Action.ALERT:
                     state = alarm_failed(state)
         return state
+
+    def watch_control(self) -> None:
+        """Look at the control actors' signs of life, where they were deployed; tell what is new."""
+        if self._deploy_state() != "done":
+            self._control = Watched()
+            return
+        seen = {name: read_beat(self._home.root, name) for name in CONTROL_ACTORS}
+        silent_s = self._config.supervisor.control_silent_s
+        self._control, notices = watch(self._control, seen, silent_s, time.monotonic())
+        for notice in notices:
+            _log.warning("%s: %s, %.1f s after its last sign of life", notice.name, notice.what, notice.silent_s)
+            try:
+                self._alarm.control(notice)
+            except Exception as error:  # noqa: BLE001 - likewise
+                _log.exception("telling failed")
+                self._fault = f"telling of {notice.name} failed: {error}"
 
     def _look(self) -> Seen:
         reap([child.pid for child in (self._node_process, self._deploy_process) if child is not None])

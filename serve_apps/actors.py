@@ -8,19 +8,24 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.base.errors import HomeError
 from actors.base.ids import new_ulid
+from actors.health.config import HealthConfig
 from actors.spans.actor import Instant, SpanActor
 from actors.spans.config import SpansConfig
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import IncidentQueue, Incidents
 from actors.store.config import StoreConfig
-from serve_apps.metrics import RayGauges
+from serve_apps.beats import HEALTH_ACTOR, SPAN_ACTOR, Heart
+from serve_apps.metrics import RayGauges, RayPredictions, union
+
+if TYPE_CHECKING:
+    from actors.health.actor import HealthActor
+    from actors.health.ports import Tick
 
 NAMESPACE = "weavergen"
-SPAN_ACTOR = "SpanActor"
 ON_HEAD = {"node:__internal_head__": 0.001}
 """What reads and writes the home runs where the home's disk is."""
 _LOCK_RETRY_S = 0.5
@@ -43,6 +48,7 @@ class SpanProcess:
         self._incidents = IncidentQueue(Incidents(database), store.incident_queue)
         self._actor: SpanActor | None = None
         self._gauges = RayGauges(SPAN_ACTOR)
+        self._heart = Heart(home, SPAN_ACTOR, new_ulid())
         threading.Thread(target=self._run, name="spans", daemon=True).start()
 
     def health(self) -> dict[str, Any]:
@@ -52,10 +58,14 @@ class SpanProcess:
     def _run(self) -> None:
         try:
             self._actor = self._take_over()
-            self._actor.run(threading.Event(), show=lambda health: self._gauges.show(span_gauges(health)))
+            self._actor.run(threading.Event(), show=self._show)
         except BaseException:  # noqa: BLE001 - whatever it was, the process ends
             _log.exception("the span loop ended; this process ends with it")
             os._exit(1)
+
+    def _show(self, health: Mapping[str, Any]) -> None:
+        self._heart.beat()
+        self._gauges.show(span_gauges(health))
 
     def _take_over(self) -> SpanActor:
         while True:
@@ -64,6 +74,56 @@ class SpanProcess:
             except HomeError as error:
                 _log.warning("%s", error)
                 time.sleep(_LOCK_RETRY_S)
+
+
+class HealthProcess:
+    """Ray's shell around the plain ``HealthActor``; it begins by itself after every restart, and ends when its loop does."""
+
+    def __init__(self, home: Path, health: HealthConfig, store: StoreConfig, max_concurrent: int) -> None:
+        self._home, self._config, self._store = home, health, store
+        self._max_concurrent = max_concurrent
+        self._score: float | None = None
+        self._at_ms = 0
+        self._gauges, self._predictions = RayGauges(HEALTH_ACTOR), RayPredictions(HEALTH_ACTOR)
+        self._heart = Heart(home, HEALTH_ACTOR, new_ulid())
+        threading.Thread(target=self._run, name="health", daemon=True).start()
+
+    def health(self) -> dict[str, Any]:
+        """Return the last tick's time and score; no score before the first."""
+        return {"at_ms": self._at_ms, "score": self._score}
+
+    def _run(self) -> None:
+        try:
+            self._actor().run(lambda pause_s: threading.Event().wait(pause_s), time.time, self._show)
+        except BaseException:
+            logging.getLogger("weavergen.health").exception("the health loop ended; this process ends with it")
+            os._exit(1)
+
+    def _actor(self) -> "HealthActor":
+        from actors.health.actor import HealthActor
+        from actors.health.adapters.history import HealthHistory
+        from actors.health.adapters.machine import Machine
+        from actors.health.adapters.space import HomeSpace
+        from actors.health.exposition import BallotWindow
+        from serve_apps.health import PAGES, MetricsReader, SystemProbe
+
+        config, home = self._config, self._home
+        database = Database(self._store.url(home), pool_size=2, timeout_s=self._store.timeout_s)
+        incidents = IncidentQueue(Incidents(database), self._store.incident_queue)
+        metrics = MetricsReader(union, config.tick_s, config.metrics_max_age_s)
+        metrics.start()
+        probe = SystemProbe(Machine(home), metrics, self._max_concurrent, BallotWindow(config.voter_window_s, PAGES))
+        space = HomeSpace(home, config.free_max_files, config.free_min_age_s)
+        history = HealthHistory(database, config.history_rows)
+        return HealthActor(config, probe, history, incidents, {"disk": space}, time.time())
+
+    def _show(self, tick: "Tick") -> None:
+        from serve_apps.health import health_gauges, prediction_gauges
+
+        self._heart.beat()
+        self._score, self._at_ms = tick.score, tick.at_ms
+        self._gauges.show(health_gauges(tick))
+        self._predictions.show(prediction_gauges(tick))
 
 
 def span_gauges(health: Mapping[str, Any]) -> dict[str, float]:
@@ -118,10 +178,19 @@ async def ask_span_actor() -> Mapping[str, Any]:
 
 def start_span_actor(home: Path, spans: SpansConfig, store: StoreConfig) -> Any:  # noqa: ANN401 - Ray's handles have no type
     """Start the one reader of the write-ahead logs, or return the handle of the one that runs."""
+    return _started(SpanProcess, SPAN_ACTOR, home, spans, store)
+
+
+def start_health_actor(home: Path, health: HealthConfig, store: StoreConfig, max_concurrent: int) -> Any:  # noqa: ANN401
+    """Start the one health actor, or return the handle of the one that runs; a replica takes ``max_concurrent`` requests."""
+    return _started(HealthProcess, HEALTH_ACTOR, home, health, store, max_concurrent)
+
+
+def _started(process: type, name: str, *arguments: object) -> Any:  # noqa: ANN401
     import ray
 
-    actor = ray.remote(SpanProcess).options(
-        name=SPAN_ACTOR,
+    actor = ray.remote(process).options(
+        name=name,
         namespace=NAMESPACE,
         lifetime="detached",
         get_if_exists=True,
@@ -130,4 +199,4 @@ def start_span_actor(home: Path, spans: SpansConfig, store: StoreConfig) -> Any:
         max_restarts=-1,
         max_concurrency=2,
     )
-    return actor.remote(home, spans, store)
+    return actor.remote(*arguments)

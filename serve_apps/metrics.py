@@ -9,6 +9,7 @@ Rules:
 
 import asyncio
 import logging
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -51,6 +52,27 @@ class RayGauges:
                 gauge.set_default_tags(self._tags)
                 self._gauges[name] = gauge
             self._gauges[name].set(value)
+
+
+class RayPredictions:
+    """``weavergen_prediction``: probability of a breach, by signal and horizon in seconds."""
+
+    def __init__(self, replica: str) -> None:
+        from ray.util.metrics import Gauge
+
+        self._gauge = Gauge(
+            "weavergen_prediction", "Probability that a signal breaches its limit within a horizon (seconds).",
+            tag_keys=("replica", "signal", "horizon"),
+        )  # fmt: skip
+        self._replica = replica
+        self._shown: set[tuple[str, str]] = set()
+
+    def show(self, values: Mapping[tuple[str, str], float]) -> None:
+        """Set (signal, horizon) → probability; what was shown before and is no longer known is not a number."""
+        self._shown |= set(values)
+        for signal, horizon in self._shown:
+            tags = {"replica": self._replica, "signal": signal, "horizon": horizon}
+            self._gauge.set(values.get((signal, horizon), math.nan), tags)
 
 
 class RayMeter(RayGauges):

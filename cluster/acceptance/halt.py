@@ -1,8 +1,8 @@
 """A halt reaches every replica within a second with every control process dead, and survives a restart.
 
-Control processes are the supervisor and the SpanActor. Both are killed before the load begins; Ray brings the SpanActor
-back, so it is killed again whenever it shows, until the last answer has been waited for: none lives when the halt is
-published, and the spans table gets no commit meanwhile. When the system is down, every answer that was received is looked
+Control processes are the supervisor, the SpanActor and the HealthActor. All are killed before the load begins; Ray brings
+the actors back, so they are killed again whenever they show, until the last answer has been waited for: none lives when the
+halt is published, and the spans table gets no commit meanwhile. When the system is down, every answer that was received is looked
 for on its disk: its record verifies and was not withheld, and no answer was recorded that was neither received nor withheld.
 
 It cannot be undone by a lower version, a bad signature or a loosening that no operator signed: each is refused and opens
@@ -69,7 +69,7 @@ class Ran:
 
 
 def _control(system: System) -> list[Process]:
-    return [known for known in (supervisor(system.home),) if known] + system.named("SpanProcess")
+    return [known for known in (supervisor(system.home),) if known] + system.named("SpanProcess", "HealthProcess")
 
 
 def _halt(system: System) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from cluster.probes import parsed
 from cluster.status import processes, read_status, supervisor
 
 INTERVAL_S = 2.0
+HEALTH_OLD_S = 60.0
 _READY = re.compile(r'^weavergen_ready\{[^}]*replica="([^"]+)"[^}]*\} ([0-9.]+)', re.MULTILINE)
 
 
@@ -105,10 +106,11 @@ def collect(home: Home) -> dict[str, Any]:
         told["configuration"] = {"profile": config.profile, "sha256": config.sha256}
         client = gateway_client(home, config, home.keys / "operator.key")
     except WeaverGenError as error:
-        return told | {"gateway": {"unreachable": str(error)}, "incidents": None, "replicas": None}
+        return told | {"gateway": {"unreachable": str(error)}, "incidents": None, "replicas": None, "health": None}
     told["gateway"] = learned(lambda: client.get("/ops/status"))
     told["replicas"] = learned(lambda: replicas(client.get_bytes("/metrics")))
     told["incidents"] = learned(lambda: open_incidents(client.get_bytes("/ops/incidents")))
+    told["health"] = learned(lambda: client.get("/ops/predictions"))
     readiness = told["gateway"].get("readiness") or {}
     told["ready"] = told["supervisor"]["phase"] == "ready" and readiness.get("ready") is True
     return told
@@ -193,6 +195,7 @@ def _show_gateway(console: Console, gateway: dict[str, Any]) -> None:
 
 
 def _show_rest(console: Console, told: dict[str, Any]) -> None:
+    _show_health(console, told.get("health") or {})
     known, incidents = told.get("replicas") or {}, told.get("incidents") or {}
     if known and "unreachable" not in known:
         listed = ", ".join(f"{safe(name)} {'ready' if ready else 'not ready'}" for name, ready in known.items())
@@ -201,3 +204,26 @@ def _show_rest(console: Console, told: dict[str, Any]) -> None:
         newest = incidents["newest"] or {}
         last = f", newest: {safe(newest.get('kind'))} ({safe(newest.get('level'))})" if newest else ""
         console.print(f"open incidents: {incidents['open']}{last}", soft_wrap=True)
+
+
+def _show_health(console: Console, health: dict[str, Any]) -> None:
+    """Print score and forecasts; nothing where they could not be asked for."""
+    if not health or "unreachable" in health:
+        return
+    if health.get("score") is None:
+        console.print("health: no tick yet")
+        return
+    age_s = health["age_s"]
+    silent = f", {age_s:.0f} s old: the health actor is silent" if age_s > HEALTH_OLD_S else ""
+    console.print(f"health: score {health['score']:.2f}{silent}", soft_wrap=True)
+    for check in health["checks"]:
+        if check["score"] < 1:
+            console.print(f"  {safe(check['name'])}: {check['score']:.2f}, {safe(check['detail'])}", soft_wrap=True)
+    for forecast in health["predictions"]:
+        told = (
+            ", ".join(f"{int(h) // 60} min {p:.0%}" for h, p in forecast["probabilities"].items()) or "too little seen"
+        )
+        levels = f"{forecast['level']:.0%} of at most {forecast['limit']:.0%}"
+        console.print(f"  {safe(forecast['signal'])}: {levels}; breach within {told}", soft_wrap=True)
+    for alarm in health["alarms"]:
+        console.print(f"  alarm: {safe(alarm)}", soft_wrap=True)

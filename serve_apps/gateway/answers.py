@@ -282,3 +282,36 @@ class Status(Struct):
     breakers: list[dict[str, Any]]
     wal: WalState
     under_way: Annotated[int, Meta(description="Deliberations that have not ended.")]
+
+
+class HealthCheck(Struct):
+    """One judgement of the health actor."""
+
+    name: str
+    score: Share
+    detail: str
+    blind: Annotated[bool, Meta(description="It failed because nothing could be read.")]
+
+
+class Forecast(Struct):
+    """What is expected of one signal."""
+
+    signal: str
+    level: float
+    limit: float
+    slope_per_h: float
+    probabilities: Annotated[
+        dict[str, float], Meta(description="Horizon in seconds to the probability of a breach within it.")
+    ]
+
+
+class Predictions(Struct):
+    """The health actor's newest tick; no score before the first."""
+
+    at_ms: int | None
+    age_s: Annotated[float | None, Meta(description="An old tick says how it was, not how it is: the actor is silent.")]
+    score: Share | None
+    levels: dict[str, float]
+    checks: list[HealthCheck]
+    predictions: list[Forecast]
+    alarms: Annotated[list[str], Meta(description="Alarms that are open, e.g. `forecast/disk`, `blind/queue`.")]

@@ -77,6 +77,9 @@ class Backend(Protocol):
     async def incidents(self) -> list[dict[str, Any]]:
         """Return the newest incidents."""
 
+    async def predictions(self) -> dict[str, Any]:
+        """Return the health actor's newest tick."""
+
     def status(self) -> dict[str, Any]:
         """Return versions, layers, voters and the log's state."""
 
@@ -268,6 +271,11 @@ def _operator(app: FastAPI, backend: Backend, access: Access) -> None:
     async def incidents(_: Annotated[Principal, reader]) -> list[dict[str, Any]]:
         """Newest incidents first."""
         return await backend.incidents()
+
+    @app.get("/ops/predictions")
+    async def predictions(_: Annotated[Principal, reader]) -> dict[str, Any]:
+        """Health score, checks and forecasts of the newest tick."""
+        return await backend.predictions()
 
     def transition(verb: str) -> Callable[..., Awaitable[dict[str, Any]]]:
         async def apply(request: Request, principal: Annotated[Principal, operator]) -> dict[str, Any]:

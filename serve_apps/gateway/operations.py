@@ -17,6 +17,7 @@ from serve_apps.gateway.answers import (
     Model,
     ModelList,
     PolicyInForce,
+    Predictions,
     SeatedVoter,
     Status,
 )
@@ -135,6 +136,10 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("get", "/ops/policy", "policy", "The policy snapshot in force", _ok(PolicyInForce, "The policy."), READERS),
     Operation("get", "/ops/incidents", "incidents", "Newest incidents first", _ok(list[Incident], "The incidents."), READERS),
+    Operation(
+        "get", "/ops/predictions", "predictions", "Health score, checks and forecasts of the newest tick",
+        _ok(Predictions, "What the health actor saw last."), READERS,
+    ),
     _transition("halt"),
     _transition("resume", "operator_signature_required"),
     _transition("isolate", "model_not_found"),

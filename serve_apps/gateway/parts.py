@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from actors.base.errors import ConfigurationError, HomeError, StorageUnavailable
 from actors.base.signing import SigningKey
+from actors.health.adapters.history import HealthHistory
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.publisher import PolicyPublisher
 from actors.policy.adapters.trust_file import TrustFile, TrustSource
@@ -41,6 +42,8 @@ class Parts:
     salt: bytes
     incidents: Incidents
     sink: IncidentQueue
+    health: HealthHistory
+    """Read only: the health actor alone writes it."""
     history: PolicyHistory
     policy: PolicyWatcher
     auth: AuthWatcher
@@ -69,6 +72,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         salt=_salt(settings),
         incidents=incidents,
         sink=sink,
+        health=HealthHistory(database),
         history=history,
         policy=policy,
         auth=AuthWatcher(

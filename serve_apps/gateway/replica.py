@@ -33,6 +33,7 @@ from serve_apps.gateway.schemas import TransitionBody
 from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.gateway.wire import Receive
 from serve_apps.gateway.writer import renew, request_identity
+from serve_apps.health import health_now
 from serve_apps.metrics import RayMeter, VoterHealth, union
 
 _log = logging.getLogger("weavergen.gateway")
@@ -201,6 +202,10 @@ class Gateway:
     async def incidents(self) -> list[dict[str, Any]]:
         """Return the newest incidents."""
         return [asdict(incident) for incident in await asyncio.to_thread(self._parts.incidents.list)]
+
+    async def predictions(self) -> dict[str, Any]:
+        """Return the health actor's newest tick, as it is in the database."""
+        return health_now(await asyncio.to_thread(self._parts.health.newest), time.time())
 
     def status(self) -> dict[str, Any]:
         """Return versions, layers, voters, the log's state and readiness."""

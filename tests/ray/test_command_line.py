@@ -31,7 +31,14 @@ def members(home: Path) -> dict[int, str]:
     return found
 
 
-LASTING = ("/gcs_server ", "/raylet/raylet ", "ray::SpanProcess", "ray::ServeController", "ray::ServeReplica")
+LASTING = (
+    "/gcs_server ",
+    "/raylet/raylet ",
+    "ray::SpanProcess",
+    "ray::HealthProcess",
+    "ray::ServeController",
+    "ray::ServeReplica",
+)
 """What must outlive a second `up`: idle workers and jobs that have ended come and go by themselves."""
 
 

@@ -286,7 +286,10 @@ def test_what_is_sent_is_what_openapi_describes(http: httpx.Client, system: Syst
             (stranger, "get", "/healthz", None, 200),
             (http, "get", "/readyz", None, 200),
             (http, "get", "/openapi.json", None, 200),
-            *((operator, "get", f"/ops/{name}", None, 200) for name in ("status", "voters", "policy", "incidents")),
+            *(
+                (operator, "get", f"/ops/{name}", None, 200)
+                for name in ("status", "voters", "policy", "incidents", "predictions")
+            ),
             (operator, "get", "/metrics", None, 200),
             (operator, "post", "/ops/halt", {"reason": "x", "if_version": 10**9}, 409),
             (operator, "post", "/ops/resume", {"reason": "x"}, 403),

@@ -18,8 +18,9 @@ PROFILE = f"""\
 extends: replay
 profile: replay
 consensus: {{max_concurrent: {MAX_CONCURRENT}}}
+health: {{stock_every_s: 15, stock_samples: 80}}
 """
-"""Recorded answers, and few deliberations at once, so that a test can fill the replica."""
+"""Recorded answers, few deliberations at once, so that a test can fill the replica, and forecasts after a minute or so."""
 SLOW = "Take your time."
 BROKEN = "Break."
 

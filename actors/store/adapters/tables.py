@@ -3,7 +3,7 @@
 Times are Unix milliseconds. Lists and maps are JSON text: nothing queries inside them.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text, text
 
 metadata = MetaData(
     naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_name)s"},
@@ -75,4 +75,15 @@ incidents = Table(
         sqlite_where=text("acked_at_ms IS NULL"),
         postgresql_where=text("acked_at_ms IS NULL"),
     ),
+)
+
+health_ticks = Table(
+    "health_ticks",
+    metadata,
+    Column("at_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("score", Float, nullable=False),
+    Column("levels", Text, nullable=False),
+    Column("checks", Text, nullable=False),
+    Column("predictions", Text, nullable=False),
+    Column("alarms", Text, nullable=False),
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from actors.base.errors import StorageUnavailable
 from actors.base.ports import IncidentLevel
 from cluster.alerting import Emergency
+from cluster.control_watch import Notice
 
 
 class Incidents:
@@ -65,3 +66,21 @@ def test_a_receiver_that_is_down_stops_nothing() -> None:
     assert notifier.done.wait(5)
     Emergency(incidents, None, "/home").raise_alarm("failed", "gave up", 10)
     assert len(incidents.opened) == 2
+
+
+def test_a_control_actors_state_is_told_in_full() -> None:
+    """Silence and restarts are incidents with whom and since when; coming back is only a message."""
+    incidents, notifier = Incidents(), Notifier()
+    alarm = Emergency(incidents, notifier, "home-a")
+    for what in ("silent", "restarted", "back"):
+        alarm.control(Notice("HealthActor", what, 21.25))
+    alarm.settle(10)
+    assert [(kind, level, key) for kind, level, _, key in incidents.opened] == [
+        ("control_actor_silent", "level_2_major", "control_actor_silent:HealthActor:home-a"),
+        ("control_actor_restarted", "level_3_minor", "control_actor_restarted:HealthActor:home-a"),
+    ]
+    assert incidents.opened[0][2] == {"actor": "HealthActor", "silent_s": "21.2", "home": "home-a"}
+    assert sorted(title for title, _, _ in notifier.sent) == [
+        "WeaverGen: HealthActor ended and was started again", "WeaverGen: HealthActor gives no sign of life",
+        "WeaverGen: HealthActor gives signs of life again",
+    ]  # fmt: skip

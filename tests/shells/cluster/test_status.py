@@ -28,6 +28,13 @@ GATEWAY: dict[str, Any] = {
     "breakers": [],
     "wal": {"emitted_spans": 7, "queued_bytes": 0, "refused": 0, "reserve_depth": 2},
 }  # fmt: skip
+HEALTH: dict[str, Any] = {
+    "at_ms": 5, "age_s": 3.0, "score": 0.42, "levels": {"disk": 0.7}, "alarms": ["forecast/disk"],
+    "checks": [{"name": "disk", "score": 0.42, "detail": "70%", "blind": False}, {"name": "cpu", "score": 1.0, "detail": "low"}],
+    "predictions": [{
+        "signal": "disk", "level": 0.7, "limit": 0.9, "slope_per_h": 0.1, "probabilities": {"300": 0.01, "3600": 0.83},
+    }, {"signal": "cpu", "level": 0.1, "limit": 0.95, "slope_per_h": 0.0, "probabilities": {}}],
+}  # fmt: skip
 INCIDENT = {"kind": "policy_rollback", "level": "level_2_major", "acked_at_ms": None}
 
 
@@ -132,3 +139,21 @@ def test_what_is_not_understood_is_left_out() -> None:
     assert replicas(b'weavergen_ready 1\nother{replica="x"} 1\n') == {}
     assert open_incidents(b"garbage") == {"open": 0, "newest": None}
     assert open_incidents(json.dumps([INCIDENT | {"acked_at_ms": 1}]).encode()) == {"open": 0, "newest": None}
+
+
+def test_health_and_forecasts_are_shown_and_so_is_their_age(home: Home) -> None:
+    """Score, what is short of whole, every forecast, open alarms; an old tick is called one, and none yet is none."""
+    phase(home, "ready")
+    Gateway.pages = {"/ops/status": json.dumps(GATEWAY).encode(), "/ops/predictions": json.dumps(HEALTH).encode()}
+    shown = ask(home).output
+    for words in (
+        "health: score 0.42\n", "disk: 0.42, 70%", "disk: 70% of at most 90%; breach within 5 min 1%, 60 min 83%",
+        "cpu: 10% of at most 95%; breach within too little seen", "alarm: forecast/disk",
+    ):  # fmt: skip
+        assert words in shown
+    assert "cpu: 1.00" not in shown
+    assert json.loads(ask(home, "--json").output)["health"]["score"] == 0.42
+    Gateway.pages["/ops/predictions"] = json.dumps(HEALTH | {"age_s": 300.0}).encode()
+    assert "300 s old: the health actor is silent" in ask(home).output
+    Gateway.pages["/ops/predictions"] = json.dumps(HEALTH | {"age_s": None, "score": None}).encode()
+    assert "health: no tick yet" in ask(home).output

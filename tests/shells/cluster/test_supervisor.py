@@ -20,6 +20,7 @@ from cluster.probes import Answer
 from cluster.status import beat, is_stuck, read_status, session_file, system_id
 from cluster.supervision import Action, State, Step, begin, decide
 from cluster.supervisor import Supervisor, read_readiness, supervise
+from serve_apps.beats import CONTROL_ACTORS, Heart
 from serve_apps.gateway.readiness import RESTART_HEADER, SYSTEM_HEADER
 
 
@@ -220,3 +221,47 @@ def test_one_home_a_port_and_the_last_word_is_an_alarm(world: World, monkeypatch
         supervise(world.home)
     assert world.incidents.opened == ["system_not_serving"]
     assert told
+
+
+def test_a_control_actor_that_is_restarted_or_silent_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once deployed, each sign of life is looked at: another incarnation is told, and so is silence; before that, nothing."""
+    now_s = [0.0]
+    monkeypatch.setattr("cluster.supervisor.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr(world.supervisor, "_deploy_state", lambda: deployed)
+    hearts = [Heart(world.home.root, name, "one") for name in CONTROL_ACTORS]
+
+    def look(at_s: float, *beating: Heart) -> None:
+        for heart in beating:
+            heart.beat()
+        now_s[0] = at_s
+        world.supervisor.watch_control()
+
+    deployed = "running"
+    look(0, *hearts)
+    look(100)
+    assert world.incidents.opened == []
+    deployed = "done"
+    look(101, *hearts)
+    look(102, *hearts)
+    look(110, hearts[0], Heart(world.home.root, CONTROL_ACTORS[1], "two"))
+    assert world.incidents.opened == ["control_actor_restarted"]
+    look(131, hearts[0])
+    look(140, hearts[0])
+    assert world.incidents.opened == ["control_actor_restarted", "control_actor_silent"]
+
+
+def test_the_loop_watches_the_control_actors(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each round of the supervisor looks at them; telling that fails is a fault seen, and ends nothing."""
+    rounds: list[str] = []
+    monkeypatch.setattr(world.supervisor, "act", lambda step: step.state)
+    monkeypatch.setattr(world.supervisor, "watch_control", lambda: (rounds.append("looked"), world.supervisor.stop()))
+    world.supervisor.run()
+    assert rounds == ["looked"]
+    monkeypatch.undo()
+    monkeypatch.setattr(world.supervisor, "_deploy_state", lambda: "done")
+    world.incidents.fails = True
+    clock = iter(range(0, 1000, 100))
+    monkeypatch.setattr("cluster.supervisor.time.monotonic", lambda: float(next(clock)))
+    world.supervisor.watch_control()
+    world.supervisor.watch_control()
+    assert "telling of HealthActor failed" in world.supervisor._fault

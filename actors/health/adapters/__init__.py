@@ -1,0 +1,1 @@
+"""What reads the machine, keeps the history, and frees space."""
