@@ -35,6 +35,7 @@ from pydantic import (
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError
 from actors.consensus.config import ConsensusConfig
+from actors.learning.config import LearningConfig
 from actors.policy.config import PolicyConfig
 from actors.spans.config import SpansConfig
 from actors.store.config import StoreConfig
@@ -298,6 +299,7 @@ class Config(_Frozen):
     answers: tuple[AnswersFile, ...] = Field(default=(), max_length=64)
     demo: bool = True
     """Whether ``up`` shows what the voters say to eleven questions."""
+    learning: LearningConfig = LearningConfig()
     policy: PolicyConfig = PolicyConfig()
     consensus: ConsensusConfig = ConsensusConfig()
     spans: SpansConfig = SpansConfig()

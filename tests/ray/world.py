@@ -22,6 +22,8 @@ consensus: {{max_concurrent: {MAX_CONCURRENT}}}
 """Recorded answers, and few deliberations at once, so that a test can fill the replica."""
 SLOW = "Take your time."
 BROKEN = "Break."
+MISLED = "What is the capital of Italy?"
+"""One voter is wrong, and quickest, so that its ballot is in before the others agree."""
 
 
 def recorded(voter: str, prompt: str, *answers: dict[str, Any]) -> dict[str, Any]:
@@ -47,6 +49,11 @@ def script() -> list[dict[str, Any]]:
         recorded("m1", BROKEN, {"error": {"status": 500}}),
         recorded("m2", BROKEN, {"content": "whole", "cut_after_chars": 2}),
         recorded("m3", BROKEN, {"content": ""}),
+    ]
+    lines += [
+        recorded("m1", MISLED, {"content": "Rome", "latency_ms": 50}),
+        recorded("m2", MISLED, {"content": "Rome", "latency_ms": 50}),
+        recorded("m3", MISLED, {"content": "Milan", "latency_ms": 1}),
     ]
     return [*lines, {"default": [{"content": "42", "latency_ms": 1}]}]
 
