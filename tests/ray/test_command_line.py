@@ -238,7 +238,7 @@ def test_the_whole_node_comes_back_by_itself(system: System) -> None:
 def test_learning_lowers_the_weight_of_a_voter_that_is_usually_wrong(system: System, tmp_path: Path) -> None:
     """What was decided comes out of the table as weights, and the next decision names the policy that brings them."""
     before = json.loads(system.weavergen("policy", "show", "--json").stdout)
-    request = {"model": before["layers"][0]["name"], "messages": [{"role": "user", "content": MISLED}]}
+    request = {"model": "consensus", "messages": [{"role": "user", "content": MISLED}]}
     headers = {"Authorization": f"Bearer {system.client_key}"}
     for _ in range(40):
         answer = httpx.post(f"{system.base_url}/v1/chat/completions", json=request, headers=headers)
