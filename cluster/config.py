@@ -36,6 +36,7 @@ from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError
 from actors.consensus.config import ConsensusConfig
 from actors.health.config import HealthConfig
+from actors.learning.config import LearningConfig
 from actors.policy.config import PolicyConfig
 from actors.spans.config import SpansConfig
 from actors.store.config import StoreConfig
@@ -305,6 +306,7 @@ class Config(_Frozen):
     answers: tuple[AnswersFile, ...] = Field(default=(), max_length=64)
     demo: bool = True
     """Whether ``up`` shows what the voters say to eleven questions."""
+    learning: LearningConfig = LearningConfig()
     policy: PolicyConfig = PolicyConfig()
     consensus: ConsensusConfig = ConsensusConfig()
     spans: SpansConfig = SpansConfig()

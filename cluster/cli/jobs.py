@@ -1,15 +1,27 @@
 """Commands that submit a Ray job, follow it and print what it found."""
 
+import time
 from typing import Any
 
 import click
 
+from actors.base.canonical import MICRO, decimal_str
+from actors.base.errors import InvalidRequest, VersionConflict
+from actors.consensus.adapters.registry import WeightsRegistry
+from actors.learning.release import require_bounded
+from actors.policy.snapshot import PolicySnapshot, WeightsRef
+from actors.policy.transitions import successor
+from cluster.access import database
 from cluster.cli.context import Progressing, Session, home_option, json_option, print_json, safe
+from cluster.cli.transitions import author, in_force
 from cluster.jobs.submission import new_job_id, report_file, submit
 from cluster.node import Node
+from cluster.succession import Note, Succession
+from cluster.trust import load_trust, operator_key
 
 MAX_HOURS = 24 * 366
 _SHOWN = 20
+_DAY_NS = 86_400 * 10**9
 
 
 @click.command(epilog="Example: weavergen audit --hours 24")
@@ -32,6 +44,74 @@ def audit(hours: float, detach: bool, home_dir: str | None, as_json: bool) -> in
     else:
         _show_audit(report, str(report_file(session.home, job_id)))
     return 0 if report.get("ok") is True else 1
+
+
+@click.command(epilog="Example: weavergen learn --full")
+@click.option("--full", is_flag=True, help="Learn from every span there is, not only the last days.")
+@click.option("--detach", is_flag=True, help="Print the job's id and leave it to itself; nothing comes into force.")
+@home_option
+@json_option
+def learn(full: bool, detach: bool, home_dir: str | None, as_json: bool) -> int:
+    """Learn voters' weights from recorded decisions, and bring them into force with the operator's key.
+
+    Refused while policy halts generation or freezes learning. A weight moves by at most learning.max_change each time.
+    """
+    session = Session.open(home_dir)
+    current = in_force(session)
+    _require_learning(current)
+    since_ns = 0 if full else max(0, time.time_ns() - session.config.learning.window_days * _DAY_NS)
+    job_id = new_job_id("learn")
+    arguments = [
+        f"--home={session.home.root}", f"--weights={current.weights.sha256}", f"--since-ns={since_ns}",
+        f"--report={report_file(session.home, job_id)}",
+    ]  # fmt: skip
+    report = _run(session, job_id, "cluster.jobs.learn", arguments, quiet=as_json, detach=detach)
+    if report is None:
+        return _left(job_id, session, as_json=as_json)
+    version = _released(session, current.weights.sha256, str(report["new"]), job_id)
+    if as_json:
+        print_json(report | {"job": job_id, "policy_version": version})
+    else:
+        _show_learned(report, version)
+    return 0
+
+
+def _require_learning(current: PolicySnapshot) -> None:
+    if current.learning_frozen or current.halt.on:
+        why = "learning is frozen" if current.learning_frozen else "generation is halted"
+        raise InvalidRequest(f"{why} by policy version {current.version}: nothing is learned now")
+
+
+def _released(session: Session, old: str, new: str, job_id: str) -> int:
+    """Sign the policy that names the candidate, if it is another one; return the version then in force."""
+    trust = load_trust(session.home.trust_file)
+    with database(session.home, session.config.store) as opened:
+        chain = Succession(session.home, session.config.policy, lambda: trust, opened)
+        current = chain.in_force()
+        _require_learning(current)
+        if current.weights.sha256 != old:
+            raise VersionConflict("other weights came into force meanwhile; learn again")
+        if new == old:
+            return current.version
+        registry = WeightsRegistry(session.home.registry)
+        bound = round(session.config.learning.max_change * MICRO)
+        require_bounded(registry.weights(old), registry.weights(new), bound)
+        wanted = successor(current, chain.now_ms(), weights=WeightsRef(sha256=new))
+        note = Note("learn", new, f"learned by {job_id}", author())
+        return chain.publish(current, wanted, note, operator_key(session.operators)).version
+
+
+def _show_learned(report: dict[str, Any], version: int) -> None:
+    click.echo(f"{'voter':24} {'kind':10} {'n':>8} {'agreement':>9} {'old':>8} -> {'new':8} {'latency':>9}")
+    for row in report["rows"]:
+        shares = (row["agreed"] * MICRO // row["n"], row["old_micro"], row["new_micro"])
+        agreement, old, new = map(decimal_str, shares)
+        click.echo(
+            safe(f"{row['voter']:24} {row['kind']:10} {row['n']:8} {agreement:>9} {old:>8} -> {new:8} "
+                 f"{row['latency_ms']:6} ms")
+        )  # fmt: skip
+    said = "nothing changes; policy" if report["new"] == report["old"] else "policy"
+    click.echo(f"{said} version {version} is in force; {report['files']} files, {report['took_s']} s")
 
 
 def _run(

@@ -8,7 +8,7 @@ import click
 from actors.base.errors import OperatorError, WeaverGenError
 from cluster.bringup import NotServing
 from cluster.cli.asking import ask
-from cluster.cli.jobs import audit
+from cluster.cli.jobs import audit, learn
 from cluster.cli.keys import keys
 from cluster.cli.lifecycle import down, up
 from cluster.cli.policies import policy
@@ -27,7 +27,7 @@ def cli() -> None:
     """WeaverGen answers only what several independent language models agree on, and signs what it says."""
 
 
-for command in (up, down, status, ask, audit, keys, verify, halt, resume, isolate, readmit, policy):
+for command in (up, down, status, ask, audit, learn, keys, verify, halt, resume, isolate, readmit, policy):
     cli.add_command(command)
 
 

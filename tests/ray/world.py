@@ -23,6 +23,8 @@ health: {{stock_every_s: 15, stock_samples: 80}}
 """Recorded answers, few deliberations at once, so that a test can fill the replica, and forecasts after a minute or so."""
 SLOW = "Take your time."
 BROKEN = "Break."
+MISLED = "What is the capital of Italy?"
+"""One voter is wrong, and quickest, so that its ballot is in before the others agree."""
 
 
 def recorded(voter: str, prompt: str, *answers: dict[str, Any]) -> dict[str, Any]:
@@ -48,6 +50,11 @@ def script() -> list[dict[str, Any]]:
         recorded("m1", BROKEN, {"error": {"status": 500}}),
         recorded("m2", BROKEN, {"content": "whole", "cut_after_chars": 2}),
         recorded("m3", BROKEN, {"content": ""}),
+    ]
+    lines += [
+        recorded("m1", MISLED, {"content": "Rome", "latency_ms": 50}),
+        recorded("m2", MISLED, {"content": "Rome", "latency_ms": 50}),
+        recorded("m3", MISLED, {"content": "Milan", "latency_ms": 1}),
     ]
     return [*lines, {"default": [{"content": "42", "latency_ms": 1}]}]
 

@@ -1,0 +1,1 @@
+"""Learning: what finished decisions say about voters, as counts, and the weights those counts give."""
