@@ -37,7 +37,7 @@ def desk(wal: WalWriter, root: Path, spans: SpansConfig) -> FeedbackDesk:
     def pseudonym(_: str) -> str:
         return RECORD.tenant
 
-    found = Decisions(lambda _: None, WalReader(root, 1 << 30), pseudonym, 4)
+    found = Decisions(lambda _: None, WalReader(root, 1 << 30), bytes, pseudonym, 4)
     return FeedbackDesk(found.find, wal, pseudonym, b"s" * 32, settings, lambda: int(NOW_S * 1e9))
 
 
