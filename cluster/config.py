@@ -36,7 +36,7 @@ from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError
 from actors.consensus.config import ConsensusConfig
 from actors.policy.config import PolicyConfig
-from actors.spans.config import SpansConfig
+from actors.spans.config import LogConfig, SpansConfig
 from actors.store.config import StoreConfig
 
 THRESHOLDS = frozenset({"similarity"})
@@ -301,6 +301,7 @@ class Config(_Frozen):
     policy: PolicyConfig = PolicyConfig()
     consensus: ConsensusConfig = ConsensusConfig()
     spans: SpansConfig = SpansConfig()
+    log: LogConfig = LogConfig()
     store: StoreConfig = StoreConfig()
     gateway: GatewayConfig = GatewayConfig()
     engine: EngineConfig = EngineConfig()

@@ -45,7 +45,7 @@ def deploy(home: Home, config: Config) -> None:
 
     settings = read_application(home, config)
     ray.init(address=Node(home, config).address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
-    start_span_actor(home.root, config.spans, config.store)
+    start_span_actor(home.root, config.spans, config.log, config.store)
     serve.start(
         proxy_location="HeadOnly",
         http_options={

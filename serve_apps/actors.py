@@ -13,7 +13,8 @@ from typing import Any
 from actors.base.errors import HomeError
 from actors.base.ids import new_ulid
 from actors.spans.actor import Instant, SpanActor
-from actors.spans.config import SpansConfig
+from actors.spans.adapters.sealer import HomeAuthority
+from actors.spans.config import LogConfig, SpansConfig
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import IncidentQueue, Incidents
 from actors.store.config import StoreConfig
@@ -36,9 +37,10 @@ class SpanProcess:
     the next one.
     """
 
-    def __init__(self, home: Path, spans: SpansConfig, store: StoreConfig) -> None:
+    def __init__(self, home: Path, spans: SpansConfig, log: LogConfig, store: StoreConfig) -> None:
         self._home = home
         self._config = spans
+        self._log = log
         database = Database(store.url(home), pool_size=1, timeout_s=store.timeout_s)
         self._incidents = IncidentQueue(Incidents(database), store.incident_queue)
         self._actor: SpanActor | None = None
@@ -60,23 +62,33 @@ class SpanProcess:
     def _take_over(self) -> SpanActor:
         while True:
             try:
-                return SpanActor(self._home, new_ulid(), self._config, self._incidents)
+                return SpanActor(
+                    self._home, new_ulid(), self._config, self._incidents, HomeAuthority(self._home), self._log
+                )
             except HomeError as error:
                 _log.warning("%s", error)
                 time.sleep(_LOCK_RETRY_S)
 
 
 def span_gauges(health: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of ``SpanActor.health`` as gauges, and whether the table fails. Pure."""
+    """Return the numbers of ``SpanActor.health`` as gauges, and whether table or log fail. Pure."""
     numbers = {f"span_{name}": float(value) for name, value in health.items() if isinstance(value, int | float)}
-    return numbers | {"span_table_failing": float(bool(health["table_error"]))}
+    return numbers | {
+        "span_table_failing": float(bool(health["table_error"])),
+        "log_failing": float(bool(health["log_error"])),
+        "log_merge_delay_seconds": float(health["merge_delay_s"]),
+    }
 
 
 def span_problem(health: Mapping[str, Any]) -> str:
-    """Return what keeps rows from the table; empty if nothing does. Pure."""
+    """Return what keeps rows from the table or the log; empty if nothing does. Pure."""
     if health.get("waiting"):
         return "an earlier SpanActor still holds the home"
-    return str(health["table_error"])
+    if health["table_error"]:
+        return str(health["table_error"])
+    if health["merge_late"]:
+        return f"batches wait to be sealed: {health['log_error'] or 'more come than can be sealed'}"
+    return str(health["log_error"])
 
 
 class SpanWatch:
@@ -116,7 +128,7 @@ async def ask_span_actor() -> Mapping[str, Any]:
     return health
 
 
-def start_span_actor(home: Path, spans: SpansConfig, store: StoreConfig) -> Any:  # noqa: ANN401 - Ray's handles have no type
+def start_span_actor(home: Path, spans: SpansConfig, log: LogConfig, store: StoreConfig) -> Any:  # noqa: ANN401 - Ray's handles have no type
     """Start the one reader of the write-ahead logs, or return the handle of the one that runs."""
     import ray
 
@@ -130,4 +142,4 @@ def start_span_actor(home: Path, spans: SpansConfig, store: StoreConfig) -> Any:
         max_restarts=-1,
         max_concurrency=2,
     )
-    return actor.remote(home, spans, store)
+    return actor.remote(home, spans, log, store)
