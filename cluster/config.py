@@ -239,6 +239,10 @@ class RayConfig(_Frozen):
     object_store_mib: int = Field(default=200, ge=80, le=1_048_576)
     temp_root: Path = Path("/tmp")  # noqa: S108 - socket paths are short; the directory below it is ours, mode 0700
     haproxy_threads: int = Field(default=2, ge=1, le=64)
+    prometheus_url: str = Field(default="http://127.0.0.1:9090", pattern=r"^https?://[^\s/@]+(/[^\s@]*)?$")
+    """Where Ray's dashboard and Grafana ask Prometheus."""
+    grafana_url: str = Field(default="http://127.0.0.1:3000", pattern=r"^https?://[^\s/@]+(/[^\s@]*)?$")
+    """Where the browser of whoever looks at Ray's dashboard reaches Grafana."""
 
     @model_validator(mode="after")
     def _has_a_place_for_each(self) -> Self:

@@ -23,11 +23,14 @@ from pathlib import Path
 from actors.base.errors import ConfigurationError, HomeError
 from cluster.config import Config, RayConfig
 from cluster.home import Home, write_atomic
+from cluster.observability import files as observability
 from cluster.processes import MARKER
 
 LOOPBACK = "127.0.0.1"
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - only to ask whether a port is free on all of a machine's addresses
 REPOSITORY = Path(__file__).resolve().parent.parent
+_DISCOVERY = "prom_metrics_service_discovery.json"
+"""In Ray's session: where every node's agent answers Prometheus."""
 _INGRESS_SPAN = 64
 """Ports set aside for the replicas' own listeners."""
 _INGRESS_MARGIN_S = 5
@@ -145,13 +148,14 @@ class Node:
         return f"{LOOPBACK}:{self.ports.gcs}"
 
     def prepare(self) -> None:
-        """Write token and ports, and empty the temporary directory of an earlier run."""
+        """Write token, ports and what watches us reads, and empty the temporary directory of an earlier run."""
         if not self.home.ray_token.exists():
             write_atomic(self.home.ray_token, secrets.token_hex(32).encode())
         write_atomic(self._ports_file, json.dumps(asdict(self._choose_ports()), indent=1).encode())
         self.tidy()
         for path in (self.private, self.temp, self.haproxy):
             _private_directory(path)
+        observability.write(self.home, self.config, self.temp / "session_latest" / _DISCOVERY)
 
     def tidy(self) -> None:
         """Move Ray's logs of the last session into the home and remove the temporary directory."""
@@ -195,7 +199,7 @@ class Node:
             "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
             "AUTOSCALER_METRIC_PORT": str(ports.autoscaler_metrics),
             "DASHBOARD_METRIC_PORT": str(ports.dashboard_metrics),
-        } | self._binding_environment() | self._serve_environment(ports)  # fmt: skip
+        } | self._binding_environment() | self._serve_environment(ports) | self._watching_environment()  # fmt: skip
 
     def command(self) -> list[str]:
         """Return the command that runs the node in the foreground and ends when a part of it dies."""
@@ -239,6 +243,9 @@ class Node:
             return {}
         # Keeps the node's address 127.0.0.1 instead of the machine's, as on the systems the switch is named after.
         return {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+    def _watching_environment(self) -> dict[str, str]:
+        return observability.environment(self.home, self.config)
 
     def _serve_environment(self, ports: Ports) -> dict[str, str]:
         # Longer than Serve's own bound, which ends the work too; HAProxy's only ends the wait for it.

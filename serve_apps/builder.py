@@ -95,8 +95,9 @@ class GatewayReplica:
 
     def __serve_build_asgi_app__(self) -> "ASGIApp":
         from serve_apps.gateway.app import create_entry
+        from serve_apps.gateway.counting import counted
 
-        return create_entry(self._gateway)
+        return counted(create_entry(self._gateway), self._gateway.answered)
 
     async def check_health(self) -> None:
         """Raise if this replica can no longer do its work and should be replaced."""

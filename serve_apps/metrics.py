@@ -29,6 +29,9 @@ _AGENT_TIMEOUT_S = 5.0
 SECONDS = [0.01 * 2**n for n in range(14)]
 """Bucket bounds in seconds, as the GenAI conventions give them for client operation duration: 0.01 doubling to 81.92."""
 
+SHARES = [n / 20 for n in range(1, 21)]
+"""Bucket bounds of a share: twentieths."""
+
 
 class RayGauges:
     """Gauges of one process, made as they are first shown."""
@@ -68,7 +71,19 @@ class RayMeter(RayGauges):
         self._vote_seconds = Histogram(
             "weavergen_vote_seconds", "Time to a ballot.", boundaries=SECONDS, tag_keys=("replica", "voter")
         )
+        self._agreement = Histogram(
+            "weavergen_agreement", "Share of the weight behind a tally's strongest group.", boundaries=SHARES,
+            tag_keys=("replica",),
+        )  # fmt: skip
+        self._requests = Counter(
+            "weavergen_requests", "Requests by surface and HTTP status.", tag_keys=("replica", "surface", "status")
+        )
         self._seconds.set_default_tags(self._tags)
+        self._agreement.set_default_tags(self._tags)
+
+    def answered(self, surface: str, status: str) -> None:
+        """One HTTP request was answered, or its client went away first."""
+        self._requests.inc(1, {**self._tags, "surface": surface, "status": status})
 
     def decided(self, result: str, kind: str, seconds: float) -> None:
         """One deliberation ended."""
@@ -81,6 +96,10 @@ class RayMeter(RayGauges):
         self._votes.inc(1, {**self._tags, "voter": voter, "outcome": outcome})
         if seconds > 0:
             self._vote_seconds.observe(seconds, {**self._tags, "voter": voter})
+
+    def supported(self, support: float) -> None:
+        """One tally ended."""
+        self._agreement.observe(support)
 
 
 class VoterHealth:
@@ -114,6 +133,10 @@ class VoterHealth:
             self._last_bad_s[voter] = self._monotonic()
         elif outcome not in ("timeout", *self._SAYS_NOTHING):
             self._bad.pop(voter, None)
+
+    def supported(self, support: float) -> None:
+        """Pass on."""
+        self._meter.supported(support)
 
     def failing(self) -> list[str]:
         """Return the voters whose last ballots all failed."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from actors.base.canonical import MICRO
 from actors.base.digests import commitment
 from actors.base.errors import (
     CriticalSystemFailure,
@@ -368,6 +369,8 @@ class ConsensusCoordinator:
                 "busy" if outcome == "failed" and ballot.cause == "busy" else outcome
             )  # no word on the voter's health
             self._meter.voted(ballot.seat.voter, told, ballot.latency_ms / 1000)
+        if state.conclusion and state.conclusion.tally.standings:
+            self._meter.supported(state.conclusion.tally.standings[0].support_micro / MICRO)
 
     def _remember(self, decision_id: str, data: bytes) -> None:
         self._recent[decision_id] = data

@@ -66,6 +66,9 @@ class Meter(Protocol):
     def voted(self, voter: str, outcome: str, seconds: float) -> None:
         """One ballot is on record."""
 
+    def supported(self, support: float) -> None:
+        """One tally ended: its strongest group had this share of the weight, 0 to 1, whether it won or not."""
+
 
 class Clock(Protocol):
     """Wall and monotonic time."""

@@ -14,6 +14,7 @@ from cluster.config import Config, RayConfig
 from cluster.demo import Shown, show
 from cluster.home import Home, is_home, open_home
 from cluster.node import LOOPBACK, Node
+from cluster.observability import files as observability
 from cluster.status import gateway_url
 from models.catalog import load_catalog
 
@@ -87,6 +88,8 @@ def _told(home: Home, config: Config) -> dict[str, str]:
         "operator_key_file": str(home.keys / "operator.key"),
         "trust_bundle": str(home.trust_file),
         "logs": str(home.logs),
+        "prometheus_config": str(observability.folder(home) / observability.PROMETHEUS),
+        "grafana_config": str(observability.folder(home) / "grafana" / "grafana.ini"),
         "configuration": f"{home.config_file} sha256 {config.sha256}",
     } | several
 

@@ -26,6 +26,7 @@ from serve_apps.gateway.answers import FeedbackTaken
 from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.decisions import Decisions
 from serve_apps.gateway.feedback import FeedbackDesk
+from serve_apps.gateway.open_incidents import OpenIncidents
 from serve_apps.gateway.parts import build_parts, http_voters, recorded_voters
 from serve_apps.gateway.readiness import Observed, Readiness, count_lineages, judge
 from serve_apps.gateway.renewal import IssuerWatch
@@ -40,6 +41,7 @@ RENEW_BELOW_S = 12 * 3600
 RENEW_LOOK_S = 1.0
 RENEW_WAIT_S = 10.0
 SPANS_LOOK_S = 5.0
+INCIDENTS_LOOK_S = 5.0
 TRANSITION_THREADS = 4
 
 
@@ -96,6 +98,7 @@ class Gateway:
             self._clock.time_ns,
         )  # fmt: skip
         self._spans = SpanWatch(ask_span_actor)
+        self._open_incidents = OpenIncidents(self._parts.incidents.count_open)
         self._issuers = IssuerWatch(self._parts.trust)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -119,6 +122,7 @@ class Gateway:
         self._parts.auth.start()
         self._tasks = [asyncio.create_task(self._publish_metrics()), asyncio.create_task(self._keep_certified())]
         self._tasks.append(asyncio.create_task(self._spans.follow(SPANS_LOOK_S)))
+        self._tasks.append(asyncio.create_task(self._open_incidents.follow(INCIDENTS_LOOK_S)))
 
     async def close(self) -> None:
         """Make everything durable and let go."""
@@ -200,6 +204,10 @@ class Gateway:
     async def metrics(self) -> bytes:
         """Return the union of all processes' metrics."""
         return await union()
+
+    def answered(self, surface: str, status: str) -> None:
+        """Count a request."""
+        self._meter.answered(surface, status)
 
     async def incidents(self) -> list[dict[str, Any]]:
         """Return the newest incidents."""
@@ -292,7 +300,7 @@ class Gateway:
             "wal_fsync_seconds": counters.fsync_seconds,
             "voters_failing": float(len(self._health.failing())),
             "quorum": micro(view.snapshot.layers[0].quorum) / 1e6 if view else 0.0,
-        }
+        } | self._open_incidents.gauges()
 
     async def _keep_certified(self) -> None:
         while True:

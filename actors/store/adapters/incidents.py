@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError as UniqueViolation
 
 from actors.base.digests import sha256_hex
@@ -82,6 +82,12 @@ class Incidents:
         if row is None:
             raise NotFound(f"there is no incident {incident_id[:64]!r}; list the incidents there are")
         return _incident(row)
+
+    def count_open(self) -> int:
+        """Return how many are open: nobody has acknowledged them."""
+        query = select(func.count()).select_from(incidents).where(incidents.c.acked_at_ms.is_(None))
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def ack(self, incident_id: str, by: str) -> Incident:
         """Acknowledge an incident; the first acknowledgement stands."""

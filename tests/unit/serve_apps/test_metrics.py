@@ -58,6 +58,9 @@ class Silent:
     def voted(self, voter: str, outcome: str, seconds: float) -> None:
         """Ignore."""
 
+    def supported(self, support: float) -> None:
+        """Ignore."""
+
 
 def test_three_failures_in_a_row_make_a_voter_failing() -> None:
     """A voter is failing after three bad ballots in a row and well again after one good; cancellations count neither way."""

@@ -52,6 +52,7 @@ async def test_an_agreed_answer_is_recorded_before_it_leaves(make_world: MakeWor
     assert verify_envelope(committed.data, world.trust, NOW_S).inclusion == "none"
     assert world.coordinator.recent(committed.record.id) == committed.data
     assert world.meter.decisions == ["answered"]
+    assert [round(support, 2) for support in world.meter.supports] == [0.67]
 
 
 async def test_spans_tell_the_whole_story(make_world: MakeWorld) -> None:

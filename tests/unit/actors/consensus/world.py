@@ -221,6 +221,7 @@ class CountingMeter:
 
     decisions: list[str] = field(default_factory=list)
     votes: list[tuple[str, str]] = field(default_factory=list)
+    supports: list[float] = field(default_factory=list)
 
     def decided(self, result: str, kind: str, seconds: float) -> None:
         """Keep the result."""
@@ -229,6 +230,10 @@ class CountingMeter:
     def voted(self, voter: str, outcome: str, seconds: float) -> None:
         """Keep the vote."""
         self.votes.append((voter, outcome))
+
+    def supported(self, support: float) -> None:
+        """Keep the share."""
+        self.supports.append(support)
 
 
 @dataclass

@@ -123,3 +123,13 @@ def test_the_table_itself_raises(tmp_path: Path) -> None:
     """The repository tells its caller; only the queue swallows."""
     with pytest.raises(StorageUnavailable, match="migrated"):
         Incidents(Database(f"sqlite:///{tmp_path}/empty.db", timeout_s=0.1)).record("k", "level_2_major", {}, "k")
+
+
+def test_open_incidents_are_counted(table: Incidents) -> None:
+    """However many there are; acknowledged ones are not among them."""
+    assert table.count_open() == 0
+    for key in ("k", "l", "l"):
+        table.record("kind", "level_3_minor", {}, key)
+    assert table.count_open() == 2
+    table.ack(table.list()[0].id, "somebody")
+    assert table.count_open() == 1

@@ -1,0 +1,35 @@
+"""Every metric the system publishes, without the ``weavergen_`` before it; rules and dashboard may ask for nothing else.
+
+Ray exports them as ``ray_weavergen_*``. Counters end in ``_total``, histograms also in ``_bucket``, ``_sum``, ``_count``.
+"""
+
+COUNTERS = frozenset({"requests", "decisions", "votes"})
+"""Requests by surface and HTTP status, decisions by result and kind, ballots by voter and outcome."""
+HISTOGRAMS = frozenset({"decision_seconds", "vote_seconds", "agreement"})
+"""``agreement``: the share of the weight behind a tally's strongest group."""
+GATEWAY_GAUGES = frozenset({
+    "ready", "degraded", "halted", "policy_version", "under_way", "voters_failing", "quorum", "incidents_open",
+    "wal_emitted_spans", "wal_available", "wal_reserve_depth", "wal_queued_bytes", "wal_refused", "wal_fsyncs",
+    "wal_fsync_seconds",
+})  # fmt: skip
+"""One of each a replica."""
+SPAN_GAUGES = frozenset(
+    {"span_last_tick_s", "span_lag_rows", "span_lag_bytes", "span_lag_s", "span_writers", "span_table_failing"}
+)
+"""SpanActor's; it publishes counts of what it met beside them."""
+AWAITED = frozenset({"log_merge_delay_seconds", "health_score", "prediction"})
+"""Panels are there; the gauges come with what measures them, and such a panel stays empty until then."""
+
+PREFIX = "ray_weavergen_"
+
+
+def exported() -> frozenset[str]:
+    """Return every name as Ray exports it, without those that are awaited."""
+    counters = {f"{PREFIX}{name}_total" for name in COUNTERS}
+    histograms = {f"{PREFIX}{name}_{part}" for name in HISTOGRAMS for part in ("bucket", "sum", "count")}
+    return frozenset(counters | histograms | {f"{PREFIX}{name}" for name in GATEWAY_GAUGES | SPAN_GAUGES})
+
+
+def awaited() -> frozenset[str]:
+    """Return the names that panels wait for."""
+    return frozenset(f"{PREFIX}{name}" for name in AWAITED)

@@ -1,0 +1,94 @@
+"""What Prometheus and Grafana are given."""
+
+import inspect
+import json
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from actors.base.errors import ConfigurationError
+from cluster.config import read_config
+from cluster.home import create_home
+from cluster.node import Node
+from cluster.observability import files
+from cluster.observability.names import COUNTERS, GATEWAY_GAUGES, HISTOGRAMS, SPAN_GAUGES, awaited, exported
+from serve_apps.actors import span_gauges
+from serve_apps.gateway.open_incidents import OpenIncidents
+from serve_apps.gateway.replica import Gateway
+from serve_apps.metrics import RayMeter
+
+NAME = re.compile(r"\b(?:ray_)?weavergen_\w+")
+
+
+def queries() -> Iterator[str]:
+    """Yield every query of the dashboard."""
+    for panel in json.loads(files.shipped(files.DASHBOARD))["panels"]:
+        yield from (target["expr"] for target in panel["targets"])
+
+
+def alerts() -> list[dict[str, Any]]:
+    """Return every alert."""
+    (group,) = yaml.safe_load(files.shipped(files.RULES))["groups"]
+    return list(group["rules"])
+
+
+def test_the_dashboard_asks_for_nothing_that_is_not_published() -> None:
+    """Every metric of a query is one that the code publishes or that is awaited by name, and each of those has a panel."""
+    asked = {name for query in queries() for name in NAME.findall(query)}
+    assert asked <= exported() | awaited()
+    assert awaited() <= asked
+    assert all(NAME.search(query) for query in queries())
+
+
+def test_alerts_ask_for_nothing_that_is_not_published() -> None:
+    """No alert waits for a metric that nobody publishes: it could never fire."""
+    asked = {name for alert in alerts() for name in NAME.findall(alert["expr"])}
+    assert asked
+    assert asked <= exported()
+
+
+def test_the_list_is_what_the_code_publishes() -> None:
+    """Every name of the list stands in the code that publishes it; the running system is asked for them in ``tests/ray``."""
+    health = {"last_tick_s": 1.0, "lag_rows": 1, "lag_bytes": 1, "lag_s": 1.0, "writers": 1, "table_error": ""}
+    assert set(span_gauges(health)) == SPAN_GAUGES
+    meter = inspect.getsource(RayMeter)
+    assert [name for name in COUNTERS | HISTOGRAMS if f'"weavergen_{name}"' not in meter] == []
+    shown = inspect.getsource(Gateway._gauges) + inspect.getsource(OpenIncidents.gauges)
+    assert {name for name in GATEWAY_GAUGES if f'"{name}"' not in shown} == set()
+
+
+def test_a_node_writes_them_where_ray_s_grafana_integration_looks(tmp_path: Path) -> None:
+    """Before it starts, the node leaves all three in the home, and tells Ray's dashboard the same folder."""
+    ray = {"temp_root": str(tmp_path), "grafana_url": "https://g.example/base", "prometheus_url": "http://p.example:1"}
+    node = Node(create_home(tmp_path / "ho\"me: 'x'"), read_config({"profile": "t", "ray": ray}, "t"))
+    node.prepare()
+    environ = node.environment()
+    dashboards = Path(environ["RAY_METRICS_GRAFANA_DASHBOARD_OUTPUT_DIR"])
+    assert (dashboards / "weavergen.json").read_text() == files.shipped(files.DASHBOARD)
+    root = Path(environ["RAY_METRICS_OUTPUT_ROOT"])
+    assert not dashboards.is_relative_to(root / "grafana")  # which Ray empties
+    assert (environ["RAY_PROMETHEUS_HOST"], environ["RAY_GRAFANA_HOST"]) == (
+        "http://p.example:1",
+        "https://g.example/base",
+    )
+    told = yaml.safe_load((root / "prometheus.yaml").read_text())
+    assert (root / told["rule_files"][0]).read_text() == files.shipped(files.RULES)
+    agents, gateway = told["scrape_configs"]
+    assert agents["file_sd_configs"][0]["files"] == [
+        str(node.temp / "session_latest" / "prom_metrics_service_discovery.json")
+    ]
+    assert gateway["static_configs"] == [{"targets": ["127.0.0.1:8000"]}]
+    assert gateway["authorization"] == {"credentials_file": str(node.home.keys / "operator.key")}
+    assert stat.S_IMODE((root / "prometheus.yaml").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:9090", "http://user:secret@host", "file:///etc"])
+def test_an_address_that_is_none_or_holds_a_secret_is_refused(url: str) -> None:
+    """Addresses are shown to browsers and in logs."""
+    with pytest.raises(ConfigurationError, match="prometheus_url"):
+        read_config({"profile": "t", "ray": {"prometheus_url": url}}, "t")
