@@ -72,7 +72,8 @@ class SpanProcess:
 
 def span_gauges(health: Mapping[str, Any]) -> dict[str, float]:
     """Return the numbers of ``SpanActor.health`` as gauges, and whether table or log fail. Pure."""
-    numbers = {f"span_{name}": float(value) for name, value in health.items() if isinstance(value, int | float)}
+    shown = {name: value for name, value in health.items() if not name.startswith("merge_")}
+    numbers = {f"span_{name}": float(value) for name, value in shown.items() if isinstance(value, int | float)}
     return numbers | {
         "span_table_failing": float(bool(health["table_error"])),
         "log_failing": float(bool(health["log_error"])),
