@@ -97,6 +97,7 @@ def _gateway(home: Home, config: Config, degraded: tuple[str, ...]) -> GatewaySe
         consensus=config.consensus,
         policy=config.policy,
         spans=config.spans,
+        log=config.log,
         store=config.store,
         recorded=tuple(RecordedSettings(path=item.path, sha256=item.sha256) for item in config.answers),
         openai_voters=tuple(

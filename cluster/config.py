@@ -38,7 +38,7 @@ from actors.consensus.config import ConsensusConfig
 from actors.health.config import HealthConfig
 from actors.learning.config import LearningConfig
 from actors.policy.config import PolicyConfig
-from actors.spans.config import SpansConfig
+from actors.spans.config import LogConfig, SpansConfig
 from actors.store.config import StoreConfig
 
 THRESHOLDS = frozenset({"similarity"})
@@ -310,6 +310,7 @@ class Config(_Frozen):
     policy: PolicyConfig = PolicyConfig()
     consensus: ConsensusConfig = ConsensusConfig()
     spans: SpansConfig = SpansConfig()
+    log: LogConfig = LogConfig()
     store: StoreConfig = StoreConfig()
     health: HealthConfig = HealthConfig()
     gateway: GatewayConfig = GatewayConfig()

@@ -45,7 +45,7 @@ def deploy(home: Home, config: Config) -> None:
 
     settings = read_application(home, config)
     ray.init(address=Node(home, config).address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
-    start_span_actor(home.root, config.spans, config.store)
+    start_span_actor(home.root, config.spans, config.log, config.store)
     start_health_actor(home.root, config.health, config.store, config.consensus.max_concurrent)
     serve.start(
         proxy_location="HeadOnly",

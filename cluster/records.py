@@ -20,7 +20,7 @@ from actors.spans.config import SpansConfig
 from actors.spans.frames import FrameKind, decode_spans
 from actors.spans.span import Span
 
-_COLUMNS = ["writer_id", "writer_seq", "decision_id", "record"]
+_COLUMNS = ["writer_id", "writer_seq", "decision_id", "record", "log_index"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +75,4 @@ def _in_table(root: Path, config: SpansConfig, since_ns: int) -> Iterator[Record
             yield Unread(str(path.relative_to(root.resolve())), str(error))
             continue
         for row in rows.to_pylist():
-            yield Recorded(row["writer_id"], row["writer_seq"], row["decision_id"], row["record"])
+            yield Recorded(row["writer_id"], row["writer_seq"], row["decision_id"], row["record"], row["log_index"])

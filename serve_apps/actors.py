@@ -14,7 +14,8 @@ from actors.base.errors import HomeError
 from actors.base.ids import new_ulid
 from actors.health.config import HealthConfig
 from actors.spans.actor import Instant, SpanActor
-from actors.spans.config import SpansConfig
+from actors.spans.adapters.sealer import HomeAuthority
+from actors.spans.config import LogConfig, SpansConfig
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import IncidentQueue, Incidents
 from actors.store.config import StoreConfig
@@ -41,9 +42,10 @@ class SpanProcess:
     the next one.
     """
 
-    def __init__(self, home: Path, spans: SpansConfig, store: StoreConfig) -> None:
+    def __init__(self, home: Path, spans: SpansConfig, log: LogConfig, store: StoreConfig) -> None:
         self._home = home
         self._config = spans
+        self._log = log
         database = Database(store.url(home), pool_size=1, timeout_s=store.timeout_s)
         self._incidents = IncidentQueue(Incidents(database), store.incident_queue)
         self._actor: SpanActor | None = None
@@ -70,7 +72,9 @@ class SpanProcess:
     def _take_over(self) -> SpanActor:
         while True:
             try:
-                return SpanActor(self._home, new_ulid(), self._config, self._incidents)
+                return SpanActor(
+                    self._home, new_ulid(), self._config, self._incidents, HomeAuthority(self._home), self._log
+                )
             except HomeError as error:
                 _log.warning("%s", error)
                 time.sleep(_LOCK_RETRY_S)
@@ -127,16 +131,25 @@ class HealthProcess:
 
 
 def span_gauges(health: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of ``SpanActor.health`` as gauges, and whether the table fails. Pure."""
-    numbers = {f"span_{name}": float(value) for name, value in health.items() if isinstance(value, int | float)}
-    return numbers | {"span_table_failing": float(bool(health["table_error"]))}
+    """Return the numbers of ``SpanActor.health`` as gauges, and whether table or log fail. Pure."""
+    shown = {name: value for name, value in health.items() if not name.startswith("merge_")}
+    numbers = {f"span_{name}": float(value) for name, value in shown.items() if isinstance(value, int | float)}
+    return numbers | {
+        "span_table_failing": float(bool(health["table_error"])),
+        "log_failing": float(bool(health["log_error"])),
+        "log_merge_delay_seconds": float(health["merge_delay_s"]),
+    }
 
 
 def span_problem(health: Mapping[str, Any]) -> str:
-    """Return what keeps rows from the table; empty if nothing does. Pure."""
+    """Return what keeps rows from the table or the log; empty if nothing does. Pure."""
     if health.get("waiting"):
         return "an earlier SpanActor still holds the home"
-    return str(health["table_error"])
+    if health["table_error"]:
+        return str(health["table_error"])
+    if health["merge_late"]:
+        return f"batches wait to be sealed: {health['log_error'] or 'more come than can be sealed'}"
+    return str(health["log_error"])
 
 
 class SpanWatch:
@@ -176,9 +189,9 @@ async def ask_span_actor() -> Mapping[str, Any]:
     return health
 
 
-def start_span_actor(home: Path, spans: SpansConfig, store: StoreConfig) -> Any:  # noqa: ANN401 - Ray's handles have no type
+def start_span_actor(home: Path, spans: SpansConfig, log: LogConfig, store: StoreConfig) -> Any:  # noqa: ANN401 - Ray's handles have no type
     """Start the one reader of the write-ahead logs, or return the handle of the one that runs."""
-    return _started(SpanProcess, SPAN_ACTOR, home, spans, store)
+    return _started(SpanProcess, SPAN_ACTOR, home, spans, log, store)
 
 
 def start_health_actor(home: Path, health: HealthConfig, store: StoreConfig, max_concurrent: int) -> Any:  # noqa: ANN401

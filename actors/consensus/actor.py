@@ -57,7 +57,7 @@ from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.summary import summary
 from actors.consensus.telemetry import Began, Trace, decision_spans, span_rows, withheld_spans
 from actors.consensus.weights import Weights
-from actors.spans.record import DecisionRecord, WriterRef
+from actors.spans.record import DecisionRecord, Promise, WriterRef
 from actors.spans.span import Span
 from models.errors import VoterError, VoterTimeout
 from models.voter import Candidate, Voter, VoterRequest
@@ -93,6 +93,10 @@ class Identity:
     config_sha256: str
     salt: bytes
     durability: str = "local"
+    log_id: str = ""
+    """The log that records are promised to; empty without one."""
+    merge_promise_s: int = 0
+    """How long after a decision the log will hold its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,15 +331,18 @@ class ConsensusCoordinator:
     def _facts(self, request: GenerationRequest, caller: Caller, view: PolicyView, tie_salt: str) -> Facts:
         tenant = self._tenant(caller.tenant)
         prompt = msgspec.json.encode([(m.role, m.content) for m in request.messages])
+        now_ms = self._clock.time_ns() // 1_000_000
+        merge_by = now_ms // 1000 + self._identity.merge_promise_s
         return Facts(
             decision_id=new_ulid(),
-            now_ms=self._clock.time_ns() // 1_000_000,
+            now_ms=now_ms,
             tenant=tenant.pseudonym,
             prompt_commitment=commitment(tenant.prompt_salt, prompt),
             config_sha256=self._identity.config_sha256,
             snapshot=view.snapshot,
             policy_sha256=view.sha256,
             tie_salt=tie_salt,
+            promise=Promise(log_id=log, merge_by=merge_by) if (log := self._identity.log_id) else None,
         )
 
     def _trace(self, request: GenerationRequest, caller: Caller, facts: Facts, began: Began) -> Trace:

@@ -5,12 +5,12 @@ offline like anyone would (``verification``), and held against its place: the ro
 record names, and the row's decision the record's. A decision has one record, or two where an answer was withheld before it
 left. A row that the log and the table both hold counts once; two of one number that differ are a finding.
 
-Left out: reading disks, and whether rows are missing (sealing the log will tell).
+Left out: reading disks, and checking the log, which tells whether rows are missing (``spans.adapters.check``).
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from actors.base.certificates import TrustBundle
@@ -28,6 +28,8 @@ class Recorded:
     seq: int
     decision_id: str
     envelope: bytes
+    batch: int | None = None
+    """Number of the sealed batch the row is in, where it says so."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,10 +47,12 @@ class Finding:
 class Audit:
     """Takes rows one by one; holds a few hundred bytes a decision and no envelope."""
 
-    def __init__(self, trust: TrustBundle, now_s: int) -> None:
+    def __init__(self, trust: TrustBundle, now_s: int, sealed: Container[int] = ()) -> None:
+        """``sealed`` are the batches that were found to be what was sealed: their rows are included."""
         self.rows = 0
         self.findings: list[Finding] = []
-        self.inclusion: Counter[str] = Counter()
+        self._sealed = sealed
+        self._inclusion: dict[tuple[str, int], str] = {}
         self._trust = trust
         self._now_s = now_s
         self._digests: dict[tuple[str, int], bytes] = {}
@@ -58,6 +62,11 @@ class Audit:
     def decisions(self) -> int:
         """Return how many decisions the rows are of."""
         return len(self._results)
+
+    @property
+    def inclusion(self) -> dict[str, int]:
+        """Return how far the log vouches for how many records."""
+        return dict(sorted(Counter(self._inclusion.values()).items()))
 
     @property
     def results(self) -> dict[str, int]:
@@ -71,6 +80,8 @@ class Audit:
         if known is not digest:
             if known != digest:
                 self._find(row, "row", "two different records claim this number of this writer")
+            elif row.batch in self._sealed and place in self._inclusion:
+                self._inclusion[place] = "included"
             return
         self.rows += 1
         results = self._results.setdefault(row.decision_id, [])
@@ -82,7 +93,7 @@ class Audit:
             return
         record = verified.record
         results.append(record.result)
-        self.inclusion[verified.inclusion] += 1
+        self._inclusion[place] = "included" if row.batch in self._sealed else verified.inclusion
         if (record.writer.id, record.writer.seq) != place:
             self._find(row, "place", f"the record is {record.writer.id}'s row {record.writer.seq}")
         if record.id != row.decision_id:

@@ -13,6 +13,7 @@ from actors.spans.record import (
     LayerRef,
     LayerTried,
     PolicyRef,
+    Promise,
     Result,
     TallyEntry,
     WriterRef,
@@ -36,6 +37,8 @@ class Facts(msgspec.Struct, frozen=True):
     snapshot: PolicySnapshot
     policy_sha256: str
     tie_salt: str
+    promise: Promise | None = None
+    """By when the log will hold the record; ``None`` without a log."""
 
 
 def result_of(state: State) -> Result:
@@ -77,7 +80,7 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
         screening_version=facts.snapshot.screening_version,
         cache=None,
         writer=writer,
-        promise=None,
+        promise=facts.promise,
     )
 
 

@@ -1,11 +1,13 @@
 """The ``weavergen`` object of a response: a decision in a client's words. Pure."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from actors.base.canonical import MICRO, to_builtins
 from actors.consensus.deliberation import State, ballot_outcome
 from actors.consensus.ports import Committed
+from actors.spans.record import Promise
 
 
 def summary(state: State, committed: Committed, durability: str, *, explain: bool = False) -> dict[str, Any]:
@@ -36,8 +38,16 @@ def summary(state: State, committed: Committed, durability: str, *, explain: boo
         "votes": _votes(state, explain=explain),
         "screening": {"verdict": "none", "version": record.screening_version, "findings": []},
         "signature": to_builtins(committed.envelope.signature),
-        "log": {"status": "none", "merge_by": None, "durability": durability},
+        "log": {**_promised(record.promise), "durability": durability},
     }
+
+
+def _promised(promise: Promise | None) -> dict[str, str | None]:
+    """Return what is promised of the record's way into the log."""
+    if promise is None:
+        return {"status": "none", "merge_by": None}
+    merge_by = datetime.fromtimestamp(promise.merge_by, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"status": "promised", "merge_by": merge_by}
 
 
 def _votes(state: State, *, explain: bool) -> list[dict[str, Any]]:

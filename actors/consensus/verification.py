@@ -10,7 +10,8 @@ Steps, in order; the first that fails raises ``IntegrityError`` whose ``param`` 
  7. tally         replayed from the ballots, it comes to the recorded winner, support, n_eff and lineages
  8. choice        the served candidate is the one the tie-break picks inside the winning group
  9. result        result, winner, the layer's end and the answer's digest say the same
-10. inclusion     a proof, if there is one, must hold; a promise past due without a proof is said
+10. inclusion     a proof, if there is one, must lead from the record's row to its batch, and from there to a checkpoint that
+                  a trusted log key signed; a promise past due without a proof is said
 
 The record is decoded before step 2, which needs its time of issue; a record that cannot be read fails as ``record``.
 A writer can still attest what nothing else in the record contradicts (a latency, a pseudonym, a quorum).
@@ -28,6 +29,7 @@ from actors.base.errors import IntegrityError
 from actors.base.signing import PublicKey
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
 from actors.consensus.tally import Tally
+from actors.spans.proof import check_inclusion
 from actors.spans.record import RECORD_TYPE, DecisionRecord, Envelope, read_envelope
 
 Inclusion = Literal["included", "promised", "no proof in this file", "none"]
@@ -92,8 +94,8 @@ def verify_envelope(data: bytes, trust: TrustBundle, now_s: int) -> Verification
         check_result(record, counted)
         passed("result", record.result)
     with _step("inclusion"):
-        inclusion = _inclusion(envelope, record, now_s)
-        passed("inclusion", inclusion)
+        inclusion, words = _inclusion(envelope, record, trust, now_s)
+        passed("inclusion", words)
     return Verification(record, tuple(steps), inclusion)
 
 
@@ -113,12 +115,18 @@ def _certificate(envelope: Envelope, record: DecisionRecord, trust: TrustBundle)
     return writer_key(trust, envelope.certificates[0], record.issued_at // 1000)
 
 
-def _inclusion(envelope: Envelope, record: DecisionRecord, now_s: int) -> Inclusion:
-    if envelope.proof is not None:
-        raise IntegrityError("inclusion: this version knows no log that could have issued the proof", "inclusion")
+def _inclusion(envelope: Envelope, record: DecisionRecord, trust: TrustBundle, now_s: int) -> tuple[Inclusion, str]:
+    if (proof := envelope.proof) is not None:
+        manifest, checkpoint = check_inclusion(proof, record.writer.id, record.writer.seq, envelope.as_logged, trust)
+        if record.promise is not None and record.promise.log_id != checkpoint.log_id:
+            raise IntegrityError("the proof is of another log than the one promised", "inclusion")
+        rows = f"rows {manifest.first_seq} to {manifest.last_seq} of {manifest.writer_id}"
+        return "included", f"batch {proof.leaf_index} of {checkpoint.size} ({rows}), root {checkpoint.root[:16]}"
     if record.promise is None:
-        return "none"
-    return "promised" if now_s <= record.promise.merge_by else "no proof in this file"
+        return "none", "none"
+    if now_s <= record.promise.merge_by:
+        return "promised", "promised"
+    return "no proof in this file", "no proof in this file"
 
 
 def _tally_words(record: DecisionRecord, counted: Tally) -> str:

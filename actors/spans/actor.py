@@ -1,7 +1,7 @@
 """SpanActor: the only adopter and remover of log segments, and the only writer of the spans table.
 
 One tick: read what is new in every writer's log, check that its sequence goes on, commit rows when enough or old enough,
-then remove segments that are wholly in the table.
+seal what was committed into the transparency log, then remove segments that are wholly in the table.
 
 Rules:
 - Where a writer's sequence stands is what the table's application transactions say; a restart begins there, reads again
@@ -12,12 +12,16 @@ Rules:
 - Rows that are missing or can no longer be read are counted, entered as a row ``weavergen.wal.damaged`` and opened as an
   incident; the segment goes to ``quarantine/wal`` instead of being removed. A torn tail was never acknowledged: it is
   counted and named in the adoption entry, and is no incident.
+- A row whose decision is not its writer's word goes to ``quarantine/rows`` with the reason, is entered as a row
+  ``weavergen.row.quarantined`` and opened as an incident: rows read = rows of writers in the table + rows set aside.
 - A segment in a format of a newer version is no damage: it stays, and its writer waits for the version that reads it.
+- Every commit's rows are sealed batch by batch (``adapters.sealer``). A log that cannot be sealed stops neither ingest nor
+  serving: it is an incident, the delay is shown, and the batches are sealed once it can be.
 - While the table cannot be written, rows wait here up to one roll and then in the log, on disk.
 - Ages are measured on the steady clock; the wall clock only dates rows.
 
-Left out: signatures of writers, sealing into a log, judging rows, and looking decisions up, which gateways do in the same
-segments (``WalReader.find``).
+Left out: rows that carry no signature, and looking decisions up, which gateways do in the same segments
+(``WalReader.find``).
 """
 
 import fcntl
@@ -30,15 +34,20 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
+from actors.base.errors import HomeError, IntegrityError, StorageUnavailable, WeaverGenError
 from actors.base.ids import is_ulid
 from actors.base.ports import IncidentSink
 from actors.spans import conventions as names
+from actors.spans.adapters.log import LogFiles
+from actors.spans.adapters.quarantine import QuarantinedRows
 from actors.spans.adapters.reader import SegmentRead, SegmentRef, WalReader
+from actors.spans.adapters.sealer import Authority, Sealer
 from actors.spans.adapters.segments import UNBORN_SUFFIX, Disk
 from actors.spans.adapters.table import SpanTable
+from actors.spans.authenticity import Writers
+from actors.spans.batch import without
 from actors.spans.columns import Rows
-from actors.spans.config import SpansConfig
+from actors.spans.config import LogConfig, SpansConfig
 from actors.spans.frames import Damage, Frame, FrameKind, UnknownFormat, decode_spans
 from actors.spans.sequence import FIRST_SEQ, advance
 from actors.spans.span import Span
@@ -80,6 +89,8 @@ class IngestReport:
     """Places where durable bytes or rows are missing or unreadable."""
     lost_rows: int = 0
     segments_removed: int = 0
+    batches_sealed: int = 0
+    rows_quarantined: int = 0
 
     def __add__(self, other: "IngestReport") -> "IngestReport":
         return IngestReport(*(left + right for left, right in zip(astuple(self), astuple(other), strict=True)))
@@ -113,8 +124,9 @@ class SpanActor:
     """Moves rows from ``home/wal`` to ``home/spans``. One instance a home; ``actor_id`` is a fresh ULID."""
 
     def __init__(
-        self, home: Path, actor_id: str, config: SpansConfig, incidents: IncidentSink, disk: Disk | None = None
-    ) -> None:
+        self, home: Path, actor_id: str, config: SpansConfig, incidents: IncidentSink, authority: Authority,
+        log: LogConfig | None = None, disk: Disk | None = None,
+    ) -> None:  # fmt: skip
         self.totals = IngestReport()
         self._home = home
         self._id = actor_id
@@ -125,6 +137,16 @@ class SpanActor:
         self._disk = disk or Disk()
         self._table = SpanTable(home / "spans", config.table_checkpoint_commits, self._disk)
         self.orphans_removed = len(self._table.recover())
+        log = log or LogConfig()
+        self._authority = authority
+        self._judge: Writers | None = None
+        self._judged_at_s = 0.0
+        self._quarantined = QuarantinedRows(home / "quarantine" / "rows", self._disk)
+        self._sealer = Sealer(LogFiles(home / "log", self._disk), self._table, authority, log.catch_up_batches)
+        self._merge_target_s = log.merge_target_s
+        self._unsealed_since_s: float | None = None
+        """When the oldest row that is not sealed was read (steady); ``None`` while all of the table's are."""
+        self._log_error = ""
         self._writers: dict[str, _Progress] = {}
         self._buffer = _Buffer()
         self._own_seq = FIRST_SEQ
@@ -138,6 +160,8 @@ class SpanActor:
         """Take in everything new; commit if a roll is due (or ``flush``); remove what is wholly in the table."""
         self._report = IngestReport()
         self._last_tick_s = now.wall_s
+        if self._unsealed_since_s is not None or not self._sealer.begun:
+            self._seal((), now)
         for writer_id in self._writers_on_disk():
             try:
                 self._read_writer(writer_id, now)
@@ -177,6 +201,10 @@ class SpanActor:
             "lag_s": max(0.0, now.steady_s - buffer.since_s) if buffer.reached else 0.0,
             "writers": len(self._writers),
             "table_error": self._table_error,
+            "log_size": self._sealer.size,
+            "log_error": self._log_error,
+            "merge_delay_s": self._merge_delay_s(now),
+            "merge_late": self._merge_delay_s(now) > self._merge_target_s,
             "orphans_removed": self.orphans_removed,
             **{name: getattr(self.totals, name) for name in IngestReport.__slots__},
         }
@@ -252,12 +280,40 @@ class SpanActor:
             if skip < frame.count:
                 self._damage(ref, progress, frame.count - skip, str(error), now)
             return
-        if not spans:
-            return
-        self._buffer.rows.append(Rows(ref.writer_id, frame.first_seq + skip, read.header.schema_version, spans))
-        self._buffer.count += len(spans)
-        self._buffer.bytes += len(frame.payload)
+        rows = Rows(ref.writer_id, frame.first_seq + skip, read.header.schema_version, spans)
+        faults = self._faults(rows, now)
         self._report.rows_read += len(spans)
+        self._buffer.bytes += len(frame.payload)
+        for part in without(rows, faults):
+            self._buffer.rows.append(part)
+            self._buffer.count += len(part.spans)
+        for seq, fault in faults.items():
+            evidence = {names.WAL_WRITER: ref.writer_id, names.WAL_NEXT_SEQ: str(seq), names.WAL_REASON: fault}
+            self._report.rows_quarantined += 1
+            self._enter(names.ROW_QUARANTINED, evidence, now)
+            self._open("span_quarantined", evidence, f"{ref.writer_id}/{seq}")
+
+    def _faults(self, rows: Rows, now: Instant) -> dict[int, str]:
+        """Set aside, durably, every row that is not its writer's word; return number → why."""
+        signed = [(seq, span) for seq, span in enumerate(rows.spans, rows.first_seq) if span.record]
+        found = {seq: self._writers_known(now).fault(rows.writer_id, seq, span) for seq, span in signed}
+        faults = {seq: fault for seq, fault in found.items() if fault}
+        try:
+            for seq, fault in faults.items():
+                span = rows.spans[seq - rows.first_seq]
+                self._quarantined.put(Rows(rows.writer_id, seq, rows.schema_version, [span]), fault)
+        except OSError as error:
+            raise StorageUnavailable(f"rows of {rows.writer_id} cannot be set aside: {error.strerror}") from error
+        return faults
+
+    def _writers_known(self, now: Instant) -> Writers:
+        """Return who is believed now: the trust bundle is read again at every tick that needs it."""
+        if self._judge is None or self._judged_at_s != now.steady_s:
+            try:
+                self._judge, self._judged_at_s = Writers(self._authority.trust()), now.steady_s
+            except (OSError, WeaverGenError) as error:
+                raise StorageUnavailable(f"nobody can tell whose word rows are: {error}") from error
+        return self._judge
 
     def _progress(self, writer_id: str) -> _Progress:
         known = self._writers.get(writer_id)
@@ -327,8 +383,10 @@ class SpanActor:
     def _commit(self, now: Instant) -> bool:
         """Commit the buffer; on failure keep it, say so and return False."""
         buffer = self._buffer
+        if not self._sealer.may_number:
+            return False
         try:
-            self._table.append(buffer.rows, buffer.reached, int(now.wall_s * 1000))
+            batches = self._table.append(buffer.rows, buffer.reached, int(now.wall_s * 1000))
         except StorageUnavailable as error:
             self._table_error = str(error)
             self._open("span_table_unavailable", {"cause": str(error)}, str(self._home))
@@ -337,7 +395,28 @@ class SpanActor:
         self._report.commits += 1
         self._report.rows_committed += buffer.count
         self._buffer = _Buffer()
+        if self._unsealed_since_s is None:
+            self._unsealed_since_s = buffer.since_s
+        self._seal(batches, now)
         return True
+
+    def _seal(self, batches: Sequence[Rows], now: Instant) -> None:
+        """Seal what is committed; where that cannot be, say so: the next tick tries again."""
+        try:
+            self._report.batches_sealed += self._sealer.seal(batches, int(now.wall_s * 1000))
+            self._log_error = ""
+            if self._sealer.waiting == 0:
+                self._unsealed_since_s = None
+        except (StorageUnavailable, IntegrityError, HomeError, OSError) as error:
+            self._log_error = str(error)
+            kind = "log_damaged" if isinstance(error, IntegrityError) else "log_unavailable"
+            self._open(kind, {"cause": str(error)}, str(self._home))
+
+    def _merge_delay_s(self, now: Instant) -> float:
+        """Return the age of the oldest row that was read and is not sealed."""
+        oldest = [self._buffer.since_s] if self._buffer.reached else []
+        oldest += [] if self._unsealed_since_s is None else [self._unsealed_since_s]
+        return max(0.0, now.steady_s - min(oldest)) if oldest else 0.0
 
     def _remove_finished(self) -> None:
         """Remove what is wholly in the table; where the disk refuses, say so and go on with the other writers."""

@@ -3,7 +3,7 @@
 Rules:
 - One row a span, under the names of the span contract; ids are fixed-size binary, times int64 nanoseconds, hot
   attributes dictionary-coded strings, the rest a map. What does not apply is null.
-- ``log_index`` is null until batches are sealed into a log.
+- ``log_index`` is the number of the sealed batch a row is in; null in rows from before there was a log.
 - A row's partition is the UTC date its span began at; the partition column is not in the files.
 
 Left out: writing files and committing them (``adapters.table``).
@@ -51,6 +51,7 @@ _PINNED = pa.schema(
         ("writer_schema_version", pa.int32()),
     ]
 )
+_WORDS = ("name", "decision_id", "tenant", "voter", "family", "layer", "outcome", "answer_kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Rows:
     first_seq: int
     schema_version: int
     spans: Sequence[Span]
+    log_index: int | None = None
+    """Number of their batch in the log, once they have one."""
 
 
 def pinned_schema() -> pa.Schema:
@@ -110,7 +113,7 @@ def _to_table(members: Sequence[tuple[int, Rows, int, Span]]) -> pa.Table:
         "status": [span.status for span in spans],
         "writer_id": [chunk.writer_id for _, chunk, _, _ in members],
         "writer_seq": [seq for _, _, seq, _ in members],
-        "log_index": [None] * len(spans),
+        "log_index": [chunk.log_index for _, chunk, _, _ in members],
         "decision_id": [span.decision_id or None for span in spans],
         "attributes": [list(span.attributes.items()) for span in spans],
         "voter": [span.voter or None for span in spans],
@@ -127,6 +130,32 @@ def _to_table(members: Sequence[tuple[int, Rows, int, Span]]) -> pa.Table:
     }
     arrays = [_array(columns[field.name], field.type) for field in _PINNED]
     return pa.Table.from_arrays(arrays, schema=_PINNED)
+
+
+def rows_of(table: pa.Table) -> list[Rows]:
+    """Turn Arrow rows back into spans, as they were before ``by_date``: one ``Rows`` a row, in the table's order."""
+    return [
+        Rows(row["writer_id"], row["writer_seq"], row["writer_schema_version"], [_span(row)], row["log_index"])
+        for row in table.to_pylist()
+    ]
+
+
+def _span(row: dict[str, Any]) -> Span:
+    words = {name: row[name] or "" for name in _WORDS}
+    return Span(
+        trace_id=row["trace_id"],
+        span_id=row["span_id"],
+        parent_span_id=row["parent_span_id"] or b"",
+        kind=row["kind"],
+        status=row["status"],
+        start_unix_nano=row["start_unix_nano"],
+        end_unix_nano=row["end_unix_nano"],
+        attributes=dict(row["attributes"]),
+        latency_ms=-1 if row["latency_ms"] is None else row["latency_ms"],
+        agreement=-1.0 if row["agreement"] is None else row["agreement"],
+        record=row["record"] or b"",
+        **words,
+    )
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:

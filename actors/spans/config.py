@@ -52,3 +52,16 @@ class SpansConfig(BaseModel):
         if largest > self.segment_bytes:
             raise ValueError(f"segment_bytes must be at least {largest} for max_frame_bytes {self.max_frame_bytes}")
         return self
+
+
+class LogConfig(BaseModel):
+    """Bounds of the transparency log."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    merge_target_s: float = Field(default=5.0, gt=0, le=3600)
+    """How old a row may get before its batch is sealed; beyond it the system says that it is degraded."""
+    merge_promise_s: int = Field(default=86_400, ge=60, le=30 * 86_400)
+    """What a record promises: longer than any loss of the control path that must not break a signed promise."""
+    catch_up_batches: int = Field(default=512, ge=1, le=100_000)
+    """Batches read back from the table and sealed at a time, after a loss of the log's disk or process."""

@@ -17,6 +17,7 @@ POLICY: Final = "weavergen.policy"
 FEEDBACK: Final = "weavergen.feedback"
 WAL_ADOPTED: Final = "weavergen.wal.adopted"
 WAL_DAMAGED: Final = "weavergen.wal.damaged"
+ROW_QUARANTINED: Final = "weavergen.row.quarantined"
 
 # OpenTelemetry attributes.
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"

@@ -198,6 +198,8 @@ def _check(span: Span) -> None:
         and -1 <= span.latency_ms <= _INT64_MAX
     ):
         raise ValueError(f"span {span.name!r}: times are non-negative 64-bit integers")
+    if not (span.agreement == -1.0 or span.agreement >= 0.0):
+        raise ValueError(f"span {span.name!r}: agreement is at least 0, or −1 where there is none")
 
 
 def frame_header(kind: FrameKind, first_seq: int, count: int, payload: bytes, batch_start: int, seed: int) -> bytes:

@@ -3,9 +3,10 @@
 Rules:
 - Bytes are canonical JSON (RFC 8785), signed with the writer's Ed25519 key; fractions are decimal strings, six places.
 - A record holds digests and salted commitments, never prompt or answer text.
-- ``promise`` is null until batches are sealed into a log: no promise is signed that nothing keeps.
+- ``promise`` is the writer's word that the record will be in the log in time; null in records from before there was one.
+- What is signed and logged is the envelope without a proof; who asks for it later gets the proof with it.
 
-Left out: replaying the tally (``consensus.verification``), inclusion proofs (with the transparency log).
+Left out: replaying the tally (``consensus.verification``), checking inclusion proofs (``proof``).
 """
 
 from typing import Literal
@@ -15,6 +16,7 @@ import msgspec
 from actors.base.canonical import b64, canonical_json, decode, unb64
 from actors.base.certificates import SignedCertificate
 from actors.base.signing import Signature, SigningKey
+from actors.spans.proof import InclusionProof
 
 RECORD_TYPE = "application/vnd.weavergen.decision+json"
 
@@ -143,15 +145,6 @@ class DecisionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     promise: Promise | None
 
 
-class InclusionProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """RFC 6962 inclusion proof of a record (filled once records are merged into a log)."""
-
-    leaf_index: int
-    tree_size: int
-    hashes: list[str]
-    checkpoint: str
-
-
 class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of ``GET /v1/decisions/{id}``, canonical JSON: a verifier takes exactly those bytes."""
 
@@ -166,6 +159,11 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def payload_bytes(self) -> bytes:
         """Return the record's canonical bytes."""
         return unb64(self.payload, "payload")
+
+    @property
+    def as_logged(self) -> bytes:
+        """Return the canonical bytes that were logged: no envelope could hold its own proof."""
+        return canonical_json(msgspec.structs.replace(self, proof=None))
 
     def read(self) -> DecisionRecord:
         """Decode the record without believing it yet."""

@@ -145,10 +145,14 @@ def _show_audit(report: dict[str, Any], file: str) -> None:
     click.echo(f"window     {report['since']} to {report['until']}")
     click.echo(f"decisions  {report['decisions']} ({results}), {report['records']} records, {report['took_s']} s")
     click.echo(f"inclusion  {inclusion}")
+    click.echo(f"log        {report['log']['whole']} of {report['log']['size']} batches are what was sealed")
     for item in report["findings"][:_SHOWN]:
         where = f"{item['writer_id']} row {item['seq']}" if item["writer_id"] else "both records"
         click.echo(safe(f"FAILED     decision {item['decision_id']}, {where}: {item['why']}"))
     for item in report["unread"][:_SHOWN]:
         click.echo(safe(f"UNREADABLE {item['place']}: {item['why']}"))
-    total = report["findings_total"] + report["unread_total"]
+    for item in report["log"]["damage"][:_SHOWN]:
+        where = "log" if item["batch"] < 0 else f"batch {item['batch']}"
+        click.echo(safe(f"DAMAGED    {where}: {item['kind']}: {item['why']}"))
+    total = report["findings_total"] + report["unread_total"] + report["log"]["damage_total"]
     click.echo(f"{'all verified' if report['ok'] else f'{total} findings'}; report: {file}")

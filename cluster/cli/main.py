@@ -11,6 +11,7 @@ from cluster.cli.asking import ask
 from cluster.cli.jobs import audit, learn
 from cluster.cli.keys import keys
 from cluster.cli.lifecycle import down, up
+from cluster.cli.log import log
 from cluster.cli.policies import policy
 from cluster.cli.status import status
 from cluster.cli.transitions import halt, isolate, readmit, resume
@@ -27,7 +28,7 @@ def cli() -> None:
     """WeaverGen answers only what several independent language models agree on, and signs what it says."""
 
 
-for command in (up, down, status, ask, audit, learn, keys, verify, halt, resume, isolate, readmit, policy):
+for command in (up, down, status, ask, audit, learn, keys, verify, log, halt, resume, isolate, readmit, policy):
     cli.add_command(command)
 
 

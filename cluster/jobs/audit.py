@@ -1,4 +1,4 @@
-"""The audit job: verifies every decision of the last hours once more, from the bytes on disk and the trust bundle alone.
+"""The audit job: verifies the log and every decision of the last hours once more, from the bytes on disk and the trust bundle.
 
 ``python -m cluster.jobs.audit --home DIR --hours H --report FILE``; ends with 0 if nothing was found, else with 1.
 
@@ -18,6 +18,7 @@ from typing import Any
 
 from actors.base.certificates import TrustBundle
 from actors.consensus.audit import Audit, Recorded
+from actors.spans.adapters.check import Checked, check_log
 from cluster.home import Home, open_home
 from cluster.jobs.submission import MARK, write_report
 from cluster.records import Unread, read_records
@@ -32,10 +33,10 @@ _HOUR_S = 3600
 
 
 def audit(
-    rows: Iterable[Recorded | Unread], trust: TrustBundle, now_s: int, tell: Callable[[str], None]
+    rows: Iterable[Recorded | Unread], trust: TrustBundle, log: Checked, now_s: int, tell: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Verify rows as they come and return what was found."""
-    auditor, unread = Audit(trust, now_s), set[Unread]()
+    """Verify rows as they come, of a home whose log was checked, and return what was found."""
+    auditor, unread = Audit(trust, now_s, log.whole), set[Unread]()
     for row in rows:
         if isinstance(row, Unread):
             unread.add(row)
@@ -46,9 +47,9 @@ def audit(
     findings = auditor.conclude()
     places = sorted(unread, key=lambda item: item.place)
     return {
-        "schema": SCHEMA, "ok": not findings and not places,
+        "schema": SCHEMA, "ok": not findings and not places and not log.damage,
         "decisions": auditor.decisions, "records": auditor.rows, "results": auditor.results,
-        "inclusion": dict(sorted(auditor.inclusion.items())),
+        "inclusion": auditor.inclusion, "log": _log_report(log),
         "findings_total": len(findings), "findings": [asdict(finding) for finding in findings[:MAX_LISTED]],
         "unread_total": len(places), "unread": [asdict(item) for item in places[:MAX_LISTED]],
     }  # fmt: skip
@@ -57,9 +58,17 @@ def audit(
 def audit_home(home: Home, hours: float, now_s: float, tell: Callable[[str], None]) -> dict[str, Any]:
     """Audit every decision on a home's disk whose request began in the last ``hours``."""
     since_s = max(0.0, now_s - hours * _HOUR_S)
-    rows = read_records(home.root, home.read_config().spans, int(since_s * 1e9))
+    spans, trust = home.read_config().spans, load_trust(home.trust_file)
+    tell("checking the log")
+    log = check_log(home.root, trust, spans.table_checkpoint_commits)
+    rows = read_records(home.root, spans, int(since_s * 1e9))
     window = {"hours": hours, "since": _utc(since_s), "until": _utc(now_s)}
-    return window | audit(rows, load_trust(home.trust_file), int(now_s), tell)
+    return window | audit(rows, trust, log, int(now_s), tell)
+
+
+def _log_report(log: Checked) -> dict[str, Any]:
+    whole = log.report()
+    return whole | {"damage_total": len(log.damage), "damage": whole["damage"][:MAX_LISTED]}
 
 
 def _utc(unix_s: float) -> str:
@@ -80,7 +89,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     write_report(given.report, report | {"took_s": round(time.monotonic() - started_s, 3)})
     print(f"{MARK}{report['records']} records of {report['decisions']} decisions verified, "
-          f"{report['findings_total']} findings, {report['unread_total']} places unreadable", flush=True)  # fmt: skip
+          f"{report['findings_total']} findings, {report['unread_total']} places unreadable, "
+          f"{report['log']['damage_total']} damages of the log", flush=True)  # fmt: skip
     return 0 if report["ok"] else 1
 
 

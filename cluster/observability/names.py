@@ -13,11 +13,12 @@ GATEWAY_GAUGES = frozenset({
     "wal_fsync_seconds",
 })  # fmt: skip
 """One of each a replica."""
-SPAN_GAUGES = frozenset(
-    {"span_last_tick_s", "span_lag_rows", "span_lag_bytes", "span_lag_s", "span_writers", "span_table_failing"}
-)
+SPAN_GAUGES = frozenset({
+    "span_last_tick_s", "span_lag_rows", "span_lag_bytes", "span_lag_s", "span_writers", "span_table_failing",
+    "span_log_size", "log_merge_delay_seconds", "log_failing",
+})  # fmt: skip
 """SpanActor's; it publishes counts of what it met beside them."""
-AWAITED = frozenset({"log_merge_delay_seconds", "health_score", "prediction"})
+AWAITED = frozenset({"health_score", "prediction"})
 """Panels are there; the gauges come with what measures them, and such a panel stays empty until then."""
 
 PREFIX = "ray_weavergen_"

@@ -5,18 +5,22 @@ Rules:
 - What cannot exist is not looked for: a name that is no ULID.
 - A name from the future is told to come back, not that it does not exist: a clock that was set back makes delivered
   decisions look like that. Those in memory are found all the same; no disk is asked for it.
+- Once a decision's row is sealed its envelope comes with the proof. Where that cannot be read the record is given without,
+  and says so by what it lacks: a record is worth having all the same.
 - The disks are asked in threads of their own and a bounded number of times at once; beyond that a client is told to wait.
 """
 
+import logging
 from collections.abc import Callable
 
-from actors.base.errors import NotFound, NotReady
+from actors.base.errors import IntegrityError, NotFound, NotReady, StorageUnavailable
 from actors.base.ids import is_ulid, ulid_time_ms
 from actors.spans.lookup import DecisionSource
 from actors.spans.record import read_envelope
 from actors.store.auth import Principal
 from serve_apps.gateway.threads import BoundedThreads
 
+_log = logging.getLogger("weavergen.gateway")
 THREADS = 2
 MAX_CLOCK_SKEW_MS = 60_000
 """How far ahead of this machine's clock another replica's may have been when it named a decision."""
@@ -29,11 +33,13 @@ class Decisions:
         self,
         recent: Callable[[str], bytes | None],
         older: DecisionSource,
+        prove: Callable[[bytes], bytes],
         pseudonym: Callable[[str], str],
         max_lookups: int,
     ) -> None:
         self._recent = recent
         self._older = older
+        self._prove = prove
         self._pseudonym = pseudonym
         self._threads = BoundedThreads(THREADS, max_lookups, "lookup")
 
@@ -57,6 +63,15 @@ class Decisions:
         if principal.role != "auditor" and read_envelope(data).read().tenant != self._pseudonym(principal.tenant):
             raise missing
         return data
+
+    async def proven(self, decision_id: str, principal: Principal, now_ms: int) -> bytes:
+        """Return the envelope, with its proof if there is one yet; raises like ``find``."""
+        data = await self.find(decision_id, principal, now_ms)
+        try:
+            return await self._threads.run(lambda: self._prove(data))
+        except (StorageUnavailable, IntegrityError) as error:
+            _log.warning("decision %s is given without a proof: %s", decision_id, error)
+            return data
 
     def close(self) -> None:
         """End the threads."""

@@ -13,7 +13,7 @@ from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.publisher import PolicyPublisher
 from actors.policy.adapters.trust_file import TrustFile, TrustSource
 from actors.policy.adapters.watcher import PolicyWatcher
-from actors.spans.adapters.lookup import open_lookup
+from actors.spans.adapters.lookup import ArchivedDecisions, open_lookup
 from actors.spans.lookup import DecisionLookup
 from actors.store.adapters.auth_publisher import auth_high_water
 from actors.store.adapters.auth_watcher import AuthWatcher
@@ -49,6 +49,7 @@ class Parts:
     auth: AuthWatcher
     desk: PolicyDesk
     lookup: DecisionLookup
+    archive: ArchivedDecisions
 
 
 def build_parts(settings: GatewaySettings) -> Parts:
@@ -66,6 +67,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
     def policy_key() -> SigningKey:
         return SigningKey.load(home / "keys" / "policy.key")
 
+    lookup, archive = open_lookup(home, settings.spans)
     policy_key()  # a key that is missing or open to others is said now, not when somebody wants to halt
     return Parts(
         trust=trust,
@@ -79,7 +81,8 @@ def build_parts(settings: GatewaySettings) -> Parts:
             keys, trust, sink, settings.store.auth_poll_ms, floor=_seen(lambda: auth_high_water(database), 0)
         ),
         desk=PolicyDesk(policy, publisher, policy_key),
-        lookup=open_lookup(home, settings.spans),
+        lookup=lookup,
+        archive=archive,
     )
 
 

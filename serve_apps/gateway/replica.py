@@ -16,6 +16,7 @@ from actors.consensus.adapters.registry import WeightsRegistry
 from actors.policy.adapters.watcher import PolicyView
 from actors.policy.snapshot import PolicySnapshot
 from actors.spans.adapters.wal import WalWriter
+from actors.spans.proof import log_id
 from actors.store.auth import Principal
 from models.http1 import ConnectionPool
 from models.voter import Voter
@@ -80,7 +81,7 @@ class Gateway:
             meter=self._health,
             clock=self._clock,
             config=settings.consensus,
-            identity=Identity(settings.config_sha256, self._parts.salt, settings.durability),
+            identity=self._identity(),
         )
         self.access = Access(self._authenticate)
         self.chat = ChatCompletions(
@@ -90,8 +91,9 @@ class Gateway:
         self._transitions = ThreadPoolExecutor(TRANSITION_THREADS, "transition")
         self._renewal = ThreadPoolExecutor(1, "renewal")
         self._decisions = Decisions(
-            self._coordinator.recent, self._parts.lookup, self._coordinator.tenant_pseudonym, settings.max_lookups
-        )
+            self._coordinator.recent, self._parts.lookup, self._parts.archive.prove,
+            self._coordinator.tenant_pseudonym, settings.max_lookups,
+        )  # fmt: skip
         self._feedback = FeedbackDesk(
             self._decisions.find, self._wal, self._coordinator.tenant_pseudonym, self._parts.salt, settings,
             self._clock.time_ns,
@@ -100,6 +102,15 @@ class Gateway:
         self._open_incidents = OpenIncidents(self._parts.incidents.count_open)
         self._issuers = IssuerWatch(self._parts.trust)
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _identity(self) -> Identity:
+        return Identity(
+            config_sha256=self._settings.config_sha256,
+            salt=self._parts.salt,
+            durability=self._settings.durability,
+            log_id=log_id(self._parts.trust()),
+            merge_promise_s=self._settings.log.merge_promise_s,
+        )
 
     @property
     def settings(self) -> GatewaySettings:
@@ -185,7 +196,7 @@ class Gateway:
 
     async def decision(self, decision_id: str, principal: Principal) -> bytes:
         """Return a decision's envelope to its own tenant or an auditor."""
-        return await self._decisions.find(decision_id, principal, time.time_ns() // 1_000_000)
+        return await self._decisions.proven(decision_id, principal, time.time_ns() // 1_000_000)
 
     async def feedback(self, receive: Receive, principal: Principal) -> FeedbackTaken:
         """Read what a client says became of an answer; return once it is durable."""

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actors.consensus.config import ConsensusConfig
 from actors.policy.config import PolicyConfig
-from actors.spans.config import SpansConfig
+from actors.spans.config import LogConfig, SpansConfig
 from actors.store.config import StoreConfig
 
 
@@ -50,6 +50,7 @@ class GatewaySettings(BaseModel):
     consensus: ConsensusConfig
     policy: PolicyConfig
     spans: SpansConfig
+    log: LogConfig = LogConfig()
     store: StoreConfig
     recorded: tuple[RecordedSettings, ...] = ()
     """Files of recorded answers; their voters are this replica's."""

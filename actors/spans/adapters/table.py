@@ -4,13 +4,15 @@ Rules:
 - Rows and the sequence numbers they reach are one commit: each writer's last number is a Delta application transaction.
   ``append`` cuts away whatever the table holds already, so rows delivered twice, alone or among new ones, take effect
   once.
+- What is committed together is numbered batch by batch (``batch.runs``): the last number of the log that sealing makes of
+  them is one more application transaction, ``LOG``, so rows and their places in the log are one fact.
 - Files, every log entry and the directories that name them are synced before ``append`` returns, and what a crash left
   unsynced before ``recover`` does; only then may a caller forget the rows.
 - Before a file is written its name is noted in ``_pending.json``. A crash leaves either a commit that names it or a file
   that ``recover`` removes; files that are not ours to judge are never touched.
 - Reads take the table's current file list, never the directory, and verify page checksums.
 
-Left out: compaction and retention, checking rows (both with the transparency log), more than one process that writes
+Left out: sealing what was numbered (``sealer``), compaction and retention, more than one process that writes
 (the actor's lock sees to that; Delta refuses the second all the same).
 """
 
@@ -33,12 +35,15 @@ from deltalake.transaction import AddAction
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.ids import new_ulid
 from actors.spans.adapters.segments import Disk
-from actors.spans.columns import PARTITION, Rows, by_date, pinned_schema, table_schema
+from actors.spans.batch import runs
+from actors.spans.columns import PARTITION, Rows, by_date, pinned_schema, rows_of, table_schema
 
 PENDING = "_pending.json"
 ROW_GROUP_ROWS = 8192
 """Small groups: looking one decision up reads one group's records, not the file's."""
-_STATISTICS = ("writer_id", "writer_seq", "decision_id", "start_unix_nano", "end_unix_nano")
+LOG = "log"
+"""Application id under which the last batch number of a commit stands."""
+_STATISTICS = ("writer_id", "writer_seq", "log_index", "decision_id", "start_unix_nano", "end_unix_nano")
 
 
 class SpanTable:
@@ -55,26 +60,32 @@ class SpanTable:
 
     # Writing.
 
-    def append(self, rows: Sequence[Rows], reached: Mapping[str, int], now_ms: int) -> None:
-        """Commit rows and, with them, the last number each application id reached.
+    def append(self, rows: Sequence[Rows], reached: Mapping[str, int], now_ms: int) -> list[Rows]:
+        """Commit rows and, with them, the last number each application id reached; return the batches that this made.
 
         Raises ``StorageUnavailable`` unless the commit is durable; the caller keeps its rows and tries again, with more
         rows if it likes. An earlier attempt may have taken effect without saying so: what the table has is left out.
         """
         written: list[Path] = []
+        batches: list[Rows] = []
         try:
             delta = self._created()
             committed = {name: delta.transaction_version(name) for name in {*reached, *(r.writer_id for r in rows)}}
             ahead = {name: last for name, last in reached.items() if last > _number(committed[name])}
             if ahead:
                 self._remove_orphans()  # of an attempt whose end could not be told at the time
-                fresh = [part for part in (_after(chunk, committed[chunk.writer_id]) for chunk in rows) if part.spans]
-                self._commit(delta, self._write_files(fresh, written, now_ms), ahead)
+                fresh = runs(_after(chunk, committed[chunk.writer_id]) for chunk in rows)
+                first = _number(delta.transaction_version(LOG)) + 1
+                batches = [replace(batch, log_index=index) for index, batch in enumerate(fresh, first)]
+                if batches:
+                    ahead[LOG] = first + len(batches) - 1
+                self._commit(delta, self._write_files(batches, written, now_ms), ahead)
             self._sync_log()
             (self._path / PENDING).unlink(missing_ok=True)
         except (OSError, DeltaError, pa.ArrowException) as error:
             self._clean_up(written)
             raise StorageUnavailable(f"the span table in {self._path} cannot be written: {error}") from error
+        return batches
 
     def recover(self) -> list[Path]:
         """Make durable what is committed, and remove the files of an append that crashed before; return which.
@@ -219,16 +230,40 @@ class SpanTable:
             found += zip(rows["writer_seq"].to_pylist(), rows["record"].to_pylist(), strict=True)
         return max(found)[1] if found else None
 
+    def batches(self, first: int, last: int) -> list[Rows]:
+        """Return the batches numbered ``first`` to ``last`` in order, as they were committed; those that are not there not.
+
+        Raises ``IntegrityError`` naming a file that does not check.
+        """
+        wanted = (pc.field("log_index") >= first) & (pc.field("log_index") <= last)
+        found: dict[int, list[Rows]] = {}
+        for path in self._files_between("log_index", first, last):
+            for row in rows_of(_read_file(path, pinned_schema().names, wanted)):
+                found.setdefault(_number(row.log_index), []).append(row)
+        return [_whole(found[index]) for index in sorted(found)]
+
+    def batch_of(self, writer_id: str, seq: int) -> int | None:
+        """Return the number of the batch a row is in; ``None`` if the row is not here, or from before there was a log."""
+        row = (pc.field("writer_id") == writer_id) & (pc.field("writer_seq") == seq)
+        for path in self._files_between("writer_seq", seq, seq):
+            index: list[int | None] = _read_file(path, ["log_index"], row)["log_index"].to_pylist()
+            if index:
+                return index[0]
+        return None
+
     def _files_with(self, decision_id: str) -> list[Path]:
+        return self._files_between("decision_id", decision_id, decision_id)
+
+    def _files_between(self, column: str, least: int | str, most: int | str) -> list[Path]:
+        """Return the files that may hold rows with a value of ``column`` in that range."""
         delta = self._newest()
         if delta is None:
             return []
         actions = pa.table(delta.get_add_actions(flatten=True))
-        if "min.decision_id" not in actions.column_names:
+        if f"min.{column}" not in actions.column_names:
             return []
-        least, most = pc.field("min.decision_id"), pc.field("max.decision_id")
-        kept = actions.filter((least <= decision_id) & (most >= decision_id))
-        return [self._path / unquote(name) for name in kept["path"].to_pylist()]
+        kept = actions.filter((pc.field(f"min.{column}") <= most) & (pc.field(f"max.{column}") >= least))
+        return [self._path / unquote(name) for name in sorted(kept["path"].to_pylist())]
 
     def _newest(self) -> DeltaTable | None:
         """Return the table at its newest version, ``None`` if it does not exist yet."""
@@ -244,6 +279,14 @@ class SpanTable:
 
 def _number(committed: int | None) -> int:
     return -1 if committed is None else committed
+
+
+def _whole(parts: Sequence[Rows]) -> Rows:
+    """Put a batch's rows back in their order; a number that is missing or there twice shows in the batch's root."""
+    ordered = sorted(parts, key=lambda part: part.first_seq)
+    spans = [span for part in ordered for span in part.spans]
+    first = ordered[0]
+    return Rows(first.writer_id, first.first_seq, first.schema_version, spans, first.log_index)
 
 
 def _after(chunk: Rows, committed: int | None) -> Rows:

@@ -22,6 +22,7 @@ CLEAN: dict[str, Any] = {
     "since": "2027-01-15T07:00:00+00:00", "until": "2027-01-15T08:00:00+00:00", "ok": True, "decisions": 2, "records": 3,
     "results": {"answered": 1, "withheld": 1}, "inclusion": {"none": 3}, "findings_total": 0, "findings": [],
     "unread_total": 0, "unread": [], "took_s": 0.1,
+    "log": {"ok": True, "size": 5, "whole": 5, "rows": 9, "root": "00", "damage_total": 0, "damage": []},
 }  # fmt: skip
 FINDING = {"decision_id": "D", "writer_id": "W", "seq": 7, "step": "signature", "why": "signature: [red]no\x1b[2J"}
 Run = Callable[..., Result]
@@ -75,6 +76,15 @@ def test_findings_are_told_and_end_with_1(run: Run) -> None:
     assert "\x1b" not in result.stdout
     assert "UNREADABLE spans/x.parquet: torn" in result.stdout
     assert "2 findings" in result.stdout
+
+
+def test_a_log_that_was_changed_is_told_by_batch(run: Run) -> None:
+    """However well the records verify."""
+    log = CLEAN["log"] | {"damage": [{"batch": 3, "kind": "changed", "why": "rows 1 to 2 of W"}], "damage_total": 1}
+    result = run(CLEAN | {"ok": False, "log": log}, "audit")
+    assert result.return_value == 1
+    assert "DAMAGED    batch 3: changed: rows 1 to 2 of W" in result.stdout
+    assert "1 findings" in result.stdout
 
 
 def test_json_is_the_report_and_the_job_s_id(run: Run) -> None:

@@ -19,6 +19,7 @@ from tests.unit.actors.spans.telemetry import (
     SegmentBytes,
     at,
     builder,
+    bulky,
     crash,
     flipped,
     held,
@@ -46,7 +47,7 @@ async def test_a_closed_log_is_taken_in_and_removed(home: Home) -> None:
     """When a writer is done, its rows are in the table and nothing of its log is left; nothing was adopted."""
     actor, wal = home.actor(), WalWriter(home.wal, identity(), SMALL)
     for _ in range(20):
-        await wal.append(1, builder(1, bytes(12 * KIB)))
+        await wal.append(1, bulky(1, 12 * KIB))
     wal.close()
     report = actor.tick(at())
     assert (report.rows_committed, report.adopted, report.damage) == (20, 0, 0)
@@ -279,7 +280,7 @@ async def test_a_table_that_cannot_be_written_is_waited_for(home: Home, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(SpanTable, "append", refuse)
         for second in range(12):
-            await wal.append(3, builder(3, bytes(8 * KIB // 3)))
+            await wal.append(3, bulky(3, 8 * KIB // 3))
             assert actor.tick(at(second)).commits == 0
         health = actor.health(at(12))
         assert health["lag_rows"] <= 5 + 3 * 8, "one roll and one segment at most are held in memory"

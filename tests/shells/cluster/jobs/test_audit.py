@@ -12,9 +12,12 @@ import pytest
 
 from actors.base.canonical import canonical_json
 from actors.consensus.audit import Recorded
+from actors.spans.adapters.check import Checked, Damage
+from actors.spans.adapters.log import LogFiles
+from actors.spans.adapters.sealer import Sealer
 from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.wal import WalWriter
-from actors.spans.columns import Rows
+from actors.spans.columns import Rows, pinned_schema
 from actors.spans.config import SpansConfig
 from cluster.home import Home, create_home
 from cluster.jobs import audit as job
@@ -23,7 +26,7 @@ from cluster.records import Unread
 from tests.shells.cluster.acceptance.decisions import Decided, decided
 from tests.shells.cluster.governed import config_of
 from tests.unit.actors.consensus import conftest as consensus
-from tests.unit.actors.consensus.world import NOW_S, World
+from tests.unit.actors.consensus.world import LOG_KEY, NOW_S, Keys, World
 from tests.unit.actors.spans.telemetry import identity, span
 
 trust_chain, make_world = consensus.trust_chain, consensus.make_world
@@ -42,9 +45,12 @@ def home(tmp_path: Path) -> Home:
 def stored(home: Home, one: Decided, *rows: Recorded) -> list[Path]:
     """Write rows into a home's table, each in a commit of its own, and return the table's files."""
     table = SpanTable(home.root / "spans", SpansConfig().table_checkpoint_commits)
+    sealer = Sealer(LogFiles(home.root / "log"), table, Keys(one.world.trust, LOG_KEY), 100)
+    sealer.begin(NOW_S * 1000)
     for row in rows:
         spans = [span(row.seq, row.envelope, decision_id=row.decision_id, start_unix_nano=NOW_S * 10**9)]
         table.append([Rows(row.writer_id, row.seq, 1, spans)], {row.writer_id: row.seq}, NOW_S * 1000)
+    sealer.seal((), NOW_S * 1000)
     home.trust_file.write_bytes(canonical_json(one.world.trust))
     return table.current_files()
 
@@ -71,6 +77,8 @@ async def test_what_is_right_is_all_verified(home: Home, make_world: MakeWorld) 
     report = audit_home(home, 1, NOW_S, told)
     assert (report["ok"], report["decisions"], report["records"]) == (True, 1, 2)
     assert report["results"] == {"withheld": 1}
+    assert report["inclusion"] == {"included": 2}
+    assert (report["log"]["size"], report["log"]["whole"], report["log"]["rows"]) == (2, 2, 2)
 
 
 async def test_rows_that_are_still_in_the_log_are_audited_too(home: Home, make_world: MakeWorld) -> None:
@@ -105,6 +113,22 @@ async def test_a_flipped_byte_of_a_file_is_found_and_the_others_are_read(home: H
     assert not report["ok"]
     assert [item["place"].rpartition("/")[2] for item in report["unread"]] == [first_file.name]
     assert report["records"] == 1
+    (missing,) = [item for item in report["log"]["damage"] if item["batch"] >= 0]
+    assert missing["kind"] == "missing"
+
+
+async def test_a_row_that_was_sealed_otherwise_is_found(home: Home, make_world: MakeWorld) -> None:
+    """Its own record verifies: only the log knows that the row said something else."""
+    one = await decided(make_world)
+    stored(home, one, *one.rows)
+    table = SpanTable(home.root / "spans", SpansConfig().table_checkpoint_commits)
+    (file,) = table.current_files()
+    rows = pq.read_table(file, schema=pinned_schema(), partitioning=None)
+    changed = rows.set_column(rows.schema.get_field_index("end_unix_nano"), "end_unix_nano", [[NOW_S * 10**9]])
+    pq.write_table(changed, file)
+    report = audit_home(home, 1, NOW_S, told)
+    assert (report["ok"], report["findings_total"], report["inclusion"]) == (False, 0, {"none": 1})
+    assert [(item["batch"], item["kind"]) for item in report["log"]["damage"]] == [(0, "changed")]
 
 
 async def test_the_job_leaves_its_report_and_ends_by_what_it_found(
@@ -130,6 +154,10 @@ async def test_a_report_is_bounded_and_counts_everything(make_world: MakeWorld) 
     one = await decided(make_world)
     (row,) = one.rows
     rows = [replace(row, seq=seq, decision_id=f"d{seq}") for seq in range(MAX_LISTED)]
-    report = audit([*rows, Unread("spans/x", "torn"), Unread("spans/x", "torn")], one.world.trust, NOW_S, told)
+    torn = Unread("spans/x", "torn")
+    damage = tuple(Damage(batch, "missing", "gone") for batch in range(MAX_LISTED + 1))
+    log = Checked(MAX_LISTED + 1, "00", 0, frozenset(), damage)
+    report = audit([*rows, torn, torn], one.world.trust, log, NOW_S, told)
     assert report["findings_total"] == 2 * MAX_LISTED - (row.seq < MAX_LISTED)
     assert (len(report["findings"]), report["unread_total"]) == (MAX_LISTED, 1)
+    assert (len(report["log"]["damage"]), report["log"]["damage_total"]) == (MAX_LISTED, MAX_LISTED + 1)

@@ -54,7 +54,15 @@ def test_alerts_ask_for_nothing_that_is_not_published() -> None:
 
 def test_the_list_is_what_the_code_publishes() -> None:
     """Every name of the list stands in the code that publishes it; the running system is asked for them in ``tests/ray``."""
-    health = {"last_tick_s": 1.0, "lag_rows": 1, "lag_bytes": 1, "lag_s": 1.0, "writers": 1, "table_error": ""}
+    health: dict[str, object] = {
+        "last_tick_s": 1.0,
+        "lag_rows": 1,
+        "lag_bytes": 1,
+        "lag_s": 1.0,
+        "writers": 1,
+        "table_error": "",
+    }
+    health |= {"log_size": 1, "log_error": "", "merge_delay_s": 1.0, "merge_late": False}
     assert set(span_gauges(health)) == SPAN_GAUGES
     meter = inspect.getsource(RayMeter)
     assert [name for name in COUNTERS | HISTOGRAMS if f'"weavergen_{name}"' not in meter] == []

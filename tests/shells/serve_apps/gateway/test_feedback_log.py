@@ -37,7 +37,7 @@ def desk(wal: WalWriter, root: Path, spans: SpansConfig) -> FeedbackDesk:
     def pseudonym(_: str) -> str:
         return RECORD.tenant
 
-    found = Decisions(lambda _: None, WalReader(root, 1 << 30), pseudonym, 4)
+    found = Decisions(lambda _: None, WalReader(root, 1 << 30), bytes, pseudonym, 4)
     return FeedbackDesk(found.find, wal, pseudonym, b"s" * 32, settings, lambda: int(NOW_S * 1e9))
 
 
@@ -91,13 +91,13 @@ async def test_a_disk_that_hangs_answers_nobody(tmp_path: Path) -> None:
         assert (len(rows(tmp_path)), wal.counters.emitted_spans) == (2, 2)
 
 
-async def test_a_full_disk_takes_nothing(tmp_path: Path) -> None:
+async def test_a_full_disk_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused at once, as decisions are; no row, and none counted."""
     async with opened(tmp_path) as wal:
         await wal.append(1, decided)
         to = desk(wal, tmp_path, SMALL)
-        wal._cause = "no space left on device"
-        with pytest.raises(StorageUnavailable, match="no space"):
-            await tell(to)
-        wal._cause = ""
+        with monkeypatch.context() as full:
+            full.setattr(WalWriter, "unavailable_because", "no space left on device")
+            with pytest.raises(StorageUnavailable, match="no space"):
+                await tell(to)
         assert (len(rows(tmp_path)), wal.counters.emitted_spans, wal.counters.refused) == (1, 1, 1)

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.base.certificates import Certificate, TrustBundle, certify
+from actors.base.certificates import Certificate, SignedCertificate, TrustBundle, certify
 from actors.base.signing import SigningKey
 from actors.consensus.actor import ConsensusCoordinator, Identity
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.weights import default_weights, read_weights
 from tests.unit.actors.consensus.world import (
+    LOG_KEY,
     NOW_S,
     WRITER,
     CountingMeter,
@@ -37,7 +38,9 @@ def trust_chain() -> tuple[TrustBundle, SigningKey, object]:
         return certify(by, value)
 
     issued = certificate("issuer", "issuer", issuer, root, 10**8)
-    trust = TrustBundle(schema="weavergen.trust/1", root=root.public.hex, certificates=[issued], revocations=[])  # type: ignore[list-item]
+    log = certificate("log", "log", LOG_KEY, root, 10**8)
+    certified: list[SignedCertificate] = [issued, log]  # type: ignore[list-item]
+    trust = TrustBundle(schema="weavergen.trust/1", root=root.public.hex, certificates=certified, revocations=[])
     return trust, writer, certificate("writer", WRITER, writer, issuer, 24 * 3600)
 
 

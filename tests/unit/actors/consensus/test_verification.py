@@ -10,8 +10,13 @@ from actors.base.canonical import b64, canonical_json
 from actors.base.errors import IntegrityError
 from actors.base.signing import SigningKey
 from actors.consensus.verification import verify_envelope
-from actors.spans.record import DecisionRecord, read_envelope, seal
-from tests.unit.actors.consensus.world import CALLER, NOW_S, World, hangs, request, says, voter
+from actors.spans.batch import manifest_of, proof_of
+from actors.spans.columns import Rows
+from actors.spans.merkle import leaf_hash
+from actors.spans.proof import log_id, sign_checkpoint
+from actors.spans.record import DecisionRecord, Promise, read_envelope, seal
+from tests.unit.actors.consensus.world import CALLER, LOG_KEY, NOW_S, World, hangs, request, says, voter
+from tests.unit.actors.spans.telemetry import span
 
 STEPS = [
     "envelope",
@@ -142,3 +147,38 @@ def test_a_promise_past_due_is_said(world: World) -> None:
     promised = resealed(world, lambda r: msgspec.structs.replace(r, promise=Promise(log_id="log", merge_by=NOW_S)))
     assert verify_envelope(promised, world.trust, NOW_S).inclusion == "promised"
     assert verify_envelope(promised, world.trust, NOW_S + 1).inclusion == "no proof in this file"
+
+
+def included(world: World, *, log: str = "", seq_off: int = 0) -> bytes:
+    """Return the decision's envelope with a proof from a log that holds its row alone."""
+    record = world.log.committed[0].record
+    promise = Promise(log_id=log or log_id(world.trust), merge_by=NOW_S + 60)
+    envelope = seal(msgspec.structs.replace(record, promise=promise), world.log.key, world.log.certificate)  # type: ignore[arg-type]
+    writer = record.writer
+    row = span(1, canonical_json(envelope), decision_id=record.id)
+    batch = Rows(writer.id, writer.seq + seq_off, 1, [row], 0)
+    leaf = canonical_json(manifest_of(batch))
+    checkpoint = sign_checkpoint(LOG_KEY, log_id(world.trust), 1, leaf_hash(leaf), NOW_S * 1000)
+    proof = proof_of(batch, writer.seq + seq_off, leaf, [], checkpoint)
+    return canonical_json(msgspec.structs.replace(envelope, proof=proof))
+
+
+def test_a_proof_shows_that_the_record_is_in_the_log(world: World) -> None:
+    """Signed by the log's key, under the same root of trust as the record."""
+    result = verify_envelope(included(world), world.trust, NOW_S)
+    assert result.inclusion == "included"
+    assert "batch 0 of 1" in result.steps[-1].detail
+
+
+def test_a_proof_that_does_not_hold_fails_at_inclusion(world: World) -> None:
+    """Of another row, of another log than the promised one, or with any byte changed."""
+    for wrong in (included(world, seq_off=1), included(world, log="ab" * 8)):
+        with pytest.raises(IntegrityError) as caught:
+            verify_envelope(wrong, world.trust, NOW_S)
+        assert caught.value.param == "inclusion"
+    data = included(world)
+    for position in range(data.index(b'"proof"'), len(data), 7):
+        mutant = bytearray(data)
+        mutant[position] ^= 1
+        with pytest.raises(IntegrityError):
+            verify_envelope(bytes(mutant), world.trust, NOW_S)

@@ -25,12 +25,29 @@ from models.voter import Candidate, Message, Sampling, VoterInfo, VoterRequest
 
 NOW_S = 1_800_000_000
 WRITER = ulid(NOW_S * 1000, b"0123456789")
+LOG_KEY = SigningKey.from_seed(bytes([4]) * 32)
 Answer = Callable[[VoterRequest], Awaitable[Candidate]]
 
 
 def candidate(content: str, finish_reason: str = "stop") -> Candidate:
     """Build a candidate."""
     return Candidate(content, finish_reason, prompt_tokens=3, completion_tokens=2)  # type: ignore[arg-type]
+
+
+@dataclass
+class Keys:
+    """Keys of a log: whose checkpoints are believed, and what signs them."""
+
+    bundle: TrustBundle
+    signing: SigningKey
+
+    def trust(self) -> TrustBundle:
+        """Return what a verifier needs."""
+        return self.bundle
+
+    def key(self) -> SigningKey:
+        """Return the log's key."""
+        return self.signing
 
 
 @dataclass
@@ -167,7 +184,7 @@ class MemoryLog:
     committed: list[Committed] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     on_commit: Callable[[DecisionRecord], None] = lambda _: None
-    rows: int = 0
+    rows: int = 1
 
     async def commit(self, rows: int, build: Callable[[WriterRef], tuple[DecisionRecord, Sequence[Span]]]) -> Committed:
         """Build, seal and keep."""

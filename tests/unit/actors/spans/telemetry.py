@@ -5,14 +5,14 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from actors.base.certificates import Certificate, certify
+from actors.base.certificates import Certificate, Role, SignedCertificate, TrustBundle, certify
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
 from actors.spans.actor import Instant, SpanActor
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.wal import WriterIdentity
-from actors.spans.config import KIB, SpansConfig
+from actors.spans.config import KIB, LogConfig, SpansConfig
 from actors.spans.frames import (
     Frame,
     FrameKind,
@@ -73,6 +73,11 @@ def spans_from(first_seq: int, count: int, record: bytes = b"") -> list[Span]:
 def builder(count: int, record: bytes = b"") -> Callable[[int], list[Span]]:
     """Build what ``WalWriter.append`` asks for."""
     return lambda first_seq: spans_from(first_seq, count, record)
+
+
+def bulky(count: int, size: int) -> Callable[[int], list[Span]]:
+    """Return a builder of spans that take ``size`` bytes each and carry no decision."""
+    return lambda first_seq: [span(first_seq + index, attributes={"bulk": "x" * size}) for index in range(count)]
 
 
 def identity(number: int = 1) -> WriterIdentity:
@@ -166,11 +171,39 @@ class Incidents:
         return [kind for kind, _ in self.opened]
 
 
+ROOT, ISSUER, LOG_KEY = (SigningKey.from_seed(seed * 32) for seed in (b"r", b"i", b"l"))
+
+
+class Authority:
+    """Keys as a home has them: a root, and the issuer and log keys that it certified."""
+
+    def __init__(self) -> None:
+        self.signing = LOG_KEY
+        self._trust = TrustBundle(
+            schema="weavergen.trust/1", root=ROOT.public.hex,
+            certificates=[certificate_of("issuer", ISSUER), certificate_of("log", LOG_KEY)], revocations=[],
+        )  # fmt: skip
+
+    def trust(self) -> TrustBundle:
+        """Return what a verifier needs."""
+        return self._trust
+
+    def key(self) -> SigningKey:
+        """Return the log's key."""
+        return self.signing
+
+
+def certificate_of(role: Role, key: SigningKey, by: SigningKey = ROOT) -> SignedCertificate:
+    """Certify a key for as long as tests last."""
+    return certify(by, Certificate(role, role, key.public.hex, by.public.key_id, 0, int(NOW_S) + 10_000_000))
+
+
 class Home:
     """A home directory, an actor on it, and what is in its table."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.incidents, self.started = path, Incidents(), 0
+        self.authority, self.log = Authority(), LogConfig()
 
     @property
     def wal(self) -> Path:
@@ -180,7 +213,9 @@ class Home:
     def actor(self, config: SpansConfig = SMALL, disk: Disk | None = None) -> SpanActor:
         """Start an actor with an id of its own."""
         self.started += 1
-        return SpanActor(self.path, writer_id(900 + self.started), config, self.incidents, disk)
+        return SpanActor(
+            self.path, writer_id(900 + self.started), config, self.incidents, self.authority, self.log, disk
+        )
 
     def rows(self, writer: int = 1) -> list[int]:
         """Return a writer's sequence numbers in the table, sorted."""

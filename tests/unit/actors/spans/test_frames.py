@@ -38,7 +38,7 @@ any_span = st.builds(
     attributes=st.dictionaries(words, words, max_size=4),
     voter=words,
     latency_ms=st.integers(min_value=-1, max_value=2**63 - 1),
-    agreement=st.floats(allow_nan=False),
+    agreement=st.just(-1.0) | st.floats(min_value=0),
     record=st.binary(max_size=60),
 )
 batches = st.lists(st.lists(st.integers(min_value=1, max_value=3), min_size=1, max_size=3), min_size=1, max_size=4)

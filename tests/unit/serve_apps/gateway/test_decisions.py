@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from actors.base.canonical import canonical_json
-from actors.base.errors import NotFound, NotReady, Overloaded
+from actors.base.errors import IntegrityError, NotFound, NotReady, Overloaded
 from actors.base.ids import ulid
 from actors.spans.record import seal
 from actors.store.auth import Principal, Role
@@ -34,9 +34,14 @@ class Shelf:
         return ENVELOPE if decision_id == ID else None
 
 
+def prove(envelope: bytes) -> bytes:
+    """Stand for a proof that is there."""
+    return envelope + b"+proof"
+
+
 def decisions(shelf: Shelf, max_lookups: int = 4) -> Decisions:
     """Return what is tested, with nothing in memory."""
-    return Decisions(lambda _: None, shelf, lambda tenant: f"p-{tenant}", max_lookups)
+    return Decisions(lambda _: None, shelf, prove, lambda tenant: f"p-{tenant}", max_lookups)
 
 
 def holder(role: Role, tenant: str) -> Principal:
@@ -74,7 +79,7 @@ async def test_what_cannot_exist_is_not_looked_for(name: str) -> None:
 async def test_a_clock_that_was_set_back_makes_no_decision_vanish() -> None:
     """A name from the future is found in memory, to its tenant alone, or told to come back; no disk is asked for it."""
     shelf, before = Shelf(), NOW_MS - MAX_CLOCK_SKEW_MS - 1
-    found = Decisions({ID: ENVELOPE}.get, shelf, lambda tenant: f"p-{tenant}", 1)
+    found = Decisions({ID: ENVELOPE}.get, shelf, prove, lambda tenant: f"p-{tenant}", 1)
     assert await found.find(ID, holder("client", "acme"), before) == ENVELOPE
     with pytest.raises(NotFound):
         await found.find(ID, holder("client", "other"), before)
@@ -86,7 +91,7 @@ async def test_a_clock_that_was_set_back_makes_no_decision_vanish() -> None:
 async def test_what_is_in_memory_needs_no_thread() -> None:
     """A decision made lately is returned without asking a disk."""
     shelf = Shelf()
-    found = Decisions({ID: ENVELOPE}.get, shelf, lambda tenant: f"p-{tenant}", 1)
+    found = Decisions({ID: ENVELOPE}.get, shelf, prove, lambda tenant: f"p-{tenant}", 1)
     assert await found.find(ID, holder("client", "acme"), NOW_MS) == ENVELOPE
     assert shelf.asked == 0
 
@@ -103,3 +108,16 @@ async def test_look_ups_beyond_the_bound_are_told_to_wait() -> None:
     shelf.open.set()
     assert await first == ENVELOPE
     found.close()
+
+
+async def test_an_envelope_is_given_with_its_proof_or_without_one_that_cannot_be_read() -> None:
+    """What keeps a proof from being made keeps no record from its owner."""
+
+    def broken(_: bytes) -> bytes:
+        raise IntegrityError("span file x cannot be read", "x")
+
+    for make, given in ((prove, ENVELOPE + b"+proof"), (broken, ENVELOPE)):
+        found = Decisions(lambda _: None, Shelf(), make, lambda tenant: f"p-{tenant}", 4)
+        assert await found.proven(ID, holder("client", "acme"), NOW_MS) == given
+        with pytest.raises(NotFound):
+            await found.proven(ID, holder("client", "other"), NOW_MS)

@@ -11,7 +11,7 @@ from actors.spans.actor import SpanActor
 from actors.spans.adapters.reader import WalReader
 from actors.spans.adapters.table import SpanTable
 from actors.spans.frames import FrameKind, decode_spans
-from tests.unit.actors.spans.telemetry import SMALL, Incidents, at, decision, seqs, writer_id
+from tests.unit.actors.spans.telemetry import SMALL, Authority, Incidents, at, decision, seqs, writer_id
 
 ROOT = Path(__file__).parents[5]
 
@@ -20,7 +20,7 @@ import asyncio, os, resource, sys
 from pathlib import Path
 from actors.base.errors import StorageUnavailable
 from actors.spans.adapters.wal import WalWriter
-from tests.unit.actors.spans.telemetry import SMALL, builder, identity, spans_from
+from tests.unit.actors.spans.telemetry import SMALL, bulky, identity
 
 root = Path(sys.argv[1])
 def say(*words):
@@ -31,7 +31,7 @@ WRITES_FOR_EVER = """
 async def client(wal, size):
     while True:
         rows = []
-        await wal.append(2, lambda first: rows.extend(spans_from(first, 2, bytes(size))) or rows)
+        await wal.append(2, lambda first: rows.extend(bulky(2, size)(first)) or rows)
         say(rows[0].decision_id, rows[1].decision_id)
 
 async def main():
@@ -44,7 +44,7 @@ asyncio.run(main())
 RUNS_OUT_OF_SPACE = """
 async def outcome(wal):
     try:
-        await wal.append(1, builder(1, bytes(9000)))
+        await wal.append(1, bulky(1, 9000))
     except StorageUnavailable as error:
         return str(error)
     return "durable"
@@ -94,7 +94,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path, acknowledged: in
     assert all(read is not None and read.free and not read.scan.damage for read in reads)
     assert not reads[-1].scan.ended  # type: ignore[union-attr]
 
-    actor = SpanActor(tmp_path, writer_id(900), SMALL, incidents := Incidents())
+    actor = SpanActor(tmp_path, writer_id(900), SMALL, incidents := Incidents(), Authority())
     report = actor.tick(at(), flush=True)
     table = SpanTable(tmp_path / "spans", 10).read(["writer_id", "writer_seq", "decision_id"]).to_pylist()
     rows = sorted((row["writer_seq"], row["decision_id"]) for row in table if row["writer_id"] == writer_id(1))

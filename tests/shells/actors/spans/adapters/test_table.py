@@ -68,8 +68,8 @@ def test_duckdb_reads_the_current_files(tmp_path: Path) -> None:
         " from read_parquet($files, hive_partitioning = true) order by writer_seq",
         params={"files": files},
     ).fetchall()
-    assert found[0] == (1, 16, "1", None, "2026-09-21", b"envelope")
-    assert found[3] == (4, 16, "4", None, "2024-10-04", None)
+    assert found[0] == (1, 16, "1", 0, "2026-09-21", b"envelope")
+    assert found[3] == (4, 16, "4", 1, "2024-10-04", None)
     assert len(found) == 4
 
 

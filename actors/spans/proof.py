@@ -1,0 +1,162 @@
+"""Leaves, checkpoints and inclusion proofs of the transparency log, as anyone checks them.
+
+Rules:
+- A leaf of the log is the canonical JSON of the manifest of one sealed batch: a run of consecutive rows of one writer.
+- A row's digest data is its writer, number, schema version, the SHA-256 of its decision envelope's bytes (of nothing where
+  it has none) and the SHA-256 of all else in it. So one decision can be proven without showing what else the row says.
+- Rows of a batch, and batches of the log, are RFC 6962 trees (``merkle``).
+- A checkpoint is the log's size and root, signed by a log key of the trust bundle. The log's id is its root key's.
+
+Left out: making batches (``batch``), files (``adapters.log``), witnesses.
+"""
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from actors.base.canonical import b64, canonical_json, decode, unb64
+from actors.base.certificates import TrustBundle, role_keys
+from actors.base.errors import IntegrityError
+from actors.base.signing import PublicKey, Signature, SigningKey
+from actors.spans.merkle import HASH_BYTES, leaf_hash, root_of_path
+
+CHECKPOINT_TYPE = "application/vnd.weavergen.checkpoint+json"
+MAX_PATH = 64
+"""Longest path of a proof that is read: no tree has 2^64 leaves."""
+_ROW = struct.Struct(">26sQI32s32s")
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One leaf of the log: which rows, under which root, of which time."""
+
+    schema: Literal["weavergen.batch/1"]
+    writer_id: str
+    first_seq: int
+    last_seq: int
+    rows_root: str
+    """RFC 6962 root over the rows' digest data, hex."""
+    schema_version: int
+    """Version of ``Span`` the rows were written in."""
+    first_unix_ms: int
+    """When the earliest of the rows began."""
+    last_unix_ms: int
+    """When the latest of the rows ended."""
+
+    @property
+    def count(self) -> int:
+        """Return how many rows it holds."""
+        return self.last_seq - self.first_seq + 1
+
+
+class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the log was at a moment: ``size`` leaves that come to ``root`` (hex)."""
+
+    schema: Literal["weavergen.checkpoint/1"]
+    log_id: str
+    size: int
+    root: str
+    issued_at: int
+    """Unix milliseconds."""
+
+
+class SignedCheckpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A checkpoint's canonical bytes (strict base64) and a log key's signature."""
+
+    payload: str
+    signature: Signature
+
+    @property
+    def payload_bytes(self) -> bytes:
+        """Return the checkpoint's canonical bytes."""
+        return unb64(self.payload, "checkpoint")
+
+    def verify(self, trust: TrustBundle) -> Checkpoint:
+        """Return the checkpoint if a log key that was good when it was issued signed it, for the log of this bundle."""
+        payload = self.payload_bytes
+        checkpoint = decode(payload, Checkpoint, "checkpoint")
+        key = role_keys(trust, "log", checkpoint.issued_at // 1000).get(self.signature.key_id)
+        if key is None:
+            raise IntegrityError("checkpoint: no trusted log key signed it", "checkpoint")
+        key.verify(CHECKPOINT_TYPE, payload, self.signature, "checkpoint")
+        if checkpoint.log_id != log_id(trust):
+            raise IntegrityError("checkpoint: it is of another log", "checkpoint")
+        return checkpoint
+
+
+class InclusionProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """That a row with this decision's envelope is in the log: from the row to its batch, from there to a checkpoint."""
+
+    rest_sha256: str
+    """SHA-256 of what the row says beside the envelope, hex."""
+    row_path: list[str]
+    manifest: str
+    """The batch's canonical manifest, strict base64."""
+    leaf_index: int
+    leaf_path: list[str]
+    checkpoint: SignedCheckpoint
+
+
+def log_id(trust: TrustBundle) -> str:
+    """Return the id of the log whose checkpoints this bundle's keys may sign: it outlives any of them."""
+    return PublicKey(trust.root).key_id
+
+
+def sign_checkpoint(key: SigningKey, log: str, size: int, root: bytes, now_ms: int) -> SignedCheckpoint:
+    """Sign what the log is now."""
+    payload = canonical_json(Checkpoint("weavergen.checkpoint/1", log, size, root.hex(), now_ms))
+    return SignedCheckpoint(payload=b64(payload), signature=key.sign(CHECKPOINT_TYPE, payload))
+
+
+def row_data(writer_id: str, seq: int, schema_version: int, envelope: bytes, rest: bytes) -> bytes:
+    """Return a row's digest data."""
+    return _ROW.pack(writer_id.encode("ascii"), seq, schema_version, hashlib.sha256(envelope).digest(), rest)
+
+
+def read_manifest(data: bytes) -> Manifest:
+    """Read a leaf of the log; raise ``IntegrityError`` unless it is a whole manifest's canonical bytes."""
+    manifest = decode(data, Manifest, "batch")
+    if manifest.first_seq < 1 or manifest.last_seq < manifest.first_seq:
+        raise IntegrityError(f"batch: rows {manifest.first_seq} to {manifest.last_seq} are none", "batch")
+    return manifest
+
+
+def check_inclusion(
+    proof: InclusionProof, writer_id: str, seq: int, envelope: bytes, trust: TrustBundle
+) -> tuple[Manifest, Checkpoint]:
+    """Return batch and checkpoint if the proof holds for row ``seq`` of a writer; raise ``IntegrityError`` if it does not.
+
+    ``envelope`` is the decision envelope's canonical bytes as they were logged, that is without a proof.
+    """
+    checkpoint = proof.checkpoint.verify(trust)
+    leaf = unb64(proof.manifest, "batch")
+    manifest = read_manifest(leaf)
+    if manifest.writer_id != writer_id or not manifest.first_seq <= seq <= manifest.last_seq:
+        raise IntegrityError("the batch is not the one that the record's row is in", "inclusion")
+    rest = _hash(proof.rest_sha256)
+    row = leaf_hash(row_data(writer_id, seq, manifest.schema_version, envelope, rest))
+    rows_root = root_of_path(seq - manifest.first_seq, manifest.count, row, _path(proof.row_path))
+    if rows_root is None or rows_root.hex() != manifest.rows_root:
+        raise IntegrityError("the row is not in the batch", "inclusion")
+    root = root_of_path(proof.leaf_index, checkpoint.size, leaf_hash(leaf), _path(proof.leaf_path))
+    if root is None or root.hex() != checkpoint.root:
+        raise IntegrityError("the batch is not in the log", "inclusion")
+    return manifest, checkpoint
+
+
+def _path(hashes: Sequence[str]) -> list[bytes]:
+    if len(hashes) > MAX_PATH:
+        raise IntegrityError("a path of a proof is too long", "inclusion")
+    return [_hash(text) for text in hashes]
+
+
+def _hash(text: str) -> bytes:
+    try:
+        data = bytes.fromhex(text)
+    except ValueError as error:
+        raise IntegrityError("a hash of a proof is not hex", "inclusion") from error
+    if len(data) != HASH_BYTES or data.hex() != text:
+        raise IntegrityError("a hash of a proof is 64 lower-case hex characters", "inclusion")
+    return data

@@ -1,0 +1,73 @@
+"""Inclusion proofs: what holds, and that nothing else does."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.base.canonical import canonical_json
+from actors.base.errors import IntegrityError
+from actors.base.signing import SigningKey
+from actors.spans.batch import manifest_of, proof_of
+from actors.spans.columns import Rows
+from actors.spans.merkle import leaf_hash
+from actors.spans.proof import InclusionProof, check_inclusion, log_id, sign_checkpoint
+from tests.unit.actors.spans.telemetry import NOW_S, Authority, certificate_of, spans_from, writer_id
+
+NOW_MS = int(NOW_S * 1000)
+W, V = writer_id(1), writer_id(2)
+KEYS = Authority()
+
+
+def sealed(batch: Rows, seq: int, *, key: SigningKey | None = None, log: str = "") -> InclusionProof:
+    """Return the proof of a row in a log that holds this batch alone."""
+    leaf = canonical_json(manifest_of(batch))
+    log = log or log_id(KEYS.trust())
+    checkpoint = sign_checkpoint(key or KEYS.key(), log, 1, leaf_hash(leaf), NOW_MS)
+    return proof_of(batch, seq, leaf, [], checkpoint)
+
+
+@given(st.integers(1, 40), st.data())
+def test_every_row_of_a_batch_can_be_proven(count: int, data: st.DataObject) -> None:
+    """By its number and its envelope; no other row, writer or envelope passes with the same proof."""
+    seq = data.draw(st.integers(5, 4 + count))
+    batch = Rows(W, 5, 1, spans_from(5, count, b"envelope"), 0)
+    proof = sealed(batch, seq)
+    manifest, checkpoint = check_inclusion(proof, W, seq, b"envelope", KEYS.trust())
+    assert (manifest.count, checkpoint.size) == (count, 1)
+    for wrong in ((V, seq, b"envelope"), (W, seq + count, b"envelope"), (W, seq, b"other")):
+        with pytest.raises(IntegrityError):
+            check_inclusion(proof, *wrong, KEYS.trust())
+
+
+def test_each_part_of_a_proof_is_needed() -> None:
+    """A hash, a leaf, a place or a signature that is another makes it none, and says what is wrong."""
+    batch = Rows(W, 5, 1, spans_from(5, 3, b"envelope"), 0)
+    proof = sealed(batch, 6)
+    other = sealed(Rows(W, 5, 1, spans_from(5, 4, b"envelope"), 0), 6)
+    changes: dict[str, dict[str, object]] = {
+        "row is not in the batch": {"rest_sha256": "00" * 32}, "row is not in": {"row_path": proof.row_path[:-1]},
+        "batch is not in the log": {"leaf_index": 1}, "not in the log": {"leaf_path": ["00" * 32]},
+        "64 lower-case": {"rest_sha256": "00" * 31}, "not hex": {"rest_sha256": "zz" * 32},
+        "too long": {"leaf_path": ["00" * 32] * 65}, "not in the batch": {"manifest": other.manifest},
+        "is not base64": {"manifest": "!"},
+    }  # fmt: skip
+    for why, change in changes.items():
+        with pytest.raises(IntegrityError, match=why):
+            check_inclusion(msgspec.structs.replace(proof, **change), W, 6, b"envelope", KEYS.trust())
+
+
+def test_only_a_certified_log_key_s_word_counts_and_only_for_its_own_log() -> None:
+    """Any other key's checkpoint, and one for another log, are refused."""
+    batch = Rows(W, 5, 1, spans_from(5, 1, b"envelope"), 0)
+    stranger = SigningKey.from_seed(b"s" * 32)
+    for proof, why in (
+        (sealed(batch, 5, key=stranger), "no trusted log key"),
+        (sealed(batch, 5, log="ab"), "another log"),
+    ):
+        with pytest.raises(IntegrityError, match=why):
+            check_inclusion(proof, W, 5, b"envelope", KEYS.trust())
+    impostor = certificate_of("log", stranger, by=stranger)
+    trust = msgspec.structs.replace(KEYS.trust(), certificates=[impostor])
+    with pytest.raises(IntegrityError):
+        check_inclusion(sealed(batch, 5, key=stranger), W, 5, b"envelope", trust)
