@@ -18,19 +18,15 @@ SPAN_GAUGES = frozenset({
     "span_log_size", "log_merge_delay_seconds", "log_failing",
 })  # fmt: skip
 """SpanActor's; it publishes counts of what it met beside them."""
-AWAITED = frozenset({"health_score", "prediction"})
-"""Panels are there; the gauges come with what measures them, and such a panel stays empty until then."""
+HEALTH_GAUGES = frozenset({"health_score", "health_blind", "health_alarms_open", "prediction"})
+"""HealthActor's: its score, checks that see nothing, alarms; and the probability of a breach by signal and horizon in seconds."""
 
 PREFIX = "ray_weavergen_"
 
 
 def exported() -> frozenset[str]:
-    """Return every name as Ray exports it, without those that are awaited."""
+    """Return every name as Ray exports it."""
     counters = {f"{PREFIX}{name}_total" for name in COUNTERS}
     histograms = {f"{PREFIX}{name}_{part}" for name in HISTOGRAMS for part in ("bucket", "sum", "count")}
-    return frozenset(counters | histograms | {f"{PREFIX}{name}" for name in GATEWAY_GAUGES | SPAN_GAUGES})
-
-
-def awaited() -> frozenset[str]:
-    """Return the names that panels wait for."""
-    return frozenset(f"{PREFIX}{name}" for name in AWAITED)
+    gauges = GATEWAY_GAUGES | SPAN_GAUGES | HEALTH_GAUGES
+    return frozenset(counters | histograms | {f"{PREFIX}{name}" for name in gauges})
