@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 PROFILE ?=
 ANSWERS ?=
+PORT ?=
 # A profile with engines in pool gpu, its own or of the one it extends, takes CUDA builds and an environment of its own.
 LOCK ?= $(shell requirements/lock-of.sh $(PROFILE))
 VENV := $(if $(filter gpu,$(LOCK)),.venv-gpu,.venv)
@@ -23,8 +24,8 @@ env:
 env-test:
 	@$(ENVIRONMENT) $(VENV) $(LOCK) test
 
-up: env  ## install, fetch weights, start; PROFILE=gpu|FILE for another profile than cpu, PROFILE=replay ANSWERS="FILE..."
-	@$(BIN)/weavergen up $(if $(PROFILE),--profile $(PROFILE)) $(foreach file,$(ANSWERS),--answers $(file))
+up: env  ## install, fetch weights, start; PROFILE=gpu|FILE for another profile than cpu, PROFILE=replay ANSWERS="FILE...", PORT=8001
+	@$(BIN)/weavergen up $(if $(PROFILE),--profile $(PROFILE)) $(foreach file,$(ANSWERS),--answers $(file)) $(if $(PORT),--port $(PORT))
 
 down:  ## stop what up started
 	@for environment in $(VENV) .venv .venv-gpu; do \

@@ -141,6 +141,11 @@ def span_gauges(health: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
+def log_state(health: Mapping[str, Any]) -> tuple[int, float] | None:
+    """Return batches in the log and the longest wait for one (seconds); none while an earlier actor is waited for. Pure."""
+    return (health["log_size"], health["merge_delay_s"]) if "log_size" in health else None
+
+
 def span_problem(health: Mapping[str, Any]) -> str:
     """Return what keeps rows from the table or the log; empty if nothing does. Pure."""
     if health.get("waiting"):
@@ -158,6 +163,8 @@ class SpanWatch:
     def __init__(self, ask: Callable[[], Awaitable[Mapping[str, Any]]], timeout_s: float = _ASK_TIMEOUT_S) -> None:
         self.problem = ""
         """What keeps rows from the table; empty while nothing is known to."""
+        self.log: tuple[int, float] | None = None
+        """Batches in the transparency log, and how long the oldest row without a batch has waited (seconds), as last heard."""
         self._ask = ask
         self._timeout_s = timeout_s
 
@@ -165,9 +172,10 @@ class SpanWatch:
         """Ask once."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                self.problem = span_problem(await self._ask())
+                health = await self._ask()
+            self.problem, self.log = span_problem(health), log_state(health)
         except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is what there is to say
-            self.problem = f"SpanActor does not answer ({type(error).__name__})"
+            self.problem, self.log = f"SpanActor does not answer ({type(error).__name__})", None
 
     async def follow(self, every_s: float) -> None:
         """Ask again and again."""

@@ -192,6 +192,11 @@ def _show_gateway(console: Console, gateway: dict[str, Any]) -> None:
         f"write-ahead log: {wal.get('emitted_spans')} spans emitted, {wal.get('queued_bytes')} bytes waiting, "
         f"{wal.get('refused')} refused, {wal.get('reserve_depth')} segments in reserve", soft_wrap=True,
     )  # fmt: skip
+    log = gateway.get("log")
+    waited = (
+        f"{log['batches']} batches, the oldest row not sealed has waited {log['merge_delay_s']:.1f} s" if log else ""
+    )
+    console.print(f"transparency log: {waited or 'not heard of'}", soft_wrap=True)
 
 
 def _show_rest(console: Console, told: dict[str, Any]) -> None:

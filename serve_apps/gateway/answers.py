@@ -269,6 +269,13 @@ class WalState(Struct):
     unavailable_because: Annotated[str, Meta(description="Empty while the log takes decisions.")]
 
 
+class SealedLog(Struct):
+    """The transparency log, as SpanActor last told this replica."""
+
+    batches: Annotated[int, Meta(description="Leaves of the log: batches of spans that are sealed.")]
+    merge_delay_s: Annotated[float, Meta(description="How long the oldest row that is in no batch yet has waited.")]
+
+
 class Status(Struct):
     """One replica's state."""
 
@@ -281,6 +288,7 @@ class Status(Struct):
     voters: list[SeatedVoter]
     breakers: list[dict[str, Any]]
     wal: WalState
+    log: Annotated[SealedLog | None, Meta(description="Null while SpanActor does not answer.")]
     under_way: Annotated[int, Meta(description="Deliberations that have not ended.")]
 
 

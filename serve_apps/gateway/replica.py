@@ -221,7 +221,7 @@ class Gateway:
     def status(self) -> dict[str, Any]:
         """Return versions, layers, voters, the log's state and readiness."""
         view, judged, counters = self._parts.policy.current, self.readiness(), self._wal.counters
-        snapshot = view.snapshot if view else None
+        snapshot, log = view.snapshot if view else None, self._spans.log
         layers = [to_builtins(layer) for layer in snapshot.layers] if snapshot else []
         return {
             "profile": self._settings.profile,
@@ -241,6 +241,7 @@ class Gateway:
                 "queued_bytes": self._wal.queued_bytes, "durable_seq": self._wal.durable_seq,
                 "reserve_depth": self._wal.reserve_depth, "unavailable_because": self._wal.unavailable_because,
             },
+            "log": {"batches": log[0], "merge_delay_s": log[1]} if log else None,
             "under_way": self._coordinator.under_way,
         }  # fmt: skip
 

@@ -27,6 +27,7 @@ GATEWAY: dict[str, Any] = {
     "voters": [{"id": "a", "family": "f", "lineage": "l", "layers": ["primary"], "state": "active"}],
     "breakers": [],
     "wal": {"emitted_spans": 7, "queued_bytes": 0, "refused": 0, "reserve_depth": 2},
+    "log": {"batches": 9, "merge_delay_s": 0.5},
 }  # fmt: skip
 HEALTH: dict[str, Any] = {
     "at_ms": 5, "age_s": 3.0, "score": 0.42, "levels": {"disk": 0.7}, "alarms": ["forecast/disk"],
@@ -96,8 +97,8 @@ def test_a_ready_system_is_shown_whole(home: Home) -> None:
     assert shown.return_value == 0, shown.output
     for words in (
         "supervisor: ready", "profile t", home.read_config().sha256, "version 3", "f" * 64, "quorum 0.6",
-        "min_lineages 2", "co-located", "7 spans", "2 segments", "breakers: none yet", "replicas: 2", "r2 not ready",
-        "open incidents: 1", "policy_rollback",
+        "min_lineages 2", "co-located", "7 spans", "2 segments", "breakers: none yet",
+        "transparency log: 9 batches", "replicas: 2", "r2 not ready", "open incidents: 1", "policy_rollback",
     ):  # fmt: skip
         assert words in shown.output
     told = json.loads(ask(home, "--json").output)

@@ -10,7 +10,7 @@ from actors.spans.config import SpansConfig
 from serve_apps.actors import SpanWatch, span_gauges, span_problem
 from tests.unit.actors.spans.telemetry import Authority, Incidents, writer_id
 
-WELL = {"table_error": "", "log_error": "", "merge_late": False, "lag_s": 0.5}
+WELL = {"table_error": "", "log_error": "", "merge_late": False, "lag_s": 0.5, "log_size": 3, "merge_delay_s": 0.25}
 
 
 def test_lag_totals_and_a_failing_table_are_gauges(tmp_path: Path) -> None:
@@ -50,6 +50,7 @@ async def test_whoever_watches_is_never_stopped_by_what_it_watches() -> None:
     for _ in range(5):
         await watch.look()
         said.append(watch.problem)
+        assert watch.log == (None if "answer" in watch.problem else (3, 0.25))  # never an older word than the last
     assert said == [
         "full", "SpanActor does not answer (ConnectionError)", "SpanActor does not answer (TimeoutError)",
         "SpanActor does not answer (KeyError)", "",
