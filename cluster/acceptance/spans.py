@@ -6,6 +6,7 @@ When the system is down, the record of every answer that was received is looked 
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from actors.spans.adapters.table import SpanTable
@@ -40,38 +41,48 @@ async def _stage(system: System) -> tuple[Load, dict[str, Any]]:
     began = time.monotonic()
     await stream(system, lambda _: value_question(0), load, REQUESTS, CONNECTIONS, 60.0)
     seconds = time.monotonic() - began
-    emitted = _emitted(system)
+    sent = emitted(system)
     table = SpanTable(system.home.root / "spans", 100)
     give_up = time.monotonic() + WAIT_S
-    while (rows := _duckdb_rows(table)) < emitted and time.monotonic() < give_up:  # noqa: ASYNC110 - another process writes
+    while (rows := rows_of(table, sent.writer_id)) < sent.spans and time.monotonic() < give_up:  # noqa: ASYNC110 - another process writes
         await asyncio.sleep(0.5)
     return load, {
         "requests": len(load.outcomes),
         "answered": len(load.answered()),
         "requests_per_s": round(len(load.outcomes) / seconds, 1),
-        "emitted_spans": emitted,
+        "emitted_spans": sent.spans,
         "rows_duckdb": rows,
         "rows_ray_data": _ray_rows(table),
         "files": len(table.current_files()),
     }
 
 
-def _emitted(system: System) -> int:
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """What the one replica of a system wrote into its log."""
+
+    writer_id: str
+    spans: int
+
+
+def emitted(system: System) -> Emitted:
+    """Ask the replica; its system must have no other."""
     client = gateway_client(system.home, system.home.read_config(), system.home.keys / "operator.key")
     status = client.get("/ops/status")
-    return int(status["wal"]["emitted_spans"])
+    return Emitted(str(status["replica"]), int(status["wal"]["emitted_spans"]))
 
 
-def _duckdb_rows(table: SpanTable) -> int:
+def rows_of(table: SpanTable, writer_id: str) -> int:
+    """Count a writer's rows with DuckDB; raise ``RuntimeError`` if one is there twice."""
     import duckdb
 
     files = [str(path) for path in table.current_files()]
     if not files:
         return 0
-    found = duckdb.execute("select count(*), count(distinct (writer_id, writer_seq)) from read_parquet(?)", [files])
-    rows, distinct = found.fetchone() or (0, 0)
+    query = "select count(*), count(distinct writer_seq) from read_parquet(?) where writer_id = ?"
+    rows, distinct = duckdb.execute(query, [files, writer_id]).fetchone() or (0, 0)
     if rows != distinct:
-        raise RuntimeError(f"{rows} rows, but {distinct} distinct (writer, sequence) pairs")
+        raise RuntimeError(f"{rows} rows, but {distinct} distinct sequence numbers")
     return int(rows)
 
 
