@@ -6,9 +6,8 @@ import re
 def with_section(page: str, title: str, text: str) -> str:
     """Return the page with the section of that title replaced, or added at its end."""
     wanted = f"## {title}\n"
-    parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+    parts = [part.strip("\n") + "\n" for part in re.split(r"^(?=## )", page, flags=re.MULTILINE) if part.strip()]
     section = f"{wanted}\n{text.strip()}\n"
     if not any(part.startswith(wanted) for part in parts):
-        return f"{page.rstrip()}\n\n{section}"
-    replaced = (section if part.startswith(wanted) else part.strip("\n") + "\n" for part in parts if part)
-    return "\n".join(replaced)
+        parts.append(section)
+    return "\n".join(section if part.startswith(wanted) else part for part in parts)

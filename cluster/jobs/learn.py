@@ -41,8 +41,8 @@ from cluster.jobs.submission import MARK, write_report
 from cluster.profile_policy import publish_weights
 
 SCHEMA = "weavergen.learn/1"
-MAX_BLOCKS = 64
-"""Tasks that the files are spread over."""
+TASKS_PER_PROCESSOR = 2
+"""How finely files are spread: a task costs tens of milliseconds, more than most files."""
 _NICENESS = 10
 _COLUMNS = ("decision_id", "answer_kind", "voter", "outcome", "latency_ms")
 
@@ -104,11 +104,13 @@ def count_batch(batch: dict[str, Any], since_ns: int, frozen: Collection[str]) -
 
 def count_files(paths: Sequence[Path], since_ns: int, frozen: Collection[str]) -> Counts:
     """Count files with Ray Data; a Ray node is connected to or started by whoever calls."""
+    import ray
     import ray.data
 
     if not paths:
         return merge([])
-    rows = ray.data.from_items([str(path) for path in paths], override_num_blocks=min(len(paths), MAX_BLOCKS))
+    tasks = TASKS_PER_PROCESSOR * max(1, int(ray.cluster_resources().get("CPU", 1)))
+    rows = ray.data.from_items([str(path) for path in paths], override_num_blocks=min(len(paths), tasks))
     limits = {"since_ns": since_ns, "frozen": frozenset(frozen)}
     counted = rows.map_batches(count_batch, batch_size=None, fn_kwargs=limits)
     return merge(msgspec.msgpack.decode(row["counts"], type=Counts) for row in counted.take_all())
