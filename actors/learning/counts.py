@@ -4,6 +4,7 @@ Rules:
 - An observation is a voter in a decision that found a winner: it agreed with the winner or dissented. Failed, cancelled
   and isolated ballots, and decisions in which nobody agreed, are none. Several ballots of a voter in one decision are one:
   it agreed if one did, and took as long as the slowest.
+- A ballot that does not say how long it took counts all the same, but not towards latency.
 - ``merge`` is associative and commutative, and ``Counts({}, {})`` changes nothing.
 - A decision's ballots are counted together. They are written as one frame, of one day, so they lie in one file.
 
@@ -14,22 +15,36 @@ Left out: reading spans, and what the counts are worth (``release``).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
-from itertools import combinations
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 VOTED = ("agreed", "dissented")
+_LOW = (1 << 32) - 1
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
-class Ballot(msgspec.Struct, frozen=True):
-    """One voter's part in one decision, as its span tells it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Ballots:
+    """Ballots that agreed or dissented, in columns of one length."""
 
-    decision_id: str
-    kind: str
-    voter: str
-    outcome: str
-    latency_ms: int
+    decision: Ints
+    """Equal numbers are one decision; below their count."""
+    kind: Ints
+    """Index into ``kinds``."""
+    voter: Ints
+    """Index into ``voters``."""
+    agreed: Bools
+    latency_ms: Ints
+    """Negative where it is not known."""
+    kinds: Sequence[str]
+    voters: Sequence[str]
+    """Names, each once."""
 
 
 class VoterSums(msgspec.Struct, frozen=True):
@@ -37,8 +52,10 @@ class VoterSums(msgspec.Struct, frozen=True):
 
     n: int
     agreed: int
+    timed: int
+    """Observations whose latency is known."""
     latency_ms: int
-    """Sum over the ``n`` observations."""
+    """Sum over those."""
 
 
 class PairSums(msgspec.Struct, frozen=True):
@@ -59,25 +76,22 @@ class Counts(msgspec.Struct, frozen=True):
     """``"a|b"`` (sorted ids) → sums."""
 
 
-def count(ballots: Iterable[Ballot]) -> Counts:
+def count(ballots: Ballots) -> Counts:
     """Add up ballots; those of one decision must all be among them."""
-    decisions: dict[tuple[str, str], dict[str, tuple[bool, int]]] = defaultdict(dict)
-    for ballot in ballots:
-        if ballot.outcome in VOTED:
-            seats = decisions[ballot.decision_id, ballot.kind]
-            agreed, latency_ms = seats.get(ballot.voter, (False, 0))
-            seats[ballot.voter] = (agreed or ballot.outcome == "agreed", max(latency_ms, ballot.latency_ms))
-    voters: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    seats, names = _seats(ballots), sorted(ballots.voters)
+    voters = {
+        (names[cell // len(ballots.kinds)], ballots.kinds[cell % len(ballots.kinds)]): sums
+        for cell, sums in _by_voter(seats, len(ballots.kinds))
+    }
     pairs: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for (_, kind), seats in decisions.items():
-        if any(agreed for agreed, _ in seats.values()):
-            _add_decision(kind, seats, voters, pairs)
+    for pair, sums in _by_pair(seats, len(names)):
+        _add(pairs[f"{names[pair // len(names)]}|{names[pair % len(names)]}"], sums)
     return _frozen(voters, pairs)
 
 
 def merge(parts: Iterable[Counts]) -> Counts:
     """Return the sums over the decisions of all parts, which share none."""
-    voters: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    voters: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     pairs: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for part in parts:
         for voter, kinds in part.voters.items():
@@ -88,14 +102,66 @@ def merge(parts: Iterable[Counts]) -> Counts:
     return _frozen(voters, pairs)
 
 
-def _add_decision(
-    kind: str, seats: dict[str, tuple[bool, int]], voters: dict[tuple[str, str], list[int]], pairs: dict[str, list[int]]
-) -> None:
-    for voter, (agreed, latency_ms) in seats.items():
-        _add(voters[voter, kind], (1, int(agreed), latency_ms))
-    for a, b in combinations(sorted(seats), 2):
-        wrong_a, wrong_b = not seats[a][0], not seats[b][0]
-        _add(pairs[f"{a}|{b}"], (1, int(wrong_a and wrong_b), int(wrong_a), int(wrong_b)))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seats:
+    """One observation a row, by decision and then by the voter's name."""
+
+    decision: Ints
+    voter: Ints
+    """Place of its name among the sorted names."""
+    kind: Ints
+    agreed: Bools
+    latency_ms: Ints
+
+
+def _seats(ballots: Ballots) -> _Seats:
+    """Make one row of a voter's ballots in a decision, and leave out decisions that nobody won."""
+    by_name = sorted(range(len(ballots.voters)), key=ballots.voters.__getitem__)
+    place = np.empty(len(by_name), np.int64)
+    place[by_name] = np.arange(len(by_name))
+    _, decision = np.unique(ballots.decision * len(ballots.kinds) + ballots.kind, return_inverse=True)
+    keys, seat = np.unique(decision * len(by_name) + place[ballots.voter], return_inverse=True)
+    agreed, kind = np.zeros(len(keys), np.bool_), np.zeros(len(keys), np.int64)
+    agreed[seat[ballots.agreed]] = True
+    kind[seat] = ballots.kind
+    latency_ms = np.full(len(keys), -1, np.int64)
+    np.maximum.at(latency_ms, seat, ballots.latency_ms)
+    of, voter = np.divmod(keys, max(1, len(by_name)))
+    won = np.zeros(len(keys), np.bool_)
+    won[of[agreed]] = True
+    kept = won[of]
+    return _Seats(of[kept], voter[kept], kind[kept], agreed[kept], latency_ms[kept])
+
+
+def _by_voter(seats: _Seats, kinds: int) -> Iterable[tuple[int, list[int]]]:
+    """Yield voter × ``kinds`` + kind, and the sums of ``VoterSums``."""
+    cells, cell = np.unique(seats.voter * kinds + seats.kind, return_inverse=True)
+    known = np.maximum(seats.latency_ms, 0)
+    low, high = (_summed(cell, len(cells), part) for part in (known & _LOW, known >> 32))  # else a sum could wrap
+    columns = (_summed(cell, len(cells), part) for part in (cell >= 0, seats.agreed, seats.latency_ms >= 0))
+    for key, n, agreed, timed, least, most in zip(cells.tolist(), *columns, low, high, strict=True):
+        yield key, [n, agreed, timed, (most << 32) + least]
+
+
+def _by_pair(seats: _Seats, voters: int) -> Iterable[tuple[int, tuple[int, ...]]]:
+    """Yield first × ``voters`` + second, and sums of ``PairSums``; a pair comes once for each distance of its seats."""
+    for distance in range(1, len(seats.decision)):
+        (first,) = np.nonzero(seats.decision[:-distance] == seats.decision[distance:])
+        if not len(first):
+            return
+        second = first + distance
+        pairs, pair = np.unique(seats.voter[first] * voters + seats.voter[second], return_inverse=True)
+        a, b = ~seats.agreed[first], ~seats.agreed[second]
+        columns = (_summed(pair, len(pairs), part) for part in (pair >= 0, a & b, a, b))
+        for key, *sums in zip(pairs.tolist(), *columns, strict=True):
+            yield key, tuple(sums)
+
+
+def _summed(cell: Ints, cells: int, values: Ints | Bools) -> list[int]:
+    sums = np.zeros(cells, np.int64)
+    np.add.at(sums, cell, values)
+    found: list[int] = sums.tolist()
+    return found
 
 
 def _add(sums: list[int], more: tuple[int, ...]) -> None:

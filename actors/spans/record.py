@@ -15,6 +15,7 @@ import msgspec
 
 from actors.base.canonical import b64, canonical_json, decode, unb64
 from actors.base.certificates import SignedCertificate
+from actors.base.errors import IntegrityError
 from actors.base.signing import Signature, SigningKey
 from actors.spans.proof import InclusionProof
 
@@ -181,3 +182,24 @@ def seal(record: DecisionRecord, key: SigningKey, certificate: SignedCertificate
 def read_envelope(data: bytes) -> Envelope:
     """Read the exact bytes of an envelope; anything else raises ``IntegrityError``."""
     return decode(data, Envelope, "envelope")
+
+
+class _Named(msgspec.Struct, frozen=True):
+    policy: PolicyRef
+
+
+class _Sealed(msgspec.Struct, frozen=True):
+    payload: bytes
+    """Base64 in JSON."""
+
+
+_SEALED, _NAMED = msgspec.json.Decoder(_Sealed), msgspec.json.Decoder(_Named)
+
+
+def policy_named(data: bytes) -> str:
+    """Return the digest of the policy that an envelope's record names, reading and believing nothing else of it."""
+    try:
+        sealed = _SEALED.decode(data)
+        return _NAMED.decode(sealed.payload).policy.sha256
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"decision record cannot be read: {error}", "record") from error

@@ -1,6 +1,7 @@
 """Commands that submit a Ray job, follow it and print what it found."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -102,16 +103,22 @@ def _released(session: Session, old: str, new: str, job_id: str) -> int:
 
 
 def _show_learned(report: dict[str, Any], version: int) -> None:
-    click.echo(f"{'voter':24} {'kind':10} {'n':>8} {'agreement':>9} {'old':>8} -> {'new':8} {'latency':>9}")
+    click.echo(f"{'voter':24} {'kind':12} {'n':>8} {'agreement':>9} {'old':>8} -> {'new':8} {'latency':>9}")
     for row in report["rows"]:
         shares = (row["agreed"] * MICRO // row["n"], row["old_micro"], row["new_micro"])
         agreement, old, new = map(decimal_str, shares)
-        click.echo(
-            safe(f"{row['voter']:24} {row['kind']:10} {row['n']:8} {agreement:>9} {old:>8} -> {new:8} "
-                 f"{row['latency_ms']:6} ms")
-        )  # fmt: skip
+        latency = "-" if row["latency_ms"] is None else f"{row['latency_ms']} ms"
+        line = f"{row['voter']:24} {row['kind']:12} {row['n']:8} {agreement:>9} {old:>8} -> {new:8} {latency:>9}"
+        click.echo(safe(line))
+    if frozen := report["frozen_versions"]:
+        click.echo(f"left out: what was decided under policy versions {_listed(frozen)}, which froze learning")
     said = "nothing changes; policy" if report["new"] == report["old"] else "policy"
     click.echo(f"{said} version {version} is in force; {report['files']} files, {report['took_s']} s")
+
+
+def _listed(versions: Sequence[int]) -> str:
+    more = len(versions) - _SHOWN
+    return ", ".join(map(str, versions[-_SHOWN:])) + (f" and {more} before" if more > 0 else "")
 
 
 def _run(

@@ -6,6 +6,8 @@ Ray Data over the table's current file list, never its directory: paths are the 
 schema and becomes partial sums where it is read, and the driver merges a few sums. Ray's own Parquet reader is not used:
 it drops a column that first appears after the sixteenth file, and it checks no page.
 
+What was decided while policy froze learning teaches nothing, then or later: a decision's record names its policy by digest.
+
 A candidate has no force: whoever submits the job signs a policy that names it, or does not.
 """
 
@@ -13,56 +15,117 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from actors.base.canonical import MICRO, canonical_json
+from actors.base.canonical import MICRO, canonical_json, decode
+from actors.base.errors import IntegrityError
 from actors.consensus.adapters.registry import WeightsRegistry
 from actors.consensus.weights import Weights, weight_micro
-from actors.learning.counts import Ballot, Counts, count, merge
+from actors.learning.counts import VOTED, Ballots, Counts, Ints, count, merge
 from actors.learning.release import next_weights
+from actors.policy.acceptance import PAYLOAD
+from actors.policy.adapters.directory import SnapshotDirectory
+from actors.policy.adapters.loading import blamed
+from actors.policy.snapshot import SignedSnapshot
 from actors.spans.adapters.table import SpanTable
+from actors.spans.record import policy_named
 from cluster.home import Home, open_home
 from cluster.jobs.submission import MARK, write_report
 from cluster.profile_policy import publish_weights
 
 SCHEMA = "weavergen.learn/1"
-MAX_BLOCKS = 64
-"""Tasks that the files are spread over."""
+TASKS_PER_PROCESSOR = 2
+"""How finely files are spread: a task costs tens of milliseconds, more than most files."""
 _NICENESS = 10
 _COLUMNS = ("decision_id", "answer_kind", "voter", "outcome", "latency_ms")
 
 
-def count_file(path: Path, since_ns: int) -> Counts:
-    """Count one file's ballots that began at ``since_ns`` or later; raise ``IntegrityError`` if a page does not check."""
-    wanted = (
-        pc.field("voter").is_valid() & pc.field("decision_id").is_valid() & pc.field("answer_kind").is_valid()
-        & pc.field("latency_ms").is_valid() & (pc.field("start_unix_nano") >= since_ns)
-    )  # fmt: skip
-    rows = SpanTable.read_file(path, _COLUMNS, wanted)
-    columns = (rows[name].to_pylist() for name in _COLUMNS)
-    return count(Ballot(*values) for values in zip(*columns, strict=True))
+def count_file(path: Path, since_ns: int, frozen: Collection[str]) -> Counts:
+    """Count one file's ballots that began at ``since_ns`` or later; raise ``IntegrityError`` if a page does not check.
+
+    A decision whose record names a policy among ``frozen`` (digests) is left out.
+    """
+    began = pc.field("start_unix_nano") >= since_ns
+    rows = _voted(SpanTable.read_file(path, _COLUMNS, began))  # more conditions on the reader would double its time
+    if frozen and len(rows):
+        left_out = pa.array(_decided_under(path, began, frozen), pa.string())
+        rows = rows.filter(pc.invert(pc.is_in(rows["decision_id"], left_out)))
+    return count(_ballots(rows)) if len(rows) else merge([])
 
 
-def count_batch(batch: dict[str, Any], since_ns: int) -> dict[str, list[bytes]]:
+def _voted(rows: pa.Table) -> pa.Table:
+    """Return the rows that say who agreed or dissented in which decision."""
+    voted = pc.is_in(pc.cast(rows["outcome"], pa.string()), pa.array(VOTED))
+    for name in ("voter", "decision_id", "answer_kind"):
+        voted = pc.and_(voted, pc.is_valid(rows[name]))
+    return rows.filter(voted)
+
+
+def _decided_under(path: Path, began: pc.Expression, policies: Collection[str]) -> list[str]:
+    rows = SpanTable.read_file(path, ("decision_id", "record"), began & pc.field("record").is_valid())
+    pairs = zip(rows["decision_id"].to_pylist(), rows["record"].to_pylist(), strict=True)
+    try:
+        return [decision_id for decision_id, record in pairs if policy_named(record) in policies]
+    except IntegrityError as error:
+        raise IntegrityError(f"span file {path.name} holds a record that cannot be read: {error}", str(path)) from error
+
+
+def _ballots(rows: pa.Table) -> Ballots:
+    decisions = pc.dictionary_encode(rows["decision_id"]).combine_chunks()
+    kind, voter = (rows[name].unify_dictionaries().combine_chunks() for name in ("answer_kind", "voter"))
+    outcome = pc.cast(rows["outcome"], pa.string()).combine_chunks()
+    return Ballots(
+        decision=_numbers(decisions.indices),
+        kind=_numbers(kind.indices),
+        voter=_numbers(voter.indices),
+        agreed=np.asarray(pc.equal(outcome, VOTED[0]).to_numpy(zero_copy_only=False)),
+        latency_ms=_numbers(pc.fill_null(rows["latency_ms"], -1)),
+        kinds=kind.dictionary.to_pylist(),
+        voters=voter.dictionary.to_pylist(),
+    )
+
+
+def _numbers(column: pa.Array) -> Ints:
+    return np.asarray(column).astype(np.int64)
+
+
+def count_batch(batch: dict[str, Any], since_ns: int, frozen: Collection[str]) -> dict[str, list[bytes]]:
     """Count a batch of paths (column ``item``) into one row of encoded sums."""
-    parts = merge(count_file(Path(path), since_ns) for path in batch["item"])
+    parts = merge(count_file(Path(path), since_ns, frozen) for path in batch["item"])
     return {"counts": [msgspec.msgpack.encode(parts)]}
 
 
-def count_files(paths: Sequence[Path], since_ns: int) -> Counts:
+def count_files(paths: Sequence[Path], since_ns: int, frozen: Collection[str]) -> Counts:
     """Count files with Ray Data; a Ray node is connected to or started by whoever calls."""
+    import ray
     import ray.data
 
     if not paths:
         return merge([])
-    rows = ray.data.from_items([str(path) for path in paths], override_num_blocks=min(len(paths), MAX_BLOCKS))
-    counted = rows.map_batches(count_batch, batch_size=None, fn_kwargs={"since_ns": since_ns})
+    tasks = TASKS_PER_PROCESSOR * max(1, int(ray.cluster_resources().get("CPU", 1)))
+    rows = ray.data.from_items([str(path) for path in paths], override_num_blocks=min(len(paths), tasks))
+    limits = {"since_ns": since_ns, "frozen": frozenset(frozen)}
+    counted = rows.map_batches(count_batch, batch_size=None, fn_kwargs=limits)
     return merge(msgspec.msgpack.decode(row["counts"], type=Counts) for row in counted.take_all())
+
+
+def frozen_policies(home: Home, max_snapshot_bytes: int) -> dict[str, int]:
+    """Return digest → version of every policy of a home that froze learning; raise ``IntegrityError`` for a damaged file."""
+    directory, found = SnapshotDirectory(home.policy, max_snapshot_bytes), dict[str, int]()
+    for version in directory.versions():
+        data = directory.read(version)
+        with blamed(version, data):
+            snapshot = decode(data, SignedSnapshot, PAYLOAD).read()
+        if snapshot.learning_frozen:
+            found[snapshot.sha256] = version
+    return found
 
 
 def learned(old: Weights, new: Weights, counts: Counts) -> Iterable[dict[str, Any]]:
@@ -71,7 +134,7 @@ def learned(old: Weights, new: Weights, counts: Counts) -> Iterable[dict[str, An
         for kind, sums in kinds.items():
             yield {
                 "voter": voter, "kind": kind, "n": sums.n, "agreed": sums.agreed,
-                "latency_ms": sums.latency_ms // sums.n,
+                "latency_ms": sums.latency_ms // sums.timed if sums.timed else None,
                 "old_micro": weight_micro(old, voter, kind), "new_micro": weight_micro(new, voter, kind),
             }  # fmt: skip
 
@@ -81,13 +144,15 @@ def learn_home(home: Home, sha256: str, since_ns: int) -> dict[str, Any]:
     config = home.read_config()
     old = WeightsRegistry(home.registry).weights(sha256)
     files = SpanTable(home.root / "spans", config.spans.table_checkpoint_commits).current_files()
-    counts = count_files(files, since_ns)
+    frozen = frozen_policies(home, config.policy.max_snapshot_bytes)
+    counts = count_files(files, since_ns, frozen)
     new = next_weights(old, counts, config.learning.shrink_n, round(config.learning.max_change * MICRO))
     return {
         "schema": SCHEMA, "ok": True, "files": len(files), "since_ns": since_ns, "old": sha256,
         "new": sha256 if new is old else publish_weights(home, canonical_json(new)),
         "rho": new.correlation.rho, "rows": list(learned(old, new, counts)),
         "pairs": msgspec.to_builtins(counts.pairs),
+        "frozen_versions": sorted(frozen.values()),
     }  # fmt: skip
 
 

@@ -5,17 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from actors.base.errors import InvalidRequest
-from actors.policy.snapshot import Halt
 from cluster.cli import jobs
 from cluster.cli.main import cli
 from cluster.client import NotRunning
 from cluster.home import Home, create_home
-from cluster.profile_policy import follow_profile, profile_rules
 from tests.shells.cluster.governed import config_of
 
 CLEAN: dict[str, Any] = {
@@ -109,15 +105,3 @@ def test_a_follower_that_leaves_is_told_that_the_job_goes_on(run: Run) -> None:
 def test_nothing_runs_is_exit_code_3(run: Run) -> None:
     """The error that says so is passed on."""
     assert isinstance(run(NotRunning("nothing runs"), "audit").exception, NotRunning)
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [({"learning_frozen": True}, "learning is frozen"), ({"halt": Halt(True, "wrong", "me")}, "generation is halted")],
-)
-def test_nothing_is_learned_while_policy_forbids_it(change: dict[str, Any], why: str) -> None:
-    """Frozen or halted, learning is refused; else it is not."""
-    current = follow_profile(None, profile_rules(config_of("a", "b")), "0" * 64, 1)
-    jobs._require_learning(current)
-    with pytest.raises(InvalidRequest, match=why):
-        jobs._require_learning(msgspec.structs.replace(current, **change))

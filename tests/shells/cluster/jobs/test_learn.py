@@ -1,51 +1,102 @@
-"""The learning job on real files: equal to a query over the same files."""
+"""The learning job on real files: equal to a query over the same files, and blind to what was decided under a freeze."""
 
 from pathlib import Path
 
-import duckdb
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from actors.learning.counts import merge
+from actors.base.canonical import canonical_json
+from actors.base.errors import IntegrityError
+from actors.learning.counts import Counts, PairSums, VoterSums, merge
+from actors.policy.snapshot import PolicySnapshot
+from actors.policy.transitions import successor
 from actors.spans.columns import Rows, by_date
+from actors.spans.record import PolicyRef, seal
 from actors.spans.span import Span
-from cluster.jobs.learn import count_batch, count_file
+from cluster.bench.learning import FROZEN, as_found, queried
+from cluster.bench.spans import write_spans
+from cluster.jobs.learn import count_batch, count_file, frozen_policies
+from cluster.succession import Note
+from cluster.trust import operator_key
+from tests.shells.cluster.governed import Governed, config_of, governed
 from tests.unit.actors.spans.telemetry import span
-
-VOTERS = """
-with seats as (
-  select decision_id, answer_kind kind, voter, max(outcome = 'agreed') agreed, max(latency_ms) latency
-  from read_parquet({files}, union_by_name = true)
-  where voter is not null and latency_ms is not null and outcome in ('agreed', 'dissented') group by all),
-won as (select decision_id, kind from seats group by all having max(agreed))
-select voter, kind, count(*), count(*) filter (agreed), sum(latency)::bigint
-from seats join won using (decision_id, kind) group by all order by all
-"""
+from tests.unit.actors.spans.test_record import RECORD, WRITER
 
 
-def spans_of(decision: int) -> list[Span]:
-    """Return the ballots of one decision: sometimes nobody wins, sometimes one is cut off."""
-    said = [("agreed", "dissented", "cancelled")[(decision * seat + seat) % 3] for seat in range(4)]
-    return [
-        span(decision * 4 + seat, decision_id=f"d{decision}", voter=f"v{seat}", outcome=outcome,
-             latency_ms=decision + seat, answer_kind=("value", "json")[decision % 2])
-        for seat, outcome in enumerate(said)
-    ]  # fmt: skip
+def written(path: Path, spans: list[Span]) -> Path:
+    """Write spans of one day as the table does."""
+    (_, table), = by_date([Rows("w", 0, 1, spans)])  # fmt: skip
+    pq.write_table(table, path, write_page_checksum=True)
+    return path
 
 
+@pytest.fixture
+def system(tmp_path: Path) -> Governed:
+    """Return a home with a policy in force."""
+    made = governed(tmp_path)
+    made.up(config_of("a", "b"))
+    return made
+
+
+def changed(system: Governed, *, frozen: bool) -> PolicySnapshot:
+    """Freeze learning, or let it go on."""
+    current = system.succession.in_force()
+    wanted = successor(current, system.now_s * 1000, learning_frozen=frozen)
+    return system.succession.publish(current, wanted, Note("freeze", "", "r", "t"), operator_key(system.operators))
+
+
+@pytest.mark.parametrize("frozen", [(), FROZEN])
 @pytest.mark.parametrize("files", [1, 40])
-def test_counts_equal_a_query_over_the_same_files(tmp_path: Path, files: int) -> None:
-    """One file or many, also where a column appears only in the later files, sums are those of DuckDB."""
-    decisions, paths = [spans_of(n) for n in range(120)], []
-    for part in range(files):
-        rows = [one for n, spans in enumerate(decisions) if n % files == part for one in spans]
-        (_, table), = by_date([Rows("w", 0, 1, rows)])  # fmt: skip
-        paths.append(tmp_path / f"{part}.parquet")
-        late = part < 20 and files > 1
-        pq.write_table(table.drop_columns(["latency_ms"]) if late else table, paths[-1], write_page_checksum=True)
-    counts = merge(count_file(path, 0) for path in paths)
-    expected = duckdb.sql(VOTERS.format(files=[str(path) for path in paths])).fetchall()
-    found = [(v, k, s.n, s.agreed, s.latency_ms) for v, kinds in counts.voters.items() for k, s in kinds.items()]
-    assert found == expected
-    assert expected
-    assert count_batch({"item": [str(path) for path in paths]}, 2**62)["counts"] == [b"\x82\xa6voters\x80\xa5pairs\x80"]
+def test_counts_equal_a_query_over_the_same_files(tmp_path: Path, files: int, frozen: tuple[str, ...]) -> None:
+    """One file or many, also where a column appears only in the last ones, sums are those of DuckDB."""
+    paths = write_spans(tmp_path, 1000, files, seed=3)
+    counts = merge(count_file(path, 0, frozen) for path in paths)
+    voters, pairs = queried(paths, 0, frozen)
+    assert as_found(counts) == (voters, pairs)
+    assert len(voters) == 24
+    assert len(pairs) == 12  # three voters in a row of six
+    assert (sum(row[2] for row in voters) > sum(row[4] for row in voters)) is (files > 1)
+
+
+def test_spans_before_the_window_are_not_counted(tmp_path: Path) -> None:
+    """Neither by the job nor by the query; with nothing left there are no sums."""
+    paths = write_spans(tmp_path, 1000, 3, seed=4)
+    middle = 1_790_000_000_000_000_000 + 500 * 1_000_000
+    assert as_found(merge(count_file(path, middle, ()) for path in paths)) == queried(paths, middle, ())
+    assert count_file(paths[0], middle, FROZEN) == Counts({}, {})
+    encoded = count_batch({"item": [str(path) for path in paths]}, 2**62, ())["counts"]
+    assert [msgspec.msgpack.decode(part, type=Counts) for part in encoded] == [Counts({}, {})]
+
+
+def test_what_was_decided_under_a_freeze_is_never_counted(system: Governed, tmp_path: Path) -> None:
+    """Not when the freeze is lifted either: the record names the policy, and its version stays what it was."""
+    policies = [system.succession.in_force(), changed(system, frozen=True), changed(system, frozen=False)]
+    spans = []
+    for number, policy in enumerate(policies):
+        named = msgspec.structs.replace(RECORD, policy=PolicyRef("strict", policy.version, policy.sha256))
+        record = canonical_json(seal(named, WRITER.key, WRITER.certificate))
+        of = {"decision_id": f"d{number}", "answer_kind": "value"}
+        spans += [
+            span(3 * number, record, **of),
+            span(3 * number + 1, voter="a", outcome="agreed", latency_ms=10**number, **of),
+            span(3 * number + 2, voter="b", outcome="dissented", latency_ms=1, **of),
+        ]
+    frozen = frozen_policies(system.home, 10**6)
+    assert frozen == {policies[1].sha256: 2}
+    path = written(tmp_path / "spans.parquet", spans)
+    counts = count_file(path, 0, frozen)
+    assert counts.voters["a"] == {"value": VoterSums(2, 2, 2, 101)}
+    assert counts.pairs == {"a|b": PairSums(2, 0, 0, 2)}
+    assert as_found(counts) == queried([path], 0, frozen)
+    assert count_file(path, 0, ()).voters["a"]["value"].n == 3
+
+
+def test_a_damaged_policy_or_record_is_not_passed_over(system: Governed, tmp_path: Path) -> None:
+    """Nobody could tell whether it froze learning."""
+    votes = [span(1, b"{}"), span(2, voter="a", outcome="agreed", answer_kind="value")]
+    with pytest.raises(IntegrityError, match=r"spans\.parquet holds a record"):
+        count_file(written(tmp_path / "spans.parquet", votes), 0, {"00" * 32})
+    system.file(1).write_bytes(b"{}")
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        frozen_policies(system.home, 10**6)

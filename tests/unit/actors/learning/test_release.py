@@ -18,7 +18,7 @@ def base() -> Weights:
 
 def counted(n: int, agreed: int) -> Counts:
     """Return what voter ``a`` did."""
-    return Counts({"a": {"value": VoterSums(n, agreed, 10 * n)}}, {})
+    return Counts({"a": {"value": VoterSums(n, agreed, n, 10 * n)}}, {})
 
 
 @given(st.integers(1, 10**9), st.integers(0, 10**9), st.integers(1, 1000), st.integers(1, 10**6))

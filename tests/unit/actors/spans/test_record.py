@@ -13,6 +13,7 @@ from actors.spans.record import (
     PolicyRef,
     TallyEntry,
     WriterRef,
+    policy_named,
     read_envelope,
     seal,
 )
@@ -72,3 +73,12 @@ def test_bytes_that_mean_the_same_are_refused(change: bytes) -> None:
         read_envelope(data + change)
     with pytest.raises(IntegrityError):
         read_envelope(data.replace(b":", b":" + change, 1))
+
+
+def test_the_policy_that_a_record_names_is_read_alone() -> None:
+    """Without believing the rest; bytes that hold no record say so."""
+    data = canonical_json(seal(RECORD, WRITER.key, WRITER.certificate))
+    assert policy_named(data) == "00" * 32
+    for damaged in (b"", b"{}", b'{"payload":"e30="}', b'{"payload":"?"}', b"\xff"):
+        with pytest.raises(IntegrityError):
+            policy_named(damaged)
