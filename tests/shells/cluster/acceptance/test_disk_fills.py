@@ -2,7 +2,7 @@
 
 import errno
 import os
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,10 +59,11 @@ def test_it_writes_at_its_rate_until_nothing_goes_in_and_gives_everything_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk of ten chunks: filled, held full, and freed."""
-    write, room = os.write, [CHUNK] * 10
+    write, room, refused = os.write, [CHUNK] * 10, threading.Event()
 
     def bounded(descriptor: int, data: bytes) -> int:
         if not room:
+            refused.set()
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(descriptor, room.pop())
 
@@ -70,12 +71,10 @@ def test_it_writes_at_its_rate_until_nothing_goes_in_and_gives_everything_back(
     monkeypatch.setattr(small_disk, "STEP_S", 0.005)
     filler = Filler(tmp_path / "big", limit=0.0, rate_bytes_s=100 * len(CHUNK))
     filler.start()
-    give_up = time.monotonic() + 10
-    while filler.full_s is None and time.monotonic() < give_up:
-        time.sleep(0.005)
+    assert refused.wait(10)
     assert (tmp_path / "big").stat().st_size == 10 * len(CHUNK)
+    assert filler.free() == 10 * len(CHUNK)
     assert filler.full_s is not None
     assert filler.full_s - filler.began_s >= 0.09
     assert filler.passed_s is not None
-    assert filler.free() == 10 * len(CHUNK)
     assert not (tmp_path / "big").exists()
