@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -40,6 +39,7 @@ from actors.learning.config import LearningConfig
 from actors.policy.config import PolicyConfig
 from actors.spans.config import LogConfig, SpansConfig
 from actors.store.config import StoreConfig
+from cluster.strict_yaml import parse_yaml
 
 THRESHOLDS = frozenset({"similarity"})
 OWN_VARIABLES = ("WEAVERGEN_", "RAY_")
@@ -237,7 +237,7 @@ class RayConfig(_Frozen):
     autoscaling_config: Path | None = None
     """File that `ray up` leaves on the head, for Ray's autoscaler."""
     logical_cpus: int = Field(default=0, ge=0, le=4096)
-    """CPUs Ray schedules on; 0 means what the deployments need and one more, which stays free for jobs."""
+    """CPUs Ray schedules on; 0 means what the deployments need, the gateway's extra replicas, and one for jobs."""
     object_store_mib: int = Field(default=200, ge=80, le=1_048_576)
     temp_root: Path = Path("/tmp")  # noqa: S108 - socket paths are short; the directory below it is ours, mode 0700
     haproxy_threads: int = Field(default=2, ge=1, le=64)
@@ -355,8 +355,9 @@ class Config(_Frozen):
 
     @property
     def logical_cpus(self) -> int:
-        """Return the logical CPUs of the node."""
-        return self.ray.logical_cpus or self.needed_cpus + 1
+        """Return the logical CPUs of the node: one stays free for jobs, and room for what a queue that fills may bring."""
+        extra = math.ceil(self.health.extra_replicas * self.gateway.cpus_per_replica)
+        return self.ray.logical_cpus or self.needed_cpus + 1 + extra
 
     @property
     def sha256(self) -> str:
@@ -391,17 +392,6 @@ def load_profile(profile: str) -> dict[str, Any]:
             f"profile {path} extends {base!r}, which is no profile that ships; name one of {_known()}"
         )
     return _merged(load_profile(base), data)
-
-
-def parse_yaml(text: str, what: str) -> dict[str, Any]:
-    """Parse a YAML mapping; duplicate keys are refused."""
-    try:
-        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that also refuses duplicates
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{what} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(data, dict):
-        raise ConfigurationError(f"{what} is not a mapping of sections")
-    return data
 
 
 def read_config(data: Mapping[str, Any], what: str) -> Config:
@@ -442,21 +432,6 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, Mapping) and isinstance(base.get(name), Mapping)
     }
     return {**base, **over, **both}
-
-
-class _StrictLoader(yaml.SafeLoader):
-    pass
-
-
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise yaml.YAMLError(f"key {key!r} stands twice{node.start_mark}")
-    return loader.construct_mapping(node, deep=True)
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
 def plain(value: BaseModel, *, said: bool = False) -> dict[str, Any]:

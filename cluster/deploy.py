@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from actors.base.errors import HomeError, OperatorError
+from actors.health.scaling import Size
 from cluster.config import Config
 from cluster.home import Home, open_home
 from cluster.node import Node, serve_host
@@ -46,7 +47,8 @@ def deploy(home: Home, config: Config) -> None:
     settings = read_application(home, config)
     ray.init(address=Node(home, config).address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
     start_span_actor(home.root, config.spans, config.log, config.store)
-    start_health_actor(home.root, config.health, config.store, config.consensus.max_concurrent)
+    size = Size(config.gateway.replicas, config.gateway.cpus_per_replica)
+    start_health_actor(home.root, config.health, config.store, config.consensus.max_concurrent, size)
     serve.start(
         proxy_location="HeadOnly",
         http_options={
@@ -56,7 +58,8 @@ def deploy(home: Home, config: Config) -> None:
         },
         logging_config={"enable_access_log": False},
     )
-    serve.run(build_app(settings), name=APPLICATION, route_prefix="/")
+    # The health actor may ask for one more gateway replica: Serve takes that of an application that says so.
+    serve.run(build_app(settings), name=APPLICATION, route_prefix="/", external_scaler_enabled=True)
     _log.info("deployed %s", APPLICATION)
 
 

@@ -24,8 +24,9 @@ import yaml
 
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError, HomeError
-from cluster.config import Config, parse_yaml, plain, read_config
+from cluster.config import Config, plain, read_config
 from cluster.salvage import Salvaged, salvaged
+from cluster.strict_yaml import parse_yaml
 
 FORMAT = 1
 FOLDERS = (

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from actors.base.errors import ConfigurationError
 from actors.policy.config import PolicyConfig
 from actors.store.config import StoreConfig
-from cluster.config import parse_yaml
+from cluster.strict_yaml import parse_yaml
 
 Section = TypeVar("Section", bound=BaseModel)
 

@@ -25,6 +25,7 @@ from serve_apps.metrics import RayGauges, RayPredictions, union
 if TYPE_CHECKING:
     from actors.health.actor import HealthActor
     from actors.health.ports import Tick
+    from actors.health.scaling import Size
 
 NAMESPACE = "weavergen"
 ON_HEAD = {"node:__internal_head__": 0.001}
@@ -83,9 +84,11 @@ class SpanProcess:
 class HealthProcess:
     """Ray's shell around the plain ``HealthActor``; it begins by itself after every restart, and ends when its loop does."""
 
-    def __init__(self, home: Path, health: HealthConfig, store: StoreConfig, max_concurrent: int) -> None:
+    def __init__(
+        self, home: Path, health: HealthConfig, store: StoreConfig, max_concurrent: int, gateway: "Size"
+    ) -> None:
         self._home, self._config, self._store = home, health, store
-        self._max_concurrent = max_concurrent
+        self._max_concurrent, self._gateway = max_concurrent, gateway
         self._score: float | None = None
         self._at_ms = 0
         self._gauges, self._predictions = RayGauges(HEALTH_ACTOR), RayPredictions(HEALTH_ACTOR)
@@ -106,10 +109,13 @@ class HealthProcess:
     def _actor(self) -> "HealthActor":
         from actors.health.actor import HealthActor
         from actors.health.adapters.history import HealthHistory
-        from actors.health.adapters.machine import Machine
+        from actors.health.adapters.machine import Machine, available_mib
         from actors.health.adapters.space import HomeSpace
         from actors.health.exposition import BallotWindow
+        from actors.health.relief import QueueRelief
+        from serve_apps.builder import APPLICATION, GATEWAY
         from serve_apps.health import PAGES, MetricsReader, SystemProbe
+        from serve_apps.scaling import ServeScaler
 
         config, home = self._config, self._home
         database = Database(self._store.url(home), pool_size=2, timeout_s=self._store.timeout_s)
@@ -118,8 +124,9 @@ class HealthProcess:
         metrics.start()
         probe = SystemProbe(Machine(home), metrics, self._max_concurrent, BallotWindow(config.voter_window_s, PAGES))
         space = HomeSpace(home, config.free_max_files, config.free_min_age_s)
+        relief = QueueRelief(ServeScaler(APPLICATION, GATEWAY), self._gateway, available_mib, config)
         history = HealthHistory(database, config.history_rows)
-        return HealthActor(config, probe, history, incidents, {"disk": space}, time.time())
+        return HealthActor(config, probe, history, incidents, {"disk": space, "queue": relief}, time.time())
 
     def _show(self, tick: "Tick") -> None:
         from serve_apps.health import health_gauges, prediction_gauges
@@ -202,9 +209,11 @@ def start_span_actor(home: Path, spans: SpansConfig, log: LogConfig, store: Stor
     return _started(SpanProcess, SPAN_ACTOR, home, spans, log, store)
 
 
-def start_health_actor(home: Path, health: HealthConfig, store: StoreConfig, max_concurrent: int) -> Any:  # noqa: ANN401
+def start_health_actor(
+    home: Path, health: HealthConfig, store: StoreConfig, max_concurrent: int, gateway: "Size"
+) -> Any:  # noqa: ANN401
     """Start the one health actor, or return the handle of the one that runs; a replica takes ``max_concurrent`` requests."""
-    return _started(HealthProcess, HEALTH_ACTOR, home, health, store, max_concurrent)
+    return _started(HealthProcess, HEALTH_ACTOR, home, health, store, max_concurrent, gateway)
 
 
 def _started(process: type, name: str, *arguments: object) -> Any:  # noqa: ANN401

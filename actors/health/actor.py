@@ -7,7 +7,7 @@ Rules:
 - There is one instance a home, by its name; a new one goes on with what the last one kept: samples, and which alarms are
   open, so that a restart opens nothing twice.
 - While the state database is away it goes on in memory and says so: the check ``history`` fails.
-- A mitigation that fails is an incident of its own; the forecast's stays open either way.
+- A mitigation that fails is an incident of its own; the forecast's stays open either way, and says what a person can do.
 - Samples later than now are forgotten: a clock that was set back would otherwise turn time round.
 """
 
@@ -20,11 +20,19 @@ from actors.base.ports import IncidentSink
 from actors.health.alarms import Alarm, step
 from actors.health.config import HealthConfig
 from actors.health.monitors import Check, InfrastructureHealthMonitor, ModelPerformanceMonitor, Readings, Unread, judge
-from actors.health.ports import History, Mitigation, Past, Probe, Tick
+from actors.health.ports import FAILURES, History, Mitigation, Past, Probe, Tick
 from actors.health.predictor import InfrastructureHealthPredictor, Prediction
 from actors.health.signals import Sample, Signal, even
 
 _log = logging.getLogger("weavergen.health")
+ADVICE: Mapping[str, str] = {
+    "disk": "free space on the file system of the home; once it is full answers are refused until there is space again",
+    "memory": "end other programs on this machine, or `weavergen down` and `up` with fewer or smaller engines in the "
+    "profile, or with lower gateway.replicas and consensus.max_concurrent; what runs out of memory the kernel kills",
+    "queue": "send less, or give the gateway more replicas (gateway.replicas) or each more (consensus.max_concurrent); "
+    "what is too much is refused with 429",
+}
+"""Signal → what a person can do about it."""
 
 
 class HealthActor:
@@ -58,6 +66,9 @@ class HealthActor:
         self._alarms, raised = step(self._alarms, predictions, health.checks, self._config)
         for alarm in raised:
             self._act(alarm, now_s)
+        for name, mitigation in self._mitigations.items():
+            if done := mitigation.settle(now_s, levels.get(name)):
+                _log.warning("%s: %s", name, done)
         tick = Tick(int(now_s * 1000), health.score, levels, health.checks, predictions, self._alarms)
         self._keep(tick)
         return tick
@@ -91,16 +102,18 @@ class HealthActor:
         return self._predictor.predict(signal, even(samples, every_s, count, signal.kind))
 
     def _act(self, alarm: Alarm, now_s: float) -> None:
-        mitigation = self._mitigations.get(alarm.subject) if alarm.cause == "forecast" else None
-        done = self._mitigate(alarm, mitigation, now_s) if mitigation else "nothing: there is no mitigation for it"
-        kind = "infrastructure_breach_predicted" if alarm.cause == "forecast" else "health_monitor_blind"
-        evidence = dict(alarm.evidence) | ({"mitigation": done} if alarm.cause == "forecast" else {})
+        kind, evidence = "health_monitor_blind", dict(alarm.evidence)
+        if alarm.cause == "forecast":
+            mitigation = self._mitigations.get(alarm.subject)
+            done = self._mitigate(alarm, mitigation, now_s) if mitigation else "nothing: there is no mitigation for it"
+            kind = "infrastructure_breach_predicted"
+            evidence |= {"mitigation": done, "advice": ADVICE.get(alarm.subject, "")}
         self._incidents.open(kind, "level_2_major", evidence, f"{kind}/{alarm.subject}")
 
     def _mitigate(self, alarm: Alarm, mitigation: Mitigation, now_s: float) -> str:
         try:
             done = mitigation.carry_out(now_s)
-        except StorageUnavailable as error:
+        except FAILURES as error:
             evidence = {"signal": alarm.subject, "cause": str(error)}
             self._incidents.open("mitigation_failed", "level_2_major", evidence, f"mitigation_failed/{alarm.subject}")
             return f"failed: {error}"

@@ -50,6 +50,17 @@ class HealthConfig(BaseModel):
     free_min_age_s: float = Field(default=3600.0, ge=60, le=2_592_000)
     """Age from which a temporary file is expired."""
 
+    extra_replicas: int = Field(default=1, ge=0, le=16)
+    """Gateway replicas beyond the configured number that a queue which fills may bring; 0 brings none."""
+    replica_mib: int = Field(default=512, ge=64, le=65_536)
+    """Memory that one more gateway replica takes: 280 MiB were measured."""
+    reserve_mib: int = Field(default=1024, ge=0, le=1_048_576)
+    """Memory that is left free beside it."""
+    scale_back_below: float = Field(default=0.3, gt=0, le=0.45)
+    """The queue is quiet below this level; with one replica of two less it would be twice that."""
+    scale_back_after_s: float = Field(default=1800.0, ge=10, le=86_400)
+    """Quiet without a break after which such a replica goes: longer than a stock's window, so that the alarm is over by then."""
+
     @property
     def window_s(self) -> float:
         """Return how far back a window reaches."""

@@ -11,6 +11,7 @@ Left out: reading the disk (``disk``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
@@ -24,9 +25,12 @@ Records = Mapping[str, Sequence[Recorded]]
 
 
 def by_decision(found: Iterable[Recorded]) -> dict[str, list[Recorded]]:
-    """Return records by decision; a row that the log and the table both hold counts once if it is the same."""
+    """Return records by decision; a row that the log and the table both hold counts once if it is the same.
+
+    Only the table knows in which batch a row was sealed: that makes it no other row.
+    """
     records: dict[str, list[Recorded]] = {}
-    for record in sorted(set(found)):
+    for record in sorted({replace(record, batch=None) for record in found}):
         records.setdefault(record.decision_id, []).append(record)
     return records
 

@@ -47,9 +47,9 @@ class Load:
 
 async def stream(
     system: System, body: Callable[[int], dict[str, Any]], load: Load, requests: int, connections: int, timeout_s: float,
-    pause_s: float = PAUSE_AFTER_FAILURE_S,
+    pause_s: float = PAUSE_AFTER_FAILURE_S, every_s: float = 0.0,
 ) -> None:  # fmt: skip
-    """Send ``requests`` requests over ``connections`` connections; a failed one is followed by a pause."""
+    """Send ``requests`` requests over ``connections`` connections; a failed one is followed by a pause, any by ``every_s``."""
     numbers = iter(range(requests))
     limit = aiohttp.ClientTimeout(total=timeout_s)
     headers = {"Authorization": f"Bearer {system.client_key}"}
@@ -61,8 +61,8 @@ async def stream(
                     return
                 outcome = await one(session, system.url, body(number))
                 load.outcomes.append(outcome)
-                if outcome.status != 200:
-                    await asyncio.sleep(pause_s)
+                if (wait_s := max(every_s, pause_s if outcome.status != 200 else 0.0)) > 0:
+                    await asyncio.sleep(wait_s)
 
         await asyncio.gather(*(work() for _ in range(connections)))
 

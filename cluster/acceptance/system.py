@@ -72,7 +72,7 @@ def running(name: str, port: int, arguments: Sequence[str]) -> Iterator[System]:
     if (root / "version.json").exists():
         _weavergen(root, "down")
     shutil.rmtree(WORK / name, ignore_errors=True)
-    root.parent.mkdir(parents=True)
+    root.parent.mkdir(parents=True, exist_ok=True)  # it stays where something is mounted on it
     began = time.monotonic()
     done = _weavergen(root, "up", "--port", str(port), *arguments)
     if done.returncode != 0:

@@ -38,6 +38,11 @@ class Machine:
         return usage.used / (usage.used + usage.free)
 
 
+def available_mib() -> int:
+    """Return how much memory can be had without swapping."""
+    return int(psutil.virtual_memory().available) >> 20
+
+
 def _processor_times() -> tuple[float, float]:
     times = psutil.cpu_times()
     total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)

@@ -41,6 +41,10 @@ class HomeSpace:
             ) from error
         return f"removed {removed} rotated logs and expired temporary files, {freed} bytes"
 
+    def settle(self, now_s: float, level: float | None) -> str:  # noqa: ARG002 - the port's
+        """Do nothing: what was removed stays so."""
+        return ""
+
     def _removable(self, now_s: float) -> Iterator[tuple[Path, int]]:
         device = self._home.stat().st_dev
         for path in self._files():

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from actors.base.errors import ConfigurationError
-from cluster.config import PROFILES, AnswersFile, Config, load_profile, parse_yaml, plain, read_config, with_recorded
+from cluster.config import PROFILES, AnswersFile, Config, load_profile, plain, read_config, with_recorded
+from cluster.strict_yaml import parse_yaml
 
 MINIMAL: dict[str, Any] = {
     "profile": "test",
@@ -32,7 +33,7 @@ def test_the_cpu_profile_is_one_layer_of_three_families() -> None:
     layer = config.layers[0]
     assert (len(config.layers), layer.name, layer.quorum, layer.min_lineages) == (1, "primary", 0.6, 2)
     assert set(layer.members) == {voter.id for voter in config.voters}
-    assert config.logical_cpus == 5
+    assert config.logical_cpus == 6
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ class Counted:
 
     inner: Mitigation | None = None
     times: int = 0
+    settled: list[float | None] = field(default_factory=list)
 
     def carry_out(self, now_s: float) -> str:
         """Count."""
@@ -53,6 +54,11 @@ class Counted:
             raise StorageUnavailable("read-only file system")
         return self.inner.carry_out(now_s)
 
+    def settle(self, now_s: float, level: float | None) -> str:
+        """Note what it was told."""
+        self.settled.append(level)
+        return "noted"
+
 
 class World:
     """An actor whose disk level is a function of time."""
@@ -60,6 +66,7 @@ class World:
     def __init__(self, database: Database, home: Path) -> None:
         self.database, self.home = database, home
         self.now_s = START_S
+        self.memory = 0.3
         self.disk: Callable[[float], float | Unread] = lambda _: 0.5
         self.sink = Sink(Incidents(database))
         self.mitigation = Counted(HomeSpace(home, CONFIG.free_max_files, CONFIG.free_min_age_s))
@@ -73,7 +80,7 @@ class World:
 
     def read(self, now_s: float) -> Readings:
         """Return what the machine shows: an idle one, but for its disk."""
-        levels = {"cpu": 0.2, "memory": 0.3, "disk": self.disk(now_s - START_S), "queue": 0.0}
+        levels = {"cpu": 0.2, "memory": self.memory, "disk": self.disk(now_s - START_S), "queue": 0.0}
         return Readings(levels, {"a": Ballots({"agreed": 20}, 20, 4)})
 
     def run(self, for_s: float) -> list[Tick]:
@@ -116,6 +123,7 @@ def test_a_disk_that_fills_is_told_once_and_minutes_before_and_something_is_done
     assert incident.evidence["signal"] == "disk"
     assert "removed 1 rotated logs" in incident.evidence["mitigation"]
     assert float(incident.evidence["slope_per_h"]) == pytest.approx(0.3, rel=0.05)
+    assert "free space" in incident.evidence["advice"]
 
 
 def test_a_disk_that_is_steady_or_nearly_full_alarms_nobody(world: World) -> None:
@@ -161,6 +169,23 @@ def test_a_mitigation_that_fails_is_told_and_the_forecast_stays(world: World) ->
     world.run(CONFIG.tick_s * CONFIG.confirm_ticks)
     assert world.sink.kinds == ["mitigation_failed", "infrastructure_breach_predicted"]
     assert world.sink.opened[1][1]["mitigation"] == "failed: read-only file system"
+
+
+def test_of_memory_the_incident_says_what_a_person_can_do(world: World) -> None:
+    """Nothing is done by itself, and that is said too."""
+    world.memory = 0.99
+    world.run(CONFIG.tick_s * CONFIG.confirm_ticks)
+    ((_, evidence),) = world.sink.opened
+    assert evidence["mitigation"] == "nothing: there is no mitigation for it"
+    assert "end other programs on this machine" in evidence["advice"]
+
+
+def test_a_mitigation_is_told_its_signal_s_level_at_every_tick(world: World) -> None:
+    """What could not be read is no level."""
+    world.run(CONFIG.tick_s)
+    world.disk = lambda _: Unread("stale handle")
+    world.run(CONFIG.tick_s)
+    assert world.mitigation.settled == [0.5, None]
 
 
 def test_without_its_database_it_goes_on_and_says_so(world: World) -> None:

@@ -1,6 +1,7 @@
 """What was received is held against what is on disk."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -15,9 +16,10 @@ MakeWorld = Callable[..., World]
 
 
 async def test_a_received_answer_with_its_record_on_disk_is_proven(make_world: MakeWorld) -> None:
-    """The record verifies and says answered; the log and the table both holding it is no contradiction."""
+    """The record verifies and says answered; the log and the table both holding it, there with its batch, is no contradiction."""
     one = await decided(make_world)
-    records = by_decision([*one.rows, *one.rows])
+    sealed = [replace(row, batch=3) for row in one.rows]
+    records = by_decision([*one.rows, *one.rows, *sealed])
     assert len(records[one.decision_id]) == 1
     assert unproven([one.received()], records, one.world.trust, NOW_S) == []
     assert half_recorded([one.received()], records) == []
