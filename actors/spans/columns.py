@@ -186,7 +186,7 @@ def _row(row: dict[str, Any]) -> Rows:
 
 def _where(row: dict[str, Any]) -> str:
     batch = "no batch" if row["log_index"] is None else f"batch {row['log_index']}"
-    return f"{batch}: row {row['writer_seq']} of {row['writer_id']}"
+    return f"row {row['writer_seq']} of {row['writer_id']} in {batch}"
 
 
 def _span(row: dict[str, Any]) -> Span:

@@ -36,6 +36,7 @@ SEGMENT_MAGIC = b"WGWALSEG"
 """Begins every segment, followed by the format's number; both and the digest behind the body are the same in all formats."""
 FORMAT_VERSION = 1
 HEADER_MAX_BYTES = 16 * 1024
+MAX_SCHEMA_VERSION = 2**31 - 1  # of the table's column
 NONCE_BYTES = 16
 
 _PREFIX = struct.Struct("<8sHI")
@@ -165,6 +166,8 @@ def read_header(data: bytes) -> SegmentStart:
         header = msgspec.msgpack.decode(data[_PREFIX.size : end], type=SegmentHeader)
     except msgspec.DecodeError as error:
         raise IntegrityError(f"the segment header cannot be read: {error}", "segment header") from error
+    if not 0 <= header.schema_version <= MAX_SCHEMA_VERSION:
+        raise IntegrityError(f"the segment header says schema version {header.schema_version}", "segment header")
     return SegmentStart(header, end + _DIGEST_BYTES, _CRC.unpack_from(digest)[0])
 
 

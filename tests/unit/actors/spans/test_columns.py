@@ -89,7 +89,7 @@ def changed(**columns: Any) -> pa.Table:
 def test_what_is_read_back_has_one_form_only(column: str, value: object) -> None:
     """Nothing, empty and −1 are not the same row, nor is one with a key twice: it is refused, and its batch named."""
     assert len(rows_of(changed())) == 2
-    with pytest.raises(IntegrityError, match="batch 3: row 8 of W"):
+    with pytest.raises(IntegrityError, match="row 8 of W in batch 3"):
         rows_of(changed(**{column: value}))
 
 
@@ -104,5 +104,5 @@ def test_what_is_read_back_has_one_form_only(column: str, value: object) -> None
 )  # fmt: skip
 def test_what_no_row_can_say_is_refused_and_named(column: str, value: object) -> None:
     """As damage of its batch, never as an error of another kind."""
-    with pytest.raises(IntegrityError, match=r"batch -?[13]: row "):
+    with pytest.raises(IntegrityError, match=r"row .* in batch (3|-1)"):
         rows_of(changed(**{column: value}))
