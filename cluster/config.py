@@ -117,19 +117,13 @@ class VoterConfig(_Frozen):
 
 
 _NEEDED: Mapping[Provider, Sequence[str]] = {
-    "vllm": (),
-    "openai": ("base_url", "model", "family", "lineage"),
-    "recorded": ("family", "lineage"),
-}
-_OF_ENGINES, _OF_SERVERS = (
-    ("weights", "revision", "sha256", "pool"),
-    ("base_url", "model", "api_key_env", "context_tokens"),
-)
+    "vllm": (), "openai": ("base_url", "model", "family", "lineage"), "recorded": ("family", "lineage"),
+}  # fmt: skip
+_OF_ENGINES = ("weights", "revision", "sha256", "pool")
+_OF_SERVERS = ("base_url", "model", "api_key_env", "context_tokens")
 _NOTHING_TO: Mapping[Provider, Sequence[str]] = {
-    "vllm": (*_OF_SERVERS, "family", "lineage"),
-    "openai": _OF_ENGINES,
-    "recorded": (*_OF_ENGINES, *_OF_SERVERS),
-}
+    "vllm": (*_OF_SERVERS, "family", "lineage"), "openai": _OF_ENGINES, "recorded": (*_OF_ENGINES, *_OF_SERVERS),
+}  # fmt: skip
 _A: Mapping[Provider, str] = {"vllm": "a vllm", "openai": "an openai", "recorded": "a recorded"}
 _WHERE: Mapping[Provider, str] = {"vllm": ": the catalogue has it", "openai": "", "recorded": ""}
 

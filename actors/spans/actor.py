@@ -30,7 +30,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from actors.base.ids import is_ulid
 from actors.base.ports import IncidentSink
 from actors.spans import conventions as names
 from actors.spans.adapters.log import LogFiles
+from actors.spans.adapters.progress import Buffer, IngestReport, Progress
 from actors.spans.adapters.quarantine import QuarantinedRows
 from actors.spans.adapters.reader import SegmentRead, SegmentRef, WalReader
 from actors.spans.adapters.sealer import Authority, Sealer
@@ -71,55 +72,6 @@ class Instant:
         return cls(time.time(), time.monotonic())
 
 
-@dataclass(slots=True)
-class IngestReport:
-    """What one tick did, or all ticks together."""
-
-    rows_read: int = 0
-    """New rows of writers."""
-    rows_committed: int = 0
-    """Rows that are in the table now, the actor's own among them."""
-    own_rows: int = 0
-    commits: int = 0
-    duplicates: int = 0
-    """Rows read again that had been taken before."""
-    adopted: int = 0
-    torn_bytes: int = 0
-    damage: int = 0
-    """Places where durable bytes or rows are missing or unreadable."""
-    lost_rows: int = 0
-    segments_removed: int = 0
-    batches_sealed: int = 0
-    rows_quarantined: int = 0
-
-    def __add__(self, other: "IngestReport") -> "IngestReport":
-        return IngestReport(*(left + right for left, right in zip(astuple(self), astuple(other), strict=True)))
-
-
-@dataclass(slots=True)
-class _Progress:
-    """How far one writer has been read."""
-
-    next_seq: int
-    offsets: dict[int, int] = field(default_factory=dict)
-    """Segment number → offset read up to."""
-    finished: dict[int, SegmentRef] = field(default_factory=dict)
-    """Segments read to their end, to be removed once their rows are committed."""
-    damaged: set[int] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class _Buffer:
-    """What the next commit will hold."""
-
-    rows: list[Rows] = field(default_factory=list)
-    count: int = 0
-    bytes: int = 0
-    since_s: float = 0.0
-    """When its first row was read (steady)."""
-    reached: dict[str, int] = field(default_factory=dict)
-
-
 class SpanActor:
     """Moves rows from ``home/wal`` to ``home/spans``. One instance a home; ``actor_id`` is a fresh ULID."""
 
@@ -147,8 +99,8 @@ class SpanActor:
         self._unsealed_since_s: float | None = None
         """When the oldest row that is not sealed was read (steady); ``None`` while all of the table's are."""
         self._log_error = ""
-        self._writers: dict[str, _Progress] = {}
-        self._buffer = _Buffer()
+        self._writers: dict[str, Progress] = {}
+        self._buffer = Buffer()
         self._own_seq = FIRST_SEQ
         self._report = IngestReport()
         self._unborn: dict[Path, float] = {}
@@ -165,7 +117,7 @@ class SpanActor:
         for writer_id in self._writers_on_disk():
             try:
                 self._read_writer(writer_id, now)
-            except (StorageUnavailable, UnknownFormat) as error:
+            except (StorageUnavailable, IntegrityError) as error:
                 self._blocked(writer_id, error)
         if self._roll_due(now, flush=flush):
             self._commit(now)
@@ -230,7 +182,7 @@ class SpanActor:
             if not self._read_segment(ref, refs[place + 1 :], progress, now):
                 return
 
-    def _read_segment(self, ref: SegmentRef, later: Sequence[SegmentRef], progress: _Progress, now: Instant) -> bool:
+    def _read_segment(self, ref: SegmentRef, later: Sequence[SegmentRef], progress: Progress, now: Instant) -> bool:
         """Take what is new in a segment; return whether the next one may be read."""
         try:
             read = self._reader.read(ref, progress.offsets.get(ref.number, 0))
@@ -252,7 +204,7 @@ class SpanActor:
         progress.finished[ref.number] = ref
         return True
 
-    def _take(self, ref: SegmentRef, read: SegmentRead, progress: _Progress, now: Instant) -> None:
+    def _take(self, ref: SegmentRef, read: SegmentRead, progress: Progress, now: Instant) -> None:
         """Buffer the frames that are new, in order, and report what is missing between them."""
         damage = list(read.scan.damage)
         if damage:  # evidence is kept, reported now or by an instance before this one
@@ -261,37 +213,46 @@ class SpanActor:
             before = [item for item in damage if item.offset < frame.offset]
             damage = damage[len(before) :]
             step = advance(progress.next_seq, frame.first_seq, frame.count)
+            # First, for it may fail: then all of this is read again, and nothing of it was reported before.
+            rows, faults, why = self._judged(ref, read, frame, step.skip, now)
             if step.lost or (before and step.skip == 0):
                 self._damage(ref, progress, step.lost, _reasons(before), now)
             self._report.duplicates += step.skip
-            if frame.kind is FrameKind.SPANS:
-                self._take_frame(ref, read, frame, step.skip, progress, now)
+            if why:
+                progress.damaged.add(ref.number)
+                if step.skip < frame.count:
+                    self._damage(ref, progress, frame.count - step.skip, why, now)
+            elif frame.kind is FrameKind.SPANS:
+                self._take_rows(rows, faults, len(frame.payload), now)
             progress.next_seq = step.next_seq
             if step.lost or step.skip < frame.count:
                 self._note(ref.writer_id, progress.next_seq - 1, now)
 
-    def _take_frame(
-        self, ref: SegmentRef, read: SegmentRead, frame: Frame, skip: int, progress: _Progress, now: Instant
-    ) -> None:
+    def _judged(
+        self, ref: SegmentRef, read: SegmentRead, frame: Frame, skip: int, now: Instant
+    ) -> tuple[Rows, dict[int, str], str]:
+        """Return a frame's new rows, why some of them were set aside, and why none could be read if none could."""
+        rows = Rows(ref.writer_id, frame.first_seq + skip, read.header.schema_version, ())
+        if frame.kind is not FrameKind.SPANS:
+            return rows, {}, ""
         try:
-            spans = decode_spans(frame)[skip:]
+            rows = replace(rows, spans=decode_spans(frame)[skip:])
         except IntegrityError as error:
-            progress.damaged.add(ref.number)
-            if skip < frame.count:
-                self._damage(ref, progress, frame.count - skip, str(error), now)
-            return
-        rows = Rows(ref.writer_id, frame.first_seq + skip, read.header.schema_version, spans)
-        faults = self._faults(rows, now)
-        self._report.rows_read += len(spans)
-        self._buffer.bytes += len(frame.payload)
+            return rows, {}, str(error)
+        return rows, self._faults(rows, now), ""
+
+    def _take_rows(self, rows: Rows, faults: Mapping[int, str], size: int, now: Instant) -> None:
+        """Buffer rows, but for those that were set aside: those are entered and reported."""
+        self._report.rows_read += len(rows.spans)
+        self._buffer.bytes += size
         for part in without(rows, faults):
             self._buffer.rows.append(part)
             self._buffer.count += len(part.spans)
         for seq, fault in faults.items():
-            evidence = {names.WAL_WRITER: ref.writer_id, names.WAL_NEXT_SEQ: str(seq), names.WAL_REASON: fault}
+            evidence = {names.WAL_WRITER: rows.writer_id, names.WAL_NEXT_SEQ: str(seq), names.WAL_REASON: fault}
             self._report.rows_quarantined += 1
             self._enter(names.ROW_QUARANTINED, evidence, now)
-            self._open("span_quarantined", evidence, f"{ref.writer_id}/{seq}")
+            self._open("span_quarantined", evidence, f"{rows.writer_id}/{seq}")
 
     def _faults(self, rows: Rows, now: Instant) -> dict[int, str]:
         """Set aside, durably, every row that is not its writer's word; return number → why."""
@@ -315,16 +276,16 @@ class SpanActor:
                 raise StorageUnavailable(f"nobody can tell whose word rows are: {error}") from error
         return self._judge
 
-    def _progress(self, writer_id: str) -> _Progress:
+    def _progress(self, writer_id: str) -> Progress:
         known = self._writers.get(writer_id)
         if known is None:
             last = self._table.last_committed(writer_id)
-            known = self._writers[writer_id] = _Progress(FIRST_SEQ if last is None else last + 1)
+            known = self._writers[writer_id] = Progress(FIRST_SEQ if last is None else last + 1)
         return known
 
     # What is reported.
 
-    def _adopt(self, ref: SegmentRef, read: SegmentRead, progress: _Progress, now: Instant) -> None:
+    def _adopt(self, ref: SegmentRef, read: SegmentRead, progress: Progress, now: Instant) -> None:
         """Enter the adoption of a segment, once; of an unused reserve only if it is all its writer left unfinished."""
         key = f"adopted/{ref.writer_id}"
         last = self._buffer.reached.get(key, self._table.last_committed(key))
@@ -340,7 +301,7 @@ class SpanActor:
         self._enter(names.WAL_ADOPTED, evidence, now)
         self._note(key, ref.number, now)
 
-    def _damage(self, ref: SegmentRef, progress: _Progress, lost: int, reason: str, now: Instant) -> None:
+    def _damage(self, ref: SegmentRef, progress: Progress, lost: int, reason: str, now: Instant) -> None:
         """Count, enter and report rows that are gone or bytes that no longer check."""
         progress.damaged.add(ref.number)
         self._report.damage += 1
@@ -383,18 +344,18 @@ class SpanActor:
     def _commit(self, now: Instant) -> bool:
         """Commit the buffer; on failure keep it, say so and return False."""
         buffer = self._buffer
-        if not self._sealer.may_number:
-            return False
         try:
+            if not self._sealer.may_number:
+                return False
             batches = self._table.append(buffer.rows, buffer.reached, int(now.wall_s * 1000))
-        except StorageUnavailable as error:
+        except (StorageUnavailable, IntegrityError) as error:
             self._table_error = str(error)
             self._open("span_table_unavailable", {"cause": str(error)}, str(self._home))
             return False
         self._table_error = ""
         self._report.commits += 1
         self._report.rows_committed += buffer.count
-        self._buffer = _Buffer()
+        self._buffer = Buffer()
         if self._unsealed_since_s is None:
             self._unsealed_since_s = buffer.since_s
         self._seal(batches, now)
@@ -405,12 +366,16 @@ class SpanActor:
         try:
             self._report.batches_sealed += self._sealer.seal(batches, int(now.wall_s * 1000))
             self._log_error = ""
-            if self._sealer.waiting == 0:
-                self._unsealed_since_s = None
+            waits = self._sealer.waiting > 0
         except (StorageUnavailable, IntegrityError, HomeError, OSError) as error:
             self._log_error = str(error)
             kind = "log_damaged" if isinstance(error, IntegrityError) else "log_unavailable"
             self._open(kind, {"cause": str(error)}, str(self._home))
+            waits = True  # what nobody can tell is sealed is not
+        known = (
+            self._unsealed_since_s
+        )  # of what waited before a restart nobody knows since when: since now, at the latest
+        self._unsealed_since_s = (now.steady_s if known is None else known) if waits else None
 
     def _merge_delay_s(self, now: Instant) -> float:
         """Return the age of the oldest row that was read and is not sealed."""
@@ -426,7 +391,7 @@ class SpanActor:
             except (OSError, StorageUnavailable) as error:
                 self._blocked(writer_id, error)
 
-    def _remove_segments(self, writer_id: str, progress: _Progress) -> None:
+    def _remove_segments(self, writer_id: str, progress: Progress) -> None:
         """Remove segments whose rows are all in the table, and the directory of a writer that is gone."""
         for number, ref in list(progress.finished.items()):
             if number not in progress.damaged:
@@ -486,7 +451,7 @@ def _take_lock(path: Path) -> int:
     return fd
 
 
-def _evidence(ref: SegmentRef, progress: _Progress) -> dict[str, str]:
+def _evidence(ref: SegmentRef, progress: Progress) -> dict[str, str]:
     return {
         names.WAL_WRITER: ref.writer_id,
         names.WAL_SEGMENT: str(ref.number),

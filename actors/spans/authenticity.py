@@ -8,7 +8,7 @@ Rules:
 Left out: rows without a decision, which carry no signature.
 """
 
-from actors.base.certificates import SignedCertificate, TrustBundle, writer_key
+from actors.base.certificates import Certificate, SignedCertificate, TrustBundle, writer_key
 from actors.base.errors import IntegrityError
 from actors.base.signing import PublicKey
 from actors.spans.record import RECORD_TYPE, read_envelope
@@ -22,7 +22,7 @@ class Writers:
 
     def __init__(self, trust: TrustBundle) -> None:
         self._trust = trust
-        self._known: dict[tuple[SignedCertificate, int], PublicKey] = {}
+        self._known: dict[tuple[SignedCertificate, int], tuple[Certificate, PublicKey]] = {}
 
     def fault(self, writer_id: str, seq: int, span: Span) -> str:
         """Return why row ``seq`` of a writer cannot be believed; empty if it can."""
@@ -44,10 +44,11 @@ class Writers:
     def _key(self, signed: SignedCertificate, writer_id: str, at_s: int) -> PublicKey:
         known = self._known.get((signed, at_s))
         if known is None:
-            certificate, known = writer_key(self._trust, signed, at_s)
-            if certificate.subject != writer_id:
-                raise IntegrityError(f"its certificate is {certificate.subject}'s", "certificate")
+            known = writer_key(self._trust, signed, at_s)
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
             self._known[signed, at_s] = known
-        return known
+        certificate, key = known
+        if certificate.subject != writer_id:
+            raise IntegrityError(f"its certificate is {certificate.subject}'s", "certificate")
+        return key

@@ -4,6 +4,8 @@ Rules:
 - One row a span, under the names of the span contract; ids are fixed-size binary, times int64 nanoseconds, hot
   attributes dictionary-coded strings, the rest a map. What does not apply is null.
 - ``log_index`` is the number of the sealed batch a row is in; null in rows from before there was a log.
+- Every row has exactly one form. What is read back and is not what ``by_date`` makes of the same span ("" or −1 where null
+  belongs, a key twice, another schema's URL) is refused: it would have the digest of a row that it is not.
 - A row's partition is the UTC date its span began at; the partition column is not in the files.
 
 Left out: writing files and committing them (``adapters.table``).
@@ -16,10 +18,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
-from actors.spans.conventions import SCHEMA_URL
-from actors.spans.span import Span
+from actors.base.errors import IntegrityError
+from actors.spans.conventions import MAX_SCHEMA_VERSION, SCHEMA_URL, SCHEMA_URLS
+from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
+from actors.spans.span import Span, check_span
 
 PARTITION = "date"
 _WORD = pa.dictionary(pa.int32(), pa.string())
@@ -51,6 +56,8 @@ _PINNED = pa.schema(
         ("writer_schema_version", pa.int32()),
     ]
 )
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Span).decode
 _WORDS = ("name", "decision_id", "tenant", "voter", "family", "layer", "outcome", "answer_kind")
 
 
@@ -101,8 +108,15 @@ def by_date(rows: Sequence[Rows]) -> Iterator[tuple[date, pa.Table]]:
 
 
 def _to_table(members: Sequence[tuple[int, Rows, int, Span]]) -> pa.Table:
+    columns = _columns(members)
+    arrays = [_array(columns[field.name], field.type) for field in _PINNED]
+    return pa.Table.from_arrays(arrays, schema=_PINNED)
+
+
+def _columns(members: Sequence[tuple[int, Rows, int, Span]]) -> dict[str, list[Any]]:
+    """Return the values of every column."""
     spans = [span for _, _, _, span in members]
-    columns: dict[str, list[Any]] = {
+    return {
         "trace_id": [span.trace_id for span in spans],
         "span_id": [span.span_id for span in spans],
         "parent_span_id": [span.parent_span_id or None for span in spans],
@@ -125,19 +139,54 @@ def _to_table(members: Sequence[tuple[int, Rows, int, Span]]) -> pa.Table:
         "answer_kind": [span.answer_kind or None for span in spans],
         "tenant": [span.tenant or None for span in spans],
         "record": [span.record or None for span in spans],
-        "schema_url": [SCHEMA_URL] * len(spans),
+        "schema_url": [SCHEMA_URLS.get(chunk.schema_version, SCHEMA_URL) for _, chunk, _, _ in members],
         "writer_schema_version": [chunk.schema_version for _, chunk, _, _ in members],
     }
-    arrays = [_array(columns[field.name], field.type) for field in _PINNED]
-    return pa.Table.from_arrays(arrays, schema=_PINNED)
 
 
 def rows_of(table: pa.Table) -> list[Rows]:
-    """Turn Arrow rows back into spans, as they were before ``by_date``: one ``Rows`` a row, in the table's order."""
-    return [
-        Rows(row["writer_id"], row["writer_seq"], row["writer_schema_version"], [_span(row)], row["log_index"])
-        for row in table.to_pylist()
-    ]
+    """Turn Arrow rows back into spans, as they were before ``by_date``: one ``Rows`` a row, in the table's order.
+
+    Raises ``IntegrityError`` naming batch, writer and number of a row that ``by_date`` never made.
+    """
+    given = {name: table[name].to_pylist() for name in _PINNED.names}
+    found = [_row(dict(zip(given, values, strict=True))) for values in zip(*given.values(), strict=True)]
+    made = _columns([(0, rows, rows.first_seq, rows.spans[0]) for rows in found])
+    for name, values in made.items():
+        if values != given[name]:
+            place = next(at for at, value in enumerate(values) if value != given[name][at])
+            row = {key: given[key][place] for key in _PLACE}
+            raise IntegrityError(f"{_where(row)}: {name} is not in the form it is written in", "row")
+    return found
+
+
+_PLACE = ("log_index", "writer_seq", "writer_id")
+
+
+def _row(row: dict[str, Any]) -> Rows:
+    """Read one row; whatever is of another type or out of bounds is an ``IntegrityError``."""
+    writer_id, seq, version, index = (
+        row[name] for name in ("writer_id", "writer_seq", "writer_schema_version", "log_index")
+    )
+    try:
+        if writer_id is None or seq is None or version is None:
+            raise ValueError("whose row it is, which number or which schema is not said")
+        if (
+            not FIRST_SEQ <= seq <= MAX_SEQ
+            or not 0 <= version <= MAX_SCHEMA_VERSION
+            or (index is not None and index < 0)
+        ):
+            raise ValueError(f"number {seq}, schema {version} or batch {index} is out of bounds")
+        span = _decode(_encode(_span(row)))  # a struct believes the types it is given, a decoder does not
+        check_span(span)
+    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        raise IntegrityError(f"{_where(row)} cannot be read: {error}", "row") from error
+    return Rows(writer_id, seq, version, [span], index)
+
+
+def _where(row: dict[str, Any]) -> str:
+    batch = "no batch" if row["log_index"] is None else f"batch {row['log_index']}"
+    return f"row {row['writer_seq']} of {row['writer_id']} in {batch}"
 
 
 def _span(row: dict[str, Any]) -> Span:

@@ -29,12 +29,14 @@ from enum import IntEnum
 import msgspec
 
 from actors.base.errors import IntegrityError
-from actors.spans.span import Span
+from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
+from actors.spans.span import Span, check_span
 
 SEGMENT_MAGIC = b"WGWALSEG"
 """Begins every segment, followed by the format's number; both and the digest behind the body are the same in all formats."""
 FORMAT_VERSION = 1
 HEADER_MAX_BYTES = 16 * 1024
+MAX_SCHEMA_VERSION = 2**31 - 1  # of the table's column
 NONCE_BYTES = 16
 
 _PREFIX = struct.Struct("<8sHI")
@@ -44,7 +46,6 @@ _CRC = struct.Struct("<I")
 _FRAME_MAGIC = b"\xf7WGf"
 FRAME_HEADER_BYTES = _FRAME.size + _CRC.size
 _NO_FRAME = bytes(FRAME_HEADER_BYTES)
-_INT64_MAX = 2**63 - 1
 
 _encode_spans = msgspec.msgpack.Encoder().encode
 _decode_spans = msgspec.msgpack.Decoder(list[Span]).decode
@@ -165,13 +166,15 @@ def read_header(data: bytes) -> SegmentStart:
         header = msgspec.msgpack.decode(data[_PREFIX.size : end], type=SegmentHeader)
     except msgspec.DecodeError as error:
         raise IntegrityError(f"the segment header cannot be read: {error}", "segment header") from error
+    if not 0 <= header.schema_version <= MAX_SCHEMA_VERSION:
+        raise IntegrityError(f"the segment header says schema version {header.schema_version}", "segment header")
     return SegmentStart(header, end + _DIGEST_BYTES, _CRC.unpack_from(digest)[0])
 
 
 def encode_spans(spans: list[Span]) -> bytes:
     """Write a frame's payload; raise ``ValueError`` naming the span that no table could take."""
     for span in spans:
-        _check(span)
+        check_span(span)
     return _encode_spans(spans)
 
 
@@ -180,26 +183,12 @@ def decode_spans(frame: Frame) -> list[Span]:
     try:
         spans = _decode_spans(frame.payload)
         for span in spans:
-            _check(span)
+            check_span(span)
     except (msgspec.DecodeError, ValueError) as error:
         raise IntegrityError(f"frame at {frame.offset} cannot be read: {error}", "frame") from error
     if len(spans) != frame.count:
         raise IntegrityError(f"frame at {frame.offset} holds {len(spans)} spans, not {frame.count}", "frame")
     return spans
-
-
-def _check(span: Span) -> None:
-    """Raise ``ValueError`` for ids and numbers outside the table's types."""
-    if len(span.trace_id) != 16 or len(span.span_id) != 8 or len(span.parent_span_id) not in {0, 8}:
-        raise ValueError(f"span {span.name!r}: ids take 16, 8 and 8 bytes")
-    if not (
-        0 <= span.start_unix_nano <= _INT64_MAX
-        and 0 <= span.end_unix_nano <= _INT64_MAX
-        and -1 <= span.latency_ms <= _INT64_MAX
-    ):
-        raise ValueError(f"span {span.name!r}: times are non-negative 64-bit integers")
-    if not (span.agreement == -1.0 or span.agreement >= 0.0):
-        raise ValueError(f"span {span.name!r}: agreement is at least 0, or −1 where there is none")
 
 
 def frame_header(kind: FrameKind, first_seq: int, count: int, payload: bytes, batch_start: int, seed: int) -> bytes:
@@ -242,7 +231,14 @@ def _frame_at(data: bytes, base: int, at: int, seed: int) -> Frame | None:
     payload = data[head_end : head_end + length]
     if len(payload) != length or zlib.crc32(payload, seed) != checksum or kind not in _KINDS:
         return None
+    if not _numbers(first_seq, count):
+        return None
     return Frame(FrameKind(kind), first_seq, count, payload, at, batch_start)
+
+
+def _numbers(first_seq: int, count: int) -> bool:
+    """Tell whether a frame's rows have numbers that rows may have; a trailer has none, and says which is next."""
+    return first_seq >= FIRST_SEQ and first_seq + count - 1 <= MAX_SEQ
 
 
 def _resume(data: bytes, base: int, bad: int, seed: int) -> int | None:
@@ -270,7 +266,9 @@ def _why(data: bytes, base: int, at: int, seed: int) -> str:
         return "cut inside a frame header"
     if head[:4] != _FRAME_MAGIC or zlib.crc32(head[:-4], seed) != _CRC.unpack(head[-4:])[0]:
         return "frame header does not check"
-    length = _FRAME.unpack(head[:-4])[1]
+    _, length, _, first_seq, count, *_ = _FRAME.unpack(head[:-4])
+    if not _numbers(first_seq, count):
+        return f"{count} rows from {first_seq} on are none"
     if len(data) < at - base + FRAME_HEADER_BYTES + length:
         return "cut inside a frame"
     return "frame payload does not check"

@@ -71,6 +71,33 @@ def root_of_path(index: int, size: int, leaf: bytes, path: Sequence[bytes]) -> b
     return None if rest else root
 
 
+class Frontier:
+    """The complete subtrees that a growing tree's leaves come to, largest first: all that its next hashes and root take."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []
+
+    def add(self, leaf: bytes) -> list[bytes]:
+        """Take the next leaf's hash; return what storing it adds (``hashes_of_leaf``)."""
+        added, number = [leaf], self.size
+        while number & 1:
+            added.append(node_hash(self._peaks.pop(), added[-1]))
+            number >>= 1
+        self._peaks.append(added[-1])
+        self.size += 1
+        return added
+
+    def root(self) -> bytes:
+        """Return the root over all leaves so far."""
+        if not self._peaks:
+            return EMPTY_ROOT
+        *rest, root = self._peaks
+        for left in reversed(rest):
+            root = node_hash(left, root)
+        return root
+
+
 # Storage of a growing tree.
 
 

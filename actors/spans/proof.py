@@ -20,8 +20,11 @@ import msgspec
 from actors.base.canonical import b64, canonical_json, decode, unb64
 from actors.base.certificates import TrustBundle, role_keys
 from actors.base.errors import IntegrityError
+from actors.base.ids import is_ulid
 from actors.base.signing import PublicKey, Signature, SigningKey
+from actors.spans.conventions import MAX_SCHEMA_VERSION
 from actors.spans.merkle import HASH_BYTES, leaf_hash, root_of_path
+from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
 
 CHECKPOINT_TYPE = "application/vnd.weavergen.checkpoint+json"
 MAX_PATH = 64
@@ -111,15 +114,21 @@ def sign_checkpoint(key: SigningKey, log: str, size: int, root: bytes, now_ms: i
 
 
 def row_data(writer_id: str, seq: int, schema_version: int, envelope: bytes, rest: bytes) -> bytes:
-    """Return a row's digest data."""
+    """Return a row's digest data; raise ``IntegrityError`` where no row can have such a place."""
+    if not is_ulid(writer_id) or not FIRST_SEQ <= seq <= MAX_SEQ or not 0 <= schema_version <= MAX_SCHEMA_VERSION:
+        raise IntegrityError(f"row {seq} of {writer_id[:32]!r} under schema {schema_version} is none", "row")
     return _ROW.pack(writer_id.encode("ascii"), seq, schema_version, hashlib.sha256(envelope).digest(), rest)
 
 
 def read_manifest(data: bytes) -> Manifest:
     """Read a leaf of the log; raise ``IntegrityError`` unless it is a whole manifest's canonical bytes."""
     manifest = decode(data, Manifest, "batch")
-    if manifest.first_seq < 1 or manifest.last_seq < manifest.first_seq:
+    if not FIRST_SEQ <= manifest.first_seq <= manifest.last_seq <= MAX_SEQ:
         raise IntegrityError(f"batch: rows {manifest.first_seq} to {manifest.last_seq} are none", "batch")
+    if not 0 <= manifest.schema_version <= MAX_SCHEMA_VERSION:
+        raise IntegrityError(f"batch: schema version {manifest.schema_version} is none", "batch")
+    if not is_ulid(manifest.writer_id):
+        raise IntegrityError(f"batch: {manifest.writer_id[:32]!r} is no writer's id", "batch")
     return manifest
 
 

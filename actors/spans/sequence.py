@@ -1,7 +1,7 @@
 """Continuity of a writer's sequence: what of a frame is new, what was read before, what is missing.
 
 Rules:
-- Sequence numbers begin at 1 and rise by one a row.
+- Sequence numbers begin at 1, rise by one a row and end at 2^53 − 1: a frame that says otherwise is none (``frames``).
 - Rows below the next expected number were taken before (the log is delivered at least once) and are skipped.
 - Rows between the next expected number and the frame are lost, and are said to be.
 
@@ -10,7 +10,11 @@ Left out: where frames come from and what becomes of the numbers.
 
 from dataclasses import dataclass
 
+from actors.base.canonical import MAX_SAFE_INTEGER
+
 FIRST_SEQ = 1
+MAX_SEQ = MAX_SAFE_INTEGER
+"""Highest number of a row: what a signed record and a manifest can say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import msgspec
 
 SpanKind = Literal["internal", "server", "client"]
 SpanStatus = Literal["unset", "ok", "error"]
+_INT64_MAX = 2**63 - 1
 
 
 class Span(msgspec.Struct, frozen=True, array_like=True):
@@ -38,3 +39,17 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
     agreement: float = -1.0
     answer_kind: str = ""
     record: bytes = b""
+
+
+def check_span(span: Span) -> None:
+    """Raise ``ValueError`` for ids and numbers outside the table's types."""
+    if len(span.trace_id) != 16 or len(span.span_id) != 8 or len(span.parent_span_id) not in {0, 8}:
+        raise ValueError(f"span {span.name!r}: ids take 16, 8 and 8 bytes")
+    if not (
+        0 <= span.start_unix_nano <= _INT64_MAX
+        and 0 <= span.end_unix_nano <= _INT64_MAX
+        and -1 <= span.latency_ms <= _INT64_MAX
+    ):
+        raise ValueError(f"span {span.name!r}: times are non-negative 64-bit integers")
+    if not (span.agreement == -1.0 or span.agreement >= 0.0):
+        raise ValueError(f"span {span.name!r}: agreement is at least 0, or −1 where there is none")

@@ -27,10 +27,14 @@ Records = Mapping[str, Sequence[Recorded]]
 def by_decision(found: Iterable[Recorded]) -> dict[str, list[Recorded]]:
     """Return records by decision; a row that the log and the table both hold counts once if it is the same.
 
-    Only the table knows in which batch a row was sealed: that makes it no other row.
+    Only the table knows the row's batch, so that makes no other row of it.
     """
+    rows: dict[Recorded, Recorded] = {}
+    for record in found:
+        row = replace(record, batch=None)
+        rows[row] = rows.get(row, row) if record.batch is None else record
     records: dict[str, list[Recorded]] = {}
-    for record in sorted({replace(record, batch=None) for record in found}):
+    for _, record in sorted(rows.items()):
         records.setdefault(record.decision_id, []).append(record)
     return records
 

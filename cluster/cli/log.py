@@ -8,9 +8,10 @@ from cluster.home import open_home
 from cluster.trust import load_trust
 
 MAX_SHOWN = 20
+DAMAGED = "DAMAGED"
 
 
-@click.group()
+@click.group(epilog="Example: weavergen log verify")
 def log() -> None:
     """Look into the transparency log: what was recorded, and that nobody changed it since."""
 
@@ -26,7 +27,7 @@ def verify(home_dir: str | None, as_json: bool) -> int:
         print_json(checked.report())
     else:
         for line in told(checked):
-            click.echo(safe(line))
+            click.secho(safe(line), fg="red" if line.startswith(DAMAGED) else None)
     return 1 if checked.damage else 0
 
 
@@ -34,7 +35,7 @@ def told(checked: Checked) -> list[str]:
     """Return what was found as lines. Pure."""
     lines = [f"log of {checked.size} batches, root {checked.root}"]
     lines.append(f"{len(checked.whole)} batches of {checked.rows} rows are what was sealed")
-    lines += [f"DAMAGED  {item}" for item in checked.damage[:MAX_SHOWN]]
+    lines += [f"{DAMAGED}  {item}" for item in checked.damage[:MAX_SHOWN]]
     if (left := len(checked.damage) - MAX_SHOWN) > 0:
-        lines.append(f"and {left} more; --json shows all")
+        lines.append(f"{DAMAGED}  and {left} more; --json shows all")
     return lines

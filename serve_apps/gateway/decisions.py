@@ -5,7 +5,7 @@ Rules:
 - What cannot exist is not looked for: a name that is no ULID.
 - A name from the future is told to come back, not that it does not exist: a clock that was set back makes delivered
   decisions look like that. Those in memory are found all the same; no disk is asked for it.
-- Once a decision's row is sealed its envelope comes with the proof. Where that cannot be read the record is given without,
+- Once a decision's row is sealed its envelope comes with the proof. Where that cannot be had the record is given without,
   and says so by what it lacks: a record is worth having all the same.
 - The disks are asked in threads of their own and a bounded number of times at once; beyond that a client is told to wait.
 """
@@ -13,7 +13,7 @@ Rules:
 import logging
 from collections.abc import Callable
 
-from actors.base.errors import IntegrityError, NotFound, NotReady, StorageUnavailable
+from actors.base.errors import NotFound, NotReady, WeaverGenError
 from actors.base.ids import is_ulid, ulid_time_ms
 from actors.spans.lookup import DecisionSource
 from actors.spans.record import read_envelope
@@ -69,7 +69,7 @@ class Decisions:
         data = await self.find(decision_id, principal, now_ms)
         try:
             return await self._threads.run(lambda: self._prove(data))
-        except (StorageUnavailable, IntegrityError) as error:
+        except WeaverGenError as error:
             _log.warning("decision %s is given without a proof: %s", decision_id, error)
             return data
 

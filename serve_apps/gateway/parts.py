@@ -67,7 +67,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
     def policy_key() -> SigningKey:
         return SigningKey.load(home / "keys" / "policy.key")
 
-    lookup, archive = open_lookup(home, settings.spans)
+    lookup, archive = open_lookup(home, settings.spans, trust)
     policy_key()  # a key that is missing or open to others is said now, not when somebody wants to halt
     return Parts(
         trust=trust,

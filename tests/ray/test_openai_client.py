@@ -13,6 +13,7 @@ import pytest
 
 from actors.base.certificates import read_trust
 from actors.consensus.verification import verify_envelope
+from actors.spans.record import Envelope, read_envelope
 from tests.documented import undescribed
 from tests.ray.waiting import until
 from tests.ray.world import AGREED, BROKEN, DISAGREED, MAX_CONCURRENT, SLOW, System
@@ -364,14 +365,19 @@ def test_another_tenants_decision_is_not_there(http: httpx.Client, system: Syste
 
 
 def test_old_decisions_are_found_in_the_table(http: httpx.Client, system: System) -> None:
-    """A decision that left the replica's memory and the log is found by its id all the same."""
+    """A decision that left the replica's memory and the log is found by its id all the same, with its proof."""
     from actors.spans.adapters.table import SpanTable
 
     table = SpanTable(system.home / "spans", 100)
     answer = http.post("/v1/chat/completions", json={"model": "consensus", "messages": user(AGREED)}).json()
     decision_id = answer["weavergen"]["decision_id"]
     until(lambda: table.find(decision_id) is not None, 30)
-    assert table.find(decision_id) == http.get(f"/v1/decisions/{decision_id}").content
+
+    def given() -> Envelope:
+        return read_envelope(http.get(f"/v1/decisions/{decision_id}").content)
+
+    until(lambda: given().proof is not None, 30)
+    assert table.find(decision_id) == given().as_logged
 
 
 def test_metrics_are_the_union_with_a_replica_label(http: httpx.Client, system: System) -> None:

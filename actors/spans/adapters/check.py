@@ -3,31 +3,42 @@
 Rules:
 - Checkpoint, hashes and leaves are held against one another first; then every batch's rows against its leaf. What does not
   fit is named by batch and kind; a batch that fits is whole, to the bit.
+- A file of the table is held against the digest in its name: a byte that no row came from counts as well.
 - Nothing of the running system is asked, and nothing is written. Batches that are sealed while this runs are left for the
   next time.
 - A file that cannot be read is no row that is silently not there: the batches whose rows it held are damaged.
+- A row without a batch is from before there was a log: none lies in or after a run of its writer's that was sealed. A row of
+  a batch that was never numbered is nobody's.
+- What is held in memory is one file, its unfinished batches and a byte a batch, however large the log is: files are read in
+  the order of their batches. Where Delta does not tell that order truly, batches are found damaged, never whole.
 
 Left out: whether history was rolled back as a whole, log and table: witnesses see that.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import contextlib
+from collections.abc import Container, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError, StorageUnavailable
-from actors.spans.adapters.log import LogFiles
-from actors.spans.adapters.table import LOG, SpanTable
+from actors.spans.adapters.log import BUNDLE, LogFiles
+from actors.spans.adapters.table import LOG, SpanTable, TableFile
 from actors.spans.batch import row_hashes
-from actors.spans.columns import pinned_schema, rows_of
-from actors.spans.merkle import EMPTY_ROOT, hashes_of_leaf, leaf_hash, stored_before, tree_root
-from actors.spans.proof import Manifest, read_manifest
+from actors.spans.columns import Rows, rows_of
+from actors.spans.merkle import EMPTY_ROOT, Frontier, leaf_hash, tree_root
+from actors.spans.proof import Checkpoint, Manifest, read_manifest
 
 CHUNK_ROWS = 8192
 """Rows turned into spans at a time."""
+MAX_DAMAGES = 10_000
+"""Damages that are named; the others are counted."""
+_UNSEEN, _OPEN, _WHOLE, _DAMAGED = range(4)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,11 +48,24 @@ class Damage:
     batch: int
     """Number of the batch; −1 for the log as a whole."""
     kind: str
-    """``checkpoint``, ``hashes``, ``leaves``, ``leaf``, ``missing``, ``changed`` or ``file``."""
+    """``checkpoint``, ``hashes``, ``leaves``, ``leaf``, ``missing``, ``changed``, ``unsealed``, ``file`` or ``more``."""
     why: str
 
     def __str__(self) -> str:
         return f"{'log' if self.batch < 0 else f'batch {self.batch}'}: {self.kind}: {self.why}"
+
+
+class Whole(Container[int]):
+    """The numbers of the batches that are what was sealed: a byte a batch."""
+
+    def __init__(self, states: bytes = b"") -> None:
+        self._states = states
+
+    def __contains__(self, index: object) -> bool:
+        return isinstance(index, int) and 0 <= index < len(self._states) and self._states[index] == _WHOLE
+
+    def __len__(self) -> int:
+        return self._states.count(_WHOLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +75,7 @@ class Checked:
     size: int
     root: str
     rows: int
-    whole: frozenset[int]
+    whole: Whole
     damage: tuple[Damage, ...]
 
     def report(self) -> dict[str, Any]:
@@ -67,109 +91,242 @@ def check_log(home: Path, trust: TrustBundle, checkpoint_commits: int) -> Checke
     files, table = LogFiles(home / "log"), SpanTable(home / "spans", checkpoint_commits)
     try:
         signed = files.checkpoint()
+        if signed is None and (last := table.last_committed(LOG)) is not None:
+            signed = files.checkpoint()  # once more: the first one may have been written meanwhile, before any batch
+            if signed is None:
+                raise IntegrityError(f"it is gone, and the table holds {last + 1} batches of the log")
         if signed is None:
-            return _unsealed(table)
+            return _nothing()
         checkpoint = signed.verify(trust)
     except (IntegrityError, StorageUnavailable) as error:
         return _nothing(Damage(-1, "checkpoint", str(error)))
-    manifests, damage = _read_leaves(files, checkpoint.size, checkpoint.root)
-    found, unread = _read_rows(table, checkpoint.size)
-    damage += unread
-    judged = {index: _judge(index, manifest, found.get(index)) for index, manifest in manifests.items()}
-    damage += [fault for fault in judged.values() if fault is not None]
-    whole = frozenset(index for index, fault in judged.items() if fault is None)
-    rows = sum(manifests[index].count for index in whole)
-    return Checked(checkpoint.size, checkpoint.root, rows, whole, tuple(sorted(damage)))
-
-
-def _unsealed(table: SpanTable) -> Checked:
-    """Judge a home without a checkpoint: one where nothing was ever sealed is whole."""
-    last = table.last_committed(LOG)
-    if last is None:
-        return _nothing()
-    return _nothing(Damage(-1, "checkpoint", f"it is gone, and the table holds {last + 1} batches of the log"))
+    return _Check(files, table, checkpoint).run()
 
 
 def _nothing(*damage: Damage) -> Checked:
-    return Checked(0, EMPTY_ROOT.hex(), 0, frozenset(), damage)
-
-
-def _read_leaves(files: LogFiles, size: int, root: str) -> tuple[dict[int, Manifest], list[Damage]]:
-    """Return the manifests by number; leaves, stored hashes and the checkpoint's root must come to the same."""
-    manifests: dict[int, Manifest] = {}
-    damage: list[Damage] = []
-    leaves: list[bytes] = []
-    try:
-        for index, data in enumerate(files.leaves(0, size)):
-            leaves.append(leaf_hash(data))
-            try:
-                manifests[index] = read_manifest(data)
-            except IntegrityError as error:
-                damage.append(Damage(index, "leaf", str(error)))
-        if tree_root(leaves).hex() != root:
-            damage.append(Damage(-1, "leaves", f"the {size} leaves do not come to the checkpoint's root {root[:16]}"))
-    except (IntegrityError, StorageUnavailable) as error:
-        damage.append(Damage(len(leaves), "leaves", str(error)))
-    if len(leaves) == size and (place := _first_other(files, leaves)) is not None:
-        damage.append(Damage(-1, "hashes", f"stored hash {place} is not that of the leaves below it"))
-    return manifests, damage
-
-
-def _first_other(files: LogFiles, leaves: Sequence[bytes]) -> int | None:
-    """Return the place of the first stored hash that does not follow from the leaves; ``None`` if all do."""
-    stored = files.hashes(stored_before(len(leaves)))
-    wanted: list[bytes] = []
-    for number, leaf in enumerate(leaves):
-        wanted += hashes_of_leaf(number, leaf, wanted.__getitem__)
-    return next((place for place, item in enumerate(wanted) if place >= len(stored) or stored[place] != item), None)
+    return Checked(0, EMPTY_ROOT.hex(), 0, Whole(), damage)
 
 
 @dataclass(slots=True)
-class _Batch:
-    """Rows of one batch as they are in the table: number → leaf hash, and whose they are."""
+class _Open:
+    """A batch of whose rows not all were seen: number → leaf hash."""
 
-    writers: set[str]
-    hashes: dict[int, bytes]
-    twice: int = 0
+    manifest: Manifest
+    hashes: dict[int, bytes] = field(default_factory=dict)
 
 
-def _read_rows(table: SpanTable, size: int) -> tuple[dict[int, _Batch], list[Damage]]:
-    """Digest every row that is numbered below ``size``."""
-    found: dict[int, _Batch] = {}
-    damage: list[Damage] = []
-    try:
-        paths = table.current_files()
-    except StorageUnavailable as error:
-        return found, [Damage(-1, "file", str(error))]
-    for path in paths:
+class _Check:
+    """One check of a log of a given checkpoint."""
+
+    def __init__(self, files: LogFiles, table: SpanTable, checkpoint: Checkpoint) -> None:
+        self._files, self._table, self._checkpoint = files, table, checkpoint
+        self._size = checkpoint.size
+        self._numbered = checkpoint.size
+        """Batches the table has numbered."""
+        self._states = bytearray(self._size)
+        self._open: dict[int, _Open] = {}
+        self._first_sealed: dict[str, int] = {}
+        """Writer → lowest number of its rows that was sealed."""
+        self._damage: list[Damage] = []
+        self._unlisted = 0
+        self._rows = 0
+        self._leaves = lru_cache(maxsize=2)(self._bundle)
+
+    def run(self) -> Checked:
+        """Check all of it."""
+        self._check_leaves()
         try:
-            _digest_file(table, path, size, found)
+            files = self._table.numbered_files()
+            last = self._table.last_committed(LOG)
+            self._numbered = max(self._size, 0 if last is None else last + 1)
         except (IntegrityError, StorageUnavailable) as error:
-            damage.append(Damage(-1, "file", str(error)))
-    return found, damage
+            self._found(-1, "file", str(error))
+            files = []
+        for file in files:
+            self._close(self._size if file.first is None else file.first)
+            self._check_file(file)
+        self._close(self._size)
+        for index in (at for at, state in enumerate(self._states) if state == _UNSEEN):
+            if (manifest := self._manifest(index)) is not None:
+                self._faulty(index, "missing", f"{_whose(manifest)} are not in the table")
+        if self._unlisted:
+            self._damage.append(Damage(-1, "more", f"{self._unlisted} damages are not listed"))
+        checkpoint, whole = self._checkpoint, Whole(bytes(self._states))
+        return Checked(checkpoint.size, checkpoint.root, self._rows, whole, tuple(sorted(self._damage)))
 
+    def _found(self, batch: int, kind: str, why: str) -> None:
+        if len(self._damage) < MAX_DAMAGES:
+            self._damage.append(Damage(batch, kind, why))
+        else:
+            self._unlisted += 1
 
-def _digest_file(table: SpanTable, path: Path, size: int, found: dict[int, _Batch]) -> None:
-    numbered = pc.field("log_index").is_valid() & (pc.field("log_index") < size)
-    rows = table.read_file(path, pinned_schema().names, numbered)
-    for start in range(0, rows.num_rows, CHUNK_ROWS):
-        for row in rows_of(rows.slice(start, CHUNK_ROWS)):
-            batch = found.setdefault(row.log_index or 0, _Batch(set(), {}))
-            batch.writers.add(row.writer_id)
-            batch.twice += row.first_seq in batch.hashes
+    def _faulty(self, index: int, kind: str, why: str) -> None:
+        """Name what is wrong with a batch, once."""
+        self._open.pop(index, None)
+        if self._states[index] != _DAMAGED:
+            self._rows -= self._count(index) if self._states[index] == _WHOLE else 0
+            self._states[index] = _DAMAGED
+            self._found(index, kind, why)
+
+    # The log's own files.
+
+    def _check_leaves(self) -> None:
+        """Hold leaves, stored hashes and the checkpoint's root against one another."""
+        frontier, stored, wrong, place = Frontier(), self._files.hashes(), -1, 0
+        try:
+            for index, data in enumerate(self._files.leaves(0, self._size)):
+                for item in frontier.add(leaf_hash(data)):
+                    if wrong < 0 and next(stored, b"") != item:
+                        wrong = place
+                    place += 1
+                self._note_leaf(index, data)
+        except (IntegrityError, StorageUnavailable) as error:
+            self._found(frontier.size, "leaves", str(error))
+        else:
+            if frontier.root().hex() != (root := self._checkpoint.root):
+                self._found(-1, "leaves", f"the {self._size} leaves do not come to the checkpoint's root {root[:16]}")
+        if wrong >= 0:
+            self._found(-1, "hashes", f"stored hash {wrong} is not that of the leaves below it")
+
+    def _note_leaf(self, index: int, data: bytes) -> None:
+        try:
+            manifest = read_manifest(data)
+        except IntegrityError as error:
+            self._faulty(index, "leaf", str(error))
+            return
+        first = self._first_sealed.get(manifest.writer_id, manifest.first_seq)
+        self._first_sealed[manifest.writer_id] = min(first, manifest.first_seq)
+
+    def _manifest(self, index: int) -> Manifest | None:
+        """Return what a leaf says; ``None`` if it says nothing, which was found before."""
+        leaves = self._leaves(index // BUNDLE)
+        try:
+            return read_manifest(leaves[index % BUNDLE]) if index % BUNDLE < len(leaves) else None
+        except IntegrityError:
+            return None
+
+    def _bundle(self, number: int) -> list[bytes]:
+        end = min(self._size, (number + 1) * BUNDLE)
+        found: list[bytes] = []
+        with contextlib.suppress(IntegrityError, StorageUnavailable):  # what is missing was found before
+            for data in self._files.leaves(number * BUNDLE, end):
+                found.append(data)  # noqa: PERF402 - those before a missing one are wanted
+        return found
+
+    def _count(self, index: int) -> int:
+        manifest = self._manifest(index)
+        return 0 if manifest is None else manifest.count
+
+    # The table's rows.
+
+    def _check_file(self, file: TableFile) -> None:
+        """Hold a file's rows against the leaves of their batches."""
+        try:
+            table, as_written = self._table.read_whole(file.path)
+        except IntegrityError as error:
+            self._file_is_damaged(file, str(error))
+            return
+        if not as_written:
+            self._file_is_damaged(file, f"span file {file.path.name} is not the bytes that were written")
+        index = table["log_index"]
+        sealed = pc.and_kleene(pc.greater_equal(index, 0), pc.less(index, self._size)).fill_null(False)
+        self._check_others(table.filter(pc.invert(sealed)))
+        rows = table.filter(sealed)
+        for start in range(0, rows.num_rows, CHUNK_ROWS):
+            for row in self._spans(rows.slice(start, CHUNK_ROWS)):
+                self._take(row)
+
+    def _file_is_damaged(self, file: TableFile, why: str) -> None:
+        """Name every batch that the file holds rows of."""
+        first, last = (file.first, file.last) if file.first is not None and file.last is not None else (0, -1)
+        batches = range(max(0, first), min(last, self._size - 1) + 1)
+        for batch in batches or [-1]:
+            self._found(batch, "file", why)
+
+    def _spans(self, rows: pa.Table) -> Iterator[Rows]:
+        """Yield rows that can be read; where one cannot, its batch is damaged and the others' are not."""
+        try:
+            yield from rows_of(rows)
+        except IntegrityError:
+            for at in range(rows.num_rows):
+                row = rows.slice(at, 1)
+                try:
+                    (one,) = rows_of(row)
+                    yield one
+                except IntegrityError as error:
+                    self._faulty(row["log_index"][0].as_py(), "changed", str(error))
+
+    def _take(self, row: Rows) -> None:
+        index = row.log_index or 0
+        if self._states[index] == _UNSEEN:
+            if (manifest := self._manifest(index)) is None:  # the leaf is what is damaged
+                self._states[index] = _DAMAGED
+                return
+            self._open[index], self._states[index] = _Open(manifest), _OPEN
+        if self._states[index] == _DAMAGED:
+            return
+        batch = self._open.get(index)
+        if batch is None or row.writer_id != batch.manifest.writer_id or not _is_of(batch, row.first_seq):
+            self._faulty(
+                index, "changed", f"row {row.first_seq} of {row.writer_id} was not sealed with it, or is there twice"
+            )
+            return
+        try:
             batch.hashes[row.first_seq] = row_hashes(row)[0]
+        except IntegrityError as error:
+            self._faulty(index, "changed", str(error))
+            return
+        if len(batch.hashes) == batch.manifest.count:
+            self._judge(index, batch)
+
+    def _judge(self, index: int, batch: _Open) -> None:
+        """Judge a batch of which every row was seen."""
+        manifest = batch.manifest
+        ordered = [batch.hashes[seq] for seq in range(manifest.first_seq, manifest.last_seq + 1)]
+        if tree_root(ordered).hex() != manifest.rows_root:
+            self._faulty(index, "changed", f"{_whose(manifest)} are not what was sealed")
+            return
+        del self._open[index]
+        self._states[index] = _WHOLE
+        self._rows += manifest.count
+
+    def _close(self, before: int) -> None:
+        """Give up waiting for rows of batches below a number: no file that is to come holds any."""
+        for index in [index for index in self._open if index < before]:
+            batch = self._open[index]
+            seq = batch.manifest.first_seq
+            while seq in batch.hashes:
+                seq += 1
+            left = batch.manifest.count - len(batch.hashes)
+            whose = _whose(batch.manifest)
+            self._faulty(index, "missing", f"of {whose} {left} are not in the table, the first is {seq}")
+
+    def _check_others(self, rows: pa.Table) -> None:
+        """Judge rows that are in no sealed batch, by where they say they lie; of each writer one is named."""
+        places = rows.select(["writer_id", "writer_seq", "log_index"]).to_pylist()
+        named: set[object] = set()
+        for writer_id, seq, index in (tuple(place.values()) for place in places):
+            fault = self._fault_of_other(writer_id, seq, index)
+            if fault and writer_id not in named:
+                named.add(writer_id)
+                self._found(-1, "unsealed", f"row {seq} of {writer_id} {fault}")
+
+    def _fault_of_other(self, writer_id: str | None, seq: int | None, index: int | None) -> str:
+        if index is not None:
+            waits = self._size <= index < self._numbered
+            return "" if waits else f"says it is in batch {index}, and there never was one"
+        if writer_id is None or seq is None:
+            return "does not say whose it is"
+        first = self._first_sealed.get(writer_id)
+        if first is None or seq < first:
+            return ""
+        return f"is in no batch, and this writer's rows were sealed from {first} on"
 
 
-def _judge(index: int, manifest: Manifest, batch: _Batch | None) -> Damage | None:
-    """Return what is wrong with a batch; ``None`` if it is what was sealed."""
-    whose = f"rows {manifest.first_seq} to {manifest.last_seq} of {manifest.writer_id}"
-    if batch is None:
-        return Damage(index, "missing", f"{whose} are not in the table")
-    wanted = range(manifest.first_seq, manifest.last_seq + 1)
-    if missing := [seq for seq in wanted if seq not in batch.hashes]:
-        return Damage(index, "missing", f"of {whose} {len(missing)} are not in the table, the first is {missing[0]}")
-    if batch.twice or len(batch.hashes) > manifest.count or batch.writers != {manifest.writer_id}:
-        return Damage(index, "changed", f"{whose}: the table holds rows that were not sealed with them")
-    if tree_root([batch.hashes[seq] for seq in wanted]).hex() != manifest.rows_root:
-        return Damage(index, "changed", f"{whose} are not what was sealed")
-    return None
+def _is_of(batch: _Open, seq: int) -> bool:
+    manifest = batch.manifest
+    return manifest.first_seq <= seq <= manifest.last_seq and seq not in batch.hashes
+
+
+def _whose(manifest: Manifest) -> str:
+    return f"rows {manifest.first_seq} to {manifest.last_seq} of {manifest.writer_id}"

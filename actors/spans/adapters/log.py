@@ -67,15 +67,16 @@ class LogFiles:
         except OSError as error:
             raise IntegrityError(f"the log's hashes cannot be read: {error.strerror}", "log") from error
 
-    def hashes(self, count: int) -> list[bytes]:
-        """Return the first ``count`` stored hashes, fewer where the file is cut."""
+    def hashes(self) -> Iterator[bytes]:
+        """Yield the stored hashes in order, however many there are."""
         try:
-            data = (self.path / "hashes").read_bytes()[: count * HASH_BYTES]
+            with (self.path / "hashes").open("rb") as file:
+                while data := file.read(HASH_BYTES):
+                    yield data
         except FileNotFoundError:
-            return []
+            return
         except OSError as error:
             raise StorageUnavailable(f"the log's hashes cannot be read: {error.strerror}") from error
-        return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
 
     def root(self, size: int) -> bytes:
         """Return the root of the first ``size`` leaves, from the stored hashes."""
@@ -115,8 +116,7 @@ class LogFiles:
         try:
             self._ensure()
             self._write_leaves(size, leaves)
-            self._write_hashes(size, leaves)
-            return self.root(size + len(leaves))
+            return self._write_hashes(size, leaves)
         except OSError as error:
             raise StorageUnavailable(f"the log in {self.path} cannot be written: {error.strerror}") from error
 
@@ -152,7 +152,8 @@ class LogFiles:
             self._disk.rename(fresh, self._entries(bundle))
         self._disk.sync_directory(self.path / "entries")
 
-    def _write_hashes(self, size: int, leaves: Sequence[bytes]) -> None:
+    def _write_hashes(self, size: int, leaves: Sequence[bytes]) -> bytes:
+        """Write what the leaves add; return the root of all, of what is in memory where it is new."""
         fd = os.open(self.path / "hashes", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             begin = stored_before(size)
@@ -166,9 +167,11 @@ class LogFiles:
             os.ftruncate(fd, begin * HASH_BYTES)
             write_all(fd, [b"".join(added)], begin * HASH_BYTES, self._disk)
             self._disk.sync(fd)
+            root = stored_root(size + len(leaves), read)
         finally:
             os.close(fd)
         self._disk.sync_directory(self.path)
+        return root
 
 
 def _hash_in(fd: int, place: int) -> bytes:

@@ -4,17 +4,20 @@ The table's libraries take some 70 MiB of memory, so they are loaded when a deci
 """
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from actors.base.canonical import canonical_json, decode
+from actors.base.certificates import TrustBundle
+from actors.base.errors import IntegrityError
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.reader import WalReader
 from actors.spans.config import SpansConfig
 from actors.spans.lookup import DecisionLookup
-from actors.spans.proof import Checkpoint
+from actors.spans.proof import Checkpoint, check_inclusion
 from actors.spans.record import read_envelope
 
 if TYPE_CHECKING:
@@ -24,7 +27,9 @@ if TYPE_CHECKING:
 class ArchivedDecisions:
     """The spans table and its log as a source of decisions, opened at the first question; one question at a time."""
 
-    def __init__(self, home: Path, checkpoint_commits: int) -> None:
+    def __init__(self, home: Path, checkpoint_commits: int, trust: Callable[[], TrustBundle]) -> None:
+        """``trust`` tells whose word is believed now."""
+        self._trust = trust
         self._path = home / "spans"
         self._log = LogFiles(home / "log")
         self._checkpoint_commits = checkpoint_commits
@@ -39,7 +44,8 @@ class ArchivedDecisions:
     def prove(self, data: bytes) -> bytes:
         """Return an envelope with the proof that its record is in the log; as it is while its row is not sealed.
 
-        Raises ``StorageUnavailable`` or ``IntegrityError`` if table or log cannot be read.
+        A proof is checked like anyone would before it is given. Raises ``StorageUnavailable`` or ``IntegrityError`` if table
+        or log cannot be read, or do not come to a proof.
         """
         with self._lock:
             return self._prove(data)
@@ -48,16 +54,21 @@ class ArchivedDecisions:
         from actors.spans.batch import proof_of
 
         envelope = read_envelope(data)
-        writer = envelope.read().writer
-        signed, index = self._log.checkpoint(), self._table().batch_of(writer.id, writer.seq)
+        record = envelope.read()
+        writer = record.writer
+        signed = self._log.checkpoint()
+        index = None if signed is None else self._table().batch_of(writer.id, writer.seq, record.id)
         if signed is None or index is None:
             return data
         size = decode(signed.payload_bytes, Checkpoint, "checkpoint").size
         if index >= size:
             return data
         (manifest,) = self._log.leaves(index, index + 1)
-        (batch,) = self._table().batches(index, index)
-        proof = proof_of(batch, writer.seq, manifest, self._log.path_of(index, size), signed)
+        batches = self._table().batches(index, index)
+        if not batches:
+            raise IntegrityError(f"batch {index} is not in the table", "inclusion")
+        proof = proof_of(batches[0], writer.seq, manifest, self._log.path_of(index, size), signed)
+        check_inclusion(proof, writer.id, writer.seq, envelope.as_logged, self._trust())
         return canonical_json(msgspec.structs.replace(envelope, proof=proof))
 
     def _table(self) -> "SpanTable":
@@ -68,10 +79,12 @@ class ArchivedDecisions:
         return self._opened
 
 
-def open_lookup(home: Path, config: SpansConfig) -> tuple[DecisionLookup, ArchivedDecisions]:
+def open_lookup(
+    home: Path, config: SpansConfig, trust: Callable[[], TrustBundle]
+) -> tuple[DecisionLookup, ArchivedDecisions]:
     """Look decisions up in ``home/wal``, then in ``home/spans``; the latter proves them too.
 
     Both block on disks: call them from a thread.
     """
-    archive = ArchivedDecisions(home, config.table_checkpoint_commits)
+    archive = ArchivedDecisions(home, config.table_checkpoint_commits, trust)
     return DecisionLookup([WalReader(home / "wal", config.lookup_max_bytes), archive]), archive

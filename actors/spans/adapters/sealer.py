@@ -5,6 +5,9 @@ Rules:
   sealed when a process died is read from the table and sealed by the next, and comes out the same.
 - A log whose checkpoint is gone, of a key that is not trusted, or that its hashes do not come to, is never sealed over:
   whoever wants to change what was sealed must not get a new signature for it. Rows go on into the table meanwhile.
+- Only what no loss of power can take back is sealed: else the log could hold more than the table.
+- The log is held against the last checkpoint's root before it grows, and a checkpoint is verified like anyone would before
+  it is written. After a write that failed nothing in memory is believed: the disk is asked again.
 - The first checkpoint is of no batch, and is there before the first row: a table with batches and no checkpoint lost it.
 
 Left out: whether the rows still are what was sealed (``check``); witnesses, which see a log that was rolled back.
@@ -16,7 +19,7 @@ from typing import Protocol
 
 from actors.base.canonical import canonical_json
 from actors.base.certificates import TrustBundle, read_trust
-from actors.base.errors import IntegrityError
+from actors.base.errors import HomeError, IntegrityError
 from actors.base.signing import SigningKey
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.table import LOG, SpanTable
@@ -52,7 +55,11 @@ class HomeAuthority:
 
 
 class Sealer:
-    """The only writer of the log. Raises ``StorageUnavailable`` or ``IntegrityError`` and stands still until either ends."""
+    """The only writer of the log.
+
+    Raises ``StorageUnavailable``, ``HomeError`` (its key is not believed) or ``IntegrityError``, and stands still until
+    that ends.
+    """
 
     def __init__(self, files: LogFiles, table: SpanTable, authority: Authority, catch_up: int) -> None:
         self.size = 0
@@ -61,6 +68,8 @@ class Sealer:
         self._table = table
         self._authority = authority
         self._catch_up = catch_up
+        self._root = EMPTY_ROOT
+        """Root of those."""
         self.begun = False
         """Whether the log was found whole."""
 
@@ -75,17 +84,19 @@ class Sealer:
                 raise IntegrityError(
                     f"the log's checkpoint is gone, and the table holds {numbered} batches of it", "log"
                 )
-            self._files.put(self._sign(0, EMPTY_ROOT, now_ms))
+            self._files.put(self._vouched(0, EMPTY_ROOT, now_ms))
+            self.size, self._root = 0, EMPTY_ROOT
         else:
             checkpoint = signed.verify(self._authority.trust())
-            if self._files.root(checkpoint.size).hex() != checkpoint.root:
+            root = self._files.root(checkpoint.size)
+            if root.hex() != checkpoint.root:
                 raise IntegrityError("the log's hashes do not come to its checkpoint's root", "log")
             if checkpoint.size > numbered:
                 raise IntegrityError(
                     f"the log holds {checkpoint.size} batches, the table only numbers {numbered}: it was set back",
                     "log",
                 )
-            self.size = checkpoint.size
+            self.size, self._root = checkpoint.size, root
         self.begun = True
 
     def seal(self, batches: Sequence[Rows], now_ms: int) -> int:
@@ -94,15 +105,20 @@ class Sealer:
         At most ``catch_up`` batches are read from the table at a time: what is left waits for the next call.
         """
         self.begin(now_ms)
-        waiting = self._numbered() - self.size
+        last = self._table.last_durable(LOG)
+        waiting = 0 if last is None else last + 1 - self.size
         if waiting <= 0:
             return 0
-        if [batch.log_index for batch in batches] != list(range(self.size, self.size + waiting)):
+        if len(batches) != waiting or not self._are_next(batches):
             batches = self._read(min(waiting, self._catch_up))
-        root = self._files.extend(self.size, [canonical_json(manifest_of(batch)) for batch in batches])
-        self._files.put(self._sign(self.size + len(batches), root, now_ms))
-        self.size += len(batches)
-        return len(batches)
+        leaves = [canonical_json(manifest_of(batch)) for batch in batches]
+        if self._files.root(self.size) != self._root:
+            raise IntegrityError("the log's hashes do not come to its checkpoint's root any more", "log")
+        self.begun = False  # until the disk has taken all of it
+        root = self._files.extend(self.size, leaves)
+        self._files.put(self._vouched(self.size + len(leaves), root, now_ms))
+        self.size, self._root, self.begun = self.size + len(leaves), root, True
+        return len(leaves)
 
     @property
     def may_number(self) -> bool:
@@ -120,9 +136,23 @@ class Sealer:
 
     def _read(self, count: int) -> list[Rows]:
         batches = self._table.batches(self.size, self.size + count - 1)
-        if [batch.log_index for batch in batches] != list(range(self.size, self.size + count)):
+        if len(batches) != count or not self._are_next(batches):
             raise IntegrityError(f"batches {self.size} to {self.size + count - 1} are not whole in the table", "log")
         return batches
 
-    def _sign(self, size: int, root: bytes, now_ms: int) -> SignedCheckpoint:
-        return sign_checkpoint(self._authority.key(), log_id(self._authority.trust()), size, root, now_ms)
+    def _are_next(self, batches: Sequence[Rows]) -> bool:
+        return all(batch.log_index == index for index, batch in enumerate(batches, self.size))
+
+    def _vouched(self, size: int, root: bytes, now_ms: int) -> SignedCheckpoint:
+        """Sign a checkpoint of what lies on the disk, and believe it only as a reader would."""
+        trust = self._authority.trust()
+        signed = sign_checkpoint(self._authority.key(), log_id(trust), size, root, now_ms)
+        try:
+            signed.verify(trust)
+        except IntegrityError as error:
+            raise HomeError(
+                f"keys/log.key is not believed by trust.json now ({error}): bring the right one back"
+            ) from error
+        if self._files.root(size) != root:
+            raise IntegrityError("the log's hashes are not what was written", "log")
+        return signed

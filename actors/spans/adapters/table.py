@@ -10,6 +10,8 @@ Rules:
   unsynced before ``recover`` does; only then may a caller forget the rows.
 - Before a file is written its name is noted in ``_pending.json``. A crash leaves either a commit that names it or a file
   that ``recover`` removes; files that are not ours to judge are never touched.
+- A file's name ends in the SHA-256 of its bytes: a reader that wants to know whether it is as it was written, down to what
+  no checksum of Parquet covers (footer, statistics, page headers), asks ``read_whole``.
 - Reads take the table's current file list, never the directory, and verify page checksums.
 
 Left out: sealing what was numbered (``sealer``), compaction and retention, more than one process that writes
@@ -17,9 +19,11 @@ Left out: sealing what was numbered (``sealer``), compaction and retention, more
 """
 
 import contextlib
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -37,13 +41,24 @@ from actors.base.ids import new_ulid
 from actors.spans.adapters.segments import Disk
 from actors.spans.batch import runs
 from actors.spans.columns import PARTITION, Rows, by_date, pinned_schema, rows_of, table_schema
+from actors.spans.sequence import MAX_SEQ
 
 PENDING = "_pending.json"
 ROW_GROUP_ROWS = 8192
 """Small groups: looking one decision up reads one group's records, not the file's."""
 LOG = "log"
 """Application id under which the last batch number of a commit stands."""
+_NAMED = re.compile(r"part-[0-9A-Z]{26}-([0-9a-f]{64})\.parquet")
 _STATISTICS = ("writer_id", "writer_seq", "log_index", "decision_id", "start_unix_nano", "end_unix_nano")
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """One of the files the table consists of, and the numbers of the batches that Delta says it holds rows of."""
+
+    path: Path
+    first: int | None
+    last: int | None
 
 
 class SpanTable:
@@ -70,12 +85,12 @@ class SpanTable:
         batches: list[Rows] = []
         try:
             delta = self._created()
-            committed = {name: delta.transaction_version(name) for name in {*reached, *(r.writer_id for r in rows)}}
+            committed = {name: _reached(delta, name) for name in {*reached, *(r.writer_id for r in rows)}}
             ahead = {name: last for name, last in reached.items() if last > _number(committed[name])}
             if ahead:
                 self._remove_orphans()  # of an attempt whose end could not be told at the time
                 fresh = runs(_after(chunk, committed[chunk.writer_id]) for chunk in rows)
-                first = _number(delta.transaction_version(LOG)) + 1
+                first = _number(_reached(delta, LOG)) + 1
                 batches = [replace(batch, log_index=index) for index, batch in enumerate(fresh, first)]
                 if batches:
                     ahead[LOG] = first + len(batches) - 1
@@ -130,18 +145,20 @@ class SpanTable:
 
     def _write_files(self, rows: Sequence[Rows], written: list[Path], now_ms: int) -> list[AddAction]:
         """Write and sync one file a date, noting their names first; ``written`` grows as they are begun."""
-        tables = list(by_date(rows))
-        names = [f"{PARTITION}={day.isoformat()}/part-{new_ulid()}.parquet" for day, _ in tables]
+        made = [(day, table, _parquet(table)) for day, table in by_date(rows)]
+        names = [f"{PARTITION}={day.isoformat()}/{_name(data)}" for day, _, data in made]
         self._note(names)
         actions: list[AddAction] = []
-        for name, (day, table) in zip(names, tables, strict=True):
+        for name, (day, table, data) in zip(names, made, strict=True):
             path = self._path / name
             if not path.parent.exists():
                 path.parent.mkdir()
                 self._disk.sync_directory(self._path)
             written.append(path)
-            _write_file(path, table, self._disk)
-            actions.append(_add_action(name, path.stat().st_size, day, table, now_ms))
+            path.write_bytes(data)
+            self._disk.sync_file(path)
+            self._disk.sync_directory(path.parent)
+            actions.append(_add_action(name, len(data), day, table, now_ms))
         return actions
 
     def _note(self, names: Sequence[str]) -> None:
@@ -172,6 +189,8 @@ class SpanTable:
         if delta is None:
             return
         log, newest = self._path / "_delta_log", delta.version()
+        if newest == self._synced_version:
+            return
         first = _newest_checkpoint(log) if self._synced_version is None else self._synced_version + 1
         for version in range(first, newest + 1):
             for path in (log / f"{version:020d}.json", log / f"{version:020d}.checkpoint.parquet"):
@@ -191,13 +210,34 @@ class SpanTable:
 
     def last_committed(self, app_id: str) -> int | None:
         """Return the last number committed under an application id (a writer's last sequence number)."""
-        delta = self._newest()
-        return None if delta is None else delta.transaction_version(app_id)
+        with self._asked():
+            delta = self._newest()
+            return None if delta is None else _reached(delta, app_id)
+
+    def last_durable(self, app_id: str) -> int | None:
+        """Return the last number committed, once no loss of power can take it back; raise ``StorageUnavailable`` before."""
+        with self._asked():
+            self._sync_log()
+        return self.last_committed(app_id)
 
     def current_files(self) -> list[Path]:
         """Return the files the table consists of now."""
-        delta = self._newest()
-        return [] if delta is None else [Path(_local(uri)) for uri in delta.file_uris()]
+        with self._asked():
+            delta = self._newest()
+            return [] if delta is None else [Path(_local(uri)) for uri in delta.file_uris()]
+
+    def numbered_files(self) -> list[TableFile]:
+        """Return ``current_files`` in the order of the batches they say they hold; first those that say nothing."""
+        with self._asked():
+            actions = self._actions()
+            none = [None] * actions.num_rows
+            names: list[str] = actions["path"].to_pylist() if actions.num_rows else []
+            firsts, lasts = (
+                actions[name].to_pylist() if name in actions.column_names else none
+                for name in ("min.log_index", "max.log_index")
+            )
+        found = [TableFile(self._path / unquote(name), *span) for name, *span in zip(names, firsts, lasts, strict=True)]
+        return sorted(found, key=lambda file: (_number(file.first), file.path.name))
 
     def read(self, columns: Sequence[str] | None = None, filters: pc.Expression | None = None) -> pa.Table:
         """Read rows of all current files under the pinned schema, checking every page.
@@ -214,14 +254,24 @@ class SpanTable:
         """Read rows of one of ``current_files``; raise ``IntegrityError`` naming it if a page does not check."""
         return _read_file(path, columns, filters)
 
+    @staticmethod
+    def read_whole(path: Path) -> tuple[pa.Table, bool]:
+        """Read all of one of ``current_files``; tell as well whether its bytes are those that its name stands for.
+
+        Names from before files were named so stand for nothing. Raises ``IntegrityError`` like ``read_file``.
+        """
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise IntegrityError(f"span file {path.name} cannot be read: {error.strerror}", str(path)) from error
+        named = _NAMED.fullmatch(path.name)
+        as_written = named is None or hashlib.sha256(data).hexdigest() == named[1]
+        return _read_file(path, pinned_schema().names, None, pa.BufferReader(data)), as_written
+
     def find(self, decision_id: str) -> bytes | None:
         """Return the newest envelope of a decision, reading only files whose range of decisions includes it."""
-        try:
-            files = self._files_with(decision_id)
-        except (OSError, DeltaError, pa.ArrowException) as error:
-            raise StorageUnavailable(f"the span table in {self._path} cannot be searched: {error}") from error
         found: list[tuple[int, bytes]] = []
-        for path in files:
+        for path in self._files_with(decision_id=(decision_id, decision_id)):
             rows = _read_file(
                 path,
                 ["writer_seq", "record"],
@@ -237,33 +287,47 @@ class SpanTable:
         """
         wanted = (pc.field("log_index") >= first) & (pc.field("log_index") <= last)
         found: dict[int, list[Rows]] = {}
-        for path in self._files_between("log_index", first, last):
+        for path in self._files_with(log_index=(first, last)):
             for row in rows_of(_read_file(path, pinned_schema().names, wanted)):
                 found.setdefault(_number(row.log_index), []).append(row)
         return [_whole(found[index]) for index in sorted(found)]
 
-    def batch_of(self, writer_id: str, seq: int) -> int | None:
-        """Return the number of the batch a row is in; ``None`` if the row is not here, or from before there was a log."""
+    def batch_of(self, writer_id: str, seq: int, decision_id: str) -> int | None:
+        """Return the number of the batch a decision's row is in; ``None`` if it is not here, or from before there was a log.
+
+        Decisions' ids are in the order of time, as files are: few files may hold one, however large the table is.
+        """
         row = (pc.field("writer_id") == writer_id) & (pc.field("writer_seq") == seq)
-        for path in self._files_between("writer_seq", seq, seq):
+        row &= pc.field("decision_id") == decision_id
+        place: dict[str, int | str] = {"decision_id": decision_id, "writer_id": writer_id, "writer_seq": seq}
+        for path in self._files_with(**{name: (value, value) for name, value in place.items()}):
             index: list[int | None] = _read_file(path, ["log_index"], row)["log_index"].to_pylist()
             if index:
                 return index[0]
         return None
 
-    def _files_with(self, decision_id: str) -> list[Path]:
-        return self._files_between("decision_id", decision_id, decision_id)
+    def _files_with(self, **ranges: tuple[int | str, int | str]) -> list[Path]:
+        """Return the files that may hold rows with a value in the range of every column that is given."""
+        with self._asked():
+            kept = self._actions()
+            for column, (least, most) in ranges.items():
+                if f"min.{column}" not in kept.column_names:
+                    return []
+                kept = kept.filter((pc.field(f"min.{column}") <= most) & (pc.field(f"max.{column}") >= least))
+            return [self._path / unquote(name) for name in sorted(kept["path"].to_pylist())]
 
-    def _files_between(self, column: str, least: int | str, most: int | str) -> list[Path]:
-        """Return the files that may hold rows with a value of ``column`` in that range."""
+    def _actions(self) -> pa.Table:
+        """Return what Delta says about each current file."""
         delta = self._newest()
-        if delta is None:
-            return []
-        actions = pa.table(delta.get_add_actions(flatten=True))
-        if f"min.{column}" not in actions.column_names:
-            return []
-        kept = actions.filter((pc.field(f"min.{column}") <= most) & (pc.field(f"max.{column}") >= least))
-        return [self._path / unquote(name) for name in sorted(kept["path"].to_pylist())]
+        return pa.table({}) if delta is None else pa.table(delta.get_add_actions(flatten=True))
+
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Let whatever keeps Delta's log from being read be this project's error."""
+        try:
+            yield
+        except (OSError, DeltaError, pa.ArrowException) as error:
+            raise StorageUnavailable(f"the span table in {self._path} cannot be read: {error}") from error
 
     def _newest(self) -> DeltaTable | None:
         """Return the table at its newest version, ``None`` if it does not exist yet."""
@@ -275,6 +339,14 @@ class SpanTable:
         except (OSError, DeltaError) as error:
             raise StorageUnavailable(f"the span table in {self._path} cannot be read: {error}") from error
         return self._delta
+
+
+def _reached(delta: DeltaTable, app_id: str) -> int | None:
+    """Return the last number under an application id; raise ``IntegrityError`` for one that nobody ever committed."""
+    number = delta.transaction_version(app_id)
+    if number is not None and not 0 <= number <= MAX_SEQ:
+        raise IntegrityError(f"the span table says that {app_id} reached {number}", "table")
+    return number
 
 
 def _number(committed: int | None) -> int:
@@ -300,17 +372,21 @@ def _newest_checkpoint(log: Path) -> int:
     return max((int(path.name.split(".")[0]) for path in log.glob("*.checkpoint.parquet")), default=0)
 
 
-def _write_file(path: Path, table: pa.Table, disk: Disk) -> None:
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
     pq.write_table(
         table,
-        path,
+        sink,
         compression="zstd",
         row_group_size=ROW_GROUP_ROWS,
         write_page_checksum=True,
         write_statistics=True,
     )
-    disk.sync_file(path)
-    disk.sync_directory(path.parent)
+    return cast("bytes", sink.getvalue().to_pybytes())
+
+
+def _name(data: bytes) -> str:
+    return f"part-{new_ulid()}-{hashlib.sha256(data).hexdigest()}.parquet"
 
 
 def _add_action(name: str, size: int, day: date, table: pa.Table, now_ms: int) -> AddAction:
@@ -336,10 +412,12 @@ def _values(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-def _read_file(path: Path, columns: Sequence[str], filters: pc.Expression | None) -> pa.Table:
+def _read_file(
+    path: Path, columns: Sequence[str], filters: pc.Expression | None, source: pa.BufferReader | None = None
+) -> pa.Table:
     try:
         table = pq.read_table(
-            path,
+            source or path,
             columns=list(columns),
             filters=filters,
             schema=pinned_schema(),

@@ -4,10 +4,19 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
 from actors.base.certificates import TrustBundle
+from actors.base.errors import StorageUnavailable
 from actors.spans import conventions as names
 from actors.spans.adapters.check import check_log
+from actors.spans.adapters.sealer import Sealer
 from actors.spans.adapters.segments import Disk
+from actors.spans.adapters.table import SpanTable
+from actors.spans.columns import Rows
+from actors.spans.config import LogConfig
 from actors.spans.frames import FrameKind, encode_spans
 from tests.unit.actors.spans.signed import signed_row
 from tests.unit.actors.spans.telemetry import Home, SegmentBytes, at, span, writer_id
@@ -124,3 +133,110 @@ def test_rows_wait_while_nobody_can_tell_whose_word_they_are(home: Home) -> None
     actor.tick(at(2), flush=True)
     assert (home.rows(), home.segments()) == ([1], [])
     actor.close()
+
+
+def test_batches_that_wait_since_before_a_restart_are_late(home: Home) -> None:
+    """Nobody remembers since when they wait, so it counts from the restart; what is sealed then waits no more."""
+    refused = True
+
+    def sync_file(path: Path) -> None:
+        if refused and "log" in path.parts and "_delta_log" not in path.parts:
+            raise OSError(28, "No space left on device")
+        Disk().sync_file(path)
+
+    actor = home.actor()
+    actor.tick(at())
+    actor.close()
+    actor = home.actor(disk=replace(Disk(), sync_file=sync_file))
+    SegmentBytes(1).batch((1, 2)).end(FrameKind.CLOSED, 3).save(home.wal)
+    actor.tick(at(), flush=True)
+    actor.close()
+    actor = home.actor(disk=replace(Disk(), sync_file=sync_file))
+    actor.tick(at(100))
+    assert actor.health(at(160))["merge_delay_s"] == 60.0
+    assert actor.health(at(160))["merge_late"]
+    refused = False
+    assert actor.tick(at(161)).batches_sealed == 1
+    assert actor.health(at(170))["merge_delay_s"] == 0.0
+    actor.close()
+
+
+def test_what_is_sealed_a_part_at_a_time_is_late_until_all_of_it_is(home: Home) -> None:
+    """After a restart as well: batches that are left for the next tick have waited since this one."""
+    table = SpanTable(home.path / "spans", 10)
+    home.actor().close()
+    actor = home.actor()
+    actor.tick(at())
+    actor.close()
+    for seq in (1, 2, 3):
+        table.append([Rows(writer_id(1), seq, 1, [span(seq)])], {writer_id(1): seq}, 0)
+    home.log = LogConfig(catch_up_batches=2)
+    actor = home.actor()
+    assert actor.tick(at(100)).batches_sealed == 2
+    assert actor.health(at(107))["merge_delay_s"] == 7.0
+    assert actor.tick(at(108)).batches_sealed == 1
+    assert actor.health(at(109))["merge_delay_s"] == 0.0
+    actor.close()
+
+
+def test_a_gap_is_counted_once_however_often_its_rows_cannot_be_judged(home: Home) -> None:
+    """What is behind it is judged before it is reported: a tick that fails leaves all of it to the next."""
+    rows = [signed_row(writer_id(1), 3)]
+    SegmentBytes(1).batch((1, 1)).raw(3, 1, encode_spans(rows)).end(FrameKind.CLOSED, 4).save(home.wal)
+    actor = home.actor()
+    trust = home.authority.trust
+
+    def away() -> TrustBundle:
+        raise FileNotFoundError(2, "No such file", "trust.json")
+
+    home.authority.trust = away  # type: ignore[method-assign]
+    for second in range(3):
+        actor.tick(at(second))
+    assert (actor.totals.damage, actor.totals.lost_rows, home.incidents.kinds.count("wal_damaged")) == (0, 0, 0)
+    home.authority.trust = trust  # type: ignore[method-assign]
+    actor.tick(at(3), flush=True)
+    assert (actor.totals.damage, actor.totals.lost_rows, home.rows()) == (1, 1, [1, 3])
+    assert (len(home.entries(names.WAL_DAMAGED)), home.incidents.kinds.count("wal_damaged")) == (1, 1)
+    actor.close()
+
+
+def test_a_table_that_cannot_be_asked_stops_no_tick(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does one whose log says a number that nobody ever committed: rows wait, and it is said."""
+    SegmentBytes(1).batch((1, 2)).end(FrameKind.CLOSED, 3).save(home.wal)
+    actor = home.actor()
+    with monkeypatch.context() as patch:
+        patch.setattr(DeltaTable, "is_deltatable", staticmethod(_not_a_log))
+        actor.tick(at(), flush=True)
+        assert "span_ingest_blocked" in home.incidents.kinds
+    actor.tick(at(1), flush=True)
+    assert home.rows() == [1, 2]
+    SegmentBytes(1, writer_id(2)).batch((1, 2)).end(FrameKind.CLOSED, 3).save(home.wal)
+    with monkeypatch.context() as patch:
+        patch.setattr(DeltaTable, "transaction_version", lambda *_: 2**62)
+        actor.tick(at(2), flush=True)
+    kind, evidence = home.incidents.opened[-1]
+    assert (kind, "reached" in evidence["cause"]) == ("span_ingest_blocked", True)
+    actor.tick(at(3), flush=True)
+    assert (home.rows(2), actor.health(at(3))["merge_delay_s"]) == ([1, 2], 0.0)
+    actor.close()
+
+
+def test_a_sealer_that_cannot_ask_the_table_stops_no_tick(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether batches may be numbered is a question to the table like any other."""
+    SegmentBytes(1).batch((1, 2)).end(FrameKind.CLOSED, 3).save(home.wal)
+    actor = home.actor()
+    with monkeypatch.context() as patch:
+        patch.setattr(Sealer, "may_number", property(_away))
+        actor.tick(at(), flush=True)
+    assert "away" in actor.health(at())["table_error"]
+    actor.tick(at(1), flush=True)
+    assert home.rows() == [1, 2]
+    actor.close()
+
+
+def _not_a_log(_: str) -> bool:
+    raise DeltaError("not a log")
+
+
+def _away(_: Sealer) -> bool:
+    raise StorageUnavailable("the table is away")

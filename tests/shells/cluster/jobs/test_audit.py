@@ -113,8 +113,9 @@ async def test_a_flipped_byte_of_a_file_is_found_and_the_others_are_read(home: H
     assert not report["ok"]
     assert [item["place"].rpartition("/")[2] for item in report["unread"]] == [first_file.name]
     assert report["records"] == 1
-    (missing,) = [item for item in report["log"]["damage"] if item["batch"] >= 0]
-    assert missing["kind"] == "missing"
+    named = [item for item in report["log"]["damage"] if item["batch"] >= 0]
+    assert [item["kind"] for item in named] == ["file", "missing"]
+    assert len({item["batch"] for item in named}) == 1
 
 
 async def test_a_row_that_was_sealed_otherwise_is_found(home: Home, make_world: MakeWorld) -> None:
@@ -128,7 +129,7 @@ async def test_a_row_that_was_sealed_otherwise_is_found(home: Home, make_world: 
     pq.write_table(changed, file)
     report = audit_home(home, 1, NOW_S, told)
     assert (report["ok"], report["findings_total"], report["inclusion"]) == (False, 0, {"none": 1})
-    assert [(item["batch"], item["kind"]) for item in report["log"]["damage"]] == [(0, "changed")]
+    assert [(item["batch"], item["kind"]) for item in report["log"]["damage"]] == [(0, "changed"), (0, "file")]
 
 
 async def test_the_job_leaves_its_report_and_ends_by_what_it_found(

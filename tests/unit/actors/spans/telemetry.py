@@ -5,7 +5,9 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from actors.base.certificates import Certificate, Role, SignedCertificate, TrustBundle, certify
+import msgspec
+
+from actors.base.certificates import Certificate, Revocation, Role, SignedCertificate, TrustBundle, certify, revoke
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
 from actors.spans.actor import Instant, SpanActor
@@ -191,6 +193,14 @@ class Authority:
     def key(self) -> SigningKey:
         """Return the log's key."""
         return self.signing
+
+    def rotate(self, key: SigningKey, revocation: Revocation) -> None:
+        """Put another log key in the old one's place, and revoke that."""
+        self.signing, trust = key, self._trust
+        self._trust = msgspec.structs.replace(
+            trust, certificates=[*trust.certificates, certificate_of("log", key)],
+            revocations=[*trust.revocations, revoke(ROOT, revocation)],
+        )  # fmt: skip
 
 
 def certificate_of(role: Role, key: SigningKey, by: SigningKey = ROOT) -> SignedCertificate:

@@ -30,6 +30,13 @@ def test_a_writer_s_own_word_is_believed() -> None:
     assert WRITERS.fault(W, 6, span(6)) == ""
 
 
+def test_a_certificate_that_was_seen_before_vouches_for_its_own_writer_only() -> None:
+    """Remembered or not, whose it is is looked at for every row."""
+    writers, other = Writers(Authority().trust()), signed_row(writer_id(2), 5)
+    assert writers.fault(writer_id(2), 5, other) == ""
+    assert "certificate is" in writers.fault(W, 5, other)
+
+
 def test_what_is_not_its_word_is_told_why() -> None:
     """Out of its place, under another decision, by another key or another writer, cut, unsigned: each by its reason."""
     row = signed_row(W, 5)

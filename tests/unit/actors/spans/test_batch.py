@@ -1,6 +1,7 @@
 """Runs, manifests and proofs of batches."""
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -68,8 +69,24 @@ def test_a_manifest_says_which_rows_and_when() -> None:
     assert (manifest.first_seq, manifest.last_seq, manifest.count) == (5, 7, 3)
     assert manifest.first_unix_ms == NOW_MS
     assert read_manifest(canonical_json(manifest)) == manifest
-    with pytest.raises(IntegrityError):
-        read_manifest(canonical_json(msgspec.structs.replace(manifest, last_seq=4)))
+    assert read_manifest(canonical_json(msgspec.structs.replace(manifest, schema_version=2**32 - 1)))
+    impossible: list[dict[str, object]] = [
+        {"last_seq": 4}, {"first_seq": 0}, {"last_seq": 2**53}, {"schema_version": -1}, {"schema_version": 2**32},
+        {"writer_id": W.lower()}, {"writer_id": W + "0"},
+    ]  # fmt: skip
+    for changes in impossible:
+        with pytest.raises(IntegrityError):
+            read_manifest(canonical_json(msgspec.structs.replace(manifest, **changes)))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"first_seq": 0}, {"first_seq": 2**53}, {"schema_version": -1}, {"schema_version": 2**32},
+                {"writer_id": W + "0"}, {"writer_id": "é" * 26}]
+)  # fmt: skip
+def test_a_row_without_a_possible_place_has_no_digest(changes: dict[str, Any]) -> None:
+    """It would be cut to one that another row has, or be no error of ours."""
+    with pytest.raises(IntegrityError, match="is none"):
+        row_hashes(replace(Rows(W, 7, 1, [FULL]), **changes))
 
 
 def test_a_row_that_is_in_no_batch_cannot_be_proven() -> None:

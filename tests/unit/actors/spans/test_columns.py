@@ -1,10 +1,13 @@
 """Spans as rows of the table."""
 
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
+import pytest
 
-from actors.spans.columns import Rows, by_date, pinned_schema, span_date, table_schema
+from actors.base.errors import IntegrityError
+from actors.spans.columns import Rows, by_date, pinned_schema, rows_of, span_date, table_schema
 from actors.spans.conventions import SCHEMA_URL
 from tests.unit.actors.spans.telemetry import span, spans_from
 
@@ -65,3 +68,41 @@ def test_numbers_go_on_across_the_rows_of_a_chunk() -> None:
     assert list(zip(table["writer_id"].to_pylist(), table["writer_seq"].to_pylist(), strict=True)) == [
         ("A", 5), ("A", 6), ("B", 1),
     ]  # fmt: skip
+
+
+def changed(**columns: Any) -> pa.Table:
+    """Return the table of two rows of batch 3, with other values in some columns of the second."""
+    ((_, table),) = by_date([Rows("W", 7, 1, spans_from(7, 2), 3)])
+    rows = table.to_pylist()
+    return pa.Table.from_pylist([rows[0], rows[1] | columns], schema=pinned_schema())
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("attributes", [("gen_ai.request.model", "other"), ("gen_ai.request.model", "consensus"), ("seq", "8")]),
+        ("attributes", [("seq", None)]), ("attributes", None), ("voter", ""),
+        ("decision_id", ""), ("latency_ms", -1), ("agreement", -1.0), ("record", b""), ("schema_url", None),
+        ("schema_url", ""), ("schema_url", "https://opentelemetry.io/schemas/gen-ai/1.43.0"), ("tenant", ""),
+    ],
+)  # fmt: skip
+def test_what_is_read_back_has_one_form_only(column: str, value: object) -> None:
+    """Nothing, empty and −1 are not the same row, nor is one with a key twice: it is refused, and its batch named."""
+    assert len(rows_of(changed())) == 2
+    with pytest.raises(IntegrityError, match="row 8 of W in batch 3"):
+        rows_of(changed(**{column: value}))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *((name, None) for name in ("trace_id", "span_id", "name", "kind", "start_unix_nano", "end_unix_nano", "status")),
+        ("writer_id", None), ("writer_seq", None), ("writer_seq", 0), ("writer_seq", 2**53), ("kind", "other"),
+        ("writer_schema_version", None), ("writer_schema_version", -1), ("start_unix_nano", -1), ("agreement", -2.0),
+        ("agreement", float("nan")), ("latency_ms", -2), ("log_index", -1),
+    ],
+)  # fmt: skip
+def test_what_no_row_can_say_is_refused_and_named(column: str, value: object) -> None:
+    """As damage of its batch, never as an error of another kind."""
+    with pytest.raises(IntegrityError, match=r"row .* in batch (3|-1)"):
+        rows_of(changed(**{column: value}))

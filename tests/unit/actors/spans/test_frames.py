@@ -18,6 +18,7 @@ from actors.spans.frames import (
     read_header,
     scan,
 )
+from actors.spans.sequence import MAX_SEQ
 from actors.spans.span import Span
 from tests.unit.actors.spans.telemetry import SegmentBytes, flipped, segment_start, seqs, span, spans_from
 
@@ -56,13 +57,23 @@ def built(shape: list[list[int]], zeros: int = 0) -> SegmentBytes:
     return segment.zeros(zeros)
 
 
-@given(st.lists(any_span, min_size=1, max_size=5), int64)
+@given(st.lists(any_span, min_size=1, max_size=5), st.integers(1, MAX_SEQ - 4))
 def test_spans_come_back_as_they_went_in(spans: list[Span], first_seq: int) -> None:
     """Any frame of well-formed spans is read back equal, under its sequence number."""
     segment = SegmentBytes().raw(first_seq, len(spans), encode_spans(spans))
     result = scan(segment.data, segment.start)
     assert [decode_spans(frame) for frame in result.frames] == [spans]
     assert (result.frames[0].first_seq, result.torn, result.damage) == (first_seq, False, ())
+
+
+@pytest.mark.parametrize(("first_seq", "count"), [(0, 1), (MAX_SEQ + 1, 1), (MAX_SEQ, 2), (2**64 - 1, 1)])
+def test_a_number_that_no_row_can_have_makes_no_frame(first_seq: int, count: int) -> None:
+    """However well it checks: no table, manifest or record could say it."""
+    segment = SegmentBytes().raw(first_seq, count, encode_spans(spans_from(1, count)))
+    result = scan(segment.data, segment.start)
+    assert (result.frames, result.reason) == ((), f"{count} rows from {first_seq} on are none")
+    last = SegmentBytes().raw(MAX_SEQ, 1, encode_spans(spans_from(1, 1)))
+    assert len(scan(last.data, last.start).frames) == 1
 
 
 @given(batches, st.integers(min_value=0, max_value=200))

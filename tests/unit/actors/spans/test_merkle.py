@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from actors.spans.merkle import (
     EMPTY_ROOT,
+    Frontier,
     hashes_of_leaf,
     inclusion_path,
     leaf_hash,
@@ -118,3 +119,12 @@ def test_places_outside_a_tree_are_refused() -> None:
         with pytest.raises(ValueError, match="not in a tree"):
             stored_path(index, size, tree(size).__getitem__)
     assert root_of_path(0, 0, EMPTY_ROOT, []) is None
+
+
+@given(st.integers(0, 70))
+def test_a_frontier_is_all_that_growing_takes(size: int) -> None:
+    """Root and stored hashes come out as from the whole tree, with one hash a level in hand."""
+    leaves, frontier, storage = tree(size), Frontier(), list[bytes]()
+    for leaf in leaves:
+        storage += frontier.add(leaf)
+    assert (frontier.size, frontier.root(), storage) == (size, tree_root(leaves), stored(leaves))

@@ -110,13 +110,30 @@ async def test_look_ups_beyond_the_bound_are_told_to_wait() -> None:
     found.close()
 
 
+async def test_a_record_that_was_found_is_given_while_all_threads_are_busy() -> None:
+    """Only its proof has to wait for the next question."""
+    shelf = Shelf()
+    shelf.open.clear()
+    found = Decisions({ID: ENVELOPE}.get, shelf, prove, lambda tenant: f"p-{tenant}", 1)
+    other = asyncio.ensure_future(found.find(ulid(NOW_MS, b"y" * 10), holder("client", "acme"), NOW_MS))
+    await asyncio.sleep(0)
+    assert await found.proven(ID, holder("client", "acme"), NOW_MS) == ENVELOPE
+    shelf.open.set()
+    with pytest.raises(NotFound):
+        await other
+    found.close()
+
+
 async def test_an_envelope_is_given_with_its_proof_or_without_one_that_cannot_be_read() -> None:
     """What keeps a proof from being made keeps no record from its owner."""
 
     def broken(_: bytes) -> bytes:
         raise IntegrityError("span file x cannot be read", "x")
 
-    for make, given in ((prove, ENVELOPE + b"+proof"), (broken, ENVELOPE)):
+    def busy(_: bytes) -> bytes:
+        raise Overloaded("too many look-ups are under way; try again shortly")
+
+    for make, given in ((prove, ENVELOPE + b"+proof"), (broken, ENVELOPE), (busy, ENVELOPE)):
         found = Decisions(lambda _: None, Shelf(), make, lambda tenant: f"p-{tenant}", 4)
         assert await found.proven(ID, holder("client", "acme"), NOW_MS) == given
         with pytest.raises(NotFound):

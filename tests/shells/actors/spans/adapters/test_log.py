@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from actors.base.canonical import canonical_json
-from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.base.certificates import Revocation
+from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.spans.adapters import log as log_module
 from actors.spans.adapters.check import check_log
@@ -18,59 +19,13 @@ from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.lookup import ArchivedDecisions
 from actors.spans.adapters.sealer import HomeAuthority, Sealer
 from actors.spans.adapters.segments import Disk
-from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows, pinned_schema
 from actors.spans.merkle import leaf_hash, tree_root
-from actors.spans.proof import check_inclusion
+from actors.spans.proof import check_inclusion, log_id, sign_checkpoint
 from actors.spans.record import read_envelope, seal
-from tests.unit.actors.spans.telemetry import NOW_S, Authority, Recorder, span, spans_from, writer_id
+from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed, W, rewritten
+from tests.unit.actors.spans.telemetry import NOW_S, Authority, Recorder, span
 from tests.unit.actors.spans.test_record import RECORD, WRITER
-
-NOW_MS = int(NOW_S * 1000)
-W = writer_id(1)
-
-
-class Sealed:
-    """A home with a table, and the sealer of its log."""
-
-    def __init__(self, home: Path, disk: Disk | None = None, catch_up: int = 100) -> None:
-        self.home, self.authority, self.disk = home, Authority(), disk
-        self.table = SpanTable(home / "spans", 10)
-        self.files = LogFiles(home / "log", disk)
-        self.sealer = Sealer(self.files, self.table, self.authority, catch_up)
-        self.sealer.begin(NOW_MS)
-        self.next_seq = (self.table.last_committed(W) or 0) + 1
-
-    def commit(self, rows: int = 3) -> list[Rows]:
-        """Commit one batch."""
-        spans = spans_from(self.next_seq, rows)
-        batches = self.table.append(
-            [Rows(W, self.next_seq, 1, spans)], {W: self.next_seq + rows - 1}, NOW_MS
-        )  # fmt: skip
-        self.next_seq += rows
-        return batches
-
-    def batches(self, count: int) -> None:
-        """Commit and seal some batches."""
-        for _ in range(count):
-            assert self.sealer.seal(self.commit(), NOW_MS) == 1
-
-    def damage(self) -> list[tuple[int, str]]:
-        """Return what a check finds."""
-        return [(item.batch, item.kind) for item in check_log(self.home, self.authority.trust(), 10).damage]
-
-    def file_of(self, batch: int) -> Path:
-        """Return the file that holds a batch."""
-        for path in self.table.current_files():
-            if batch in pq.read_table(path, columns=["log_index"], partitioning=None)["log_index"].to_pylist():
-                return path
-        raise AssertionError
-
-
-def rewritten(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
-    """Write a file again with other rows, page checksums and all, as somebody would who wants nobody to see it."""
-    rows = pq.read_table(path, schema=pinned_schema(), partitioning=None)
-    pq.write_table(change(rows), path, write_page_checksum=True)
 
 
 def test_every_batch_is_a_leaf_under_a_signed_root(tmp_path: Path) -> None:
@@ -83,7 +38,8 @@ def test_every_batch_is_a_leaf_under_a_signed_root(tmp_path: Path) -> None:
     leaves = list(made.files.leaves(0, 5))
     assert checkpoint.root == tree_root([leaf_hash(leaf) for leaf in leaves]).hex()
     checked = check_log(tmp_path, made.authority.trust(), 10)
-    assert (checked.size, checked.rows, checked.whole, checked.damage) == (5, 15, frozenset(range(5)), ())
+    assert (checked.size, checked.rows, len(checked.whole), checked.damage) == (5, 15, 5, ())
+    assert [index in checked.whole for index in (-1, 0, 4, 5)] == [False, True, True, False]
 
 
 def test_leaves_go_on_over_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,19 +125,26 @@ def test_rows_that_were_changed_removed_or_added_are_named_by_batch(
     made = Sealed(tmp_path)
     made.batches(4)
     rewritten(made.file_of(2), change)
-    assert made.damage() == [(2, kind)]
+    assert made.damage() == sorted([(2, kind), (2, "file")])
 
 
 def test_one_flipped_byte_is_found_and_the_batch_named(tmp_path: Path) -> None:
-    """A file whose pages do not check holds a batch that is then missing."""
+    """Wherever it lies: in a page, in a page's header, in the statistics, in the footer, in the magic at either end."""
     made = Sealed(tmp_path)
     made.batches(3)
     path = made.file_of(1)
+    whole = path.read_bytes()
     column = pq.ParquetFile(path).metadata.row_group(0).column(0)
-    data = bytearray(path.read_bytes())
-    data[(column.dictionary_page_offset or column.data_page_offset) + column.total_compressed_size - 1] ^= 1
-    path.write_bytes(data)
-    assert made.damage() == [(-1, "file"), (1, "missing")]
+    page = (column.dictionary_page_offset or column.data_page_offset) + column.total_compressed_size - 1
+    for place in {page, 0, len(whole) - 1, *range(1, len(whole), 83)}:
+        data = bytearray(whole)
+        data[place] ^= 1
+        path.write_bytes(data)
+        found = made.damage()
+        assert (1, "file") in found, place
+        assert {batch for batch, _ in found} <= {1, -1}, place
+    path.write_bytes(whole)
+    assert made.damage() == []
 
 
 def test_a_changed_leaf_hash_or_checkpoint_is_found(tmp_path: Path) -> None:
@@ -209,8 +172,8 @@ def test_a_log_that_does_not_check_is_never_sealed_over(tmp_path: Path) -> None:
     made.batches(3)
     log = tmp_path / "log"
     checkpoint, hashes = (log / "checkpoint").read_bytes(), (log / "hashes").read_bytes()
-    made.authority.signing = SigningKey.from_seed(b"s" * 32)
-    made.batches(1)
+    stranger = SigningKey.from_seed(b"s" * 32)
+    made.files.put(sign_checkpoint(stranger, log_id(made.authority.trust()), 3, made.files.root(3), NOW_MS))
     with pytest.raises(IntegrityError, match="no trusted log key"):
         Sealed(tmp_path)
     (log / "checkpoint").write_bytes(checkpoint)
@@ -271,7 +234,7 @@ def test_an_envelope_gets_its_proof_once_its_row_is_sealed(tmp_path: Path) -> No
     record = msgspec.structs.replace(RECORD, writer=msgspec.structs.replace(RECORD.writer, id=W, seq=made.next_seq + 1))
     data = canonical_json(seal(record, WRITER.key, WRITER.certificate))
     rows = Rows(W, made.next_seq, 1, [span(1), span(2, data, decision_id=record.id), span(3)])
-    archive = ArchivedDecisions(tmp_path, 10)
+    archive = ArchivedDecisions(tmp_path, 10, made.authority.trust)
     assert archive.prove(data) == data
     batches = made.table.append([rows], {W: made.next_seq + 2}, NOW_MS)
     assert archive.prove(data) == data
@@ -282,3 +245,154 @@ def test_an_envelope_gets_its_proof_once_its_row_is_sealed(tmp_path: Path) -> No
     manifest, checkpoint = check_inclusion(envelope.proof, W, record.writer.seq, data, made.authority.trust())
     assert (manifest.count, checkpoint.size) == (3, 3)
     assert archive.prove(canonical_json(envelope)) == archive.prove(data)
+
+
+def test_a_key_that_is_not_believed_signs_no_checkpoint(tmp_path: Path) -> None:
+    """Nor does one that is revoked by now: nothing is written, and the right key seals what waited."""
+    made = Sealed(tmp_path)
+    made.batches(1)
+    before, right = made.files.checkpoint(), made.authority.signing
+    made.authority.signing = SigningKey.from_seed(b"s" * 32)
+    with pytest.raises(HomeError, match="no trusted log key"):
+        made.sealer.seal(made.commit(), NOW_MS)
+    assert made.files.checkpoint() == before
+    made.authority.signing = right
+    assert made.sealer.seal((), NOW_MS) == 1
+    assert made.damage() == []
+
+
+def test_hashes_that_change_under_a_running_sealer_are_not_signed_over(tmp_path: Path) -> None:
+    """The log is held against its root before every batch, not only at the start."""
+    made = Sealed(tmp_path)
+    made.batches(3)
+    before = made.files.checkpoint()
+    path = tmp_path / "log" / "hashes"
+    hashes = path.read_bytes()
+    path.write_bytes(hashes[:64] + bytes(32) + hashes[96:])
+    with pytest.raises(IntegrityError, match="do not come to"):
+        made.sealer.seal(made.commit(), NOW_MS)
+    assert made.files.checkpoint() == before
+    path.write_bytes(hashes)
+    assert made.sealer.seal((), NOW_MS) == 1
+
+
+def test_what_a_disk_did_not_keep_is_not_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes are read back before a checkpoint vouches for them."""
+    made = Sealed(tmp_path)
+    made.batches(3)
+    before, write = made.files.checkpoint(), log_module.write_all
+    with monkeypatch.context() as patch:
+        patch.setattr(log_module, "write_all", lambda fd, data, at, disk: write(fd, [bytes(len(data[0]))], at, disk))
+        with pytest.raises(IntegrityError, match="not what was written"):
+            made.sealer.seal(made.commit(), NOW_MS)
+    assert made.files.checkpoint() == before
+    assert made.sealer.seal((), NOW_MS) == 1
+    assert made.damage() == []
+
+
+def test_only_what_is_durable_is_sealed(tmp_path: Path) -> None:
+    """A commit whose sync failed may be gone after a loss of power: its batch waits until it is synced."""
+    broken = False
+
+    def sync_file(path: Path) -> None:
+        if broken and path.parent.name == "_delta_log":
+            raise OSError(5, "Input/output error")
+        Disk().sync_file(path)
+
+    made = Sealed(tmp_path, replace(Disk(), sync_file=sync_file))
+    made.batches(1)
+    broken = True
+    with pytest.raises(StorageUnavailable):
+        made.commit()
+    assert made.sealer.waiting == 1
+    with pytest.raises(StorageUnavailable, match="Input/output"):
+        made.sealer.seal((), NOW_MS)
+    assert made.sealer.size == 1
+    broken = False
+    assert made.sealer.seal((), NOW_MS) == 1
+    assert made.damage() == []
+
+
+def test_after_a_write_that_failed_the_disk_is_asked_what_it_holds(tmp_path: Path) -> None:
+    """A checkpoint that was put and not said to be is there, and nothing is sealed twice."""
+    broken = False
+
+    def sync_directory(path: Path) -> None:
+        if broken and path.name == "log" and (path / "checkpoint").stat().st_mtime_ns != stamp:
+            raise OSError(5, "Input/output error")
+        Disk().sync_directory(path)
+
+    made = Sealed(tmp_path, replace(Disk(), sync_directory=sync_directory))
+    made.batches(1)
+    stamp = (tmp_path / "log" / "checkpoint").stat().st_mtime_ns
+    broken = True
+    with pytest.raises(StorageUnavailable, match="Input/output"):
+        made.sealer.seal(made.commit(), NOW_MS)
+    assert (made.sealer.begun, made.sealer.size) == (False, 1)
+    broken = False
+    assert made.sealer.seal((), NOW_MS) == 0
+    assert (made.sealer.begun, made.sealer.size) == (True, 2)
+    made.batches(1)
+    assert (check_log(tmp_path, made.authority.trust(), 10).size, made.damage()) == (3, [])
+
+
+def test_a_proof_that_does_not_hold_is_not_given(tmp_path: Path) -> None:
+    """Whoever changed the row beside its envelope gets no proof for it, and is told why."""
+    made, data = proven(tmp_path)
+    archive = ArchivedDecisions(tmp_path, 10, made.authority.trust)
+    assert archive.prove(data) != data
+    at = pinned_schema().get_field_index("end_unix_nano")
+    rewritten(made.file_of(0), lambda rows: rows.set_column(at, "end_unix_nano", [[int(NOW_S * 1e9) + 9] * 3]))
+    with pytest.raises(IntegrityError, match="not in the batch"):
+        archive.prove(data)
+    rewritten(made.file_of(0), lambda rows: rows.set_column(10, "log_index", pa.array([0, 7, 0], pa.int64())))
+    assert archive.prove(data) == data
+
+
+def proven(home: Path) -> tuple[Sealed, bytes]:
+    """Return a home with one sealed batch, and the envelope that its second row carries."""
+    made = Sealed(home)
+    record = msgspec.structs.replace(RECORD, writer=msgspec.structs.replace(RECORD.writer, id=W, seq=2))
+    data = canonical_json(seal(record, WRITER.key, WRITER.certificate))
+    rows = Rows(W, 1, 1, [span(1), span(2, data, decision_id=record.id), span(3)])
+    made.sealer.seal(made.table.append([rows], {W: 3}, NOW_MS), NOW_MS)
+    made.next_seq = 4
+    return made, data
+
+
+def test_a_log_key_that_takes_another_s_place_seals_on(tmp_path: Path) -> None:
+    """Proofs under either key hold, and the old key's revocation from now on takes none of them away."""
+    made, data = proven(tmp_path)
+    archive = ArchivedDecisions(tmp_path, 10, made.authority.trust)
+    before, old, new = archive.prove(data), made.authority.signing, SigningKey.from_seed(b"n" * 32)
+    made.authority.rotate(new, Revocation(old.public.key_id, NOW_MS // 1000 + 1, "replaced"))
+    again = Sealed(tmp_path, authority=made.authority)
+    assert (again.sealer.size, archive.prove(data)) == (1, before)
+    assert again.sealer.seal(again.commit(), NOW_MS + 5000) == 1
+    signed = again.files.checkpoint()
+    assert signed is not None
+    assert signed.signature.key_id == new.public.key_id
+    after = archive.prove(data)
+    assert after != before
+    for given in (before, after):
+        proof = read_envelope(given).proof
+        assert proof is not None
+        check_inclusion(proof, W, 2, data, made.authority.trust())
+    assert again.damage() == []
+
+
+def test_a_log_key_that_was_revoked_before_it_signed_stops_the_log_until_an_operator_acts(tmp_path: Path) -> None:
+    """Who stole it may have signed anything since: its checkpoint is damage, no proof is given and nothing is sealed over."""
+    made, data = proven(tmp_path)
+    archive = ArchivedDecisions(tmp_path, 10, made.authority.trust)
+    given = read_envelope(archive.prove(data)).proof
+    assert given is not None
+    old = made.authority.signing
+    made.authority.rotate(SigningKey.from_seed(b"n" * 32), Revocation(old.public.key_id, NOW_MS // 1000 - 1, "stolen"))
+    with pytest.raises(IntegrityError, match="no trusted log key"):
+        check_inclusion(given, W, 2, data, made.authority.trust())
+    with pytest.raises(IntegrityError, match="no trusted log key"):
+        archive.prove(data)
+    with pytest.raises(IntegrityError, match="no trusted log key"):
+        Sealed(tmp_path, authority=made.authority)
+    assert made.damage() == [(-1, "checkpoint")]

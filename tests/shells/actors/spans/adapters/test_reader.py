@@ -18,6 +18,7 @@ from actors.spans.config import MIB
 from actors.spans.frames import FrameKind, encode_spans
 from tests.unit.actors.spans.telemetry import (
     SMALL,
+    Authority,
     SegmentBytes,
     builder,
     decision,
@@ -221,7 +222,7 @@ def test_a_segment_of_another_format_is_not_searched_in_silence(
 async def test_a_gateway_finds_decisions_in_log_and_table(tmp_path: Path) -> None:
     """A decision is found from the moment it is durable, while it is in the log and after it moved to the table."""
     wal = WalWriter(tmp_path / "wal", identity(), SMALL)
-    lookup, _ = open_lookup(tmp_path, SMALL)
+    lookup, _ = open_lookup(tmp_path, SMALL, Authority().trust)
     await wal.append(1, builder(1, b"in the log"))
     assert lookup.find(decision(1)) == b"in the log"
     await asyncio.to_thread(wal.close)

@@ -2,13 +2,15 @@
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters import table as table_module
@@ -248,7 +250,7 @@ def test_every_log_entry_and_directory_is_synced(tmp_path: Path, monkeypatch: py
     recorder = Recorder(tmp_path)
     table = SpanTable(tmp_path / "spans", 3, recorder.disk)
     table.append(rows(1, 1), {"W1": 1}, 0)
-    done = [(call, re.sub(r"part-\w+", "part", name)) for call, name in recorder.calls]
+    done = [(call, re.sub(r"part-[\w-]+", "part", name)) for call, name in recorder.calls]
     assert done == [
         ("directory", "spans"), ("directory", "."),  # the table is there
         ("file", "spans/_pending.json"), ("directory", "spans"),  # what is begun is noted
@@ -312,3 +314,58 @@ def test_files_of_an_attempt_nobody_could_clean_up_are_removed_later(
             table.append(rows(2, 1), {"W1": 2}, 0)
     table.append(rows(2, 1), {"W1": 2}, 0)
     assert parquet_files(tmp_path) == set(table.current_files())
+
+
+def test_a_row_s_batch_is_looked_for_in_the_files_of_its_writer_and_decision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every writer begins at 1, so its number alone would lead to most of the table."""
+    table = opened(tmp_path)
+    for writer in range(1, 7):
+        spans = [span(1, decision_id=decision(10 * writer)), span(2, decision_id=decision(10 * writer + 1))]
+        table.append([Rows(f"W{writer}", 1, 1, spans)], {f"W{writer}": 2}, 0)
+    reads: list[Path] = []
+    read = table_module._read_file
+
+    def counted(path: Path, *rest: Any) -> Any:
+        reads.append(path)
+        return read(path, *rest)
+
+    monkeypatch.setattr(table_module, "_read_file", counted)
+    assert (table.batch_of("W4", 2, decision(41)), len(reads)) == (3, 1)
+    assert table.batch_of("W4", 2, decision(51)) is None
+    assert table.batch_of("W9", 1, decision(41)) is None
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize("asked", ["get_add_actions", "file_uris", "transaction_version"])
+def test_a_delta_log_that_cannot_be_read_is_storage_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """Whatever is asked of the table: the library's errors end here."""
+    table = opened(tmp_path)
+    table.append(rows(1, 1), {"W1": 1}, 0)
+    monkeypatch.setattr(DeltaTable, asked, lambda *_, **__: (_ for _ in ()).throw(DeltaError("not a log")))
+    questions: dict[str, list[Callable[[], object]]] = {
+        "get_add_actions": [
+            lambda: table.find("x"), lambda: table.batches(0, 0), lambda: table.batch_of("W1", 1, "x"),
+            table.numbered_files,
+        ],
+        "file_uris": [table.current_files, table.read], "transaction_version": [lambda: table.last_committed("W1")],
+    }  # fmt: skip
+    for question in questions[asked]:
+        with pytest.raises(StorageUnavailable, match="not a log"):
+            question()
+
+
+@pytest.mark.parametrize("number", [-1, 2**53, 2**62])
+def test_a_number_that_nobody_committed_is_no_place_to_begin_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Whoever changed Delta's log does not choose where a writer's rows go on."""
+    table = opened(tmp_path)
+    table.append(rows(1, 1), {"W1": 1}, 0)
+    monkeypatch.setattr(DeltaTable, "transaction_version", lambda *_: number)
+    for question in (lambda: table.last_committed("W1"), lambda: table.append(rows(2, 1), {"W1": 2}, 0)):
+        with pytest.raises(IntegrityError, match="reached"):
+            question()

@@ -1,0 +1,63 @@
+"""A home with a table and a log, for whoever seals, proves and checks."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from actors.spans.adapters.check import check_log
+from actors.spans.adapters.log import LogFiles
+from actors.spans.adapters.sealer import Sealer
+from actors.spans.adapters.segments import Disk
+from actors.spans.adapters.table import SpanTable
+from actors.spans.columns import Rows, pinned_schema
+from tests.unit.actors.spans.telemetry import NOW_S, Authority, spans_from, writer_id
+
+NOW_MS = int(NOW_S * 1000)
+W = writer_id(1)
+
+
+class Sealed:
+    """A home with a table, and the sealer of its log."""
+
+    def __init__(
+        self, home: Path, disk: Disk | None = None, catch_up: int = 100, authority: Authority | None = None
+    ) -> None:
+        self.home, self.authority, self.disk = home, authority or Authority(), disk
+        self.table = SpanTable(home / "spans", 10, disk)
+        self.files = LogFiles(home / "log", disk)
+        self.sealer = Sealer(self.files, self.table, self.authority, catch_up)
+        self.sealer.begin(NOW_MS)
+        self.next_seq = (self.table.last_committed(W) or 0) + 1
+
+    def commit(self, rows: int = 3) -> list[Rows]:
+        """Commit one batch."""
+        spans = spans_from(self.next_seq, rows)
+        batches = self.table.append(
+            [Rows(W, self.next_seq, 1, spans)], {W: self.next_seq + rows - 1}, NOW_MS
+        )  # fmt: skip
+        self.next_seq += rows
+        return batches
+
+    def batches(self, count: int) -> None:
+        """Commit and seal some batches."""
+        for _ in range(count):
+            assert self.sealer.seal(self.commit(), NOW_MS) == 1
+
+    def damage(self) -> list[tuple[int, str]]:
+        """Return what a check finds."""
+        return [(item.batch, item.kind) for item in check_log(self.home, self.authority.trust(), 10).damage]
+
+    def file_of(self, batch: int) -> Path:
+        """Return the file that holds a batch."""
+        for path in self.table.current_files():
+            if batch in pq.read_table(path, columns=["log_index"], partitioning=None)["log_index"].to_pylist():
+                return path
+        raise AssertionError
+
+
+def rewritten(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Write a file again with other rows, page checksums and all, as somebody would who wants nobody to see it."""
+    rows = pq.read_table(path, schema=pinned_schema(), partitioning=None)
+    pq.write_table(change(rows), path, write_page_checksum=True)
