@@ -103,12 +103,14 @@ def count_batch(batch: dict[str, Any], since_ns: int, frozen: Collection[str]) -
 
 
 def count_files(paths: Sequence[Path], since_ns: int, frozen: Collection[str]) -> Counts:
-    """Count files with Ray Data; a Ray node is connected to or started by whoever calls."""
+    """Count files with Ray Data, on the node that the process belongs to."""
     import ray
     import ray.data
 
     if not paths:
         return merge([])
+    if not ray.is_initialized():
+        ray.init()
     tasks = TASKS_PER_PROCESSOR * max(1, int(ray.cluster_resources().get("CPU", 1)))
     rows = ray.data.from_items([str(path) for path in paths], override_num_blocks=min(len(paths), tasks))
     limits = {"since_ns": since_ns, "frozen": frozenset(frozen)}

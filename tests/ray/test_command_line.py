@@ -1,6 +1,5 @@
 """The command line against a real node: exit codes, what is printed, what is refused."""
 
-import base64
 import json
 import os
 import re
@@ -9,13 +8,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import grpc
-import httpx
 import pytest
 
-from actors.spans.adapters.table import SpanTable
 from tests.ray.listening import answers, listeners, own_address
 from tests.ray.waiting import until
-from tests.ray.world import AGREED, BROKEN, DISAGREED, MISLED, System
+from tests.ray.world import AGREED, BROKEN, DISAGREED, System
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -256,34 +253,3 @@ def test_the_whole_node_comes_back_by_itself(system: System) -> None:
     assert not old.keys() & members(system.home).keys()
     incidents = json.loads(system.weavergen("status", "--json").stdout)
     assert incidents["supervisor"]["restarts"] >= 1
-
-
-def test_learning_lowers_the_weight_of_a_voter_that_is_usually_wrong(system: System, tmp_path: Path) -> None:
-    """What was decided comes out of the table as weights, and the next decision names the policy that brings them."""
-    before = json.loads(system.weavergen("policy", "show", "--json").stdout)
-    request = {"model": "consensus", "messages": [{"role": "user", "content": MISLED}]}
-    headers = {"Authorization": f"Bearer {system.client_key}"}
-    for _ in range(40):
-        answer = httpx.post(f"{system.base_url}/v1/chat/completions", json=request, headers=headers)
-        assert answer.status_code == 200, answer.text
-    table = SpanTable(system.home / "spans", 100)
-    until(lambda: "m3" in table.read(["voter"])["voter"].to_pylist(), 120)
-    learned = system.weavergen("learn", "--json", timeout_s=240)
-    assert learned.returncode == 0, learned.stderr
-    report = json.loads(learned.stdout)
-    wrong = [row for row in report["rows"] if row["voter"] == "m3" and row["agreed"] < row["n"] / 2]
-    assert wrong
-    assert all(row["new_micro"] < row["old_micro"] for row in wrong)
-    assert report["policy_version"] == before["version"] + 1
-    assert report["new"] == json.loads(system.weavergen("policy", "show", "--json").stdout)["weights"]["sha256"]
-    versions: list[int] = []
-
-    def named() -> bool:
-        asked = json.loads(system.weavergen("ask", AGREED, "--json").stdout)["weavergen"]["decision_id"]
-        saved = tmp_path / f"{asked}.json"
-        assert system.weavergen("verify", asked, "--save", str(saved)).returncode == 0
-        payload = base64.b64decode(json.loads(saved.read_bytes())["payload"])
-        versions.append(json.loads(payload)["policy"]["version"])
-        return versions[-1] == report["policy_version"]
-
-    until(named)
