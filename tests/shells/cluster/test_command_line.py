@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -55,7 +56,8 @@ def readme_lines() -> list[tuple[list[str], bool]]:
         for line in block.splitlines():
             reachable = reachable or line.startswith("export PATH=")
             if re.match(r"\S*weavergen ", line):
-                found.append((shlex.split(line, comments=True), reachable))
+                words = takewhile(lambda word: word != "|", shlex.split(line, comments=True))
+                found.append((list(words), reachable))
     return found
 
 
