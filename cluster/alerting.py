@@ -63,6 +63,8 @@ class Emergency:
             kind = f"control_actor_{notice.what}"
             evidence = {"actor": notice.name, "silent_s": f"{notice.silent_s:.1f}", "home": self._system}
             self._incidents.open(kind, level, evidence, f"{kind}:{notice.name}:{self._system}")
+        if notice.repeated:
+            return  # its incident counts them
         self._tell(
             f"WeaverGen: {said}", f"{self._system}: {said}, {notice.silent_s:.1f} s after its last sign of life.", level
         )

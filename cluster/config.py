@@ -275,7 +275,7 @@ class SupervisorConfig(_Frozen):
     stable_s: float = Field(default=300, ge=1, le=86_400)
     """Ready for this long without a break, an alarm is over and the next fault counts as the first."""
     control_silent_s: float = Field(default=20, ge=20, le=600)
-    """A control actor that gave no sign of life for this long (two of the longest ticks at least) is told of."""
+    """A control actor that gave no sign of life for this long is told of; at least two of the longest ticks."""
     stop_grace_s: float = Field(default=10, ge=0, le=120)
     issuer_poll_ms: int = Field(default=100, ge=10, le=200)
     max_writers: int = Field(default=256, ge=1, le=10_000)
@@ -339,6 +339,13 @@ class Config(_Frozen):
             raise ValueError(f"gateway.port: {PORTS} ports from ray.first_port on are Ray's; choose another port")
         if 0 < self.ray.logical_cpus <= self.needed_cpus:
             raise ValueError(f"ray.logical_cpus: the deployments take {self.needed_cpus} and one stays free for jobs")
+        return self
+
+    @model_validator(mode="after")
+    def _lets_control_actors_tick(self) -> Self:
+        ticks_s = 2 * max(self.health.tick_s, self.spans.ingest_poll_ms / 1000)
+        if self.supervisor.control_silent_s < ticks_s:
+            raise ValueError(f"supervisor.control_silent_s is at least {ticks_s:g}: two ticks of the control actors")
         return self
 
     @property

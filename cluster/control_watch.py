@@ -3,7 +3,8 @@
 Rules:
 - An actor is silent when its sign of life has not changed for ``control_silent_s`` on the supervisor's own steady clock; no
   wall clock is compared. That is told once, and once more that it is over.
-- Another incarnation than before is a restart: told, because nobody stopped it.
+- Another incarnation than before is a restart: told, because nobody stopped it. One that comes within ``REPEATED_S`` of a
+  restart that was told is marked as repeated: it counts, and nobody is woken for each.
 - A sign of life that was there before the deployment is of an earlier run and says nothing until it changes.
 - Whenever the supervisor itself ends or deploys, watching begins anew.
 
@@ -19,6 +20,9 @@ from serve_apps.beats import Beat
 What = Literal["silent", "restarted", "back"]
 
 
+REPEATED_S = 600.0
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Something to tell."""
@@ -26,6 +30,8 @@ class Notice:
     name: str
     what: What
     silent_s: float
+    repeated: bool = False
+    """A restart among several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class _Known:
     """When its sign of life last changed, or watching began (steady)."""
     incarnation: str = ""
     silent: bool = False
+    restart_told_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,12 @@ def watch(
             known[name] = _Known(beat, now_s)
             continue
         known[name], what = _one(before, beat, silent_after_s, now_s)
-        notices += [Notice(name, item, now_s - before.changed_s) for item in what]
+        told_s = before.restart_told_s
+        repeated = told_s is not None and now_s - told_s < REPEATED_S
+        if "restarted" in what and not repeated:
+            told_s = now_s
+        known[name] = replace(known[name], restart_told_s=told_s)
+        notices += [Notice(name, item, now_s - before.changed_s, repeated and item == "restarted") for item in what]
     return Watched(known), notices
 
 

@@ -1,6 +1,6 @@
 """Signs of life of control actors: a file each below ``home/run/beats``, which the supervisor can see without Ray.
 
-The file is written when a process begins and touched at every tick: touching takes no space, so that a full disk does not
+The file is written at a process's first tick and touched at every other: touching takes no space, so that a full disk does not
 make a living actor look silent.
 """
 

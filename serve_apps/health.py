@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from actors.health.adapters.machine import Machine
 
 _log = logging.getLogger("weavergen.health")
+UNREAD = ("weavergen_metrics_agents_unread", ())
+"""The series that says how much of a page is missing: such a page would make counters begin again and hide replicas."""
 PAGES = 4096
 """Pages that a window of ballots holds at most."""
 
@@ -36,11 +38,13 @@ class MetricsReader:
         """Read once; what fails is kept as the reason, and an older page counts until it is too old."""
         try:
             page = parse(asyncio.run(self._fetch_one()).decode("utf-8", "replace"))
+            if missing := page.get(UNREAD, 0.0):
+                raise NotReady(f"{missing:.0f} metrics agents do not answer")
         except Exception as error:  # noqa: BLE001 - whatever keeps metrics from being read is what there is to say
             self._why = f"{type(error).__name__}: {error}"[:300]
             _log.warning("metrics cannot be read: %s", self._why)
         else:
-            self._last = (time.monotonic(), page)
+            self._last, self._why = (time.monotonic(), page), "nothing was read since"
 
     def newest(self, now_s: float) -> tuple[float, Page]:
         """Return the newest page and its age on the steady clock; raise ``NotReady`` if there is none that is young enough."""

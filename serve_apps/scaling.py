@@ -55,7 +55,9 @@ class ServeScaler:
         try:
             return asked.result(self._timeout_s)
         except Exception as error:  # whatever keeps Serve from answering is what there is to say
-            asked.cancel()  # what waits behind a question that hangs is not asked later, after it was told as failed
+            # What waits behind a question that hangs is not asked later. One that was sent may still be done after it was
+            # told as failed: whoever asks again counts the replicas first.
+            asked.cancel()
             raise NotReady(f"Serve does not scale {self._deployment}: {type(error).__name__}: {error}"[:300]) from error
 
 

@@ -3,7 +3,8 @@
 One tick: read, check, forecast, decide on alarms; then open incidents, carry mitigations out, keep the tick.
 
 Rules:
-- What cannot be read is a failed check (``monitors``) and opens an incident when it lasts (``alarms``).
+- What cannot be read is a failed check (``monitors``) and opens an incident when it lasts (``alarms``). What others publish
+  has ``start_grace_s`` to appear first: engines take minutes to load, and nobody is blind for that.
 - There is one instance a home, by its name; a new one goes on with what the last one kept: samples, and which alarms are
   open, so that a restart opens nothing twice.
 - While the state database is away it goes on in memory and says so: the check ``history`` fails.
@@ -25,6 +26,10 @@ from actors.health.predictor import InfrastructureHealthPredictor, Prediction
 from actors.health.signals import Sample, Signal, even
 
 _log = logging.getLogger("weavergen.health")
+FIRST_TICK_S = 1.0
+"""Until the first tick: time for the first metrics to be read."""
+PUBLISHED = frozenset({"queue", "voters"})
+"""Checks of what other processes publish, which they do once they have started."""
 ADVICE: Mapping[str, str] = {
     "disk": "free space on the file system of the home; once it is full answers are refused until there is space again",
     "memory": "end other programs on this machine, or `weavergen down` and `up` with fewer or smaller engines in the "
@@ -49,6 +54,7 @@ class HealthActor:
         self._models = ModelPerformanceMonitor(config)
         self._predictor = InfrastructureHealthPredictor()
         self._unkept = ""
+        self._awaited, self._awaited_until_s = PUBLISHED, now_s + config.start_grace_s
         most = int(config.window_s / config.tick_s) + 1
         self._samples: dict[str, deque[Sample]] = {signal.name: deque(maxlen=most) for signal in self._signals}
         past = self._past(now_s)
@@ -63,7 +69,9 @@ class HealthActor:
         self._take(now_s, levels)
         health = judge(self._checks(readings), self._models.check(readings.voters))
         predictions = tuple(filter(None, (self._predict(signal, levels) for signal in self._signals)))
-        self._alarms, raised = step(self._alarms, predictions, health.checks, self._config)
+        blind = {check.name for check in health.checks if check.blind}
+        self._awaited = self._awaited & blind if now_s < self._awaited_until_s else frozenset()
+        self._alarms, raised = step(self._alarms, predictions, health.checks, self._awaited, self._config)
         for alarm in raised:
             self._act(alarm, now_s)
         for name, mitigation in self._mitigations.items():
@@ -75,8 +83,10 @@ class HealthActor:
 
     def run(self, wait: Callable[[float], bool], clock: Callable[[], float], show: Callable[[Tick], None]) -> None:
         """Tick until ``wait``, called with the pause in seconds, says that it is over; hand each tick to ``show``."""
-        while not wait(self._config.tick_s):
+        pause_s = min(FIRST_TICK_S, self._config.tick_s)
+        while not wait(pause_s):
             show(self.tick(clock()))
+            pause_s = self._config.tick_s
 
     def _checks(self, readings: Readings) -> tuple[Check, ...]:
         kept = Check("history", 0.0 if self._unkept else 1.0, self._unkept or "kept")

@@ -3,11 +3,13 @@
 Rules:
 - A signal that alarms opens one incident once its probability was above 0.7 for ``confirm_ticks`` in a row, and has its
   mitigation carried out once, then. Nothing more is opened or done until the probability was below ``clear_below``.
-- A check that is blind for ``blind_ticks`` in a row opens one incident; it is over with the first reading.
+- A forecast from below its signal's ``alarm_from`` is shown and alarms nobody.
+- A check that is blind for ``blind_ticks`` in a row opens one incident; it is over with the first reading. One that is still
+  awaited, because what it reads has not started, is not counted.
 - No forecast, because nothing could be read or too little is known, neither raises nor clears: what is not seen is not well.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -47,7 +49,11 @@ class Alarms:
 
 
 def step(
-    state: Alarms, predictions: Sequence[Prediction], checks: Sequence[Check], config: HealthConfig
+    state: Alarms,
+    predictions: Sequence[Prediction],
+    checks: Sequence[Check],
+    awaited: Collection[str],
+    config: HealthConfig,
 ) -> tuple[Alarms, tuple[Alarm, ...]]:
     """Return the next state and the incidents to open."""
     watches, raised = dict(state.watches), list[Alarm]()
@@ -55,11 +61,14 @@ def step(
         if not prediction.signal.alarms or not prediction.probabilities:
             continue
         key = f"forecast/{prediction.signal.name}"
-        watch, due = _forecast(watches.get(key, Watch()), prediction.probability, config)
+        probability = prediction.probability if prediction.level >= prediction.signal.alarm_from else 0.0
+        watch, due = _forecast(watches.get(key, Watch()), probability, config)
         watches[key] = watch
         if due:
             raised.append(Alarm("forecast", prediction.signal.name, _evidence(prediction)))
     for check in checks:
+        if check.name in awaited:
+            continue
         key = f"blind/{check.name}"
         watch, due = _counted(watches.get(key, Watch()), bad=check.blind, after=config.blind_ticks)
         watches[key] = watch

@@ -16,6 +16,8 @@ class HealthConfig(BaseModel):
     """Share of the machine's processor time; only shown: engines that use all of it do their work."""
     memory_limit: float = Field(default=0.92, gt=0, le=1)
     """Share of the machine's memory that is not available."""
+    memory_alarm_from: float = Field(default=0.5, ge=0, le=1)
+    """Below this level a forecast of memory alarms nobody: programs that start take much and then stop."""
     disk_limit: float = Field(default=0.90, gt=0, le=1)
     """Share of the home's file system."""
     queue_limit: float = Field(default=0.90, gt=0, le=1)
@@ -32,6 +34,8 @@ class HealthConfig(BaseModel):
     """An incident's signal is well again below this probability."""
     blind_ticks: int = Field(default=6, ge=1, le=1000)
     """Ticks in a row without a reading that open an incident; the check counts as failed from the first."""
+    start_grace_s: float = Field(default=900.0, ge=0, le=7200)
+    """After a start, how long metrics that nobody has published yet are waited for before their absence counts as blind."""
     voter_window_s: float = Field(default=300.0, ge=10, le=3600)
     """Ballots older than this say nothing about a voter."""
     voter_min_ballots: int = Field(default=10, ge=1, le=10_000)
@@ -71,7 +75,7 @@ class HealthConfig(BaseModel):
         """Return what is forecast."""
         return (
             Signal("cpu", "flow", self.cpu_limit, alarms=False),
-            Signal("memory", "stock", self.memory_limit),
+            Signal("memory", "stock", self.memory_limit, alarm_from=self.memory_alarm_from),
             Signal("disk", "stock", self.disk_limit),
             Signal("queue", "stock", self.queue_limit),
         )

@@ -3,7 +3,7 @@
 Rules:
 - One at a time: nothing is added while a replica that was asked for does not run yet.
 - At most ``extra_replicas`` more than are configured, and only while memory has ``replica_mib`` for it and ``reserve_mib``
-  beside that, and the node has a logical CPU for it.
+  beside that, and a logical CPU is free for it beside the one that is kept for jobs.
 - One is given back once the queue was below ``scale_back_below`` for ``scale_back_after_s`` without a break, and never below
   the number that is configured. Levels, not forecasts, say so: a burst's own noise keeps those up for as long as they remember.
 
@@ -15,6 +15,9 @@ from dataclasses import dataclass
 
 from actors.health.config import HealthConfig
 from actors.health.ports import Replicas
+
+KEPT_CPUS = 1.0
+"""Stays free for jobs, which would wait for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,9 @@ def grown(now: Replicas, size: Size, available_mib: int, config: HealthConfig) -
         return Scale(
             None, f"{available_mib} MiB of memory are free, one more gateway replica takes {needed_mib} at least"
         )
-    if now.free_cpus < size.cpus_per_replica:
+    if now.free_cpus < (needed_cpus := size.cpus_per_replica + KEPT_CPUS):
         return Scale(
-            None, f"{now.free_cpus:g} logical CPUs are free, a gateway replica takes {size.cpus_per_replica:g}"
+            None, f"{now.free_cpus:g} logical CPUs are free, a gateway replica and jobs beside it take {needed_cpus:g}"
         )
     return Scale(now.asked + 1, f"{now.asked} gateway replicas run, {available_mib} MiB of memory are free")
 

@@ -23,6 +23,8 @@ class Signal:
     """Over it is a breach."""
     alarms: bool = True
     """Whether a person is told and something is done; else it is only shown."""
+    alarm_from: float = 0.0
+    """Level from which a forecast alarms."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,13 +57,14 @@ async def _loaded(system: System) -> tuple[Load, dict[str, dict[str, Any]]]:
     sending = asyncio.create_task(stream(system, lambda _: value_question(0), load, 1_000_000, CONNECTIONS, 30.0))
     try:
         for name in PROCESSES:
-            kept, killed, back = ticks(system), list[float](), list[float]()
+            kept, killed, back = set[int](), list[float](), list[float]()
             for _ in range(KILLS):
                 await asyncio.sleep(AROUND_S)
+                kept |= set(ticks(system))
                 killed.append(time.monotonic())
                 back.append(await _killed(system, name))
                 await asyncio.sleep(max(AROUND_S - back[-1], 0))
-            lost = len(set(kept) - set(ticks(system)))
+            lost = len(kept - set(ticks(system)))
             found[name] = around(load.outcomes, killed) | {"back_after_s": back, "kept_ticks_that_are_gone": lost}
     finally:
         load.stop = True

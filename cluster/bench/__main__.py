@@ -14,6 +14,7 @@ from pathlib import Path
 from cluster.bench import facts, systems
 from cluster.bench.figures import CONNECTIONS, CONSENSUS, EMPTY, LITELLM, PORTKEY, SINGLE, UPSTREAM, tabulate
 from cluster.bench.load import Figures, Target, drive, warm_up
+from cluster.bench.page import with_others
 from cluster.bench.profiling import profile, replica_pid
 from cluster.bench.report import SYSTEMS, Run, as_json, markdown
 from cluster.bench.stages import Share
@@ -38,8 +39,10 @@ def main() -> int:
     except BenchError as error:
         print(error, file=sys.stderr)
         return 1
-    write_atomic(options.out, markdown(run).encode())
-    write_atomic(options.out.with_suffix(".json"), (json.dumps(as_json(run), indent=1) + "\n").encode())
+    plain = options.out.with_suffix(".json")
+    page, whole = (path.read_text() if path.exists() else empty for path, empty in ((options.out, ""), (plain, "{}")))
+    write_atomic(options.out, with_others(markdown(run), page).encode())
+    write_atomic(plain, (json.dumps(json.loads(whole) | as_json(run), indent=1) + "\n").encode())
     print(markdown(run))
     return 0
 

@@ -39,10 +39,12 @@ TIMEOUT_S = 120.0
 SETTLED_S = 60.0
 ROLES = (
     ("gateway replica", "ServeReplica:weavergen:gateway"), ("engine", "ServeReplica:weavergen:"), ("engine core", "VLLM::"),
-    ("Serve proxy", "ProxyActor"), ("Serve controller", "ServeController"), ("SpanActor", "ray::SpanProcess"),
+    ("Serve proxy", "ProxyActor"), ("Serve proxy", "HAProxyManager"),
+    ("Serve controller", "ServeController"), ("SpanActor", "ray::SpanProcess"),
     ("HealthActor", "ray::HealthProcess"), ("HAProxy", "haproxy"), ("Ray: raylet", "/raylet/raylet"),
     ("Ray: GCS", "gcs_server"), ("Ray: dashboard", "dashboard/dashboard.py"), ("Ray: dashboard", "ray-dashboard"),
-    ("Ray: agents", "agent"), ("Ray: log monitor", "log_monitor"), ("Ray: monitor", "monitor"), ("Ray: idle worker", "ray::"),
+    ("Ray: agents", "agent"), ("Ray: log monitor", "log_monitor"), ("Ray: monitor", "monitor"), ("Ray: idle worker", "ray::IDLE"),
+    ("Ray: other workers", "ray::"),
 )  # fmt: skip
 """Name → a word of its processes' titles; the first that fits counts."""
 

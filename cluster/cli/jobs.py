@@ -60,6 +60,8 @@ def learn(full: bool, detach: bool, home_dir: str | None, as_json: bool) -> int:
     session = Session.open(home_dir)
     current = in_force(session)
     _require_learning(current)
+    if not detach:
+        operator_key(session.operators)  # found to be missing now, not after the job
     since_ns = 0 if full else max(0, time.time_ns() - session.config.learning.window_days * _DAY_NS)
     job_id = new_job_id("learn")
     arguments = [
@@ -133,7 +135,8 @@ def _run(
         try:
             return submit(Node(session.home, session.config), job_id, module, arguments, tell, detach=detach)
         except KeyboardInterrupt:
-            click.echo(f"{job_id} goes on; its report will be in {report_file(session.home, job_id)}", err=True)
+            file = report_file(session.home, job_id)
+            click.echo(f"{job_id} goes on; its report will be in {file}, and nothing comes into force", err=True)
             raise
 
 

@@ -219,7 +219,7 @@ def _show_health(console: Console, health: dict[str, Any]) -> None:
         console.print("health: no tick yet")
         return
     age_s = health["age_s"]
-    silent = f", {age_s:.0f} s old: the health actor is silent" if age_s > HEALTH_OLD_S else ""
+    silent = f", of {age_s:.0f} s ago: no tick was kept since" if age_s > HEALTH_OLD_S else ""
     console.print(f"health: score {health['score']:.2f}{silent}", soft_wrap=True)
     for check in health["checks"]:
         if check["score"] < 1:

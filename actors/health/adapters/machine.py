@@ -52,5 +52,5 @@ def _processor_times() -> tuple[float, float]:
 def _read(level: Callable[[], float]) -> float | Unread:
     try:
         return float(level())
-    except (OSError, psutil.Error, ValueError) as error:
+    except (OSError, psutil.Error, ValueError, ArithmeticError) as error:
         return Unread(f"{type(error).__name__}: {error}")

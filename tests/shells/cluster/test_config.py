@@ -50,6 +50,7 @@ def test_the_cpu_profile_is_one_layer_of_three_families() -> None:
         ({"thresholds": {"similarity": 2}}, "thresholds lie between 0 and 1"),
         ({"consensus": {"max_concurrent": 257}}, "gateway.max_ongoing_requests is at least 321"),
         ({"gateway": {"request_timeout_s": 1}}, "gateway.request_timeout_s is shorter than consensus.max_deadline_ms"),
+        ({"spans": {"ingest_poll_ms": 30_000}}, "supervisor.control_silent_s is at least 60: two ticks"),
         ({"ray": {"logical_cpus": 3}}, "the deployments take 3 and one stays free for jobs"),
         ({"voters": [{"id": "a", "provider": "vllm", "model": "x"}]}, "model would mean nothing to a vllm voter"),
         ({"voters": [{"id": "a", "provider": "openai"}]}, "an openai voter needs base_url"),

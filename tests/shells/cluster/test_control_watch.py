@@ -42,6 +42,15 @@ def test_a_restart_is_told_unless_it_is_the_first_start() -> None:
     assert run([*earlier, *beats("one", 1, 9), *beats("two", 12, 20)]) == [(12.0, "restarted")]
 
 
+def test_restarts_one_after_the_other_are_told_apart() -> None:
+    """All count; those within ten minutes of one that was told are marked, and the next after that is told again."""
+    state, told = Watched(), list[tuple[float, bool]]()
+    for at in range(0, 1300, 10):
+        state, notices = watch(state, {"A": Beat(f"life {at // 100}", at)}, SILENT_S, float(at))
+        told += [(float(at), notice.repeated) for notice in notices]
+    assert told == [(100.0 * life, life not in (1, 7)) for life in range(1, 13)]
+
+
 def test_one_that_comes_back_as_another_was_silent_and_restarted() -> None:
     """Both are told."""
     gap: list[tuple[float, Beat | None]] = [(float(at), None) for at in range(10, 40)]

@@ -169,6 +169,15 @@ def test_nothing_is_learned_while_policy_forbids_it(
     assert shell.system.versions == [1, 2]
 
 
+def test_without_the_operator_s_key_no_job_runs(shell: Terminal, job: Job) -> None:
+    """Whoever cannot sign is told before the work; detached, nobody signs anyway."""
+    (shell.system.operators / "operator.key").unlink()
+    assert shell.run("learn").exception is not None
+    assert job.submitted == []
+    assert shell.run("learn", "--detach").exception is None
+    assert len(job.submitted) == 1
+
+
 def test_a_detached_job_brings_nothing_into_force(shell: Terminal, job: Job) -> None:
     """It is named with where its report will be, and nothing is signed."""
     assert "reports/learn-" in shell.run("learn", "--detach").stdout

@@ -155,6 +155,6 @@ def test_health_and_forecasts_are_shown_and_so_is_their_age(home: Home) -> None:
     assert "cpu: 1.00" not in shown
     assert json.loads(ask(home, "--json").output)["health"]["score"] == 0.42
     Gateway.pages["/ops/predictions"] = json.dumps(HEALTH | {"age_s": 300.0}).encode()
-    assert "300 s old: the health actor is silent" in ask(home).output
+    assert "of 300 s ago: no tick was kept since" in ask(home).output
     Gateway.pages["/ops/predictions"] = json.dumps(HEALTH | {"age_s": None, "score": None}).encode()
     assert "health: no tick yet" in ask(home).output

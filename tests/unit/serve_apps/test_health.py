@@ -78,6 +78,23 @@ def test_without_metrics_queue_and_voters_are_unread(monkeypatch: pytest.MonkeyP
         world.reader.newest(100.0)
 
 
+def test_a_page_with_an_agent_missing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counters behind it would begin again, and its replicas be no part of the queue: the last whole page counts."""
+    world = World(monkeypatch)
+    world.look(PAGE % 3, 1)
+    world.look(b"weavergen_metrics_agents_unread 1\n", 6)
+    assert world.probe.read(0.0).levels["queue"] == 0.6
+    world.now_s = 40
+    unread = world.probe.read(0.0).voters
+    assert isinstance(unread, Unread)
+    assert "1 metrics agents do not answer" in unread.why
+    world.look(PAGE % 4, 41)
+    world.now_s = 100
+    again = world.probe.read(0.0).voters
+    assert isinstance(again, Unread)
+    assert "nothing was read since" in again.why
+
+
 def tick() -> Tick:
     """Return a tick with an alarm, a blind check and a forecast."""
     prediction = Prediction(Signal("disk", "stock", 0.9), 0.5, 0.25, ((300, 0.125), (900, 0.75)))

@@ -67,6 +67,7 @@ class World:
         self.database, self.home = database, home
         self.now_s = START_S
         self.memory = 0.3
+        self.queue: float | Unread = 0.0
         self.disk: Callable[[float], float | Unread] = lambda _: 0.5
         self.sink = Sink(Incidents(database))
         self.mitigation = Counted(HomeSpace(home, CONFIG.free_max_files, CONFIG.free_min_age_s))
@@ -80,7 +81,7 @@ class World:
 
     def read(self, now_s: float) -> Readings:
         """Return what the machine shows: an idle one, but for its disk."""
-        levels = {"cpu": 0.2, "memory": self.memory, "disk": self.disk(now_s - START_S), "queue": 0.0}
+        levels = {"cpu": 0.2, "memory": self.memory, "disk": self.disk(now_s - START_S), "queue": self.queue}
         return Readings(levels, {"a": Ballots({"agreed": 20}, 20, 4)})
 
     def run(self, for_s: float) -> list[Tick]:
@@ -214,8 +215,25 @@ def test_a_clock_that_is_set_back_does_not_turn_time_round(world: World) -> None
     assert times[-1] == int(world.now_s * 1000)
 
 
+def test_what_nobody_publishes_yet_is_waited_for_and_then_told(world: World) -> None:
+    """Engines that load are no blindness, though the score says that nothing is known; after the grace it is told, once."""
+    world.queue = Unread("no replica publishes")
+    assert {tick.score for tick in world.run(CONFIG.start_grace_s - CONFIG.tick_s)} == {0.0}
+    assert world.sink.kinds == []
+    world.run(CONFIG.blind_ticks * CONFIG.tick_s * 3)
+    assert world.sink.kinds == ["health_monitor_blind"]
+
+
+def test_what_was_published_once_is_not_waited_for_again(world: World) -> None:
+    """One reading, and from then on its absence counts; what nobody else publishes has no grace at all."""
+    world.run(CONFIG.tick_s)
+    world.queue = Unread("gone")
+    world.run(CONFIG.blind_ticks * CONFIG.tick_s)
+    assert world.sink.kinds == ["health_monitor_blind"]
+
+
 def test_it_ticks_until_it_is_told_to_end(world: World) -> None:
-    """Each tick is handed on; the pause is the configured one."""
+    """Each tick is handed on; the first comes soon, the pause after it is the configured one."""
     pauses: list[float] = []
     shown: list[Tick] = []
 
@@ -224,5 +242,5 @@ def test_it_ticks_until_it_is_told_to_end(world: World) -> None:
         return len(pauses) > 3
 
     world.actor.run(wait, lambda: START_S + len(pauses), shown.append)
-    assert pauses == [CONFIG.tick_s] * 4
+    assert pauses == [1.0] + [CONFIG.tick_s] * 3
     assert [tick.at_ms for tick in shown] == [int(START_S + n) * 1000 for n in (1, 2, 3)]

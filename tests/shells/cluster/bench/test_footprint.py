@@ -20,7 +20,9 @@ A, B, C = (Process(number, 1, 1) for number in (1, 2, 3))
         ("/x/ray/core/src/ray/gcs/gcs_server --log_dir=y", "Ray: GCS"),
         ("/x/bin/python /x/ray/dashboard/agent.py --node-ip-address=y", "Ray: agents"),
         ("/x/bin/python /x/ray/dashboard/dashboard.py --host=y", "Ray: dashboard"),
+        ("ray::HAProxyManager", "Serve proxy"),
         ("ray::IDLE", "Ray: idle worker"),
+        ("ray::JobSupervisor", "Ray: other workers"),
         ("/usr/bin/cat", "other"),
     ],
 )

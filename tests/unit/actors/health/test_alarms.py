@@ -25,7 +25,7 @@ def run(probabilities: list[float | None], signal: Signal = DISK) -> list[int]:
     """Return at which ticks an incident was opened."""
     state, opened = Alarms(), []
     for tick, probability in enumerate(probabilities):
-        state, raised = step(state, [forecast(probability, signal)], (), CONFIG)
+        state, raised = step(state, [forecast(probability, signal)], (), (), CONFIG)
         opened += [tick] * len(raised)
     return opened
 
@@ -58,15 +58,30 @@ def test_a_blind_check_opens_one_incident_until_it_sees() -> None:
     blind, seeing = Check("queue", 0, "no metrics", blind=True), Check("queue", 0, "full")
     state, opened = Alarms(), []
     for tick, check in enumerate([blind, seeing, blind, blind, blind, seeing, blind, blind]):
-        state, raised = step(state, (), [check], CONFIG)
+        state, raised = step(state, (), [check], (), CONFIG)
         opened += [(tick, alarm.cause, alarm.subject, alarm.evidence["why"]) for alarm in raised]
     assert opened == [(3, "blind", "queue", "no metrics"), (7, "blind", "queue", "no metrics")]
+
+
+def test_what_has_not_started_is_not_blind() -> None:
+    """While a check is awaited it is not counted; from then on as if it began."""
+    blind, state, opened = Check("queue", 0, "no metrics", blind=True), Alarms(), []
+    for tick, awaited in enumerate([{"queue"}] * 9 + [set[str]()] * 3):
+        state, raised = step(state, (), [blind], awaited, CONFIG)
+        opened += [tick] * len(raised)
+    assert opened == [10]
+
+
+def test_a_forecast_from_far_below_the_limit_alarms_nobody() -> None:
+    """The level from which it does is the signal's; what falls below it is well again."""
+    assert run([0.9] * 9, Signal("memory", "stock", 0.9, alarm_from=0.51)) == []
+    assert run([0.9] * 9, Signal("memory", "stock", 0.9, alarm_from=0.5)) == [2]
 
 
 def test_the_evidence_says_what_and_when() -> None:
     """Signal, level, limit, slope, probability and the horizon."""
     state = Alarms({"forecast/disk": Watch(above=2)})
-    _, (alarm,) = step(state, [forecast(0.91)], (), CONFIG)
+    _, (alarm,) = step(state, [forecast(0.91)], (), (), CONFIG)
     assert alarm.evidence == {
         "signal": "disk", "level": "0.5000", "limit": "0.9000", "slope_per_h": "0.1000",
         "probability": "0.910", "within_s": "900",

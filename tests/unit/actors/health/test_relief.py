@@ -22,7 +22,7 @@ class Scaler:
         self.looks += 1
         if self.away:
             raise NotReady("Serve does not answer")
-        return Replicas(self.replicas, self.replicas, 1.0)
+        return Replicas(self.replicas, self.replicas, 2.0)
 
     def scale(self, replicas: int) -> None:
         """Change."""
@@ -71,6 +71,23 @@ def test_a_replica_goes_back_after_a_quiet_without_a_break(level: float | None) 
     for now_s in range(200, 500, 5):
         helped.settle(now_s, 0.1)
     assert scaler.replicas == 1
+
+
+def test_a_queue_that_stays_full_is_asked_about_again() -> None:
+    """A minute after it failed, however often it is looked at between; a queue that never alarmed is not."""
+    scaler = Scaler()
+    calm, helped = relief(scaler), relief(scaler)
+    assert [calm.settle(now_s, 0.95) for now_s in range(0, 300, 5)] == [""] * 60
+    scaler.away = True
+    with pytest.raises(NotReady):
+        helped.carry_out(0)
+    told = {now_s: helped.settle(now_s, 0.95) for now_s in range(5, 65, 5)}
+    assert {now_s for now_s, words in told.items() if words} == {60}
+    assert "Serve does not answer" in told[60]
+    scaler.away = False
+    told = {now_s: helped.settle(now_s, 0.95) for now_s in range(65, 125, 5)}
+    assert told[120].startswith("asked for gateway replica 2")
+    assert (scaler.replicas, scaler.looks) == (2, 3)
 
 
 def test_serve_being_away_when_one_may_go_stops_nothing_and_is_tried_again() -> None:

@@ -15,7 +15,7 @@ PLENTY_MIB = 8000
 
 def test_there_is_room_for_one_more() -> None:
     """One, and it is said why."""
-    decided = grown(Replicas(2, 2, 1.0), SIZE, PLENTY_MIB, CONFIG)
+    decided = grown(Replicas(2, 2, 2.0), SIZE, PLENTY_MIB, CONFIG)
     assert decided.to == 3
     assert "8000 MiB of memory are free" in decided.why
 
@@ -23,10 +23,10 @@ def test_there_is_room_for_one_more() -> None:
 @pytest.mark.parametrize(
     ("now", "available_mib", "why"),
     [
-        (Replicas(3, 2, 1.0), PLENTY_MIB, "of 3 gateway replicas 2 run"),
-        (Replicas(4, 4, 1.0), PLENTY_MIB, "4 are allowed"),
-        (Replicas(2, 2, 1.0), 1499, "takes 1500 at least"),
-        (Replicas(2, 2, 0.5), PLENTY_MIB, "0.5 logical CPUs are free"),
+        (Replicas(3, 2, 2.0), PLENTY_MIB, "of 3 gateway replicas 2 run"),
+        (Replicas(4, 4, 2.0), PLENTY_MIB, "4 are allowed"),
+        (Replicas(2, 2, 2.0), 1499, "takes 1500 at least"),
+        (Replicas(2, 2, 1.5), PLENTY_MIB, "1.5 logical CPUs are free, a gateway replica and jobs beside it take 2"),
     ],
 )
 def test_there_is_none_and_it_is_said_why(now: Replicas, available_mib: int, why: str) -> None:

@@ -67,6 +67,31 @@ def test_what_goes_at_a_time_is_bounded(tmp_path: Path) -> None:
     assert [space.carry_out(NOW_S)[:10] for _ in range(2)] == ["removed 3 ", "removed 2 "]
 
 
+def test_one_file_does_not_keep_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that vanishes between two looks is none; one that cannot be removed is counted, and alone it is a failure."""
+    kept, gone, goes = (lay(tmp_path, f"run/logs/{name}.log.1") for name in ("kept", "gone", "goes"))
+    lstat, unlink = Path.lstat, Path.unlink
+
+    def vanishing(path: Path) -> os.stat_result:
+        if path == gone:
+            raise FileNotFoundError(2, "No such file", str(path))
+        return lstat(path)
+
+    def refusing(path: Path, missing_ok: bool = False) -> None:
+        if path == kept:
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "lstat", vanishing)
+    monkeypatch.setattr(Path, "unlink", refusing)
+    space = HomeSpace(tmp_path, 3, 3600)
+    assert "removed 1 rotated" in (told := space.carry_out(NOW_S))
+    assert "1 could not be removed (Operation not permitted)" in told
+    assert not goes.exists()
+    with pytest.raises(StorageUnavailable, match="Operation not permitted"):
+        space.carry_out(NOW_S)
+
+
 def test_a_disk_that_refuses_is_said(tmp_path: Path) -> None:
     """A home that cannot be looked at."""
     with pytest.raises(StorageUnavailable, match="cannot be freed"):
