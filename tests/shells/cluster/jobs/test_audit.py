@@ -45,7 +45,7 @@ def home(tmp_path: Path) -> Home:
 def stored(home: Home, one: Decided, *rows: Recorded) -> list[Path]:
     """Write rows into a home's table, each in a commit of its own, and return the table's files."""
     table = SpanTable(home.root / "spans", SpansConfig().table_checkpoint_commits)
-    sealer = Sealer(LogFiles(home.root / "log"), table, Keys(one.world.trust, LOG_KEY), 100)
+    sealer = Sealer(LogFiles(home.root / "log"), table, Keys(one.world.trust, LOG_KEY), 100, 1000)
     sealer.begin(NOW_S * 1000)
     for row in rows:
         spans = [span(row.seq, row.envelope, decision_id=row.decision_id, start_unix_nano=NOW_S * 10**9)]

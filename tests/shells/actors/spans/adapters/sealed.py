@@ -22,12 +22,13 @@ class Sealed:
     """A home with a table, and the sealer of its log."""
 
     def __init__(
-        self, home: Path, disk: Disk | None = None, catch_up: int = 100, authority: Authority | None = None
-    ) -> None:
+        self, home: Path, disk: Disk | None = None, catch_up: int = 100, authority: Authority | None = None,
+        catch_up_rows: int = 1000,
+    ) -> None:  # fmt: skip
         self.home, self.authority, self.disk = home, authority or Authority(), disk
         self.table = SpanTable(home / "spans", 10, disk)
         self.files = LogFiles(home / "log", disk)
-        self.sealer = Sealer(self.files, self.table, self.authority, catch_up)
+        self.sealer = Sealer(self.files, self.table, self.authority, catch_up, catch_up_rows)
         self.sealer.begin(NOW_MS)
         self.next_seq = (self.table.last_committed(W) or 0) + 1
 
