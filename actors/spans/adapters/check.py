@@ -385,8 +385,10 @@ class _Check:
 
 def _is_promised(record: bytes | None) -> bool:
     """Tell whether a row carries a promise; whether it is good otherwise is an audit's question."""
+    if not record:
+        return False
     try:
-        return bool(record) and read_envelope(record).read().promise is not None
+        return read_envelope(record).read().promise is not None
     except IntegrityError:
         return False
 
