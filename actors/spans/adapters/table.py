@@ -76,6 +76,8 @@ class SpanTable:
         self._delta: DeltaTable | None = None
         self._synced_version: int | None = None
         """Newest log entry this process made durable; ``None`` before the first time."""
+        self._listed: tuple[int, pa.Table] | None = None
+        """A version of the table, and what Delta says about its files."""
         self.sealed = 0
         """Batches that are known to be sealed: the next commit says so."""
 
@@ -321,18 +323,18 @@ class SpanTable:
                 found.setdefault(_number(row.log_index), []).append(row)
         return [_whole(index, found[index]) for index in sorted(found)]
 
-    def batch_of(self, writer_id: str, seq: int, decision_id: str) -> int | None:
-        """Return the number of the batch a decision's row is in; ``None`` if it is not here, or from before there was a log.
+    def row_of(self, writer_id: str, seq: int, decision_id: str) -> Rows | None:
+        """Return a decision's row, with the number of its batch if it is in one; ``None`` if it is not here.
 
-        Decisions' ids are in the order of time, as files are: few files may hold one, however large the table is.
+        Decisions' ids are in the order of time, as files are: few files may hold one, however large the table is. Raises
+        ``IntegrityError`` if a file does not check or the row is none.
         """
         row = (pc.field("writer_id") == writer_id) & (pc.field("writer_seq") == seq)
         row &= pc.field("decision_id") == decision_id
         place: dict[str, int | str] = {"decision_id": decision_id, "writer_id": writer_id, "writer_seq": seq}
         for path in self._files_with(**{name: (value, value) for name, value in place.items()}):
-            index: list[int | None] = _read_file(path, ["log_index"], row)["log_index"].to_pylist()
-            if index:
-                return index[0]
+            if found := rows_of(_read_file(path, pinned_schema().names, row)):
+                return found[0]
         return None
 
     def _files_with(self, **ranges: tuple[int | str, int | str]) -> list[Path]:
@@ -346,9 +348,13 @@ class SpanTable:
             return [self._path / unquote(name) for name in sorted(kept["path"].to_pylist())]
 
     def _actions(self) -> pa.Table:
-        """Return what Delta says about each current file."""
+        """Return what Delta says about each current file; it is listed once a version of the table."""
         delta = self._newest()
-        return pa.table({}) if delta is None else pa.table(delta.get_add_actions(flatten=True))
+        if delta is None:
+            return pa.table({})
+        if self._listed is None or self._listed[0] != delta.version():
+            self._listed = delta.version(), pa.table(delta.get_add_actions(flatten=True))
+        return self._listed[1]
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:
