@@ -121,6 +121,14 @@ class LogFiles:
         except OSError as error:
             raise StorageUnavailable(f"the log in {self.path} cannot be written: {error.strerror}") from error
 
+    def settle(self) -> None:
+        """Make the newest checkpoint durable: a process before this one may have been told that it is not."""
+        try:
+            self._disk.sync_file(self.path / "checkpoint")
+            self._disk.sync_directory(self.path)
+        except OSError as error:
+            raise StorageUnavailable(f"the log in {self.path} cannot be synced: {error.strerror}") from error
+
     def put(self, checkpoint: SignedCheckpoint) -> None:
         """Make a checkpoint the newest, durably."""
         try:

@@ -81,7 +81,7 @@ class Sealer:
         self._step = catch_up
         """Batches to read back the next time."""
         self._fault: IntegrityError | None = None
-        """Why the next batch could not be read the last time."""
+        """Why the next batches could not be sealed the last time, if they are what is wrong."""
         self._skips, self._skipping = 0, 0
         """Calls for which it is left alone after a failure, and how many of them are still to come."""
         self._root = EMPTY_ROOT
@@ -104,7 +104,7 @@ class Sealer:
             self.size, self._root = 0, EMPTY_ROOT
         else:
             checkpoint = signed.verify(self._authority.trust())
-            if checkpoint.size < (sealed := self._table.last_committed(SEALED) or 0):
+            if checkpoint.size < (sealed := max(self._table.sealed, self._table.last_committed(SEALED) or 0)):
                 raise IntegrityError(
                     f"the log's checkpoint is of {checkpoint.size} batches, and {sealed} were sealed: it was set back",
                     "log",
@@ -117,6 +117,7 @@ class Sealer:
                     f"the log holds {checkpoint.size} batches, the table only numbers {numbered}: it was set back",
                     "log",
                 )
+            self._files.settle()  # the table says how far it was only once that cannot be lost
             self.size, self._root = checkpoint.size, root
         self._table.sealed = self.size
         self.begun = True
@@ -137,10 +138,15 @@ class Sealer:
         if self._files.root(self.size) != self._root:
             raise IntegrityError("the log's hashes do not come to its checkpoint's root any more", "log")
         self.begun = False  # until the disk has taken all of it
-        root = self._files.extend(self.size, leaves)
+        try:
+            root = self._files.extend(self.size, leaves)
+        except IntegrityError as error:
+            self._leave_alone(error)
+            raise
         self._files.put(self._vouched(self.size + len(leaves), root, now_ms))
         self.size, self._root, self.begun = self.size + len(leaves), root, True
         self._table.sealed = self.size
+        self._fault, self._skips, self._step = None, 0, min(self._catch_up, 2 * self._step)
         return len(leaves)
 
     @property
@@ -164,16 +170,17 @@ class Sealer:
             raise IntegrityError(*self._fault.args)
         count = min(waiting, self._step)
         try:
-            batches = self._read_up_to(count)
+            return self._read_up_to(count)
         except IntegrityError as error:
             if count > 1:
                 self._step = 1
                 return self._read(waiting)
-            self._fault, self._skips = error, min(MAX_SKIPS, 2 * self._skips + 1)
-            self._skipping = self._skips
+            self._leave_alone(error)
             raise
-        self._fault, self._skips, self._step = None, 0, min(self._catch_up, 2 * self._step)
-        return batches
+
+    def _leave_alone(self, error: IntegrityError) -> None:
+        self._fault, self._skips, self._step = error, min(MAX_SKIPS, 2 * self._skips + 1), 1
+        self._skipping = self._skips
 
     def _read_up_to(self, count: int) -> list[Rows]:
         last = self._table.last_within(self.size, self.size + count - 1, self._catch_up_rows)

@@ -13,7 +13,7 @@ from actors.spans.adapters.sealer import MAX_SKIPS
 from actors.spans.adapters.table import SEALED, SpanTable
 from actors.spans.columns import Rows
 from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed, rewritten
-from tests.unit.actors.spans.telemetry import spans_from, writer_id
+from tests.unit.actors.spans.telemetry import Recorder, spans_from, writer_id
 
 
 def counted_spans(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -109,7 +109,9 @@ def test_a_checkpoint_that_was_set_back_gets_no_new_signature(tmp_path: Path) ->
     assert checkpoint.read_bytes() == old
 
 
-def test_a_leaf_behind_the_checkpoint_is_not_written_over_by_another(tmp_path: Path) -> None:
+def test_a_leaf_behind_the_checkpoint_is_not_written_over_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The newest batch was sealed, then changed in the table, and the checkpoint set back by it alone."""
     made = Sealed(tmp_path)
     made.batches(2)
@@ -127,6 +129,11 @@ def test_a_leaf_behind_the_checkpoint_is_not_written_over_by_another(tmp_path: P
     with pytest.raises(IntegrityError, match="leaf 2 lies behind the checkpoint"):
         again.sealer.seal((), NOW_MS)
     assert (checkpoint.read_bytes(), entries.read_bytes()) == (old, leaves)
+    rows = counted_spans(monkeypatch)
+    for _ in range(300):
+        with pytest.raises(IntegrityError, match="leaf 2 lies behind the checkpoint"):
+            again.sealer.seal((), NOW_MS)
+    assert 0 < len(rows) < 10
 
 
 def test_leaves_that_a_crash_left_are_kept_until_it_is_their_turn(tmp_path: Path) -> None:
@@ -156,3 +163,25 @@ def test_how_much_waits_is_told(tmp_path: Path) -> None:
     made.file_of(2).unlink()
     checked = check_log(tmp_path, made.authority.trust(), 10)
     assert (2, "missing") in {(item.batch, item.kind) for item in checked.damage}
+
+
+def test_a_checkpoint_is_durable_before_the_table_says_how_far_it_was(tmp_path: Path) -> None:
+    """The process that wrote it may have been told that it is not, and have died: else a loss of power looks like a fraud."""
+    made = Sealed(tmp_path)
+    made.batches(1)
+    recorder = Recorder(tmp_path)
+    Sealed(tmp_path, recorder.disk)
+    assert recorder.index("file", "log/checkpoint") < recorder.index("directory", "log")
+
+
+def test_a_checkpoint_that_is_set_back_while_its_sealer_runs_is_not_believed(tmp_path: Path) -> None:
+    """The sealer knows how far it was, though no commit has said so yet."""
+    made = Sealed(tmp_path)
+    made.batches(1)
+    checkpoint = tmp_path / "log" / "checkpoint"
+    old = checkpoint.read_bytes()
+    made.batches(1)
+    checkpoint.write_bytes(old)
+    made.sealer.begun = False  # as after a write that failed
+    with pytest.raises(IntegrityError, match="1 batches, and 2 were sealed"):
+        made.sealer.seal((), NOW_MS)
