@@ -14,7 +14,7 @@ Rules:
 - What is held in memory is one file, its unfinished batches and a byte a batch, however large the log is: files are read in
   the order of their batches. Where Delta does not tell that order truly, batches are found damaged, never whole.
 
-Left out: whether history was rolled back as a whole, log and table: witnesses see that.
+Left out: whether log and table were set back together: witnesses see that.
 """
 
 import contextlib

@@ -62,3 +62,13 @@ def rewritten(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     """Write a file again with other rows, page checksums and all, as somebody would who wants nobody to see it."""
     rows = pq.read_table(path, schema=pinned_schema(), partitioning=None)
     pq.write_table(change(rows), path, write_page_checksum=True)
+
+
+def not_utf_8(column: str) -> Callable[[pa.Table], pa.Table]:
+    """Put bytes that are no text into a column of text."""
+
+    def change(rows: pa.Table) -> pa.Table:
+        words = pa.array([b"\xff\xfe"] * rows.num_rows, pa.binary()).view(pa.string())
+        return rows.set_column(rows.schema.get_field_index(column), column, words)
+
+    return change

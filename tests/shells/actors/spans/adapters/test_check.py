@@ -21,7 +21,7 @@ from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows, by_date, pinned_schema
 from actors.spans.proof import read_manifest
 from actors.spans.record import Promise, seal
-from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed, W, rewritten
+from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed, W, not_utf_8, rewritten
 from tests.unit.actors.spans.telemetry import span, spans_from, writer_id
 from tests.unit.actors.spans.test_record import RECORD, WRITER
 
@@ -201,16 +201,6 @@ def test_a_writer_that_is_not_utf_8_is_damage_in_a_row_of_no_batch(tmp_path: Pat
     made.batches(1)
     rewritten(made.file_of(0), lambda rows: not_utf_8("writer_id")(rows).set_column(10, "log_index", [[None] * 3]))
     assert found(made) == [(-1, "unsealed"), (0, "missing")]
-
-
-def not_utf_8(column: str) -> Callable[[pa.Table], pa.Table]:
-    """Put bytes that are no text into a column of text."""
-
-    def change(rows: pa.Table) -> pa.Table:
-        words = pa.array([b"\xff\xfe"] * rows.num_rows, pa.binary()).view(pa.string())
-        return rows.set_column(rows.schema.get_field_index(column), column, words)
-
-    return change
 
 
 def test_a_row_that_was_sealed_twice_is_found(tmp_path: Path) -> None:
