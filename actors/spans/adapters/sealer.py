@@ -13,7 +13,8 @@ Rules:
 - What waits is read back so many rows at a time, however many batches that is, and one batch at least. A batch that cannot
   be read is come upon by small steps, and then looked at ever more rarely.
 
-Left out: whether the rows still are what was sealed (``check``); witnesses, which see a log and a table that were set back together.
+Left out: whether the rows still are what was sealed (``check``); witnesses, which see a log and a table that were set back
+together.
 """
 
 from collections.abc import Sequence
