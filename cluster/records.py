@@ -70,9 +70,9 @@ def _in_table(root: Path, config: SpansConfig, since_ns: int) -> Iterator[Record
     wanted = pc.field("record").is_valid() & (pc.field("start_unix_nano") >= since_ns)
     for path in table.current_files():
         try:
-            rows = table.read_file(path, _COLUMNS, wanted)
-        except (IntegrityError, StorageUnavailable) as error:
+            rows = table.read_file(path, _COLUMNS, wanted).to_pylist()
+        except (IntegrityError, StorageUnavailable, ValueError) as error:  # ValueError: words that are not UTF-8
             yield Unread(str(path.relative_to(root.resolve())), str(error))
             continue
-        for row in rows.to_pylist():
+        for row in rows:
             yield Recorded(row["writer_id"], row["writer_seq"], row["decision_id"], row["record"], row["log_index"])

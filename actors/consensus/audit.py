@@ -3,7 +3,8 @@
 A row is one record where it lies: whose row, which number, which decision, the envelope's bytes. Each envelope is verified
 offline like anyone would (``verification``), and held against its place: the row must be the writer and number that the
 record names, and the row's decision the record's. A decision has one record, or two where an answer was withheld before it
-left. A row that the log and the table both hold counts once; two of one number that differ are a finding.
+left. A row that the log and the table both hold counts once; two of one number that differ are a finding. So is a record
+past the time it promised to be in the log by, in no batch that is what was sealed: a broken promise.
 
 Left out: reading disks, and checking the log, which tells whether rows are missing (``spans.adapters.check``).
 """
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
-from actors.consensus.verification import verify_envelope
+from actors.consensus.verification import OVERDUE, verify_envelope
 
 ANSWERED, WITHHELD = "answered", "withheld"
 
@@ -57,6 +58,7 @@ class Audit:
         self._now_s = now_s
         self._digests: dict[tuple[str, int], bytes] = {}
         self._results: dict[str, list[str]] = {}
+        self._overdue: dict[tuple[str, int], Finding] = {}
 
     @property
     def decisions(self) -> int:
@@ -82,6 +84,7 @@ class Audit:
                 self._find(row, "row", "two different records claim this number of this writer")
             elif row.batch in self._sealed and place in self._inclusion:
                 self._inclusion[place] = "included"
+                self._overdue.pop(place, None)
             return
         self.rows += 1
         results = self._results.setdefault(row.decision_id, [])
@@ -94,6 +97,9 @@ class Audit:
         record = verified.record
         results.append(record.result)
         self._inclusion[place] = "included" if row.batch in self._sealed else verified.inclusion
+        if self._inclusion[place] == OVERDUE and record.promise is not None:
+            why = f"promised to be in the log by {record.promise.merge_by} (Unix seconds), and is in no sealed batch"
+            self._overdue[place] = Finding(row.decision_id, row.writer_id, row.seq, "inclusion", why)
         if (record.writer.id, record.writer.seq) != place:
             self._find(row, "place", f"the record is {record.writer.id}'s row {record.writer.seq}")
         if record.id != row.decision_id:
@@ -106,7 +112,7 @@ class Audit:
             for decision_id, found in self._results.items()
             if len(found) > 1 and sorted(found) != [ANSWERED, WITHHELD]
         ]
-        return sorted([*self.findings, *doubled])
+        return sorted([*self.findings, *doubled, *self._overdue.values()])
 
     def _find(self, row: Recorded, step: str, why: str) -> None:
         self.findings.append(Finding(row.decision_id, row.writer_id, row.seq, step, why))

@@ -33,6 +33,8 @@ from actors.spans.proof import check_inclusion
 from actors.spans.record import RECORD_TYPE, DecisionRecord, Envelope, read_envelope
 
 Inclusion = Literal["included", "promised", "no proof in this file", "none"]
+OVERDUE: Inclusion = "no proof in this file"
+"""Without a proof though the promised time is past; the log may hold the record all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def _inclusion(envelope: Envelope, record: DecisionRecord, trust: TrustBundle, n
         return "none", "none"
     if now_s <= record.promise.merge_by:
         return "promised", "promised"
-    return "no proof in this file", "no proof in this file"
+    return OVERDUE, OVERDUE
 
 
 def _tally_words(record: DecisionRecord, counted: Tally) -> str:

@@ -94,7 +94,8 @@ class SpanActor:
         self._judge: Writers | None = None
         self._judged_at_s = 0.0
         self._quarantined = QuarantinedRows(home / "quarantine" / "rows", self._disk)
-        self._sealer = Sealer(LogFiles(home / "log", self._disk), self._table, authority, log.catch_up_batches)
+        files = LogFiles(home / "log", self._disk)
+        self._sealer = Sealer(files, self._table, authority, log.catch_up_batches, config.table_roll_rows)
         self._merge_target_s = log.merge_target_s
         self._unsealed_since_s: float | None = None
         """When the oldest row that is not sealed was read (steady); ``None`` while all of the table's are."""

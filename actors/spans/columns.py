@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from actors.base.errors import IntegrityError
 from actors.spans.conventions import MAX_SCHEMA_VERSION, SCHEMA_URL, SCHEMA_URLS
@@ -149,7 +150,10 @@ def rows_of(table: pa.Table) -> list[Rows]:
 
     Raises ``IntegrityError`` naming batch, writer and number of a row that ``by_date`` never made.
     """
-    given = {name: table[name].to_pylist() for name in _PINNED.names}
+    try:
+        given = {name: table[name].to_pylist() for name in _PINNED.names}
+    except ValueError as error:  # bytes that are no UTF-8 where words belong
+        raise IntegrityError(f"{_batches(table)} cannot be read: {error}", "row") from error
     found = [_row(dict(zip(given, values, strict=True))) for values in zip(*given.values(), strict=True)]
     made = _columns([(0, rows, rows.first_seq, rows.spans[0]) for rows in found])
     for name, values in made.items():
@@ -182,6 +186,11 @@ def _row(row: dict[str, Any]) -> Rows:
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
         raise IntegrityError(f"{_where(row)} cannot be read: {error}", "row") from error
     return Rows(writer_id, seq, version, [span], index)
+
+
+def _batches(table: pa.Table) -> str:
+    span = pc.min_max(table["log_index"]).as_py()
+    return "rows of no batch" if span["min"] is None else f"rows of batches {span['min']} to {span['max']}"
 
 
 def _where(row: dict[str, Any]) -> str:

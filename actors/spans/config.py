@@ -64,4 +64,5 @@ class LogConfig(BaseModel):
     merge_promise_s: int = Field(default=86_400, ge=60, le=30 * 86_400)
     """What a record promises: longer than any loss of the control path that must not break a signed promise."""
     catch_up_batches: int = Field(default=512, ge=1, le=100_000)
-    """Batches read back from the table and sealed at a time, after a loss of the log's disk or process."""
+    """Batches read back from the table and sealed at a time, after a loss of the log's disk or process; fewer where they
+    hold more than ``spans.table_roll_rows`` rows."""

@@ -1,14 +1,20 @@
 """``log verify``: recomputes the transparency log from what lies on disk."""
 
+import time
+from typing import Any
+
 import click
 
 from actors.spans.adapters.check import Checked, check_log
-from cluster.cli.context import home_option, json_option, print_json, root_of, safe
-from cluster.home import open_home
+from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
+from cluster.home import Home, open_home
+from cluster.jobs.audit import audit
+from cluster.records import read_records
 from cluster.trust import load_trust
 
 MAX_SHOWN = 20
-DAMAGED = "DAMAGED"
+DAMAGED, LATE, FAILED = "DAMAGED", "LATE", "FAILED"
+_RED = (DAMAGED, LATE, FAILED)
 
 
 @click.group(epilog="Example: weavergen log verify")
@@ -16,26 +22,72 @@ def log() -> None:
     """Look into the transparency log: what was recorded, and that nobody changed it since."""
 
 
-@log.command("verify", epilog="Example: weavergen log verify")
+@log.command("verify", epilog="Example: weavergen log verify --deep")
+@click.option("--deep", is_flag=True, help="Verify every decision record as well, whenever it was made, like an audit.")
 @home_option
 @json_option
-def verify(home_dir: str | None, as_json: bool) -> int:
-    """Recompute every batch's root from its rows and the log's from its batches; name what does not fit, exit 1."""
+def verify(deep: bool, home_dir: str | None, as_json: bool) -> int:
+    """Recompute every batch's root from its rows and the log's from its batches; name what does not fit, exit 1.
+
+    Exit 1 as well if rows have waited to be sealed for longer than their records promised.
+    """
     home = open_home(root_of(home_dir))
-    checked = check_log(home.root, load_trust(home.trust_file), home.read_config().spans.table_checkpoint_commits)
+    config, now_s = home.read_config(), time.time()
+    with Progressing(quiet=as_json) as progressing:
+
+        def tell(done: int, total: int) -> None:
+            progressing.progress("log", f"{done} of {total} files checked", done, total)
+
+        trust = load_trust(home.trust_file)
+        checked = check_log(home.root, trust, config.spans.table_checkpoint_commits, tell)
+        audited = _audited(home, checked, now_s, progressing) if deep else None
+    late = checked.waited_s(now_s) > config.log.merge_promise_s
+    ok = not checked.damage and not late and (audited is None or audited["ok"] is True)
     if as_json:
-        print_json(checked.report())
+        waits = {"waited_s": round(checked.waited_s(now_s), 3), "late": late}
+        print_json(checked.report() | waits | {"ok": ok} | ({} if audited is None else {"records": audited}))
     else:
-        for line in told(checked):
-            click.secho(safe(line), fg="red" if line.startswith(DAMAGED) else None)
-    return 1 if checked.damage else 0
+        lines = told(checked, now_s, config.log.merge_promise_s) + ([] if audited is None else told_records(audited))
+        for line in lines:
+            click.secho(safe(line), fg="red" if line.startswith(_RED) else None)
+    return 0 if ok else 1
 
 
-def told(checked: Checked) -> list[str]:
+def _audited(home: Home, checked: Checked, now_s: float, progressing: Progressing) -> dict[str, Any]:
+    """Verify every record there is, in this process."""
+    rows = read_records(home.root, home.read_config().spans)
+
+    def tell(line: str) -> None:
+        progressing.progress("records", line, 0, 0)
+
+    found = audit(rows, load_trust(home.trust_file), checked, int(now_s), tell)
+    ok = not found["findings_total"] and not found["unread_total"]
+    return {name: value for name, value in found.items() if name not in {"schema", "log"}} | {"ok": ok}
+
+
+def told(checked: Checked, now_s: float, promise_s: float) -> list[str]:
     """Return what was found as lines. Pure."""
     lines = [f"log of {checked.size} batches, root {checked.root}"]
     lines.append(f"{len(checked.whole)} batches of {checked.rows} rows are what was sealed")
+    if checked.waiting:
+        waited_s = checked.waited_s(now_s)
+        late = f"{LATE}  " if waited_s > promise_s else ""
+        within = f", and {promise_s:.0f} s were promised" if late else ""
+        since = "nobody can tell since when" if checked.waiting_since_ms is None else f"for {waited_s:.0f} s{within}"
+        lines.append(f"{late}{checked.waiting} batches wait to be sealed, {since}")
     lines += [f"{DAMAGED}  {item}" for item in checked.damage[:MAX_SHOWN]]
     if (left := len(checked.damage) - MAX_SHOWN) > 0:
         lines.append(f"{DAMAGED}  and {left} more; --json shows all")
     return lines
+
+
+def told_records(found: dict[str, Any]) -> list[str]:
+    """Return what was found in the records as lines. Pure."""
+    lines = [f"{found['records']} records of {found['decisions']} decisions were verified"]
+    lines += [
+        f"{FAILED}  decision {item['decision_id']}, {item['writer_id']} row {item['seq']}: {item['why']}"
+        for item in found["findings"][:MAX_SHOWN]
+    ]
+    lines += [f"{FAILED}  {item['place']} cannot be read: {item['why']}" for item in found["unread"][:MAX_SHOWN]]
+    left = found["findings_total"] + found["unread_total"] - len(lines) + 1
+    return [*lines, f"{FAILED}  and {left} more; --json shows more"] if left > 0 else lines

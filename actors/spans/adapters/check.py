@@ -7,16 +7,18 @@ Rules:
 - Nothing of the running system is asked, and nothing is written. Batches that are sealed while this runs are left for the
   next time.
 - A file that cannot be read is no row that is silently not there: the batches whose rows it held are damaged.
-- A row without a batch is from before there was a log: none lies in or after a run of its writer's that was sealed. A row of
-  a batch that was never numbered is nobody's.
+- A row without a batch is from before there was a log: none lies in or after a run of its writer's that was sealed, and none
+  carries a promise. A row of a batch that was never numbered is nobody's.
+- A checkpoint of fewer batches than the table says were sealed was set back. No two batches hold the same row.
+- Batches that wait to be sealed are counted, and since when the oldest of their rows waits is told.
 - What is held in memory is one file, its unfinished batches and a byte a batch, however large the log is: files are read in
   the order of their batches. Where Delta does not tell that order truly, batches are found damaged, never whole.
 
-Left out: whether history was rolled back as a whole, log and table: witnesses see that.
+Left out: whether log and table were set back together: witnesses see that.
 """
 
 import contextlib
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -28,11 +30,13 @@ import pyarrow.compute as pc
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters.log import BUNDLE, LogFiles
-from actors.spans.adapters.table import LOG, SpanTable, TableFile
+from actors.spans.adapters.table import LOG, SEALED, SpanTable, TableFile
 from actors.spans.batch import row_hashes
 from actors.spans.columns import Rows, rows_of
 from actors.spans.merkle import EMPTY_ROOT, Frontier, leaf_hash, tree_root
 from actors.spans.proof import Checkpoint, Manifest, read_manifest
+from actors.spans.record import read_envelope
+from actors.spans.sequence import FIRST_SEQ
 
 CHUNK_ROWS = 8192
 """Rows turned into spans at a time."""
@@ -77,19 +81,37 @@ class Checked:
     rows: int
     whole: Whole
     damage: tuple[Damage, ...]
+    waiting: int = 0
+    """Batches that the table has numbered and that are not sealed."""
+    waiting_since_ms: int | None = None
+    """When the oldest of their rows ended (Unix); ``None`` if none was seen."""
+
+    def waited_s(self, now_s: float) -> float:
+        """Return how long the oldest row that is not sealed has waited."""
+        return 0.0 if self.waiting_since_ms is None else max(0.0, now_s - self.waiting_since_ms / 1000)
 
     def report(self) -> dict[str, Any]:
         """Return what was found as plain values."""
         return {
             "ok": not self.damage, "size": self.size, "root": self.root, "whole": len(self.whole), "rows": self.rows,
+            "waiting": self.waiting, "waiting_since_ms": self.waiting_since_ms,
             "damage": [asdict(item) for item in self.damage],
         }  # fmt: skip
 
 
-def check_log(home: Path, trust: TrustBundle, checkpoint_commits: int) -> Checked:
+Tell = Callable[[int, int], None]
+"""Takes how many files of the table were checked, of how many."""
+
+
+def _untold(_done: int, _total: int) -> None:
+    """Tell nobody."""
+
+
+def check_log(home: Path, trust: TrustBundle, checkpoint_commits: int, tell: Tell = _untold) -> Checked:
     """Check the log in ``home/log`` and the table in ``home/spans`` against it."""
     files, table = LogFiles(home / "log"), SpanTable(home / "spans", checkpoint_commits)
     try:
+        sealed = table.last_committed(SEALED) or 0  # before the checkpoint, which may only grow meanwhile
         signed = files.checkpoint()
         if signed is None and (last := table.last_committed(LOG)) is not None:
             signed = files.checkpoint()  # once more: the first one may have been written meanwhile, before any batch
@@ -100,7 +122,7 @@ def check_log(home: Path, trust: TrustBundle, checkpoint_commits: int) -> Checke
         checkpoint = signed.verify(trust)
     except (IntegrityError, StorageUnavailable) as error:
         return _nothing(Damage(-1, "checkpoint", str(error)))
-    return _Check(files, table, checkpoint).run()
+    return _Check(files, table, checkpoint).run(sealed, tell)
 
 
 def _nothing(*damage: Damage) -> Checked:
@@ -125,34 +147,50 @@ class _Check:
         """Batches the table has numbered."""
         self._states = bytearray(self._size)
         self._open: dict[int, _Open] = {}
-        self._first_sealed: dict[str, int] = {}
-        """Writer → lowest number of its rows that was sealed."""
+        self._sealed: dict[str, tuple[int, int]] = {}
+        """Writer → lowest and highest number of its rows that was sealed."""
+        self._waiting: set[int] = set()
+        """Batches that wait to be sealed, of which rows were seen."""
+        self._waiting_since_ns: int | None = None
         self._damage: list[Damage] = []
         self._unlisted = 0
         self._rows = 0
         self._leaves = lru_cache(maxsize=2)(self._bundle)
 
-    def run(self) -> Checked:
-        """Check all of it."""
+    def run(self, sealed: int, tell: Tell) -> Checked:
+        """Check all of it; ``sealed`` batches were sealed once, as the table says."""
+        if self._size < sealed:
+            self._found(-1, "checkpoint", f"it is of {self._size} batches, and {sealed} were sealed: it was set back")
         self._check_leaves()
+        numbered = self._size
         try:
+            before = self._table.last_committed(LOG)
+            numbered = 0 if before is None else before + 1
             files = self._table.numbered_files()
             last = self._table.last_committed(LOG)
             self._numbered = max(self._size, 0 if last is None else last + 1)
         except (IntegrityError, StorageUnavailable) as error:
             self._found(-1, "file", str(error))
             files = []
-        for file in files:
+        for done, file in enumerate(files):
+            tell(done, len(files))
             self._close(self._size if file.first is None else file.first)
             self._check_file(file)
         self._close(self._size)
+        for index in range(self._size, numbered):
+            if index not in self._waiting:
+                self._found(index, "missing", "it waits to be sealed, and no row of it is in the table")
         for index in (at for at, state in enumerate(self._states) if state == _UNSEEN):
             if (manifest := self._manifest(index)) is not None:
                 self._faulty(index, "missing", f"{_whose(manifest)} are not in the table")
         if self._unlisted:
             self._damage.append(Damage(-1, "more", f"{self._unlisted} damages are not listed"))
         checkpoint, whole = self._checkpoint, Whole(bytes(self._states))
-        return Checked(checkpoint.size, checkpoint.root, self._rows, whole, tuple(sorted(self._damage)))
+        since_ms = None if self._waiting_since_ns is None else self._waiting_since_ns // 1_000_000
+        return Checked(
+            checkpoint.size, checkpoint.root, self._rows, whole, tuple(sorted(self._damage)),
+            self._numbered - self._size, since_ms,
+        )  # fmt: skip
 
     def _found(self, batch: int, kind: str, why: str) -> None:
         if len(self._damage) < MAX_DAMAGES:
@@ -194,8 +232,10 @@ class _Check:
         except IntegrityError as error:
             self._faulty(index, "leaf", str(error))
             return
-        first = self._first_sealed.get(manifest.writer_id, manifest.first_seq)
-        self._first_sealed[manifest.writer_id] = min(first, manifest.first_seq)
+        first, last = self._sealed.get(manifest.writer_id, (manifest.first_seq, FIRST_SEQ - 1))
+        if manifest.first_seq <= last:
+            self._faulty(index, "leaf", f"{_whose(manifest)}: those up to {last} were sealed before")
+        self._sealed[manifest.writer_id] = min(first, manifest.first_seq), max(last, manifest.last_seq)
 
     def _manifest(self, index: int) -> Manifest | None:
         """Return what a leaf says; ``None`` if it says nothing, which was found before."""
@@ -222,15 +262,15 @@ class _Check:
     def _check_file(self, file: TableFile) -> None:
         """Hold a file's rows against the leaves of their batches."""
         try:
-            table, as_written = self._table.read_whole(file.path)
+            table, why = self._table.read_whole(file.path)
         except IntegrityError as error:
             self._file_is_damaged(file, str(error))
             return
-        if not as_written:
-            self._file_is_damaged(file, f"span file {file.path.name} is not the bytes that were written")
+        if why:
+            self._file_is_damaged(file, f"span file {file.path.name} {why}")
         index = table["log_index"]
         sealed = pc.and_kleene(pc.greater_equal(index, 0), pc.less(index, self._size)).fill_null(False)
-        self._check_others(table.filter(pc.invert(sealed)))
+        self._check_others(table.filter(pc.invert(sealed)), file)
         rows = table.filter(sealed)
         for start in range(0, rows.num_rows, CHUNK_ROWS):
             for row in self._spans(rows.slice(start, CHUNK_ROWS)):
@@ -301,26 +341,56 @@ class _Check:
             whose = _whose(batch.manifest)
             self._faulty(index, "missing", f"of {whose} {left} are not in the table, the first is {seq}")
 
-    def _check_others(self, rows: pa.Table) -> None:
+    def _check_others(self, rows: pa.Table, file: TableFile) -> None:
         """Judge rows that are in no sealed batch, by where they say they lie; of each writer one is named."""
-        places = rows.select(["writer_id", "writer_seq", "log_index"]).to_pylist()
+        waits = pc.and_kleene(
+            pc.greater_equal(rows["log_index"], self._size), pc.less(rows["log_index"], self._numbered)
+        )
+        self._note_waiting(rows.filter(waits.fill_null(False)))
+        others = rows.filter(pc.invert(waits.fill_null(False))).select(
+            ["writer_id", "writer_seq", "log_index", "record"]
+        )
         named: set[object] = set()
-        for writer_id, seq, index in (tuple(place.values()) for place in places):
-            fault = self._fault_of_other(writer_id, seq, index)
-            if fault and writer_id not in named:
-                named.add(writer_id)
-                self._found(-1, "unsealed", f"row {seq} of {writer_id} {fault}")
+        for start in range(0, others.num_rows, CHUNK_ROWS):
+            try:
+                places = others.slice(start, CHUNK_ROWS).to_pylist()
+            except ValueError as error:  # bytes that are no UTF-8 where words belong
+                self._found(-1, "unsealed", f"rows of span file {file.path.name} cannot be read: {error}")
+                continue
+            for writer_id, seq, index, record in (tuple(place.values()) for place in places):
+                fault = self._fault_of_other(writer_id, seq, index, record)
+                if fault and writer_id not in named:
+                    named.add(writer_id)
+                    self._found(-1, "unsealed", f"row {seq} of {writer_id} {fault}")
 
-    def _fault_of_other(self, writer_id: str | None, seq: int | None, index: int | None) -> str:
+    def _note_waiting(self, rows: pa.Table) -> None:
+        """Remember which batches wait, and since when."""
+        if not rows.num_rows:
+            return
+        self._waiting.update(pc.unique(rows["log_index"]).to_pylist())
+        since_ns = pc.min(rows["end_unix_nano"]).as_py()
+        if since_ns is not None:
+            self._waiting_since_ns = min(since_ns, self._waiting_since_ns or since_ns)
+
+    def _fault_of_other(self, writer_id: str | None, seq: int | None, index: int | None, record: bytes | None) -> str:
         if index is not None:
-            waits = self._size <= index < self._numbered
-            return "" if waits else f"says it is in batch {index}, and there never was one"
+            return f"says it is in batch {index}, and there never was one"
         if writer_id is None or seq is None:
             return "does not say whose it is"
-        first = self._first_sealed.get(writer_id)
-        if first is None or seq < first:
-            return ""
-        return f"is in no batch, and this writer's rows were sealed from {first} on"
+        first, _ = self._sealed.get(writer_id, (None, None))
+        if first is not None and seq >= first:
+            return f"is in no batch, and this writer's rows were sealed from {first} on"
+        return "is in no batch, and its record promises that it will be" if _is_promised(record) else ""
+
+
+def _is_promised(record: bytes | None) -> bool:
+    """Tell whether a row carries a promise; whether it is good otherwise is an audit's question."""
+    if not record:
+        return False
+    try:
+        return read_envelope(record).read().promise is not None
+    except IntegrityError:
+        return False
 
 
 def _is_of(batch: _Open, seq: int) -> bool:

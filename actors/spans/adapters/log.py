@@ -7,8 +7,8 @@ Layout of ``home/log``:
     checkpoint    canonical JSON of the newest signed checkpoint
 
 Rules:
-- The checkpoint is written last, once what it vouches for is durable; it says how many leaves the log has. What a crash
-  left behind that is cut away when the next leaf is written.
+- The checkpoint is written last, once what it vouches for is durable; it says how many leaves the log has. Leaves that a
+  crash left behind that must be those that come next: others are never written over. Hashes behind it are written anew.
 - Readers need no lock: what a checkpoint vouches for never changes.
 
 Left out: what leaves say (``batch``), whose word a checkpoint is (``sealer``), tiles and witnesses.
@@ -111,7 +111,8 @@ class LogFiles:
     def extend(self, size: int, leaves: Sequence[bytes]) -> bytes:
         """Write leaves behind the first ``size`` and their hashes, durably; return the root of all.
 
-        Nothing is in the log until ``put`` vouches for it. Raises ``StorageUnavailable`` if the disk refuses.
+        Nothing is in the log until ``put`` vouches for it. Raises ``StorageUnavailable`` if the disk refuses, and
+        ``IntegrityError`` where another leaf lies already.
         """
         try:
             self._ensure()
@@ -119,6 +120,14 @@ class LogFiles:
             return self._write_hashes(size, leaves)
         except OSError as error:
             raise StorageUnavailable(f"the log in {self.path} cannot be written: {error.strerror}") from error
+
+    def settle(self) -> None:
+        """Make the newest checkpoint durable: a process before this one may have been told that it is not."""
+        try:
+            self._disk.sync_file(self.path / "checkpoint")
+            self._disk.sync_directory(self.path)
+        except OSError as error:
+            raise StorageUnavailable(f"the log in {self.path} cannot be synced: {error.strerror}") from error
 
     def put(self, checkpoint: SignedCheckpoint) -> None:
         """Make a checkpoint the newest, durably."""
@@ -145,7 +154,12 @@ class LogFiles:
             start = bundle * BUNDLE
             kept = list(self.leaves(start, size)) if start < size else []
             added = leaves[max(0, start - size) : start + BUNDLE - size]
-            data = b"".join(_LENGTH.pack(len(leaf)) + leaf for leaf in [*kept, *added])
+            behind = self._bundle(bundle)[len(kept) :]
+            for index, (found, leaf) in enumerate(zip(behind, added, strict=False), start + len(kept)):
+                if found != leaf:
+                    raise IntegrityError(f"leaf {index} lies behind the checkpoint, and is not what comes next", "log")
+            all_of_it = [*kept, *added, *behind[len(added) :]]
+            data = b"".join(_LENGTH.pack(len(leaf)) + leaf for leaf in all_of_it)
             fresh = self.path / "entries" / ".fresh"
             fresh.write_bytes(data)
             self._disk.sync_file(fresh)

@@ -9,8 +9,12 @@ Rules:
 - The log is held against the last checkpoint's root before it grows, and a checkpoint is verified like anyone would before
   it is written. After a write that failed nothing in memory is believed: the disk is asked again.
 - The first checkpoint is of no batch, and is there before the first row: a table with batches and no checkpoint lost it.
+- Every commit of the table says how many batches were sealed before it: a checkpoint of fewer was set back.
+- What waits is read back so many rows at a time, however many batches that is, and one batch at least. A batch that cannot
+  be read is come upon by small steps, and then looked at ever more rarely.
 
-Left out: whether the rows still are what was sealed (``check``); witnesses, which see a log that was rolled back.
+Left out: whether the rows still are what was sealed (``check``); witnesses, which see a log and a table that were set back
+together.
 """
 
 from collections.abc import Sequence
@@ -22,11 +26,14 @@ from actors.base.certificates import TrustBundle, read_trust
 from actors.base.errors import HomeError, IntegrityError
 from actors.base.signing import SigningKey
 from actors.spans.adapters.log import LogFiles
-from actors.spans.adapters.table import LOG, SpanTable
+from actors.spans.adapters.table import LOG, SEALED, SpanTable
 from actors.spans.batch import manifest_of
 from actors.spans.columns import Rows
 from actors.spans.merkle import EMPTY_ROOT
 from actors.spans.proof import SignedCheckpoint, log_id, sign_checkpoint
+
+MAX_SKIPS = 128
+"""Calls for which a batch that could not be read is left alone, at most."""
 
 
 class Authority(Protocol):
@@ -61,13 +68,23 @@ class Sealer:
     that ends.
     """
 
-    def __init__(self, files: LogFiles, table: SpanTable, authority: Authority, catch_up: int) -> None:
+    def __init__(
+        self, files: LogFiles, table: SpanTable, authority: Authority, catch_up: int, catch_up_rows: int
+    ) -> None:
+        """``catch_up`` batches of together ``catch_up_rows`` rows are read back at a time, at most; one batch at least."""
         self.size = 0
         """Batches sealed; 0 as well until ``begin`` has found the log whole."""
         self._files = files
         self._table = table
         self._authority = authority
         self._catch_up = catch_up
+        self._catch_up_rows = catch_up_rows
+        self._step = catch_up
+        """Batches to read back the next time."""
+        self._fault: IntegrityError | None = None
+        """Why the next batches could not be sealed the last time, if they are what is wrong."""
+        self._skips, self._skipping = 0, 0
+        """Calls for which it is left alone after a failure, and how many of them are still to come."""
         self._root = EMPTY_ROOT
         """Root of those."""
         self.begun = False
@@ -88,6 +105,11 @@ class Sealer:
             self.size, self._root = 0, EMPTY_ROOT
         else:
             checkpoint = signed.verify(self._authority.trust())
+            if checkpoint.size < (sealed := max(self._table.sealed, self._table.last_committed(SEALED) or 0)):
+                raise IntegrityError(
+                    f"the log's checkpoint is of {checkpoint.size} batches, and {sealed} were sealed: it was set back",
+                    "log",
+                )
             root = self._files.root(checkpoint.size)
             if root.hex() != checkpoint.root:
                 raise IntegrityError("the log's hashes do not come to its checkpoint's root", "log")
@@ -96,13 +118,15 @@ class Sealer:
                     f"the log holds {checkpoint.size} batches, the table only numbers {numbered}: it was set back",
                     "log",
                 )
+            self._files.settle()  # the table says how far it was only once that cannot be lost
             self.size, self._root = checkpoint.size, root
+        self._table.sealed = self.size
         self.begun = True
 
     def seal(self, batches: Sequence[Rows], now_ms: int) -> int:
         """Seal all that the table has numbered; ``batches`` may spare reading what was just committed. Return how many.
 
-        At most ``catch_up`` batches are read from the table at a time: what is left waits for the next call.
+        What is read from the table at a time is bounded: what is left waits for the next call.
         """
         self.begin(now_ms)
         last = self._table.last_durable(LOG)
@@ -110,14 +134,20 @@ class Sealer:
         if waiting <= 0:
             return 0
         if len(batches) != waiting or not self._are_next(batches):
-            batches = self._read(min(waiting, self._catch_up))
+            batches = self._read(waiting)
         leaves = [canonical_json(manifest_of(batch)) for batch in batches]
         if self._files.root(self.size) != self._root:
             raise IntegrityError("the log's hashes do not come to its checkpoint's root any more", "log")
         self.begun = False  # until the disk has taken all of it
-        root = self._files.extend(self.size, leaves)
+        try:
+            root = self._files.extend(self.size, leaves)
+        except IntegrityError as error:
+            self._leave_alone(error)
+            raise
         self._files.put(self._vouched(self.size + len(leaves), root, now_ms))
         self.size, self._root, self.begun = self.size + len(leaves), root, True
+        self._table.sealed = self.size
+        self._fault, self._skips, self._step = None, 0, min(self._catch_up, 2 * self._step)
         return len(leaves)
 
     @property
@@ -134,10 +164,30 @@ class Sealer:
         last = self._table.last_committed(LOG)
         return 0 if last is None else last + 1
 
-    def _read(self, count: int) -> list[Rows]:
-        batches = self._table.batches(self.size, self.size + count - 1)
-        if len(batches) != count or not self._are_next(batches):
-            raise IntegrityError(f"batches {self.size} to {self.size + count - 1} are not whole in the table", "log")
+    def _read(self, waiting: int) -> list[Rows]:
+        """Read back some of what waits: fewer after a failure, and nothing for a while after one with the very next batch."""
+        if self._fault is not None and self._skipping > 0:
+            self._skipping -= 1
+            raise IntegrityError(*self._fault.args)
+        count = min(waiting, self._step)
+        try:
+            return self._read_up_to(count)
+        except IntegrityError as error:
+            if count > 1:
+                self._step = 1
+                return self._read(waiting)
+            self._leave_alone(error)
+            raise
+
+    def _leave_alone(self, error: IntegrityError) -> None:
+        self._fault, self._skips, self._step = error, min(MAX_SKIPS, 2 * self._skips + 1), 1
+        self._skipping = self._skips
+
+    def _read_up_to(self, count: int) -> list[Rows]:
+        last = self._table.last_within(self.size, self.size + count - 1, self._catch_up_rows)
+        batches = self._table.batches(self.size, last)
+        if len(batches) != last - self.size + 1 or not self._are_next(batches):
+            raise IntegrityError(f"batches {self.size} to {last} are not whole in the table", "log")
         return batches
 
     def _are_next(self, batches: Sequence[Rows]) -> bool:

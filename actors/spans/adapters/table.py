@@ -5,7 +5,8 @@ Rules:
   ``append`` cuts away whatever the table holds already, so rows delivered twice, alone or among new ones, take effect
   once.
 - What is committed together is numbered batch by batch (``batch.runs``): the last number of the log that sealing makes of
-  them is one more application transaction, ``LOG``, so rows and their places in the log are one fact.
+  them is one more application transaction, ``LOG``, so rows and their places in the log are one fact. How many were sealed
+  before stands beside it as ``SEALED``: a log that is smaller than what the table says was set back.
 - Files, every log entry and the directories that name them are synced before ``append`` returns, and what a crash left
   unsynced before ``recover`` does; only then may a caller forget the rows.
 - Before a file is written its name is noted in ``_pending.json``. A crash leaves either a commit that names it or a file
@@ -22,6 +23,7 @@ import contextlib
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -48,6 +50,8 @@ ROW_GROUP_ROWS = 8192
 """Small groups: looking one decision up reads one group's records, not the file's."""
 LOG = "log"
 """Application id under which the last batch number of a commit stands."""
+SEALED = "log-sealed"
+"""Application id under which a commit says how many batches were sealed before it."""
 _NAMED = re.compile(r"part-[0-9A-Z]{26}-([0-9a-f]{64})\.parquet")
 _STATISTICS = ("writer_id", "writer_seq", "log_index", "decision_id", "start_unix_nano", "end_unix_nano")
 
@@ -72,6 +76,10 @@ class SpanTable:
         self._delta: DeltaTable | None = None
         self._synced_version: int | None = None
         """Newest log entry this process made durable; ``None`` before the first time."""
+        self._listed: tuple[int, pa.Table] | None = None
+        """A version of the table, and what Delta says about its files."""
+        self.sealed = 0
+        """Batches that are known to be sealed: the next commit says so."""
 
     # Writing.
 
@@ -94,6 +102,8 @@ class SpanTable:
                 batches = [replace(batch, log_index=index) for index, batch in enumerate(fresh, first)]
                 if batches:
                     ahead[LOG] = first + len(batches) - 1
+                if self.sealed > _number(_reached(delta, SEALED)) and self.sealed > 0:
+                    ahead[SEALED] = self.sealed
                 self._commit(delta, self._write_files(batches, written, now_ms), ahead)
             self._sync_log()
             (self._path / PENDING).unlink(missing_ok=True)
@@ -255,18 +265,22 @@ class SpanTable:
         return _read_file(path, columns, filters)
 
     @staticmethod
-    def read_whole(path: Path) -> tuple[pa.Table, bool]:
-        """Read all of one of ``current_files``; tell as well whether its bytes are those that its name stands for.
+    def read_whole(path: Path) -> tuple[pa.Table, str]:
+        """Read all of one of ``current_files``; say as well why its bytes are not those that its name stands for.
 
-        Names from before files were named so stand for nothing. Raises ``IntegrityError`` like ``read_file``.
+        A name that stands for nothing is from before rows had batches: one of a file that holds such rows was taken away.
+        Raises ``IntegrityError`` like ``read_file``.
         """
         try:
             data = path.read_bytes()
         except OSError as error:
             raise IntegrityError(f"span file {path.name} cannot be read: {error.strerror}", str(path)) from error
         named = _NAMED.fullmatch(path.name)
-        as_written = named is None or hashlib.sha256(data).hexdigest() == named[1]
-        return _read_file(path, pinned_schema().names, None, pa.BufferReader(data)), as_written
+        rows = _read_file(path, pinned_schema().names, None, pa.BufferReader(data))
+        if named is None:
+            numbered = rows["log_index"].null_count < rows.num_rows
+            return rows, "has no digest in its name, and holds rows of batches" if numbered else ""
+        return rows, "" if hashlib.sha256(data).hexdigest() == named[1] else "is not the bytes that were written"
 
     def find(self, decision_id: str) -> bytes | None:
         """Return the newest envelope of a decision, reading only files whose range of decisions includes it."""
@@ -280,30 +294,47 @@ class SpanTable:
             found += zip(rows["writer_seq"].to_pylist(), rows["record"].to_pylist(), strict=True)
         return max(found)[1] if found else None
 
+    def last_within(self, first: int, last: int, max_rows: int) -> int:
+        """Return the last batch up to ``last`` such that those from ``first`` on hold no more than ``max_rows`` rows.
+
+        ``first`` at least. Only one column of few files is read: as many as hold so many rows, in the order of batches.
+        """
+        rows_of_batch: Counter[int] = Counter()
+        fitting = first
+        for file in self.numbered_files():
+            if file.first is None or file.last is None or file.last < first or file.first > last:
+                continue
+            if rows_of_batch.total() > max_rows and file.first > fitting:
+                break
+            wanted = (pc.field("log_index") >= first) & (pc.field("log_index") <= last)
+            rows_of_batch.update(_read_file(file.path, ["log_index"], wanted)["log_index"].to_pylist())
+            fitting = _fitting(first, last, rows_of_batch, max_rows)
+        return fitting
+
     def batches(self, first: int, last: int) -> list[Rows]:
         """Return the batches numbered ``first`` to ``last`` in order, as they were committed; those that are not there not.
 
-        Raises ``IntegrityError`` naming a file that does not check.
+        Raises ``IntegrityError`` naming a file that does not check, or a batch whose rows are no run.
         """
         wanted = (pc.field("log_index") >= first) & (pc.field("log_index") <= last)
         found: dict[int, list[Rows]] = {}
         for path in self._files_with(log_index=(first, last)):
             for row in rows_of(_read_file(path, pinned_schema().names, wanted)):
                 found.setdefault(_number(row.log_index), []).append(row)
-        return [_whole(found[index]) for index in sorted(found)]
+        return [_whole(index, found[index]) for index in sorted(found)]
 
-    def batch_of(self, writer_id: str, seq: int, decision_id: str) -> int | None:
-        """Return the number of the batch a decision's row is in; ``None`` if it is not here, or from before there was a log.
+    def row_of(self, writer_id: str, seq: int, decision_id: str) -> Rows | None:
+        """Return a decision's row, with the number of its batch if it is in one; ``None`` if it is not here.
 
-        Decisions' ids are in the order of time, as files are: few files may hold one, however large the table is.
+        Decisions' ids are in the order of time, as files are: few files may hold one, however large the table is. Raises
+        ``IntegrityError`` if a file does not check or the row is none.
         """
         row = (pc.field("writer_id") == writer_id) & (pc.field("writer_seq") == seq)
         row &= pc.field("decision_id") == decision_id
         place: dict[str, int | str] = {"decision_id": decision_id, "writer_id": writer_id, "writer_seq": seq}
         for path in self._files_with(**{name: (value, value) for name, value in place.items()}):
-            index: list[int | None] = _read_file(path, ["log_index"], row)["log_index"].to_pylist()
-            if index:
-                return index[0]
+            if found := rows_of(_read_file(path, pinned_schema().names, row)):
+                return found[0]
         return None
 
     def _files_with(self, **ranges: tuple[int | str, int | str]) -> list[Path]:
@@ -317,16 +348,20 @@ class SpanTable:
             return [self._path / unquote(name) for name in sorted(kept["path"].to_pylist())]
 
     def _actions(self) -> pa.Table:
-        """Return what Delta says about each current file."""
+        """Return what Delta says about each current file; it is listed once a version of the table."""
         delta = self._newest()
-        return pa.table({}) if delta is None else pa.table(delta.get_add_actions(flatten=True))
+        if delta is None:
+            return pa.table({})
+        if self._listed is None or self._listed[0] != delta.version():
+            self._listed = delta.version(), pa.table(delta.get_add_actions(flatten=True))
+        return self._listed[1]
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:
         """Let whatever keeps Delta's log from being read be this project's error."""
         try:
             yield
-        except (OSError, DeltaError, pa.ArrowException) as error:
+        except (OSError, DeltaError, pa.ArrowException, ValueError) as error:  # ValueError: words that are not UTF-8
             raise StorageUnavailable(f"the span table in {self._path} cannot be read: {error}") from error
 
     def _newest(self) -> DeltaTable | None:
@@ -353,12 +388,23 @@ def _number(committed: int | None) -> int:
     return -1 if committed is None else committed
 
 
-def _whole(parts: Sequence[Rows]) -> Rows:
-    """Put a batch's rows back in their order; a number that is missing or there twice shows in the batch's root."""
-    ordered = sorted(parts, key=lambda part: part.first_seq)
-    spans = [span for part in ordered for span in part.spans]
-    first = ordered[0]
-    return Rows(first.writer_id, first.first_seq, first.schema_version, spans, first.log_index)
+def _whole(index: int, parts: Sequence[Rows]) -> Rows:
+    """Put a batch's rows back in their order; raise ``IntegrityError`` unless they are one run of one writer."""
+    joined = runs(sorted(parts, key=lambda part: part.first_seq))
+    if len(joined) != 1:
+        raise IntegrityError(f"the rows of batch {index} are not one run of one writer", "log")
+    return replace(joined[0], log_index=index)
+
+
+def _fitting(first: int, last: int, rows_of_batch: Mapping[int, int], max_rows: int) -> int:
+    """Return the last batch of those from ``first`` on that come to no more rows than that; ``first`` at least."""
+    total, fitting = 0, first
+    for index in range(first, last + 1):
+        total += rows_of_batch.get(index, 0)
+        if total > max_rows and index > first:
+            break
+        fitting = index
+    return fitting
 
 
 def _after(chunk: Rows, committed: int | None) -> Rows:

@@ -23,6 +23,7 @@ from cluster.home import Home, create_home
 from cluster.jobs import audit as job
 from cluster.jobs.audit import MAX_LISTED, audit, audit_home, main
 from cluster.records import Unread
+from tests.shells.actors.spans.adapters.sealed import not_utf_8, rewritten
 from tests.shells.cluster.acceptance.decisions import Decided, decided
 from tests.shells.cluster.governed import config_of
 from tests.unit.actors.consensus import conftest as consensus
@@ -45,7 +46,7 @@ def home(tmp_path: Path) -> Home:
 def stored(home: Home, one: Decided, *rows: Recorded) -> list[Path]:
     """Write rows into a home's table, each in a commit of its own, and return the table's files."""
     table = SpanTable(home.root / "spans", SpansConfig().table_checkpoint_commits)
-    sealer = Sealer(LogFiles(home.root / "log"), table, Keys(one.world.trust, LOG_KEY), 100)
+    sealer = Sealer(LogFiles(home.root / "log"), table, Keys(one.world.trust, LOG_KEY), 100, 1000)
     sealer.begin(NOW_S * 1000)
     for row in rows:
         spans = [span(row.seq, row.envelope, decision_id=row.decision_id, start_unix_nano=NOW_S * 10**9)]
@@ -129,6 +130,16 @@ async def test_a_row_that_was_sealed_otherwise_is_found(home: Home, make_world: 
     pq.write_table(changed, file)
     report = audit_home(home, 1, NOW_S, told)
     assert (report["ok"], report["findings_total"], report["inclusion"]) == (False, 0, {"none": 1})
+    assert [(item["batch"], item["kind"]) for item in report["log"]["damage"]] == [(0, "changed"), (0, "file")]
+
+
+async def test_words_that_are_not_utf_8_end_no_audit(home: Home, make_world: MakeWorld) -> None:
+    """The file is named as one that cannot be read, and its batch as damaged."""
+    one = await decided(make_world)
+    (file,) = stored(home, one, *one.rows)
+    rewritten(file, not_utf_8("decision_id"))
+    report = audit_home(home, 1, NOW_S, told)
+    assert [item["place"].rpartition("/")[2] for item in report["unread"]] == [file.name]
     assert [(item["batch"], item["kind"]) for item in report["log"]["damage"]] == [(0, "changed"), (0, "file")]
 
 

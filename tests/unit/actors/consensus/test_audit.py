@@ -5,10 +5,13 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import pytest
 
+from actors.base.canonical import canonical_json
 from actors.base.errors import GenerationHalted
 from actors.consensus.audit import Audit, Recorded
+from actors.spans.record import Promise, read_envelope, seal
 from tests.unit.actors.consensus.world import CALLER, NOW_S, World, request, says, voter
 
 MakeWorld = Callable[..., World]
@@ -87,3 +90,23 @@ def test_a_decision_recorded_twice_is_found(world: World) -> None:
     findings = audited(world, row, replace(other, decision_id=row.decision_id)).conclude()
     assert {finding.step for finding in findings} == {"place", "decision"}
     assert any(finding.why == "recorded as answered, answered" for finding in findings)
+
+
+def test_a_promise_that_was_not_kept_is_found(world: World) -> None:
+    """Past its time, in no batch that is what was sealed; before it, or once it was sealed, it is none."""
+    (row,) = decided(world)
+    record = read_envelope(row.envelope).read()
+    promise = Promise(log_id="log", merge_by=NOW_S)
+    envelope = seal(msgspec.structs.replace(record, promise=promise), world.log.key, world.log.certificate)  # type: ignore[arg-type]
+    promised = replace(row, envelope=canonical_json(envelope), batch=4)
+
+    def found(now_s: int, sealed: set[int], *rows: Recorded) -> tuple[list[str], dict[str, int]]:
+        made = Audit(world.trust, now_s, sealed)
+        for one in rows:
+            made.take(one)
+        return [finding.step for finding in made.conclude()], made.inclusion
+
+    assert found(NOW_S, set(), promised) == ([], {"promised": 1})
+    assert found(NOW_S + 1, set(), promised) == (["inclusion"], {"no proof in this file": 1})
+    assert found(NOW_S + 1, {4}, promised) == ([], {"included": 1})
+    assert found(NOW_S + 1, {4}, replace(promised, batch=None), promised) == ([], {"included": 1})

@@ -22,12 +22,13 @@ class Sealed:
     """A home with a table, and the sealer of its log."""
 
     def __init__(
-        self, home: Path, disk: Disk | None = None, catch_up: int = 100, authority: Authority | None = None
-    ) -> None:
+        self, home: Path, disk: Disk | None = None, catch_up: int = 100, authority: Authority | None = None,
+        catch_up_rows: int = 1000,
+    ) -> None:  # fmt: skip
         self.home, self.authority, self.disk = home, authority or Authority(), disk
         self.table = SpanTable(home / "spans", 10, disk)
         self.files = LogFiles(home / "log", disk)
-        self.sealer = Sealer(self.files, self.table, self.authority, catch_up)
+        self.sealer = Sealer(self.files, self.table, self.authority, catch_up, catch_up_rows)
         self.sealer.begin(NOW_MS)
         self.next_seq = (self.table.last_committed(W) or 0) + 1
 
@@ -61,3 +62,13 @@ def rewritten(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     """Write a file again with other rows, page checksums and all, as somebody would who wants nobody to see it."""
     rows = pq.read_table(path, schema=pinned_schema(), partitioning=None)
     pq.write_table(change(rows), path, write_page_checksum=True)
+
+
+def not_utf_8(column: str) -> Callable[[pa.Table], pa.Table]:
+    """Put bytes that are no text into a column of text."""
+
+    def change(rows: pa.Table) -> pa.Table:
+        words = pa.array([b"\xff\xfe"] * rows.num_rows, pa.binary()).view(pa.string())
+        return rows.set_column(rows.schema.get_field_index(column), column, words)
+
+    return change

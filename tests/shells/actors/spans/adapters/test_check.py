@@ -2,25 +2,28 @@
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from actors.base.canonical import canonical_json
+from actors.base.errors import IntegrityError
 from actors.spans.adapters import check as check_module
 from actors.spans.adapters.check import check_log
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows, by_date, pinned_schema
 from actors.spans.proof import read_manifest
-from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed, W, rewritten
-from tests.unit.actors.spans.telemetry import spans_from, writer_id
+from actors.spans.record import Promise, seal
+from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed, W, not_utf_8, rewritten
+from tests.unit.actors.spans.telemetry import span, spans_from, writer_id
+from tests.unit.actors.spans.test_record import RECORD, WRITER
 
 V = writer_id(2)
 
@@ -150,14 +153,80 @@ def test_a_delta_log_that_cannot_be_read_is_damage_and_no_crash(
     assert made.damage() == [(-1, "file"), (0, "missing")]
 
 
-def test_a_file_from_before_files_were_named_by_their_bytes_is_read(tmp_path: Path) -> None:
-    """Its name stands for no bytes; its rows are held against their batch all the same."""
+def test_a_file_name_without_a_digest_is_one_of_before_there_was_a_log(tmp_path: Path) -> None:
+    """It stands for no bytes, so rows without a batch are read; rows of a batch were never written under such a name."""
     made = Sealed(tmp_path)
     made.batches(1)
     file = made.file_of(0)
     old = file.with_name("part-" + "0" * 26 + ".parquet")
+    table, why = SpanTable.read_whole(file)
+    assert (table.num_rows, why) == (3, "")
     file.rename(old)
-    table, as_written = SpanTable.read_whole(old)
-    assert (table.num_rows, as_written) == (3, True)
-    pq.write_table(table.slice(1), old)
-    assert SpanTable.read_whole(old)[0].num_rows == 2
+    table, why = SpanTable.read_whole(old)
+    assert (table.num_rows, "no digest" in why) == (3, True)
+    rewritten(old, lambda rows: rows.set_column(10, "log_index", pa.nulls(3, pa.int64())))
+    table, why = SpanTable.read_whole(old)
+    assert (table.num_rows, why) == (3, "")
+
+
+def test_a_sealed_file_whose_digest_was_taken_out_of_its_name_is_damage(tmp_path: Path) -> None:
+    """On the disk and in the table's own log: its rows may be what was sealed, its other bytes nobody can tell."""
+    made = Sealed(tmp_path)
+    made.batches(2)
+    file = made.file_of(1)
+    old = file.with_name("part-" + "0" * 26 + ".parquet")
+    file.rename(old)
+    entry = next(path for path in (tmp_path / "spans" / "_delta_log").glob("*.json") if file.name in path.read_text())
+    entry.write_text(entry.read_text().replace(file.name, old.name))
+    assert made.damage() == [(1, "file")]
+
+
+def test_words_that_are_not_utf_8_are_damage_of_their_batch(tmp_path: Path) -> None:
+    """Of a sealed batch, and of one that waits: the check names it and goes on, and no sealer or reader ends in a trace."""
+    made = Sealed(tmp_path)
+    made.batches(2)
+    rewritten(made.file_of(1), not_utf_8("tenant"))
+    assert found(made) == [(1, "changed")]
+    with pytest.raises(IntegrityError, match="batches 1 to 1"):
+        made.table.batches(1, 1)
+    made.commit()
+    rewritten(made.file_of(2), not_utf_8("tenant"))
+    with pytest.raises(IntegrityError, match="batches 2 to 2"):
+        made.sealer.seal((), NOW_MS)
+
+
+def test_a_writer_that_is_not_utf_8_is_damage_in_a_row_of_no_batch(tmp_path: Path) -> None:
+    """Rows outside the sealed batches are judged without a trace as well."""
+    made = Sealed(tmp_path)
+    made.batches(1)
+    rewritten(made.file_of(0), lambda rows: not_utf_8("writer_id")(rows).set_column(10, "log_index", [[None] * 3]))
+    assert found(made) == [(-1, "unsealed"), (0, "missing")]
+
+
+def test_a_row_that_was_sealed_twice_is_found(tmp_path: Path) -> None:
+    """Two batches of one writer hold the same number: the one that came later is damage. A gap between them is none."""
+    made = Sealed(tmp_path)
+    made.batches(1)
+    for first, index in ((6, 1), (7, 2)):  # rows 1 to 3, 6 to 8 (a gap), 7 to 9 (again)
+        rows = Rows(W, first, 1, spans_from(first, 3), index)
+        made.table.append([replace(rows, log_index=None)], {f"other/{index}": first, W: first + 2}, NOW_MS)
+        if index == 1:
+            assert made.sealer.seal([rows], NOW_MS) == 1
+            assert made.damage() == []
+    file = made.file_of(2)
+    ((_, again),) = by_date([Rows(W, 7, 1, spans_from(7, 3), 2)])
+    rewritten(file, lambda _: again)
+    assert made.sealer.seal((), NOW_MS) == 1
+    assert found(made) == [(2, "leaf")]
+
+
+@pytest.mark.parametrize("promised", [True, False])
+def test_a_row_that_carries_a_promise_is_not_from_before_there_was_a_log(tmp_path: Path, promised: bool) -> None:
+    """Of a writer of whom nothing was sealed: a record without a promise may be from before, one with it may not."""
+    made = Sealed(tmp_path)
+    made.batches(1)
+    promise = Promise(log_id="log", merge_by=2_000_000_000) if promised else None
+    record = msgspec.structs.replace(RECORD, promise=promise)
+    data = canonical_json(seal(record, WRITER.key, WRITER.certificate))
+    put_in(made.file_of(0), Rows(V, 1, 1, [span(1, data, decision_id=record.id)]))
+    assert found(made) == ([(-1, "unsealed")] if promised else [])

@@ -204,7 +204,7 @@ def test_a_disk_that_refuses_is_said(tmp_path: Path) -> None:
         raise OSError(28, "No space left on device")
 
     made = Sealed(tmp_path)
-    refusing = Sealer(LogFiles(tmp_path / "log", replace(Disk(), sync_file=full)), made.table, made.authority, 9)
+    refusing = Sealer(LogFiles(tmp_path / "log", replace(Disk(), sync_file=full)), made.table, made.authority, 9, 9)
     with pytest.raises(StorageUnavailable, match="No space"):
         refusing.seal(made.commit(), NOW_MS)
 

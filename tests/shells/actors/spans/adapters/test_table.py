@@ -332,10 +332,30 @@ def test_a_row_s_batch_is_looked_for_in_the_files_of_its_writer_and_decision(
         return read(path, *rest)
 
     monkeypatch.setattr(table_module, "_read_file", counted)
-    assert (table.batch_of("W4", 2, decision(41)), len(reads)) == (3, 1)
-    assert table.batch_of("W4", 2, decision(51)) is None
-    assert table.batch_of("W9", 1, decision(41)) is None
+    row = table.row_of("W4", 2, decision(41))
+    assert row is not None
+    assert (row.log_index, row.first_seq, row.spans[0].decision_id, len(reads)) == (3, 2, decision(41), 1)
+    assert table.row_of("W4", 2, decision(51)) is None
+    assert table.row_of("W9", 1, decision(41)) is None
     assert len(reads) == 1
+
+
+def test_the_table_s_files_are_listed_once_a_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is asked; a commit of anybody's makes it look again."""
+    table, other = opened(tmp_path), opened(tmp_path)
+    other.append(rows(1, 3), {"W1": 3}, 0)
+    listed: list[int] = []
+    listing = DeltaTable.get_add_actions
+
+    def counted(delta: DeltaTable, *, flatten: bool) -> Any:
+        listed.append(delta.version())
+        return listing(delta, flatten=flatten)
+
+    monkeypatch.setattr(DeltaTable, "get_add_actions", counted)
+    assert [len(table.numbered_files()) for _ in range(3)] == [1, 1, 1]
+    other.append(rows(4, 3), {"W1": 6}, 0)
+    assert [len(table.numbered_files()) for _ in range(3)] == [2, 2, 2]
+    assert listed == [1, 2]
 
 
 @pytest.mark.parametrize("asked", ["get_add_actions", "file_uris", "transaction_version"])
@@ -348,7 +368,7 @@ def test_a_delta_log_that_cannot_be_read_is_storage_that_is_away(
     monkeypatch.setattr(DeltaTable, asked, lambda *_, **__: (_ for _ in ()).throw(DeltaError("not a log")))
     questions: dict[str, list[Callable[[], object]]] = {
         "get_add_actions": [
-            lambda: table.find("x"), lambda: table.batches(0, 0), lambda: table.batch_of("W1", 1, "x"),
+            lambda: table.find("x"), lambda: table.batches(0, 0), lambda: table.row_of("W1", 1, "x"),
             table.numbered_files,
         ],
         "file_uris": [table.current_files, table.read], "transaction_version": [lambda: table.last_committed("W1")],
