@@ -118,9 +118,11 @@ async def test_whoever_asks_while_all_threads_are_busy_is_told_to_wait_for_the_p
     found = Decisions({ID: ENVELOPE}.get, shelf, prove, lambda tenant: f"p-{tenant}", 1)
     other = asyncio.ensure_future(found.find(ulid(NOW_MS, b"y" * 10), holder("client", "acme"), NOW_MS))
     await asyncio.sleep(0)
-    with pytest.raises(Overloaded):
-        await found.proven(ID, holder("client", "acme"), NOW_MS)
-    shelf.open.set()
+    try:
+        with pytest.raises(Overloaded):
+            await found.proven(ID, holder("client", "acme"), NOW_MS)
+    finally:
+        shelf.open.set()
     with pytest.raises(NotFound):
         await other
     found.close()
