@@ -10,14 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.base.errors import HomeError
+from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.ids import new_ulid
+from actors.base.ports import IncidentSink
 from actors.health.config import HealthConfig
+from actors.policy.adapters.trust_file import TrustFile
 from actors.spans.actor import Instant, SpanActor
 from actors.spans.adapters.sealer import HomeAuthority
 from actors.spans.config import LogConfig, SpansConfig
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import IncidentQueue, Incidents
+from actors.store.adapters.revocations import NotedRevocations
 from actors.store.config import StoreConfig
 from serve_apps.beats import HEALTH_ACTOR, SPAN_ACTOR, Heart
 from serve_apps.metrics import RayGauges, RayPredictions, union
@@ -31,6 +34,8 @@ NAMESPACE = "weavergen"
 ON_HEAD = {"node:__internal_head__": 0.001}
 """What reads and writes the home runs where the home's disk is."""
 _LOCK_RETRY_S = 0.5
+_TRUST_RETRY_S = 60.0
+"""How soon trust that was refused is looked at again: each time it is refused is said."""
 _ASK_TIMEOUT_S = 5.0
 
 _log = logging.getLogger("weavergen.spans")
@@ -47,16 +52,17 @@ class SpanProcess:
         self._home = home
         self._config = spans
         self._log = log
-        database = Database(store.url(home), pool_size=1, timeout_s=store.timeout_s)
-        self._incidents = IncidentQueue(Incidents(database), store.incident_queue)
+        self._database = Database(store.url(home), pool_size=1, timeout_s=store.timeout_s)
+        self._incidents = IncidentQueue(Incidents(self._database), store.incident_queue)
         self._actor: SpanActor | None = None
+        self._waiting_for = "SpanActor begins"
         self._gauges = RayGauges(SPAN_ACTOR)
         self._heart = Heart(home, SPAN_ACTOR, new_ulid())
         threading.Thread(target=self._run, name="spans", daemon=True).start()
 
     def health(self) -> dict[str, Any]:
-        """Return lag and totals; ``waiting`` while an earlier instance still holds the home."""
-        return {"waiting": True} if self._actor is None else self._actor.health(Instant.now())
+        """Return lag and totals; ``waiting`` with the reason while it cannot begin."""
+        return {"waiting": self._waiting_for} if self._actor is None else self._actor.health(Instant.now())
 
     def _run(self) -> None:
         try:
@@ -73,12 +79,31 @@ class SpanProcess:
     def _take_over(self) -> SpanActor:
         while True:
             try:
-                return SpanActor(
-                    self._home, new_ulid(), self._config, self._incidents, HomeAuthority(self._home), self._log
-                )
-            except HomeError as error:
+                return open_span_actor(self._home, self._config, self._log, self._incidents, self._database)
+            except (HomeError, IntegrityError) as error:
                 _log.warning("%s", error)
-                time.sleep(_LOCK_RETRY_S)
+                self._waiting_for = str(error)
+                time.sleep(_LOCK_RETRY_S if isinstance(error, HomeError) else _TRUST_RETRY_S)
+
+
+def open_span_actor(
+    home: Path, spans: SpansConfig, log: LogConfig, incidents: IncidentSink, database: Database
+) -> SpanActor:
+    """Return the actor of a home, which believes whom replicas believe: root is pinned, the bundle only grows.
+
+    Raises ``HomeError`` while another one holds the home, ``IntegrityError`` if ``trust.json`` cannot be believed.
+    """
+    trust = TrustFile(home / "trust.json", incidents, _noted(database))
+    return SpanActor(home, new_ulid(), spans, incidents, HomeAuthority(home, trust), log)
+
+
+def _noted(database: Database) -> dict[str, int]:
+    """Return the keys that were ever seen revoked; rows must not wait for the database."""
+    try:
+        return NotedRevocations(database).since()
+    except StorageUnavailable as error:
+        _log.warning("the state database is away, a trust.json that lacks revocations goes unseen: %s", error)
+        return {}
 
 
 class HealthProcess:
@@ -155,8 +180,8 @@ def log_state(health: Mapping[str, Any]) -> tuple[int, float] | None:
 
 def span_problem(health: Mapping[str, Any]) -> str:
     """Return what keeps rows from the table or the log; empty if nothing does. Pure."""
-    if health.get("waiting"):
-        return "an earlier SpanActor still holds the home"
+    if "waiting" in health:
+        return f"SpanActor waits: {health['waiting']}"
     if health["table_error"]:
         return str(health["table_error"])
     if health["merge_late"]:

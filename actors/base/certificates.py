@@ -76,6 +76,10 @@ class TrustBundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     revocations: list[SignedRevocation]
 
 
+class UnknownIssuer(IntegrityError):
+    """This bundle names no issuer with that key for that time. That says something of the bundle: a newer one may name it."""
+
+
 def certify(key: SigningKey, certificate: Certificate) -> SignedCertificate:
     """Sign a certificate with the certifying key."""
     payload = canonical_json(certificate)
@@ -151,14 +155,21 @@ def newest_key_id(trust: TrustBundle, role: Role, at_s: int) -> str:
 
 
 def writer_key(trust: TrustBundle, signed: SignedCertificate, at_s: int) -> tuple[Certificate, PublicKey]:
-    """Return a writer's certificate and key, believed through its issuer up to root, at ``at_s``."""
-    issuers = role_keys(trust, "issuer", at_s)
-    issuer = issuers.get(signed.read().issued_by)
+    """Return a writer's certificate and key, believed through its issuer up to root, at ``at_s``.
+
+    Raises ``IntegrityError``; ``UnknownIssuer`` if it may be the bundle's fault.
+    """
+    issued_by, revoked = signed.read().issued_by, revoked_since(trust)
+    issuer = role_keys(trust, "issuer", at_s).get(issued_by)
+    if issuer is None and at_s >= revoked.get(issued_by, at_s + 1):
+        raise IntegrityError(
+            "writer certificate: no trusted issuer signed it: its key is revoked", "writer certificate"
+        )
     if issuer is None:
-        raise IntegrityError("writer certificate: no trusted issuer signed it", "writer certificate")
+        raise UnknownIssuer("writer certificate: no trusted issuer signed it", "writer certificate")
     certificate = check_certificate(signed, issuer, "issuer", at_s)
     key = PublicKey(certificate.public_key)
-    if at_s >= revoked_since(trust).get(key.key_id, at_s + 1):
+    if at_s >= revoked.get(key.key_id, at_s + 1):
         raise IntegrityError("writer certificate: the key is revoked", "writer certificate")
     return certificate, key
 

@@ -12,8 +12,9 @@ Rules:
 - Rows that are missing or can no longer be read are counted, entered as a row ``weavergen.wal.damaged`` and opened as an
   incident; the segment goes to ``quarantine/wal`` instead of being removed. A torn tail was never acknowledged: it is
   counted and named in the adoption entry, and is no incident.
-- A row whose decision is not its writer's word goes to ``quarantine/rows`` with the reason, is entered as a row
-  ``weavergen.row.quarantined`` and opened as an incident: rows read = rows of writers in the table + rows set aside.
+- A row whose decision is provably not its writer's word goes to ``quarantine/rows`` with the reason, is entered as a row
+  ``weavergen.row.quarantined`` and opened as an incident of its writer: rows read = rows of writers in the table + rows
+  set aside. A writer whose rows nobody can judge now waits (``adapters.guard``): nothing of it is committed or removed.
 - A segment in a format of a newer version is no damage: it stays, and its writer waits for the version that reads it.
 - Every commit's rows are sealed batch by batch (``adapters.sealer``). A log that cannot be sealed stops neither ingest nor
   serving: it is an incident, the delay is shown, and the batches are sealed once it can be.
@@ -26,6 +27,7 @@ Left out: rows that carry no signature, and looking decisions up, which gateways
 
 import fcntl
 import hashlib
+import logging
 import os
 import threading
 import time
@@ -34,18 +36,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from actors.base.errors import HomeError, IntegrityError, StorageUnavailable, WeaverGenError
+from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.ids import is_ulid
 from actors.base.ports import IncidentSink
 from actors.spans import conventions as names
+from actors.spans.adapters.guard import SpanIntegrityGuard
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.progress import Buffer, IngestReport, Progress
 from actors.spans.adapters.quarantine import QuarantinedRows
 from actors.spans.adapters.reader import SegmentRead, SegmentRef, WalReader
+from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.sealer import Authority, Sealer
 from actors.spans.adapters.segments import UNBORN_SUFFIX, Disk
 from actors.spans.adapters.table import SpanTable
-from actors.spans.authenticity import Writers
 from actors.spans.batch import without
 from actors.spans.columns import Rows
 from actors.spans.config import LogConfig, SpansConfig
@@ -55,6 +58,8 @@ from actors.spans.span import Span
 
 UNBORN_MAX_AGE_S = 3600
 """How long the directory of a writer that died while it was opening its log is looked at before it is removed."""
+
+_log = logging.getLogger("weavergen.spans")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +88,16 @@ class SpanActor:
         self._home = home
         self._id = actor_id
         self._config = config
-        self._incidents = incidents
+        self._reports = Reports(incidents)
         self._lock = _take_lock(home / "run" / "span-actor.lock")
         self._reader = WalReader(home / "wal", config.lookup_max_bytes)
         self._disk = disk or Disk()
         self._table = SpanTable(home / "spans", config.table_checkpoint_commits, self._disk)
         self.orphans_removed = len(self._table.recover())
         log = log or LogConfig()
-        self._authority = authority
-        self._judge: Writers | None = None
-        self._judged_at_s = 0.0
-        self._quarantined = QuarantinedRows(home / "quarantine" / "rows", self._disk)
+        kept = QuarantinedRows(home / "quarantine" / "rows", self._disk)
+        late_after_s = log.merge_promise_s + config.wal_max_age_s
+        self._guard = SpanIntegrityGuard(authority, kept, late_after_s, config.quarantine_max_rows)
         files = LogFiles(home / "log", self._disk)
         self._sealer = Sealer(files, self._table, authority, log.catch_up_batches, config.table_roll_rows)
         self._merge_target_s = log.merge_target_s
@@ -113,17 +117,21 @@ class SpanActor:
         """Take in everything new; commit if a roll is due (or ``flush``); remove what is wholly in the table."""
         self._report = IngestReport()
         self._last_tick_s = now.wall_s
+        self._guard.begin()
         if self._unsealed_since_s is not None or not self._sealer.begun:
             self._seal((), now)
-        for writer_id in self._writers_on_disk():
+        for writer_id in self._writers_on_disk(now):
+            before = self._report.rows_quarantined
             try:
                 self._read_writer(writer_id, now)
             except (StorageUnavailable, IntegrityError) as error:
-                self._blocked(writer_id, error)
+                self._blocked(writer_id, error, now)
+            if count := self._report.rows_quarantined - before:
+                self._reports.open("span_quarantined", {names.WAL_WRITER: writer_id, "rows": str(count)}, writer_id)
         if self._roll_due(now, flush=flush):
             self._commit(now)
         if not self._buffer.reached:
-            self._remove_finished()
+            self._remove_finished(now)
             self._remove_unborn(now)
         self.totals += self._report
         return self._report
@@ -164,11 +172,11 @@ class SpanActor:
 
     # Reading.
 
-    def _writers_on_disk(self) -> list[str]:
+    def _writers_on_disk(self, now: Instant) -> list[str]:
         try:
             return self._reader.writers()
         except StorageUnavailable as error:
-            self._blocked("", error)
+            self._blocked("", error, now)
             return []
 
     def _read_writer(self, writer_id: str, now: Instant) -> None:
@@ -225,7 +233,7 @@ class SpanActor:
                     self._damage(ref, progress, frame.count - step.skip, why, now)
             elif frame.kind is FrameKind.SPANS:
                 self._take_rows(rows, faults, len(frame.payload), now)
-            progress.next_seq = step.next_seq
+            progress.next_seq, progress.offsets[ref.number] = step.next_seq, frame.end
             if step.lost or step.skip < frame.count:
                 self._note(ref.writer_id, progress.next_seq - 1, now)
 
@@ -240,10 +248,10 @@ class SpanActor:
             rows = replace(rows, spans=decode_spans(frame)[skip:])
         except IntegrityError as error:
             return rows, {}, str(error)
-        return rows, self._faults(rows, now), ""
+        return rows, self._guard.faults(rows, now.wall_s), ""
 
     def _take_rows(self, rows: Rows, faults: Mapping[int, str], size: int, now: Instant) -> None:
-        """Buffer rows, but for those that were set aside: those are entered and reported."""
+        """Buffer rows, but for those that were set aside: those are counted and entered."""
         self._report.rows_read += len(rows.spans)
         self._buffer.bytes += size
         for part in without(rows, faults):
@@ -253,29 +261,6 @@ class SpanActor:
             evidence = {names.WAL_WRITER: rows.writer_id, names.WAL_NEXT_SEQ: str(seq), names.WAL_REASON: fault}
             self._report.rows_quarantined += 1
             self._enter(names.ROW_QUARANTINED, evidence, now)
-            self._open("span_quarantined", evidence, f"{rows.writer_id}/{seq}")
-
-    def _faults(self, rows: Rows, now: Instant) -> dict[int, str]:
-        """Set aside, durably, every row that is not its writer's word; return number → why."""
-        signed = [(seq, span) for seq, span in enumerate(rows.spans, rows.first_seq) if span.record]
-        found = {seq: self._writers_known(now).fault(rows.writer_id, seq, span) for seq, span in signed}
-        faults = {seq: fault for seq, fault in found.items() if fault}
-        try:
-            for seq, fault in faults.items():
-                span = rows.spans[seq - rows.first_seq]
-                self._quarantined.put(Rows(rows.writer_id, seq, rows.schema_version, [span]), fault)
-        except OSError as error:
-            raise StorageUnavailable(f"rows of {rows.writer_id} cannot be set aside: {error.strerror}") from error
-        return faults
-
-    def _writers_known(self, now: Instant) -> Writers:
-        """Return who is believed now: the trust bundle is read again at every tick that needs it."""
-        if self._judge is None or self._judged_at_s != now.steady_s:
-            try:
-                self._judge, self._judged_at_s = Writers(self._authority.trust()), now.steady_s
-            except (OSError, WeaverGenError) as error:
-                raise StorageUnavailable(f"nobody can tell whose word rows are: {error}") from error
-        return self._judge
 
     def _progress(self, writer_id: str) -> Progress:
         known = self._writers.get(writer_id)
@@ -309,7 +294,7 @@ class SpanActor:
         self._report.lost_rows += lost
         evidence = _evidence(ref, progress) | {names.WAL_LOST_ROWS: str(lost), names.WAL_REASON: reason}
         self._enter(names.WAL_DAMAGED, evidence, now)
-        self._open("wal_damaged", evidence, f"{ref.writer_id}/{ref.number}")
+        self._reports.open("wal_damaged", evidence, f"{ref.writer_id}/{ref.number}")
 
     def _enter(self, name: str, attributes: dict[str, str], now: Instant) -> None:
         """Add a row of the actor's own to the next commit."""
@@ -328,12 +313,10 @@ class SpanActor:
             self._buffer.since_s = now.steady_s
         self._buffer.reached[app_id] = number
 
-    def _blocked(self, writer_id: str, error: Exception) -> None:
+    def _blocked(self, writer_id: str, error: Exception, now: Instant) -> None:
         """Say what keeps a writer's log from being read or removed; it is tried again at the next tick."""
-        self._open("span_ingest_blocked", {"writer_id": writer_id, "cause": str(error)}, writer_id)
-
-    def _open(self, kind: str, evidence: Mapping[str, str], dedup_key: str) -> None:
-        self._incidents.open(kind, "level_2_major", evidence, f"{kind}/{dedup_key}")
+        evidence = {"writer_id": writer_id, "cause": str(error)}
+        self._reports.lasting("span_ingest_blocked", evidence, writer_id, now.steady_s)
 
     # Committing and removing.
 
@@ -351,7 +334,7 @@ class SpanActor:
             batches = self._table.append(buffer.rows, buffer.reached, int(now.wall_s * 1000))
         except (StorageUnavailable, IntegrityError) as error:
             self._table_error = str(error)
-            self._open("span_table_unavailable", {"cause": str(error)}, str(self._home))
+            self._reports.lasting("span_table_unavailable", {"cause": str(error)}, str(self._home), now.steady_s)
             return False
         self._table_error = ""
         self._report.commits += 1
@@ -363,20 +346,26 @@ class SpanActor:
         return True
 
     def _seal(self, batches: Sequence[Rows], now: Instant) -> None:
-        """Seal what is committed; where that cannot be, say so: the next tick tries again."""
+        """Seal what is committed; where that cannot be, whatever keeps it, say so: the next tick tries again."""
         try:
             self._report.batches_sealed += self._sealer.seal(batches, int(now.wall_s * 1000))
             self._log_error = ""
             waits = self._sealer.waiting > 0
-        except (StorageUnavailable, IntegrityError, HomeError, OSError) as error:
-            self._log_error = str(error)
-            kind = "log_damaged" if isinstance(error, IntegrityError) else "log_unavailable"
-            self._open(kind, {"cause": str(error)}, str(self._home))
+        except Exception as error:  # noqa: BLE001 - a row that nobody foresaw must not end the process again and again
+            self._log_failed(error, now)
             waits = True  # what nobody can tell is sealed is not
         known = (
             self._unsealed_since_s
         )  # of what waited before a restart nobody knows since when: since now, at the latest
         self._unsealed_since_s = (now.steady_s if known is None else known) if waits else None
+
+    def _log_failed(self, error: Exception, now: Instant) -> None:
+        self._log_error = str(error) or type(error).__name__
+        away = isinstance(error, StorageUnavailable | HomeError | OSError)
+        kind, cause = "log_unavailable" if away else "log_damaged", {"cause": self._log_error}
+        if self._reports.lasting(kind, cause, str(self._home), now.steady_s):
+            foreseen = away or isinstance(error, IntegrityError)
+            _log.error("the log cannot be sealed: %s", self._log_error, exc_info=None if foreseen else error)
 
     def _merge_delay_s(self, now: Instant) -> float:
         """Return the age of the oldest row that was read and is not sealed."""
@@ -384,13 +373,13 @@ class SpanActor:
         oldest += [] if self._unsealed_since_s is None else [self._unsealed_since_s]
         return max(0.0, now.steady_s - min(oldest)) if oldest else 0.0
 
-    def _remove_finished(self) -> None:
+    def _remove_finished(self, now: Instant) -> None:
         """Remove what is wholly in the table; where the disk refuses, say so and go on with the other writers."""
         for writer_id, progress in list(self._writers.items()):
             try:
                 self._remove_segments(writer_id, progress)
             except (OSError, StorageUnavailable) as error:
-                self._blocked(writer_id, error)
+                self._blocked(writer_id, error, now)
 
     def _remove_segments(self, writer_id: str, progress: Progress) -> None:
         """Remove segments whose rows are all in the table, and the directory of a writer that is gone."""
@@ -433,7 +422,7 @@ class SpanActor:
                 if now.steady_s - since_s > UNBORN_MAX_AGE_S and self._reader.nobody_holds(directory):
                     self._remove_directory(directory)
             except (OSError, StorageUnavailable) as error:
-                self._blocked(_unborn_writer(directory), error)
+                self._blocked(_unborn_writer(directory), error, now)
 
 
 def _unborn_writer(directory: Path) -> str:

@@ -3,20 +3,23 @@
 Rules:
 - A batch is a run of consecutive rows of one writer that went into the table together; its number in the log is the rows'
   ``log_index``.
-- What a row says beside its decision envelope is digested as ``Span``'s msgpack without the envelope: what the table holds
-  turns back into the same bytes (``columns.rows_of``).
+- What a row says beside its decision envelope is digested as the msgpack of the fields that ``Span`` has in the row's
+  schema version, the envelope empty: what the table holds turns back into the same bytes (``columns.rows_of``), and a field
+  that a later version adds changes no digest of a row from before it.
 
 Left out: how rows, batches and checkpoints are proven (``proof``), files (``adapters.log``).
 """
 
 import hashlib
 from collections.abc import Container, Iterable, Sequence
+from typing import Final
 
 import msgspec
 
 from actors.base.canonical import b64
 from actors.base.errors import IntegrityError
 from actors.spans.columns import Rows
+from actors.spans.conventions import SPAN_SCHEMA_VERSION
 from actors.spans.merkle import inclusion_path, leaf_hash, tree_root
 from actors.spans.proof import InclusionProof, Manifest, SignedCheckpoint, row_data
 from actors.spans.span import Span
@@ -24,15 +27,28 @@ from actors.spans.span import Span
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def rest_digest(span: Span) -> bytes:
-    """Digest all that a row says beside its envelope."""
-    return hashlib.sha256(_encode(msgspec.structs.replace(span, record=b"") if span.record else span)).digest()
+FIELDS: Final[dict[int, tuple[str, ...]]] = {
+    1: (
+        "trace_id", "span_id", "parent_span_id", "name", "kind", "start_unix_nano", "end_unix_nano", "status",
+        "decision_id", "tenant", "attributes", "voter", "family", "layer", "outcome", "latency_ms", "agreement",
+        "answer_kind", "record",
+    ),
+}  # fmt: skip
+"""Version of ``Span`` → its fields, in the order they are digested. Sealed rows rest on it: lines are only ever added."""
+
+
+def rest_digest(span: Span, schema_version: int) -> bytes:
+    """Digest all that a row says beside its envelope, as a row of that version of ``Span``."""
+    fields = FIELDS.get(schema_version, FIELDS[SPAN_SCHEMA_VERSION])
+    return hashlib.sha256(_encode([b"" if name == "record" else getattr(span, name) for name in fields])).digest()
 
 
 def row_hashes(rows: Rows) -> list[bytes]:
     """Return the leaf hash of each row."""
     return [
-        leaf_hash(row_data(rows.writer_id, seq, rows.schema_version, span.record, rest_digest(span)))
+        leaf_hash(
+            row_data(rows.writer_id, seq, rows.schema_version, span.record, rest_digest(span, rows.schema_version))
+        )
         for seq, span in enumerate(rows.spans, rows.first_seq)
     ]
 
@@ -62,7 +78,7 @@ def proof_of(
     if batch.log_index is None or not 0 <= place < len(batch.spans):
         raise IntegrityError(f"row {seq} of {batch.writer_id} is in no sealed batch", "inclusion")
     return InclusionProof(
-        rest_sha256=rest_digest(batch.spans[place]).hex(),
+        rest_sha256=rest_digest(batch.spans[place], batch.schema_version).hex(),
         row_path=[item.hex() for item in inclusion_path(place, row_hashes(batch))],
         manifest=b64(manifest),
         leaf_index=batch.log_index,

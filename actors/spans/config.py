@@ -43,6 +43,10 @@ class SpansConfig(BaseModel):
     """Commits between checkpoints of the Delta log."""
     ingest_poll_ms: int = Field(default=500, ge=1, le=60_000)
     """Pause between two ticks of the actor."""
+    quarantine_max_rows: int = Field(default=256, ge=1, le=100_000)
+    """Rows of one writer that are set aside in one tick (exceeded by at most one frame); beyond it the writer waits."""
+    wal_max_age_s: int = Field(default=86_400, ge=3600, le=30 * 86_400)
+    """How much later than the log's promise a row may be taken in, counted from the end of its writer's certificate."""
     lookup_max_bytes: int = Field(default=256 * MIB, ge=1 * MIB)
     """Bytes of log read for one look-up of a decision before the table is asked."""
 

@@ -29,6 +29,7 @@ from enum import IntEnum
 import msgspec
 
 from actors.base.errors import IntegrityError
+from actors.spans.conventions import SPAN_SCHEMA_VERSION
 from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
 from actors.spans.span import Span, check_span
 
@@ -147,7 +148,8 @@ def encode_header(header: SegmentHeader) -> bytes:
 def read_header(data: bytes) -> SegmentStart:
     """Read the header at the start of a segment; raise ``IntegrityError`` if it does not check.
 
-    A header that checks and is of another format raises ``UnknownFormat``.
+    A header that checks and is of another format, or of a newer schema of ``Span``, raises ``UnknownFormat``: fields that
+    this version does not know would be dropped.
     """
     if len(data) < _PREFIX.size:
         raise IntegrityError("the segment is shorter than a header", "segment header")
@@ -168,6 +170,11 @@ def read_header(data: bytes) -> SegmentStart:
         raise IntegrityError(f"the segment header cannot be read: {error}", "segment header") from error
     if not 0 <= header.schema_version <= MAX_SCHEMA_VERSION:
         raise IntegrityError(f"the segment header says schema version {header.schema_version}", "segment header")
+    if header.schema_version > SPAN_SCHEMA_VERSION:
+        raise UnknownFormat(
+            f"spans of schema {header.schema_version}, newer than {SPAN_SCHEMA_VERSION}: use the version that wrote them",
+            "format",
+        )
     return SegmentStart(header, end + _DIGEST_BYTES, _CRC.unpack_from(digest)[0])
 
 

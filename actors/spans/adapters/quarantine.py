@@ -1,9 +1,11 @@
 """Rows that were set aside: kept whole, with the reason, out of the table's sight.
 
-One file a row, ``quarantine/rows/<writer id>-<sequence number>.json``; the same row set aside again is the same file.
+One file a frame, ``quarantine/rows/<writer id>-<number of its first such row>.json``, a list of rows; the same frame set
+aside again is the same file.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -32,21 +34,23 @@ class QuarantinedRows:
         self._path = path
         self._disk = disk
 
-    def put(self, row: Rows, reason: str) -> None:
-        """Keep a row, durably; raises ``OSError`` if the disk refuses."""
-        (span,) = row.spans
-        kept = QuarantinedRow(
-            row.writer_id, row.first_seq, row.schema_version, reason, b64(msgspec.msgpack.encode(span))
-        )
-        if _NAME.fullmatch(row.writer_id) is None:
-            raise ValueError(f"{row.writer_id!r} is no writer's id")
+    def put(self, rows: Rows, faults: Mapping[int, str]) -> None:
+        """Keep the rows of a frame that have faults (number → why), durably; raises ``OSError`` if the disk refuses."""
+        if _NAME.fullmatch(rows.writer_id) is None:
+            raise ValueError(f"{rows.writer_id!r} is no writer's id")
+        kept = [_kept(rows, seq, faults[seq]) for seq in sorted(faults)]
         if not self._path.is_dir():
             self._path.mkdir(parents=True)
             self._disk.sync_directory(self._path.parent)
             self._disk.sync_directory(self._path.parent.parent)
-        name = f"{row.writer_id}-{row.first_seq:012d}.json"
+        name = f"{rows.writer_id}-{kept[0].seq:012d}.json"
         fresh = self._path / f".{name}"
         fresh.write_bytes(msgspec.json.encode(kept))
         self._disk.sync_file(fresh)
         self._disk.rename(fresh, self._path / name)
         self._disk.sync_directory(self._path)
+
+
+def _kept(rows: Rows, seq: int, reason: str) -> QuarantinedRow:
+    span = msgspec.msgpack.encode(rows.spans[seq - rows.first_seq])
+    return QuarantinedRow(rows.writer_id, seq, rows.schema_version, reason, b64(span))

@@ -17,12 +17,12 @@ Left out: whether the rows still are what was sealed (``check``); witnesses, whi
 together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from actors.base.canonical import canonical_json
-from actors.base.certificates import TrustBundle, read_trust
+from actors.base.certificates import TrustBundle
 from actors.base.errors import HomeError, IntegrityError
 from actors.base.signing import SigningKey
 from actors.spans.adapters.log import LogFiles
@@ -47,14 +47,14 @@ class Authority(Protocol):
 
 
 class HomeAuthority:
-    """The keys of a home, read each time: an operator may have rotated them."""
+    """The keys of a home, read each time: an operator may have rotated them; ``trust`` tells who is believed now."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, home: Path, trust: Callable[[], TrustBundle]) -> None:
+        self._home, self._trust = home, trust
 
     def trust(self) -> TrustBundle:
-        """Return ``home/trust.json``."""
-        return read_trust((self._home / "trust.json").read_bytes())
+        """Return the bundle in force."""
+        return self._trust()
 
     def key(self) -> SigningKey:
         """Return ``home/keys/log.key``."""

@@ -5,9 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
+
+from actors.base.canonical import canonical_json
+from actors.base.certificates import TrustBundle, read_trust
+from actors.base.errors import IntegrityError
 from actors.spans.actor import Instant, SpanActor
-from actors.spans.config import SpansConfig
-from serve_apps.actors import SpanWatch, span_gauges, span_problem
+from actors.spans.config import LogConfig, SpansConfig
+from actors.store.adapters.database import Database
+from actors.store.adapters.revocations import NotedRevocations
+from cluster.trust import load_trust
+from serve_apps.actors import SpanWatch, open_span_actor, span_gauges, span_problem
+from tests.shells.cluster.governed import NOW, governed
 from tests.unit.actors.spans.telemetry import Authority, Incidents, writer_id
 
 WELL = {"table_error": "", "log_error": "", "merge_late": False, "lag_s": 0.5, "log_size": 3, "merge_delay_s": 0.25}
@@ -31,7 +41,38 @@ def test_a_failing_table_is_a_problem() -> None:
     assert span_problem(WELL | {"table_error": "no space"}) == "no space"
     assert span_problem(WELL | {"log_error": "no space"}) == "no space"
     assert "wait to be sealed" in span_problem(WELL | {"merge_late": True})
-    assert "holds the home" in span_problem({"waiting": True})
+    assert "holds the home" in span_problem({"waiting": "another SpanActor holds the home"})
+
+
+def test_the_span_actor_believes_whom_replicas_believe(tmp_path: Path) -> None:
+    """Root stays what it was, the bundle only grows: an older or foreign trust.json that is put back changes nothing."""
+    system, incidents = governed(tmp_path), Incidents()
+    home, file = system.home.root, system.home.trust_file
+    actor, known = open_span_actor(home, SpansConfig(), LogConfig(), incidents, system.database), file.read_bytes()
+    now = Instant(NOW + 60, 1000.0)
+    actor.tick(now)
+    for other in (Authority().trust(), msgspec.structs.replace(load_trust(file), certificates=[])):
+        file.write_bytes(canonical_json(other))
+        actor.tick(now, flush=True)
+        assert trusted(actor) == read_trust(known)
+    assert incidents.kinds == ["trust_refused"] * 2
+    actor.close()
+
+
+def test_a_span_actor_that_starts_believes_no_older_bundle(tmp_path: Path) -> None:
+    """One that lacks a revocation that was noted is refused; without the database rows are taken in all the same."""
+    system = governed(tmp_path)
+    NotedRevocations(system.database).note({"f" * 16: NOW})
+    with pytest.raises(IntegrityError, match="lacks the revocation of ffff"):
+        open_span_actor(system.home.root, SpansConfig(), LogConfig(), Incidents(), system.database)
+    nowhere = Database(f"sqlite:///{tmp_path}/nowhere/state.db")
+    open_span_actor(system.home.root, SpansConfig(), LogConfig(), Incidents(), nowhere).close()
+    system.database.close()
+
+
+def trusted(actor: SpanActor) -> TrustBundle:
+    """Return whom its guard believes."""
+    return actor._guard._authority.trust()
 
 
 async def test_whoever_watches_is_never_stopped_by_what_it_watches() -> None:

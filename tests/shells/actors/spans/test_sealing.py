@@ -110,7 +110,8 @@ def test_a_row_that_is_not_its_writer_s_word_is_set_aside(home: Home) -> None:
     (entry,) = home.entries(names.ROW_QUARANTINED)
     assert entry[names.WAL_NEXT_SEQ] == "2"
     (kept,) = (home.path / "quarantine" / "rows").glob("*.json")
-    assert "certificate is" in json.loads(kept.read_bytes())["reason"]
+    ((row, reason),) = [(item["seq"], item["reason"]) for item in json.loads(kept.read_bytes())]
+    assert (row, "certificate is" in reason) == (2, True)
     assert check_log(home.path, home.authority.trust(), 10).rows == 4
     actor.close()
 

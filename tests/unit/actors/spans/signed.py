@@ -10,6 +10,8 @@ from actors.spans.span import Span
 from tests.unit.actors.spans.telemetry import ISSUER, NOW_S, ROOT, Authority, decision, span
 from tests.unit.actors.spans.test_record import RECORD
 
+CERTIFIED_S = 3600
+"""How long the writer's certificate goes on."""
 WRITER_KEY = SigningKey.from_seed(b"w" * 32)
 
 
@@ -18,7 +20,7 @@ def signed_row(writer: str, seq: int, key: SigningKey | None = None) -> Span:
     at_s = int(NOW_S)
     certificate = certify(
         ISSUER,
-        Certificate("writer", writer, WRITER_KEY.public.hex, ISSUER.public.key_id, at_s - 3600, at_s + 3600),
+        Certificate("writer", writer, WRITER_KEY.public.hex, ISSUER.public.key_id, at_s - 3600, at_s + CERTIFIED_S),
     )
     record = msgspec.structs.replace(RECORD, id=decision(seq), issued_at=at_s * 1000, writer=WriterRef(writer, seq))
     envelope = seal(record, key or WRITER_KEY, certificate)

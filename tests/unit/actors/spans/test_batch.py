@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from actors.base.canonical import canonical_json
 from actors.base.errors import IntegrityError
-from actors.spans.batch import manifest_of, proof_of, row_hashes, runs
+from actors.spans.batch import FIELDS, manifest_of, proof_of, rest_digest, row_hashes, runs
 from actors.spans.columns import Rows, by_date, rows_of
+from actors.spans.conventions import SPAN_SCHEMA_VERSION
 from actors.spans.proof import log_id, read_manifest, sign_checkpoint
 from actors.spans.span import Span
 from tests.unit.actors.spans.telemetry import NOW_S, Authority, span, spans_from, writer_id
@@ -44,6 +45,24 @@ def test_a_row_s_digest_is_the_same_before_the_table_and_behind_it(row: Span) ->
     (after,) = rows_of(table)
     assert after == before
     assert row_hashes(after) == row_hashes(before)
+
+
+class Wider(Span, frozen=True, array_like=True):
+    """What ``Span`` may be one day."""
+
+    later: str = ""
+
+
+def test_the_digest_of_a_row_of_schema_1_never_changes() -> None:
+    """What was sealed years ago still checks; a field that ``Span`` gets needs a version of its own."""
+    assert rest_digest(FULL, 1).hex() == "2e2fcd242852a0c3d338623b3a1a3acaeddd0494478ad0baca9ffa9313cabdca"
+    assert (
+        row_hashes(Rows(W, 7, 1, [FULL]))[0].hex() == "a58c1f62a14e36219d83a9ad067a96caf9320dac12b9af9ddc625dae50ce1d4c"
+    )
+    wider = Wider(**{name: getattr(FULL, name) for name in FULL.__struct_fields__})
+    assert rest_digest(wider, 1) == rest_digest(FULL, 1)
+    assert FIELDS[SPAN_SCHEMA_VERSION] == Span.__struct_fields__
+    assert set(FIELDS) == set(range(1, SPAN_SCHEMA_VERSION + 1))
 
 
 @given(st.data())

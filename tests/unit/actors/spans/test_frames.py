@@ -12,6 +12,7 @@ from actors.spans.frames import (
     HEADER_MAX_BYTES,
     FrameKind,
     SegmentHeader,
+    UnknownFormat,
     decode_spans,
     encode_header,
     encode_spans,
@@ -213,6 +214,14 @@ def test_a_header_of_another_format_says_which_version_it_needs() -> None:
     changed = header[:8] + b"\x02\x00" + header[10:-32]
     with pytest.raises(IntegrityError, match="segment format 2"):
         read_header(changed + hashlib.sha256(changed).digest())
+
+
+def test_a_header_of_a_newer_schema_says_which_version_it_needs() -> None:
+    """Its spans may have fields that this version would drop; older ones are read."""
+    made = {version: encode_header(SegmentHeader("w", 1, version, b"", b"")) for version in (0, 1, 2)}
+    assert [read_header(made[version]).header.schema_version for version in (0, 1)] == [0, 1]
+    with pytest.raises(UnknownFormat, match="schema 2"):
+        read_header(made[2])
 
 
 def test_a_header_that_a_reader_would_refuse_is_not_written() -> None:

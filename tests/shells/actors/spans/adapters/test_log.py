@@ -216,11 +216,10 @@ def test_a_home_where_nothing_was_sealed_is_whole(tmp_path: Path) -> None:
 
 
 def test_a_home_s_authority_is_its_key_files(tmp_path: Path) -> None:
-    """Read each time they are needed: a rotated key signs the next checkpoint."""
+    """Read each time they are needed: a rotated key signs the next checkpoint; trust is what its source says."""
     keys = Authority()
-    (tmp_path / "trust.json").write_bytes(canonical_json(keys.trust()))
     keys.key().save(tmp_path / "keys" / "log.key")
-    authority = HomeAuthority(tmp_path)
+    authority = HomeAuthority(tmp_path, keys.trust)
     assert authority.trust() == keys.trust()
     assert authority.key().public == keys.key().public
     SigningKey.from_seed(b"n" * 32).replace(tmp_path / "keys" / "log.key")
