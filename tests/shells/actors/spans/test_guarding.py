@@ -114,7 +114,7 @@ def test_a_writer_of_forgeries_waits_beyond_the_bound(home: Home) -> None:
     assert home.incidents.kinds == ["span_ingest_blocked", "span_quarantined"]
     actor.tick(at(1), flush=True)
     assert (set_aside(home), home.rows(), home.segments()) == ([1, 2, 3, 4], [5], [])
-    assert (actor.totals.rows_read, actor.totals.rows_quarantined) == (5, 4)
+    assert (actor.totals.rows_read, actor.totals.rows_quarantined, actor.totals.duplicates) == (5, 4, 0)
     actor.close()
 
 
