@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Callable
+from typing import NoReturn
 
 import click
 
@@ -17,6 +19,7 @@ from cluster.cli.status import status
 from cluster.cli.transitions import halt, isolate, readmit, resume
 from cluster.cli.verifying import verify
 from cluster.client import NotRunning
+from cluster.leaving import leave
 
 DEBUG = "WEAVERGEN_DEBUG"
 """Set in the environment, it lets a system error through with its traceback."""
@@ -46,8 +49,8 @@ def system_error(error: OSError) -> str:
     return f"{where}{what}; mend that and try again ({DEBUG}=1 shows where it happened)"
 
 
-def main() -> None:
-    """Run the command line."""
+def main(end: Callable[[int], NoReturn] = leave) -> None:
+    """Run the command line; ``end`` ends the process after a command that ran."""
     try:
         code = cli.main(prog_name="weavergen", standalone_mode=False)
     except click.ClickException as error:
@@ -64,4 +67,4 @@ def main() -> None:
             raise
         click.echo(f"weavergen: {system_error(error)}", err=True)
         sys.exit(2)
-    sys.exit(code if isinstance(code, int) else 0)
+    end(code if isinstance(code, int) else 0)

@@ -8,7 +8,6 @@ about a millisecond and a few hundred bytes.
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from actors.consensus.audit import Audit, Recorded
 from actors.spans.adapters.check import Checked, check_log
 from cluster.home import Home, open_home
 from cluster.jobs.submission import MARK, write_report
+from cluster.leaving import leave
 from cluster.records import Unread, read_records
 from cluster.trust import load_trust
 
@@ -95,4 +95,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

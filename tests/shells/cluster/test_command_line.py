@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import sys
 from itertools import takewhile
 from pathlib import Path
 
@@ -123,7 +124,7 @@ def test_mistakes_are_one_line_and_a_code(
     monkeypatch.setenv("WEAVERGEN_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("sys.argv", ["weavergen", *arguments])
     with pytest.raises(SystemExit) as caught:
-        main()
+        main(sys.exit)
     assert caught.value.code == code
     error = capsys.readouterr().err
     assert told in error
@@ -156,7 +157,7 @@ def ended(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
     """Run a command line; return its exit code."""
     monkeypatch.setattr("sys.argv", ["weavergen", *arguments])
     with pytest.raises(SystemExit) as caught:
-        main()
+        main(sys.exit)
     assert isinstance(caught.value.code, int)
     return caught.value.code
 
@@ -174,7 +175,7 @@ def test_what_the_system_refuses_is_one_line(
     monkeypatch.setenv("WEAVERGEN_DEBUG", "1")
     monkeypatch.setattr("sys.argv", ["weavergen", *save])
     with pytest.raises(FileNotFoundError):
-        main()
+        main(sys.exit)
 
 
 def test_a_full_disk_names_the_file_that_did_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
