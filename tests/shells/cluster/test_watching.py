@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,15 @@ def test_a_drawn_view_is_what_would_be_printed() -> None:
     assert view.plain.strip() == "[red]x"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let children be interrupted: one started by what ignores SIGINT, as a shell's background job does, would ignore it too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_it_well(tmp_path: Path) -> None:
     """A real interrupt in the middle of a long pause: exit code 0, and no word of complaint."""
     command = [sys.executable, "-m", "cluster", "status", "--watch", "--json", "--interval-s", "3600"]
