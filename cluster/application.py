@@ -6,12 +6,13 @@ from pathlib import Path
 
 from actors.base.errors import ConfigurationError
 from actors.consensus.tally import LEAST_LINEAGES
-from cluster.config import Config, VoterConfig
+from cluster.config import Config, EngineConfig, VoterConfig
 from cluster.home import Home
 from cluster.status import system_id
 from models.catalog import Catalog, CatalogEntry
 from models.engine import engine_settings
 from models.errors import WeightsError
+from models.processor import this_processors_dtype
 from serve_apps.builder import AppSettings, GatewayLimits, LocalVoter
 from serve_apps.gateway.settings import GatewaySettings, OpenAIVoterSettings, RecordedSettings
 from serve_apps.llm import EngineLimits
@@ -47,15 +48,16 @@ def direct_only(config: Config, voter_lineages: Mapping[str, str]) -> tuple[str,
     )
 
 
-def local_voter(voter: VoterConfig, entry: CatalogEntry, model_path: Path, threads: int) -> LocalVoter:
-    """Return a voter whose weights lie in ``model_path``."""
+def local_voter(voter: VoterConfig, entry: CatalogEntry, model_path: Path, engine: EngineConfig) -> LocalVoter:
+    """Return a voter whose weights lie in ``model_path``; ``auto`` is what this machine computes in quickest."""
+    cpu_dtype = this_processors_dtype() if engine.cpu_dtype == "auto" else engine.cpu_dtype
     return LocalVoter(
         id=voter.id,
         family=entry.family,
         lineage=entry.lineage,
         context_tokens=entry.context_tokens,
         tags=entry.tags,
-        engine=engine_settings(entry, model_path, voter.pool, threads=threads),
+        engine=engine_settings(entry, model_path, voter.pool, threads=engine.threads, cpu_dtype=cpu_dtype),
     )
 
 
@@ -70,7 +72,7 @@ def app_settings(
             **config.gateway.model_dump(include=set(GatewayLimits.model_fields)),
         ),
         voters=tuple(
-            local_voter(voter, catalog_entry(voter, catalog), models[voter.id], config.engine.threads)
+            local_voter(voter, catalog_entry(voter, catalog), models[voter.id], config.engine)
             for voter in config.voters
             if voter.provider == "vllm"
         ),

@@ -208,6 +208,9 @@ class EngineConfig(_Frozen):
 
     threads: int = Field(default=2, ge=1, le=256)
     """Threads one CPU engine computes with."""
+    cpu_dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """What CPU engines compute in: ``auto`` is bfloat16 where the processor has instructions for it, else float32, which
+    takes twice the memory and is several times as quick there."""
     max_ongoing_requests: int = Field(default=16, ge=1, le=1024)
     max_queued_requests: int = Field(default=64, ge=0, le=10_000)
     health_check_period_s: float = Field(default=5, ge=0.5, le=60)

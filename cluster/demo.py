@@ -38,6 +38,8 @@ class Shown:
     """``agreed``, or the error code of the refusal."""
     said: tuple[tuple[str, str, str], ...]
     """Voter, vote outcome, and what it said in short."""
+    why: str = ""
+    """What the refusal says of itself; empty for an answer."""
 
 
 def questions(count: int = len(VALUE_QUESTIONS)) -> Iterator[tuple[str, str, int]]:
@@ -96,7 +98,8 @@ def read(question: str, status: int, body: dict[str, Any]) -> Shown:
     )
     if status == 200:
         return Shown(question, str(body["choices"][0]["message"]["content"]), "agreed", said)
-    return Shown(question, None, str((body.get("error") or {}).get("code", f"status {status}")), said)
+    error = body.get("error") or {}
+    return Shown(question, None, str(error.get("code", f"status {status}")), said, str(error.get("message", "")))
 
 
 def in_short(vote: dict[str, Any], width: int = 60) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from models.catalog import CatalogEntry, CpuEngine, Device, GpuEngine
 from models.errors import WeightsError
+from models.processor import CpuDtype
 
 EngineArgument = str | int | float | bool
 
@@ -48,8 +49,10 @@ _QUIET = {
 _LOOPBACK = {"VLLM_HOST_IP": "127.0.0.1"}
 
 
-def engine_settings(entry: CatalogEntry, model_path: Path, device: Device, *, threads: int = 2) -> EngineSettings:
-    """Return the settings of ``entry`` on ``device``; ``threads`` is what one CPU engine computes with.
+def engine_settings(
+    entry: CatalogEntry, model_path: Path, device: Device, *, threads: int = 2, cpu_dtype: CpuDtype = "bfloat16"
+) -> EngineSettings:
+    """Return the settings of ``entry`` on ``device``; a CPU engine computes with ``threads`` threads, in ``cpu_dtype``.
 
     Raises ``WeightsError`` where the catalogue has no arguments for that device.
     """
@@ -57,7 +60,7 @@ def engine_settings(entry: CatalogEntry, model_path: Path, device: Device, *, th
     if engine is None:
         other = "gpu" if device == "cpu" else "cpu"
         raise WeightsError(f"{entry.id} has no engine arguments for {device}; use a profile with {other} voters")
-    specific = _cpu_kwargs(engine, entry) if isinstance(engine, CpuEngine) else _gpu_kwargs(engine)
+    specific = _cpu_kwargs(engine, entry, cpu_dtype) if isinstance(engine, CpuEngine) else _gpu_kwargs(engine)
     return EngineSettings(
         served_name=entry.id,
         model_path=str(model_path),
@@ -71,7 +74,6 @@ def engine_settings(entry: CatalogEntry, model_path: Path, device: Device, *, th
 
 def _common_kwargs(entry: CatalogEntry) -> dict[str, EngineArgument]:
     return {
-        "dtype": "bfloat16",
         "max_model_len": entry.context_tokens,
         "trust_remote_code": False,
         "load_format": "safetensors",
@@ -79,8 +81,9 @@ def _common_kwargs(entry: CatalogEntry) -> dict[str, EngineArgument]:
     }
 
 
-def _cpu_kwargs(engine: CpuEngine, entry: CatalogEntry) -> dict[str, EngineArgument]:
+def _cpu_kwargs(engine: CpuEngine, entry: CatalogEntry, dtype: CpuDtype) -> dict[str, EngineArgument]:
     return {
+        "dtype": dtype,
         "enforce_eager": True,  # compiling for a CPU costs minutes and gains little at these sizes
         "max_num_seqs": engine.max_num_seqs,
         "max_num_batched_tokens": entry.context_tokens,  # bounds the activations
@@ -90,6 +93,7 @@ def _cpu_kwargs(engine: CpuEngine, entry: CatalogEntry) -> dict[str, EngineArgum
 
 def _gpu_kwargs(engine: GpuEngine) -> dict[str, EngineArgument]:
     return {
+        "dtype": "bfloat16",
         "tensor_parallel_size": engine.tensor_parallel_size,
         "gpu_memory_utilization": engine.gpu_memory_utilization,
         "max_num_seqs": engine.max_num_seqs,

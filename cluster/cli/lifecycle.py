@@ -105,9 +105,10 @@ def _print_shown(console: Console, item: Shown) -> None:
     console.print(f"\n[bold]{safe(item.question)}[/bold]")
     for voter, outcome, text in item.said:
         console.print(f"  {safe(voter):<22} {safe(outcome):<11} {safe(text)}", soft_wrap=True)
-    console.print(f"  → {verdict}", soft_wrap=True)
+    why = f": {safe(item.why)}" if item.why and not item.said else ""  # what voters said tells why
+    console.print(f"  → {verdict}{why}", soft_wrap=True)
 
 
 def _plain(item: Shown) -> dict[str, Any]:
     said = [{"voter": voter, "outcome": outcome, "said": text} for voter, outcome, text in item.said]
-    return {"question": item.question, "agreed": item.agreed, "outcome": item.outcome, "said": said}
+    return {"question": item.question, "agreed": item.agreed, "outcome": item.outcome, "said": said, "why": item.why}

@@ -7,8 +7,9 @@ from actors.consensus.actor import ConsensusCoordinator
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.request import Caller
 from serve_apps.gateway.access import Access
+from serve_apps.gateway.complaints import Complaints
 from serve_apps.gateway.parsing import parse_body, to_request
-from serve_apps.gateway.problems import JSON_HEADER, Header
+from serve_apps.gateway.problems import JSON_HEADER, Header, status_of
 from serve_apps.gateway.responses import completion, decision_headers, event_stream
 from serve_apps.gateway.wire import (
     ClientGone,
@@ -40,12 +41,15 @@ class ChatCompletions:
         self._config = config
         self._max_body_bytes = max_body_bytes
         self._body_timeout_s = body_timeout_s
+        self._complaints = Complaints(_log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever goes wrong becomes an error of the documented shape."""
         try:
             status, headers, body = await self._answer(scope, receive)
         except WeaverGenError as error:
+            if status_of(error) >= 500:  # the service's fault, not the caller's
+                self._complaints.about(error)
             await send_problem(send, error)
         except ClientGone:
             _log.debug("a client went away before it was answered")

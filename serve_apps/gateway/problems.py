@@ -35,10 +35,18 @@ class Problem:
     headers: tuple[Header, ...]
 
 
+def _code(error: WeaverGenError) -> str:
+    return "not_ready" if error.code == "storage_unavailable" else error.code
+
+
+def status_of(error: WeaverGenError) -> int:
+    """Return the HTTP status of an error."""
+    return STATUS.get(_code(error), 500)
+
+
 def problem(error: WeaverGenError) -> Problem:
     """Return how an error looks on the wire."""
-    code = "not_ready" if error.code == "storage_unavailable" else error.code
-    status = STATUS.get(code, 500)
+    code, status = _code(error), status_of(error)
     body: dict[str, object] = {
         "error": {
             "message": str(error) if status != 500 else "internal error; the operator's log has the cause",

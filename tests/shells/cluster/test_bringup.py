@@ -34,6 +34,7 @@ from cluster.status import Status, gateway_url
 from cluster.succession import policy_in_force
 from cluster.trust import load_trust
 from models.catalog import load_catalog
+from models.processor import this_processors_dtype
 from serve_apps.builder import AppSettings
 
 
@@ -84,6 +85,18 @@ def test_the_cpu_profile_becomes_three_engines_of_three_lineages(tmp_path: Path)
     assert settings.engine_limits.max_ongoing_requests == config.engine.max_ongoing_requests
     assert settings.gateway_limits.replicas == config.gateway.replicas
     assert AppSettings.model_validate(plain(settings)) == settings
+
+
+@pytest.mark.parametrize(
+    ("asked", "dtype"), [("float32", "float32"), ("bfloat16", "bfloat16"), ("auto", this_processors_dtype())]
+)
+def test_engines_compute_in_what_the_profile_says(tmp_path: Path, asked: str, dtype: str) -> None:
+    """``auto`` is what this machine's processor has instructions for."""
+    config = configure(Wanted("cpu", None, ()))
+    config = config.model_copy(update={"engine": config.engine.model_copy(update={"cpu_dtype": asked})})
+    models = {voter.id: tmp_path / voter.id for voter in config.voters}
+    settings = app_settings(create_home(tmp_path / "home"), config, load_catalog(), models, ())
+    assert {voter.engine.engine_kwargs["dtype"] for voter in settings.voters} == {dtype}
 
 
 def test_a_model_that_is_no_voter_is_refused() -> None:

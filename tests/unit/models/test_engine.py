@@ -35,6 +35,14 @@ def test_cpu_engines_share_the_cores() -> None:
     assert settings.stop == ("\nQ:",)
 
 
+def test_a_cpu_engine_computes_in_what_it_is_given() -> None:
+    """The processor decides for a CPU engine; a GPU has bfloat16."""
+    small, large = ENTRIES["gemma-3-270m"], ENTRIES["llama-3.1-8b-instruct"]
+    settings = [engine_settings(small, Path("/m"), "cpu", cpu_dtype=dtype) for dtype in ("float32", "bfloat16")]
+    assert [each.engine_kwargs["dtype"] for each in settings] == ["float32", "bfloat16"]
+    assert engine_settings(large, Path("/m"), "gpu", cpu_dtype="float32").engine_kwargs["dtype"] == "bfloat16"
+
+
 def test_gpu_engine_asks_for_its_accelerator() -> None:
     """A GPU engine names the kind of GPU and how much of it, and binds nothing of a CPU's."""
     settings = engine_settings(ENTRIES["llama-3.1-8b-instruct"], Path("/m"), "gpu")

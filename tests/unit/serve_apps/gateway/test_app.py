@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from actors.base.errors import InvalidKey, NotFound
+from actors.base.errors import InvalidKey, NoConsensus, NotFound, StorageUnavailable, WeaverGenError
+from actors.consensus.config import ConsensusConfig
 from actors.store.auth import Principal, Role
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.app import create_app, create_entry
@@ -247,6 +248,26 @@ async def test_the_document_says_whose_keys_are_taken(operation: Operation) -> N
         told = await world.send(operation.method.upper(), path, key=role)
         expected = 401 if not role else 403
         assert (told.status == expected) == (bool(operation.roles) and role not in operation.roles), (role, told)
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"), [(StorageUnavailable("the disk hangs"), 1), (NoConsensus("three minds"), 0)]
+)
+async def test_a_request_that_the_service_could_not_answer_is_told_to_the_operator(
+    error: WeaverGenError, logged: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cause of a 503 stands in the log; voters who disagree are no fault of the service."""
+
+    class Failing:
+        async def generate(self, request: object, caller: object) -> object:
+            raise error
+
+    coordinator: Any = Failing()
+    world = World(ChatCompletions(coordinator, Access(principals), ConsensusConfig(), MAX_BODY, 5))
+    body = json.dumps({"model": "consensus", "messages": [{"role": "user", "content": "x"}]}).encode()
+    for _ in range(2):  # once in the log, whatever comes right after
+        assert (await world.send("POST", "/v1/chat/completions", key="client", pieces=(body,))).status in (422, 503)
+    assert caplog.text.count(str(error)) == logged
 
 
 async def test_an_unknown_model_has_a_code_of_its_own() -> None:
