@@ -14,10 +14,10 @@ from typing import Any, Literal
 import msgspec
 
 Encoded = Any
-"""``None`` and booleans as JSON has them; else ``[tag, content]``: ``["i", "12"]`` int, ``["f", "0.5"]`` float (``repr``, with
-``nan``, ``inf``, ``-inf``), ``["c", re, im]`` complex, ``["s", text]`` str, ``["b", hex]`` bytes, ``["l", [...]]`` list, ``["t", [...]]``
-tuple, ``["S", [...]]`` set and ``["F", [...]]`` frozenset (members sorted by their JSON), ``["d", [[key, value], ...]]`` dict in its
-own order, ``["x", class name]`` for anything else."""
+"""``None`` and booleans as JSON has them; else ``[tag, content]``: ``["i", "12"]`` int; ``["f", "0.5"]`` float (its ``repr``,
+so also ``nan``, ``inf`` and ``-inf``); ``["c", re, im]`` complex; ``["s", text]`` str; ``["b", hex]`` bytes; ``["l", [...]]``
+list; ``["t", [...]]`` tuple; ``["S", [...]]`` set and ``["F", [...]]`` frozenset, members sorted by their JSON;
+``["d", [[key, value], ...]]`` dict in its own order; ``["x", class name]`` anything else."""
 
 CallEnd = Literal["value", "exception", "timeout", "crash", "not_run"]
 RunEnd = Literal["ran", "failed", "timeout", "crash", "unavailable"]
