@@ -105,6 +105,12 @@ class NoConsensus(RefusedAnswer):
     """No group of answers reached the quorum."""
 
 
+class ScreenedOut(RefusedAnswer):
+    """Too few answers passed screening for any group to reach the quorum."""
+
+    code = "screened_out"
+
+
 class UnavailableError(WeaverGenError):
     """Nothing the caller did; trying later may help."""
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,42 +24,42 @@ from actors.base.errors import (
     NotReady,
     Overloaded,
     PromptTooLarge,
+    ScreenedOut,
     VoterUnavailable,
     WeaverGenError,
 )
 from actors.base.ids import new_ulid
-from actors.consensus.adapters.mailbox import Mailbox
+from actors.consensus.choosing import ballot_outcome, choose_served
 from actors.consensus.config import ConsensusConfig
-from actors.consensus.deliberation import (
-    Answered,
-    Ask,
-    Ballot,
-    Cancel,
-    Command,
-    DeadlinePassed,
-    Event,
-    Failed,
-    Plan,
-    PolicyChanged,
-    State,
-    TimedOut,
-    ballot_outcome,
-    begin,
-    choose_served,
-    recount,
-    step,
-    was_lost_to,
-)
+from actors.consensus.deliberation import begin, recount, step, was_lost_to
+from actors.consensus.effects import Bench, Effects
 from actors.consensus.planning import kept_out, make_plan, replan
-from actors.consensus.ports import Clock, Committed, DecisionLog, Meter, PolicySource, PolicyView, WeightsSource
+from actors.consensus.ports import (
+    Clock,
+    CodeScreener,
+    Committed,
+    Comparer,
+    DecisionLog,
+    Meter,
+    PolicySource,
+    PolicyView,
+    WeightsSource,
+)
 from actors.consensus.records import Facts, build_record
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.summary import summary
 from actors.consensus.telemetry import Began, Trace, decision_spans, span_rows, withheld_spans
+from actors.consensus.vocabulary import (
+    Ballot,
+    DeadlinePassed,
+    Event,
+    Plan,
+    PolicyChanged,
+    State,
+)
 from actors.consensus.weights import Weights
 from actors.spans.record import DecisionRecord, Promise, WriterRef
 from actors.spans.span import Span
-from models.errors import VoterError, VoterTimeout
 from models.voter import Candidate, Voter, VoterRequest
 
 _log = logging.getLogger("weavergen.consensus")
@@ -112,9 +112,10 @@ class ConsensusCoordinator:
 
     def __init__(
         self, *, voters: Mapping[str, Voter], policy: PolicySource, weights: WeightsSource, log: DecisionLog, meter: Meter,
-        clock: Clock, config: ConsensusConfig, identity: Identity, randomness: Callable[[int], bytes] = os.urandom,
+        screener: CodeScreener, comparer: Comparer, clock: Clock, config: ConsensusConfig, identity: Identity,
+        randomness: Callable[[int], bytes] = os.urandom,
     ) -> None:  # fmt: skip
-        self._voters = dict(voters)
+        self._bench = Bench(dict(voters), screener, comparer, clock, randomness)
         self._infos = {name: voter.info for name, voter in voters.items()}
         self._policy = policy
         self._weights = weights
@@ -124,7 +125,6 @@ class ConsensusCoordinator:
         self._config = config
         self._identity = identity
         self._randomness = randomness
-        self._asks: set[asyncio.Task[None]] = set()
         self._recent: OrderedDict[str, bytes] = OrderedDict()
         self._tenants: dict[str, _Tenant] = {}
         self._under_way = 0
@@ -158,12 +158,15 @@ class ConsensusCoordinator:
         view = self._view()
         if self._under_way >= self._config.max_concurrent:
             raise Overloaded("too many requests are under way; try again shortly")
-        plan = make_plan(request, caller, view.snapshot, self._weights_of(view), self._infos, self._config)
+        may_run = not self._bench.comparer.why_not()
+        plan = make_plan(
+            request, caller, view.snapshot, self._weights_of(view), self._infos, self._config, may_run=may_run
+        )
         self._under_way += 1
         began = Began(self._clock.time_ns(), self._clock.monotonic(), request.deadline_ms)
         try:
-            state = await self._deliberate(plan, request, view)
-            return await self._decide(state, request, caller, view, began)
+            state, salt = await self._deliberate(plan, request, view)
+            return await self._decide(state, request, caller, view, began, salt)
         finally:
             self._under_way -= 1
 
@@ -195,80 +198,46 @@ class ConsensusCoordinator:
     def _halted(self, view: PolicyView) -> bool:
         return view.halted(self._clock.monotonic())
 
-    async def _deliberate(self, plan: Plan, request: GenerationRequest, view: PolicyView) -> State:
-        events: Mailbox[Event] = Mailbox()
-        started = self._clock.monotonic()
-        asks: dict[int, asyncio.Task[None]] = {}
-        voter_request = VoterRequest(new_ulid(), request.messages, request.sampling)
+    async def _deliberate(self, plan: Plan, request: GenerationRequest, view: PolicyView) -> tuple[State, str]:
+        """Deliberate to the end; return it with the tie salt."""
+        asked = VoterRequest(new_ulid(), request.messages, request.sampling)
+        effects = Effects(self._bench, asked, plan.question, request.deadline_ms)
         seen = view.snapshot.version
         try:
             state, commands = begin(plan)
-            self._act(commands, asks, voter_request, events, started)
+            effects.act(commands)
             while state.conclusion is None:
-                event = await self._next_event(events, request.deadline_ms, started)
+                event = await self._next_event(effects, request.deadline_ms if state.comparing else plan.deadline_ms)
                 now = self._policy.current
                 if event is None and now is not None and (self._halted(now) or now.snapshot.version != seen):
                     event, seen = self._policy_event(state, now), now.snapshot.version
                 if event is not None:
                     state, commands = step(state, event)
-                    self._act(commands, asks, voter_request, events, started)
-            return state
+                    effects.act(commands)
+            return state, effects.salt
         finally:
-            for task in asks.values():
-                task.cancel()
+            effects.close()
 
-    async def _next_event(self, events: Mailbox[Event], deadline_ms: int, started: float) -> Event | None:
+    async def _next_event(self, effects: Effects, deadline_ms: int) -> Event | None:
         """Return the next event, ``DeadlinePassed`` when time is up, or ``None`` when it is time to look at the policy."""
-        if (event := events.take()) is not None:
+        if (event := effects.events.take()) is not None:
             return event
-        elapsed = self._clock.monotonic() - started
-        left = deadline_ms / 1000 - elapsed
-        if left <= 0:
-            return DeadlinePassed(round(elapsed * 1000))
-        return await events.get(min(left, POLICY_LOOK_S))
-
-    def _act(
-        self, commands: Sequence[Command], asks: dict[int, asyncio.Task[None]], request: VoterRequest,
-        events: Mailbox[Event], started: float,
-    ) -> None:  # fmt: skip
-        for command in commands:
-            if isinstance(command, Ask):
-                task = asyncio.create_task(self._ask(command, request, events, started))
-                asks[command.ask_id] = task
-                self._asks.add(task)
-                task.add_done_callback(self._asks.discard)
-            elif isinstance(command, Cancel) and command.ask_id in asks:
-                asks[command.ask_id].cancel()
-
-    async def _ask(self, ask: Ask, request: VoterRequest, events: Mailbox[Event], started: float) -> None:
-        voter = self._voters.get(ask.voter)
-        try:
-            if voter is None:
-                raise VoterError(ask.voter, "not deployed")
-            candidate = await voter.ask(request)
-            event: Event = Answered(ask.ask_id, candidate, self._elapsed_ms(started))
-        except VoterTimeout as error:
-            event = TimedOut(ask.ask_id, self._elapsed_ms(started), error.message[:200])
-        except VoterError as error:
-            event = Failed(ask.ask_id, error.outcome, error.message[:200], self._elapsed_ms(started), error.cause)
-        except Exception as error:  # noqa: BLE001 - whatever a voter raises costs its ballot, not the request
-            _log.warning("voter %s raised %s", ask.voter, type(error).__name__)
-            event = Failed(ask.ask_id, "failed", f"raised {type(error).__name__}", self._elapsed_ms(started))
-        events.put(event)
-
-    def _elapsed_ms(self, started: float) -> int:
-        return round((self._clock.monotonic() - started) * 1000)
+        elapsed_s = effects.elapsed_s
+        left_s = deadline_ms / 1000 - elapsed_s
+        if left_s <= 0:
+            return DeadlinePassed(round(elapsed_s * 1000))
+        return await effects.events.get(min(left_s, POLICY_LOOK_S))
 
     async def _decide(
-        self, state: State, request: GenerationRequest, caller: Caller, view: PolicyView, began: Began
+        self, state: State, request: GenerationRequest, caller: Caller, view: PolicyView, began: Began, salt: str
     ) -> Decision:
         """Recheck the policy, record, look once more, and only then let an answer go."""
         now = self._policy.current or view
         if now.snapshot.version != view.snapshot.version or self._halted(now):
             plan = replan(state.plan, now.snapshot, self._weights_of(now), self._infos)
             state = recount(state, plan, halted=self._halted(now))
-        served = choose_served(state, tie_salt := self._randomness(16).hex())
-        facts = self._facts(request, caller, now, tie_salt)
+        served = choose_served(state, salt)
+        facts = self._facts(request, caller, now, salt)
         trace = self._trace(request, caller, facts, began)
         left_s, grace_s = began.left_s(self._clock.monotonic()), self._config.record_grace_ms / 1000
         committed = await self._commit(state, served, facts, trace, left_s if served else max(left_s, grace_s))
@@ -387,6 +356,8 @@ def _refusal(state: State, committed: Committed, durability: str, *, explain: bo
         return GenerationHalted("generation was halted; do not retry before it resumes", details=details)
     if result == "deadline":
         return DeadlineExceeded(f"{cause}; raise weavergen.deadline_ms or ask for a shorter answer", details=details)
+    if result == "screened_out":
+        return ScreenedOut(f"{cause} ({_notes(state)}); rephrase the request", details=details)
     if result == "unavailable":
         return _unavailable(state, cause, details)
     return NoConsensus(

@@ -20,6 +20,8 @@ class ConsensusConfig(BaseModel):
     max_messages: int = Field(default=256, ge=1, le=4096)
     max_answer_bytes: int = Field(default=262_144, ge=256, le=4_194_304)
     """A longer answer costs its ballot."""
+    compare_ms: int = Field(default=5_000, ge=100, le=120_000)
+    """Time kept behind the voting for comparing what code does; never more than a quarter of the deadline."""
     default_max_tokens: int = Field(default=512, ge=1, le=131_072)
     max_tokens: int = Field(default=4096, ge=1, le=131_072)
     default_temperature: float = Field(default=0.0, ge=0.0, le=2.0)

@@ -5,178 +5,67 @@ Rules:
   Spares are asked in rank order, so who was asked depends on how many failed and never on which failed first.
 - A ballot is final once it is in; doubled or unknown events change nothing. An answer whose latency is beyond the deadline
   is ``late`` and does not count.
-- Conclusion comes as soon as no completion of the outstanding ballots could change the winning group (``tally.settled``),
-  or at the deadline; whoever is still outstanding is cancelled. Similarity groups never conclude early: a late text may
-  move their medoid.
+- Code is screened before it counts: until then its ballot is as open as one that has not come. What is rejected is out.
+- A sink that only one lineage's candidates use, and that the prompt did not ask for, puts these out. While ballots are open
+  another lineage may yet use it, so until then such a ballot is as good as open.
+- Behaviour is compared once every ballot is in, if it could matter: several forms, or examples that must be passed.
+- Conclusion comes as soon as no completion of the open ballots could change the winning group (``tally.settled``), or at the
+  deadline; whoever is still outstanding is cancelled. Where behaviour can be compared, groups beside the leading one may yet
+  merge, so their ballots are as good as open too; with examples nothing concludes early. Nor do similarity groups: a late text
+  may move their medoid.
+- At the end of the voting what is still open is out; then what is in is compared, if that is due. A comparison that does not
+  end in its own time ends the deliberation without an answer: nothing unproven slips through a slow sandbox.
 - A policy change turns isolated voters' ballots into dissent at once, as ``begin`` does; a halt concludes with ``halted``.
 - The verdict is a function of the ballots that are in by the end, not of their order.
-- The served candidate is chosen inside the winning group by (normal form shared by more lineages, weight,
-  SHA-256(tie_salt ‖ candidate digest)). The salt is drawn by the shell when the ballots are closed.
 - No clock, no randomness: events carry what was measured.
 
-Left out: ``Screen`` and ``Compare`` (effects that join with the sandbox), several layers, and an event for an ask that has
-started: no decision waits for one, and a candidate itself says when its first token came.
+Left out: several layers, and an event for an ask that has started: no decision waits for one, and a candidate itself says when
+its first token came.
 """
 
 from typing import Literal
 
-import msgspec
 from msgspec.structs import replace
 
 from actors.base.digests import sha256_hex
+from actors.consensus.counting import Cast, Counted, count
 from actors.consensus.grouping import Answer, group_answers
-from actors.consensus.reading.examples import Example
-from actors.consensus.reading.reading import Reading, read_answer, single_answer
-from actors.consensus.tally import NO_GROUP, Rule, Tally, Vote, settled, tally
-from actors.policy.snapshot import PolicyName
+from actors.consensus.reading.code import code_of
+from actors.consensus.reading.reading import read_answer, single_answer
+from actors.consensus.screening.difference import unshared
+from actors.consensus.screening.findings import Screening
+from actors.consensus.tally import NO_GROUP, Tally, Vote, settled, tally
+from actors.consensus.vocabulary import (
+    OPEN,
+    Answered,
+    Ask,
+    Ballot,
+    BallotState,
+    Cancel,
+    Command,
+    Compare,
+    Compared,
+    Conclude,
+    Conclusion,
+    DeadlinePassed,
+    Event,
+    Failed,
+    Plan,
+    PolicyChanged,
+    Screen,
+    Screened,
+    State,
+    TimedOut,
+)
 from actors.spans.record import LayerOutcome, Method, VoteOutcome
 from models.errors import FailureCause
 from models.voter import Candidate
 
-
-class Seat(msgspec.Struct, frozen=True):
-    """A place on the panel and who holds it."""
-
-    voter: str
-    family: str
-    lineage: str
-    weight_micro: int
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """What a deliberation is about and by which rule it ends."""
-
-    policy: PolicyName
-    kind: str
-    question: str
-    layer: str
-    seats: tuple[Seat, ...]
-    spares: tuple[Seat, ...]
-    isolated: frozenset[str]
-    """Voters that the policy isolates: they are never asked, their seats are dissent, and a substitute is asked beside."""
-    max_substitutes: int
-    rule: Rule
-    similarity_micro: int
-    """Least similarity to a group's medoid for prose."""
-    max_answer_bytes: int
-    deadline_ms: int
-    """Answers that took longer are late."""
-    hear_everyone: bool = False
-    """Wait for every ballot although the end is certain (the caller wants to see them all)."""
-    examples: tuple[Example, ...] = ()
-    """What the prompt says a right answer does; nothing has run them, so none counts as passed."""
-
-
 HALTED_CAUSE = "generation was halted"
 """Cause of a layer that a halt ended."""
 DEADLINE_NOTE = "no answer by the deadline"
+NOT_COMPARED_CAUSE = "the deadline passed before the candidates' behaviour was compared"
 ISOLATED_NOTE = "isolated by policy"
-BallotState = Literal["outstanding", "readable", "out"]
-
-
-class Ballot(msgspec.Struct, frozen=True):
-    """One ask and what came of it."""
-
-    ask_id: int
-    seat: Seat
-    state: BallotState
-    outcome: VoteOutcome | None = None
-    """Set while ``out``; readable ballots learn theirs (agreed, dissented) from the tally."""
-    note: str = ""
-    """Short cause without content."""
-    cause: FailureCause = ""
-    """What the caller could change about it."""
-    candidate: Candidate | None = None
-    candidate_sha256: str = ""
-    reading: Reading | None = None
-    latency_ms: int = 0
-    replaced: bool = False
-    """A substitute was asked in its place."""
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """Ask a voter; the answer comes back as an event with this ``ask_id``."""
-
-    ask_id: int
-    voter: str
-
-
-class Cancel(msgspec.Struct, frozen=True):
-    """Stop asking; nothing more is wanted of it."""
-
-    ask_id: int
-
-
-class Conclude(msgspec.Struct, frozen=True):
-    """The deliberation is over."""
-
-    conclusion: "Conclusion"
-
-
-Command = Ask | Cancel | Conclude
-
-
-class Answered(msgspec.Struct, frozen=True):
-    """A voter answered."""
-
-    ask_id: int
-    candidate: Candidate
-    latency_ms: int
-
-
-class Failed(msgspec.Struct, frozen=True):
-    """A voter failed, refused, or answered something that is no answer."""
-
-    ask_id: int
-    outcome: VoteOutcome
-    note: str
-    latency_ms: int
-    cause: FailureCause = ""
-
-
-class TimedOut(msgspec.Struct, frozen=True):
-    """A voter used up its own time."""
-
-    ask_id: int
-    latency_ms: int
-    note: str = "no answer in time"
-
-
-class PolicyChanged(msgspec.Struct, frozen=True):
-    """A newer policy is in force; ``isolated`` are all voters that it keeps from this panel."""
-
-    isolated: frozenset[str]
-    halted: bool
-
-
-class DeadlinePassed(msgspec.Struct, frozen=True):
-    """The layer's time is over."""
-
-    elapsed_ms: int
-
-
-Event = Answered | Failed | TimedOut | PolicyChanged | DeadlinePassed
-
-
-class Conclusion(msgspec.Struct, frozen=True):
-    """How the layer ended. ``halted`` and ``deadline`` carry the tally as it stood."""
-
-    outcome: LayerOutcome | Literal["halted"]
-    tally: Tally
-    groups: dict[int, int]
-    """ask_id → group of every readable ballot."""
-    method: Method
-    cause: str
-
-
-class State(msgspec.Struct, frozen=True):
-    """Everything a deliberation knows."""
-
-    plan: Plan
-    ballots: tuple[Ballot, ...]
-    spares: tuple[Seat, ...]
-    substituted: int = 0
-    conclusion: Conclusion | None = None
 
 
 def begin(plan: Plan) -> tuple[State, list[Command]]:
@@ -197,75 +86,50 @@ def step(state: State, event: Event) -> tuple[State, list[Command]]:
     """Take one event in; a concluded deliberation ignores everything."""
     if state.conclusion is not None:
         return state, []
+    if isinstance(event, PolicyChanged):
+        return _policy_changed(state, event)
+    if isinstance(event, DeadlinePassed):
+        return _deadline(state, event)
+    return _advance(*_taken_in(state, event))
+
+
+def _taken_in(state: State, event: Answered | Failed | TimedOut | Screened | Compared) -> tuple[State, list[Command]]:
+    """Note what an ask or an effect brought."""
     match event:
         case Answered():
-            return _advance(*_answered(state, event))
+            return _answered(state, event)
         case Failed():
-            return _advance(*_out(state, event.ask_id, event.outcome, event.note, event.latency_ms, cause=event.cause))
+            return _out(state, event.ask_id, event.outcome, event.note, event.latency_ms, cause=event.cause)
         case TimedOut():
-            return _advance(*_out(state, event.ask_id, "timeout", event.note, event.latency_ms))
-        case PolicyChanged():
-            return _policy_changed(state, event)
-        case DeadlinePassed():
-            return _deadline(state, event)
+            return _out(state, event.ask_id, "timeout", event.note, event.latency_ms)
+        case Screened():
+            return _screened(state, event)
+        case Compared():
+            known = event.comparison if state.comparing else state.comparison
+            return replace(state, comparing=False, comparison=known), []
 
 
 def recount(state: State, plan: Plan, *, halted: bool) -> State:
     """Count a concluded deliberation again, with the ballots that are in, under a newer policy's plan of the same voters."""
     seats = {seat.voter: seat for seat in (*plan.seats, *plan.spares)}
     ballots = [replace(ballot, seat=seats[ballot.seat.voter]) for ballot in state.ballots]
-    closed = [replace(b, state="out", outcome="cancelled") if b.state == "outstanding" else b for b in ballots]
-    reopened = replace(state, plan=plan, ballots=tuple(closed), spares=(), conclusion=None)
+    closed = [replace(b, state="out", outcome="cancelled") if b.state in OPEN else b for b in ballots]
+    counted_only = replace(plan, compare_ms=0)  # what has run has run; nothing more is
+    reopened = replace(state, plan=counted_only, ballots=tuple(closed), spares=(), comparing=False, conclusion=None)
     recounted, _ = _policy_changed(reopened, PolicyChanged(plan.isolated, halted))
     return recounted
 
 
-def ballot_outcome(state: State, ballot: Ballot) -> VoteOutcome:
-    """Return what the record says of a ballot once the deliberation is over."""
-    if ballot.outcome is not None:
-        return ballot.outcome
-    if ballot.state == "outstanding" or state.conclusion is None:
-        return "cancelled"
-    winner = state.conclusion.tally.winner
-    agreed = winner is not None and state.conclusion.groups.get(ballot.ask_id) == winner.group
-    return "agreed" if agreed else "dissented"
-
-
 def was_lost_to(state: State, cause: FailureCause) -> bool:
     """Tell whether a quorum could yet have been formed had no ballot been lost to ``cause``."""
-    votes = _votes(state, _groups(state))
+    votes = [cast.vote for cast in _casts(state, _groups(state))]
     lost = [ballot.cause == cause and ballot.outcome != "isolated" for ballot in state.ballots]
     hoped = [replace(vote, outstanding=vote.outstanding or gone) for vote, gone in zip(votes, lost, strict=True)]
     return any(lost) and settled(hoped, state.plan.rule) is None
 
 
-def choose_served(state: State, tie_salt: str) -> Ballot | None:
-    """Choose the candidate that is served from the winning group, or ``None`` if there is none."""
-    conclusion = state.conclusion
-    if conclusion is None or conclusion.outcome != "agreed" or conclusion.tally.winner is None:
-        return None
-    group = conclusion.tally.winner.group
-    members = [b for b in state.ballots if conclusion.groups.get(b.ask_id) == group]
-    shared = {
-        b.ask_id: len({m.seat.lineage for m in members if _form(m) == _form(b)}) for b in members
-    }  # lineages that share the very normal form
-    return min(
-        members,
-        key=lambda b: (
-            -shared[b.ask_id],
-            -b.seat.weight_micro,
-            sha256_hex(f"{tie_salt}{b.candidate_sha256}".encode()),
-            b.ask_id,
-        ),
-    )
-
-
-def _form(ballot: Ballot) -> str:
-    return ballot.reading.sha256 if ballot.reading else ""
-
-
 def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
-    ballot = _outstanding(state, event.ask_id)
+    ballot = _ballot(state, event.ask_id, "outstanding")
     if ballot is None:
         return state, []
     plan, content = state.plan, event.candidate.content
@@ -289,11 +153,54 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
         why, reading = "", single_answer(reading, content)
     if why:
         return _out(state, event.ask_id, "invalid", why, event.latency_ms, event.candidate)
+    code = code_of(content, plan.language) if plan.language else ""
     kept = replace(
-        ballot, state="readable", candidate=event.candidate, candidate_sha256=sha256_hex(data), reading=reading,
-        latency_ms=event.latency_ms,
+        ballot, state="screening" if plan.language else "readable", candidate=event.candidate,
+        candidate_sha256=sha256_hex(data), reading=reading, latency_ms=event.latency_ms, code=code,
     )  # fmt: skip
-    return _with(state, kept), []
+    looked_at: list[Command] = [Screen(ballot.ask_id, code or content, plan.language)] if plan.language else []
+    return _with(state, kept), looked_at
+
+
+def _screened(state: State, event: Screened) -> tuple[State, list[Command]]:
+    ballot = _ballot(state, event.ask_id, "screening")
+    if ballot is None:
+        return state, []
+    if event.screening.verdict != "reject":
+        return _with(state, replace(ballot, state="readable", screening=event.screening)), []
+    return _substitute(state, _screened_out(ballot, event.screening, _found(event.screening)))
+
+
+def _screened_out(ballot: Ballot, screening: Screening | None, note: str) -> Ballot:
+    return replace(
+        ballot, state="out", outcome="screened_out", note=note, screening=screening, reading=None, candidate_sha256=""
+    )
+
+
+def _found(screening: Screening) -> str:
+    """Say what was found first that cannot pass, without content."""
+    found = next((finding for finding in screening.findings if finding.verdict == "reject"), None)
+    return f"{found.rule} ({found.cwe}, line {found.line})" if found else "rejected"
+
+
+def _unshared(state: State) -> dict[int, tuple[str, ...]]:
+    """Return ask_id → the sinks that no other lineage's candidate uses and nobody asked for."""
+    if state.plan.policy == "direct":
+        return {}
+    used = {
+        b.ask_id: (b.seat.lineage, frozenset(b.screening.sinks))
+        for b in state.ballots
+        if b.screening is not None and b.screening.verdict != "reject" and b.outcome != "isolated"
+    }
+    found = unshared(used, state.plan.asked_sinks)
+    return {ask_id: sinks for ask_id, sinks in found.items() if state.ballots[ask_id].state == "readable"}
+
+
+def _without_unshared(state: State) -> State:
+    for ask_id, sinks in _unshared(state).items():
+        ballot = state.ballots[ask_id]
+        state = _with(state, _screened_out(ballot, ballot.screening, f"one lineage alone uses: {', '.join(sinks)}"))
+    return state
 
 
 def _is_text(content: str) -> bool:
@@ -304,7 +211,7 @@ def _out(
     state: State, ask_id: int, outcome: VoteOutcome, note: str, latency_ms: int, candidate: Candidate | None = None,
     *, cause: FailureCause = "",
 ) -> tuple[State, list[Command]]:  # fmt: skip
-    ballot = _outstanding(state, ask_id)
+    ballot = _ballot(state, ask_id, "outstanding")
     if ballot is None:
         return state, []
     out = replace(
@@ -350,73 +257,148 @@ def _isolate(state: State, ballot: Ballot, *, substitute: bool) -> tuple[State, 
 def _deadline(state: State, event: DeadlinePassed) -> tuple[State, list[Command]]:
     commands: list[Command] = []
     for ballot in state.ballots:
-        if ballot.state == "outstanding":
-            commands.append(Cancel(ballot.ask_id))
-            silent = replace(ballot, state="out", outcome="timeout", note=DEADLINE_NOTE, latency_ms=event.elapsed_ms)
+        if ballot.state in OPEN:
+            commands += [Cancel(ballot.ask_id)] if ballot.state == "outstanding" else []
+            silent = replace(
+                ballot, state="out", outcome="timeout", note=DEADLINE_NOTE, latency_ms=event.elapsed_ms, reading=None,
+                candidate_sha256="",
+            )  # fmt: skip
             state = _with(state, silent)
-    groups = _groups(state)
-    return _end(state, commands, _count(state, groups), groups)
+    state = replace(state, spares=())
+    if state.comparing:  # an earlier comparison was of another panel
+        state = replace(state, comparison=None)
+        groups = _groups(state)
+        return _conclude(state, commands, "deadline", Counted(_uncounted(state, groups)), groups, NOT_COMPARED_CAUSE)
+    return _advance(state, commands)
 
 
 def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
-    groups = _groups(state)
-    votes = _votes(state, groups)
-    prose = state.plan.kind == "text" and state.plan.policy != "direct"
-    early = not (prose or state.plan.hear_everyone)
-    done = (
-        settled(votes, state.plan.rule, _spare_votes(state)) if early or not any(v.outstanding for v in votes) else None
-    )
-    if done is None:
+    if state.comparing:
+        return state, commands
+    if any(ballot.state in OPEN for ballot in state.ballots):
+        return _conclude_early(state, commands)
+    state = _without_unshared(state)
+    if candidates := _to_compare(state):
+        return replace(state, comparing=True, compared=frozenset(candidates)), [*commands, Compare(candidates)]
+    return _end(state, commands)
+
+
+def _conclude_early(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
+    plan = state.plan
+    prose = plan.kind == "text" and plan.policy != "direct"
+    must_run = bool(plan.compare_ms and plan.examples)
+    if prose or must_run or plan.hear_everyone:
+        return state, commands
+    if settled(_not_yet_certain(state), plan.rule, _spare_votes(state)) is None:
         return state, commands
     cancels = [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
     asked = {command.ask_id for command in commands if isinstance(command, Ask)}
     kept: list[Command] = [command for command in commands if not isinstance(command, Ask)]
     kept += [command for command in cancels if command.ask_id not in asked]
-    return _end(state, kept, done, groups)
+    return _end(state, kept)
 
 
-def _end(state: State, commands: list[Command], counted: Tally, groups: dict[int, int]) -> tuple[State, list[Command]]:
-    if counted.winner is not None:
+def _not_yet_certain(state: State) -> list[Vote]:
+    """Return the votes with everything open that may yet change: see the rules on sinks and on behaviour."""
+    votes = [cast.vote for cast in _casts(state, _groups(state))]
+    suspect = _unshared(state)
+    standings = tally(votes, state.plan.rule).standings if state.plan.compare_ms else ()
+    fixed = (NO_GROUP, standings[0].group) if standings else ()
+    return [
+        replace(vote, outstanding=True) if ask_id in suspect or (fixed and vote.group not in fixed) else vote
+        for ask_id, vote in enumerate(votes)
+    ]
+
+
+def _to_compare(state: State) -> dict[int, str]:
+    """Return the candidates whose behaviour is to be compared now: ask_id → code; empty if it is not due."""
+    if not state.plan.compare_ms:
+        return {}
+    readable = [b for b in state.ballots if b.state == "readable" and b.code]
+    matters = bool(state.plan.examples) or len({_form_of(b) for b in readable}) > 1
+    candidates = {b.ask_id: b.code for b in readable}
+    return candidates if matters and not candidates.keys() <= state.compared else {}
+
+
+def _form_of(ballot: Ballot) -> str:
+    return ballot.reading.sha256 if ballot.reading else ""
+
+
+def _end(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
+    groups = _groups(state)
+    counted = _count(state, groups)
+    if counted.tally.winner is not None:
         return _conclude(state, commands, "agreed", counted, groups, "")
     if any(ballot.outcome == "late" or ballot.note == DEADLINE_NOTE for ballot in state.ballots):
         cause = "the deadline passed before a quorum could be formed"
         return _conclude(state, commands, "deadline", counted, groups, cause)
-    return _conclude(state, commands, counted.outcome, counted, groups, _cause(counted))
+    outcome = _outcome_without_winner(state, groups, counted.tally)
+    return _conclude(state, commands, outcome, counted, groups, _cause(outcome, counted.tally))
+
+
+def _outcome_without_winner(state: State, groups: dict[int, int], counted: Tally) -> LayerOutcome:
+    """Tell a panel that could not be heard from one whose answers cannot be vouched for."""
+    votes = [cast.vote for cast in _casts(state, groups)]
+    rejected = [ballot.outcome == "screened_out" for ballot in state.ballots]
+    if any(rejected):
+        hoped = [replace(v, outstanding=v.outstanding or gone) for v, gone in zip(votes, rejected, strict=True)]
+        if settled(hoped, state.plan.rule) is None:
+            return "screened_out"
+    heard = tally(votes, state.plan.rule).outcome != "unavailable"  # examples may have barred what was heard
+    return "disagreed" if heard else counted.outcome
 
 
 def _conclude(
-    state: State, commands: list[Command], outcome: LayerOutcome | Literal["halted"], counted: Tally,
+    state: State, commands: list[Command], outcome: LayerOutcome | Literal["halted"], counted: Counted,
     groups: dict[int, int], cause: str,
 ) -> tuple[State, list[Command]]:  # fmt: skip
     if outcome == "halted":
         commands = commands + [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
-    methods = [b.reading.method for b in state.ballots if b.reading is not None]
-    conclusion = Conclusion(outcome, counted, groups, methods[0] if methods else "none", cause)
-    return replace(state, conclusion=conclusion), [*commands, Conclude(conclusion)]
+    conclusion = Conclusion(outcome, counted.tally, groups, _method(state, counted, groups), cause)
+    return replace(state, comparing=False, conclusion=conclusion), [*commands, Conclude(conclusion)]
 
 
-def _cause(counted: Tally) -> str:
-    if counted.outcome == "unavailable":
+def _method(state: State, counted: Counted, groups: dict[int, int]) -> Method:
+    """Return what the agreement rests on: its examples, equal behaviour where forms differ, else the forms."""
+    if counted.by_examples:
+        return "examples"
+    winner = counted.tally.winner
+    forms = {_form_of(b) for b in state.ballots if winner and groups.get(b.ask_id) == winner.group}
+    if state.plan.language and len(forms) > 1:
+        return "behaviour"
+    return next((b.reading.method for b in state.ballots if b.reading is not None), "none")
+
+
+def _cause(outcome: LayerOutcome, counted: Tally) -> str:
+    if outcome == "unavailable":
         return "too few voters gave a readable answer to form a quorum"
+    if outcome == "screened_out":
+        return "too few answers passed screening to form a quorum"
     best = counted.standings[0].support_micro if counted.standings else 0
     return f"no group of answers reached the quorum (largest support {best / 1_000_000:.2f})"
 
 
 def _groups(state: State) -> dict[int, int]:
+    vectors = state.comparison.vector_sha256 if state.comparison else {}
     answers = [
-        Answer(b.ask_id, b.reading.form, b.reading.sha256, b.reading.method, b.seat.weight_micro)
+        Answer(
+            b.ask_id, b.reading.form, b.reading.sha256, b.reading.method, b.seat.weight_micro, vectors.get(b.ask_id, "")
+        )
         for b in state.ballots
         if b.state == "readable" and b.reading is not None
-    ]
+    ]  # fmt: skip
     return group_answers(answers, state.plan.similarity_micro)
 
 
-def _votes(state: State, groups: dict[int, int]) -> list[Vote]:
-    seats = len(state.plan.seats)
+def _casts(state: State, groups: dict[int, int]) -> list[Cast]:
+    seats, passed = len(state.plan.seats), state.comparison.examples_passed if state.comparison else {}
     return [
-        Vote(
-            b.seat.lineage, b.seat.weight_micro, groups.get(b.ask_id, NO_GROUP), b.state == "outstanding",
-            b.outcome == "isolated", b.ask_id >= seats,
+        Cast(
+            Vote(
+                b.seat.lineage, b.seat.weight_micro, groups.get(b.ask_id, NO_GROUP), b.state in OPEN,
+                b.outcome == "isolated", b.ask_id >= seats,
+            ),
+            passed.get(b.ask_id, 0),
         )
         for b in state.ballots
     ]  # fmt: skip
@@ -430,15 +412,25 @@ def _spare_votes(state: State) -> list[Vote]:
     ]
 
 
-def _count(state: State, groups: dict[int, int]) -> Tally:
-    return tally(_votes(state, groups), state.plan.rule)
+def _count(state: State, groups: dict[int, int]) -> Counted:
+    return count(_casts(state, groups), state.plan.rule, state.plan.policy, examples_run(state))
 
 
-def _outstanding(state: State, ask_id: int) -> Ballot | None:
+def _uncounted(state: State, groups: dict[int, int]) -> Tally:
+    """Return how the forms alone stand."""
+    return tally([cast.vote for cast in _casts(state, groups)], state.plan.rule)
+
+
+def examples_run(state: State) -> int:
+    """Return how many of the prompt's examples the candidates were held to; 0 if nothing was run."""
+    return state.comparison.examples_total if state.comparison else 0
+
+
+def _ballot(state: State, ask_id: int, expected: BallotState) -> Ballot | None:
     if not 0 <= ask_id < len(state.ballots):
         return None
     ballot = state.ballots[ask_id]
-    return ballot if ballot.state == "outstanding" else None
+    return ballot if ballot.state == expected else None
 
 
 def _with(state: State, ballot: Ballot) -> State:

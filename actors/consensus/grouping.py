@@ -1,12 +1,12 @@
 """Putting answers that mean the same into groups.
 
 Rules:
-- Comparable kinds: equal normal forms, equal group.
+- Comparable kinds: equal normal forms, equal group; and code that does the same on every input tried (equal behaviour digest).
 - Prose (method ``similarity``): the heaviest unassigned text with the most near neighbours is a medoid; every unassigned
   text at least ``similarity_micro`` like it joins. The result does not depend on the order answers came in.
 - Groups are numbered from 0 by their smallest normal-form digest, so that numbers do not depend on order either.
 
-Left out: behaviour, which merges groups whose code does the same.
+Left out: what behaviour is and when it is equal (``behaviour``).
 """
 
 from collections.abc import Sequence
@@ -26,6 +26,8 @@ class Answer(msgspec.Struct, frozen=True):
     form_sha256: str
     method: Method
     weight_micro: int
+    behaviour_sha256: str = ""
+    """Digest of what the code did on the inputs tried; empty if it has not run, or did nothing that could be compared."""
 
 
 def group_answers(answers: Sequence[Answer], similarity_micro: int) -> dict[int, int]:
@@ -37,10 +39,18 @@ def group_answers(answers: Sequence[Answer], similarity_micro: int) -> dict[int,
 
 
 def _by_form(answers: Sequence[Answer]) -> list[list[Answer]]:
-    sets: dict[str, list[Answer]] = {}
+    """Join answers with a form or a behaviour in common, until no two sets have one."""
+    sets: list[list[Answer]] = []
     for answer in answers:
-        sets.setdefault(answer.form_sha256, []).append(answer)
-    return list(sets.values())
+        related = [members for members in sets if any(_means_the_same(answer, member) for member in members)]
+        sets = [members for members in sets if members not in related]
+        sets.append([*(member for members in related for member in members), answer])
+    return sets
+
+
+def _means_the_same(one: Answer, other: Answer) -> bool:
+    behaves = one.behaviour_sha256 != "" and one.behaviour_sha256 == other.behaviour_sha256
+    return behaves or one.form_sha256 == other.form_sha256
 
 
 def _by_similarity(answers: Sequence[Answer], least: int) -> list[list[Answer]]:

@@ -6,8 +6,8 @@ Rules:
 - The heaviest ``panel_size`` members are seated, the rest stand by. An isolated member keeps its seat and counts as dissent, so
   that isolating a voter never makes a minority a quorum (isolation is a tightening); it is not asked and never a substitute.
 - Whatever a layer's ``min_lineages`` says, consensus takes two: a layer that asks for one can only be asked ``direct``.
-- ``evidence`` lets one lineage win only on passed examples; no example counts as passed before it has run in the sandbox, so
-  it is held to the same rule as ``strict``.
+- Behaviour is compared where the kind is Python and something may run; a part of the deadline is kept for it, and voting ends
+  that much sooner. ``direct`` asks one voter, with whom nobody is compared.
 - Under a newer snapshot the same voters are planned anew: its weights, lineages, thresholds and rule; a voter that it isolates
   or that is no longer in the layer counts as isolated.
 """
@@ -19,11 +19,12 @@ from msgspec.structs import replace
 from actors.base.canonical import MICRO, micro
 from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.consensus.config import ConsensusConfig
-from actors.consensus.deliberation import Plan, Seat
 from actors.consensus.reading.examples import examples_of
 from actors.consensus.reading.kind import answer_kind
 from actors.consensus.request import Caller, GenerationRequest
+from actors.consensus.screening.difference import asked_sinks
 from actors.consensus.tally import LEAST_LINEAGES, Rule
+from actors.consensus.vocabulary import RUNNABLE, Plan, Seat
 from actors.consensus.weights import Weights, weight_micro
 from actors.policy.snapshot import LayerRule, PolicyName, PolicySnapshot
 from models.voter import VoterInfo
@@ -35,15 +36,19 @@ _DIRECT_RULE = Rule(quorum_micro=MICRO, min_lineages=1, min_n_eff_micro=MICRO, r
 
 def make_plan(
     request: GenerationRequest, caller: Caller, snapshot: PolicySnapshot, weights: Weights,
-    voters: Mapping[str, VoterInfo], config: ConsensusConfig,
+    voters: Mapping[str, VoterInfo], config: ConsensusConfig, *, may_run: bool = False,
 ) -> Plan:  # fmt: skip
-    """Return the plan of a request; raise a ``RequestError`` or ``VoterUnavailable`` if there can be none."""
+    """Return the plan of a request; raise a ``RequestError`` or ``VoterUnavailable`` if there can be none.
+
+    ``may_run`` tells whether candidates can be run now: the sandbox is there and proven sound.
+    """
     kind = answer_kind(request.answer_kind, request.question)
     if request.model == CONSENSUS:
         policy = _policy(request, caller)
         layer = snapshot.layers[0]
         members = [_seat(voter, voters, weights, kind) for voter in layer.members]
-        return _plan(request, policy, kind, layer.name, members, layer_rule(layer, weights), snapshot, config)
+        plan = _plan(request, policy, kind, layer.name, members, layer_rule(layer, weights), snapshot, config)
+        return _with_comparison(plan, config) if may_run and kind == RUNNABLE else plan
     if request.model not in voters:
         raise ModelNotFound(f"there is no model {request.model!r}; GET /v1/models lists them", "model")
     if "direct" not in caller.policies or request.policy not in (None, "direct"):
@@ -52,6 +57,11 @@ def make_plan(
         raise VoterUnavailable(f"voter {request.model!r} is isolated; use model 'consensus'", "model")
     seat = _seat(request.model, voters, weights, kind)
     return _plan(request, "direct", kind, "direct", [seat], _DIRECT_RULE, snapshot, config)
+
+
+def _with_comparison(plan: Plan, config: ConsensusConfig) -> Plan:
+    compare_ms = min(config.compare_ms, plan.deadline_ms // 4)
+    return replace(plan, compare_ms=compare_ms, deadline_ms=plan.deadline_ms - compare_ms)
 
 
 def layer_rule(layer: LayerRule, weights: Weights) -> Rule:
@@ -125,6 +135,7 @@ def _plan(
         deadline_ms=request.deadline_ms,
         hear_everyone=request.explain,
         examples=examples_of(request.question) if kind.startswith("code:") else (),
+        asked_sinks=asked_sinks(request.question) if kind.startswith("code:") else frozenset(),
     )
 
 

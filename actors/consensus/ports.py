@@ -1,9 +1,11 @@
 """What the coordinator needs from its surroundings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from actors.consensus.behaviour.compare import Comparison
+from actors.consensus.screening.findings import Screening
 from actors.consensus.weights import Weights
 from actors.policy.snapshot import PolicySnapshot
 from actors.spans.record import DecisionRecord, Envelope, WriterRef
@@ -38,6 +40,27 @@ class WeightsSource(Protocol):
 
     def weights(self, sha256: str) -> Weights:
         """Return the weights; raise ``WeaverGenError`` if the file is missing or is not the one named."""
+
+
+class CodeScreener(Protocol):
+    """Looks at code before it may count. Blind or broken, it rejects."""
+
+    @property
+    def version(self) -> str:
+        """The version of its rules, which records name."""
+
+    async def screen(self, code: str, language: str) -> Screening:
+        """Return what was found; never raises for any code."""
+
+
+class Comparer(Protocol):
+    """Runs candidates where they can harm nothing and tells which do the same."""
+
+    def why_not(self) -> str:
+        """Return why nothing may run now; empty if it may."""
+
+    async def compare(self, question: str, candidates: Mapping[int, str], seed: int, deadline_s: float) -> Comparison:
+        """Compare candidates (ask_id → code) within ``deadline_s`` seconds; ``seed`` decides which inputs are tried."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 import msgspec
 
 from actors.base.canonical import decimal_str
-from actors.consensus.deliberation import Ballot, State, ballot_outcome
+from actors.consensus.choosing import ballot_outcome
+from actors.consensus.deliberation import examples_run
 from actors.consensus.tally import NO_GROUP, Tally
+from actors.consensus.vocabulary import Ballot, State
 from actors.policy.snapshot import PolicySnapshot
 from actors.spans.record import (
     BallotEntry,
@@ -12,6 +14,7 @@ from actors.spans.record import (
     LayerOutcome,
     LayerRef,
     LayerTried,
+    Method,
     PolicyRef,
     Promise,
     Result,
@@ -23,6 +26,10 @@ _RESULT: dict[str, Result] = {
     "agreed": "answered", "disagreed": "no_consensus", "unavailable": "unavailable", "deadline": "deadline",
     "screened_out": "screened_out", "halted": "halted",
 }  # fmt: skip
+
+
+DEGRADED_METHODS: tuple[Method, ...] = ("similarity", "examples")
+"""Agreement that is less than agreement of meaning between independent voters."""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -51,7 +58,7 @@ def result_of(state: State) -> Result:
 def is_degraded(state: State) -> bool:
     """Tell whether the answer rests on less than agreement of meaning by a full panel."""
     conclusion = state.conclusion
-    return state.plan.policy == "direct" or (conclusion is not None and conclusion.method == "similarity")
+    return state.plan.policy == "direct" or (conclusion is not None and conclusion.method in DEGRADED_METHODS)
 
 
 def build_record(state: State, served: Ballot | None, facts: Facts, writer: WriterRef) -> DecisionRecord:
@@ -77,16 +84,25 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
         ballots=[ballot_entry(state, ballot) for ballot in state.ballots],
         tie_salt=facts.tie_salt,
         tally=_tally(state, conclusion.tally, answer),
-        screening_version=facts.snapshot.screening_version,
+        screening_version=screening_version(state, facts.snapshot),
         cache=None,
         writer=writer,
         promise=facts.promise,
+        examples=examples_run(state),
     )
+
+
+def screening_version(state: State, snapshot: PolicySnapshot) -> str:
+    """Return the version of the rules that candidates were screened by; the policy's where there was no code to screen."""
+    screened = (ballot.screening.version for ballot in state.ballots if ballot.screening is not None)
+    return next(screened, snapshot.screening_version)
 
 
 def ballot_entry(state: State, ballot: Ballot) -> BallotEntry:
     """Return what the record says of one ballot."""
     groups = state.conclusion.groups if state.conclusion else {}
+    vectors = state.comparison.vector_sha256 if state.comparison else {}
+    passed = state.comparison.examples_passed if state.comparison else {}
     readable = ballot.reading is not None and ballot.ask_id in groups
     return BallotEntry(
         voter=ballot.seat.voter,
@@ -97,12 +113,19 @@ def ballot_entry(state: State, ballot: Ballot) -> BallotEntry:
         group=groups.get(ballot.ask_id, NO_GROUP),
         candidate_sha256=ballot.candidate_sha256,
         normal_form_sha256=ballot.reading.sha256 if readable and ballot.reading else "",
-        outcome_vector_sha256="",
-        screening="none",
+        outcome_vector_sha256=vectors.get(ballot.ask_id, "") if readable else "",
+        screening=_verdict(ballot),
         weight=decimal_str(ballot.seat.weight_micro),
         latency_ms=ballot.latency_ms,
         replaced=ballot.replaced,
+        examples_passed=passed.get(ballot.ask_id, 0) if readable else 0,
     )
+
+
+def _verdict(ballot: Ballot) -> str:
+    if ballot.outcome == "screened_out":
+        return "reject"
+    return ballot.screening.verdict if ballot.screening is not None and ballot.state == "readable" else "none"
 
 
 def _layer(state: State) -> LayerRef:

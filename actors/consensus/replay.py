@@ -14,8 +14,12 @@ from actors.base.canonical import MICRO, decimal_str, micro
 from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError
 from actors.base.ids import is_ulid
-from actors.consensus.deliberation import HALTED_CAUSE
-from actors.consensus.tally import LEAST_LINEAGES, NO_GROUP, Rule, Tally, Vote, tally
+from actors.consensus.counting import Cast, Counted, barred_groups, count
+from actors.consensus.deliberation import HALTED_CAUSE, NOT_COMPARED_CAUSE
+from actors.consensus.grouping import Answer, group_answers
+from actors.consensus.records import DEGRADED_METHODS
+from actors.consensus.tally import LEAST_LINEAGES, NO_GROUP, Rule, Vote
+from actors.consensus.vocabulary import RUNNABLE
 from actors.spans.record import BallotEntry, DecisionRecord, LayerOutcome, Method, Result
 
 MAX_SKEW_MS = 300_000
@@ -24,14 +28,15 @@ MAX_SKEW_MS = 300_000
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _TIE_SALT = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _METHODS: dict[str, Method] = {"code": "syntax", "json": "canonical", "value": "value", "text": "similarity"}
-"""Kind of answer (up to its colon) → how answers of that kind are compared."""
+"""Kind of answer (up to its colon) → how answers of that kind are compared where nothing is run."""
+
 _CONSENSUS = ("strict", "evidence")
 _COUNTED = ("agreed", "dissented")
-_NEVER_WRITTEN = ("screened_out", "breaker_open")
+_NEVER_WRITTEN = ("breaker_open",)
 _NOT_ASKED_AGAIN = (*_COUNTED, "cancelled", "late")
 """Outcomes of ballots in whose place nobody is asked."""
 _LAYER_ENDS: dict[Result, LayerOutcome] = {
-    "answered": "agreed", "withheld": "agreed", "no_consensus": "disagreed", "unavailable": "unavailable",
+    "answered": "agreed", "withheld": "agreed", "no_consensus": "disagreed", "screened_out": "screened_out", "unavailable": "unavailable",
     "deadline": "deadline", "halted": "unavailable",
 }  # fmt: skip
 
@@ -45,6 +50,7 @@ def check_form(record: DecisionRecord, now_s: int) -> None:
     _record(all(_SHA256.fullmatch(digest) for digest in digests), "a digest is no SHA-256")
     _record(bool(_TIE_SALT.fullmatch(record.tie_salt)), "the tie salt is not 16 bytes in hex")
     _record(record.policy.version >= 1 and record.writer.seq >= 0, "a version or row is out of bounds")
+    _record(record.examples >= 0 and (record.examples == 0 or _may_run(record)), "examples of what is never run")
     _record(record.cache is None and layer.index == 0 and len(layer.tried) == 1, "one layer decided, no cache")
     quorum, n_eff, rho = _decimal(layer.quorum), _decimal(layer.min_n_eff), _decimal(said.correlation)
     _record(0 < quorum <= MICRO and n_eff >= 0 and 0 <= rho <= MICRO, "quorum, n_eff or correlation is out of bounds")
@@ -64,16 +70,29 @@ def check_ballots(record: DecisionRecord) -> None:
     for ballot in record.ballots:
         _check_ballot(ballot, record)
     counted = [ballot for ballot in record.ballots if ballot.group != NO_GROUP]
-    _ballots(record.method == _method(record, counted), f"answers of this kind are not compared by {record.method}")
     forms = {(ballot.normal_form_sha256, ballot.group) for ballot in counted}
     _ballots(len({form for form, _ in forms}) == len(forms), "equal normal forms are in different groups")
-    one_form_each = len({group for _, group in forms}) == len(forms)
-    _ballots(record.method == "similarity" or one_form_each, "groups are not those of equal normal forms")
+    if record.method != "similarity":
+        _ballots(_grouped(counted) == [b.group for b in counted], "groups are not those of equal forms and behaviour")
     numbered = [group for _, group in sorted(forms)]
     _ballots(
         list(dict.fromkeys(numbered)) == sorted(set(numbered)), "groups are not in the order of their normal forms"
     )
     _ballots(not numbered or max(numbered) == len(set(numbered)) - 1, "a group's number is left out")
+
+
+def _grouped(counted: list[BallotEntry]) -> list[int]:
+    answers = [
+        Answer(place, "", ballot.normal_form_sha256, "syntax", 0, ballot.outcome_vector_sha256)
+        for place, ballot in enumerate(counted)
+    ]
+    groups = group_answers(answers, 0)
+    return [groups[place] for place in range(len(counted))]
+
+
+def _may_run(record: DecisionRecord) -> bool:
+    """Tell whether the record is of answers whose behaviour can be compared."""
+    return record.answer_kind == RUNNABLE and record.policy.name in _CONSENSUS
 
 
 def _check_panel(record: DecisionRecord) -> None:
@@ -101,36 +120,60 @@ def _check_ballot(ballot: BallotEntry, record: DecisionRecord) -> None:
         )
     _ballots(not (ballot.replaced and ballot.outcome in _NOT_ASKED_AGAIN), f"{who} was replaced and {ballot.outcome}")
     _ballots(0 < _decimal(ballot.weight) <= MICRO and ballot.latency_ms >= 0, f"{who}: weight or latency out of bounds")
-    unused = (ballot.sample, ballot.outcome_vector_sha256, ballot.screening)
-    _ballots(unused == (0, "", "none"), f"{who}: a sample, behaviour or screening that this version never writes")
+    _ballots(ballot.sample == 0, f"{who}: a sample, which this version never writes")
+    _ballots(ballot.screening in _screenings(ballot, record), f"{who}: {ballot.outcome}, screening {ballot.screening}")
+    vector, passed = ballot.outcome_vector_sha256, ballot.examples_passed
+    _ballots(not vector or (counted and _may_run(record)), f"{who}: behaviour of what did not run")
+    _ballots(not vector or bool(_SHA256.fullmatch(vector)), f"{who}: a digest of behaviour that is none")
+    _ballots(0 <= passed <= (record.examples if counted else 0), f"{who}: passed examples that were not run")
 
 
-def _method(record: DecisionRecord, counted: list[BallotEntry]) -> Method | None:
-    if not counted:
+def _screenings(ballot: BallotEntry, record: DecisionRecord) -> tuple[str, ...]:
+    """Return the verdicts that a ballot's screening may have had."""
+    if ballot.outcome == "screened_out":
+        return ("reject",)
+    is_code = record.answer_kind.startswith("code:")
+    return ("pass", "flag") if is_code and ballot.outcome in _COUNTED else ("none",)
+
+
+def _method(record: DecisionRecord, counted: Counted) -> Method | None:
+    if all(ballot.group == NO_GROUP for ballot in record.ballots):
         return "none"
     if record.policy.name == "direct":
         return "single"
+    if counted.by_examples:
+        return "examples"
+    forms = {b.normal_form_sha256 for b in record.ballots if b.outcome == "agreed"}
+    if record.answer_kind.startswith("code:") and len(forms) > 1:
+        return "behaviour"
     return _METHODS.get(record.answer_kind.partition(":")[0])
 
 
-def replay_tally(record: DecisionRecord) -> Tally:
+def replay_tally(record: DecisionRecord) -> Counted:
     """Count the recorded ballots again and compare with what the record says."""
     layer, said = record.layer, record.tally
     rule = Rule(micro(layer.quorum), layer.min_lineages, micro(layer.min_n_eff), micro(said.correlation))
-    votes = [
-        Vote(b.lineage, micro(b.weight), b.group, isolated=b.outcome == "isolated", substitute=number >= layer.panel)
-        for number, b in enumerate(record.ballots)
-    ]
-    counted = tally(votes, rule)
-    if {lineage: micro(weight) for lineage, weight in said.eligible_weight.items()} != counted.eligible:
+    counted = count(_casts(record), rule, record.policy.name, record.examples)
+    end, winner = counted.tally, counted.tally.winner
+    if {lineage: micro(weight) for lineage, weight in said.eligible_weight.items()} != end.eligible:
         raise IntegrityError("tally: the eligible weights are not those of the seats", "tally")
-    winner = counted.winner
     replayed = (
         (winner.group, winner.support_micro, winner.n_eff_micro, winner.lineages) if winner else (NO_GROUP, 0, 0, 0)
     )
     if replayed != (said.winner, micro(said.support), micro(said.n_eff), said.lineages):
         raise IntegrityError(f"tally: replayed to {replayed}, the record says otherwise", "tally")
     return counted
+
+
+def _casts(record: DecisionRecord) -> list[Cast]:
+    panel = record.layer.panel
+    return [
+        Cast(
+            Vote(b.lineage, micro(b.weight), b.group, isolated=b.outcome == "isolated", substitute=number >= panel),
+            b.examples_passed,
+        )
+        for number, b in enumerate(record.ballots)
+    ]
 
 
 def check_choice(record: DecisionRecord) -> None:
@@ -145,29 +188,46 @@ def _first_ranked(members: list[BallotEntry], tie_salt: str) -> str:
     def shared(ballot: BallotEntry) -> int:
         return len({m.lineage for m in members if m.normal_form_sha256 == ballot.normal_form_sha256})
 
-    def rank(ballot: BallotEntry) -> tuple[int, int, str]:
-        return (-shared(ballot), -micro(ballot.weight), sha256_hex(f"{tie_salt}{ballot.candidate_sha256}".encode()))
+    def rank(ballot: BallotEntry) -> tuple[bool, int, int, str]:
+        return (
+            ballot.screening == "flag",
+            -shared(ballot),
+            -micro(ballot.weight),
+            sha256_hex(f"{tie_salt}{ballot.candidate_sha256}".encode()),
+        )
 
     return min(members, key=rank).candidate_sha256
 
 
-def check_result(record: DecisionRecord, counted: Tally) -> None:
-    """Check that result, tally, the layer's end, the answer's digest and ``degraded`` say the same."""
-    tried, end = record.layer.tried[0], _LAYER_ENDS.get(record.result)
+def check_result(record: DecisionRecord, counted: Counted) -> None:
+    """Check that result, method, tally, the layer's end, the answer's digest and ``degraded`` say the same."""
+    tried, end, winner = record.layer.tried[0], _LAYER_ENDS.get(record.result), counted.tally.winner
+    uncompared = record.result == "deadline" and tried.cause == NOT_COMPARED_CAUSE
     _result(tried.name == record.layer.name and tried.outcome == end, f"{record.result} is not how the layer ended")
     _result((tried.outcome == "agreed") == (not tried.cause), "a cause where none belongs, or none")
     if record.result != "halted":
-        _result((counted.winner is not None) == (end == "agreed"), f"{record.result}, which the tally contradicts")
-        _result(end in ("agreed", "deadline", counted.outcome), f"{record.result}, but the ballots {counted.outcome}")
+        _result(
+            uncompared or (winner is not None) == (end == "agreed"), f"{record.result}, which the tally contradicts"
+        )
+        _result(end in _ends(record, counted), f"{record.result}, but the ballots {counted.tally.outcome}")
     _result((record.result == "halted") == (tried.cause == HALTED_CAUSE), "the cause tells of another end")
     if record.result == "deadline":
         out_of_time = any(ballot.outcome in ("timeout", "late") for ballot in record.ballots)
-        _result(out_of_time, "the deadline passed and nobody was out of time")
+        _result(out_of_time or (uncompared and _may_run(record)), "the deadline passed and nobody was out of time")
+    _result(record.method == _method(record, counted), f"these answers do not agree by {record.method}")
     served = record.tally.served_sha256
     _result(bool(served) == (record.result == "answered"), f"{record.result}, and a served candidate or none")
     _result(record.answer_sha256 == served, "another answer than the one chosen")
-    degraded = record.policy.name == "direct" or record.method == "similarity"
+    degraded = record.policy.name == "direct" or record.method in DEGRADED_METHODS
     _result(record.degraded == degraded, "degraded does not follow from policy and method")
+
+
+def _ends(record: DecisionRecord, counted: Counted) -> tuple[str, ...]:
+    """Return how a layer may have ended that counted so."""
+    ends: tuple[str, ...] = ("agreed", "deadline", counted.tally.outcome)
+    if any(ballot.outcome == "screened_out" for ballot in record.ballots):
+        ends += ("screened_out",)
+    return (*ends, "disagreed") if barred_groups(_casts(record), record.examples) else ends
 
 
 def _decimal(text: str) -> int:

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from actors.base.canonical import MICRO, to_builtins
-from actors.consensus.deliberation import State, ballot_outcome
+from actors.consensus.choosing import ballot_outcome
+from actors.consensus.deliberation import examples_run
 from actors.consensus.ports import Committed
+from actors.consensus.vocabulary import State
 from actors.spans.record import Promise
 
 
@@ -33,13 +35,43 @@ def summary(state: State, committed: Committed, durability: str, *, explain: boo
             "quorum": state.plan.rule.quorum_micro / MICRO,
             "independent_votes": round(winner.n_eff_micro / MICRO, 3) if winner else 0.0,
             "lineages": winner.lineages if winner else 0,
-            "examples": {"found": len(state.plan.examples), "passed": 0},
+            "examples": _examples(state),
         },
         "votes": _votes(state, explain=explain),
-        "screening": {"verdict": "none", "version": record.screening_version, "findings": []},
+        "screening": _screening(state, record.screening_version),
         "signature": to_builtins(committed.envelope.signature),
         "log": {**_promised(record.promise), "durability": durability},
     }
+
+
+def _examples(state: State) -> dict[str, int]:
+    """Return how many examples the prompt gives, how many were run, and how many of these the winning group passed."""
+    conclusion, comparison = state.conclusion, state.comparison
+    winner = conclusion.tally.winner if conclusion else None
+    members = (
+        [ask_id for ask_id, group in conclusion.groups.items() if winner and group == winner.group]
+        if conclusion
+        else []
+    )
+    passed = min((comparison.examples_passed.get(ask_id, 0) for ask_id in members), default=0) if comparison else 0
+    return {"found": len(state.plan.examples), "run": examples_run(state), "passed": passed}
+
+
+_WORST = ("none", "pass", "flag")
+
+
+def _screening(state: State, version: str) -> dict[str, Any]:
+    """Return what screening says of the winning group: its worst verdict, and what was found."""
+    conclusion = state.conclusion
+    winner = conclusion.tally.winner if conclusion else None
+    screenings = [
+        b.screening
+        for b in state.ballots
+        if conclusion and winner and b.screening and conclusion.groups.get(b.ask_id) == winner.group
+    ]
+    verdict = max((s.verdict for s in screenings), key=_WORST.index, default="none")
+    found = sorted({finding for s in screenings for finding in s.findings})
+    return {"verdict": verdict, "version": version, "findings": [to_builtins(finding) for finding in found]}
 
 
 def _promised(promise: Promise | None) -> dict[str, str | None]:
@@ -64,6 +96,8 @@ def _votes(state: State, *, explain: bool) -> list[dict[str, Any]]:
             "candidate_sha256": ballot.candidate_sha256,
             "group": groups.get(ballot.ask_id),
         }
+        if ballot.screening is not None:
+            vote["screening"] = ballot.screening.verdict if ballot.outcome != "screened_out" else "reject"
         if ballot.note:
             vote["note"] = ballot.note
         if explain and ballot.candidate is not None:

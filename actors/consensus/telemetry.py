@@ -4,8 +4,9 @@ import hashlib
 
 import msgspec
 
-from actors.consensus.deliberation import Ballot, State, ballot_outcome
+from actors.consensus.choosing import ballot_outcome
 from actors.consensus.records import result_of
+from actors.consensus.vocabulary import Ballot, State
 from actors.spans import conventions as names
 from actors.spans.span import Span, SpanStatus
 

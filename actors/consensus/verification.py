@@ -27,8 +27,8 @@ from typing import Literal
 from actors.base.certificates import Certificate, TrustBundle, writer_key
 from actors.base.errors import IntegrityError
 from actors.base.signing import PublicKey
+from actors.consensus.counting import Counted
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
-from actors.consensus.tally import Tally
 from actors.spans.proof import check_inclusion
 from actors.spans.record import RECORD_TYPE, DecisionRecord, Envelope, read_envelope
 
@@ -131,10 +131,12 @@ def _inclusion(envelope: Envelope, record: DecisionRecord, trust: TrustBundle, n
     return OVERDUE, OVERDUE
 
 
-def _tally_words(record: DecisionRecord, counted: Tally) -> str:
-    if counted.winner is None:
-        return f"no group won ({counted.outcome}), as recorded"
+def _tally_words(record: DecisionRecord, counted: Counted) -> str:
+    winner = counted.tally.winner
+    if winner is None:
+        return f"no group won ({counted.tally.outcome}), as recorded"
+    among = " among those that passed its examples" if counted.by_examples else ""
     return (
-        f"group {counted.winner.group} won: support {record.tally.support} ≥ quorum {record.layer.quorum}, "
-        f"{counted.winner.lineages} lineages, n_eff {record.tally.n_eff}"
+        f"group {winner.group} won{among}: support {record.tally.support} ≥ quorum {record.layer.quorum}, "
+        f"{winner.lineages} lineages, n_eff {record.tally.n_eff}"
     )

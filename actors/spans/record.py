@@ -62,7 +62,7 @@ class LayerRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tried: list[LayerTried]
 
 
-class BallotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BallotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One ballot. ``group`` is −1 for a ballot without an answer that counts; digests are empty then."""
 
     voter: str
@@ -79,6 +79,8 @@ class BallotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     latency_ms: int
     replaced: bool
     """A substitute was asked in its place; the ballot is in no group."""
+    examples_passed: int = 0
+    """How many of the prompt's examples its candidate passed, of those that were run."""
 
 
 class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,7 +120,7 @@ class Promise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     merge_by: int
 
 
-class DecisionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DecisionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One decision, answered or refused."""
 
     schema: Literal["weavergen.decision/1"]
@@ -144,6 +146,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache: CacheRef | None
     writer: WriterRef
     promise: Promise | None
+    examples: int = 0
+    """How many of the prompt's examples were run; a candidate that failed one could not win. 0 also where nothing ran."""
 
 
 class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

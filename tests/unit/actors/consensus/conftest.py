@@ -13,12 +13,14 @@ from tests.unit.actors.consensus.world import (
     LOG_KEY,
     NOW_S,
     WRITER,
+    Comparer,
     CountingMeter,
     FixedClock,
     FixedWeights,
     FunctionVoter,
     MemoryLog,
     Policy,
+    Screener,
     View,
     World,
     snapshot,
@@ -54,17 +56,20 @@ def make_world(trust_chain: tuple[TrustBundle, SigningKey, object]) -> Callable[
         policy = Policy(View(snapshot(list(named))))
         weights = FixedWeights(read_weights(default_weights([])))
         log, meter, clock = MemoryLog(key, certificate), CountingMeter(), FixedClock()
+        screener, comparer = Screener(), Comparer()
         coordinator = ConsensusCoordinator(
             voters=named,
             policy=policy,
             weights=weights,
             log=log,
             meter=meter,
+            screener=screener,
+            comparer=comparer,
             clock=clock,
             config=config or ConsensusConfig(),
             identity=Identity("c" * 64, b"salt" * 8),
             randomness=lambda n: b"\x07" * n,
         )
-        return World(coordinator, named, policy, weights, log, meter, clock, trust)
+        return World(coordinator, named, policy, weights, log, meter, clock, trust, screener, comparer)
 
     return make

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors.consensus.deliberation import (
+from actors.consensus.deliberation import begin, recount, step
+from actors.consensus.tally import Rule
+from actors.consensus.vocabulary import (
     Answered,
     DeadlinePassed,
     Event,
@@ -16,11 +18,7 @@ from actors.consensus.deliberation import (
     Seat,
     State,
     TimedOut,
-    begin,
-    recount,
-    step,
 )
-from actors.consensus.tally import Rule
 from tests.unit.actors.consensus.world import candidate, plan
 
 DEADLINE_MS = 1_000

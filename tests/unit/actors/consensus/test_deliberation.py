@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors.consensus.deliberation import (
+from actors.consensus.choosing import ballot_outcome, choose_served
+from actors.consensus.deliberation import begin, recount, step
+from actors.consensus.vocabulary import (
     Answered,
     Ask,
     Cancel,
@@ -19,11 +21,6 @@ from actors.consensus.deliberation import (
     Seat,
     State,
     TimedOut,
-    ballot_outcome,
-    begin,
-    choose_served,
-    recount,
-    step,
 )
 from tests.examples import examples
 from tests.unit.actors.consensus.panels import FAILS, Script, play, scripts, verdict

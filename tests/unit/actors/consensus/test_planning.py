@@ -5,9 +5,9 @@ import pytest
 
 from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.consensus.config import ConsensusConfig
-from actors.consensus.deliberation import Plan
 from actors.consensus.planning import kept_out, make_plan, replan
 from actors.consensus.request import Caller, GenerationRequest
+from actors.consensus.vocabulary import Plan
 from actors.consensus.weights import Reliability, default_weights, read_weights
 from models.voter import VoterInfo
 from tests.unit.actors.consensus.world import CALLER, request, snapshot

@@ -2,8 +2,10 @@
 
 import pytest
 
-from actors.consensus.deliberation import Answered, DeadlinePassed, Failed, Seat, State, begin, choose_served, step
+from actors.consensus.choosing import choose_served
+from actors.consensus.deliberation import begin, step
 from actors.consensus.records import Facts, build_record, is_degraded, result_of
+from actors.consensus.vocabulary import Answered, DeadlinePassed, Failed, Seat, State
 from actors.spans.record import DecisionRecord, WriterRef
 from tests.unit.actors.consensus.world import NOW_S, WRITER, candidate, plan, snapshot
 

@@ -11,10 +11,11 @@ from msgspec.structs import replace as changed
 
 from actors.base.errors import IntegrityError
 from actors.base.ids import ulid
-from actors.consensus.deliberation import Seat, State, choose_served
+from actors.consensus.choosing import choose_served
 from actors.consensus.records import Facts, build_record
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
 from actors.consensus.tally import Rule
+from actors.consensus.vocabulary import Seat, State
 from actors.spans.record import BallotEntry, CacheRef, DecisionRecord, LayerOutcome, Method, Result, WriterRef
 from tests.examples import examples
 from tests.unit.actors.consensus.panels import FAILS, HANGS, LATE, Script, play, recounted, scripts

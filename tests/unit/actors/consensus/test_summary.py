@@ -3,9 +3,9 @@
 import msgspec
 
 from actors.base.signing import SigningKey
-from actors.consensus.deliberation import Answered
 from actors.consensus.ports import Committed
 from actors.consensus.summary import summary
+from actors.consensus.vocabulary import Answered
 from actors.spans.record import Envelope
 from tests.unit.actors.consensus.test_records import finished, record
 from tests.unit.actors.consensus.world import candidate

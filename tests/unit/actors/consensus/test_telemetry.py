@@ -1,7 +1,7 @@
 """Spans of a decision."""
 
-from actors.consensus.deliberation import Answered, Failed
 from actors.consensus.telemetry import Trace, decision_spans, span_rows, withheld_spans
+from actors.consensus.vocabulary import Answered, Failed
 from tests.unit.actors.consensus.test_records import finished
 from tests.unit.actors.consensus.world import NOW_S, candidate
 

@@ -13,10 +13,12 @@ from actors.base.errors import WeaverGenError
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
 from actors.consensus.actor import ConsensusCoordinator
-from actors.consensus.deliberation import Plan, Seat
+from actors.consensus.behaviour.compare import Comparison
 from actors.consensus.ports import Committed
 from actors.consensus.request import Caller, GenerationRequest
+from actors.consensus.screening.findings import Finding, Screening, SinkKind, Verdict
 from actors.consensus.tally import Rule
+from actors.consensus.vocabulary import Plan, Seat
 from actors.consensus.weights import Weights
 from actors.policy.snapshot import GENESIS, Epochs, Halt, LayerRule, PolicySnapshot, WeightsRef
 from actors.spans.record import DecisionRecord, WriterRef, seal
@@ -236,6 +238,45 @@ class CountingMeter:
         self.supports.append(support)
 
 
+def screened(verdict: Verdict = "pass", *sinks: SinkKind) -> Screening:
+    """Build what screening says of a candidate."""
+    found = () if verdict == "pass" else (Finding("test-rule", "CWE-94", 1, verdict, "found"),)
+    return Screening(verdict, "rules-1", found, sinks)
+
+
+@dataclass
+class Screener:
+    """Says of each code what it was told to, else that nothing was found."""
+
+    says: dict[str, Screening | Exception] = field(default_factory=dict)
+    version: str = "rules-1"
+
+    async def screen(self, code: str, language: str) -> Screening:
+        """Return or raise what was set."""
+        said = self.says.get(code.strip(), screened())
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+
+@dataclass
+class Comparer:
+    """Behaviour by a function of the code; nothing may run until there is one."""
+
+    behaves: Callable[[Mapping[int, str]], Comparison] | None = None
+    seeds: list[int] = field(default_factory=list)
+
+    def why_not(self) -> str:
+        """Nothing may run without a function."""
+        return "" if self.behaves else "nothing runs in this test"
+
+    async def compare(self, question: str, candidates: Mapping[int, str], seed: int, deadline_s: float) -> Comparison:
+        """Return what the function says."""
+        assert self.behaves is not None
+        self.seeds.append(seed)
+        return self.behaves(candidates)
+
+
 @dataclass
 class FixedWeights:
     """The same weights whatever is asked for, or the same error."""
@@ -262,6 +303,8 @@ class World:
     meter: CountingMeter
     clock: FixedClock
     trust: TrustBundle
+    screener: Screener
+    comparer: Comparer
 
 
 CALLER = Caller("acme", "key1", frozenset({"strict", "evidence", "direct"}))

@@ -14,8 +14,8 @@ from actors.base.canonical import canonical_json, to_builtins
 from actors.base.errors import WeaverGenError
 from actors.base.signing import SigningKey
 from actors.consensus.actor import Decision
-from actors.consensus.deliberation import Answered, Failed
 from actors.consensus.ports import Committed
+from actors.consensus.vocabulary import Answered, Failed
 from actors.spans.record import Envelope
 from serve_apps.gateway.documentation import document, openapi
 from serve_apps.gateway.operations import OPERATIONS, Answer, Operation

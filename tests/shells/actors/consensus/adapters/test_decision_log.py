@@ -18,8 +18,8 @@ from actors.base.certificates import (
 from actors.base.errors import NotReady
 from actors.base.signing import SigningKey
 from actors.consensus.adapters.decision_log import WalDecisionLog, good_for
-from actors.consensus.deliberation import Answered
 from actors.consensus.ports import Committed
+from actors.consensus.vocabulary import Answered
 from actors.spans.adapters.wal import WalWriter, WriterIdentity
 from tests.unit.actors.consensus.test_records import finished, record
 from tests.unit.actors.consensus.world import NOW_S, WRITER, candidate

@@ -1,0 +1,70 @@
+"""From ballots to an end: which of them count, for which group, and by which of the policy's rules one wins.
+
+Rules:
+- Examples are gates: a group with a candidate that fails an example of the prompt cannot win, whatever its size. Its ballots
+  stay dissent.
+- ``strict`` and ``evidence`` take the layer's own rule first. Where nobody wins by it, ``evidence`` counts once more among the
+  ballots that passed at least ``LEAST_EXAMPLES`` examples, and there one lineage suffices.
+- The record says of every ballot what is needed to count again: this module is what decides, and what replays.
+
+Left out: how answers come into groups (``grouping``), and when counting is due (``deliberation``).
+"""
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from actors.base.canonical import MICRO
+from actors.consensus.tally import NO_GROUP, Rule, Tally, Vote, tally
+
+LEAST_EXAMPLES = 2
+"""Examples of the prompt that must have run before they are evidence."""
+
+
+class Cast(msgspec.Struct, frozen=True):
+    """One ballot as it is counted."""
+
+    vote: Vote
+    passed: int = 0
+    """Examples of the prompt that its candidate passed."""
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """The end of a count."""
+
+    tally: Tally
+    by_examples: bool = False
+    """One that only examples vouch for has won."""
+
+
+def barred_groups(casts: Collection[Cast], examples: int) -> frozenset[int]:
+    """Return the groups that cannot win: somebody in them fails one of the ``examples`` that were run."""
+    return frozenset(cast.vote.group for cast in casts if cast.vote.group != NO_GROUP and cast.passed < examples)
+
+
+def admitted(casts: Sequence[Cast], examples: int) -> list[Vote]:
+    """Return the votes as the tally may see them: those of barred groups are for nobody."""
+    barred = barred_groups(casts, examples)
+    return [msgspec.structs.replace(c.vote, group=NO_GROUP) if c.vote.group in barred else c.vote for c in casts]
+
+
+def count(casts: Sequence[Cast], rule: Rule, policy: str, examples: int) -> Counted:
+    """Count the ballots under a policy; ``examples`` is how many of the prompt's have been run, 0 if none could be."""
+    votes = admitted(casts, examples)
+    counted = tally(votes, rule)
+    if counted.winner is None and policy == "evidence" and examples >= LEAST_EXAMPLES:
+        evident = tally([v for v in votes if v.group != NO_GROUP], _one_lineage(rule))
+        if evident.winner is not None:
+            return Counted(evident, by_examples=True)
+    return Counted(counted)
+
+
+def could_have_agreed(casts: Sequence[Cast], rule: Rule) -> bool:
+    """Tell whether the voters that answered could have formed a quorum, whatever examples or screening say of them."""
+    return (
+        tally([msgspec.structs.replace(cast.vote, outstanding=False) for cast in casts], rule).outcome != "unavailable"
+    )
+
+
+def _one_lineage(rule: Rule) -> Rule:
+    return Rule(rule.quorum_micro, 1, MICRO, rule.rho_micro)

@@ -1,0 +1,142 @@
+"""Acting on deliberation's commands: asking voters, screening and comparing candidates. What comes of each is one event.
+
+Rules:
+- Every command ends in exactly one event, whatever its effect raises: a voter that raises costs its ballot; a screener that
+  raises rejects; a comparison that raises is none, and the forms alone are counted.
+- Nothing outlives the request: closing cancels all that is under way.
+- The salt that breaks ties and seeds the inputs is drawn when the ballots are closed, so no voter's answer can depend on it.
+
+Left out: what follows from an event (``deliberation``).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from actors.base.errors import WeaverGenError
+from actors.consensus.adapters.mailbox import Mailbox
+from actors.consensus.behaviour.compare import Comparison
+from actors.consensus.ports import Clock, CodeScreener, Comparer
+from actors.consensus.screening.findings import refusal
+from actors.consensus.vocabulary import (
+    Answered,
+    Ask,
+    Cancel,
+    Command,
+    Compare,
+    Compared,
+    Event,
+    Failed,
+    Screen,
+    Screened,
+    TimedOut,
+)
+from models.errors import VoterError, VoterTimeout
+from models.voter import Voter, VoterRequest
+
+_log = logging.getLogger("weavergen.consensus")
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Whom and what commands reach."""
+
+    voters: Mapping[str, Voter]
+    screener: CodeScreener
+    comparer: Comparer
+    clock: Clock
+    randomness: Callable[[int], bytes]
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    """What is under way, held until it has ended, cancelled or not."""
+
+
+class Effects:
+    """The effects of one deliberation. Used from one event loop."""
+
+    def __init__(self, bench: Bench, request: VoterRequest, question: str, deadline_ms: int) -> None:
+        self._bench = bench
+        self._request = request
+        self._question = question
+        self._deadline_ms = deadline_ms
+        self._salt = ""
+        self._started = bench.clock.monotonic()
+        self._asks: dict[int, asyncio.Task[None]] = {}
+        self._others: list[asyncio.Task[None]] = []
+        self.events: Mailbox[Event] = Mailbox()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the deliberation began."""
+        return self._bench.clock.monotonic() - self._started
+
+    @property
+    def salt(self) -> str:
+        """The tie salt, in hex: the last one drawn. To be read once the ballots are closed."""
+        self._salt = self._salt or self._bench.randomness(16).hex()
+        return self._salt
+
+    def act(self, commands: Sequence[Command]) -> None:
+        """Begin every effect; their events come into the mailbox."""
+        for command in commands:
+            match command:
+                case Ask():
+                    self._asks[command.ask_id] = self._begin(self._ask(command))
+                case Cancel() if command.ask_id in self._asks:
+                    self._asks[command.ask_id].cancel()
+                case Screen():
+                    self._others.append(self._begin(self._screen(command)))
+                case Compare():
+                    self._salt = ""
+                    self._others.append(self._begin(self._compare(command, int(self.salt[:16], 16))))
+
+    def _begin(self, effect: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(effect)
+        self._bench.tasks.add(task)
+        task.add_done_callback(self._bench.tasks.discard)
+        return task
+
+    def close(self) -> None:
+        """Cancel whatever is still under way."""
+        for task in (*self._asks.values(), *self._others):
+            task.cancel()
+
+    def _elapsed_ms(self) -> int:
+        return round(self.elapsed_s * 1000)
+
+    async def _ask(self, ask: Ask) -> None:
+        voter = self._bench.voters.get(ask.voter)
+        try:
+            if voter is None:
+                raise VoterError(ask.voter, "not deployed")
+            candidate = await voter.ask(self._request)
+            event: Event = Answered(ask.ask_id, candidate, self._elapsed_ms())
+        except VoterTimeout as error:
+            event = TimedOut(ask.ask_id, self._elapsed_ms(), error.message[:200])
+        except VoterError as error:
+            event = Failed(ask.ask_id, error.outcome, error.message[:200], self._elapsed_ms(), error.cause)
+        except Exception as error:  # noqa: BLE001 - whatever a voter raises costs its ballot, not the request
+            _log.warning("voter %s raised %s", ask.voter, type(error).__name__)
+            event = Failed(ask.ask_id, "failed", f"raised {type(error).__name__}", self._elapsed_ms())
+        self.events.put(event)
+
+    async def _screen(self, screen: Screen) -> None:
+        screener = self._bench.screener
+        try:
+            screening = await screener.screen(screen.code, screen.language)
+        except Exception as error:  # noqa: BLE001 - a check that failed counts as failed
+            _log.error("screening raised %s", type(error).__name__)
+            screening = refusal("scanner-error", f"raised {type(error).__name__}", screener.version)
+        self.events.put(Screened(screen.ask_id, screening))
+
+    async def _compare(self, compare: Compare, seed: int) -> None:
+        left_s = self._deadline_ms / 1000 - self.elapsed_s
+        try:
+            comparison = await self._bench.comparer.compare(self._question, compare.candidates, seed, left_s)
+        except WeaverGenError as error:
+            _log.warning("behaviour was not compared: %s", error)
+            comparison = Comparison()
+        except Exception as error:  # noqa: BLE001 - without a comparison only equal forms count as agreement
+            _log.error("comparing behaviour raised %s", type(error).__name__)
+            comparison = Comparison()
+        self.events.put(Compared(comparison))

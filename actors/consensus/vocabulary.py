@@ -1,0 +1,215 @@
+"""The words deliberation is spoken in: the plan, ballots, commands, events, and how it ended. Values only.
+
+Rules:
+- A ballot is ``outstanding`` until its voter answers, ``screening`` until its code has been looked at, then ``readable`` or
+  ``out``. What is ``outstanding`` or ``screening`` may yet become anything.
+- Effects (asking, screening, comparing) are commands; what they bring is an event.
+
+Left out: every rule of what follows from what (``deliberation``, ``counting``, ``choosing``).
+"""
+
+from typing import Literal
+
+import msgspec
+
+from actors.consensus.behaviour.compare import Comparison
+from actors.consensus.reading.examples import Example
+from actors.consensus.reading.reading import Reading
+from actors.consensus.screening.findings import Screening
+from actors.consensus.tally import Rule, Tally
+from actors.policy.snapshot import PolicyName
+from actors.spans.record import LayerOutcome, Method, VoteOutcome
+from models.errors import FailureCause
+from models.voter import Candidate
+
+RUNNABLE = "code:python"
+"""The kind of answer whose behaviour can be compared."""
+
+
+class Seat(msgspec.Struct, frozen=True):
+    """A place on the panel and who holds it."""
+
+    voter: str
+    family: str
+    lineage: str
+    weight_micro: int
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a deliberation is about and by which rule it ends."""
+
+    policy: PolicyName
+    kind: str
+    question: str
+    layer: str
+    seats: tuple[Seat, ...]
+    spares: tuple[Seat, ...]
+    isolated: frozenset[str]
+    """Voters that the policy isolates: they are never asked, their seats are dissent, and a substitute is asked beside."""
+    max_substitutes: int
+    rule: Rule
+    similarity_micro: int
+    """Least similarity to a group's medoid for prose."""
+    max_answer_bytes: int
+    deadline_ms: int
+    """When voting ends: answers that took longer are late."""
+    hear_everyone: bool = False
+    """Wait for every ballot although the end is certain (the caller wants to see them all)."""
+    examples: tuple[Example, ...] = ()
+    """What the prompt says a right answer does."""
+    compare_ms: int = 0
+    """Time kept behind the voting for comparing behaviour; 0 if nothing may run, and then forms alone are compared."""
+    asked_sinks: frozenset[str] = frozenset()
+    """Kinds of sinks that the prompt itself asks for: any candidate may use them."""
+
+    @property
+    def language(self) -> str:
+        """Language of the code that is asked for; empty if none is. Such answers are screened before they count."""
+        subject, _, language = self.kind.partition(":")
+        return language if subject == "code" else ""
+
+
+BallotState = Literal["outstanding", "screening", "readable", "out"]
+OPEN: tuple[BallotState, ...] = ("outstanding", "screening")
+
+
+class Ballot(msgspec.Struct, frozen=True):
+    """One ask and what came of it."""
+
+    ask_id: int
+    seat: Seat
+    state: BallotState
+    outcome: VoteOutcome | None = None
+    """Set while ``out``; readable ballots learn theirs (agreed, dissented) from the tally."""
+    note: str = ""
+    """Short cause without content."""
+    cause: FailureCause = ""
+    """What the caller could change about it."""
+    candidate: Candidate | None = None
+    candidate_sha256: str = ""
+    reading: Reading | None = None
+    code: str = ""
+    """The code in the answer, as it is screened and run; empty for an answer that is no code."""
+    screening: Screening | None = None
+    latency_ms: int = 0
+    replaced: bool = False
+    """A substitute was asked in its place."""
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Ask a voter; the answer comes back as an event with this ``ask_id``."""
+
+    ask_id: int
+    voter: str
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """Stop asking; nothing more is wanted of it."""
+
+    ask_id: int
+
+
+class Screen(msgspec.Struct, frozen=True):
+    """Look at an answer's code before it may count."""
+
+    ask_id: int
+    code: str
+    language: str
+
+
+class Compare(msgspec.Struct, frozen=True):
+    """Run the readable candidates and tell which of them do the same."""
+
+    candidates: dict[int, str]
+    """ask_id → code."""
+
+
+class Conclude(msgspec.Struct, frozen=True):
+    """The deliberation is over."""
+
+    conclusion: "Conclusion"
+
+
+Command = Ask | Cancel | Screen | Compare | Conclude
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A voter answered."""
+
+    ask_id: int
+    candidate: Candidate
+    latency_ms: int
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A voter failed, refused, or answered something that is no answer."""
+
+    ask_id: int
+    outcome: VoteOutcome
+    note: str
+    latency_ms: int
+    cause: FailureCause = ""
+
+
+class TimedOut(msgspec.Struct, frozen=True):
+    """A voter used up its own time."""
+
+    ask_id: int
+    latency_ms: int
+    note: str = "no answer in time"
+
+
+class Screened(msgspec.Struct, frozen=True):
+    """An answer's code has been looked at."""
+
+    ask_id: int
+    screening: Screening
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """The candidates have been run."""
+
+    comparison: Comparison
+
+
+class PolicyChanged(msgspec.Struct, frozen=True):
+    """A newer policy is in force; ``isolated`` are all voters that it keeps from this panel."""
+
+    isolated: frozenset[str]
+    halted: bool
+
+
+class DeadlinePassed(msgspec.Struct, frozen=True):
+    """The time for voting is over, or, while behaviour is being compared, the time for that."""
+
+    elapsed_ms: int
+
+
+Event = Answered | Failed | TimedOut | Screened | Compared | PolicyChanged | DeadlinePassed
+
+
+class Conclusion(msgspec.Struct, frozen=True):
+    """How the layer ended. ``halted`` and ``deadline`` carry the tally as it stood."""
+
+    outcome: LayerOutcome | Literal["halted"]
+    tally: Tally
+    groups: dict[int, int]
+    """ask_id → group of every readable ballot."""
+    method: Method
+    cause: str
+
+
+class State(msgspec.Struct, frozen=True):
+    """Everything a deliberation knows."""
+
+    plan: Plan
+    ballots: tuple[Ballot, ...]
+    spares: tuple[Seat, ...]
+    substituted: int = 0
+    comparing: bool = False
+    """Behaviour is being compared; nothing else is waited for."""
+    comparison: Comparison | None = None
+    """What the last comparison found."""
+    compared: frozenset[int] = frozenset()
+    """Ballots that the last comparison was of."""
+    conclusion: Conclusion | None = None
