@@ -4,7 +4,8 @@ Rules:
 - Examples are gates: a group with a candidate that fails an example of the prompt cannot win, whatever its size. Its ballots
   stay dissent.
 - ``strict`` and ``evidence`` take the layer's own rule first. Where nobody wins by it, ``evidence`` counts once more among the
-  ballots that passed at least ``LEAST_EXAMPLES`` examples, and there one lineage suffices.
+  ballots that passed at least ``LEAST_EXAMPLES`` examples, and there one lineage suffices. An isolated voter stays dissent there
+  too: it may have passed with another answer.
 - The record says of every ballot what is needed to count again: this module is what decides, and what replays.
 
 Left out: how answers come into groups (``grouping``), and when counting is due (``deliberation``).
@@ -53,7 +54,7 @@ def count(casts: Sequence[Cast], rule: Rule, policy: str, examples: int) -> Coun
     votes = admitted(casts, examples)
     counted = tally(votes, rule)
     if counted.winner is None and policy == "evidence" and examples >= LEAST_EXAMPLES:
-        evident = tally([v for v in votes if v.group != NO_GROUP], _one_lineage(rule))
+        evident = tally([v for v in votes if v.group != NO_GROUP or v.isolated], _one_lineage(rule))
         if evident.winner is not None:
             return Counted(evident, by_examples=True)
     return Counted(counted)

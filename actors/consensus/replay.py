@@ -36,7 +36,8 @@ _NEVER_WRITTEN = ("breaker_open",)
 _NOT_ASKED_AGAIN = (*_COUNTED, "cancelled", "late")
 """Outcomes of ballots in whose place nobody is asked."""
 _LAYER_ENDS: dict[Result, LayerOutcome] = {
-    "answered": "agreed", "withheld": "agreed", "no_consensus": "disagreed", "screened_out": "screened_out", "unavailable": "unavailable",
+    "answered": "agreed", "withheld": "agreed", "no_consensus": "disagreed",
+    "screened_out": "screened_out", "unavailable": "unavailable",
     "deadline": "deadline", "halted": "unavailable",
 }  # fmt: skip
 

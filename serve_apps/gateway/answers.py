@@ -36,7 +36,10 @@ class Examples(Struct):
     """Executable examples of the prompt."""
 
     found: int
-    passed: int
+    run: Annotated[
+        int, Meta(description="A candidate that fails one of these cannot win; 0 where nothing could be run.")
+    ]
+    passed: Annotated[int, Meta(description="How many of them the winning group passed.")]
 
 
 class Agreement(Struct):
@@ -62,17 +65,28 @@ class Vote(Struct):
     latency_ms: int
     candidate_sha256: Annotated[str, Meta(description="Empty without an answer.")]
     group: Annotated[int | None, Meta(description="Answers of one group mean the same.")]
+    screening: Annotated[str | UnsetType, Meta(description="Of code: `pass`, `flag` or `reject`.")] = UNSET
     note: str | UnsetType = UNSET
     answer: Candidate | UnsetType = UNSET
     reading: str | UnsetType | None = UNSET
 
 
-class Screening(Struct):
-    """What screening said of the served answer."""
+class Finding(Struct):
+    """One thing that screening found."""
 
-    verdict: str
+    rule: str
+    cwe: Annotated[str, Meta(description="Weakness, by MITRE's number.")]
+    line: Annotated[int, Meta(description="In the code; 0 where it is about the whole.")]
+    verdict: Literal["reject", "flag"]
+    message: str
+
+
+class Screening(Struct):
+    """What screening said of the winning group: its worst verdict."""
+
+    verdict: Annotated[str, Meta(description="`none` where there is no code.")]
     version: str
-    findings: list[str]
+    findings: list[Finding]
 
 
 class LogState(Struct):

@@ -1,28 +1,50 @@
 """Random panels and what their voters do, played to the end in any order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from actors.base.digests import sha256_hex
+from actors.consensus.behaviour.compare import Comparison
 from actors.consensus.deliberation import begin, recount, step
+from actors.consensus.reading.examples import Example
+from actors.consensus.screening.findings import Screening
 from actors.consensus.tally import Rule
 from actors.consensus.vocabulary import (
     Answered,
+    Compare,
+    Compared,
     DeadlinePassed,
     Event,
     Failed,
     Plan,
     PolicyChanged,
+    Screen,
+    Screened,
     Seat,
     State,
     TimedOut,
 )
-from tests.unit.actors.consensus.world import candidate, plan
+from tests.unit.actors.consensus.world import candidate, plan, screened
 
 DEADLINE_MS = 1_000
 FAILS, TIMES_OUT, LATE, HANGS = "<fails>", "<times out>", "<late>", "<hangs>"
+CODES = [
+    *(f"def f(x):\n    return x + {n}" for n in (1, 2, 3)),
+    "def f(x):\n    return 1 + x",
+    "def f(x):\n    return x + 1  # same",
+]
+"""The last two mean what the first does: one behaves so, the other's form is equal."""
+SCREENINGS = [
+    screened(),
+    screened(),
+    screened("flag"),
+    screened("reject"),
+    screened("pass", "network"),
+    screened("pass", "file"),
+]
 VALUES = ["Paris", "It is Paris.", "London", "Rome"]
 WEIGHTS = [100_000, 300_000, 500_000, 900_000]
 RULES = st.builds(
@@ -37,6 +59,12 @@ class Script:
 
     plan: Plan
     does: Mapping[str, str]
+    screenings: Mapping[str, Screening] = field(default_factory=dict)
+    """What screening says of a code, unless nothing."""
+    passes: Mapping[str, int] = field(default_factory=dict)
+    """How many of the prompt's examples a code passes, unless all."""
+    runs: bool = True
+    """Whether the sandbox answers: else comparing never ends."""
 
     @property
     def voters(self) -> list[str]:
@@ -53,8 +81,8 @@ def scripts(draw: st.DrawFn, *, spares: int = 2, isolation: bool = True, answers
         Seat(f"v{n}", f"f{n}", draw(st.sampled_from("LMNO")), draw(st.sampled_from(WEIGHTS)))
         for n in range(seats + standing_by)
     ]
-    kind = draw(st.sampled_from(["value", "text", "json"]))
-    contents = ['{"a": 1}', '{ "a" : 1 }', "[2]"] if kind == "json" else list(answers)
+    kind = draw(st.sampled_from(["value", "text", "json", "code:python", "code:python"]))
+    contents = {"json": ['{"a": 1}', '{ "a" : 1 }', "[2]"], "code:python": CODES}.get(kind, list(answers))
     does = {
         seat.voter: draw(st.sampled_from([*contents, *contents, FAILS, TIMES_OUT, LATE, HANGS])) for seat in everyone
     }
@@ -70,8 +98,13 @@ def scripts(draw: st.DrawFn, *, spares: int = 2, isolation: bool = True, answers
         policy=draw(st.sampled_from(["strict", "evidence"])),
         deadline_ms=DEADLINE_MS,
         hear_everyone=draw(st.booleans()),
+        compare_ms=draw(st.sampled_from([0, 100])) if kind == "code:python" else 0,
+        examples=(Example("f(1)", "2"),) * draw(st.sampled_from([0, 1, 2])) if kind == "code:python" else (),
+        asked_sinks=draw(st.sampled_from([frozenset(), frozenset({"file"})])),
     )
-    return Script(made, does)
+    screenings = {code: draw(st.sampled_from(SCREENINGS)) for code in CODES}
+    passes = {code: draw(st.sampled_from([0, 2, 2])) for code in CODES}
+    return Script(made, does, screenings, passes, draw(st.sampled_from([True, True, True, False])))
 
 
 def event_of(ask_id: int, does: str) -> Event | None:
@@ -94,22 +127,46 @@ def play(script: Script, order: Sequence[str], change: tuple[int, PolicyChanged]
 
     ``change`` is a policy change that comes before the given turn.
     """
-    state, _ = begin(script.plan)
+    state = begin(script.plan)[0]
     for turn, voter in enumerate([*order] * (len(order) + 1)):
         if change is not None and change[0] == turn:
-            state, _ = step(state, change[1])
+            state = advance(script, state, change[1])
         if script.does[voter] != LATE:
-            state = _answer(state, voter, script.does[voter])
+            state = _answer(script, state, voter)
     for voter in order:
-        state = _answer(state, voter, script.does[voter])
-    state, _ = step(state, DeadlinePassed(DEADLINE_MS))
+        state = _answer(script, state, voter)
+    state = advance(script, state, DeadlinePassed(DEADLINE_MS))
+    return advance(script, state, DeadlinePassed(DEADLINE_MS + 100))
+
+
+def _answer(script: Script, state: State, voter: str) -> State:
+    asked = next((b for b in state.ballots if b.seat.voter == voter and b.state == "outstanding"), None)
+    event = event_of(asked.ask_id, script.does[voter]) if asked else None
+    return advance(script, state, event) if event else state
+
+
+def advance(script: Script, state: State, event: Event) -> State:
+    """Take an event in, and whatever screening and comparing bring after it."""
+    state, commands = step(state, event)
+    for command in commands:
+        if isinstance(command, Screen):
+            state = advance(script, state, Screened(command.ask_id, script.screenings.get(command.code, screened())))
+        if isinstance(command, Compare) and script.runs:
+            state = advance(script, state, Compared(behaviour(script, command.candidates)))
     return state
 
 
-def _answer(state: State, voter: str, does: str) -> State:
-    asked = next((b for b in state.ballots if b.seat.voter == voter and b.state == "outstanding"), None)
-    event = event_of(asked.ask_id, does) if asked else None
-    return step(state, event)[0] if event else state
+def behaviour(script: Script, candidates: Mapping[int, str]) -> Comparison:
+    """Return what running the codes shows: those that add one do the same."""
+    total = len(script.plan.examples)
+    return Comparison(
+        vector_sha256={
+            ask_id: sha256_hex(("same" if code in (CODES[0], CODES[3], CODES[4]) else code).encode())
+            for ask_id, code in candidates.items()
+        },
+        examples_total=total,
+        examples_passed={ask_id: min(total, script.passes.get(code, total)) for ask_id, code in candidates.items()},
+    )
 
 
 def verdict(state: State) -> tuple[str, str | None]:

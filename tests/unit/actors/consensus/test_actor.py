@@ -1,6 +1,7 @@
 """The coordinator: what leaves, what is recorded, what is withheld."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 
 import msgspec
@@ -176,7 +177,8 @@ async def test_the_salt_is_drawn_when_the_last_ballot_is_in(make_world: MakeWorl
     order: list[str] = []
     for named in world.voters.values():
         named.answer = tells(order, named.answer)
-    world.coordinator._randomness = lambda n: order.append("salt") or b"7" * n  # type: ignore[func-returns-value]
+    drawn = lambda n: order.append("salt") or b"7" * n  # type: ignore[func-returns-value]  # noqa: E731
+    world.coordinator._bench = dataclasses.replace(world.coordinator._bench, randomness=drawn)
     await world.coordinator.generate(request(trace_id=b"t" * 16), CALLER)
     assert order == ["answer", "answer", "salt"]
 

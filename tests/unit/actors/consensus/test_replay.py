@@ -1,5 +1,6 @@
 """Records against themselves: every honest one replays, every lie that something in the record contradicts is caught."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import get_args
 
@@ -12,14 +13,15 @@ from msgspec.structs import replace as changed
 from actors.base.errors import IntegrityError
 from actors.base.ids import ulid
 from actors.consensus.choosing import choose_served
+from actors.consensus.reading.examples import Example
 from actors.consensus.records import Facts, build_record
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
 from actors.consensus.tally import Rule
 from actors.consensus.vocabulary import Seat, State
 from actors.spans.record import BallotEntry, CacheRef, DecisionRecord, LayerOutcome, Method, Result, WriterRef
 from tests.examples import examples
-from tests.unit.actors.consensus.panels import FAILS, HANGS, LATE, Script, play, recounted, scripts
-from tests.unit.actors.consensus.world import NOW_S, WRITER, plan, snapshot
+from tests.unit.actors.consensus.panels import CODES, FAILS, HANGS, LATE, Script, play, recounted, scripts
+from tests.unit.actors.consensus.world import NOW_S, WRITER, plan, screened, snapshot
 
 SALT = "07" * 16
 FACTS = Facts(
@@ -103,6 +105,10 @@ def _form_lies(r: DecisionRecord) -> Lies:
     yield "issued ahead", replace(r, issued_at=(NOW_S + 3600) * 1000)
     yield "salt", replace(r, tie_salt="")
     yield "config", replace(r, config_sha256="c")
+    yield "examples", replace(r, examples=-1)
+    if r.answer_kind != "code:python" or r.policy.name == "direct":
+        yield "ran what is never run", replace(r, examples=1)
+        yield "behaviour of what is never run", first(r, outcome_vector_sha256="f" * 64)
     yield "cache", replace(r, cache=CacheRef(r.id))
     for name in ("whatever", "strict" if r.policy.name == "direct" else "direct"):
         yield f"policy {name}", replace(r, policy=replace(r.policy, name=name))
@@ -151,7 +157,7 @@ def _ballot_lies(b: BallotEntry) -> Iterator[tuple[str, BallotEntry]]:
     yield "group", replace(b, group=-1 if counted else 0)
     yield "another group", replace(b, group=b.group + 7 if counted else 7)
     yield "replaced", replace(b, replaced=not b.replaced)
-    for outcome in ("screened_out", "breaker_open", "failed" if counted else "agreed"):
+    for outcome in {"screened_out", "breaker_open", "failed" if counted else "agreed"} - {b.outcome}:
         yield outcome, replace(b, outcome=outcome)
     if counted:
         yield "the other side", replace(b, outcome="agreed" if b.outcome == "dissented" else "dissented")
@@ -159,8 +165,9 @@ def _ballot_lies(b: BallotEntry) -> Iterator[tuple[str, BallotEntry]]:
         yield f"weight {weight}", replace(b, weight=weight)
     yield "digest", replace(b, candidate_sha256="" if counted else "f" * 64)
     yield "form", replace(b, normal_form_sha256="" if counted else "f" * 64)
-    yield "behaviour", replace(b, outcome_vector_sha256="f" * 64)
-    yield "screening", replace(b, screening="pass")
+    yield "behaviour", replace(b, outcome_vector_sha256="f")
+    yield "screening", replace(b, screening="reject" if b.screening != "reject" else "pass")
+    yield "examples", replace(b, examples_passed=99)
     yield "sample", replace(b, sample=1)
     yield "latency", replace(b, latency_ms=-1)
 
@@ -208,6 +215,19 @@ def without_last(record: DecisionRecord) -> DecisionRecord:
     )
 
 
+TWO_EXAMPLES = (Example("f(1)", "2"), Example("f(2)", "3"))
+
+
+def replace_passes(asked: Script, code: str, passed: int) -> Script:
+    """Let a code pass so many examples."""
+    return dataclasses.replace(asked, passes={code: passed})
+
+
+def rejecting(asked: Script, code: str) -> Script:
+    """Let screening reject a code."""
+    return dataclasses.replace(asked, screenings={code: screened("reject")})
+
+
 @pytest.mark.parametrize(
     ("asked", "lie", "step"),
     [
@@ -231,6 +251,25 @@ def without_last(record: DecisionRecord) -> DecisionRecord:
         (
             script(FAILS, "Paris", "Paris", standing_by=1),
             lambda r: replace(r, ballots=[replace(b, replaced=number == 1) for number, b in enumerate(r.ballots)]),
+            "ballots",
+        ),
+        # Two whose code did different things, said to have done the same; one of a group that fails an example, said to pass.
+        (
+            script(*CODES[:2], CODES[3], kind="code:python", compare_ms=100),
+            lambda r: replace(r, ballots=[replace(b, outcome_vector_sha256="e" * 64) for b in r.ballots]),
+            "ballots",
+        ),
+        (
+            replace_passes(
+                script(*CODES[:1] * 3, kind="code:python", compare_ms=100, examples=TWO_EXAMPLES), CODES[0], 1
+            ),
+            lambda r: replace(r, ballots=[replace(b, examples_passed=2) for b in r.ballots]),
+            "tally",
+        ),
+        # An answer that a scanner rejected, let through.
+        (
+            rejecting(script(*CODES[:1] * 3, kind="code:python"), CODES[0]),
+            lambda r: first(r, outcome="dissented"),
             "ballots",
         ),
         # Another end told by result and layer alike.

@@ -22,7 +22,7 @@ def test_the_summary_is_the_contracts_object() -> None:
         "decision_id", "policy", "degraded", "cache", "layer", "agreement", "votes", "screening", "signature", "log",
     }  # fmt: skip
     assert told["agreement"]["lineages"] == 2
-    assert told["agreement"]["examples"] == {"found": 0, "passed": 0}
+    assert told["agreement"]["examples"] == {"found": 0, "run": 0, "passed": 0}
     assert [vote["outcome"] for vote in told["votes"]] == ["agreed", "agreed", "cancelled"]
     assert told["log"] == {"status": "none", "merge_by": None, "durability": "local"}
     assert "answer" not in told["votes"][0]

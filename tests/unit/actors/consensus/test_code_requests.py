@@ -1,0 +1,88 @@
+"""Requests for code through the coordinator: what screening and the sandbox say decides what leaves."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from actors.base.errors import NoConsensus, ScreenedOut, StorageUnavailable
+from actors.consensus.behaviour.compare import Comparison
+from actors.consensus.verification import verify_envelope
+from tests.unit.actors.consensus.world import CALLER, NOW_S, World, hangs, request, says, screened, voter
+
+MakeWorld = Callable[..., World]
+ONE, TWO = ("def f(x):\n    return x + 1", "def f(x):\n    y = 1\n    return x + y")
+QUESTION = "Write a Python function f(x) that adds one.\n\n>>> f(1)\n2\n>>> f(2)\n3\n"
+
+
+def same(passed: int = 2) -> Callable[[Mapping[int, str]], Comparison]:
+    """Let every candidate do the same and pass so many of two examples."""
+
+    def behaves(candidates: Mapping[int, str]) -> Comparison:
+        digests = dict.fromkeys(candidates, "d" * 64)
+        return Comparison(vector_sha256=digests, examples_total=2, examples_passed=dict.fromkeys(candidates, passed))
+
+    return behaves
+
+
+async def test_code_that_does_the_same_is_served_and_its_record_verifies(make_world: MakeWorld) -> None:
+    """Two forms, one behaviour: the record says so and replays to it."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(TWO)))
+    world.comparer.behaves = same()
+    decision = await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
+    told = decision.summary()
+    assert told["agreement"]["method"] == "behaviour"
+    assert told["agreement"]["examples"] == {"found": 2, "run": 2, "passed": 2}
+    assert told["screening"] == {"verdict": "pass", "version": "rules-1", "findings": []}
+    record = verify_envelope(decision.committed.data, world.trust, NOW_S).record
+    assert (record.method, record.examples, record.screening_version) == ("behaviour", 2, "rules-1")
+
+
+async def test_inputs_are_drawn_after_the_last_answer(make_world: MakeWorld) -> None:
+    """The seed of the inputs is the recorded salt's: whoever has the record can draw the same ones."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(TWO)))
+    world.comparer.behaves = same()
+    decision = await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
+    assert world.comparer.seeds == [int(decision.committed.record.tie_salt[:16], 16)]
+
+
+async def test_agreed_code_that_fails_the_prompts_examples_does_not_leave(make_world: MakeWorld) -> None:
+    """All voters make the same mistake: a refusal, recorded."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(ONE)))
+    world.comparer.behaves = same(passed=1)
+    with pytest.raises(NoConsensus):
+        await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
+    assert [c.record.result for c in world.log.committed] == ["no_consensus"]
+
+
+@pytest.mark.parametrize("said", [screened("reject"), RuntimeError("the scanner is broken")])
+async def test_rejected_or_unscanned_code_does_not_leave(make_world: MakeWorld, said: object) -> None:
+    """A scanner that raises counts as one that rejects; the client is told what was found, not what was written."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(ONE)))
+    world.screener.says[ONE] = said  # type: ignore[assignment]
+    with pytest.raises(ScreenedOut) as refused:
+        await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
+    assert "reject" in [vote.get("screening") for vote in refused.value.details["votes"]]
+    assert [c.record.result for c in world.log.committed] == ["screened_out"]
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("no room"), RuntimeError("a defect")])
+async def test_a_comparison_that_fails_leaves_forms_alone(make_world: MakeWorld, error: Exception) -> None:
+    """Different forms are then no agreement, whatever they would have done."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(TWO)))
+
+    def breaks(candidates: Mapping[int, str]) -> Comparison:
+        raise error
+
+    world.comparer.behaves = breaks
+    with pytest.raises(NoConsensus):
+        await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
+
+
+async def test_time_is_kept_for_comparing(make_world: MakeWorld) -> None:
+    """A voter that hangs is given up early enough for the others to be compared within the deadline."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(TWO)), voter("c", hangs))
+    world.comparer.behaves = same()
+    world.clock.step_s = 0.2  # every look at the clock takes its time
+    decision = await world.coordinator.generate(request(QUESTION, answer_kind="code", deadline_ms=4_000), CALLER)
+    assert decision.state.plan.deadline_ms + decision.state.plan.compare_ms == 4_000
+    assert decision.state.plan.compare_ms == 1_000

@@ -1,0 +1,239 @@
+"""Deliberation of code: screening, sinks that one lineage alone uses, behaviour, examples."""
+
+import pytest
+
+from actors.base.digests import sha256_hex
+from actors.consensus.behaviour.compare import Comparison
+from actors.consensus.choosing import ballot_outcome, choose_served
+from actors.consensus.deliberation import begin, recount, step
+from actors.consensus.reading.examples import Example
+from actors.consensus.screening.findings import Screening
+from actors.consensus.vocabulary import (
+    Answered,
+    Ask,
+    Cancel,
+    Compare,
+    Compared,
+    DeadlinePassed,
+    Event,
+    PolicyChanged,
+    Screen,
+    Screened,
+    Seat,
+    State,
+)
+from tests.unit.actors.consensus.world import candidate, plan, screened
+
+A, B, C, D = (Seat(name, name, name, 500_000) for name in "abcd")
+ONE, TWO, THREE = (f"def f(x):\n    return x + {n}" for n in (1, 2, 3))
+EXAMPLES = (Example("f(1)", "2"), Example("f(2)", "3"))
+
+
+def code_plan(*seats: Seat, **changes: object) -> object:
+    """Build the plan of a request for code that may run."""
+    return plan(seats, **({"kind": "code:python", "compare_ms": 500} | changes))
+
+
+def deliberate(*seats: Seat, events: list[Event], **changes: object) -> tuple[State, list[object]]:
+    """Begin and feed events."""
+    state, commands = begin(code_plan(*seats, **changes))  # type: ignore[arg-type]
+    told: list[object] = [*commands]
+    for event in events:
+        state, more = step(state, event)
+        told += more
+    return state, told
+
+
+def said(ask_id: int, code: str, screening: Screening | None = None) -> list[Event]:
+    """Answer, and be screened."""
+    return [Answered(ask_id, candidate(code), 10), Screened(ask_id, screening or screened())]
+
+
+def compared(behaves: dict[int, str], passed: dict[int, int] | None = None, total: int = 0) -> Compared:
+    """Say which candidates do the same, and how many examples each passes."""
+    vectors = {ask_id: sha256_hex(word.encode()) for ask_id, word in behaves.items()}
+    return Compared(Comparison(vector_sha256=vectors, examples_total=total, examples_passed=passed or {}))
+
+
+def outcomes(state: State) -> list[str]:
+    """Return every ballot's recorded outcome."""
+    return [ballot_outcome(state, ballot) for ballot in state.ballots]
+
+
+def end(state: State) -> tuple[str, str]:
+    """Return how it ended and by what."""
+    assert state.conclusion is not None
+    return state.conclusion.outcome, state.conclusion.method
+
+
+def test_code_counts_only_once_it_is_screened() -> None:
+    """Two equal answers conclude nothing before both have been looked at."""
+    events = [Answered(0, candidate(ONE), 10), Answered(1, candidate(ONE), 10), Screened(0, screened())]
+    state, told = deliberate(A, B, C, events=events)
+    assert state.conclusion is None
+    assert [c for c in told if isinstance(c, Screen)] == [Screen(0, ONE, "python"), Screen(1, ONE, "python")]
+    state, commands = step(state, Screened(1, screened()))
+    assert end(state) == ("agreed", "syntax")
+    assert commands[0] == Cancel(2)
+
+
+def test_what_is_rejected_is_out_and_a_substitute_is_asked() -> None:
+    """A rejected candidate is no ballot for anybody, and its note says by which rule."""
+    state, told = deliberate(A, B, events=said(0, ONE, screened("reject")), spares=(C,))
+    assert outcomes(state)[0] == "screened_out"
+    assert state.ballots[0].note == "test-rule (CWE-94, line 1)"
+    assert told[-1] == Ask(2, "c")
+
+
+def test_a_majority_that_is_rejected_never_wins() -> None:
+    """Poison that two of three agree on ends as screened out."""
+    poison = [*said(0, ONE, screened("reject")), *said(1, ONE, screened("reject")), *said(2, TWO)]
+    state, _ = deliberate(A, B, C, events=poison)
+    assert end(state)[0] == "screened_out"
+    assert choose_served(state, "00") is None
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(frozenset(), "screened_out"), (frozenset({"network"}), "agreed")])
+def test_a_sink_that_one_lineage_alone_uses_puts_it_out(asked: frozenset[str], expected: str) -> None:
+    """Code that does the same and also opens a connection is no agreement, unless the prompt asks for one."""
+    events = [
+        *said(0, ONE),
+        *said(1, TWO),
+        *said(2, THREE, screened("pass", "network")),
+        compared(dict.fromkeys(range(3), "s")),
+    ]
+    state, _ = deliberate(A, B, C, events=events, asked_sinks=asked)
+    assert outcomes(state)[2] == expected
+    assert end(state) == ("agreed", "behaviour")
+
+
+def test_a_lone_sink_does_not_help_to_conclude_early() -> None:
+    """While somebody may yet use the same sink or not, a ballot with it is as good as open."""
+    a2 = Seat("a2", "a", "a", 500_000)
+    events = [*said(0, ONE, screened("pass", "file")), *said(1, ONE, screened("pass", "file"))]
+    state, _ = deliberate(A, a2, B, events=events)
+    assert state.conclusion is None
+    state, _ = step(state, DeadlinePassed(60_000))
+    assert "agreed" not in outcomes(state)
+
+
+def test_different_forms_that_do_the_same_agree_by_behaviour() -> None:
+    """Comparing is asked for once, when every ballot is in."""
+    state, told = deliberate(A, B, C, events=[*said(0, ONE), *said(1, TWO), *said(2, THREE)])
+    assert told[-1] == Compare({0: ONE, 1: TWO, 2: THREE})
+    assert state.comparing
+    state, _ = step(state, compared({0: "same", 1: "same", 2: "other"}))
+    assert end(state) == ("agreed", "behaviour")
+    assert outcomes(state) == ["agreed", "agreed", "dissented"]
+
+
+def test_equal_forms_without_examples_need_no_run() -> None:
+    """Where nothing that ran could change the end, nothing is run."""
+    _, told = deliberate(A, B, C, events=[*said(0, ONE), *said(1, ONE), *said(2, ONE)])
+    assert not any(isinstance(command, Compare) for command in told)
+
+
+def test_groups_that_may_merge_keep_it_open() -> None:
+    """Two of four agree by form; the other two may turn out to do the same as each other, so all are heard and compared."""
+    light, heavy = (Seat(name, name, name, weight) for name, weight in (("l", 300_000), ("h", 900_000)))
+    events = [*said(0, ONE), *said(1, ONE), *said(2, TWO)]
+    state, _ = deliberate(A, B, light, heavy, events=events, rule=plan([]).rule)
+    assert state.conclusion is None
+
+
+def test_a_group_that_fails_an_example_cannot_win() -> None:
+    """The prompt's own examples outweigh any majority: the popular mistake is refused."""
+    events = [*said(0, ONE), *said(1, ONE), *said(2, TWO)]
+    state, told = deliberate(A, B, C, events=events, examples=EXAMPLES)
+    assert told[-1] == Compare({0: ONE, 1: ONE, 2: TWO})
+    state, _ = step(state, compared({0: "x", 1: "x", 2: "y"}, {0: 1, 1: 1, 2: 2}, 2))
+    assert end(state) == ("disagreed", "syntax")
+    assert outcomes(state) == ["dissented"] * 3
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("strict", ("disagreed", "syntax")), ("evidence", ("agreed", "examples"))]
+)
+def test_evidence_takes_one_lineage_that_passes_the_examples(policy: str, expected: tuple[str, str]) -> None:
+    """What fails the examples is no rival; strict still asks for two lineages."""
+    events = [*said(0, ONE), *said(1, TWO), *said(2, THREE), compared({0: "x", 1: "y", 2: "z"}, {0: 2, 1: 1, 2: 0}, 2)]
+    state, _ = deliberate(A, B, C, events=events, examples=EXAMPLES, policy=policy)
+    assert end(state) == expected
+    served = choose_served(state, "00")
+    assert (served.candidate.content if served and served.candidate else None) == (
+        ONE if policy == "evidence" else None
+    )
+
+
+def test_one_example_is_not_evidence() -> None:
+    """A single example may be met by chance."""
+    events = [*said(0, ONE), *said(1, TWO), *said(2, THREE), compared({0: "x", 1: "y", 2: "z"}, {0: 1}, 1)]
+    state, _ = deliberate(A, B, C, events=events, examples=EXAMPLES[:1], policy="evidence")
+    assert end(state)[0] == "disagreed"
+
+
+def test_two_that_pass_and_differ_are_no_evidence() -> None:
+    """Where the examples do not decide, nobody is preferred by weight of one lineage."""
+    events = [*said(0, ONE), *said(1, TWO), *said(2, THREE), compared({0: "x", 1: "y", 2: "z"}, {0: 2, 1: 2}, 2)]
+    state, _ = deliberate(A, B, C, events=events, examples=EXAMPLES, policy="evidence")
+    assert end(state)[0] == "disagreed"
+
+
+def test_the_end_of_voting_still_leaves_time_to_compare() -> None:
+    """A voter that hangs costs its ballot; the others are compared."""
+    state, told = deliberate(A, B, C, events=[*said(0, ONE), *said(1, TWO), DeadlinePassed(60_000)])
+    assert told[-2:] == [Cancel(2), Compare({0: ONE, 1: TWO})]
+    state, _ = step(state, compared({0: "same", 1: "same"}))
+    assert (end(state), outcomes(state)) == (("agreed", "behaviour"), ["agreed", "agreed", "timeout"])
+
+
+def test_a_comparison_that_does_not_end_serves_nothing() -> None:
+    """Agreement that the examples were to prove is none while they have not run."""
+    events = [*said(0, ONE), *said(1, ONE), *said(2, ONE), DeadlinePassed(60_500)]
+    state, _ = deliberate(A, B, C, events=events, examples=EXAMPLES)
+    assert end(state)[0] == "deadline"
+    assert choose_served(state, "00") is None
+    assert step(state, compared({0: "x"}))[0] == state
+
+
+def test_without_a_sandbox_only_forms_are_compared() -> None:
+    """Nothing runs and nothing is called behaviour."""
+    state, told = deliberate(
+        A, B, C, events=[*said(0, ONE), *said(1, TWO), *said(2, ONE)], compare_ms=0, examples=EXAMPLES
+    )
+    assert not any(isinstance(command, Compare) for command in told)
+    assert end(state) == ("agreed", "syntax")
+
+
+def test_a_flagged_candidate_is_served_last() -> None:
+    """Inside a group a candidate without findings goes first, whatever the voters weigh."""
+    heavy = Seat("h", "h", "h", 900_000)
+    events = [*said(0, ONE, screened("flag")), *said(1, f"{ONE}  # same")]
+    state, _ = deliberate(heavy, B, events=events)
+    served = choose_served(state, "00")
+    assert served is not None
+    assert served.seat.voter == "b"
+
+
+def test_a_voter_isolated_while_behaviour_is_compared_counts_for_nothing() -> None:
+    """What it did the same as others is no agreement any more."""
+    state, _ = deliberate(A, B, C, events=[*said(0, ONE), *said(1, TWO), *said(2, THREE)])
+    state, _ = step(state, PolicyChanged(frozenset({"b"}), halted=False))
+    state, _ = step(state, compared({0: "same", 1: "same", 2: "other"}))
+    assert end(state)[0] == "disagreed"
+
+
+def test_counting_again_runs_nothing() -> None:
+    """A newer policy is applied to what is known; a comparison that was not due is not made up."""
+    state, _ = deliberate(A, B, C, events=[*said(0, ONE), *said(1, ONE)])
+    again = recount(state, state.plan, halted=False)
+    assert again.conclusion is not None
+    assert not again.comparing
+
+
+def test_direct_answers_are_screened_too() -> None:
+    """One named voter's code is looked at before it leaves; a rejection serves nothing."""
+    direct = {"policy": "direct", "compare_ms": 0, "rule": plan([]).rule.__class__(1_000_000, 1, 1_000_000, 0)}
+    passed, _ = deliberate(A, events=said(0, ONE, screened("pass", "network")), **direct)
+    rejected, _ = deliberate(A, events=said(0, ONE, screened("reject")), **direct)
+    assert (end(passed), end(rejected)[0]) == (("agreed", "single"), "screened_out")
