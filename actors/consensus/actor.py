@@ -201,7 +201,7 @@ class ConsensusCoordinator:
     async def _deliberate(self, plan: Plan, request: GenerationRequest, view: PolicyView) -> tuple[State, str]:
         """Deliberate to the end; return it with the tie salt."""
         asked = VoterRequest(new_ulid(), request.messages, request.sampling)
-        effects = Effects(self._bench, asked, plan.question, request.deadline_ms)
+        effects = Effects(self._bench, asked, plan, request.deadline_ms)
         seen = view.snapshot.version
         try:
             state, commands = begin(plan)

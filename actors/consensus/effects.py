@@ -2,7 +2,7 @@
 
 Rules:
 - Every command ends in exactly one event, whatever its effect raises: a voter that raises costs its ballot; a screener that
-  raises rejects; a comparison that raises is none, and the forms alone are counted.
+  raises rejects; a comparison that raises is none, and the forms alone are counted; one that ran out of time ends the deliberation.
 - Nothing outlives the request: closing cancels all that is under way.
 - The salt that breaks ties and seeds the inputs is drawn when the ballots are closed, so no voter's answer can depend on it.
 
@@ -14,9 +14,8 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from actors.base.errors import WeaverGenError
 from actors.consensus.adapters.mailbox import Mailbox
-from actors.consensus.behaviour.compare import Comparison
+from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
 from actors.consensus.ports import Clock, CodeScreener, Comparer
 from actors.consensus.screening.findings import refusal
 from actors.consensus.vocabulary import (
@@ -26,8 +25,10 @@ from actors.consensus.vocabulary import (
     Command,
     Compare,
     Compared,
+    DeadlinePassed,
     Event,
     Failed,
+    Plan,
     Screen,
     Screened,
     TimedOut,
@@ -54,10 +55,10 @@ class Bench:
 class Effects:
     """The effects of one deliberation. Used from one event loop."""
 
-    def __init__(self, bench: Bench, request: VoterRequest, question: str, deadline_ms: int) -> None:
+    def __init__(self, bench: Bench, request: VoterRequest, plan: Plan, deadline_ms: int) -> None:
         self._bench = bench
         self._request = request
-        self._question = question
+        self._plan = plan
         self._deadline_ms = deadline_ms
         self._salt = ""
         self._started = bench.clock.monotonic()
@@ -130,13 +131,17 @@ class Effects:
         self.events.put(Screened(screen.ask_id, screening))
 
     async def _compare(self, compare: Compare, seed: int) -> None:
-        left_s = self._deadline_ms / 1000 - self.elapsed_s
+        asked, left_s = Asked(self._plan.entry_point, self._plan.examples), self._deadline_ms / 1000 - self.elapsed_s
         try:
-            comparison = await self._bench.comparer.compare(self._question, compare.candidates, seed, left_s)
-        except WeaverGenError as error:
-            _log.warning("behaviour was not compared: %s", error)
-            comparison = Comparison()
+            found = await self._bench.comparer.compare(asked, compare.candidates, seed, left_s)
         except Exception as error:  # noqa: BLE001 - without a comparison only equal forms count as agreement
             _log.error("comparing behaviour raised %s", type(error).__name__)
-            comparison = Comparison()
-        self.events.put(Compared(comparison))
+            found = NotCompared("sandbox")
+        self.events.put(self._of(found))
+
+    def _of(self, found: Comparison | NotCompared) -> Event:
+        """Return the event of a comparison: one that did not end in time ends the time."""
+        if isinstance(found, Comparison):
+            return Compared(found)
+        _log.warning("behaviour was not compared: %s", found.reason)
+        return Compared(None) if found.reason == "sandbox" else DeadlinePassed(self._elapsed_ms())

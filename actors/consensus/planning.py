@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from actors.base.canonical import MICRO, micro
 from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.consensus.config import ConsensusConfig
-from actors.consensus.reading.examples import examples_of
+from actors.consensus.reading.examples import entry_point_of, examples_of
 from actors.consensus.reading.kind import answer_kind
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.screening.difference import asked_sinks
@@ -135,6 +135,7 @@ def _plan(
         deadline_ms=request.deadline_ms,
         hear_everyone=request.explain,
         examples=examples_of(request.question) if kind.startswith("code:") else (),
+        entry_point=entry_point_of(request.question) if kind == RUNNABLE else "",
         asked_sinks=asked_sinks(request.question) if kind.startswith("code:") else frozenset(),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from actors.consensus.behaviour.compare import Comparison
+from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
 from actors.consensus.screening.findings import Screening
 from actors.consensus.weights import Weights
 from actors.policy.snapshot import PolicySnapshot
@@ -59,7 +59,7 @@ class Comparer(Protocol):
     def why_not(self) -> str:
         """Return why nothing may run now; empty if it may."""
 
-    async def compare(self, question: str, candidates: Mapping[int, str], seed: int, deadline_s: float) -> Comparison:
+    async def compare(self, asked: Asked, candidates: Mapping[int, str], seed: int, deadline_s: float) -> Comparison | NotCompared:
         """Compare candidates (ask_id → code) within ``deadline_s`` seconds; ``seed`` decides which inputs are tried."""
 
 

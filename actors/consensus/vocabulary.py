@@ -57,6 +57,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Wait for every ballot although the end is certain (the caller wants to see them all)."""
     examples: tuple[Example, ...] = ()
     """What the prompt says a right answer does."""
+    entry_point: str = ""
+    """Name of the function that is asked for; empty if the prompt names none."""
     compare_ms: int = 0
     """Time kept behind the voting for comparing behaviour; 0 if nothing may run, and then forms alone are compared."""
     asked_sinks: frozenset[str] = frozenset()
@@ -169,7 +171,8 @@ class Screened(msgspec.Struct, frozen=True):
 class Compared(msgspec.Struct, frozen=True):
     """The candidates have been run."""
 
-    comparison: Comparison
+    comparison: Comparison | None
+    """``None`` if the sandbox ran nothing: forms alone are compared then."""
 
 
 class PolicyChanged(msgspec.Struct, frozen=True):
