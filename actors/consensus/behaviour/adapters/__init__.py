@@ -1,0 +1,1 @@
+"""The shell that lets candidates run and hands what they did to the core."""
