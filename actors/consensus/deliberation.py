@@ -105,7 +105,9 @@ def _taken_in(state: State, event: Answered | Failed | TimedOut | Screened | Com
         case Screened():
             return _screened(state, event)
         case Compared():
-            known = event.comparison if state.comparing else state.comparison  # one that nobody waits for changes nothing
+            known = (
+                event.comparison if state.comparing else state.comparison
+            )  # one that nobody waits for changes nothing
             return replace(state, comparing=False, comparison=known), []
 
 

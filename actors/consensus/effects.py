@@ -2,7 +2,7 @@
 
 Rules:
 - Every command ends in exactly one event, whatever its effect raises: a voter that raises costs its ballot; a screener that
-  raises rejects; a comparison that raises is none, and the forms alone are counted; one that ran out of time ends the deliberation.
+  raises rejects; a comparison that raises is none, and the forms alone are counted; one that ran out of time ends the time.
 - Nothing outlives the request: closing cancels all that is under way.
 - The salt that breaks ties and seeds the inputs is drawn when the ballots are closed, so no voter's answer can depend on it.
 

@@ -59,7 +59,9 @@ class Comparer(Protocol):
     def why_not(self) -> str:
         """Return why nothing may run now; empty if it may."""
 
-    async def compare(self, asked: Asked, candidates: Mapping[int, str], seed: int, deadline_s: float) -> Comparison | NotCompared:
+    async def compare(
+        self, asked: Asked, candidates: Mapping[int, str], seed: int, deadline_s: float
+    ) -> Comparison | NotCompared:
         """Compare candidates (ask_id → code) within ``deadline_s`` seconds; ``seed`` decides which inputs are tried."""
 
 

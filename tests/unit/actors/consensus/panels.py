@@ -27,7 +27,7 @@ from actors.consensus.vocabulary import (
     State,
     TimedOut,
 )
-from tests.unit.actors.consensus.world import candidate, plan, screened
+from tests.unit.actors.consensus.world import candidate, comparison, plan, screened
 
 DEADLINE_MS = 1_000
 FAILS, TIMES_OUT, LATE, HANGS = "<fails>", "<times out>", "<late>", "<hangs>"
@@ -159,13 +159,13 @@ def advance(script: Script, state: State, event: Event) -> State:
 def behaviour(script: Script, candidates: Mapping[int, str]) -> Comparison:
     """Return what running the codes shows: those that add one do the same."""
     total = len(script.plan.examples)
-    return Comparison(
-        vector_sha256={
+    return comparison(
+        {
             ask_id: sha256_hex(("same" if code in (CODES[0], CODES[3], CODES[4]) else code).encode())
             for ask_id, code in candidates.items()
         },
-        examples_total=total,
-        examples_passed={ask_id: min(total, script.passes.get(code, total)) for ask_id, code in candidates.items()},
+        {ask_id: min(total, script.passes.get(code, total)) for ask_id, code in candidates.items()},
+        total,
     )
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from actors.base.errors import NoConsensus, ScreenedOut, StorageUnavailable
-from actors.consensus.behaviour.compare import Comparison
+from actors.base.errors import DeadlineExceeded, NoConsensus, ScreenedOut
+from actors.consensus.behaviour.compare import Comparison, NotCompared
 from actors.consensus.verification import verify_envelope
-from tests.unit.actors.consensus.world import CALLER, NOW_S, World, hangs, request, says, screened, voter
+from tests.unit.actors.consensus.world import CALLER, NOW_S, World, comparison, hangs, request, says, screened, voter
 
 MakeWorld = Callable[..., World]
 ONE, TWO = ("def f(x):\n    return x + 1", "def f(x):\n    y = 1\n    return x + y")
@@ -19,7 +19,7 @@ def same(passed: int = 2) -> Callable[[Mapping[int, str]], Comparison]:
 
     def behaves(candidates: Mapping[int, str]) -> Comparison:
         digests = dict.fromkeys(candidates, "d" * 64)
-        return Comparison(vector_sha256=digests, examples_total=2, examples_passed=dict.fromkeys(candidates, passed))
+        return comparison(digests, dict.fromkeys(candidates, passed), 2)
 
     return behaves
 
@@ -65,16 +65,26 @@ async def test_rejected_or_unscanned_code_does_not_leave(make_world: MakeWorld, 
     assert [c.record.result for c in world.log.committed] == ["screened_out"]
 
 
-@pytest.mark.parametrize("error", [StorageUnavailable("no room"), RuntimeError("a defect")])
-async def test_a_comparison_that_fails_leaves_forms_alone(make_world: MakeWorld, error: Exception) -> None:
+@pytest.mark.parametrize("error", [None, RuntimeError("a defect")])
+async def test_a_comparison_that_fails_leaves_forms_alone(make_world: MakeWorld, error: Exception | None) -> None:
     """Different forms are then no agreement, whatever they would have done."""
     world = make_world(voter("a", says(ONE)), voter("b", says(TWO)))
 
-    def breaks(candidates: Mapping[int, str]) -> Comparison:
-        raise error
+    def breaks(candidates: Mapping[int, str]) -> NotCompared:
+        if error is not None:
+            raise error
+        return NotCompared("sandbox")
 
     world.comparer.behaves = breaks
     with pytest.raises(NoConsensus):
+        await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
+
+
+async def test_a_comparison_that_runs_out_of_time_serves_nothing(make_world: MakeWorld) -> None:
+    """Equal forms, and examples that should have been run: nothing leaves unproven."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(ONE)))
+    world.comparer.behaves = lambda candidates: NotCompared("deadline")
+    with pytest.raises(DeadlineExceeded):
         await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
 
 

@@ -3,7 +3,6 @@
 import pytest
 
 from actors.base.digests import sha256_hex
-from actors.consensus.behaviour.compare import Comparison
 from actors.consensus.choosing import ballot_outcome, choose_served
 from actors.consensus.deliberation import begin, recount, step
 from actors.consensus.reading.examples import Example
@@ -22,7 +21,7 @@ from actors.consensus.vocabulary import (
     Seat,
     State,
 )
-from tests.unit.actors.consensus.world import candidate, plan, screened
+from tests.unit.actors.consensus.world import candidate, comparison, plan, screened
 
 A, B, C, D = (Seat(name, name, name, 500_000) for name in "abcd")
 ONE, TWO, THREE = (f"def f(x):\n    return x + {n}" for n in (1, 2, 3))
@@ -52,7 +51,7 @@ def said(ask_id: int, code: str, screening: Screening | None = None) -> list[Eve
 def compared(behaves: dict[int, str], passed: dict[int, int] | None = None, total: int = 0) -> Compared:
     """Say which candidates do the same, and how many examples each passes."""
     vectors = {ask_id: sha256_hex(word.encode()) for ask_id, word in behaves.items()}
-    return Compared(Comparison(vector_sha256=vectors, examples_total=total, examples_passed=passed or {}))
+    return Compared(comparison(vectors, passed, total))
 
 
 def outcomes(state: State) -> list[str]:

@@ -13,7 +13,7 @@ from actors.base.errors import WeaverGenError
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
 from actors.consensus.actor import ConsensusCoordinator
-from actors.consensus.behaviour.compare import Comparison
+from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
 from actors.consensus.ports import Committed
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.screening.findings import Finding, Screening, SinkKind, Verdict
@@ -244,6 +244,13 @@ def screened(verdict: Verdict = "pass", *sinks: SinkKind) -> Screening:
     return Screening(verdict, "rules-1", found, sinks)
 
 
+def comparison(vectors: Mapping[int, str], passed: Mapping[int, int] | None = None, total: int = 0) -> Comparison:
+    """Build what comparing finds: ask_id → digest of its behaviour, and how many of ``total`` examples each passes."""
+    passes = dict(passed or {})
+    failed = frozenset(ask_id for ask_id in vectors if passes.get(ask_id, 0) < total)
+    return Comparison({}, dict(vectors), {}, total, passes, failed, frozenset(), calls=10, rounds=1, complete=True)
+
+
 @dataclass
 class Screener:
     """Says of each code what it was told to, else that nothing was found."""
@@ -263,14 +270,16 @@ class Screener:
 class Comparer:
     """Behaviour by a function of the code; nothing may run until there is one."""
 
-    behaves: Callable[[Mapping[int, str]], Comparison] | None = None
+    behaves: Callable[[Mapping[int, str]], Comparison | NotCompared] | None = None
     seeds: list[int] = field(default_factory=list)
 
     def why_not(self) -> str:
         """Nothing may run without a function."""
         return "" if self.behaves else "nothing runs in this test"
 
-    async def compare(self, question: str, candidates: Mapping[int, str], seed: int, deadline_s: float) -> Comparison:
+    async def compare(
+        self, asked: Asked, candidates: Mapping[int, str], seed: int, deadline_s: float
+    ) -> Comparison | NotCompared:
         """Return what the function says."""
         assert self.behaves is not None
         self.seeds.append(seed)
