@@ -33,7 +33,10 @@ from pydantic import (
 
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError
+from actors.consensus.behaviour.config import BehaviourConfig
 from actors.consensus.config import ConsensusConfig
+from actors.consensus.sandbox.config import SandboxConfig
+from actors.consensus.screening.config import ScreeningConfig
 from actors.health.config import HealthConfig
 from actors.learning.config import LearningConfig
 from actors.policy.config import PolicyConfig
@@ -306,6 +309,9 @@ class Config(_Frozen):
     learning: LearningConfig = LearningConfig()
     policy: PolicyConfig = PolicyConfig()
     consensus: ConsensusConfig = ConsensusConfig()
+    screening: ScreeningConfig = ScreeningConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+    behaviour: BehaviourConfig = BehaviourConfig()
     spans: SpansConfig = SpansConfig()
     log: LogConfig = LogConfig()
     store: StoreConfig = StoreConfig()

@@ -31,6 +31,7 @@ from serve_apps.gateway.parts import build_parts, http_voters, recorded_voters
 from serve_apps.gateway.readiness import Observed, Readiness, count_lineages, judge
 from serve_apps.gateway.renewal import IssuerWatch
 from serve_apps.gateway.schemas import TransitionBody
+from serve_apps.gateway.scrutiny import Scrutiny
 from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.gateway.wire import Receive
 from serve_apps.gateway.writer import renew, request_identity
@@ -73,12 +74,15 @@ class Gateway:
         self._clock = SystemClock()
         self._health = VoterHealth(self._meter, self._clock.monotonic, settings.consensus.deadline_ms / 1000)
         self._own = frozenset(engines)
+        self._scrutiny = Scrutiny(settings, self._clock)
         self._coordinator = ConsensusCoordinator(
             voters=self._voters,
             policy=self._parts.policy,
             weights=WeightsRegistry(settings.home / "registry"),
             log=self._log,
             meter=self._health,
+            screener=self._scrutiny.screener,
+            comparer=self._scrutiny.comparer,
             clock=self._clock,
             config=settings.consensus,
             identity=self._identity(),
@@ -122,6 +126,7 @@ class Gateway:
         self._parts.policy.start()
         self._parts.auth.start()
         self._tasks = [asyncio.create_task(self._publish_metrics()), asyncio.create_task(self._keep_certified())]
+        self._tasks.append(self._scrutiny.start())
         self._tasks.append(asyncio.create_task(self._spans.follow(SPANS_LOOK_S)))
         self._tasks.append(asyncio.create_task(self._open_incidents.follow(INCIDENTS_LOOK_S)))
 
@@ -130,6 +135,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._scrutiny.close()
         await asyncio.to_thread(self._stop)
         self._pool.close()
 
@@ -167,7 +173,7 @@ class Gateway:
                 isolated=sorted(v for v, state in snapshot.voter_state.items() if state != "active")
                 if snapshot
                 else [],
-                standing=self._settings.degraded,
+                standing=self._settings.degraded + self._scrutiny.degraded(),
             )
         )
 

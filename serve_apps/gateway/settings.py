@@ -4,7 +4,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actors.consensus.behaviour.config import BehaviourConfig
 from actors.consensus.config import ConsensusConfig
+from actors.consensus.sandbox.config import SandboxConfig
+from actors.consensus.screening.config import ScreeningConfig
 from actors.policy.config import PolicyConfig
 from actors.spans.config import LogConfig, SpansConfig
 from actors.store.config import StoreConfig
@@ -48,6 +51,9 @@ class GatewaySettings(BaseModel):
     degraded: tuple[str, ...] = ()
     """What ``/readyz`` says of this installation for as long as it lasts (``root: co-located``)."""
     consensus: ConsensusConfig
+    screening: ScreeningConfig = ScreeningConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+    behaviour: BehaviourConfig = BehaviourConfig()
     policy: PolicyConfig
     spans: SpansConfig
     log: LogConfig = LogConfig()

@@ -138,11 +138,3 @@ def _is_cut(line: str, is_broken: Callable[[str], bool]) -> bool:
 def _is_a_word(statement: ast.stmt) -> bool:
     """Tell whether a statement is a bare name or constant: "Sorry" parses, but is no program."""
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Name | ast.Constant)
-
-
-def code_of(content: str, language: str) -> str:
-    """TEMPORARY."""
-    found = blocks(content)
-    if language == _PYTHON:
-        return _python(content, found)[0]
-    return "".join(block.code for block in found if _is_of(block, language)) or content

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared, begin, cut_short, step
 from actors.consensus.behaviour.config import BehaviourConfig
-from actors.consensus.behaviour.ports import Sandbox
+from actors.consensus.sandbox.ports import Sandbox
 
 
 class BehaviourComparer:
@@ -17,6 +17,10 @@ class BehaviourComparer:
     def __init__(self, sandbox: Sandbox, config: BehaviourConfig) -> None:
         self._sandbox = sandbox
         self._config = config
+
+    def why_not(self) -> str:
+        """Return why nothing may run now; empty if it may."""
+        return self._sandbox.state()
 
     async def compare(
         self, asked: Asked, candidates: Mapping[int, str], seed: int, deadline_s: float

@@ -83,7 +83,7 @@ async def test_a_comparison_that_fails_leaves_forms_alone(make_world: MakeWorld,
 async def test_a_comparison_that_runs_out_of_time_serves_nothing(make_world: MakeWorld) -> None:
     """Equal forms, and examples that should have been run: nothing leaves unproven."""
     world = make_world(voter("a", says(ONE)), voter("b", says(ONE)))
-    world.comparer.behaves = lambda candidates: NotCompared("deadline")
+    world.comparer.behaves = lambda _: NotCompared("deadline")
     with pytest.raises(DeadlineExceeded):
         await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
 
