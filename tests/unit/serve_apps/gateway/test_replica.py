@@ -54,6 +54,7 @@ def gateway() -> Any:
     made._spans = SimpleNamespace(problem="")
     made._log = SimpleNamespace(seconds_left=lambda _: 100.0)
     made._settings = SimpleNamespace(degraded=())
+    made._scrutiny = SimpleNamespace(degraded=tuple)
     return made
 
 
@@ -67,6 +68,7 @@ FAULTS: dict[str, tuple[str, str, object, bool]] = {
     "halted": ("_parts.policy.current", "halted", lambda _: True, True),
     "stale policy": ("_parts.policy.current", "stale", True, True),
     "spans without a table": ("_spans", "problem", "away", True),
+    "no sandbox": ("_scrutiny", "degraded", lambda: ("sandbox: bwrap is missing",), True),
     "co-located keys": ("_settings", "degraded", ("root: co-located",), True),
 }
 

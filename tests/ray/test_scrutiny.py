@@ -1,0 +1,58 @@
+"""Code through a running system: screened and run in its real sandbox before anything leaves."""
+
+import httpx
+import pytest
+
+from actors.base.certificates import read_trust
+from actors.consensus.verification import verify_envelope
+from tests.ray.waiting import until
+from tests.ray.world import CODE, CODES, FENCED, MISTAKE, POISON, System
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def http(system: System) -> httpx.Client:
+    """Open a client with the client's key, once the sandbox is proven."""
+    client = httpx.Client(
+        base_url=system.base_url, headers={"Authorization": f"Bearer {system.client_key}"}, timeout=60
+    )
+    until(lambda: not any("sandbox" in line for line in client.get("/readyz").json()["degraded"]), 60)
+    return client
+
+
+def ask(http: httpx.Client, prompt: str) -> httpx.Response:
+    """Ask for code."""
+    return http.post(
+        "/v1/chat/completions", json={"model": "consensus", "messages": [{"role": "user", "content": prompt}]}
+    )
+
+
+def test_code_that_does_the_same_is_served(http: httpx.Client, system: System) -> None:
+    """Two voters write it differently and agree by behaviour; the record verifies offline and says what was run."""
+    told = ask(http, CODE)
+    assert told.status_code == 200, told.text
+    agreement = told.json()["weavergen"]["agreement"]
+    assert (agreement["method"], agreement["examples"]) == ("behaviour", {"found": 2, "run": 2, "passed": 2})
+    assert told.json()["choices"][0]["message"]["content"] in [FENCED.format(code) for code in CODES[CODE][:2]]
+    assert [vote["outcome"] for vote in told.json()["weavergen"]["votes"]] == ["agreed", "agreed", "dissented"]
+    data = http.get(f"/v1/decisions/{told.json()['weavergen']['decision_id']}").content
+    trust = read_trust((system.home / "trust.json").read_bytes())
+    record = verify_envelope(data, trust, 2_000_000_000).record
+    assert (record.method, record.examples, [b.screening for b in record.ballots]) == ("behaviour", 2, ["pass"] * 3)
+    assert len({b.outcome_vector_sha256 for b in record.ballots}) == 2
+
+
+def test_a_popular_mistake_is_refused(http: httpx.Client) -> None:
+    """What two of three voters say alike fails an example of the prompt, so nobody gets it."""
+    told = ask(http, MISTAKE)
+    assert (told.status_code, told.json()["error"]["code"]) == (422, "no_consensus")
+
+
+def test_poison_of_a_majority_is_screened_out(http: httpx.Client) -> None:
+    """Two of three agree on code that sends data away: refused, with rule and line, and on record."""
+    told = ask(http, POISON)
+    assert (told.status_code, told.json()["error"]["code"]) == (422, "screened_out")
+    assert "CWE-" in told.json()["error"]["message"]
+    decision = http.get(f"/v1/decisions/{told.json()['weavergen']['decision_id']}")
+    assert decision.status_code == 200
