@@ -86,6 +86,7 @@ def _settings(config: SandboxConfig, interpreter: Interpreter) -> dict[str, Any]
             role: base64.b64encode(program(rules, interpreter.machine)).decode() for role, rules in filters.items()
         },
         "limits": _limits(config),
+        "start_ms": config.spare_ms,
         "call_ms": config.call_ms,
         "job_ms": config.job_ms,
         "cpu_s": config.cpu_s,
