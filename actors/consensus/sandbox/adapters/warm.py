@@ -88,6 +88,8 @@ class WarmParent:
             while (frame := self._frame(deadline, left)).letter != b"E":
                 left -= len(frame.content)
                 frames.append(frame)
+                if len(frames) > len(job.calls) + 2:
+                    raise SandboxBroken("the warm parent wrote more than was asked for")
         except TimeoutError:
             self.close()
             frames.append(Frame(b"T"))

@@ -34,7 +34,7 @@ def bwrap() -> str:
 
 @pytest.fixture(scope="session")
 def interpreter() -> Interpreter:
-    """The Python inside."""
+    """Find the Python inside."""
     return find_interpreter()
 
 
@@ -46,7 +46,7 @@ def confined(interpreter: Interpreter) -> Confinement:
 
 @pytest.fixture(scope="session")
 def warm(bwrap: str, confined: Confinement) -> Iterator[WarmParent]:
-    """A warm parent behind every barrier."""
+    """Start a warm parent behind every barrier."""
     parent = WarmParent(bwrap, confined, CONFIG)
     yield parent
     parent.close()
@@ -54,7 +54,7 @@ def warm(bwrap: str, confined: Confinement) -> Iterator[WarmParent]:
 
 @pytest.fixture(scope="session")
 def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of this machine."""
+    """Write a file of this machine."""
     path = tmp_path_factory.mktemp("of-the-machine") / "secret"
     path.write_text("secret")
     return path

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from actors.consensus.sandbox.adapters.warm import HARNESS
 from actors.consensus.sandbox.confinement import Confinement, Interpreter
-from actors.consensus.sandbox.seccomp import CANDIDATE, HARNESS as HARNESS_RULES, Rule, program
+from actors.consensus.sandbox.seccomp import CANDIDATE, Rule, program
+from actors.consensus.sandbox.seccomp import HARNESS as HARNESS_RULES
 
 LIGHT = ["socket", "mmap", "json", "threading"]
 """What is loaded instead of everything: these parents are started by the dozen."""

@@ -7,20 +7,12 @@ import pytest
 from actors.consensus.sandbox.adapters.warm import WarmParent
 from actors.consensus.sandbox.confinement import Confinement, Interpreter
 from actors.consensus.sandbox.protocol import Job, Observed, Ran
+from tests.shells.actors.consensus.sandbox import danger, exhaustion, files, forgery, information, network
+from tests.shells.actors.consensus.sandbox.attempts import PORT, SECRET, Case
 from tests.shells.actors.consensus.sandbox.conftest import CONFIG
-from tests.shells.actors.consensus.sandbox.escapes import (
-    DANGER_CASES,
-    FILE_CASES,
-    INFORMATION_CASES,
-    NETWORK_CASES,
-    PORT,
-    SECRET,
-    Case,
-)
-from tests.shells.actors.consensus.sandbox.forgeries import CASES as OTHER_CASES
 from tests.shells.actors.consensus.sandbox.lifting import without
 
-CASES = [*INFORMATION_CASES, *FILE_CASES, *NETWORK_CASES, *DANGER_CASES, *OTHER_CASES]
+CASES = [case for topic in (information, files, network, danger, exhaustion, forgery) for case in topic.CASES]
 LIVE = [case for case in CASES if case.lift]
 NUMBER = """
 def number():
