@@ -39,7 +39,7 @@ class SandboxConfig(BaseModel):
     start_ms: Milliseconds = 20_000
     """A warm parent that is not ready by then is given up."""
     spare_ms: Milliseconds = 2000
-    """What a job may take beyond ``job_ms`` to be ended inside, before everything is ended from outside."""
+    """What a job may take beyond ``job_ms`` to begin and to be ended inside, before everything is ended from outside."""
     workers: int = Field(default=1, ge=1, le=16)
     """Warm parents; each runs one job at a time."""
     max_queued: int = Field(default=256, ge=1, le=100_000)

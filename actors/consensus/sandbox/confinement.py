@@ -37,6 +37,8 @@ class Interpreter:
     executable: str
     library: str
     """Folder of the standard library."""
+    packages: tuple[str, ...]
+    """Folders in it where others installed theirs: hidden."""
     shared: tuple[str, ...]
     """Shared libraries it loads, the loader among them, under the names they are looked up by."""
     machine: Machine
@@ -70,7 +72,7 @@ def _arguments(config: SandboxConfig, interpreter: Interpreter) -> tuple[str, ..
         "--uid", "65534", "--gid", "65534", "--hostname", "sandbox",
         "--clearenv", "--setenv", "PYTHONHASHSEED", "0",
         *(word for path in bound for word in ("--ro-bind", path, path)),
-        "--perms", "0555", "--tmpfs", f"{interpreter.library}/site-packages",
+        *(word for path in interpreter.packages for word in ("--perms", "0555", "--tmpfs", path)),
         "--dev-bind", "/dev/null", "/dev/null",
         "--size", str(config.tmp_mib * MIB), "--tmpfs", "/tmp",  # noqa: S108 - inside
         "--remount-ro", "/", "--chdir", "/",
@@ -86,6 +88,7 @@ def _settings(config: SandboxConfig, interpreter: Interpreter) -> dict[str, Any]
             role: base64.b64encode(program(rules, interpreter.machine)).decode() for role, rules in filters.items()
         },
         "limits": _limits(config),
+        "start_ms": config.spare_ms,
         "call_ms": config.call_ms,
         "job_ms": config.job_ms,
         "cpu_s": config.cpu_s,

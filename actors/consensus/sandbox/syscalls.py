@@ -22,6 +22,7 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "brk": (12, 214),
     "chdir": (80, 49),
     "chmod": (90, None),
+    "chown": (92, None),
     "chroot": (161, 51),
     "clock_getres": (229, 114),
     "clock_gettime": (228, 113),

@@ -1,10 +1,10 @@
 """Runs inside the sandbox: a warm parent that gives every candidate a process of its own. Standard library only.
 
 Rules:
-- Three kinds of process. The *warm parent* (pid 1 of its own pid namespace) has its modules loaded and never reads a job; for
-  each it forks a *runner*, waits, ends whatever is left in the namespace and says so. The *runner* reads the job, forks the
-  *candidate*, hands it one call at a time and passes its records on without looking into them. Nothing of a job is ever in the
-  memory that the next one is forked from.
+- Three kinds of process. The *warm parent* (pid 1 of its own pid namespace) has its modules loaded and never reads a job. For
+  each it forks a *runner* ahead of time, waits, ends whatever is left in the namespace, says so and forks the next. The *runner*
+  forks the *candidate*'s process, then reads the job, hands the candidate the code and one call at a time, and passes its
+  records on without looking into them. Nothing of a job is ever in the memory that another one is forked from.
 - The candidate's process confines itself before it compiles the code: limits, Landlock, a second and tighter filter. It knows
   what to evaluate next, never what should come out.
 - A record counts only under the number the runner drew for that very call. Anything else on the pipe ends the job.
@@ -14,9 +14,9 @@ Rules:
 
 Left out: what is allowed (the settings handed in), reading the records (outside).
 
-Frames to the outside are a letter, four bytes of length and content: ``H`` ready, ``R`` a record, ``T`` out of time,
-``C`` ended otherwise, ``E`` job over and nothing left. A job coming in is ``J`` and fields of four bytes of length and content:
-the code, how many calls, the calls.
+Frames to the outside are a letter, four bytes of length and content: ``H`` ready, ``R`` a record, ``T`` out of time, ``C`` ended
+otherwise, ``E`` job over and nothing left. A job coming in is fields of four bytes of length and content: the code, then the
+calls behind four bytes with their number.
 """
 
 import ast
@@ -42,6 +42,7 @@ from typing import Any
 
 CONTROL, RESULTS = 3, 4
 NONCE = 16
+READY = b"r"
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
 """Rights a kernel of each Landlock ABI can restrict; later ones add none on files."""
@@ -75,7 +76,7 @@ def main() -> int:
     gc.collect()
     gc.freeze()
     send(b"H", str(landlock_abi(libc)).encode())
-    while os.read(0, 1) == b"J":
+    while True:
         runner = os.fork()
         if runner == 0:
             os._exit(served(libc, settings, null))
@@ -84,7 +85,6 @@ def main() -> int:
         if status != 0:
             return 1
         send(b"E", b"")
-    return 0
 
 
 def end_everything() -> None:
@@ -127,8 +127,7 @@ def read_all(descriptor: int, length: int) -> bytes:
 
 
 def served(libc: ctypes.CDLL, settings: Settings, null: int) -> int:
-    """Run one job; return the exit status, 0 if the next one may follow."""
-    code = read_field()
+    """Run the next job; return the exit status, 0 if another may follow."""
     control_out, control_in = os.pipe()
     results_out, results_in = os.pipe()
     candidate = os.fork()
@@ -136,14 +135,19 @@ def served(libc: ctypes.CDLL, settings: Settings, null: int) -> int:
         try:
             fix_descriptors(control_out, results_in, null)
             confine(libc, settings, "candidate")
-            run_candidate(code, settings)
+            run_candidate(settings)
         finally:
             os._exit(1)
     os.close(control_out)
     os.close(results_in)
-    count = struct.unpack("<I", read_all(0, 4))[0]
-    calls = [call_message(read_field()) for _ in range(count)]
-    letter = exchanged(settings, candidate, control_in, results_out, [b"{}", *calls])
+    try:
+        code = read_field()
+        count = struct.unpack("<I", read_all(0, 4))[0]
+        calls = [call_message(read_field()) for _ in range(count)]
+        read_until(results_out, len(READY), time.monotonic() + settings["start_ms"] / 1000)
+    except (Lost, TimeoutError):
+        return 1
+    letter = exchanged(settings, candidate, control_in, results_out, [code, *calls])
     if letter:
         send(letter, b"")
     return 0
@@ -305,14 +309,14 @@ def restrict(libc: ctypes.CDLL, readable: list[str]) -> None:
 # --- the candidate -------------------------------------------------------------------------------------------------------
 
 
-def run_candidate(code: bytes, settings: Settings) -> None:
+def run_candidate(settings: Settings) -> None:
     """Serve messages until the runner ends this process: the first runs the code, the others evaluate calls."""
-    for name in [name for name in sys.modules if name.partition(".")[0] in {"ctypes", "_ctypes"}]:
-        del sys.modules[name]
-    candidate_server(code, settings)()
+    serve = candidate_server(settings)
+    write_all(RESULTS, READY)
+    serve()
 
 
-def candidate_server(code: bytes, settings: Settings) -> Callable[[], None]:
+def candidate_server(settings: Settings) -> Callable[[], None]:
     """Return the loop, with everything it uses taken before the candidate can change a name."""
     printed = Printed(settings["printed_bytes"])
     sys.stdout = sys.__stdout__ = printed  # type: ignore[misc, assignment]
@@ -325,7 +329,7 @@ def candidate_server(code: bytes, settings: Settings) -> Callable[[], None]:
     namespace["__builtins__"] = builtins
     quiet = quieter()
     encode = encoder(settings)
-    perform, take, loads = performer(code, namespace), printed.take, json.loads
+    perform, take = performer(namespace), printed.take
     read, write, pack, unpack = read_all, write_all, struct.pack, struct.unpack
     name_of, size, quote, tag, encoded = class_name, len, encode_basestring_ascii, str.format, str.encode
 
@@ -333,7 +337,7 @@ def candidate_server(code: bytes, settings: Settings) -> Callable[[], None]:
         while True:
             length = unpack("<I", read(CONTROL, 4))[0]
             nonce = read(CONTROL, NONCE)
-            message = loads(read(CONTROL, length))
+            message = read(CONTROL, length)
             arguments: list[Any] = []
             failure = None
             try:
@@ -353,19 +357,22 @@ def candidate_server(code: bytes, settings: Settings) -> Callable[[], None]:
     return serve
 
 
-def performer(code: bytes, namespace: dict[str, Any]) -> Callable[[dict[str, Any], list[Any]], Any]:
+def performer(namespace: dict[str, Any]) -> Callable[[bytes, list[Any]], Any]:
     """Return what carries out a message; the arguments of a plain call are put into the list it is given."""
-    execute, evaluate, translate, pairs, named, size = exec, eval, compile, zip, dict, len
+    execute, evaluate, translate, pairs, named, size, loads = exec, eval, compile, zip, dict, len, json.loads
+    begun: list[bool] = []
 
-    def perform(message: dict[str, Any], arguments: list[Any]) -> Value:
-        if "expression" in message:
-            return evaluate(translate(message["expression"].strip(), "call", "eval", 0, True), namespace)
-        if "name" not in message:
-            return execute(translate(code, "candidate.py", "exec", 0, True), namespace)
-        arguments += evaluate(message["arguments"], {"__builtins__": {"set": set}})
-        names = message["keywords"]
+    def perform(message: bytes, arguments: list[Any]) -> Value:
+        if not begun:
+            begun.append(True)
+            return execute(translate(message, "candidate.py", "exec", 0, True), namespace)
+        call = loads(message)
+        if "expression" in call:
+            return evaluate(translate(call["expression"].strip(), "call", "eval", 0, True), namespace)
+        arguments += evaluate(call["arguments"], {"__builtins__": {"set": set}})
+        names = call["keywords"]
         plain = size(arguments) - size(names)
-        function = evaluate(message["name"], namespace)
+        function = evaluate(call["name"], namespace)
         return function(*arguments[:plain], **named(pairs(names, arguments[plain:])))
 
     return perform

@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 from typing import cast
 
 from actors.base.errors import OperatorError
@@ -42,4 +43,5 @@ def find_interpreter() -> Interpreter:
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise OperatorError(f"the Python to run candidates with does not start: {type(error).__name__}") from error
     shared = tuple(name for name in names if name.startswith("/") and not name.startswith(f"{library}/"))
-    return Interpreter(executable, library, shared, cast("Machine", machine))
+    packages = tuple(str(path) for name in ("site-packages", "dist-packages") if (path := Path(library, name)).is_dir())
+    return Interpreter(executable, library, packages, shared, cast("Machine", machine))

@@ -88,6 +88,8 @@ class WarmParent:
             while (frame := self._frame(deadline, left)).letter != b"E":
                 left -= len(frame.content)
                 frames.append(frame)
+                if len(frames) > len(job.calls) + 2:
+                    raise SandboxBroken("the warm parent wrote more than was asked for")
         except TimeoutError:
             self.close()
             frames.append(Frame(b"T"))
@@ -122,7 +124,7 @@ class WarmParent:
         if max(map(len, calls), default=0) > self._config.max_call_bytes:
             raise ValueError("a longer call than the sandbox takes")
         fields = [struct.pack("<I", len(field)) + field for field in (code, *calls)]
-        return b"".join([b"J", fields[0], struct.pack("<I", len(calls)), *fields[1:]])
+        return b"".join([fields[0], struct.pack("<I", len(calls)), *fields[1:]])
 
     def _write(self, data: bytes, deadline: float) -> None:
         descriptor = self._process.stdin.fileno()  # type: ignore[union-attr]
