@@ -22,7 +22,9 @@ class Scrutiny:
 
     def __init__(self, settings: GatewaySettings, clock: Clock) -> None:
         self.screener = build_screener(clock, settings.screening)
-        self._sandbox = BubblewrapSandbox(settings.sandbox, settings.home / "run" / "sandbox")
+        proofs = settings.home / "run" / "sandbox"
+        proofs.mkdir(mode=0o700, exist_ok=True)
+        self._sandbox = BubblewrapSandbox(settings.sandbox, proofs)
         self.comparer = BehaviourComparer(self._sandbox, settings.behaviour)
 
     def start(self) -> asyncio.Task[None]:
