@@ -63,7 +63,7 @@ def _explain(out: Console, body: dict[str, Any]) -> None:
     out.print(
         f"layer {safe(layer.get('name'))}, policy {safe(told.get('policy'))}: {safe(agreement.get('kind'))} by "
         f"{safe(agreement.get('method'))}, support {agreement.get('support', 0):.2f} of quorum {agreement.get('quorum', 0):.2f}, "
-        f"{agreement.get('lineages', 0)} lineages → {safe(told.get('result'))}"
+        f"{agreement.get('lineages', 0)} lineages{_examples(agreement)} → {safe(told.get('result'))}"
     )
     parts = [_screened(told["screening"])] if told.get("screening") else []
     parts += [_logged(told["log"])] if told.get("log") else []
@@ -72,8 +72,14 @@ def _explain(out: Console, body: dict[str, Any]) -> None:
     out.print(f"decision {safe(told.get('decision_id'))}; check it: weavergen verify {safe(told.get('decision_id'))}")
 
 
+def _examples(agreement: dict[str, Any]) -> str:
+    examples = agreement.get("examples") or {}
+    return f", {examples.get('passed', 0)} of {examples['run']} examples passed" if examples.get("run") else ""
+
+
 def _screened(screening: dict[str, Any]) -> str:
-    findings = "; ".join(map(str, screening.get("findings") or [])) or "no findings"
+    found = screening.get("findings") or []
+    findings = "; ".join(f"{f['rule']} ({f['cwe']}, line {f['line']})" for f in found) or "no findings"
     return f"screening {safe(screening.get('verdict'))} ({safe(screening.get('version') or 'no version')}): {safe(findings)}"
 
 

@@ -191,22 +191,6 @@ def test_an_isolated_seat_goes_to_a_substitute() -> None:
     assert commands == [Ask(0, "a"), Ask(2, "c")]
 
 
-def test_the_served_candidate_is_the_form_most_lineages_share() -> None:
-    """In a prose group the text that more lineages gave word for word is served."""
-    start, _ = begin(plan([A, B, C], kind="text"))
-    state, _ = run(start, says(0, "The sky is blue!"), says(1, "the sky is blue today"), says(2, "the sky is blue"))
-    served = choose_served(state, "00")
-    assert served is not None
-    assert served.seat.voter in {"a", "c"}
-
-
-def test_the_salt_decides_between_equals() -> None:
-    """Among equal candidates the drawn salt picks; different salts pick differently."""
-    state, _ = run(begin(plan([A, B]))[0], says(0, "Paris"), says(1, "It is Paris."))
-    picks = {served.ask_id for n in range(32) if (served := choose_served(state, f"{n:02x}")) is not None}
-    assert picks == {0, 1}
-
-
 EVENTS = st.lists(
     st.one_of(
         st.builds(says, st.integers(-1, 5), st.sampled_from(["Paris", "It is Paris", "London", ""])),

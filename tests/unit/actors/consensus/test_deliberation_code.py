@@ -204,16 +204,6 @@ def test_without_a_sandbox_only_forms_are_compared() -> None:
     assert end(state) == ("agreed", "syntax")
 
 
-def test_a_flagged_candidate_is_served_last() -> None:
-    """Inside a group a candidate without findings goes first, whatever the voters weigh."""
-    heavy = Seat("h", "h", "h", 900_000)
-    events = [*said(0, ONE, screened("flag")), *said(1, f"{ONE}  # same")]
-    state, _ = deliberate(heavy, B, events=events)
-    served = choose_served(state, "00")
-    assert served is not None
-    assert served.seat.voter == "b"
-
-
 def test_a_voter_isolated_while_behaviour_is_compared_counts_for_nothing() -> None:
     """What it did the same as others is no agreement any more."""
     state, _ = deliberate(A, B, C, events=[*said(0, ONE), *said(1, TWO), *said(2, THREE)])
