@@ -6,7 +6,7 @@ Rules:
 - Every distinct signature among the candidates has its turn where there are no examples, so that none decides alone.
 - Deterministic by seed; the order of the candidates does not matter; no call twice; at most ``limit`` calls of at most
   ``MAX_CALL_CHARS`` characters.
-- Without a function of that name in any source, or without an argument to think of, there are the examples' calls alone.
+- Without a function of that name in any source there are the examples' calls alone.
 
 Left out: running anything; what the calls should give.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from actors.consensus.behaviour.atoms import Atoms, atoms_of
+from actors.consensus.behaviour.atoms import MAX_WHOLE, Atoms, atoms_of
 from actors.consensus.behaviour.draws import Draws
 from actors.consensus.behaviour.growth import boundaries, grown
 from actors.consensus.behaviour.literals import Value, render, value_of
@@ -28,6 +28,7 @@ from actors.consensus.reading.examples import Example
 MAX_CALL_CHARS = 2000
 MAX_EXAMPLES = 32
 MAX_ARGUMENTS = 12
+MAX_LARGE = 4  # calls with a constant beyond MAX_WHOLE: a trigger may be one, a loop may run as long
 _TRIES = 12  # draws for each call that is wanted; duplicates use them up
 Arguments = tuple[tuple[str | None, Value], ...]
 """Of one call: keyword, or ``None`` by position, and value."""
@@ -242,20 +243,28 @@ def _constant_stream(
 ) -> Callable[[], Arguments | None]:
     """Return a stream of calls in which a constant, or a number one off, stands where one of its type stood."""
     left: list[Constant] = []
+    large = draws.shuffled([constant for constant in held if _is_large(constant)])[:MAX_LARGE]
+    small = [constant for constant in held if not _is_large(constant)]
 
     def drawn() -> Arguments | None:
-        if not held:
+        if not (left or small or large):
             return None
         if not left:
-            left.extend(draws.shuffled(held))
-        arguments = draws.pick(bases)
-        place = draws.below(len(arguments)) if arguments else 0
-        constant = left.pop()
-        if not isinstance(constant, str):
+            left.extend(draws.shuffled([*small, *large]))
+            large.clear()
+        arguments, constant = draws.pick(bases), left.pop()
+        if not arguments:
+            return None
+        if not isinstance(constant, str) and not _is_large(constant):
             constant += draws.between(-1, 1)
-        return _with(arguments, place, _placed(arguments[place][1], constant, draws)) if arguments else None
+        place = draws.below(len(arguments))
+        return _with(arguments, place, _placed(arguments[place][1], constant, draws))
 
     return drawn
+
+
+def _is_large(constant: Constant) -> bool:
+    return not isinstance(constant, str) and abs(constant) > MAX_WHOLE
 
 
 def _placed(value: Value, constant: Constant, draws: Draws) -> Value:
