@@ -4,8 +4,8 @@ Rules:
 - A source with an error or a missing token has no form, and neither has one longer than ``MAX_CODE_CHARS`` or one that takes
   the parser more than its steps: parsing hostile text costs a bounded amount.
 - Every token stays, in order and at its place in the tree; a character that no token covers leaves no form.
-- JavaScript and TypeScript: a line break stays where it may end a statement or change one (behind ``return``, before ``++``, before
-  a line that begins with a bracket, ...); a semicolon goes where its line break would do the same. Quotes of strings without
+- JavaScript and TypeScript: a line break stays where it may end or change a statement (behind ``return``, before ``++``, before a
+  line that begins with a bracket, ...); a semicolon goes where its line break would do the same. Quotes of strings without
   escapes become one kind. Template strings and JSX keep every character.
 - SQL: keywords lose their case; names, quoted or not, and strings keep theirs. The last semicolon goes. Source with dollar
   quotes keeps every character: what is quoted may be another language.
