@@ -60,7 +60,7 @@ class RecordingFile:
         recording = read_recording(path.read_bytes(), str(path))
         if recording.header != header:
             raise ConfigurationError(
-                f"{path} was recorded otherwise: {_differences(recording.header, header)}; move it away"
+                f"{path} was recorded otherwise: {differences(recording.header, header)}; move it away"
             )
         self.path = path
         self.packed = packed
@@ -107,6 +107,18 @@ def record(
             told(len(file.done), len(tasks))
 
 
+def greedy_again(tasks: Iterable[Task], engine: Engine) -> dict[str, Sample]:
+    """Return a greedy answer to each task, by its id."""
+    wanted = [Wanted(task.task_id, 0, question_of(task), None) for task in tasks]
+    return {made.wanted.task_id: made.sample for made in engine.answers(wanted)}
+
+
+def differences(found: Header, wanted: Header) -> str:
+    """Say in which fields two headers differ; empty where they do not."""
+    pairs = [(name, getattr(found, name), getattr(wanted, name)) for name in Header.__struct_fields__]
+    return "; ".join(f"{name} is {old}, now {new}" for name, old, new in pairs if old != new)
+
+
 def _wanted(tasks: Iterable[Task], header: Header, out_of_time: Callable[[], bool]) -> Iterator[Wanted]:
     sampling = header.sampling
     for task in tasks:
@@ -116,8 +128,3 @@ def _wanted(tasks: Iterable[Task], header: Header, out_of_time: Callable[[], boo
         for number in range(sampling.samples):
             seed = sample_seed(sampling.seed, task.task_id, number) if sampling.temperature else None
             yield Wanted(task.task_id, number, question, seed)
-
-
-def _differences(found: Header, wanted: Header) -> str:
-    pairs = [(name, getattr(found, name), getattr(wanted, name)) for name in Header.__struct_fields__]
-    return "; ".join(f"{name} is {old}, now {new}" for name, old, new in pairs if old != new)

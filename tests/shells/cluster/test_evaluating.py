@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,12 +13,13 @@ from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError
 from cluster.cli import evaluating
 from cluster.cli.main import cli
-from cluster.evals import dataset, evaluation, tasks
+from cluster.evals import dataset, evaluation, runs, tasks
 from cluster.evals.judging import verdict_lines
-from cluster.evals.recording import Recording, pack
+from cluster.evals.recorder import Made, Wanted
+from cluster.evals.recording import Header, Recording, Sample, Sampling, TaskAnswers, pack
 from cluster.evals.scoring import Verdict, job_of, source_sha256
 from models.recorded import load_recorded
-from tests.unit.cluster.evals.suite import ADD, NEGATE, TASKS, answers, fenced, header, recording
+from tests.unit.cluster.evals.suite import ADD, NEGATE, TASKS, answers, fenced, header, recording, sampling
 
 SUM, LEFT = fenced("def add(a, b):\n    return a + b"), fenced("def add(a, b):\n    return a")
 MINUS, PLUS = fenced("def negate(a):\n    return -a"), fenced("def negate(a):\n    return a")
@@ -125,3 +127,58 @@ def test_answers_to_another_wording_are_refused(world: Path, tmp_path: Path) -> 
     )
     with pytest.raises(ConfigurationError, match="another wording"):
         run(world, "--answers", str(path))
+
+
+def alone(task: tasks.Task, content: str, *tokens: int) -> TaskAnswers:
+    """Return a greedy answer with its tokens."""
+    return msgspec.structs.replace(answers(task, content), samples=(Sample(content, "stop", len(tokens), tokens),))
+
+
+class FakeEngine:
+    """Answers the first task as recorded and the second otherwise."""
+
+    def __init__(self, settings: object, how: Sampling) -> None:
+        assert how.concurrency == 1
+
+    def answers(self, wanted: Iterable[Wanted]) -> Iterator[Made]:
+        """Yield one answer after another."""
+        for one in wanted:
+            content, tokens = (SUM, (1, 2)) if one.task_id == ADD.task_id else (PLUS, (3, 9))
+            yield Made(one, Sample(content, "stop", 2, tokens), 20)
+
+
+@pytest.fixture
+def made_alone(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a recording made one answer at a time, by a voter that an engine of this file plays."""
+    run = runs.RUNS["coder-greedy"]
+    head = msgspec.structs.replace(
+        header(run.voter, sampling(concurrency=1)), dataset_sha256=tasks.DATASET_SHA256, dtype="float32"
+    )
+    now: Header = msgspec.structs.replace(head, dtype="bfloat16")
+    monkeypatch.setattr(evaluating, "prepare", lambda *_: (now, None))
+    monkeypatch.setattr(evaluating, "LocalEngine", FakeEngine)
+    path = tmp_path / "alone.jsonl.gz"
+    path.write_bytes(pack(Recording(head, (alone(ADD, SUM, 1, 2), alone(NEGATE, MINUS, 3, 4, 5)), 0)))
+    return path
+
+
+def test_recorded_answers_can_be_made_again(world: Path, made_alone: Path) -> None:
+    """Tokens that agree and both verdicts are told, and what has changed since; half equal is too few."""
+    words = ["eval", "humaneval", "--home", str(world), "--answers", str(made_alone), "--regenerate", "2", "--json"]
+    result = CliRunner().invoke(cli, words, standalone_mode=False)
+    assert result.return_value == 1
+    assert "dtype is float32, now bfloat16" in result.stderr
+    found = json.loads(result.stdout)
+    assert found["same_verdicts"] == 1
+    by_task = {one["task_id"]: one for one in found["answers"]}
+    assert by_task[ADD.task_id]["agreeing_tokens"] == by_task[ADD.task_id]["recorded_tokens"] == 2
+    changed = by_task[NEGATE.task_id]
+    assert (changed["agreeing_tokens"], changed["recorded_passed"], changed["made_passed"]) == (1, True, False)
+
+
+def test_people_see_what_was_made_again(world: Path, made_alone: Path) -> None:
+    """The same as a table."""
+    words = ["eval", "humaneval", "--home", str(world), "--answers", str(made_alone), "--regenerate", "2"]
+    result = CliRunner().invoke(cli, words, standalone_mode=False)
+    assert "1 of 2 verdicts are equal" in result.stdout
+    assert "1 of 3" in result.stdout
