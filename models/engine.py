@@ -87,6 +87,9 @@ def _cpu_kwargs(engine: CpuEngine, entry: CatalogEntry, dtype: CpuDtype) -> dict
         "enforce_eager": True,  # compiling for a CPU costs minutes and gains little at these sizes
         "max_num_seqs": engine.max_num_seqs,
         "max_num_batched_tokens": entry.context_tokens,  # bounds the activations
+        # A prompt is read whole: vLLM takes back the draw of a prompt read in parts, which a CPU's generator cannot, so that
+        # several requests with a seed at once, longer together than the bound above, ended the engine.
+        "enable_chunked_prefill": False,
         "kv_cache_memory_bytes": engine.kv_cache_mib << 20,
     }
 

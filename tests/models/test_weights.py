@@ -16,6 +16,7 @@ import pytest
 from models import weights
 from models.catalog import CatalogEntry, load_catalog
 from models.errors import WeightsError
+from models.locks import locked
 from models.manifest import read_manifest
 from models.sources import Workshop, _bytes_below
 from models.subprocesses import run_python
@@ -293,7 +294,7 @@ def test_kill_during_extraction_leaves_nothing_that_is_used(entry: CatalogEntry,
 def test_orphaned_helper_keeps_the_lock(entry: CatalogEntry, tmp_path: Path) -> None:
     """A helper process that outlives its killed parent holds the lock until it ends: nobody works in its directory."""
     reader, writer = os.pipe()
-    with weights._locked(entry, tmp_path, silent) as handle:
+    with locked(entry.id, tmp_path, silent) as handle:
         orphan = subprocess.Popen(  # noqa: S603 - our own interpreter
             [sys.executable, "-c", f"import os; os.read({reader}, 1)"], pass_fds=(handle, reader)
         )

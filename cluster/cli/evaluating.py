@@ -1,0 +1,196 @@
+"""``eval``: what recorded answers of real voters are worth."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from actors.base.errors import ConfigurationError
+from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
+from cluster.evals.dataset import humaneval
+from cluster.evals.evaluation import Evaluation, load_recordings, read_bounded
+from cluster.evals.judging import read_verdicts
+from cluster.evals.local_engine import LocalEngine, prepare
+from cluster.evals.plot import curves_svg
+from cluster.evals.recorder import differences, greedy_again
+from cluster.evals.recording import Recording, recorded_answers
+from cluster.evals.regeneration import Again, compared, drawn, single_answers
+from cluster.evals.report import MOST_ERROR, Report
+from cluster.evals.runs import RUNS
+from cluster.evals.scoring import Verdict, job_of, source_sha256
+from cluster.evals.statistics import Estimate
+from cluster.evals.tasks import SUITE, Task
+from models.catalog import load_catalog
+from models.errors import WeightsError
+from models.weights import models_dir_of
+
+SHIPPED = Path(__file__).parents[2] / "tests" / "data" / "humaneval"
+"""Recordings and verdicts that lie in the repository."""
+VERDICTS = "verdicts.jsonl.gz"
+THREADS = 2
+EQUAL_SHARE = 0.8
+"""Of answers made again, how many must be judged like the recorded ones."""
+
+
+@click.command("eval", epilog="Example: weavergen eval humaneval --samples 5 --out humaneval.json")
+@click.argument("suite", type=click.Choice([SUITE]))
+@click.option(
+    "--answers", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="Recordings to score (default: those that lie in the repository).",
+)  # fmt: skip
+@click.option("--voters", metavar="A,B", help="Only these voters.")
+@click.option("--samples", type=click.IntRange(min=1), help="Only the first so many samples of each recording.")
+@click.option("--verdicts", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Verdicts of the tests.")
+@click.option(
+    "--regenerate",
+    type=click.IntRange(1, 164),
+    metavar="N",
+    help="Make N recorded greedy answers again and compare them.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of the resampling, or of which answers are made again."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write the figures here as JSON, their curves beside as SVG."
+)
+@click.option(
+    "--playable", type=click.Path(path_type=Path), help="Write the answers here in the form that `up --answers` plays."
+)
+@home_option
+@json_option
+def evaluate(
+    suite: str, answers: tuple[Path, ...], voters: str | None, samples: int | None, verdicts: Path | None,
+    regenerate: int | None, seed: int, out: Path | None, playable: Path | None, home_dir: str | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Score recorded answers: each voter, the ceiling of any selection, and selectors at the same budget.
+
+    With --regenerate, exits 1 unless four fifths of the answers made again have the recorded ones' verdicts.
+    """
+    names = [name.strip() for name in (voters or "").split(",") if name.strip()]
+    recordings = load_recordings(answers or _shipped(), names)
+    if playable is not None:
+        playable.write_bytes(b"".join(recorded_answers(recordings)))
+    with Progressing(quiet=as_json) as show:
+        tasks = _tasks(suite, root_of(home_dir), show)
+        judged = verdicts or SHIPPED / VERDICTS
+        known = read_verdicts(read_bounded(judged), str(judged))
+        if regenerate is not None:
+            show.step("a real voter answers again, one task at a time")
+            again = _regenerate(tasks, recordings, known, regenerate, seed, root_of(home_dir))
+        else:
+            found = Evaluation(tasks, recordings, samples).report(known, seed)
+    if regenerate is not None:
+        return _tell_again(again, out, as_json=as_json)
+    _write(out, found)
+    if out is not None:
+        out.with_suffix(".svg").write_text(_plot(found), encoding="utf-8")
+    if as_json:
+        print_json(msgspec.to_builtins(found))
+    else:
+        _tell(Console(), found)
+    return 0
+
+
+def _tasks(suite: str, root: Path, show: Progressing) -> tuple[Task, ...]:
+    try:
+        return humaneval(root / "evals", lambda *step: show.progress(suite, *step))
+    except WeightsError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _regenerate(
+    tasks: Sequence[Task],
+    recordings: Sequence[Recording],
+    known: Mapping[str, Verdict],
+    count: int,
+    seed: int,
+    root: Path,
+) -> list[Again]:
+    recording = single_answers(recordings)
+    header = recording.header
+    run = next((run for run in RUNS.values() if run.voter == header.voter and run.concurrency == 1), None)
+    if run is None:
+        raise ConfigurationError(f"how {header.voter} was recorded is not known to this build")
+    now, settings = prepare(run, load_catalog().entry(run.weights), models_dir_of(root, os.environ), THREADS)
+    if differs := differences(header, now):
+        click.echo(f"recorded otherwise: {differs}", err=True)
+    by_id, picked = {task.task_id: task for task in tasks}, drawn(recording, count, seed)
+    made = greedy_again([by_id[one.task_id] for one in picked], LocalEngine(settings, header.sampling))
+
+    def passed(task_id: str, content: str) -> bool | None:
+        verdict = known.get(source_sha256(job_of(by_id[task_id], content)))
+        return None if verdict is None else verdict.passed
+
+    return [
+        compared(
+            one.task_id, one.samples[0], made[one.task_id],
+            passed(one.task_id, one.samples[0].content), passed(one.task_id, made[one.task_id].content),
+        )
+        for one in picked
+    ]  # fmt: skip
+
+
+def _tell_again(again: Sequence[Again], out: Path | None, *, as_json: bool) -> int:
+    same = sum(one.same_verdict for one in again)
+    found = {"answers": msgspec.to_builtins(again), "same_verdicts": same}
+    _write(out, found)
+    if as_json:
+        print_json(found)
+    else:
+        table = Table("task", "tokens agree", "recorded", "made again")
+        for one in again:
+            verdicts = ["not judged" if passed is None else "passes" if passed else "fails" for passed in
+                        (one.recorded_passed, one.made_passed)]  # fmt: skip
+            table.add_row(one.task_id, f"{one.agreeing_tokens} of {one.recorded_tokens}", *verdicts)
+        Console().print(table)
+        click.echo(f"{same} of {len(again)} verdicts are equal")
+    return 0 if same >= EQUAL_SHARE * len(again) else 1
+
+
+def _write(out: Path | None, found: object) -> None:
+    if out is not None:
+        out.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+
+
+def _shipped() -> list[Path]:
+    return sorted(path for path in SHIPPED.glob("*.jsonl.gz") if path.name != VERDICTS)
+
+
+def _plot(found: Report) -> str:
+    title = f"{found.suite}: error over coverage, {found.tasks} tasks"
+    return curves_svg({row.name: row.curve for row in found.selections}, title)
+
+
+def _tell(console: Console, found: Report) -> None:
+    console.print(f"{found.suite}: {found.tasks} tasks, up to {found.candidates} candidates each")
+    for name, missing in found.lacking.items():
+        console.print(f"[yellow]{safe(name)} lacks {missing} tasks[/yellow]; they are left out of every row")
+    table = Table("voter", "answers", "pass@1 (95 %)", "any passes", title="voters")
+    for row in found.voters:
+        kind = "greedy" if row.greedy else f"{row.samples} samples"
+        table.add_row(safe(row.voter), kind, _percent(row.pass_at_1), _percent(row.any_passes))
+    console.print(table)
+    ceiling = _percent(found.oracle)
+    console.print(f"oracle (any candidate passes) {ceiling}, beta {100 * found.beta:.1f} %")
+    table = Table(
+        "selection",
+        "of",
+        "pass@1 (95 %)",
+        "over best voter",
+        f"coverage at ≤ {MOST_ERROR:.0%} error",
+        title="selectors",
+    )
+    for choice in found.selections:
+        table.add_row(
+            safe(choice.name), str(choice.candidates), _percent(choice.pass_at_1), _percent(choice.over_best_voter),
+            f"{100 * choice.coverage_at_most_error:.1f} %",
+        )  # fmt: skip
+    console.print(table)
+
+
+def _percent(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"

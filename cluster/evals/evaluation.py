@@ -1,0 +1,77 @@
+"""From files of recordings and verdicts to a report: what ``weavergen eval`` does between its options and its print.
+
+Recordings are read as they lie; which tasks and candidates count is decided in ``report``.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from actors.base.errors import ConfigurationError
+from actors.consensus.sandbox.protocol import Job
+from cluster.evals.recording import Recording, read_recording
+from cluster.evals.report import Pools, Report, complete_tasks, pools_of, report
+from cluster.evals.scoring import Verdict, job_of, source_sha256
+from cluster.evals.selection import first_candidate, majority_of_candidates, majority_of_voters
+from cluster.evals.tasks import DATASET_SHA256, PROMPT_VERSION, Task, question_sha256
+
+SELECTORS = {
+    "first candidate": first_candidate,
+    "bare majority of voters, one answer each": majority_of_voters,
+    "bare majority of candidates": majority_of_candidates,
+}
+MAX_FILE_BYTES = 32 << 20
+
+
+class Evaluation:
+    """The tasks and candidates that count."""
+
+    def __init__(self, tasks: Sequence[Task], recordings: Sequence[Recording], samples: int | None) -> None:
+        """Raise ``ConfigurationError`` where recordings are of another suite or wording, or share no task."""
+        for recording in recordings:
+            _check(recording, tasks)
+        self.tasks = complete_tasks(tasks, recordings)
+        if not recordings or not self.tasks:
+            raise ConfigurationError(
+                "there is no task that every recording holds; name fewer recordings with --answers"
+            )
+        self.recordings = recordings
+        self.pools: Pools = pools_of(self.tasks, recordings, samples)
+
+    def jobs(self) -> list[Job]:
+        """Return the run of every candidate."""
+        return [job_of(task, candidate.content) for task in self.tasks for candidate in self.pools[task.task_id]]
+
+    def report(self, verdicts: Mapping[str, Verdict], seed: int) -> Report:
+        """Return the figures; raises ``ConfigurationError`` where candidates have no verdict."""
+        if missing := sum(source_sha256(job) not in verdicts for job in self.jobs()):
+            raise ConfigurationError(
+                f"{missing} candidates have no verdict; name a file that holds them with --verdicts"
+            )
+        return report(self.tasks, self.recordings, self.pools, verdicts, SELECTORS, seed)
+
+
+def load_recordings(paths: Iterable[Path], voters: Collection[str]) -> list[Recording]:
+    """Read recordings, of ``voters`` alone unless there are none named; raises ``ConfigurationError``."""
+    found = [read_recording(read_bounded(path), str(path)) for path in paths]
+    known = {recording.header.voter for recording in found}
+    if unknown := sorted(set(voters) - known):
+        raise ConfigurationError(f"no recording of {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
+    return [recording for recording in found if not voters or recording.header.voter in voters]
+
+
+def read_bounded(path: Path) -> bytes:
+    """Read a file; raises ``ConfigurationError`` where it is larger than any recording."""
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ConfigurationError(f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB; that is no recording")
+    return path.read_bytes()
+
+
+def _check(recording: Recording, tasks: Sequence[Task]) -> None:
+    head = recording.header
+    if (head.dataset_sha256, head.prompt_version) != (DATASET_SHA256, PROMPT_VERSION):
+        raise ConfigurationError(f"the recording of {head.voter} is of other tasks or another wording; record it anew")
+    asked = {task.task_id: question_sha256(task) for task in tasks}
+    if wrong := [task.task_id for task in recording.tasks if asked.get(task.task_id) != task.prompt_sha256]:
+        raise ConfigurationError(
+            f"the recording of {head.voter} answers another question than {wrong[0]}'s; record it anew"
+        )
