@@ -13,10 +13,15 @@ VOTE = {
     "voter": "a", "lineage": "la", "outcome": "agreed", "group": 0, "weight": 1.0, "latency_ms": 5,
     "answer": {"content": "Paris"},
 }  # fmt: skip
+FOUND = [
+    {"rule": "danger-shell", "cwe": "CWE-78", "line": 3, "verdict": "flag", "message": "x"},
+    {"rule": "[red]odd", "cwe": "CWE-1", "line": 0, "verdict": "flag", "message": "x"},
+]
 DECISION: dict[str, Any] = {
     "decision_id": "01JD0000000000000000000000", "policy": "strict", "result": "agreed", "votes": [VOTE],
-    "layer": {"name": "p"}, "agreement": {"kind": "value", "method": "value", "support": 1.0, "quorum": 0.6, "lineages": 2},
-    "screening": {"verdict": "flag", "version": "rules-7", "findings": ["B602 shell", "[red]B105"]},
+    "layer": {"name": "p"}, "agreement": {"kind": "value", "method": "value", "support": 1.0, "quorum": 0.6, "lineages": 2,
+                  "examples": {"found": 3, "run": 2, "passed": 2}},
+    "screening": {"verdict": "flag", "version": "rules-7", "findings": FOUND},
     "log": {"status": "promised", "merge_by": "2026-11-26T00:00:00Z", "durability": "local"},
 }  # fmt: skip
 COMPLETION: dict[str, Any] = {"choices": [{"message": {"content": "Paris"}}], "weavergen": DECISION}
@@ -41,8 +46,8 @@ def asked(shell: Terminal, monkeypatch: pytest.MonkeyPatch, status: int, body: d
 def test_an_explanation_shows_screening_and_log(shell: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside votes and quorum: the verdict with version and findings, the record's way into the log, how to check it."""
     shown = asked(shell, monkeypatch, 200, COMPLETION)
-    assert "support 1.00 of quorum 0.60, 2 lineages" in shown
-    assert "screening flag (rules-7): B602 shell; [red]B105" in shown
+    assert "support 1.00 of quorum 0.60, 2 lineages, 2 of 2 examples passed" in shown
+    assert "screening flag (rules-7): danger-shell (CWE-78, line 3); [red]odd (CWE-1, line 0)" in shown
     assert "transparency log: promised, to be merged by 2026-11-26T00:00:00Z, durability local" in shown
     assert "check it: weavergen verify 01JD0000000000000000000000" in shown
 
