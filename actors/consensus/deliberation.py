@@ -155,13 +155,23 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
         why, reading = "", single_answer(reading, content)
     if why:
         return _out(state, event.ask_id, "invalid", why, event.latency_ms, event.candidate)
-    code = code_of(content, plan.language) if plan.language else ""
+    code = _code(content, plan.language)
     kept = replace(
         ballot, state="screening" if plan.language else "readable", candidate=event.candidate,
         candidate_sha256=sha256_hex(data), reading=reading, latency_ms=event.latency_ms, code=code,
     )  # fmt: skip
-    looked_at: list[Command] = [Screen(ballot.ask_id, code or content, plan.language)] if plan.language else []
+    looked_at: list[Command] = [Screen(ballot.ask_id, code, plan.language)] if plan.language else []
     return _with(state, kept), looked_at
+
+
+def _code(content: str, language: str) -> str:
+    """Return what of an answer is screened and run: its code, or all of it where no code can be told from the rest."""
+    if not language:
+        return ""
+    try:
+        return code_of(content, language) or content
+    except (ValueError, RecursionError):  # it parses, but holds what cannot be written down: only asked directly
+        return content
 
 
 def _screened(state: State, event: Screened) -> tuple[State, list[Command]]:

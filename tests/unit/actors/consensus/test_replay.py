@@ -53,7 +53,14 @@ def records(draw: st.DrawFn) -> DecisionRecord:
     script = draw(scripts())
     if draw(st.integers(0, 5)) == 0:
         alone = changed(
-            script.plan, policy="direct", seats=script.plan.seats[:1], spares=(), isolated=frozenset(), rule=DIRECT
+            script.plan,
+            policy="direct",
+            seats=script.plan.seats[:1],
+            spares=(),
+            isolated=frozenset(),
+            rule=DIRECT,
+            compare_ms=0,
+            examples=(),
         )
         script = Script(alone, script.does)
     state = play(script, draw(st.permutations(script.voters)))
