@@ -1,5 +1,6 @@
 """The deliberation state machine."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -282,7 +283,7 @@ def test_every_order_of_a_small_panel_ends_the_same() -> None:
 def test_isolation_is_the_same_from_the_start_and_at_once_after(script: Script, data: st.DataObject) -> None:
     """A seat isolated before it is asked and one isolated right after are the same dissent with the same substitute."""
     isolated = data.draw(st.frozensets(st.sampled_from([seat.voter for seat in script.plan.seats]), max_size=2))
-    before = play(Script(replace(script.plan, isolated=isolated), script.does), script.voters)
+    before = play(dataclasses.replace(script, plan=replace(script.plan, isolated=isolated)), script.voters)
     after = play(script, script.voters, (0, PolicyChanged(isolated, halted=False)))
     assert verdict(before) == verdict(after)
 
@@ -294,11 +295,11 @@ def test_isolating_voters_never_makes_a_group_win(script: Script, data: st.DataO
     isolated = data.draw(
         st.frozensets(st.sampled_from([seat.voter for seat in script.plan.seats]), min_size=1, max_size=2)
     )
-    ended = verdict(play(Script(replace(script.plan, isolated=isolated), script.does), script.voters))
+    ended = verdict(play(dataclasses.replace(script, plan=replace(script.plan, isolated=isolated)), script.voters))
     if ended[0] == "agreed":
-        failing = Script(script.plan, {**script.does, **dict.fromkeys(isolated, FAILS)})
+        failing = dataclasses.replace(script, does={**script.does, **dict.fromkeys(isolated, FAILS)})
         assert verdict(play(failing, script.voters)) == ended
-    alone = Script(replace(script.plan, spares=()), script.does)
+    alone = dataclasses.replace(script, plan=replace(script.plan, spares=()))
     turn = data.draw(st.integers(0, 2 * len(script.voters)))
     ended = verdict(play(alone, script.voters, (turn, PolicyChanged(isolated, halted=False))))
     if ended[0] == "agreed" and script.plan.kind != "text":  # removing a text may move the medoid of the others

@@ -164,6 +164,13 @@ def test_evidence_takes_one_lineage_that_passes_the_examples(policy: str, expect
     )
 
 
+def test_evidence_of_one_lineage_uses_no_sink_of_its_own() -> None:
+    """Where nobody else answers, a sink that was not asked for is as suspect as beside others."""
+    events = [*said(0, ONE, screened("pass", "network")), DeadlinePassed(60_000)]
+    state, _ = deliberate(A, B, C, events=events, examples=EXAMPLES, policy="evidence")
+    assert outcomes(state) == ["screened_out", "timeout", "timeout"]
+
+
 def test_one_example_is_not_evidence() -> None:
     """A single example may be met by chance."""
     events = [*said(0, ONE), *said(1, TWO), *said(2, THREE), compared({0: "x", 1: "y", 2: "z"}, {0: 1}, 1)]

@@ -62,7 +62,7 @@ def records(draw: st.DrawFn) -> DecisionRecord:
             compare_ms=0,
             examples=(),
         )
-        script = Script(alone, script.does)
+        script = dataclasses.replace(script, plan=alone)
     state = play(script, draw(st.permutations(script.voters)))
     end = draw(st.sampled_from(["as it is", "as it is", "isolation", "halt", "withheld"]))
     if end == "isolation":
