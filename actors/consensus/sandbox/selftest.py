@@ -63,12 +63,9 @@ def native():
     return tried(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC))
 
 def kernel(number, *arguments):
-    ctypes = next(c for c in object.__subclasses__() if c.__name__ == "CDLL")
-    library = ctypes(None, use_errno=True)
-    function = library.syscall
-    if function(number, *arguments) >= 0:
-        return "nothing stopped it"
-    return "EPERM"
+    kind = next(c for c in object.__subclasses__() if c.__name__ == "CDLL")
+    code = kind(None, use_errno=True).syscall(number, *arguments)
+    return "nothing stopped it" if code >= 0 else errno.errorcode[kind.__init__.__globals__["get_errno"]()]
 
 def memory(size):
     return len(bytearray(size))

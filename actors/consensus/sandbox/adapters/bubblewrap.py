@@ -87,13 +87,13 @@ class BubblewrapSandbox:
         return [*done, *(unmade(job, "unavailable", "the sandbox's queue is full") for job in jobs[room:])]
 
     async def close(self) -> None:
-        """End every process and thread; jobs under way end as ``crash``, waiting ones are dropped."""
+        """End every process and thread; jobs under way end as ``crash``, waiting ones as ``unavailable``."""
         self._closed = True
         for parent in list(self._parents):
             parent.kill()
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, lambda: self._pool.shutdown(cancel_futures=True))
-        await loop.run_in_executor(None, lambda: self._proving.shutdown(cancel_futures=True))
+        await loop.run_in_executor(None, self._pool.shutdown)
+        await loop.run_in_executor(None, self._proving.shutdown)
         for parent in self._parents:
             parent.close()
         self._parents.clear()
@@ -128,6 +128,8 @@ class BubblewrapSandbox:
             self._local.parent = None
         parent = self._local.parent = prover.started()
         self._parents.append(parent)
+        if self._closed:
+            parent.kill()
         return parent
 
     def _prove(self) -> None:

@@ -14,6 +14,19 @@ from actors.consensus.sandbox.config import SandboxConfig
 from actors.consensus.sandbox.confinement import Confinement, Interpreter, confinement
 
 CONFIG = SandboxConfig(call_ms=600, job_ms=2000, start_ms=30_000, spare_ms=10_000)
+PATIENT = CONFIG.model_copy(update={"call_ms": 5000, "job_ms": 20_000})
+"""For what must run, however busy the machine is."""
+
+
+class Ticks:
+    """A monotonic clock that stands still until it is moved."""
+
+    def __init__(self, now_s: float) -> None:
+        self.now_s = now_s
+
+    def __call__(self) -> float:
+        """Return the time it shows."""
+        return self.now_s
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,6 +61,14 @@ def confined(interpreter: Interpreter) -> Confinement:
 def warm(bwrap: str, confined: Confinement) -> Iterator[WarmParent]:
     """Start a warm parent behind every barrier."""
     parent = WarmParent(bwrap, confined, CONFIG)
+    yield parent
+    parent.close()
+
+
+@pytest.fixture(scope="session")
+def patient(bwrap: str, interpreter: Interpreter) -> Iterator[WarmParent]:
+    """Start a warm parent with time to spare."""
+    parent = WarmParent(bwrap, confinement(PATIENT, interpreter), PATIENT)
     yield parent
     parent.close()
 

@@ -8,7 +8,7 @@ from actors.consensus.sandbox.adapters.warm import WarmParent
 from actors.consensus.sandbox.confinement import Confinement, Interpreter
 from actors.consensus.sandbox.protocol import Job, Observed, Ran
 from tests.shells.actors.consensus.sandbox import danger, exhaustion, files, forgery, information, network
-from tests.shells.actors.consensus.sandbox.attempts import PORT, SECRET, Case
+from tests.shells.actors.consensus.sandbox.attempts import PORT, SECRET, Case, Seen
 from tests.shells.actors.consensus.sandbox.conftest import CONFIG
 from tests.shells.actors.consensus.sandbox.lifting import without
 
@@ -23,13 +23,24 @@ def number():
 """
 """A candidate can find the number its record must carry: it shares a process with what writes records. It gains nothing."""
 GOOD = Job("def f(x):\n    return x + 1", ("f(1)",))
+TRIES = 4
 SECOND = "'secret string'"
 
 
-def attempt(case: Case, warm: WarmParent, secret: Path, listener: int) -> Observed:
-    """Return what the case's call did."""
+def attempt(case: Case, parent: WarmParent, secret: Path, listener: int, wanted: Seen) -> Observed:
+    """Return what the case's call did; where only the clock of a busy machine ended it, try again."""
     code = (case.code + "\n" + NUMBER).replace(SECRET, str(secret)).replace(PORT, str(listener))
-    return warm.run(Job(code, (case.call, SECOND))).calls[0]
+    for _ in range(TRIES):
+        seen = parent.run(Job(code, (case.call, SECOND))).calls[0]
+        if wanted(seen) or seen.end not in {"timeout", "not_run"}:
+            break
+    return seen
+
+
+def still_runs(parent: WarmParent) -> bool:
+    """Tell whether good code runs as if nothing had been."""
+    good = Ran("ran", (Observed("value", ["i", "2"], arguments=(["i", "1"],)),))
+    return parent.alive and any(parent.run(GOOD) == good for _ in range(TRIES))
 
 
 def named(case: Case) -> str:
@@ -40,10 +51,9 @@ def named(case: Case) -> str:
 @pytest.mark.parametrize("case", CASES, ids=named)
 def test_an_escape_attempt_is_blocked(case: Case, warm: WarmParent, secret: Path, listener: int) -> None:
     """Hostile code gets exactly the refusal its barrier gives, and the next job runs as if it had not been."""
-    seen = attempt(case, warm, secret, listener)
+    seen = attempt(case, warm, secret, listener, case.sees)
     assert case.sees(seen), seen
-    assert warm.alive
-    assert warm.run(GOOD) == Ran("ran", (Observed("value", ["i", "2"], arguments=(["i", "1"],)),))
+    assert still_runs(warm)
 
 
 @pytest.mark.parametrize("case", LIVE, ids=named)
@@ -53,12 +63,12 @@ def test_an_attempt_succeeds_without_its_barrier(
     """With only the named barriers lifted the same code gets through: it is those that stop it."""
     barriers = [barrier.replace(SECRET, str(secret)) for barrier in case.lift]
     lifted, source = without(confined, barriers, interpreter)
+    assert case.then is not None
     parent = WarmParent(bwrap, lifted, CONFIG, source)
     try:
-        seen = attempt(case, parent, secret, listener)
+        seen = attempt(case, parent, secret, listener, case.then)
     finally:
         parent.close()
-    assert case.then is not None
     assert case.then(seen), seen
     assert not case.sees(seen), seen
 
