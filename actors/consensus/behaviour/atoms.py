@@ -73,6 +73,11 @@ def atoms_of(values: Sequence[Value], constants: Sequence[Constant]) -> Atoms:
     )
 
 
+def largest_whole(value: Value) -> int:
+    """Return the largest size of a whole number within a value."""
+    return max((abs(leaf) for leaf in islice(_leaves(value), MAX_LEAVES) if type(leaf) is int), default=0)
+
+
 def _first(items: Iterable[Value]) -> tuple[Value, ...]:
     return tuple(islice(dict.fromkeys(items), MAX_ATOMS))
 

@@ -5,13 +5,16 @@ Rules:
 - The first round makes the examples' calls and generated ones. As long as different sources behave alike, further rounds search
   for inputs that distinguish them, around those that showed something, up to the configuration's rounds and calls.
 - Groups are equal vectors, hence an equivalence relation; candidates without a usable vector are in none, whoever they resemble.
-- Examples are gates: who misses one, in either of two runs, has failed. Who did not run has failed them all.
+- A call that passes more than any example does, and that most candidates cannot answer (too slow, too large), is left out for
+  all: it tells of the sandbox's bounds. Only most can leave one out, so that nobody hides a difference alone.
+- Examples are gates: who misses one, in either run that came to it, has failed. Who did not run has failed them all.
 - Equal sources run once. Neither the order of candidates nor their numbers matter; the seed and the sources do.
 - One job for which the sandbox was unavailable makes the whole comparison unavailable: nothing is guessed.
 
 Left out: running jobs, time (``adapters``); what a gate or a group means for the tally.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -20,7 +23,7 @@ import msgspec
 
 from actors.base.digests import sha256_hex
 from actors.consensus.behaviour.config import BehaviourConfig
-from actors.consensus.behaviour.inputs import around, generate, own_calls
+from actors.consensus.behaviour.inputs import around, demanding, generate, own_calls
 from actors.consensus.behaviour.values import encode_literal, matches_example
 from actors.consensus.behaviour.vectors import Fault, Vector, fault_of, observed_pairs, outcome, vector_sha256
 from actors.consensus.reading.examples import Example
@@ -84,6 +87,8 @@ class _Planned:
     place: int
     """Of the source among those seen."""
     calls: tuple[str, ...]
+    again: tuple[str, ...]
+    """The same in the order of the second run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,8 @@ def begin(
         asked, config, seed, tuple(sorted(candidates.items())), tuple(_Seen(source, Vector()) for source in sources)
     )
     calls = generate(asked.name, asked.examples, sources, seed, config.first_calls)
-    planned = tuple(_Planned(place, calls) for place in range(len(sources))) if calls else ()
+    again = _opposite(calls, demanding(asked.name, calls[len(own_calls(asked.examples)) :], asked.examples))
+    planned = tuple(_Planned(place, calls, again) for place in range(len(sources))) if calls else ()
     return _next(replace(state, planned=planned))
 
 
@@ -135,19 +141,23 @@ def cut_short(state: State) -> Comparison | NotCompared:
     return _concluded(state, complete=False) if state.rounds else NotCompared("deadline")
 
 
+def _opposite(calls: Sequence[str], last: Sequence[str]) -> tuple[str, ...]:
+    """Return the calls in opposite order but for those that come last in any case."""
+    kept = set(last)
+    return (*(call for call in reversed(calls) if call not in kept), *last)
+
+
 def _next(state: State) -> tuple[State, tuple[Job, ...]]:
     if not state.planned:
         return replace(state, verdict=_concluded(state, complete=True)), ()
-    jobs = [
-        Job(state.seen[plan.place].code, calls) for plan in state.planned for calls in (plan.calls, plan.calls[::-1])
-    ]
+    jobs = [Job(state.seen[plan.place].code, calls) for plan in state.planned for calls in (plan.calls, plan.again)]
     return state, tuple(jobs)
 
 
 def _learned(seen: _Seen, plan: _Planned, first: Ran, second: Ran, state: State) -> _Seen:
-    pairs = observed_pairs(first, second, len(plan.calls))
-    passed = seen.passed if state.rounds else _passed(state.asked.examples, plan.calls, pairs)
-    return _Seen(seen.code, seen.vector.with_more(plan.calls, [outcome(*pair) for pair in pairs]), passed)
+    pairs = observed_pairs((plan.calls, first), (plan.again, second))
+    passed = seen.passed if state.rounds else _passed(state.asked.examples, pairs)
+    return _Seen(seen.code, seen.vector.with_more(plan.calls, [outcome(*pairs[call]) for call in plan.calls]), passed)
 
 
 def _checkable(examples: Iterable[Example]) -> list[tuple[str, Encoded]]:
@@ -166,13 +176,27 @@ def _wanted(examples: Sequence[Example]) -> list[tuple[str, Encoded]]:
     return [(call, value) for call, value in _checkable(examples) if call in made]
 
 
-def _passed(examples: Sequence[Example], calls: Sequence[str], pairs: Sequence[tuple[Observed, Observed]]) -> int:
-    by_call = dict(zip(calls, pairs, strict=True))
-    return sum(
-        all(each.end == "value" and matches_example(each.value, value) for each in by_call[call])
-        for call, value in _wanted(examples)
-        if call in by_call
-    )
+def _passed(examples: Sequence[Example], pairs: Mapping[str, tuple[Observed, Observed]]) -> int:
+    return sum(_matches(pairs[call], value) for call, value in _wanted(examples) if call in pairs)
+
+
+def _matches(pair: tuple[Observed, Observed], wanted: Encoded) -> bool:
+    """Tell whether every run that came to a call, and one did, gave the wanted value."""
+    came = [each for each in pair if each.end != "not_run"]
+    return bool(came) and all(each.end == "value" and matches_example(each.value, wanted) for each in came)
+
+
+def _vectors(state: State) -> dict[str, Vector]:
+    """Return source → vector, without the calls that are left out for all."""
+    asked = state.asked
+    vectors = {seen.code: seen.vector for seen in state.seen}
+    held = [vectors[code] for _, code in state.ids if code in vectors]
+    working = [vector for vector in held if len(vector.unanswered()) < len(vector.calls)]
+    own = set(own_calls(asked.examples))
+    called = {call for vector in working for call in vector.calls} - own
+    missed = Counter(call for vector in working for call in vector.unanswered())
+    out = {call for call in demanding(asked.name, sorted(called), asked.examples) if 2 * missed[call] > len(working)}
+    return {code: vector.without(out) for code, vector in vectors.items()}
 
 
 def _distinguishing(state: State) -> tuple[_Planned, ...]:
@@ -180,11 +204,12 @@ def _distinguishing(state: State) -> tuple[_Planned, ...]:
     if state.rounds >= state.config.max_rounds or not state.config.further_calls:
         return ()
     alike: dict[Vector, list[int]] = {}
+    vectors = _vectors(state)
     for place, seen in enumerate(state.seen):
-        if fault_of(seen.vector, state.config) in {None, "uninformative"}:
-            alike.setdefault(seen.vector, []).append(place)
+        if fault_of(vectors[seen.code], state.config) in {None, "uninformative"}:
+            alike.setdefault(vectors[seen.code], []).append(place)
     return tuple(
-        _Planned(place, calls)
+        _Planned(place, calls, _opposite(calls, demanding(state.asked.name, calls, state.asked.examples)))
         for vector, places in alike.items()
         if len(places) > 1 and (calls := _further(state, vector, places))
         for place in places
@@ -193,9 +218,9 @@ def _distinguishing(state: State) -> tuple[_Planned, ...]:
 
 def _further(state: State, vector: Vector, places: Sequence[int]) -> tuple[str, ...]:
     sources = [state.seen[place].code for place in places]
-    bases = _telling(vector)
+    bases, known = _telling(vector), state.seen[places[0]].vector.calls
     asked, limit = state.asked, state.config.further_calls
-    return around(asked.name, bases, vector.calls, asked.examples, sources, state.seed + state.rounds, limit)
+    return around(asked.name, bases, known, asked.examples, sources, state.seed + state.rounds, limit)
 
 
 def _telling(vector: Vector) -> list[str]:
@@ -208,22 +233,22 @@ def _telling(vector: Vector) -> list[str]:
 
 def _concluded(state: State, *, complete: bool) -> Comparison:
     config, wanted = state.config, _wanted(state.asked.examples)
-    by_code = {seen.code: seen for seen in state.seen}
+    by_code, vectors = {seen.code: seen for seen in state.seen}, _vectors(state)
     faults: dict[int, Fault] = {}
     digests: dict[int, str] = {}
     passed = dict.fromkeys((ask_id for ask_id, _ in state.ids), 0)
     shaky = set()
     for ask_id, code in state.ids:
         seen = by_code.get(code)
-        fault = fault_of(seen.vector, config) if seen is not None else "left_out"
+        fault = fault_of(vectors[code], config) if seen is not None else "left_out"
         if fault is not None:
             faults[ask_id] = fault
         if seen is None:
             continue
         passed[ask_id] = seen.passed
         if fault is None:
-            digests[ask_id] = vector_sha256(seen.vector)
-        if any(each.mark == "nondeterministic" for each in seen.vector.outcomes):
+            digests[ask_id] = vector_sha256(vectors[code])
+        if any(each.mark == "nondeterministic" for each in vectors[code].outcomes):
             shaky.add(ask_id)
     numbers = {digest: number for number, digest in enumerate(sorted(set(digests.values())))}
     return Comparison(

@@ -6,6 +6,8 @@ Rules:
 - Every distinct signature among the candidates has its turn where there are no examples, so that none decides alone.
 - Deterministic by seed; the order of the candidates does not matter; no call twice; at most ``limit`` calls of at most
   ``MAX_CALL_CHARS`` characters.
+- What may take long comes last, the largest whole number at the very end (``demanding``), for a call that does not end takes
+  those after it along. Only ``MAX_HEAVY`` calls pass more than twice what the examples do.
 - Without a function of that name in any source there are the examples' calls alone.
 
 Left out: running anything; what the calls should give.
@@ -15,8 +17,9 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 
-from actors.consensus.behaviour.atoms import MAX_WHOLE, Atoms, atoms_of
+from actors.consensus.behaviour.atoms import MAX_WHOLE, Atoms, atoms_of, largest_whole
 from actors.consensus.behaviour.draws import Draws
 from actors.consensus.behaviour.growth import boundaries, grown
 from actors.consensus.behaviour.literals import Value, render, value_of
@@ -29,6 +32,8 @@ MAX_CALL_CHARS = 2000
 MAX_EXAMPLES = 32
 MAX_ARGUMENTS = 12
 MAX_LARGE = 4  # calls with a constant beyond MAX_WHOLE: a trigger may be one, a loop may run as long
+MAX_HEAVY = 12
+LIGHT = 10  # a whole number that everyone can afford, as everyone can what an example passes
 _TRIES = 12  # draws for each call that is wanted; duplicates use them up
 Arguments = tuple[tuple[str | None, Value], ...]
 """Of one call: keyword, or ``None`` by position, and value."""
@@ -52,7 +57,19 @@ def generate(name: str, examples: Sequence[Example], sources: Sequence[str], see
     bases = [arguments for call in own for arguments in calls_in(call, name)]
     draws = Draws("inputs", seed)
     plans = _plans(bases, found, constants(trees), draws)
-    return tuple(_filled(own, name, _turns(plans), limit))
+    return _in_order(name, _filled(own, name, _turns(plans), limit, _Measure(name, examples), MAX_HEAVY), examples)
+
+
+def _in_order(name: str, calls: Sequence[str], examples: Sequence[Example]) -> tuple[str, ...]:
+    last = demanding(name, calls, examples)
+    return (*(call for call in calls if call not in set(last)), *last)
+
+
+def demanding(name: str, calls: Sequence[str], examples: Sequence[Example]) -> tuple[str, ...]:
+    """Return those calls that pass a larger whole number than any example, in rising order: they may take long."""
+    measure = _Measure(name, examples)
+    sized = [(size, call) for call in calls if (size := measure.of(call)) > measure.light]
+    return tuple(call for _, call in sorted(sized, key=itemgetter(0)))
 
 
 def around(
@@ -79,8 +96,8 @@ def around(
         lambda: _drawn(parameters, draws, calls),
         lambda: _crossed(calls, draws),
     ]
-    more = _filled(known, name, _turns(streams), limit + len(known))
-    return tuple(more[len(known) :])
+    more = _filled(known, name, _turns(streams), limit + len(known), _Measure(name, examples), 0)
+    return _in_order(name, more[len(known) :], examples)
 
 
 def own_calls(examples: Sequence[Example]) -> tuple[str, ...]:
@@ -115,14 +132,39 @@ def _arguments(node: ast.Call) -> Arguments | None:
         return None
 
 
-def _filled(own: Sequence[str], name: str, drawn: Iterator[Arguments | None], limit: int) -> list[str]:
-    """Fill up to ``limit`` calls with distinct drawn ones."""
+class _Measure:
+    """How large the whole numbers are that calls pass, against those of the examples."""
+
+    def __init__(self, name: str, examples: Sequence[Example]) -> None:
+        self._name = name
+        self.light = max((self.of(call) for call in own_calls(examples)), default=0)
+        self.light = max(LIGHT, self.light)
+
+    def of(self, call: str) -> int:
+        """Return the largest whole number a call passes."""
+        return max(map(_largest, calls_in(call, self._name)), default=0)
+
+
+def _largest(arguments: Arguments) -> int:
+    return max((largest_whole(value) for _, value in arguments), default=0)
+
+
+def _filled(
+    own: Sequence[str], name: str, drawn: Iterator[Arguments | None], limit: int, measure: _Measure, heavy: int
+) -> list[str]:
+    """Fill up to ``limit`` calls with distinct drawn ones, at most ``heavy`` of them heavy."""
     calls = dict.fromkeys(own)
     for arguments in islice(drawn, _TRIES * limit):
         if len(calls) >= limit:
             break
-        if arguments is not None and (call := _call(name, arguments)) is not None:
-            calls[call] = None
+        call = _call(name, arguments) if arguments is not None else None
+        if arguments is None or call is None or call in calls:
+            continue
+        if _largest(arguments) > 2 * measure.light:
+            heavy -= 1
+            if heavy < 0:
+                continue
+        calls[call] = None
     return list(calls)[:limit]
 
 
@@ -242,23 +284,19 @@ def _constant_stream(
     bases: Sequence[Arguments], held: Sequence[Constant], draws: Draws
 ) -> Callable[[], Arguments | None]:
     """Return a stream of calls in which a constant, or a number one off, stands where one of its type stood."""
-    left: list[Constant] = []
     large = draws.shuffled([constant for constant in held if _is_large(constant)])[:MAX_LARGE]
-    small = [constant for constant in held if not _is_large(constant)]
+    small = draws.shuffled([constant for constant in held if not _is_large(constant)])
+    steps = (0, 1, -1)  # first every constant itself, then what lies beside it
+    left = [(constant, step) for step in steps for constant in (small if step else [*small, *large])][::-1]
 
     def drawn() -> Arguments | None:
-        if not (left or small or large):
+        arguments = draws.pick(bases)
+        if not (left and arguments):
             return None
-        if not left:
-            left.extend(draws.shuffled([*small, *large]))
-            large.clear()
-        arguments, constant = draws.pick(bases), left.pop()
-        if not arguments:
-            return None
-        if not isinstance(constant, str) and not _is_large(constant):
-            constant += draws.between(-1, 1)
+        constant, step = left.pop()
         place = draws.below(len(arguments))
-        return _with(arguments, place, _placed(arguments[place][1], constant, draws))
+        fitting = constant if isinstance(constant, str) else constant + step
+        return _with(arguments, place, _placed(arguments[place][1], fitting, draws))
 
     return drawn
 

@@ -15,6 +15,7 @@ from itertools import chain, islice, zip_longest
 
 from actors.base.digests import sha256_hex
 from actors.consensus.behaviour.shapes import ANY, Shape, shape_of_annotation, shape_of_name
+from actors.consensus.behaviour.usage import shape_of_use
 from actors.consensus.reading.python_form import parse
 
 MAX_PARAMETERS = 12
@@ -32,7 +33,7 @@ class Signature:
     """What a function takes by position."""
 
     shapes: tuple[Shape, ...]
-    """By annotation where there is one, else by name."""
+    """By annotation where there is one, else by use, else by name."""
     annotated: tuple[bool, ...]
     """Whether an annotation tells the shape."""
     required: int
@@ -60,7 +61,7 @@ def _signature(tree: ast.Module, name: str) -> Signature | None:
     positional = [*arguments.posonlyargs, *arguments.args]
     told = [shape_of_annotation(parameter.annotation) for parameter in positional]
     shapes = [
-        shape if _is_whole(shape) else _filled(shape, shape_of_name(parameter.arg))
+        shape if _is_whole(shape) else _filled(shape, _guessed(functions[-1], parameter.arg))
         for shape, parameter in zip(told, positional, strict=True)
     ]
     required = len(positional) - len(arguments.defaults)
@@ -68,6 +69,12 @@ def _signature(tree: ast.Module, name: str) -> Signature | None:
     return Signature(
         tuple(shapes[bounded]), tuple(shape != ANY for shape in told)[bounded], min(required, MAX_PARAMETERS)
     )
+
+
+def _guessed(function: ast.FunctionDef, parameter: str) -> Shape:
+    """Return the shape that use tells, by name where that leaves alternatives or nothing."""
+    used, named = shape_of_use(function, parameter), shape_of_name(parameter)
+    return named if used == ANY or (used.kind == "union" and named in used.items) else used
 
 
 def _is_whole(shape: Shape) -> bool:

@@ -2,7 +2,8 @@
 
 Rules:
 - Each call is made twice, in different processes and in opposite order. What differs is ``nondeterministic``: chance, hash
-  order, the clock, or state that calls leave behind.
+  order, the clock, or state that calls leave behind. A call that does not end ends its process; what one run did not come to
+  for that, the other run alone tells.
 - An outcome is a value or the class of an exception, with the arguments afterwards and what was printed (blank ends apart), all
   in normal form. ``timeout``, ``crash``, ``not_run``, ``nondeterministic`` and ``opaque`` are outcomes too, so that none can hide
   a difference: who behaves like others but at one call behaves differently. They never count as agreement.
@@ -14,7 +15,7 @@ Left out: which candidates are compared, and what the examples say (``compare``)
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -49,23 +50,39 @@ class Vector(msgspec.Struct, frozen=True):
         """Return the vector with further calls."""
         return Vector((*self.calls, *calls), (*self.outcomes, *outcomes))
 
+    def without(self, calls: Collection[str]) -> "Vector":
+        """Return the vector but for these calls."""
+        kept = [(call, each) for call, each in zip(self.calls, self.outcomes, strict=True) if call not in calls]
+        return Vector(tuple(call for call, _ in kept), tuple(each for _, each in kept))
 
-def observed_pairs(first: Ran, second: Ran, count: int) -> list[tuple[Observed, Observed]]:
-    """Return for each call, in the first run's order, what both runs saw; the second made the calls in opposite order.
+    def unanswered(self) -> frozenset[str]:
+        """Return the calls that told nothing: no value, no exception, or not the same twice."""
+        pairs = zip(self.calls, self.outcomes, strict=True)
+        return frozenset(call for call, each in pairs if each.mark not in {"value", "exception"})
 
-    A run that tells of another number of calls tells of none.
+
+def observed_pairs(
+    first: tuple[Sequence[str], Ran], second: tuple[Sequence[str], Ran]
+) -> dict[str, tuple[Observed, Observed]]:
+    """Return for each call what both runs saw; the runs made the same calls in different orders.
+
+    A run that tells of another number of calls than it was to make tells of none.
     """
-    return list(zip(_observed(first, count), reversed(_observed(second, count)), strict=True))
+    again = _observed(*second)
+    return {call: (seen, again[call]) for call, seen in _observed(*first).items()}
 
 
-def _observed(ran: Ran, count: int) -> list[Observed]:
-    return list(ran.calls) if len(ran.calls) == count else [_NOT_RUN] * count
+def _observed(calls: Sequence[str], ran: Ran) -> dict[str, Observed]:
+    told = ran.calls if len(ran.calls) == len(calls) else [_NOT_RUN] * len(calls)
+    return dict(zip(calls, told, strict=True))
 
 
 def outcome(first: Observed, second: Observed) -> Outcome:
-    """Return what a call does, seen twice."""
-    once = _judged(first)
-    return once if once == _judged(second) else Outcome("nondeterministic")
+    """Return what a call does, seen twice; or seen once, where the other run ended before it came to the call."""
+    once, twice = _judged(first), _judged(second)
+    if once.mark == "not_run" or once == twice:
+        return twice
+    return once if twice.mark == "not_run" else Outcome("nondeterministic")
 
 
 def _judged(observed: Observed) -> Outcome:

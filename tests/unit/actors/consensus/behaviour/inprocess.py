@@ -29,7 +29,13 @@ def run_job(job: Job) -> Ran:
         exec(job.code, namespace)  # noqa: S102  # snippets of these tests
     except Exception as error:  # noqa: BLE001  # whatever a candidate's top level raises
         return Ran("failed", (), type(error).__name__)
-    return Ran("ran", tuple(_observed(call, namespace) for call in job.calls))
+    calls: list[Observed] = []
+    for call in job.calls:
+        calls.append(_observed(call, namespace))
+        if calls[-1].end in {"timeout", "crash"}:  # the process has ended
+            rest = (Observed("not_run"),) * (len(job.calls) - len(calls))
+            return Ran("timeout" if calls[-1].end == "timeout" else "crash", (*calls, *rest))
+    return Ran("ran", tuple(calls))
 
 
 def _observed(call: str, namespace: dict[str, object]) -> Observed:

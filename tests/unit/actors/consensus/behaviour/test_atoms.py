@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.consensus.behaviour.atoms import LARGEST_EXAMPLE, MAX_ATOMS, MAX_WHOLE, atoms_of
+from actors.consensus.behaviour.atoms import LARGEST_EXAMPLE, MAX_ATOMS, MAX_WHOLE, atoms_of, largest_whole
 from tests.unit.actors.consensus.behaviour.test_literals import VALUES
 
 
@@ -37,3 +37,9 @@ def test_stock_is_bounded_and_never_empty(values: list[object], constants: list[
         assert 0 < len(stock) <= MAX_ATOMS
     assert max(map(abs, atoms.ints)) <= max(MAX_WHOLE, LARGEST_EXAMPLE)
     assert atoms.low <= atoms.high
+
+
+def test_the_largest_whole_number_is_found_anywhere() -> None:
+    """Nested, negative, as a key; texts, floats and booleans are no whole numbers."""
+    assert largest_whole([1, {-70: "99"}, (2.5e9, True)]) == 70
+    assert largest_whole("12") == 0

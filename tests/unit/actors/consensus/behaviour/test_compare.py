@@ -124,6 +124,33 @@ def test_hiding_one_input_behind_an_accident_tells_apart(hidden: str) -> None:
     assert found.groups.get(2) != found.groups[1] == found.groups[3]
 
 
+SLOW = "def f(n):\n    if n > int('{n}'):\n        raise Hang\n    return 2 * n"
+
+
+def test_slow_candidates_are_not_told_apart_by_what_most_cannot_afford() -> None:
+    """A rare constant that makes most candidates run out of time is left out for all; the rest is compared."""
+    planted = "def f(n):\n    if n == 9999:\n        return 0\n    return 2 * n"
+    slow = [SLOW.format(n=n) for n in (25, 3000, 4000)]
+    found = compared(DOUBLE, dict(enumerate([*slow, planted])))
+    assert found.groups[1] == found.groups[2] == found.groups[3]
+    assert found.gate_failed == frozenset()
+
+
+def test_one_candidate_cannot_leave_a_call_out() -> None:
+    """Who hangs where others answer is told apart, and the others are not harmed."""
+    found = compared(DOUBLE, {1: PLAIN, 2: OTHER, 3: SLOW.format(n=50) + "  # 9999", 4: "x = 9999\n" + PLAIN})
+    assert found.groups[1] == found.groups[2] == found.groups[4] != found.groups[3]
+
+
+def test_hanging_at_one_call_costs_no_other() -> None:
+    """Calls on both sides of one that does not end are seen, each by one of the runs."""
+    at_zero = "def f(n):\n    if n == 0:\n        raise Hang\n    return 2 * n"
+    found = compared(DOUBLE, {1: at_zero, 2: PLAIN, 3: at_zero + "\n\nx = 1"})
+    assert found.groups[1] == found.groups[3] != found.groups[2]
+    assert found.nondeterministic == frozenset()
+    assert found.gate_failed == frozenset()
+
+
 def test_mutating_arguments_is_behaviour() -> None:
     """Who sorts in place does something else than who returns a sorted copy."""
     in_place = "def f(items):\n    items.sort()\n    return items"
@@ -144,7 +171,7 @@ def test_chance_is_no_behaviour() -> None:
 
 def test_state_between_calls_is_no_behaviour() -> None:
     """Who answers by how often it was asked is found out, because the second run asks in opposite order."""
-    counting = "calls = []\ndef f(n):\n    calls.append(n)\n    return 2 * n if len(calls) < 20 else 0"
+    counting = "calls = []\ndef f(n):\n    calls.append(n)\n    return 2 * n if len(calls) < 6 else 0"
     found = compared(DOUBLE, {1: PLAIN, 2: counting})
     assert found.nondeterministic == {2}
     assert found.faults == {2: "nondeterministic"}

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.consensus.behaviour.atoms import MAX_WHOLE
-from actors.consensus.behaviour.inputs import MAX_CALL_CHARS, MAX_LARGE, around, calls_in, generate, own_calls
+from actors.consensus.behaviour.inputs import (
+    MAX_CALL_CHARS,
+    MAX_HEAVY,
+    MAX_LARGE,
+    around,
+    calls_in,
+    demanding,
+    generate,
+    own_calls,
+)
 from actors.consensus.reading.examples import Example
 
 EXAMPLES = (Example("f([1, 2, 3], 'ab')", "1"), Example("f([], 'c')", "0"))
@@ -110,6 +119,18 @@ def test_an_input_is_no_bomb() -> None:
         calls = generate("f", (Example("f(5)", "1"), Example("f(7, 'x')", "2")), [source], seed, 100)
         assert max(map(len, calls)) <= MAX_CALL_CHARS
         assert sum(abs(found[0]) > MAX_WHOLE for found in arguments(calls)) <= MAX_LARGE  # type: ignore[arg-type]
+
+
+def test_what_may_take_long_comes_last() -> None:
+    """Calls with more than any example passes are at the end in rising order; few pass more than twice as much."""
+    examples = (Example("f(30)", "1"), Example("f(4)", "2"))
+    calls = generate("f", examples, ["def f(n):\n    return n in (500, 600, 700, 800, 900)"], 1, 60)
+    sizes = [abs(found[0]) for found in arguments(calls)]  # type: ignore[arg-type]
+    last = demanding("f", calls, examples)
+    assert last
+    assert calls[-len(last) :] == last
+    assert sizes[-len(last) :] == sorted(size for size in sizes if size > 30)
+    assert sum(size > 60 for size in sizes) <= MAX_HEAVY
 
 
 def test_a_large_constant_is_tried() -> None:

@@ -67,16 +67,36 @@ def test_unrepresentable_values_are_opaque(observed: Observed) -> None:
     assert outcome(observed, observed) == Outcome("opaque")
 
 
-def test_the_second_run_is_read_backwards() -> None:
-    """The second job made the calls in opposite order; pairs are of the same call again."""
-    first, second = Ran("ran", (value(1), value(2))), Ran("ran", (value(2), value(1)))
-    assert [outcome(*pair).mark for pair in observed_pairs(first, second, 2)] == ["value", "value"]
+def test_runs_in_different_orders_are_paired_by_call() -> None:
+    """Whatever order the second run made the calls in, pairs are of the same call."""
+    first, second = (
+        (("f(1)", "f(2)"), Ran("ran", (value(1), value(2)))),
+        (("f(2)", "f(1)"), Ran("ran", (value(2), value(1)))),
+    )
+    pairs = observed_pairs(first, second)
+    assert pairs == {"f(1)": (value(1), value(1)), "f(2)": (value(2), value(2))}
 
 
 @pytest.mark.parametrize("ran", [Ran("failed"), Ran("crash"), Ran("ran", (value(1),)), Ran("ran", (value(1),) * 3)])
 def test_a_run_without_its_calls_tells_nothing(ran: Ran) -> None:
     """Too few results, or too many, are none."""
-    assert [outcome(*pair).mark for pair in observed_pairs(ran, ran, 2)] == ["not_run", "not_run"]
+    pairs = observed_pairs((("f(1)", "f(2)"), ran), (("f(2)", "f(1)"), ran))
+    assert [outcome(*pair).mark for pair in pairs.values()] == ["not_run", "not_run"]
+
+
+def test_what_one_run_did_not_come_to_the_other_tells() -> None:
+    """A process that ended early leaves calls to the other run; two different accidents are chance."""
+    missed, hung, died = Observed("not_run"), Observed("timeout"), Observed("crash")
+    assert outcome(missed, value(1)) == outcome(value(1), missed) == outcome(value(1), value(1))
+    assert outcome(missed, hung) == Outcome("timeout")
+    assert outcome(hung, value(1)) == outcome(hung, died) == Outcome("nondeterministic")
+
+
+def test_calls_can_be_left_out() -> None:
+    """What told nothing is named, and a vector without some calls is that of the others."""
+    seen = vector(VALUE, Outcome("timeout"), RAISED, Outcome("opaque"), Outcome("nondeterministic"))
+    assert seen.unanswered() == {"f(1)", "f(3)", "f(4)"}
+    assert seen.without(seen.unanswered()) == Vector(("f(0)", "f(2)"), (VALUE, RAISED))
 
 
 @dataclass(frozen=True)

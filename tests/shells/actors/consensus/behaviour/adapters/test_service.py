@@ -58,7 +58,7 @@ async def test_rounds_are_run_until_the_verdict() -> None:
     assert isinstance(found, Comparison)
     assert found.groups[1] == found.groups[2] != found.groups[3]
     assert found.gate_failed == {3}
-    assert sandbox.rounds == found.rounds == 3
+    assert sandbox.rounds == found.rounds > 1
 
 
 async def test_nothing_to_run_asks_nobody() -> None:
@@ -105,4 +105,6 @@ async def test_jobs_hold_code_and_calls_alone() -> None:
 
     await BehaviourComparer(Looking(), BehaviourConfig(max_rounds=1)).compare(ASKED, CANDIDATES, 7, 30)
     assert [job.code for job in seen[::2]] == [job.code for job in seen[1::2]]
-    assert all(first.calls == second.calls[::-1] for first, second in zip(seen[::2], seen[1::2], strict=True))
+    for first, second in zip(seen[::2], seen[1::2], strict=True):
+        assert sorted(first.calls) == sorted(second.calls)
+        assert first.calls != second.calls
