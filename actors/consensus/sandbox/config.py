@@ -13,9 +13,9 @@ class SandboxConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    call_ms: Milliseconds = 1000
-    """Wall clock of the code's top level, and of each call."""
-    job_ms: Milliseconds = 5000
+    call_ms: Milliseconds = 2000
+    """Wall clock of the code's top level, and of each call; much more than calls take, for the machine may be busy."""
+    job_ms: Milliseconds = 8000
     """Wall clock of a whole job."""
     cpu_s: int = Field(default=5, ge=1, le=60)
     address_space_mib: int = Field(default=512, ge=128, le=8192)
@@ -38,7 +38,7 @@ class SandboxConfig(BaseModel):
     max_call_bytes: int = Field(default=16_384, ge=1, le=MIB)
     start_ms: Milliseconds = 20_000
     """A warm parent that is not ready by then is given up."""
-    spare_ms: Milliseconds = 2000
+    spare_ms: Milliseconds = 10_000
     """What a job may take beyond ``job_ms`` to begin and to be ended inside, before everything is ended from outside."""
     workers: int = Field(default=1, ge=1, le=16)
     """Warm parents; each runs one job at a time."""

@@ -80,6 +80,8 @@ class WarmParent:
             data = self._packed(job)
         except ValueError as error:
             return unmade(job, "failed", str(error))
+        if not self.alive:
+            return unmade(job, "crash", "the warm parent had ended")
         frames: list[Frame] = []
         try:
             deadline = self._deadline(self._config.job_ms + self._config.spare_ms)

@@ -14,6 +14,8 @@ from actors.consensus.sandbox.config import SandboxConfig
 from actors.consensus.sandbox.confinement import Confinement, Interpreter, confinement
 
 CONFIG = SandboxConfig(call_ms=600, job_ms=2000, start_ms=30_000, spare_ms=10_000)
+STEADY = CONFIG.model_copy(update={"call_ms": 2000, "job_ms": 8000})
+"""For what must run and must be ended, both."""
 PATIENT = CONFIG.model_copy(update={"call_ms": 5000, "job_ms": 20_000})
 """For what must run, however busy the machine is."""
 

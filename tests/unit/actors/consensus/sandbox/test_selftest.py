@@ -10,6 +10,7 @@ from actors.consensus.sandbox.selftest import (
     NAMESPACES,
     STATUS,
     Proof,
+    cut_short,
     job,
     judge,
     judge_outside,
@@ -45,6 +46,15 @@ def test_a_blind_sandbox_fails(end: str) -> None:
     assert judge(TRIED, Ran(end)) == ("the self-test runs",)  # type: ignore[arg-type]
     blocked = Ran("ran", tuple(Observed("not_run") for _ in TRIED))
     assert "good code runs" in judge(TRIED, blocked)
+
+
+def test_a_run_that_the_clock_cut_short_is_worth_another_try() -> None:
+    """Only the last probe may be ended by the clock; a wrong observation is final."""
+    assert not cut_short(TRIED, SOUND)
+    late = (*SOUND.calls[:2], Observed("timeout"), *(Observed("not_run") for _ in SOUND.calls[3:]))
+    assert cut_short(TRIED, Ran("timeout", late))
+    wrong = (Observed("value", ["i", "0"]), *SOUND.calls[1:])
+    assert not cut_short(TRIED, Ran("timeout", wrong))
 
 
 def test_the_endless_probe_comes_last() -> None:

@@ -10,7 +10,8 @@ import pytest
 from actors.consensus.sandbox.adapters.bubblewrap import NO_BWRAP, BubblewrapSandbox
 from actors.consensus.sandbox.confinement import Confinement, Interpreter, confinement
 from actors.consensus.sandbox.protocol import Job, Ran
-from tests.shells.actors.consensus.sandbox.conftest import CONFIG, Ticks
+from tests.shells.actors.consensus.sandbox.conftest import STEADY as CONFIG
+from tests.shells.actors.consensus.sandbox.conftest import Ticks
 
 GOOD = Job("def f(x): return x * 2", ("f(21)",))
 ENDLESS = Job("while True: pass", ())
@@ -19,7 +20,7 @@ ENDLESS = Job("while True: pass", ())
 @pytest.fixture(scope="session")
 def confined(interpreter: Interpreter) -> Confinement:
     """Every barrier, and time to spare."""
-    return confinement(CONFIG.model_copy(update={"call_ms": 2500, "job_ms": 5000}), interpreter)
+    return confinement(CONFIG, interpreter)
 
 
 @pytest.fixture
@@ -139,8 +140,8 @@ async def test_a_parent_that_died_is_replaced(sandbox: BubblewrapSandbox) -> Non
 
 async def test_closing_ends_what_is_under_way(confined: Confinement) -> None:
     """A running job ends, nothing runs afterwards, and no process is left."""
-    slow = CONFIG.model_copy(update={"call_ms": 60_000, "job_ms": 60_000})
-    settings = confined.settings | {"call_ms": 60_000, "job_ms": 60_000}
+    slow = CONFIG.model_copy(update={"call_ms": 5000, "job_ms": 20_000})
+    settings = confined.settings | {"call_ms": 5000, "job_ms": 20_000}
     sandbox = BubblewrapSandbox(slow, confine=lambda: dataclasses.replace(confined, settings=settings))
     await sandbox.start()
     assert values(await sandbox.run([GOOD])) == [["i", "42"]]

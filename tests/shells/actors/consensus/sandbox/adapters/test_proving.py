@@ -6,9 +6,16 @@ import pytest
 
 from actors.consensus.sandbox.adapters.proof_file import ProofFile
 from actors.consensus.sandbox.adapters.proving import Prover
-from actors.consensus.sandbox.confinement import Confinement, Interpreter
-from tests.shells.actors.consensus.sandbox.conftest import CONFIG, Ticks
+from actors.consensus.sandbox.confinement import Confinement, Interpreter, confinement
+from tests.shells.actors.consensus.sandbox.conftest import STEADY as CONFIG
+from tests.shells.actors.consensus.sandbox.conftest import Ticks
 from tests.shells.actors.consensus.sandbox.lifting import without
+
+
+@pytest.fixture(scope="module")
+def confined(interpreter: Interpreter) -> Confinement:
+    """Every barrier, and time to spare."""
+    return confinement(CONFIG, interpreter)
 
 
 def test_a_sound_sandbox_is_proven(bwrap: str, confined: Confinement) -> None:
