@@ -14,6 +14,7 @@ Left out: printed output, whose notation loses the type; calls and values that g
 import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from operator import add, mul, sub
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from actors.consensus.reading.literals import UNREADABLE, call_source, read_call
 MAX_CALLS = 256
 MAX_PREFIX_CHARS = 200
 _REST_CHARS = 200
+_CALLED = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?=\()")
 _SIGN = re.compile(
     r"`?[ \t]*(?:(?P<note>\#|//|--)[ \t]*)?(?P<sign>=+>|-+>|➞|→|⇒|⟹|↦|➜|===?|=|:)[ \t]*(?:(?:returns?|outputs?)[ \t]*:?[ \t]*)?"
 )
@@ -33,7 +35,7 @@ _WORDS = re.compile(
 )
 _DENIES = re.compile(
     r"n't\b|\b(?:not|if|unless|when|wrong(?:ly)?|incorrect(?:ly)?|bug\w*|currently|instead|never|bad|fails?|actual\w*|suppose|assum\w+"
-    r"|error|than|def|class|function|func|fn|invalid|but|old|before)\b",
+    r"|error|than|return|while|elif|yield|lambda|print|invalid|but|old|before)\b",
     re.IGNORECASE,
 )
 _TAKES_BACK = re.compile(
@@ -42,13 +44,14 @@ _TAKES_BACK = re.compile(
 )
 _BEGINS = re.compile(r"(?:\A|[\s`:;,.>|*•-]|\((?:e\.g\.|i\.e\.|for example)[,:]?[ \t]*)\Z")
 _CALCULATES = re.compile(r"[-+*/%=<>!&|^~@\\][ \t]*\Z")
+_DEFINES = re.compile(r"\b(?:def|class|func|fn)[ \t]+\Z")
 _BULLET = re.compile(r"[ \t]*(?:[-*•+>]{1,3}|\(?\w{1,3}[.)])?[ \t]*\Z")
 _ASSIGNS = re.compile(r"[ \t]*[A-Za-z_]\w*[ \t]*=[ \t]*\Z")
 _GOES_ON = re.compile(
-    r"`?(?:[ \t]*(?:\n|\Z)"
+    r"`?(?:[ \t]*(?:\n|\Z)|\.?[ \t]*(?:\"{3}|'{3})"
     r"|[ \t]*(?:\#|//|--|—)"
     r"|[.;][ \t]*(?=[\n\"')`]|\Z|[A-Z`(])|[.;!][ \t]+(?=\S)"
-    r"|[ \t]+\((?!\d)|[ \t]*\)|[ \t]*,?[ \t]+(?:because|since|as|so|and[ \t]+\w+\(|while|whereas)\b"
+    r"|[ \t]+\((?!\d+\))|[ \t]*\)|[ \t]*,?[ \t]+(?:because|since|as|so|and[ \t]+\w+\(|while|whereas)\b"
     r"|[ \t]*[,;][ \t]+(?:\w+\(|because|since))"
 )
 _NEXT_LINE_CALCULATES = re.compile(r"[^\n]*\n[ \t]*(?:[=+/%<]|[-*][ \t]*\d)")
@@ -69,13 +72,11 @@ class Found(NamedTuple):
 
 
 def inline_examples(question: str, names: Sequence[str]) -> Iterator[Found]:
-    """Yield the examples whose value stands behind a call of one of the functions; ``names`` must not be empty."""
-    calls = re.compile(r"(?<![\w.])(?:" + "|".join(map(re.escape, names)) + r")(?=\()")
+    """Yield the examples whose value stands behind a call of one of the functions."""
     equations: set[str] = set()
     found: list[tuple[str, bool, Found]] = []
-    for number, match in enumerate(calls.finditer(question)):
-        if number == MAX_CALLS:
-            break
+    calls = (match for match in _CALLED.finditer(question) if match.group() in names)
+    for match in islice(calls, MAX_CALLS):
         read = read_call(question, match.start())
         if read is None:
             continue
@@ -129,6 +130,8 @@ def _literal_end(text: str, at: int) -> int:
 
 def _may_stand_before(prefix: str, *, noted: bool) -> bool:
     """Tell whether what stands before a call on its line leaves it a call by itself."""
+    if _DEFINES.search(prefix):
+        return False
     if _BULLET.match(prefix) or (noted and _ASSIGNS.match(prefix)):
         return True
     opened = any(prefix.count(a) > prefix.count(b) for a, b in ("()", "[]", "{}"))

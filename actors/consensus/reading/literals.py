@@ -26,6 +26,7 @@ _WORD_HERE = re.compile(r"(?:True|False|None|true|false|null)(?!\w)")
 _PIECE = re.compile(rf"{_STRING}|[\[\](){{}}]|[\"'#]")
 _EMPTY_SET = re.compile(r"set\(\)")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
+_JSON_WORD = re.compile(r"\b(?:true|false|null)\b")
 _JSON_WORDS = {"true": True, "false": False, "null": None}
 UNREADABLE = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError)
 
@@ -105,7 +106,7 @@ def _expression(text: str) -> ast.expr | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "1 is 2" warns; a prompt is not ours to mend
             node = ast.parse(text, mode="eval").body
-        return _JsonWords().visit(node)  # type: ignore[no-any-return]  # the visitor keeps expressions
+        return _JsonWords().visit(node) if _JSON_WORD.search(text) else node
     except UNREADABLE:
         return None
 
@@ -118,14 +119,17 @@ class _JsonWords(ast.NodeTransformer):
 
 
 def _is_literal(node: ast.expr) -> bool:
-    return bool(_written(node))
+    if isinstance(node, ast.Constant):
+        return node.value is not ...
+    try:
+        ast.literal_eval(node)
+    except UNREADABLE:
+        return False
+    return not any(isinstance(part, ast.Constant) and part.value is ... for part in ast.walk(node))
 
 
 def _written(node: ast.expr) -> str:
     try:
-        if any(isinstance(part, ast.Constant) and part.value is ... for part in ast.walk(node)):
-            return ""
-        ast.literal_eval(node)
-        return ast.unparse(node)
+        return ast.unparse(node) if _is_literal(node) else ""
     except UNREADABLE:
         return ""

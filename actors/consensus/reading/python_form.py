@@ -36,6 +36,7 @@ _PLAIN_DECORATORS = frozenset({"staticmethod", "classmethod", "property"})
 _SUBSCRIPTABLE = frozenset({"list", "dict", "tuple", "set", "frozenset", "type"})
 _WORD = re.compile(r"[^\W\d]\w*")
 _BUILTINS = frozenset(dir(builtins))
+_HAVE_BODIES = (ast.stmt, ast.ExceptHandler, ast.match_case, ast.Module)
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -159,6 +160,8 @@ class _Normal(ast.NodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         """Visit the parts of a node, and leave statements out that do nothing."""
+        if not isinstance(node, _HAVE_BODIES):
+            return super().generic_visit(node)
         docstring = _docstring(node)
         seen = super().generic_visit(node)
         for name in ("body", "orelse", "finalbody"):

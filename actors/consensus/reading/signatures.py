@@ -42,6 +42,7 @@ _NAMED = (
     re.compile(r"\bfunction(?:[ \t]+with[ \t]+the)?(?:[ \t]+name)?[ \t]+[`\"']([A-Za-z_]\w*)(?=[(`\"'])", re.IGNORECASE),
     re.compile(r"\bfunction[ \t]+([A-Za-z_]\w*)(?=\()", re.IGNORECASE),
     re.compile(r"\b(?:implement|write|define|create|complete|code)[ \t]+`([A-Za-z_]\w*)(?=[(`])", re.IGNORECASE),
+    re.compile(r"\b(?:implement|write|define|create|complete)[ \t]+([A-Za-z_]\w*)(?=\([\w \t,:\[\]=.*|]*\))", re.IGNORECASE),
     re.compile(r"`([A-Za-z_]\w*)`[ \t]+function\b", re.IGNORECASE),
     re.compile(r"`([A-Za-z_]\w*)(?=\([\w \t,:\[\]=.*|]*\)(?:[ \t]*->[^`\n]*)?`)"),
 )  # fmt: skip
@@ -73,8 +74,9 @@ class Signature:
 @dataclass(frozen=True, slots=True)
 class _Defined:
     name: str
+    opens: int
+    """Where its parameter list begins."""
     has_body: bool
-    signature: Signature | None
 
 
 def signature_of(question: str) -> Signature | None:
@@ -83,7 +85,7 @@ def signature_of(question: str) -> Signature | None:
         return None
     defined = _asked(question)
     if defined:
-        return defined[-1].signature
+        return _signature(question, defined[-1].name, defined[-1].opens)
     named = _named(question)
     return _signature(question, named.group(1), named.end(1)) if named else None
 
@@ -111,7 +113,7 @@ def _defined(question: str) -> Iterator[_Defined]:
         end = closing(question, match.end())
         if end is None or any(at < match.start() and depth < indent for at, depth in classes):
             continue
-        yield _Defined(name, _has_body(question, end, indent), _signature(question, name, match.end()))
+        yield _Defined(name, match.end(), _has_body(question, end, indent))
 
 
 def _has_body(question: str, at: int, indent: int) -> bool:

@@ -31,7 +31,8 @@ _BYTES_PER_STEP = 32  # real code takes one step in about fifty bytes
 _LEAST_STEPS = 64
 _SPACES = re.compile(rb"[ \t\r\n\f\v]*")
 _ENDS_LINE = frozenset(
-    "return throw break continue yield async get set static accessor declare abstract type namespace module interface let".split()
+    "await return throw break continue yield async get set static accessor declare abstract type namespace module "
+    "interface let".split()
 )
 _BEGINS_LINE = frozenset("++ -- => ! as satisfies is asserts of in instanceof".split())
 _JOINS_LINES = b"([`/+-*.,%<>=&|^?:"  # first bytes of tokens that go on with the line before, as JavaScript reads it
@@ -126,7 +127,7 @@ class _Writer:
         self._dialect = dialect
         self._script = dialect.family == "script"
         self._tokens: list[str] = []
-        self._last: Node | None = None  # the token written last
+        self._last: Node | None = None  # the token written last, unless a semicolon has ended it
         self._open_end = False  # whether a statement has ended without a semicolon since
         self._at = 0  # what is written or left out so far
 
@@ -168,8 +169,10 @@ class _Writer:
         self._skip(node.start_byte)
         self._at = node.end_byte
         text = _text(node)
-        if not text or (self._script and text == ";" and _ends_statement(node)):
-            self._open_end = False
+        if not text:
+            return
+        if self._script and text == ";" and _ends_statement(node):
+            self._last, self._open_end = None, False
             return
         if self._last is not None and self._touches(self._last, node):
             self._tokens.append("\n")
@@ -181,7 +184,7 @@ class _Writer:
         if not self._script:
             glued = last.end_byte == node.start_byte and self._source[node.start_byte : node.start_byte + 1] in b"'\""
             return glued and self._source[last.end_byte - 1 : last.end_byte].isalnum()
-        if last.end_point.row == node.start_point.row:
+        if last.end_point.row == node.start_point.row or node.type == "}":
             return False
         joins = self._open_end and self._source[node.start_byte] in _JOINS_LINES
         return joins or _text(last) in _ENDS_LINE or _text(node) in _BEGINS_LINE

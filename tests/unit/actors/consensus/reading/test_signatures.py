@@ -44,6 +44,7 @@ def test_a_signature_has_names_annotations_and_defaults() -> None:
         ("Write a function 'f' please", ("f",)),
         ("Implement `f(a, b)` in Python", ("f",)),
         ("Implement `f`.", ("f",)),
+        ("Implement f(a, b).", ("f",)),
         ("The `f` function adds", ("f",)),
         ("Write a Python function f(a, b) that adds", ("f",)),
         ("Write a function called when the button is pressed", ()),

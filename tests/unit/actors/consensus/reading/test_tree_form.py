@@ -29,6 +29,7 @@ BOTH = ("javascript", "typescript")
         ("import a from 'b';\nexport default a;", 'import a from "b"\nexport default a'),
         ("x = a\n+ b;", "x = a + b;"),
         ("do { f(); } while (a);", "do {\n f()\n} while (a)"),
+        ("function f() {\n  return;\n}", "function f() {\n  return\n}"),
     ],
 )
 def test_layout_comments_semicolons_and_plain_quotes_change_nothing(language: str, left: str, right: str) -> None:
@@ -56,6 +57,8 @@ def test_layout_comments_semicolons_and_plain_quotes_change_nothing(language: st
         ("function f() { return (x); }", "function f() { return\n(x); }"),
         ("function f() { return x; }", "function f() { return\nx; }"),
         ("function f() { return x; }", "function f() { return /*\n*/ x; }"),
+        ("let;\na = b", "let\na = b"),
+        ("class A {\n static;\n f() {}\n}", "class A {\n static\n f() {}\n}"),
         ("a = b; (c)", "a = b\n(c)"),
         ("a = b; [c].d()", "a = b\n[c].d()"),
         ("a = b; `c`", "a = b\n`c`"),
