@@ -29,8 +29,9 @@ from models.errors import WeightsError
 from models.weights import models_dir_of
 
 SHIPPED = Path(__file__).parents[2] / "tests" / "data" / "humaneval"
-"""Recordings and verdicts that lie in the repository."""
-VERDICTS = "verdicts.jsonl.gz"
+"""Recordings that lie in the repository."""
+VERDICTS = SHIPPED.parent / "humaneval-verdicts.jsonl.gz"
+"""What the tests said about them."""
 THREADS = 2
 EQUAL_SHARE = 0.8
 """Of answers made again, how many must be judged like the recorded ones."""
@@ -76,7 +77,7 @@ def evaluate(
         playable.write_bytes(b"".join(recorded_answers(recordings)))
     with Progressing(quiet=as_json) as show:
         tasks = _tasks(suite, root_of(home_dir), show)
-        judged = verdicts or SHIPPED / VERDICTS
+        judged = verdicts or VERDICTS
         known = read_verdicts(read_bounded(judged), str(judged))
         if regenerate is not None:
             show.step("a real voter answers again, one task at a time")
@@ -157,7 +158,7 @@ def _write(out: Path | None, found: object) -> None:
 
 
 def _shipped() -> list[Path]:
-    return sorted(path for path in SHIPPED.glob("*.jsonl.gz") if path.name != VERDICTS)
+    return sorted(SHIPPED.glob("*.jsonl.gz"))
 
 
 def _plot(found: Report) -> str:

@@ -43,6 +43,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tasks, "DATASET_SHA256", digest)
     monkeypatch.setattr(evaluation, "DATASET_SHA256", digest)
     monkeypatch.setattr(evaluating, "SHIPPED", shipped)
+    monkeypatch.setattr(evaluating, "VERDICTS", home / "verdicts")
     for name, made in RECORDINGS.items():
         head = msgspec.structs.replace(made.header, dataset_sha256=digest)
         (shipped / f"{name}.jsonl.gz").write_bytes(pack(Recording(head, made.tasks, 0)))
@@ -51,7 +52,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for task, contents in ((ADD, (SUM, LEFT)), (NEGATE, (MINUS, PLUS)))
         for content in contents
     ]
-    (shipped / "verdicts.jsonl.gz").write_bytes(gzip.compress(verdict_lines(verdicts), mtime=0))
+    (home / "verdicts").write_bytes(gzip.compress(verdict_lines(verdicts), mtime=0))
     return home
 
 
