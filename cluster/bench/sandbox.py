@@ -119,7 +119,8 @@ def measured(bwrap: str, rounds: int) -> Figures:
             starts.append(_timed_ms(empty))
     finally:
         parent.close()
-    return Figures(*map(statistics.median, (waiting, behind, starts)), start_ms)
+    median = statistics.median
+    return Figures(median(waiting), median(behind), median(starts), start_ms)
 
 
 def _timed_ms(work: Callable[[], None]) -> float:
