@@ -57,6 +57,7 @@ bench: env-test  ## measure against peers, write docs/benchmarks.md
 	@$(ENVIRONMENT) .cache/bench/litellm bench
 	@$(BIN)/python -m cluster.bench
 	@$(BIN)/python -m cluster.bench.learning
+	@$(BIN)/python -m cluster.bench.sandbox
 	@$(BIN)/python -m cluster.bench.footprint
 
 acceptance: env-test  ## run one long campaign: make acceptance NAME=…

@@ -19,15 +19,15 @@ from actors.consensus.sandbox.seccomp import CANDIDATE, HARNESS, program
 from actors.consensus.sandbox.syscalls import Machine
 
 PRELOADED = (
-    "_heapq _bisect _random _struct _datetime _decimal _statistics _csv _pickle _json _hashlib _blake2 _sha1 "
-    "_sha256 _sha512 _md5 _sha3 _queue _contextvars _zoneinfo _elementtree pyexpat zlib _bz2 _lzma unicodedata "
-    "array math cmath binascii mmap abc ast asyncio base64 bisect calendar collections concurrent.futures "
-    "contextlib copy csv dataclasses datetime decimal difflib enum fractions functools hashlib heapq hmac html "
-    "inspect io itertools json locale logging numbers operator pathlib pickle pprint queue random re secrets "
-    "statistics string struct tempfile textwrap threading time timeit traceback types typing unittest urllib.parse "
-    "uuid warnings weakref zoneinfo "
+    "_asyncio _socket _posixsubprocess _uuid select fcntl _heapq _bisect _random _struct _datetime _decimal "
+    "_statistics _csv _pickle _json _hashlib _blake2 _sha1 _sha256 _sha512 _md5 _sha3 _queue _contextvars _zoneinfo "
+    "_elementtree pyexpat zlib _bz2 _lzma unicodedata array math cmath binascii mmap abc ast base64 bisect calendar "
+    "collections contextlib copy dataclasses datetime decimal enum fractions functools hashlib heapq hmac io "
+    "itertools json numbers operator pathlib pprint random re secrets statistics string struct textwrap threading "
+    "time traceback types typing warnings weakref "
 ).split()
-"""Modules the warm parent loads: candidates may not map executable memory, so what is native must be there before."""
+"""Modules the warm parent loads: everything native that answers use, for candidates may not map executable memory, and what most
+of them import. The rest is read from the library: each module here makes every fork dearer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,11 +109,14 @@ class BubblewrapSandbox:
             self._waiting += more
 
     def _run(self, job: Job) -> Ran:
-        """Run one job in this thread's warm parent."""
+        """Run one job in this thread's warm parent, or in its successor if it had ended before the job began."""
         if (reason := self.state()) or self._prover is None:
             return unmade(job, "unavailable", reason)
         try:
-            return self._parent(self._prover).run(job)
+            try:
+                return self._parent(self._prover).run(job)
+            except SandboxBroken:
+                return self._parent(self._prover).run(job)
         except SandboxBroken as error:
             return unmade(job, "unavailable", str(error))
 

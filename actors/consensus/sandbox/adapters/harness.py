@@ -14,9 +14,9 @@ Rules:
 
 Left out: what is allowed (the settings handed in), reading the records (outside).
 
-Frames to the outside are a letter, four bytes of length and content: ``H`` ready, ``R`` a record, ``T`` out of time, ``C`` ended
-otherwise, ``E`` job over and nothing left. A job coming in is fields of four bytes of length and content: the code, then the
-calls behind four bytes with their number.
+Frames to the outside are a letter, four bytes of length and content: ``H`` ready, ``R`` a record, then how the job ended (``D``
+done, ``T`` out of time, ``C`` otherwise; the candidate is killed before that is said), then ``E`` once nothing of it is left. A
+job coming in is fields of four bytes of length and content: the code, then the calls behind four bytes with their number.
 """
 
 import ast
@@ -147,9 +147,7 @@ def served(libc: ctypes.CDLL, settings: Settings, null: int) -> int:
         read_until(results_out, len(READY), time.monotonic() + settings["start_ms"] / 1000)
     except (Lost, TimeoutError):
         return 1
-    letter = exchanged(settings, candidate, control_in, results_out, [code, *calls])
-    if letter:
-        send(letter, b"")
+    send(exchanged(settings, candidate, control_in, results_out, [code, *calls]), b"")
     return 0
 
 
@@ -159,7 +157,7 @@ def read_field() -> bytes:
 
 
 def exchanged(settings: Settings, candidate: int, control: int, results: int, messages: list[bytes]) -> bytes:
-    """Hand over one message after another and pass the records on; return the letter that says how it broke off, if it did."""
+    """Hand over one message after another and pass the records on; return the letter that says how it ended."""
     deadline = time.monotonic() + settings["job_ms"] / 1000
     left = settings["output_bytes"]
     try:
@@ -177,7 +175,7 @@ def exchanged(settings: Settings, candidate: int, control: int, results: int, me
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(candidate, signal.SIGKILL)
-    return b""
+    return b"D"
 
 
 def awaited(results: int, nonce: bytes, left: int, until: float) -> bytes:

@@ -24,7 +24,8 @@ from actors.consensus.sandbox.protocol import Job, Ran
 
 HARNESS = Path(__file__).with_name("harness.py")
 _COMPLAINT_BYTES = 2000
-_LETTERS = frozenset(b"HRTCE")
+_LETTERS = frozenset(b"HRDTCE")
+_ENDS = (b"D", b"T", b"C")
 
 
 class SandboxBroken(UnavailableError):
@@ -46,6 +47,7 @@ class WarmParent:
         Raises ``SandboxBroken`` if it is not ready in time.
         """
         self._config = config
+        self._unsettled = False
         harness = HARNESS.read_text() if source is None else source
         command = [bwrap, *confined.arguments, "--", *confined.command, harness, json.dumps(confined.settings)]
         pipe = subprocess.PIPE
@@ -75,23 +77,18 @@ class WarmParent:
         return self._process.pid
 
     def run(self, job: Job) -> Ran:
-        """Run one job; one that is out of bounds is ``failed`` without being run."""
+        """Run one job; one that is out of bounds is ``failed`` without being run.
+
+        Raises ``SandboxBroken`` if the warm parent had ended before: the job was not begun.
+        """
         try:
             data = self._packed(job)
         except ValueError as error:
             return unmade(job, "failed", str(error))
-        if not self.alive:
-            return unmade(job, "crash", "the warm parent had ended")
+        self._settle()
         frames: list[Frame] = []
         try:
-            deadline = self._deadline(self._config.job_ms + self._config.spare_ms)
-            self._write(data, deadline)
-            left = self._config.output_bytes
-            while (frame := self._frame(deadline, left)).letter != b"E":
-                left -= len(frame.content)
-                frames.append(frame)
-                if len(frames) > len(job.calls) + 2:
-                    raise SandboxBroken("the warm parent wrote more than was asked for")
+            self._converse(data, len(job.calls) + 2, frames)
         except TimeoutError:
             self.close()
             frames.append(Frame(b"T"))
@@ -99,6 +96,33 @@ class WarmParent:
             self.close()
             frames.append(Frame(b"C"))
         return read(job, frames)
+
+    def _settle(self) -> None:
+        """Wait until nothing of the job before is left, which its caller need not wait for."""
+        try:
+            if not self.alive or (
+                self._unsettled and self._frame(self._deadline(self._config.spare_ms)).letter != b"E"
+            ):
+                raise SandboxBroken("the warm parent ended")
+        except (SandboxBroken, TimeoutError) as error:
+            self.close()
+            raise SandboxBroken("the warm parent ended between two jobs") from error
+        self._unsettled = False
+
+    def _converse(self, data: bytes, most: int, frames: list[Frame]) -> None:
+        """Hand over a job and collect its frames, at most so many."""
+        deadline = self._deadline(self._config.job_ms + self._config.spare_ms)
+        left = self._config.output_bytes
+        self._write(data, deadline)
+        while len(frames) <= most:
+            frame = self._frame(deadline, left)
+            left -= len(frame.content)
+            if frame.letter != b"D":
+                frames.append(frame)
+            if frame.letter in _ENDS:
+                self._unsettled = True
+                return
+        raise SandboxBroken("the warm parent wrote more than was asked for")
 
     def kill(self) -> None:
         """End it and everything inside, from any thread; ``run`` then returns."""

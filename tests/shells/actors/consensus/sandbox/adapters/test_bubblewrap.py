@@ -127,12 +127,10 @@ async def test_the_queue_is_bounded(confined: Confinement) -> None:
 
 
 async def test_a_parent_that_died_is_replaced(sandbox: BubblewrapSandbox) -> None:
-    """The next job starts another."""
+    """The next job starts another and loses nothing."""
     await sandbox.run([GOOD])
     first = sandbox._parents[0]
     first.kill()
-    ended = await sandbox.run([GOOD])
-    assert ended[0].end in {"crash", "ran"}
     assert values(await sandbox.run([GOOD])) == [["i", "42"]]
     assert sandbox._parents != [first]
     assert len(sandbox._parents) == 1

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import select
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -131,14 +132,25 @@ def test_closing_leaves_nothing(bwrap: str, confined: Confinement) -> None:
 
 
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_parent_that_is_killed_makes_the_job_a_crash(victim: int, bwrap: str, confined: Confinement) -> None:
-    """Whether bubblewrap or the harness dies, nothing is left, and the job in flight ends as a crash."""
+def test_a_parent_that_is_killed_leaves_nothing(victim: int, bwrap: str, confined: Confinement) -> None:
+    """Whether bubblewrap or the harness dies, everything inside goes, and the next job is refused before it begins."""
     parent = WarmParent(bwrap, confined, CONFIG)
     pids = [parent.pid, *inside(parent.pid)]
     os.kill(pids[victim], signal.SIGKILL)
     assert wait_until_gone(pids)
-    assert parent.run(GOOD).end == "crash"
+    with pytest.raises(SandboxBroken, match="between two jobs"):
+        parent.run(GOOD)
     assert not parent.alive
+
+
+def test_a_parent_that_dies_under_a_job_makes_it_a_crash(bwrap: str, confined: Confinement) -> None:
+    """The job in flight ends, with nothing observed."""
+    parent = WarmParent(bwrap, confined, PATIENT)
+    victim = threading.Timer(0.3, parent.kill)
+    victim.start()
+    assert parent.run(Job("while True: pass", ())).end in {"crash", "timeout"}
+    victim.join()
+    parent.close()
 
 
 def test_one_that_cannot_start_says_why(bwrap: str, confined: Confinement) -> None:
