@@ -24,7 +24,7 @@ LOOKALIKE_SCRIPTS = ("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "FULLWIDTH", "
 LATIN_FORMS = re.compile(r"(?a:[A-Za-z])")
 MAX_QUOTED_LINE = 2_000  # a longer line is looked at as if nothing in it were quoted
 _WORD = re.compile(r"\w+")
-_QUOTED = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
+_QUOTED = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.)*'?")
 
 
 def check(text: str) -> Iterator[Finding]:

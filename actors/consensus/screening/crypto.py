@@ -131,8 +131,8 @@ def _constant_parts(source: Source, call: ast.Call, parts: tuple[tuple[int, str,
 
 def _fixed(source: Source, node: ast.expr) -> bool:
     """Tell a value that is the same in every run, also ``b"0" * 16``, ``bytes(16)`` and ``"key".encode()``."""
-    if isinstance(node, ast.Name) and node.id in source.constants:
-        return source.constants[node.id] is not None
+    if isinstance(node, ast.Name) and node.id in source.bound and not isinstance(source.bound[node.id], ast.Name):
+        return _fixed(source, source.bound[node.id])
     match node:
         case ast.Constant(value=value):
             return isinstance(value, str | bytes)
@@ -223,12 +223,22 @@ def _compared(source: Source, node: ast.Compare) -> Iterator[Finding]:
     names = [source.dotted(side) for side in sides]
     computed = any(re.search(r"hmac\.(new|digest)\(\)", name) for name in names)
     named = all(DIGEST_WORDS.search(" ".join(words_of(side))) for side in sides)
-    if (
+    if _passwords(sides):
+        yield finding(node, "crypto-compare", 208, "compares a password in a time that tells how much of it is right")
+    elif (
         computed
         or (named and {"hmac", "hashlib"} & source.imported)
         or (named and any(_outside(name) for name in names))
     ):
         yield finding(node, "crypto-compare", 208, "compares a secret in a time that tells how much of it is right")
+
+
+def _passwords(sides: tuple[ast.expr, ast.expr]) -> bool:
+    """Tell a password given from one that is kept; not two fields of one form."""
+    words = [" ".join(words_of(side)) for side in sides]
+    kept = any(isinstance(side, ast.Attribute | ast.Subscript) for side in sides)
+    two_fields = re.search(r"(?i)(confirm|repeat|again|verif|new|old|1|2|hash|digest)", " ".join(words))
+    return kept and all(PASSWORD_WORDS.search(each) for each in words) and two_fields is None
 
 
 def _outside(name: str) -> bool:

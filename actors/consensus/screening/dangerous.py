@@ -24,9 +24,7 @@ LOADERS = frozenset(
 YAML_LOADERS = frozenset({"yaml.load", "yaml.load_all"})
 YAML_UNSAFE = frozenset({"yaml.unsafe_load", "yaml.unsafe_load_all", "yaml.full_load", "yaml.full_load_all"})
 YAML_SAFE = ("SafeLoader", "CSafeLoader", "BaseLoader", "CBaseLoader")
-EVALUATORS = frozenset(
-    {"eval", "exec", "compile", "execfile", "code.InteractiveInterpreter().runsource", "timeit.timeit"}
-)
+EVALUATORS = frozenset({"eval", "exec", "execfile", "code.InteractiveInterpreter().runsource", "timeit.timeit"})
 SHELLS = frozenset(
     "os.system os.popen os.popen2 os.popen3 os.popen4 commands.getoutput commands.getstatusoutput subprocess.getoutput"
     " subprocess.getstatusoutput asyncio.create_subprocess_shell popen2.popen2 popen2.popen3 platform.popen".split()
@@ -74,6 +72,8 @@ def _deserialise(source: Source, call: ast.Call, name: str) -> Iterator[Finding]
 
 
 def _evaluate(source: Source, call: ast.Call, name: str) -> Iterator[Finding]:
+    if name == "compile" and call.args and not source.is_constant(call.args[0]):
+        yield finding(call, "danger-compile", 95, "compiles text that is not constant", "flag")
     if name not in EVALUATORS or not call.args:
         return
     if name == "timeit.timeit" and source.is_constant(call.args[0]):
@@ -173,13 +173,17 @@ def _xml(source: Source, call: ast.Call, name: str) -> Iterator[Finding]:
     elif name in {"xml.sax.make_parser", "xml.sax.make_parser()"}:
         yield finding(call, "danger-xml", 611, "parses XML with a parser that may load entities", "flag")
     elif name.endswith(".setFeature") and len(call.args) == 2:
-        if source.dotted(call.args[0]).endswith(("feature_external_ges", "feature_external_pes")) and source.constant(
-            call.args[1]
-        ) in {1}:
+        if (
+            source.dotted(call.args[0]).endswith(("feature_external_ges", "feature_external_pes"))
+            and source.constant(call.args[1]) is True
+        ):
             yield finding(call, "danger-xml", 611, "turns external entities on")
-    elif name.startswith("lxml.") and name.endswith(("XMLParser", "iterparse", "ETCompatXMLParser")):
-        if any(source.keyword_is(call, option, value) for option, value in LXML_UNSAFE.items()):
-            yield finding(call, "danger-xml", 611, "parses XML with entities or documents from elsewhere")
+    elif (
+        name.startswith("lxml.")
+        and name.endswith(("XMLParser", "iterparse", "ETCompatXMLParser"))
+        and any(source.keyword_is(call, option, value) for option, value in LXML_UNSAFE.items())
+    ):
+        yield finding(call, "danger-xml", 611, "parses XML with entities or documents from elsewhere")
 
 
 def _protocols(source: Source, call: ast.Call, name: str) -> Iterator[Finding]:

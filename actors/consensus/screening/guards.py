@@ -1,8 +1,8 @@
 """Checks in the code that make untrusted data harmless from there on.
 
 Rules:
-- A branch that leaves (returns, raises, aborts) when data fails a check makes the data checked after it; a branch entered only when
-  data passes makes it checked inside.
+- A branch that leaves (returns, raises, aborts) when data fails a check makes the data checked after it; a branch entered only
+  when data passes makes it checked inside.
 - Checks are: membership in something, equality, character classes, a whole-text pattern, a path that was made canonical and
   lies under a folder, a predicate's verdict. An order (``n > MAX``) checks sizes alone.
 - A prefix of a path that was not made canonical checks nothing; neither does a prefix of a URL without the slash after its host,

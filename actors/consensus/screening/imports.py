@@ -9,6 +9,8 @@ Rules:
 Left out: whether the index has the package; no look-up is made.
 """
 
+# ruff: noqa: E501 - tables of names, one a line
+
 import ast
 import sys
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from actors.consensus.screening.packages import PACKAGES
 from actors.consensus.screening.source import Source
 
 MIN_TARGET_CHARS = 5
+MAX_UNKNOWN = 64  # different unknown names that are looked at
 MAX_REMEMBERED = 4_096
 STANDARD = frozenset(sys.stdlib_module_names) | frozenset(
     {"asynchat", "asyncore", "imp", "smtpd", "distutils", "telnetlib", "cgi"}
@@ -60,9 +63,14 @@ _AFFIXES = (
 
 def check(source: Source) -> Iterator[Finding]:
     """Yield imports of names that are not known."""
+    looked_at: set[str] = set()
     for node, name in _imported(source):
         if name in KNOWN or name == "__future__":
             continue
+        looked_at.add(name)
+        if len(looked_at) > MAX_UNKNOWN:
+            yield finding(node, "import-many", 1357, "imports more unknown names than any program needs")
+            return
         if resembles(name):
             yield finding(node, "import-lookalike", 1357, "imports a name that is almost a known package's")
         else:

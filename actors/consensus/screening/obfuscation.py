@@ -11,6 +11,8 @@ Rules:
 Left out: characters that deceive the eye (``characters``).
 """
 
+# ruff: noqa: E501 - tables of names, one a line
+
 import ast
 import re
 from collections.abc import Iterator
@@ -35,6 +37,10 @@ PRIVATE_FILES = re.compile(
     r"(\.ssh\b|id_rsa|id_ed25519|\.aws\b|\.netrc|\.git-credentials|\.kube\b|\.docker/config|/etc/(passwd|shadow)|\.bash_history"
     r"|wallet\.dat|Login Data|cookies\.sqlite|\.gnupg|\.npmrc|\.pypirc)"
 )
+SENDING = frozenset(
+    "send sendall sendto post put patch request urlopen Request urlretrieve get connect create_connection storbinary storlines sendmail"
+    " send_message open_connection HTTPConnection HTTPSConnection exec_command upload_file put_object publish".split()
+)
 HOOKS = frozenset("__del__ __reduce__ __reduce_ex__ __getattr__ __init_subclass__ __set_name__".split())
 _BLOB = re.compile(r"[A-Za-z0-9+/=_\\-]{200,}")
 
@@ -51,22 +57,21 @@ def check(source: Source) -> Iterator[Finding]:
 def _decoded(source: Source) -> Iterator[Finding]:
     hidden = _names_from_decoders(source)
     for call, name in source.calls():
-        executes = (
-            name in EXECUTORS or name in {"getattr", "setattr"} or (name.endswith(".loads") and "marshal" in name)
-        )
+        executes = name in EXECUTORS or name in {"getattr", "setattr"} or name == "marshal.loads"
         if executes and any(_is_decoded(source, argument, hidden) for argument in call.args):
             yield finding(call, "hidden-decoded", 506, "decodes text and runs or looks up what comes out")
+    if any(
+        isinstance(node, ast.Name | ast.Attribute) and source.dotted(node) in {"exec", "eval"} for node in source.nodes
+    ):
+        yield from _blobs(source)
+
+
+def _blobs(source: Source) -> Iterator[Finding]:
     for node in source.nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and EXECUTORS & _called(source):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
             text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
             if _BLOB.search(text):
                 yield finding(node, "hidden-blob", 506, "holds a long encoded text beside something that runs text")
-
-
-def _called(source: Source) -> set[str]:
-    return {name for name in source.names.values() if name in EVALUATORS} | (
-        {"exec"} if any(isinstance(n, ast.Name) and n.id in {"exec", "eval"} for n in source.nodes) else set()
-    )
 
 
 def _names_from_decoders(source: Source) -> frozenset[str]:
@@ -133,7 +138,7 @@ def _roundabout(source: Source) -> Iterator[Finding]:
             elif name == "__import__" and node.args and not _plain_import(source, node):
                 yield finding(node, "hidden-import", 506, "imports a module whose name is put together")
         elif isinstance(node, ast.Subscript) and source.constant(node.slice) in HIDDEN:
-            if isinstance(node.value, ast.Call | ast.Name | ast.Attribute) and re.search(
+            if isinstance(node.value, ast.Call | ast.Name | ast.Attribute | ast.Subscript) and re.search(
                 r"(__builtins__|globals\(\)|locals\(\)|vars\(\)|__dict__)", source.dotted(node.value)
             ):
                 yield finding(node, "hidden-lookup", 506, "reaches a dangerous function by looking its name up")
@@ -148,23 +153,19 @@ def _roundabout(source: Source) -> Iterator[Finding]:
 
 def _plain_import(source: Source, call: ast.Call) -> bool:
     first = call.args[0]
-    return isinstance(first, ast.Constant) or (isinstance(first, ast.Name) and first.id not in source.constants)
+    put_together = isinstance(first, ast.Call | ast.BinOp | ast.JoinedStr)
+    return not put_together and not (isinstance(first, ast.Name) and first.id in source.constants)
 
 
 def _carried_out(source: Source) -> Iterator[Finding]:
-    sends = [call for call, name in source.calls() if kind_of(name) == "network"]
-    if not sends:
+    if not any(kind_of(name) == "network" and name.rsplit(".", 1)[-1] in SENDING for _, name in source.calls()):
         return
     for node in source.nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and PRIVATE_FILES.search(node.value):
-            if not _is_docstring(source, node):
+            if " " not in node.value:
                 yield finding(node, "exfil-private-file", 200, "reads a private file in code that sends something")
         elif isinstance(node, ast.Call | ast.Attribute | ast.Name) and _whole_environment(source, node):
             yield finding(node, "exfil-environment", 200, "takes the whole environment in code that sends something")
-
-
-def _is_docstring(source: Source, node: ast.AST) -> bool:
-    return isinstance(source.parents.get(id(node)), ast.Expr)
 
 
 def _whole_environment(source: Source, node: ast.AST) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from actors.consensus.screening.findings import Finding, FindingVerdict, SinkKind
 
-_TOKEN = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'", re.DOTALL)
+_TOKEN = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.)*'?", re.DOTALL)
 _JS: tuple[tuple[str, int, FindingVerdict, str], ...] = (
     (r"\beval\s*\(\s*(?!\")", 95, "reject", "evaluates text as code"),
     (r"\bnew\s+Function\s*\(|[^.\w]Function\s*\(", 95, "reject", "makes a function from text"),
@@ -35,7 +35,9 @@ _JS: tuple[tuple[str, int, FindingVerdict, str], ...] = (
 )  # fmt: skip
 _JS_RULES = tuple((re.compile(pattern), cwe, verdict, message) for pattern, cwe, verdict, message in _JS)
 _JS_RAW = re.compile(r"createHash\s*\(\s*['\"](md5|sha1)['\"]|createCipheriv\s*\(\s*['\"](des|rc4|[\w-]*ecb)")
-_JS_RANDOM = re.compile(r"(?i)\b\w*(token|secret|passw|otp|session|nonce|salt)\w*\s*[=:][^;\n]{0,200}Math\.random\s*\(")
+_JS_RANDOM = re.compile(
+    r"(?i)(token|secret|passw|otp|session|nonce|salt)\w{0,40}\s{0,9}[=:][^;\n]{0,200}Math\.random\s*\("
+)
 _JS_DECODED = re.compile(
     r"\b(eval|Function|exec|execSync)\s*\(\s*(atob|Buffer\.from|unescape|decodeURIComponent|String\.fromCharCode)\b"
 )

@@ -1,14 +1,13 @@
-"""Regular expressions that take exponential time on some text (CWE-1333).
+r"""Regular expressions that take exponential time on some text (CWE-1333).
 
 Rules:
-- A repeated group whose content is itself one unbounded repetition, or ends or begins optional around one, is rejected where it is
-  not the last thing of the pattern: ``(a+)+$``, ``(\\w*)*x``, ``(\\d+\\s?)+$``.
+- A repeated group whose content is itself one unbounded repetition, or ends or begins optional around one, or holds ``.*``, is
+  rejected where it is not the last thing of the pattern: ``(a+)+$``, ``(\w*)*x``, ``(\d+\s?)+$``.
 - Alternatives of a repeated group that begin with the same character are flagged.
 
 Left out: polynomial patterns, engines other than Python's.
 """
 
-import ast
 import re
 from collections.abc import Iterator
 
@@ -23,6 +22,8 @@ _MANY = r"(?:[*+]|\{\d*,\})\??"
 _NESTED = re.compile(
     rf"\((?:\?:|\?P<\w+>)?(?:{_ATOM}(?:\?|\*))*{_ATOM}{_MANY}(?:{_ATOM}(?:\?|\*|\{{0,\d*\}}))*\){_MANY}"
 )
+_GREEDY_INSIDE = re.compile(rf"\((?:\?:|\?P<\w+>)?[^()|]*\.[*+][^()|]*\){_MANY}")
+_REPEATED_TWICE = re.compile(r"\)[*+]\)[*+]")
 _ALTERNATIVES = re.compile(rf"\((?:\?:)?({_ATOM})[^()|]*(?:\|[^()|]*)*\|\1[^()]*\){_MANY}")
 
 
@@ -42,4 +43,5 @@ def exponential(pattern: str) -> bool:
     """Tell a pattern that repeats a repetition and can fail after it."""
     if len(pattern) > MAX_PATTERN_CHARS:
         return False
-    return any(match.end() < len(pattern) for match in _NESTED.finditer(pattern))
+    shapes = (_NESTED, _GREEDY_INSIDE, _REPEATED_TWICE)
+    return any(match.end() < len(pattern) for shape in shapes for match in shape.finditer(pattern))

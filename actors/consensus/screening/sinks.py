@@ -8,6 +8,8 @@ Rules:
 Left out: how dangerous the call is.
 """
 
+# ruff: noqa: E501 - tables of names, one a line
+
 from collections.abc import Iterator
 
 from actors.consensus.screening.findings import SinkKind
@@ -51,7 +53,7 @@ def kind_of(name: str) -> SinkKind | None:
         return "process"
     if name.startswith(("pathlib.Path", "Path(")) and name.rsplit(".", 1)[-1] in _PATH_METHODS:
         return "file"
-    return MODULES.get(name.split(".")[0].removesuffix("()")) if "." in name else None
+    return MODULES.get(name.split(".", maxsplit=1)[0].removesuffix("()")) if "." in name else None
 
 
 def sinks(source: Source) -> Iterator[SinkKind]:

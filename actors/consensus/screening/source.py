@@ -52,7 +52,7 @@ class Source:
             if isinstance(node, ast.Call):
                 yield node, self.dotted(node.func)
 
-    def dotted(self, node: ast.AST, depth: int = 0) -> str:
+    def dotted(self, node: ast.AST, depth: int = 0) -> str:  # noqa: PLR0911 - one a kind of syntax
         """Return the dotted name of an expression, empty if it has none."""
         if depth > MAX_DEPTH:
             return ""
@@ -142,7 +142,7 @@ class Source:
                 return index
         return f"{base}[]" if base else ""
 
-    def _folded(self, node: ast.AST | None, depth: int) -> object:
+    def _folded(self, node: ast.AST | None, depth: int) -> object:  # noqa: PLR0911 - one a kind of syntax
         if depth > MAX_DEPTH:
             return _UNKNOWN
         match node:

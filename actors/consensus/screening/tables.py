@@ -22,9 +22,11 @@ REMOTE = re.compile(
 )
 REMOTE_CALLS = re.compile(
     r"(^self\.get_(query_|body_)?arguments?\(\)$|\.recv(from|_into|_json|_string|_pyobj)?\(\)$|\.receive(_text|_json|_bytes)?\(\)$"
-    r"|^cgi\.FieldStorage\(\)|^urllib\.request\.urlopen\(\)|^(requests|httpx)\.(get|post|put|request)\(\)|\.basic_get\(\)$"
+    r"|^cgi\.FieldStorage\(\)|\.basic_get\(\)$"
     r"|\.(namelist|infolist|getmembers|getnames)\(\)$)"
 )
+FETCHED = re.compile(r"^urllib\.request\.urlopen\(\)|^(requests|httpx)\.(get|post|put|request)\(\)")
+"""What another server answered: remote, but shown and passed on as what it is."""
 HANDLER_PARTS = re.compile(r"^self\.(path|headers|rfile|requestline)\b")
 LOCAL = re.compile(
     r"^(input\(\)|sys\.argv|sys\.stdin|os\.environ|os\.getenv\(\)|argparse\.ArgumentParser\(\)\.parse_args\(\)|getpass\.getpass\(\))"
@@ -93,7 +95,7 @@ SAVED = Sink("path", 434, "reject", "flag", (0, 1), ("dst",), local_needs="joine
 URL = Sink("url", 918, "reject", "flag", (0,), ("url",), local_needs="built")
 URL_SECOND = Sink("url", 918, "reject", "flag", (1,), ("url",), local_needs="built")
 REDIRECT = Sink("redirect", 601, "reject", None, (0,), ("url", "location", "redirect_to"))
-HTML = Sink("html", 79, "reject", "flag", (0,), ("content", "response"), local_needs="markup")
+HTML = Sink("html", 79, "reject", "reject", (0,), ("content", "response"), local_needs="markup")
 RESPONSE = Sink("html", 79, "reject", None, (0,), ("content", "response"), needs="markup")
 RESPONSE_RAW = Sink("html", 79, "reject", None, (0,), ("content",))
 TEMPLATE = Sink("template", 1336, "reject", "reject", (0,), ("source", "template_string"), local_needs="built")
@@ -111,7 +113,7 @@ ATTRIBUTES = Sink("attrs", 915, "reject", None, (), ())
 ARGUMENT = Sink("argument", 88, "flag", None, (0,), ("args",))
 
 NAMED: dict[str, tuple[Sink, ...]] = {
-    **dict.fromkeys(("eval", "exec", "compile", "code.InteractiveConsole().push"), (CODE,)),
+    **dict.fromkeys(("eval", "exec", "code.InteractiveConsole().push"), (CODE,)),
     **dict.fromkeys(("__import__", "importlib.import_module"), (MODULE,)),
     **dict.fromkeys("os.system os.popen subprocess.getoutput subprocess.getstatusoutput asyncio.create_subprocess_shell".split(), (COMMAND,)),
     **dict.fromkeys("pexpect.spawn pexpect.run os.execl os.execv os.execvp os.spawnl asyncio.create_subprocess_exec".split(), (PROGRAM,)),
@@ -184,7 +186,7 @@ CLEANERS: dict[str, frozenset[str]] = {
     **dict.fromkeys("str.isalnum".split(), ALL),
 }  # fmt: skip
 PROPAGATORS = frozenset(
-    "str bytes bytearray list tuple set frozenset dict sorted reversed next iter enumerate zip map filter max sum os.path.join os.path.abspath"
+    "re.search re.match re.fullmatch re.findall re.finditer re.split str bytes bytearray list tuple set frozenset dict sorted reversed next iter enumerate zip map filter max sum os.path.join os.path.abspath"
     " os.path.normpath os.path.realpath os.path.expanduser os.path.splitext os.path.split os.path.dirname pathlib.Path Path pathlib.PurePath"
     " pathlib.PosixPath json.loads json.load urllib.parse.unquote urllib.parse.unquote_plus urllib.parse.urljoin urllib.parse.urlparse"
     " urllib.parse.urlsplit urllib.parse.parse_qs urllib.parse.parse_qsl base64.b64decode base64.urlsafe_b64decode io.BytesIO io.StringIO"

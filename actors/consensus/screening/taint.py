@@ -10,8 +10,9 @@ Left out: aliasing through containers, globals and attributes of objects other t
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from actors.consensus.screening.findings import Finding
 from actors.consensus.screening.guards import checked, leaves, names_in
@@ -39,6 +40,7 @@ from actors.consensus.screening.tables import (
     CHECKERS,
     CLEANERS,
     COMMAND,
+    FETCHED,
     HANDLER_PARTS,
     HEADER,
     HOST_PREFIX,
@@ -55,7 +57,6 @@ from actors.consensus.screening.tables import (
     RESPONSE,
     RESPONSE_RAW,
     SIZE,
-    SQL_TEXT,
     UNTAINTING_METHODS,
     Sink,
 )
@@ -78,10 +79,11 @@ class _Flow:
         self._source = source
         self._summaries: dict[str, Summary] = {}
         self.found: set[Finding] = set()
-        self._handlers = {
+        self._handlers: dict[type[ast.stmt], Callable[[Any, State], None]] = {
             ast.Assign: self._assign, ast.AnnAssign: self._assign, ast.AugAssign: self._augment, ast.For: self._loop,
-            ast.AsyncFor: self._loop, ast.While: self._loop, ast.If: self._branch, ast.With: self._with, ast.AsyncWith: self._with,
-            ast.Try: self._try, ast.Return: self._return, ast.Expr: self._expression, ast.Match: self._match,
+            ast.AsyncFor: self._loop, ast.While: self._loop, ast.If: self._branch, ast.With: self._with,
+            ast.AsyncWith: self._with, ast.Try: self._try, ast.Return: self._return, ast.Expr: self._expression,
+            ast.Match: self._match,
             ast.Assert: self._assert, ast.Raise: self._raise,
         }  # fmt: skip
 
@@ -130,7 +132,8 @@ class _Flow:
                     taint,
                     state,
                 )
-            self._add(target.value, taint, state)
+            else:
+                self._add(target.value, taint, state)
         elif key := self._key(target):
             state.taints[key] = taint
             self._remember(key, value, state)
@@ -245,7 +248,7 @@ class _Flow:
             return f"self.{target.attr}"
         return ""
 
-    def _taint(self, node: ast.AST | None, state: State, depth: int = 0) -> Taint:
+    def _taint(self, node: ast.AST | None, state: State, depth: int = 0) -> Taint:  # noqa: C901, PLR0911 - one a kind of syntax
         """Return what an expression's value is made of, noting what it reaches on the way."""
         if node is None or depth > MAX_EXPRESSION_DEPTH:
             return NONE
@@ -291,6 +294,7 @@ class _Flow:
 
     def _part(self, node: ast.AST, value: ast.expr, state: State, depth: int) -> Taint:
         name = self._source.plain(node)
+        inner = self._taint(value, state, depth + 1)
         if (
             isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
@@ -301,13 +305,15 @@ class _Flow:
             return origin
         if isinstance(node, ast.Subscript):
             self._taint(node.slice, state, depth + 1)
-        return self._taint(value, state, depth + 1)
+        return inner
 
     def _origin(self, name: str, state: State) -> Taint | None:
         if name in state.entry.parameters:
             return None
         if REMOTE.match(name) or REMOTE_CALLS.search(name) or (state.entry.is_handler and HANDLER_PARTS.match(name)):
             return FROM_REMOTE
+        if FETCHED.match(name):
+            return cleaned(FROM_REMOTE, frozenset({"html", "redirect", "header", "log"}))
         if LOCAL.match(name) or LOCAL_ARGUMENTS.search(name):
             return FROM_LOCAL
         return None
@@ -353,17 +359,18 @@ class _Flow:
             return origin
         if cleans := CLEANERS.get(name) or CLEANERS.get(plain):
             return cleaned(everything, cleans)
-        if (summary := self._local(name, plain)) is not None:
+        if (summary := self._local(plain)) is not None:
             return self._through(node, summary, positional, named, state)
-        return self._passed_on(node, name, plain, everything, receiver, state, depth)
+        return self._passed_on(node, name, plain, everything, receiver, state)
 
-    def _local(self, name: str, plain: str) -> Summary | None:
+    def _local(self, plain: str) -> Summary | None:
         bare = plain.removeprefix("self.").removeprefix("cls.")
         return self._summaries.get(bare) if "." not in bare and bare in self._source.functions else None
 
     def _passed_on(
-        self, node: ast.Call, name: str, plain: str, everything: Taint, receiver: Taint, state: State, depth: int
+        self, node: ast.Call, name: str, plain: str, everything: Taint, receiver: Taint, state: State
     ) -> Taint:
+        """Return what a call that is not followed makes of its arguments and receiver."""
         method = plain.rsplit(".", 1)[-1] if "." in plain or isinstance(node.func, ast.Attribute) else ""
         if method in UNTAINTING_METHODS:
             return NONE
@@ -383,8 +390,6 @@ class _Flow:
             return made_so(everything, joined)
         if method == "joinpath":
             return made_so(join(receiver, everything), {"joined"})
-        if method == "replace":
-            return receiver
         return receiver
 
     def _through(
@@ -411,6 +416,8 @@ class _Flow:
                 taints.append(receiver)
             if sink.category == "html" and ({"content_type", "mimetype", "media_type"} & set(named)):
                 continue
+            if sink.category == "xml" and (len(positional) > 1 or "parser" in named):
+                continue  # the parser's own options are judged
             self._hit(node, sink, join(*taints), state)
         if "**" in named and (plain[:1].isupper() or plain.endswith((".create", ".update", ".filter", ".values"))):
             self._hit(node, ATTRIBUTES, named["**"], state)

@@ -9,6 +9,8 @@ Rules:
 Left out: branches that only compute (calendars, greetings, caches with an expiry).
 """
 
+# ruff: noqa: E501 - tables of names, one a line
+
 import ast
 import re
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from actors.consensus.screening.source import Source
 
 MOMENTS = re.compile(
     r"^(datetime\.(datetime|date)\.(now|today|utcnow)\(\)|time\.(time|localtime|gmtime|strftime)\(\)|socket\.(gethostname|getfqdn)\(\)"
-    r"|platform\.(node|uname|system)\(\)|os\.(uname|getlogin|getuid|cpu_count)\(\)|getpass\.getuser\(\)|random\.\w+\(\)|sys\.platform$"
+    r"|platform\.(node|uname)\(\)|os\.(uname|getlogin|getuid)\(\)|getpass\.getuser\(\)|random\.\w+\(\)"
     r"|sys\.gettrace\(\))"
 )
 VARIABLES = re.compile(
@@ -53,11 +55,14 @@ def check(source: Source) -> Iterator[Finding]:
                 yield finding(
                     node, "trigger-moment", 511, "does something outside only at a certain time, host, user or chance"
                 )
-        elif isinstance(node, ast.IfExp) and _waits(source, node.test):
-            if any(_effect(source, inner) for part in (node.body, node.orelse) for inner in ast.walk(part)):
-                yield finding(
-                    node, "trigger-moment", 511, "does something outside only at a certain time, host, user or chance"
-                )
+        elif (
+            isinstance(node, ast.IfExp)
+            and _waits(source, node.test)
+            and any(_effect(source, inner) for part in (node.body, node.orelse) for inner in ast.walk(part))
+        ):
+            yield finding(
+                node, "trigger-moment", 511, "does something outside only at a certain time, host, user or chance"
+            )
 
 
 def addresses(text: str) -> Iterator[Finding]:

@@ -5,5 +5,5 @@ change of version. A test recomputes it and tells the new value.
 """
 
 BANDIT_VERSION = "1.9.4"
-RULES_DIGEST = "000000000000"
+RULES_DIGEST = "24b74374bb2c"
 SCREENING_VERSION = f"{RULES_DIGEST}+bandit-{BANDIT_VERSION}"

@@ -48,7 +48,7 @@ def check(source: Source) -> Iterator[Finding]:
         elif isinstance(node, ast.Return) and node.value is not None:
             yield from _traces(source, node)
         elif isinstance(node, ast.Assert):
-            yield from _asserted(source, node)
+            yield from _asserted(node)
 
 
 def is_logger(name: str) -> bool:
@@ -221,10 +221,12 @@ def _traces(source: Source, node: ast.Return) -> Iterator[Finding]:
             yield finding(node, "web-trace", 209, "shows a stack trace to the caller")
 
 
-def _asserted(source: Source, node: ast.Assert) -> Iterator[Finding]:
+def _asserted(node: ast.Assert) -> Iterator[Finding]:
     words = " ".join(words_of(node.test)).lower()
     if re.search(r"(is_admin|is_staff|is_superuser|permission|authoriz|authenticat|is_owner|role|logged_in)", words):
-        yield finding(node, "web-assert", 617, "checks a permission with an assertion, which can be switched off")
+        yield finding(
+            node, "web-assert", 617, "checks a permission with an assertion, which can be switched off", "flag"
+        )
 
 
 CHECKS: tuple[Check, ...] = (_debug, _templates, _tokens, _cookies, _origins, _logging)
