@@ -44,6 +44,7 @@ def examples_of(question: str) -> tuple[Example, ...]:
     """Return the examples a question gives."""
     if len(question) > MAX_QUESTION_CHARS or "(" not in question:
         return ()
+    question = question.replace("\r\n", "\n")
     names = asked_functions(question)
     if names:
         return _agreed(_found(question, names))

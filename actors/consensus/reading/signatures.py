@@ -83,6 +83,7 @@ def signature_of(question: str) -> Signature | None:
     """Return the signature of the function a question asks for, from its ``def`` line or its name with parameters in prose."""
     if len(question) > MAX_QUESTION_CHARS:
         return None
+    question = question.replace("\r\n", "\n")
     defined = _asked(question)
     if defined:
         return _signature(question, defined[-1].name, defined[-1].opens)
@@ -94,6 +95,7 @@ def asked_functions(question: str) -> tuple[str, ...]:
     """Return the names of the functions a question asks for, in order; the entry point is the last one."""
     if len(question) > MAX_QUESTION_CHARS:
         return ()
+    question = question.replace("\r\n", "\n")
     defined = _asked(question)
     if defined:
         return tuple(dict.fromkeys(item.name for item in defined))

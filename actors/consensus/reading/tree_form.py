@@ -32,7 +32,7 @@ _LEAST_STEPS = 64
 _SPACES = re.compile(rb"[ \t\r\n\f\v]*")
 _ENDS_LINE = frozenset(
     "await return throw break continue yield async get set static accessor declare abstract type namespace module "
-    "interface let".split()
+    "interface let new typeof void delete".split()
 )
 _BEGINS_LINE = frozenset("++ -- => ! as satisfies is asserts of in instanceof".split())
 _JOINS_LINES = b"([`/+-*.,%<>=&|^?:"  # first bytes of tokens that go on with the line before, as JavaScript reads it

@@ -42,6 +42,13 @@ def test_notations_may_be_mixed_and_keep_their_order() -> None:
     assert [example.call for example in examples_of(question)] == ["f(3)", "f(4)", "f(5)", "f(1)"]
 
 
+def test_line_ends_change_nothing() -> None:
+    """A prompt written on another system has the same examples."""
+    question = "def f(x):\n    '''\n    f(2) == 3\n    Input: 4\n    Output: 5\n    >>> f(1)\n    2\n    '''\n"
+    assert examples_of(question.replace("\n", "\r\n")) == examples_of(question)
+    assert len(examples_of(question)) == 3
+
+
 def test_an_example_said_twice_counts_once() -> None:
     """Two spellings of one example are one, so that one example cannot pass for two."""
     assert examples_of("def f(x): ...\nf('a') == 'b'\nf(\"a\")  ==>  \"b\"\nf( 'a' ) -> 'b'") == (

@@ -163,18 +163,12 @@ def test_renaming_every_variable_keeps_the_form(lines: list[str]) -> None:
     assert outcome(code) == outcome(renamed)
 
 
-@given(
-    BODIES,
-    st.sampled_from(
-        [("+", "-"), ("*", "+"), ("0", "9"), ("range(2)", "range(3)"), ("min", "max"), ("nonlocal", "global")]
-    ),
-)
+@given(BODIES, st.sampled_from([("+", "-"), ("*", "+"), ("0", "9"), ("range(2)", "range(3)"), ("min", "max")]))
 def test_another_operator_constant_or_call_makes_another_form(lines: list[str], change: tuple[str, str]) -> None:
     """What is done stays in the form, whatever the names."""
-    code = function(*lines)
-    changed = code.replace(*change)
-    assume(parse(code) is not None and changed != code)
-    assert form(code) != form(changed)
+    code = function("for a in range(2): b = p + q * 0", "c = min(p, q)", *lines)
+    assume(parse(code) is not None)
+    assert form(code) != form(code.replace(*change))
 
 
 @given(BODIES)

@@ -58,6 +58,7 @@ def test_layout_comments_semicolons_and_plain_quotes_change_nothing(language: st
         ("function f() { return x; }", "function f() { return\nx; }"),
         ("function f() { return x; }", "function f() { return /*\n*/ x; }"),
         ("let;\na = b", "let\na = b"),
+        ("new\n1", "new;\n1"),
         ("class A {\n static;\n f() {}\n}", "class A {\n static\n f() {}\n}"),
         ("a = b; (c)", "a = b\n(c)"),
         ("a = b; [c].d()", "a = b\n[c].d()"),
