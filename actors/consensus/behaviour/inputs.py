@@ -34,6 +34,7 @@ MAX_ARGUMENTS = 12
 MAX_LARGE = 4  # calls with a constant beyond MAX_WHOLE: a trigger may be one, a loop may run as long
 MAX_HEAVY = 12
 LIGHT = 10  # a whole number that everyone can afford, as everyone can what an example passes
+_DRAWN_BASES = 8
 _TRIES = 12  # draws for each call that is wanted; duplicates use them up
 Arguments = tuple[tuple[str | None, Value], ...]
 """Of one call: keyword, or ``None`` by position, and value."""
@@ -206,14 +207,14 @@ def _unexampled(signature: Signature, held: Sequence[Constant], draws: Draws) ->
     """Return the streams for a signature without examples: edges, members of its shapes, changes of those."""
     atoms = atoms_of((), held)
     parameters = [Parameter(shape, atoms) for shape in signature.shapes]
-    first = _drawn(parameters, draws)
-    edges = draws.shuffled(_edges([first, _drawn(parameters, draws)], parameters))
+    drawn = [_drawn(parameters, draws) for _ in range(_DRAWN_BASES)]
+    edges = draws.shuffled(_edges(drawn, parameters))
     required = max(1, signature.required)
     return [
         lambda: edges.pop() if edges else None,
         lambda: _drawn(parameters, draws),
         lambda: _drawn(parameters[:required], draws),
-        _constant_stream([first], held, draws),
+        _constant_stream(drawn, held, draws),
         lambda: _changed(_drawn(parameters, draws), parameters, draws, 1),
     ]
 
