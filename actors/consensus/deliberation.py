@@ -7,15 +7,17 @@ Rules:
   is ``late`` and does not count.
 - Code is screened before it counts: until then its ballot is as open as one that has not come. What is rejected is out.
 - A sink that only one lineage's candidates use, and that the prompt did not ask for, puts these out. While ballots are open
-  another lineage may yet use it, so until then such a ballot is as good as open.
+  another lineage may yet use it, so until then such a ballot is as good as open; if it ends before that, it is out.
 - Behaviour is compared once every ballot is in, if it could matter: several forms, or examples that must be passed.
 - Conclusion comes as soon as no completion of the open ballots could change the winning group (``tally.settled``), or at the
   deadline; whoever is still outstanding is cancelled. Where behaviour can be compared, groups beside the leading one may yet
   merge, so their ballots are as good as open too; with examples nothing concludes early. Nor do similarity groups: a late text
-  may move their medoid.
+  may move their medoid. Without a winner it concludes early only if nothing that screening rejects could have made one.
 - At the end of the voting what is still open is out; then what is in is compared, if that is due. A comparison that does not
-  end in its own time ends the deliberation without an answer: nothing unproven slips through a slow sandbox.
-- A policy change turns isolated voters' ballots into dissent at once, as ``begin`` does; a halt concludes with ``halted``.
+  end in its own time, or that fails where there are examples, ends the deliberation without an answer: nothing unproven slips
+  through a slow, full or broken sandbox, nor through counting again.
+- A policy change turns isolated voters' ballots into dissent at once, as ``begin`` does; a halt concludes with ``halted``, and
+  what a halt ended stays ended.
 - The verdict is a function of the ballots that are in by the end, not of their order.
 - No clock, no randomness: events carry what was measured.
 
@@ -64,7 +66,7 @@ from models.voter import Candidate
 HALTED_CAUSE = "generation was halted"
 """Cause of a layer that a halt ended."""
 DEADLINE_NOTE = "no answer by the deadline"
-NOT_COMPARED_CAUSE = "the deadline passed before the candidates' behaviour was compared"
+NOT_COMPARED_CAUSE = "the candidates' behaviour could not be compared in time"
 ISOLATED_NOTE = "isolated by policy"
 
 
@@ -90,6 +92,8 @@ def step(state: State, event: Event) -> tuple[State, list[Command]]:
         return _policy_changed(state, event)
     if isinstance(event, DeadlinePassed):
         return _deadline(state, event)
+    if isinstance(event, Compared) and state.comparing and event.comparison is None and state.plan.examples:
+        return _not_compared(state, [])
     return _advance(*_taken_in(state, event))
 
 
@@ -112,14 +116,20 @@ def _taken_in(state: State, event: Answered | Failed | TimedOut | Screened | Com
 
 
 def recount(state: State, plan: Plan, *, halted: bool) -> State:
-    """Count a concluded deliberation again, with the ballots that are in, under a newer policy's plan of the same voters."""
+    """Count a concluded deliberation again, with the ballots that are in, under a newer policy's plan of the same voters.
+
+    What a halt ended stays ended, and what was to be compared and was not stays unproven.
+    """
     seats = {seat.voter: seat for seat in (*plan.seats, *plan.spares)}
     ballots = [replace(ballot, seat=seats[ballot.seat.voter]) for ballot in state.ballots]
     closed = [replace(b, state="out", outcome="cancelled") if b.state in OPEN else b for b in ballots]
     counted_only = replace(plan, compare_ms=0)  # what has run has run; nothing more is
-    reopened = replace(state, plan=counted_only, ballots=tuple(closed), spares=(), comparing=False, conclusion=None)
-    recounted, _ = _policy_changed(reopened, PolicyChanged(plan.isolated, halted))
-    return recounted
+    before = state.conclusion
+    unproven = before is not None and before.cause == NOT_COMPARED_CAUSE
+    was_halted = before is not None and before.outcome == "halted"
+    reopened = replace(state, plan=counted_only, ballots=tuple(closed), spares=(), comparing=unproven, conclusion=None)
+    recounted, _ = _policy_changed(reopened, PolicyChanged(plan.isolated, halted or was_halted))
+    return recounted if recounted.conclusion is not None else _not_compared(recounted, [])[0]
 
 
 def was_lost_to(state: State, cause: FailureCause) -> bool:
@@ -278,11 +288,15 @@ def _deadline(state: State, event: DeadlinePassed) -> tuple[State, list[Command]
             )  # fmt: skip
             state = _with(state, silent)
     state = replace(state, spares=())
-    if state.comparing:  # an earlier comparison was of another panel
-        state = replace(state, comparison=None)
-        groups = _groups(state)
-        return _conclude(state, commands, "deadline", Counted(_uncounted(state, groups)), groups, NOT_COMPARED_CAUSE)
-    return _advance(state, commands)
+    return _not_compared(state, commands) if state.comparing else _advance(state, commands)
+
+
+def _not_compared(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
+    """End without an answer; an earlier comparison was of another panel."""
+    state = replace(state, comparison=None)
+    groups = _groups(state)
+    commands = commands + [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
+    return _conclude(state, commands, "deadline", Counted(_uncounted(state, groups)), groups, NOT_COMPARED_CAUSE)
 
 
 def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
@@ -302,13 +316,23 @@ def _conclude_early(state: State, commands: list[Command]) -> tuple[State, list[
     must_run = bool(plan.compare_ms and plan.examples)
     if prose or must_run or plan.hear_everyone:
         return state, commands
-    if settled(_not_yet_certain(state), plan.rule, _spare_votes(state)) is None:
+    votes, spares = _not_yet_certain(state), _spare_votes(state)
+    certain = settled(votes, plan.rule, spares)
+    if certain is not None and certain.winner is None:
+        certain = settled(_unless_rejected(state, votes), plan.rule, spares)
+    if certain is None:
         return state, commands
     cancels = [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
     asked = {command.ask_id for command in commands if isinstance(command, Ask)}
     kept: list[Command] = [command for command in commands if not isinstance(command, Ask)]
     kept += [command for command in cancels if command.ask_id not in asked]
-    return _end(state, kept)
+    return _end(_without_unshared(state), kept)
+
+
+def _unless_rejected(state: State, votes: list[Vote]) -> list[Vote]:
+    """Return the votes with those that screening rejected as open as the others."""
+    rejected = [ballot.outcome == "screened_out" for ballot in state.ballots]
+    return [replace(v, outstanding=v.outstanding or gone) for v, gone in zip(votes, rejected, strict=True)]
 
 
 def _not_yet_certain(state: State) -> list[Vote]:
@@ -352,11 +376,9 @@ def _end(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
 def _outcome_without_winner(state: State, groups: dict[int, int], counted: Tally) -> LayerOutcome:
     """Tell a panel that could not be heard from one whose answers cannot be vouched for."""
     votes = [cast.vote for cast in _casts(state, groups)]
-    rejected = [ballot.outcome == "screened_out" for ballot in state.ballots]
-    if any(rejected):
-        hoped = [replace(v, outstanding=v.outstanding or gone) for v, gone in zip(votes, rejected, strict=True)]
-        if settled(hoped, state.plan.rule) is None:
-            return "screened_out"
+    rejected = any(ballot.outcome == "screened_out" for ballot in state.ballots)
+    if rejected and settled(_unless_rejected(state, votes), state.plan.rule) is None:
+        return "screened_out"
     heard = tally(votes, state.plan.rule).outcome != "unavailable"  # examples may have barred what was heard
     return "disagreed" if heard else counted.outcome
 
@@ -367,6 +389,8 @@ def _conclude(
 ) -> tuple[State, list[Command]]:  # fmt: skip
     if outcome == "halted":
         commands = commands + [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
+    unread = (replace(b, reading=None, candidate_sha256="") if b.state == "screening" else b for b in state.ballots)
+    state = replace(state, ballots=tuple(unread))  # what was never screened is no ballot for anybody
     conclusion = Conclusion(outcome, counted.tally, groups, _method(state, counted, groups), cause)
     return replace(state, comparing=False, conclusion=conclusion), [*commands, Conclude(conclusion)]
 

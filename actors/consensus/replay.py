@@ -30,6 +30,8 @@ _TIE_SALT = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _METHODS: dict[str, Method] = {"code": "syntax", "json": "canonical", "value": "value", "text": "similarity"}
 """Kind of answer (up to its colon) → how answers of that kind are compared where nothing is run."""
 
+NO_SCREENING = "none"
+"""Screening version of records from before code was screened: their ballots were not, and say so."""
 _CONSENSUS = ("strict", "evidence")
 _COUNTED = ("agreed", "dissented")
 _NEVER_WRITTEN = ("breaker_open",)
@@ -133,8 +135,8 @@ def _screenings(ballot: BallotEntry, record: DecisionRecord) -> tuple[str, ...]:
     """Return the verdicts that a ballot's screening may have had."""
     if ballot.outcome == "screened_out":
         return ("reject",)
-    is_code = record.answer_kind.startswith("code:")
-    return ("pass", "flag") if is_code and ballot.outcome in _COUNTED else ("none",)
+    is_screened = record.answer_kind.startswith("code:") and record.screening_version != NO_SCREENING
+    return ("pass", "flag") if is_screened and ballot.outcome in _COUNTED else ("none",)
 
 
 def _method(record: DecisionRecord, counted: Counted) -> Method | None:

@@ -172,7 +172,7 @@ class Compared(msgspec.Struct, frozen=True):
     """The candidates have been run."""
 
     comparison: Comparison | None
-    """``None`` if the sandbox ran nothing: forms alone are compared then."""
+    """``None`` if the sandbox ran nothing: forms alone are compared then, and nobody wins where there are examples."""
 
 
 class PolicyChanged(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 Rules:
 - Every command ends in exactly one event, whatever its effect raises: a voter that raises costs its ballot; a screener that
-  raises rejects; a comparison that raises is none, and the forms alone are counted; one that ran out of time ends the time.
+  raises rejects; a comparison that raises is none; one that ran out of time ends the time.
 - Nothing outlives the request: closing cancels all that is under way.
 - The salt that breaks ties and seeds the inputs is drawn when the ballots are closed, so no voter's answer can depend on it.
 
@@ -134,7 +134,7 @@ class Effects:
         asked, left_s = Asked(self._plan.entry_point, self._plan.examples), self._deadline_ms / 1000 - self.elapsed_s
         try:
             found = await self._bench.comparer.compare(asked, compare.candidates, seed, left_s)
-        except Exception as error:  # noqa: BLE001 - without a comparison only equal forms count as agreement
+        except Exception as error:  # noqa: BLE001 - without a comparison equal forms count at most
             _log.error("comparing behaviour raised %s", type(error).__name__)
             found = NotCompared("sandbox")
         self.events.put(self._of(found))

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from actors.base.errors import DeadlineExceeded, NoConsensus, ScreenedOut
+from actors.base.errors import DeadlineExceeded, NoConsensus, ScreenedOut, WeaverGenError
 from actors.consensus.behaviour.compare import Comparison, NotCompared
 from actors.consensus.verification import verify_envelope
 from tests.unit.actors.consensus.world import CALLER, NOW_S, World, comparison, hangs, request, says, screened, voter
 
 MakeWorld = Callable[..., World]
 ONE, TWO = ("def f(x):\n    return x + 1", "def f(x):\n    y = 1\n    return x + y")
+PLAIN = "Write a Python function f(x) that adds one."
 QUESTION = "Write a Python function f(x) that adds one.\n\n>>> f(1)\n2\n>>> f(2)\n3\n"
 
 
@@ -66,9 +67,14 @@ async def test_rejected_or_unscanned_code_does_not_leave(make_world: MakeWorld, 
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("a defect")])
-async def test_a_comparison_that_fails_leaves_forms_alone(make_world: MakeWorld, error: Exception | None) -> None:
-    """Different forms are then no agreement, whatever they would have done."""
-    world = make_world(voter("a", says(ONE)), voter("b", says(TWO)))
+@pytest.mark.parametrize(
+    ("question", "other", "refusal"), [(PLAIN, TWO, NoConsensus), (QUESTION, ONE, DeadlineExceeded)]
+)
+async def test_a_comparison_that_fails_proves_nothing(
+    make_world: MakeWorld, question: str, other: str, refusal: type[WeaverGenError], error: Exception | None
+) -> None:
+    """Different forms are then no agreement, and equal ones none where the prompt's examples were to be run."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(other)))
 
     def breaks(candidates: Mapping[int, str]) -> NotCompared:
         if error is not None:
@@ -76,8 +82,10 @@ async def test_a_comparison_that_fails_leaves_forms_alone(make_world: MakeWorld,
         return NotCompared("sandbox")
 
     world.comparer.behaves = breaks
-    with pytest.raises(NoConsensus):
-        await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
+    with pytest.raises(refusal):
+        await world.coordinator.generate(request(question, answer_kind="code"), CALLER)
+    assert len(world.comparer.seeds) == 1
+    assert verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record.answer_sha256 == ""
 
 
 async def test_a_comparison_that_runs_out_of_time_serves_nothing(make_world: MakeWorld) -> None:

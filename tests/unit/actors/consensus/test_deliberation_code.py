@@ -1,6 +1,7 @@
 """Deliberation of code: screening, sinks that one lineage alone uses, behaviour, examples."""
 
 import pytest
+from msgspec.structs import replace
 
 from actors.base.digests import sha256_hex
 from actors.consensus.choosing import ballot_outcome, choose_served
@@ -116,6 +117,19 @@ def test_a_lone_sink_does_not_help_to_conclude_early() -> None:
     assert "agreed" not in outcomes(state)
 
 
+def test_a_lone_sink_is_out_when_others_conclude_early() -> None:
+    """What agrees by form and alone uses a sink is not served because the others needed no more ballots."""
+    a, b, c = (Seat(name, name, name, 500_000) for name in "abc")
+    heavy, silent = Seat("h", "h", "h", 600_000), Seat("s", "s", "s", 200_000)
+    events = [*said(0, f"{ONE}  # same", screened("pass", "process")), *said(1, ONE), *said(2, ONE), *said(3, ONE)]
+    state, _ = deliberate(heavy, a, b, c, silent, events=events)
+    assert end(state) == ("agreed", "syntax")
+    assert outcomes(state) == ["screened_out", "agreed", "agreed", "agreed", "cancelled"]
+    served = choose_served(state, "00")
+    assert served is not None
+    assert served.seat.voter != "h"
+
+
 def test_different_forms_that_do_the_same_agree_by_behaviour() -> None:
     """Comparing is asked for once, when every ballot is in."""
     state, told = deliberate(A, B, C, events=[*said(0, ONE), *said(1, TWO), *said(2, THREE)])
@@ -200,6 +214,40 @@ def test_a_comparison_that_does_not_end_serves_nothing() -> None:
     assert end(state)[0] == "deadline"
     assert choose_served(state, "00") is None
     assert step(state, compared({0: "x"}))[0] == state
+
+
+def test_a_comparison_that_failed_proves_no_examples() -> None:
+    """A sandbox that broke or was full meanwhile is no way round the prompt's examples; who was still asked is not any more."""
+    events = [
+        *said(0, ONE),
+        *said(1, ONE),
+        *said(2, ONE),
+        PolicyChanged(frozenset({"c"}), halted=False),
+        Compared(None),
+    ]
+    state, told = deliberate(A, B, C, events=events, examples=EXAMPLES, spares=(D,))
+    assert end(state)[0] == "deadline"
+    assert choose_served(state, "00") is None
+    assert Cancel(3) in told
+
+
+@pytest.mark.parametrize("last", [DeadlinePassed(60_500), Compared(None)])
+def test_counting_again_proves_nothing_that_was_not_compared(last: Event) -> None:
+    """A newer policy, whatever it says, does not turn what the examples were to prove into an answer."""
+    events = [*said(0, ONE), *said(1, ONE), *said(2, ONE), last]
+    state, _ = deliberate(A, B, C, events=events, examples=EXAMPLES)
+    for isolated in (frozenset(), frozenset("c")):
+        again = recount(state, replace(state.plan, isolated=isolated), halted=False)
+        assert end(again)[0] == "deadline"
+        assert choose_served(again, "00") is None
+        assert ("isolated" in outcomes(again)) == bool(isolated)
+
+
+def test_what_a_halt_ended_stays_ended() -> None:
+    """Code that was to be run when generation was halted is not served unrun when it is resumed at once."""
+    events = [*said(0, ONE), *said(1, ONE), *said(2, ONE), PolicyChanged(frozenset(), halted=True)]
+    state, _ = deliberate(A, B, C, events=events, examples=EXAMPLES)
+    assert end(recount(state, state.plan, halted=False))[0] == "halted"
 
 
 def test_without_a_sandbox_only_forms_are_compared() -> None:

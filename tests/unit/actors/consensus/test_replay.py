@@ -10,18 +10,20 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from msgspec.structs import replace as changed
 
+from actors.base.canonical import canonical_json, decode
 from actors.base.errors import IntegrityError
 from actors.base.ids import ulid
 from actors.consensus.choosing import choose_served
+from actors.consensus.deliberation import begin, step
 from actors.consensus.reading.examples import Example
 from actors.consensus.records import Facts, build_record
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
 from actors.consensus.tally import Rule
-from actors.consensus.vocabulary import Seat, State
+from actors.consensus.vocabulary import Answered, Event, Failed, PolicyChanged, Seat, State
 from actors.spans.record import BallotEntry, CacheRef, DecisionRecord, LayerOutcome, Method, Result, WriterRef
 from tests.examples import examples
 from tests.unit.actors.consensus.panels import CODES, FAILS, HANGS, LATE, Script, play, recounted, scripts
-from tests.unit.actors.consensus.world import NOW_S, WRITER, plan, screened, snapshot
+from tests.unit.actors.consensus.world import NOW_S, WRITER, candidate, plan, screened, snapshot
 
 SALT = "07" * 16
 FACTS = Facts(
@@ -86,6 +88,39 @@ def test_every_lie_that_the_record_contradicts_is_caught(record: DecisionRecord)
     for name, lied in lies(record):
         assert lied != record, name
         assert step_that_fails(lied), f"believed: {name}"
+
+
+@pytest.mark.parametrize(
+    "last", [(PolicyChanged(frozenset(), halted=True),), (Failed(1, "failed", "x", 1), Failed(2, "failed", "x", 1))]
+)
+def test_code_that_ends_unscreened_is_no_ballot(last: tuple[Event, ...]) -> None:
+    """An answer that nobody has looked at when it is over leaves no digest in the record, which verifies."""
+    state = begin(changed(script(*CODES[:1] * 3, kind="code:python").plan, hear_everyone=False))[0]
+    for event in (Answered(0, candidate(CODES[0]), 7), *last):
+        state = step(state, event)[0]
+    record = record_of(state)
+    check(record)
+    assert (record.ballots[0].outcome, record.ballots[0].candidate_sha256) == ("cancelled", "")
+
+
+def unscreened(record: DecisionRecord, version: str = "none") -> DecisionRecord:
+    """Return a record as it was made before code was screened and run."""
+    ballots = [replace(ballot, screening="none") for ballot in record.ballots]
+    return replace(record, ballots=ballots, screening_version=version)
+
+
+def test_records_from_before_screening_verify_as_they_did() -> None:
+    """Neither field of what has run is in their bytes, no ballot was screened, and they say so; others may not say it."""
+    asked = script(*CODES[:1] * 2, CODES[1], kind="code:python")
+    record = unscreened(record_of(play(asked, asked.voters)))
+    old = canonical_json(record)
+    assert record.result == "answered"
+    assert b"examples" not in old
+    read = decode(old, DecisionRecord, "decision record")
+    assert canonical_json(read) == old
+    check(read)
+    assert step_that_fails(unscreened(record, "rules-1")) == "ballots"
+    assert step_that_fails(first(record, screening="pass")) == "ballots"
 
 
 def step_that_fails(record: DecisionRecord) -> str:

@@ -1,0 +1,181 @@
+"""Concluding early is safe: on small panels, whatever the ballots that were not waited for had been, the end is the same.
+
+Every voter does everything it can: fail, answer any of three forms, use a sink or not, be rejected. Two deliberations are led
+through all combinations side by side, one that ends when it is certain and one that hears everybody. Where both are over, and
+behaviour has merged the forms in every way there is, they must have ended alike.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import pytest
+from msgspec.structs import replace
+
+from actors.base.digests import sha256_hex
+from actors.consensus.choosing import ballot_outcome, choose_served
+from actors.consensus.deliberation import begin, step
+from actors.consensus.reading.examples import Example
+from actors.consensus.screening.findings import Screening
+from actors.consensus.tally import Rule
+from actors.consensus.vocabulary import (
+    Answered,
+    Ballot,
+    Compared,
+    DeadlinePassed,
+    Event,
+    Failed,
+    Plan,
+    Screened,
+    Seat,
+    State,
+)
+from tests.unit.actors.consensus.panels import CODES
+from tests.unit.actors.consensus.world import candidate, comparison, plan, screened
+
+FORMS = CODES[:3]
+Deed = tuple[str, Screening] | None
+"""What a voter answers and what screening says of it; ``None`` if it fails."""
+DEEDS: tuple[Deed, ...] = (
+    None,
+    (FORMS[0], screened()),
+    (FORMS[1], screened()),
+    (FORMS[2], screened()),
+    (FORMS[0], screened("pass", "network")),
+    (FORMS[1], screened("pass", "network")),
+    (FORMS[0], screened("reject")),
+)
+MERGES = ("abc", "aab", "aba", "baa", "aaa", "aa-")
+"""What each form does on the inputs tried; ``-`` did nothing that could be compared."""
+EXAMPLES = (Example("f(1)", "2"), Example("f(2)", "3"))
+HALF, TWO_THIRDS = Rule(500_000, 2, 1_000_000, 0), Rule(660_000, 2, 1_300_000, 500_000)
+
+
+@dataclass
+class Walk:
+    """All combinations of one panel."""
+
+    deeds: tuple[Deed, ...]
+    screened_last: bool
+    """Whether every voter has answered before the first answer is screened."""
+    done: dict[int, Deed] = field(default_factory=dict)
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def through(self, early: State, patient: State) -> None:
+        """Lead both deliberations through everything that may come next, and compare their ends."""
+        ballot = self._next(patient)
+        if ballot is None:
+            self._compare(early, patient)
+        elif ballot.state == "screening":
+            deed = self.done[ballot.ask_id]
+            assert deed is not None
+            self._both(early, patient, Screened(ballot.ask_id, deed[1]))
+        else:
+            for deed in self.deeds:
+                self.done[ballot.ask_id] = deed
+                asked = ballot.ask_id
+                self._both(
+                    early, patient, Answered(asked, candidate(deed[0]), 7) if deed else Failed(asked, "failed", "x", 5)
+                )
+
+    def _both(self, early: State, patient: State, event: Event) -> None:
+        self.through(step(early, event)[0], step(patient, event)[0])
+
+    def _next(self, state: State) -> Ballot | None:
+        waiting = {kind: [b for b in state.ballots if b.state == kind] for kind in ("outstanding", "screening")}
+        order = ("outstanding", "screening") if self.screened_last else ("screening", "outstanding")
+        return next((ballot for kind in order for ballot in waiting[kind]), None)
+
+    def _compare(self, early: State, patient: State) -> None:
+        ended_early = early.conclusion is not None and any(
+            ballot_outcome(early, b) == "cancelled" for b in early.ballots
+        )
+        for event in comparisons(patient) if patient.comparing else [DeadlinePassed(9)]:
+            one, other = step(early, event)[0], step(patient, event)[0]
+            assert one.conclusion is not None
+            assert other.conclusion is not None
+            assert one.conclusion.outcome == other.conclusion.outcome, self.done
+            assert agreed(one) <= agreed(other), self.done
+            assert_servable(one)
+            self.seen[f"{'early' if ended_early else 'late'} {one.conclusion.outcome}"] += 1
+
+
+def comparisons(state: State) -> Iterator[Compared]:
+    """Return every way in which the candidates' behaviour may merge them, and in which they may pass the examples."""
+    total = len(state.plan.examples)
+    for passing in (range(1 << len(FORMS))) if total else (0,):
+        passes = {form: total if passing >> place & 1 else 1 for place, form in enumerate(FORMS)}
+        for merge in MERGES if not total else MERGES[:2]:
+            yield compared(state, dict(zip(FORMS, merge, strict=True)), passes)
+
+
+def compared(state: State, does: Mapping[str, str], passes: Mapping[str, int]) -> Compared:
+    """Return what running the candidates shows, by form."""
+    codes = {ask_id: state.ballots[ask_id].code for ask_id in state.compared}
+    vectors = {ask_id: sha256_hex(does[code].encode()) for ask_id, code in codes.items() if does[code] != "-"}
+    total = len(state.plan.examples)
+    return Compared(comparison(vectors, {n: min(total, passes[c]) for n, c in codes.items()}, total))
+
+
+def agreed(state: State) -> set[int]:
+    """Return the ballots that the answer rests on."""
+    return {ballot.ask_id for ballot in state.ballots if ballot_outcome(state, ballot) == "agreed"}
+
+
+def assert_servable(state: State) -> None:
+    """Check that what would be served was screened, uses no sink alone, and failed no example that was run."""
+    served = choose_served(state, "00")
+    if served is None:
+        return
+    assert served.screening is not None
+    assert served.screening.verdict != "reject"
+    using = {b.seat.lineage for b in state.ballots if b.screening and "network" in b.screening.sinks}
+    assert not served.screening.sinks or len(using) > 1
+    if state.comparison is not None:
+        assert state.comparison.examples_passed.get(served.ask_id, 0) == state.comparison.examples_total
+
+
+def panel(lineages: str, rule: Rule, weights: tuple[int, ...] = (), spares: int = 0, **changes: object) -> Plan:
+    """Return the plan of a panel: one seat a letter, the last ``spares`` of them standing by."""
+    heavy = weights or (500_000,) * len(lineages)
+    seats = [Seat(f"v{n}", f"f{n}", lineage, heavy[n]) for n, lineage in enumerate(lineages)]
+    seated = seats[: len(seats) - spares]
+    return plan(seated, spares=tuple(seats[len(seated) :]), rule=rule, kind="code:python", **changes)
+
+
+UNEQUAL = (900_000, 500_000, 300_000, 300_000)
+RUNS: dict[str, object] = {"compare_ms": 100}
+
+
+FEW = (None, DEEDS[1], DEEDS[2], DEEDS[5], DEEDS[6])
+
+
+@pytest.mark.parametrize(
+    ("asked", "deeds", "screened_last"),
+    [
+        (panel("LMN", HALF, **RUNS), DEEDS, False),
+        (panel("LMN", TWO_THIRDS), DEEDS, True),
+        (panel("LMM", HALF, UNEQUAL, **RUNS), DEEDS, True),
+        (panel("NLMM", HALF, UNEQUAL, **RUNS), FEW, False),
+        (panel("MMLN", HALF, UNEQUAL, **RUNS), DEEDS[1:5], True),
+        (panel("LMNL", TWO_THIRDS), FEW, True),
+        (panel("LMNM", HALF, spares=1, **RUNS), FEW, False),
+        (panel("KLMN", Rule(600_000, 2, 1_000_000, 0), (240_000, 320_000, 320_000, 120_000)), FEW, False),
+    ],
+)
+def test_no_completion_changes_a_concluded_end(asked: Plan, deeds: tuple[Deed, ...], screened_last: bool) -> None:
+    """Late dissent, failures, rejections, shared sinks and merging behaviour: none of them would have changed the end."""
+    walk = Walk(deeds, screened_last)
+    walk.through(begin(asked)[0], begin(replace(asked, hear_everyone=True))[0])
+    assert walk.seen["early agreed"] > 0
+    assert walk.seen["late agreed"] > 0
+
+
+@pytest.mark.parametrize("policy", ["strict", "evidence"])
+def test_with_examples_nothing_concludes_before_they_have_run(policy: str) -> None:
+    """Whatever passes them and whatever merges: everybody is heard, and what wins has passed."""
+    asked = panel("LMN", HALF, examples=EXAMPLES, policy=policy, **RUNS)
+    walk = Walk((None, *DEEDS[2:5]), screened_last=False)
+    walk.through(begin(asked)[0], begin(replace(asked, hear_everyone=True))[0])
+    assert not [ending for ending in walk.seen if ending.startswith("early")]
+    assert walk.seen["late agreed"] > 0
