@@ -17,7 +17,7 @@ import sysconfig
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from actors.consensus.adapters.bandit import Bandit, is_medium
@@ -162,9 +162,18 @@ def _list(scorer: Scorer, pairs: Sequence[Pair]) -> None:
 
 
 def _as_json(half: Half, counts: dict[str, Count]) -> dict[str, object]:
-    rows = {name: asdict(count) for name, count in counts.items()}
-    for row, count in zip(rows.values(), counts.values(), strict=True):
-        row |= {"ours_ms": round(p95(count.ours_ms), 2), "bandit_ms": round(p95(count.bandit_ms), 2)}
+    rows = {
+        name: {
+            "files": count.files,
+            "ours": count.ours,
+            "bandit": count.bandit,
+            "flagged": count.flagged,
+            "ours_p95_ms": round(p95(count.ours_ms), 2),
+            "bandit_p95_ms": round(p95(count.bandit_ms), 2),
+            "rules": dict(count.rules.most_common()),
+        }
+        for name, count in counts.items()
+    }
     return {"version": SCREENING_VERSION, "half": half, "sets": rows}
 
 
