@@ -88,6 +88,16 @@ async def test_a_comparison_that_fails_proves_nothing(
     assert verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record.answer_sha256 == ""
 
 
+async def test_nothing_runs_where_the_sandbox_says_why_not(make_world: MakeWorld) -> None:
+    """Without a proven sandbox no candidate is handed to it, no time is kept for it, and forms alone are compared."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(ONE)))
+    assert world.comparer.why_not()
+    decision = await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
+    assert decision.state.plan.compare_ms == 0
+    assert decision.summary()["agreement"]["examples"] == {"found": 2, "run": 0, "passed": 0}
+    assert decision.committed.record.method == "syntax"
+
+
 async def test_a_comparison_that_runs_out_of_time_serves_nothing(make_world: MakeWorld) -> None:
     """Equal forms, and examples that should have been run: nothing leaves unproven."""
     world = make_world(voter("a", says(ONE)), voter("b", says(ONE)))
