@@ -280,6 +280,17 @@ def test_a_voter_isolated_while_behaviour_is_compared_counts_for_nothing() -> No
     assert end(state)[0] == "disagreed"
 
 
+def test_a_substitute_that_comes_while_comparing_is_compared_too() -> None:
+    """Examples are not passed over by who answers last: the panel as it is in the end is run once more."""
+    events = [*said(0, ONE), *said(1, TWO), PolicyChanged(frozenset("b"), halted=False), *said(2, ONE)]
+    state, told = deliberate(A, B, spares=(D,), events=events, examples=EXAMPLES)
+    assert told.count(Compare({0: ONE, 1: TWO})) == 1
+    state, commands = step(state, compared({0: "x", 1: "x"}, {0: 2, 1: 2}, 2))
+    assert commands == [Compare({0: ONE, 2: ONE})]
+    state, _ = step(state, compared({0: "x", 2: "x"}, {0: 2, 2: 1}, 2))
+    assert choose_served(state, "00") is None
+
+
 def test_counting_again_runs_nothing() -> None:
     """A newer policy is applied to what is known; a comparison that was not due is not made up."""
     state, _ = deliberate(A, B, C, events=[*said(0, ONE), *said(1, ONE)])
