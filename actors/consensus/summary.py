@@ -8,12 +8,12 @@ from actors.base.canonical import MICRO, to_builtins
 from actors.consensus.choosing import ballot_outcome
 from actors.consensus.deliberation import examples_run
 from actors.consensus.ports import Committed
-from actors.consensus.vocabulary import State
+from actors.consensus.vocabulary import Ballot, State
 from actors.spans.record import Promise
 
 
 def summary(state: State, committed: Committed, durability: str, *, explain: bool = False) -> dict[str, Any]:
-    """Return the response extension of a committed decision; ``explain`` adds each readable answer and its reading."""
+    """Return the response extension of a committed decision; ``explain`` adds what answers may be shown, and as read."""
     record = committed.record
     winner = state.conclusion.tally.winner if state.conclusion else None
     return {
@@ -100,8 +100,14 @@ def _votes(state: State, *, explain: bool) -> list[dict[str, Any]]:
             vote["screening"] = ballot.screening.verdict if ballot.outcome != "screened_out" else "reject"
         if ballot.note:
             vote["note"] = ballot.note
-        if explain and ballot.candidate is not None:
+        if explain and ballot.candidate is not None and _may_be_shown(state, ballot):
             vote["answer"] = asdict(ballot.candidate)
             vote["reading"] = ballot.reading.form if ballot.reading else None
         votes.append(vote)
     return votes
+
+
+def _may_be_shown(state: State, ballot: Ballot) -> bool:
+    """Tell whether an answer may leave beside the served one: not while halted, and code only once it passed screening."""
+    halted = state.conclusion is not None and state.conclusion.outcome == "halted"
+    return not halted and (not state.plan.language or ballot.state == "readable")

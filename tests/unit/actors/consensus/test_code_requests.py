@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from actors.base.errors import DeadlineExceeded, NoConsensus, ScreenedOut, WeaverGenError
+from actors.base.errors import DeadlineExceeded, GenerationHalted, NoConsensus, ScreenedOut, WeaverGenError
 from actors.consensus.behaviour.compare import Comparison, NotCompared
 from actors.consensus.verification import verify_envelope
 from tests.unit.actors.consensus.world import CALLER, NOW_S, World, comparison, hangs, request, says, screened, voter
@@ -88,6 +88,16 @@ async def test_a_comparison_that_fails_proves_nothing(
     assert verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record.answer_sha256 == ""
 
 
+async def test_nothing_runs_where_the_sandbox_says_why_not(make_world: MakeWorld) -> None:
+    """Without a proven sandbox no candidate is handed to it, no time is kept for it, and forms alone are compared."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(ONE)))
+    assert world.comparer.why_not()
+    decision = await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
+    assert decision.state.plan.compare_ms == 0
+    assert decision.summary()["agreement"]["examples"] == {"found": 2, "run": 0, "passed": 0}
+    assert decision.committed.record.method == "syntax"
+
+
 async def test_a_comparison_that_runs_out_of_time_serves_nothing(make_world: MakeWorld) -> None:
     """Equal forms, and examples that should have been run: nothing leaves unproven."""
     world = make_world(voter("a", says(ONE)), voter("b", says(ONE)))
@@ -104,3 +114,29 @@ async def test_time_is_kept_for_comparing(make_world: MakeWorld) -> None:
     decision = await world.coordinator.generate(request(QUESTION, answer_kind="code", deadline_ms=4_000), CALLER)
     assert decision.state.plan.deadline_ms + decision.state.plan.compare_ms == 4_000
     assert decision.state.plan.compare_ms == 1_000
+
+
+async def test_explaining_shows_no_code_that_was_rejected(make_world: MakeWorld) -> None:
+    """Who asks for every answer gets those that passed screening; what did not leaves in no form."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(ONE)), voter("c", says(TWO)))
+    world.screener.says[TWO] = screened("reject")
+    world.comparer.behaves = same()
+    decision = await world.coordinator.generate(request(QUESTION, answer_kind="code", explain=True), CALLER)
+    votes = decision.summary(explain=True)["votes"]
+    assert [(vote["outcome"], "answer" in vote) for vote in votes] == [
+        ("agreed", True), ("agreed", True), ("screened_out", False),
+    ]  # fmt: skip
+
+
+async def test_a_halt_shows_no_answers(make_world: MakeWorld) -> None:
+    """While halted not even a refusal that was to explain itself carries what voters said."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(TWO)))
+
+    def halts(_: Mapping[int, str]) -> NotCompared:
+        world.policy.halt()
+        return NotCompared("sandbox")
+
+    world.comparer.behaves = halts
+    with pytest.raises(GenerationHalted) as refused:
+        await world.coordinator.generate(request(PLAIN, answer_kind="code", explain=True), CALLER)
+    assert not [vote for vote in refused.value.details["votes"] if "answer" in vote]

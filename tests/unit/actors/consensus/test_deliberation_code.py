@@ -107,6 +107,19 @@ def test_a_sink_that_one_lineage_alone_uses_puts_it_out(asked: frozenset[str], e
     assert end(state) == ("agreed", "behaviour")
 
 
+def test_who_is_rejected_or_isolated_vouches_for_no_sink() -> None:
+    """A sink is shared only by candidates that may count: poison does not excuse poison."""
+    events = [*said(0, ONE), *said(1, ONE), *said(2, TWO, screened("pass", "network"))]
+    poison = Screening("reject", "rules-1", screened("reject").findings, ("network",))
+    rejected, _ = deliberate(A, B, C, D, events=[*events, *said(3, TWO, poison)])
+    assert outcomes(rejected)[2:] == ["screened_out", "screened_out"]
+    shared, _ = deliberate(A, B, C, D, events=[*events, *said(3, TWO, screened("pass", "network"))])
+    assert shared.comparing
+    state, _ = step(shared, PolicyChanged(frozenset("d"), halted=False))
+    state, _ = step(state, compared(dict.fromkeys(range(3), "same")))
+    assert outcomes(state)[2:] == ["screened_out", "isolated"]
+
+
 def test_a_lone_sink_does_not_help_to_conclude_early() -> None:
     """While somebody may yet use the same sink or not, a ballot with it is as good as open."""
     a2 = Seat("a2", "a", "a", 500_000)
@@ -265,6 +278,17 @@ def test_a_voter_isolated_while_behaviour_is_compared_counts_for_nothing() -> No
     state, _ = step(state, PolicyChanged(frozenset({"b"}), halted=False))
     state, _ = step(state, compared({0: "same", 1: "same", 2: "other"}))
     assert end(state)[0] == "disagreed"
+
+
+def test_a_substitute_that_comes_while_comparing_is_compared_too() -> None:
+    """Examples are not passed over by who answers last: the panel as it is in the end is run once more."""
+    events = [*said(0, ONE), *said(1, TWO), PolicyChanged(frozenset("b"), halted=False), *said(2, ONE)]
+    state, told = deliberate(A, B, spares=(D,), events=events, examples=EXAMPLES)
+    assert told.count(Compare({0: ONE, 1: TWO})) == 1
+    state, commands = step(state, compared({0: "x", 1: "x"}, {0: 2, 1: 2}, 2))
+    assert commands == [Compare({0: ONE, 2: ONE})]
+    state, _ = step(state, compared({0: "x", 2: "x"}, {0: 2, 2: 1}, 2))
+    assert choose_served(state, "00") is None
 
 
 def test_counting_again_runs_nothing() -> None:

@@ -160,6 +160,7 @@ FEW = (None, DEEDS[1], DEEDS[2], DEEDS[5], DEEDS[6])
         (panel("MMLN", HALF, UNEQUAL, **RUNS), DEEDS[1:5], True),
         (panel("LMNL", TWO_THIRDS), FEW, True),
         (panel("LMNM", HALF, spares=1, **RUNS), FEW, False),
+        (panel("KLMN", Rule(600_000, 2, 1_000_000, 0), **RUNS), DEEDS[:4], True),
         (panel("KLMN", Rule(600_000, 2, 1_000_000, 0), (240_000, 320_000, 320_000, 120_000)), FEW, False),
     ],
 )

@@ -35,6 +35,24 @@ def test_a_small_panel_leaves_spares() -> None:
     assert (len(made.seats), len(made.spares)) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    ("question", "model", "may_run", "kept"),
+    [
+        ("Write a Python function f(x).", "consensus", True, True),
+        ("Write a Python function f(x).", "consensus", False, False),
+        ("Write a Python function f(x).", "b", True, False),
+        ("Write a Rust function f(x).", "consensus", True, False),
+        ("What is the capital of France?", "consensus", True, False),
+    ],
+)
+def test_time_to_compare_is_kept_only_for_what_may_run(question: str, model: str, may_run: bool, kept: bool) -> None:
+    """Python of several voters, while the sandbox is proven: nothing else is ever handed to it."""
+    asked = request(question, model=model)
+    made = make_plan(asked, CALLER, snapshot("abc"), WEIGHTS, INFOS, ConsensusConfig(), may_run=may_run)
+    assert (made.compare_ms > 0) == kept
+    assert made.deadline_ms + made.compare_ms == asked.deadline_ms
+
+
 def test_without_a_choice_the_strictest_policy_is_taken() -> None:
     """A key that holds strict and evidence gets strict; one without consensus policies is told so."""
     assert make(request()).policy == "strict"

@@ -34,6 +34,14 @@ def test_a_lineage_counts_once() -> None:
     assert result.eligible == {"a": 500_000, "b": 500_000}
 
 
+def test_one_lineage_never_wins_by_weight_alone() -> None:
+    """Whatever it weighs and however little independence a rule asks for: the least number of lineages holds by itself."""
+    lone = Rule(quorum_micro=600_000, min_lineages=2, min_n_eff_micro=1_000_000, rho_micro=0)
+    votes = [vote("a", 0, 900_000), vote("a", 0, 900_000), vote("b", NO_GROUP, 100_000)]
+    assert tally(votes, lone).winner is None
+    assert tally(votes, replace(lone, min_lineages=1)).winner is not None
+
+
 def test_a_divided_lineage_gives_each_group_its_share() -> None:
     """A lineage whose voters contradict each other splits its one weight."""
     result = tally([vote("a", 0), vote("a", 1), vote("b", 0)], Rule(700_000, 2, 0, 0))

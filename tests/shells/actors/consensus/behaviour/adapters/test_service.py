@@ -51,6 +51,19 @@ class Raises:
         raise OSError("no process could be started")
 
 
+class Unproven(Fails):
+    """A sandbox whose proof has expired."""
+
+    def state(self) -> str:
+        """Say why nothing runs."""
+        return "its proof is too old"
+
+
+def test_what_keeps_the_sandbox_from_running_is_passed_on() -> None:
+    """Whoever plans a request learns that nothing may run, and why."""
+    assert BehaviourComparer(Unproven(), BehaviourConfig()).why_not() == "its proof is too old"
+
+
 async def test_rounds_are_run_until_the_verdict() -> None:
     """The sandbox runs what the core decides, round after round, and the verdict is the core's."""
     sandbox = InProcess()
