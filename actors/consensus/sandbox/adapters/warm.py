@@ -48,6 +48,7 @@ class WarmParent:
         """
         self._config = config
         self._unsettled = False
+        self._killed = False
         harness = HARNESS.read_text() if source is None else source
         command = [bwrap, *confined.arguments, "--", *confined.command, harness, json.dumps(confined.settings)]
         pipe = subprocess.PIPE
@@ -69,7 +70,7 @@ class WarmParent:
     @property
     def alive(self) -> bool:
         """Whether it can take a job."""
-        return self._process.poll() is None
+        return not self._killed and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -126,6 +127,7 @@ class WarmParent:
 
     def kill(self) -> None:
         """End it and everything inside, from any thread; ``run`` then returns."""
+        self._killed = True  # it may take a moment to be gone
         self._process.kill()
 
     def close(self) -> None:
