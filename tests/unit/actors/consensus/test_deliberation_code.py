@@ -287,15 +287,20 @@ def test_a_substitute_that_comes_while_comparing_is_compared_too() -> None:
     assert told.count(Compare({0: ONE, 1: TWO})) == 1
     state, commands = step(state, compared({0: "x", 1: "x"}, {0: 2, 1: 2}, 2))
     assert commands == [Compare({0: ONE, 2: ONE})]
+    late, _ = step(state, DeadlinePassed(60_500))
+    assert (end(late)[0], late.comparison) == ("deadline", None)  # the first was of another panel
     state, _ = step(state, compared({0: "x", 2: "x"}, {0: 2, 2: 1}, 2))
     assert choose_served(state, "00") is None
 
 
 def test_counting_again_runs_nothing() -> None:
     """A newer policy is applied to what is known; a comparison that was not due is not made up."""
-    state, _ = deliberate(A, B, C, events=[*said(0, ONE), *said(1, ONE)])
+    light = Seat("l", "l", "l", 100_000)
+    state, _ = deliberate(A, B, C, light, events=[*said(2, TWO), *said(0, ONE), *said(1, ONE)])
+    assert end(state) == ("agreed", "syntax")
     again = recount(state, state.plan, halted=False)
     assert again.conclusion is not None
+    assert end(again) == ("agreed", "syntax")
     assert not again.comparing
 
 
