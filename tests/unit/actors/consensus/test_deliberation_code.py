@@ -77,6 +77,16 @@ def test_code_counts_only_once_it_is_screened() -> None:
     assert commands[0] == Cancel(2)
 
 
+def test_what_is_not_screened_by_the_end_is_not_served() -> None:
+    """An answer that agrees by form and is still being looked at when the others conclude is in no group."""
+    heavy = Seat("h", "h", "h", 600_000)
+    events = [Answered(0, candidate(ONE), 10), *said(1, ONE), *said(2, ONE), *said(3, ONE)]
+    state, _ = deliberate(heavy, A, B, C, events=events)
+    assert outcomes(state) == ["cancelled", "agreed", "agreed", "agreed"]
+    assert state.conclusion is not None
+    assert 0 not in state.conclusion.groups
+
+
 def test_what_is_rejected_is_out_and_a_substitute_is_asked() -> None:
     """A rejected candidate is no ballot for anybody, and its note says by which rule."""
     state, told = deliberate(A, B, events=said(0, ONE, screened("reject")), spares=(C,))
