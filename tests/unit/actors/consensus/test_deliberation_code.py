@@ -77,6 +77,16 @@ def test_code_counts_only_once_it_is_screened() -> None:
     assert commands[0] == Cancel(2)
 
 
+def test_what_is_not_screened_by_the_end_is_not_served() -> None:
+    """An answer that agrees by form and is still being looked at when the others conclude is in no group."""
+    heavy = Seat("h", "h", "h", 600_000)
+    events = [Answered(0, candidate(ONE), 10), *said(1, ONE), *said(2, ONE), *said(3, ONE)]
+    state, _ = deliberate(heavy, A, B, C, events=events)
+    assert outcomes(state) == ["cancelled", "agreed", "agreed", "agreed"]
+    assert state.conclusion is not None
+    assert 0 not in state.conclusion.groups
+
+
 def test_what_is_rejected_is_out_and_a_substitute_is_asked() -> None:
     """A rejected candidate is no ballot for anybody, and its note says by which rule."""
     state, told = deliberate(A, B, events=said(0, ONE, screened("reject")), spares=(C,))
@@ -287,15 +297,20 @@ def test_a_substitute_that_comes_while_comparing_is_compared_too() -> None:
     assert told.count(Compare({0: ONE, 1: TWO})) == 1
     state, commands = step(state, compared({0: "x", 1: "x"}, {0: 2, 1: 2}, 2))
     assert commands == [Compare({0: ONE, 2: ONE})]
+    late, _ = step(state, DeadlinePassed(60_500))
+    assert (end(late)[0], late.comparison) == ("deadline", None)  # the first was of another panel
     state, _ = step(state, compared({0: "x", 2: "x"}, {0: 2, 2: 1}, 2))
     assert choose_served(state, "00") is None
 
 
 def test_counting_again_runs_nothing() -> None:
     """A newer policy is applied to what is known; a comparison that was not due is not made up."""
-    state, _ = deliberate(A, B, C, events=[*said(0, ONE), *said(1, ONE)])
+    light = Seat("l", "l", "l", 100_000)
+    state, _ = deliberate(A, B, C, light, events=[*said(2, TWO), *said(0, ONE), *said(1, ONE)])
+    assert end(state) == ("agreed", "syntax")
     again = recount(state, state.plan, halted=False)
     assert again.conclusion is not None
+    assert end(again) == ("agreed", "syntax")
     assert not again.comparing
 
 
