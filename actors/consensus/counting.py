@@ -6,6 +6,8 @@ Rules:
 - ``strict`` and ``evidence`` take the layer's own rule first. Where nobody wins by it, ``evidence`` counts once more among the
   ballots that passed at least ``LEAST_EXAMPLES`` examples, and there one lineage suffices. An isolated voter stays dissent there
   too: it may have passed with another answer.
+- A ballot that screening put out is dissent, as an isolated voter's: else keeping a voter out of the panel, whose sink it shared,
+  would take away its weight against the rest of its lineage, and make a group win that had not.
 - The record says of every ballot what is needed to count again: this module is what decides, and what replays.
 
 Left out: how answers come into groups (``grouping``), and when counting is due (``deliberation``).
@@ -17,7 +19,10 @@ import msgspec
 
 from actors.base.canonical import MICRO
 from actors.consensus.tally import NO_GROUP, Rule, Tally, Vote, tally
+from actors.spans.record import VoteOutcome
 
+DISSENT: tuple[VoteOutcome, ...] = ("isolated", "screened_out")
+"""Outcomes of ballots that take their part of their lineage's weight and side with every rival, whatever they said."""
 LEAST_EXAMPLES = 2
 """Examples of the prompt that must have run before they are evidence."""
 

@@ -30,7 +30,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from actors.base.digests import sha256_hex
-from actors.consensus.counting import Cast, Counted, count
+from actors.consensus.counting import DISSENT, Cast, Counted, count
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.reading.code import code_of
 from actors.consensus.reading.reading import read_answer, single_answer
@@ -379,7 +379,10 @@ def _outcome_without_winner(state: State, groups: dict[int, int], counted: Tally
     rejected = any(ballot.outcome == "screened_out" for ballot in state.ballots)
     if rejected and settled(_unless_rejected(state, votes), state.plan.rule) is None:
         return "screened_out"
-    heard = tally(votes, state.plan.rule).outcome != "unavailable"  # examples may have barred what was heard
+    asked = [replace(v, isolated=b.outcome == "isolated") for v, b in zip(votes, state.ballots, strict=True)]
+    heard = (
+        tally(asked, state.plan.rule).outcome != "unavailable"
+    )  # examples or screening may have barred what was heard
     return "disagreed" if heard else counted.outcome
 
 
@@ -433,7 +436,7 @@ def _casts(state: State, groups: dict[int, int]) -> list[Cast]:
         Cast(
             Vote(
                 b.seat.lineage, b.seat.weight_micro, groups.get(b.ask_id, NO_GROUP), b.state in OPEN,
-                b.outcome == "isolated", b.ask_id >= seats,
+                b.outcome in DISSENT, b.ask_id >= seats,
             ),
             passed.get(b.ask_id, 0),
         )

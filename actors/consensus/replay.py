@@ -14,7 +14,7 @@ from actors.base.canonical import MICRO, decimal_str, micro
 from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError
 from actors.base.ids import is_ulid
-from actors.consensus.counting import Cast, Counted, barred_groups, count
+from actors.consensus.counting import DISSENT, Cast, Counted, barred_groups, count
 from actors.consensus.deliberation import HALTED_CAUSE, NOT_COMPARED_CAUSE
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.records import DEGRADED_METHODS
@@ -172,7 +172,7 @@ def _casts(record: DecisionRecord) -> list[Cast]:
     panel = record.layer.panel
     return [
         Cast(
-            Vote(b.lineage, micro(b.weight), b.group, isolated=b.outcome == "isolated", substitute=number >= panel),
+            Vote(b.lineage, micro(b.weight), b.group, isolated=b.outcome in DISSENT, substitute=number >= panel),
             b.examples_passed,
         )
         for number, b in enumerate(record.ballots)
@@ -229,7 +229,7 @@ def _ends(record: DecisionRecord, counted: Counted) -> tuple[str, ...]:
     """Return how a layer may have ended that counted so."""
     ends: tuple[str, ...] = ("agreed", "deadline", counted.tally.outcome)
     if any(ballot.outcome == "screened_out" for ballot in record.ballots):
-        ends += ("screened_out",)
+        ends += ("screened_out", "disagreed")
     return (*ends, "disagreed") if barred_groups(_casts(record), record.examples) else ends
 
 

@@ -320,3 +320,16 @@ def test_direct_answers_are_screened_too() -> None:
     passed, _ = deliberate(A, events=said(0, ONE, screened("pass", "network")), **direct)
     rejected, _ = deliberate(A, events=said(0, ONE, screened("reject")), **direct)
     assert (end(passed), end(rejected)[0]) == (("agreed", "single"), "screened_out")
+
+
+def test_keeping_a_voter_out_whose_sink_another_shared_makes_no_group_win() -> None:
+    """The ballot whose sink nobody shares any more is dissent: its lineage does not stand whole behind its other voter."""
+    l2 = Seat("l2", "l", "a", 500_000)
+    rule = plan([]).rule.__class__(510_000, 2, 1_000_000, 0)
+    sends = screened("pass", "network")
+    events = [*said(0, ONE), *said(1, ONE), *said(2, TWO, sends), *said(3, TWO, sends)]
+    heard, _ = deliberate(A, B, C, l2, events=events, rule=rule, compare_ms=0)
+    kept_out, _ = deliberate(A, B, C, l2, events=events, rule=rule, compare_ms=0, isolated=frozenset({"c"}))
+    assert end(heard)[0] == "disagreed"
+    assert outcomes(kept_out)[3] == "screened_out"
+    assert "agreed" not in outcomes(kept_out)
