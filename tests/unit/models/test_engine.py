@@ -35,6 +35,15 @@ def test_cpu_engines_share_the_cores() -> None:
     assert settings.stop == ("\nQ:",)
 
 
+def test_a_cpu_engine_reads_prompts_whole() -> None:
+    """No prompt is read in parts, which would end the engine for requests with a seed; one step takes the longest prompt."""
+    for entry in ENTRIES.values():
+        if entry.cpu is not None:
+            kwargs = engine_settings(entry, Path("/m"), "cpu").engine_kwargs
+            assert kwargs["enable_chunked_prefill"] is False
+            assert kwargs["max_num_batched_tokens"] == kwargs["max_model_len"]
+
+
 def test_a_cpu_engine_computes_in_what_it_is_given() -> None:
     """The processor decides for a CPU engine; a GPU has bfloat16."""
     small, large = ENTRIES["gemma-3-270m"], ENTRIES["llama-3.1-8b-instruct"]
