@@ -23,7 +23,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--models", type=Path, required=True, help="folder of verified weights")
     parser.add_argument("--out", type=Path, required=True, help="folder of recordings")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--limit-s", type=float, default=4 * 3600.0, help="take up no task after this long")
+    parser.add_argument(
+        "--limit-s", type=float, default=4 * 3600.0, help="take up no task after so long; 0 packs what is there"
+    )
     args = parser.parse_args(argv)
 
     run = RUNS[args.run]
@@ -33,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     file = RecordingFile(args.out / f"{run.name}.jsonl", header)
     until = time.monotonic() + args.limit_s
     try:
-        if len(file.done) < len(tasks):
+        if len(file.done) < len(tasks) and args.limit_s > 0:
             engine = LocalEngine(settings, header.sampling)
             record(file, header, tasks, engine, lambda: time.monotonic() > until, _tell)
         file.pack()

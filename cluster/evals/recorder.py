@@ -9,15 +9,26 @@ Rules:
 Left out: the engine (``Engine``, a port) and the clock (``out_of_time``).
 """
 
+import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import msgspec
 
 from actors.base.errors import ConfigurationError
-from cluster.evals.recording import Header, Sample, TaskAnswers, line_of, pack, read_recording, sample_seed, unpacked
+from cluster.evals.recording import (
+    Header,
+    Recording,
+    Sample,
+    TaskAnswers,
+    line_of,
+    pack,
+    read_recording,
+    sample_seed,
+    unpacked,
+)
 from cluster.evals.tasks import Task, question_of, question_sha256
 
 
@@ -51,23 +62,29 @@ class RecordingFile:
     """A recording that grows on disk."""
 
     def __init__(self, path: Path, header: Header) -> None:
-        """Open ``path``, begin it, or unpack it from ``path.gz``; raises ``ConfigurationError`` under another header."""
-        packed = path.with_name(path.name + ".gz")
-        if not path.exists():
-            old = read_recording(packed.read_bytes(), str(packed)) if packed.exists() else None
-            tasks = old.tasks if old else ()
-            path.write_bytes(unpacked(old.header if old else header, tasks))
-        recording = read_recording(path.read_bytes(), str(path))
-        if recording.header != header:
-            raise ConfigurationError(
-                f"{path} was recorded otherwise: {differences(recording.header, header)}; move it away"
-            )
+        """Open ``path``, begin it, or unpack it from ``path.gz``.
+
+        Raises ``ConfigurationError`` under another header, or while another process records into it.
+        """
         self.path = path
-        self.packed = packed
+        self.packed = path.with_name(path.name + ".gz")
+        self._file = _locked(path)
+        try:
+            recording = self._begun(header)
+        except ConfigurationError:
+            self._file.close()
+            raise
         self.done = {task.task_id for task in recording.tasks}
-        self._file = path.open("r+b")
-        self._file.truncate(recording.whole_bytes)
-        self._file.seek(recording.whole_bytes)
+        self._file.truncate(recording.whole_bytes)  # it is written at its end, wherever that is
+
+    def _begun(self, header: Header) -> Recording:
+        if not self.path.stat().st_size:
+            old = read_recording(self.packed.read_bytes(), str(self.packed)) if self.packed.exists() else None
+            self.path.write_bytes(unpacked(old.header if old else header, old.tasks if old else ()))
+        recording = read_recording(self.path.read_bytes(), str(self.path))
+        if differs := differences(recording.header, header):
+            raise ConfigurationError(f"{self.path} was recorded otherwise: {differs}; move it away")
+        return recording
 
     def append(self, task: TaskAnswers) -> None:
         """Keep a whole task."""
@@ -83,6 +100,16 @@ class RecordingFile:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+
+def _locked(path: Path) -> BinaryIO:
+    file = path.open("a+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise ConfigurationError(f"another process records into {path}; let it end") from error
+    return file
 
 
 def record(

@@ -97,6 +97,19 @@ def test_answers_drawn_otherwise_are_not_mixed(tmp_path: Path) -> None:
     make(tmp_path / "r.jsonl", FakeEngine())
     with pytest.raises(ConfigurationError, match="voter is m1, now m2"):
         RecordingFile(tmp_path / "r.jsonl", header("m2", SAMPLED.sampling))
+    RecordingFile(tmp_path / "r.jsonl", SAMPLED).close()
+
+
+def test_two_processes_do_not_write_one_recording(tmp_path: Path) -> None:
+    """Whoever comes second is refused and changes nothing."""
+    path = tmp_path / "r.jsonl"
+    file = RecordingFile(path, SAMPLED)
+    path.write_bytes(path.read_bytes() + b"half a li")
+    with pytest.raises(ConfigurationError, match="another process"):
+        RecordingFile(path, SAMPLED)
+    assert path.read_bytes().endswith(b"half a li")
+    file.close()
+    RecordingFile(path, SAMPLED).close()
 
 
 def test_out_of_time_no_task_is_taken_up(tmp_path: Path) -> None:
