@@ -25,7 +25,7 @@ from cluster.evals.regeneration import Again, compared, drawn, single_answers
 from cluster.evals.report import MOST_ERROR, Report
 from cluster.evals.runs import RUNS
 from cluster.evals.scoring import Verdict, job_of, source_sha256
-from cluster.evals.statistics import Estimate
+from cluster.evals.statistics import Estimate, Selective
 from cluster.evals.tasks import SUITE, Task
 from models.catalog import load_catalog
 from models.errors import WeightsError
@@ -204,9 +204,14 @@ def _tell(console: Console, found: Report) -> None:
     for choice in found.selections:
         table.add_row(
             safe(choice.name), str(choice.candidates), _percent(choice.pass_at_1), _percent(choice.over_best_voter),
-            f"{100 * choice.coverage_at_most_error:.1f} %",
+            _served(choice.served), f"{100 * choice.coverage_at_most_error:.1f} %",
         )  # fmt: skip
     console.print(table)
+
+
+def _served(served: Selective) -> str:
+    error = "-" if served.error is None else f"{100 * served.error:.1f} %"
+    return f"{100 * served.coverage:.1f} %, {100 * served.pass_at_1:.1f} %, {error}"
 
 
 def _percent(estimate: Estimate) -> str:

@@ -20,13 +20,15 @@ from cluster.evals.selection import Candidate, Ranking, Select, self_consistency
 from cluster.evals.statistics import (
     CurvePoint,
     Estimate,
+    Selective,
     bootstrap,
     coverage_at,
     coverage_error,
     oracle,
     paired_difference,
     pass_at_1,
-)  # fmt: skip
+    selective,
+)
 from cluster.evals.tasks import Task
 
 SELF_CONSISTENCY = "self-consistency of the best voter"
@@ -59,6 +61,8 @@ class SelectionRow(msgspec.Struct, frozen=True):
     pass_at_1: Estimate
     over_best_voter: Estimate
     """Difference to the best voter, task by task."""
+    served: Selective
+    """What comes of it if it abstains where it is not sure enough."""
     curve: tuple[CurvePoint, ...]
     """Error over coverage if only what it is surest of were served."""
     coverage_at_most_error: float
@@ -167,10 +171,11 @@ def _selection_row(
 ) -> SelectionRow:
     chosen = {task: passes[task][ranking.ids[0]] for task, ranking in rankings.items()}
     values = [float(hit) for hit in chosen.values()]
+    served = [chosen[task] if ranking.served else None for task, ranking in rankings.items()]
     curve = coverage_error([ranking.confidence for ranking in rankings.values()], list(chosen.values()))
     return SelectionRow(
         name, max(len(ranking.ids) for ranking in rankings.values()), bootstrap(values, seed),
-        paired_difference(values, alone, seed), curve, coverage_at(curve, MOST_ERROR), chosen,
+        paired_difference(values, alone, seed), selective(served), curve, coverage_at(curve, MOST_ERROR), chosen,
     )  # fmt: skip
 
 

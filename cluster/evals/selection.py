@@ -35,6 +35,8 @@ class Ranking(msgspec.Struct, frozen=True):
     """Candidates, best first."""
     confidence: float
     """In the first, 0 to 1; for majorities its group's share. Only its order is used."""
+    served: bool
+    """Whether the first would be served; a selector that is not sure enough abstains."""
 
 
 Select = Callable[[Task, Sequence[Candidate]], Ranking]
@@ -42,14 +44,14 @@ Select = Callable[[Task, Sequence[Candidate]], Ranking]
 
 
 def first_candidate(_: Task, candidates: Sequence[Candidate]) -> Ranking:
-    """Rank candidates as they stand, as sure of one as of another."""
-    return Ranking(tuple(candidate.id for candidate in candidates), 1.0)
+    """Rank candidates as they stand, as sure of one as of another, and serve the first."""
+    return Ranking(tuple(candidate.id for candidate in candidates), 1.0, served=True)
 
 
 def majority_of_candidates(task: Task, candidates: Sequence[Candidate]) -> Ranking:
     """Rank candidates by how many share their normal form; of equally many, by where the first of them stands.
 
-    A candidate that cannot be read agrees with nobody and stands behind all others.
+    A candidate that cannot be read agrees with nobody and stands behind all others. More than half must agree to be served.
     """
     forms = [read_answer(KIND, question_of(task), candidate.content).sha256 for candidate in candidates]
     first: dict[str, int] = {}
@@ -64,7 +66,8 @@ def majority_of_candidates(task: Task, candidates: Sequence[Candidate]) -> Ranki
 
     places = sorted(range(len(forms)), key=rank)
     winner = forms[places[0]]
-    return Ranking(tuple(candidates[place].id for place in places), sizes[winner] / len(forms) if winner else 0.0)
+    share = sizes[winner] / len(forms) if winner else 0.0
+    return Ranking(tuple(candidates[place].id for place in places), share, served=share > 0.5)
 
 
 def majority_of_voters(task: Task, candidates: Sequence[Candidate]) -> Ranking:

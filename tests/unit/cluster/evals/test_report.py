@@ -77,6 +77,15 @@ def test_a_selectors_confidence_makes_its_curve() -> None:
     row = found.selections[0]
     assert [(point.coverage, point.error) for point in row.curve] == [(1.0, 1.0)]
     assert row.coverage_at_most_error == 0.0
+    assert (row.served.coverage, row.served.pass_at_1, row.served.error) == (1.0, 0.0, 1.0)
+
+
+def test_abstaining_is_told() -> None:
+    """Self-consistency has two of four on both tasks, no majority, and serves neither."""
+    found = report(TASKS, ALL, pools_of(TASKS, ALL, None), VERDICTS, {}, seed=1)
+    row = found.selections[0]
+    assert row.name == SELF_CONSISTENCY
+    assert (row.served.coverage, row.served.pass_at_1, row.served.error) == (0.0, 0.0, None)
 
 
 def test_a_candidate_without_a_verdict_is_no_failure() -> None:
