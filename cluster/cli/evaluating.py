@@ -198,6 +198,7 @@ def _tell(console: Console, found: Report) -> None:
         "of",
         "pass@1 (95 %)",
         "over best voter",
+        "served: coverage, pass@1, error",
         f"coverage at ≤ {MOST_ERROR:.0%} error",
         title="selectors",
     )

@@ -84,6 +84,7 @@ def test_people_get_tables(world: Path) -> None:
     printed = run(world)
     assert "oracle (any candidate passes) 100.0 %" in printed
     assert "m2" in printed
+    assert "served" in printed
 
 
 def test_voters_and_samples_can_be_chosen(world: Path) -> None:
