@@ -1,7 +1,8 @@
 """``eval``: what recorded answers of real voters are worth."""
 
+import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -10,10 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.base.errors import ConfigurationError
+from actors.consensus.sandbox.protocol import Job
 from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
+from cluster.evals.arena import judge_in_sandbox
 from cluster.evals.dataset import humaneval
 from cluster.evals.evaluation import Evaluation, load_recordings, read_bounded
-from cluster.evals.judging import read_verdicts
+from cluster.evals.judging import VerdictFile, read_verdicts
 from cluster.evals.local_engine import LocalEngine, prepare
 from cluster.evals.plot import curves_svg
 from cluster.evals.recorder import differences, greedy_again
@@ -30,8 +33,6 @@ from models.weights import models_dir_of
 
 SHIPPED = Path(__file__).parents[2] / "tests" / "data" / "humaneval"
 """Recordings that lie in the repository."""
-VERDICTS = SHIPPED.parent / "humaneval-verdicts.jsonl.gz"
-"""What the tests said about them."""
 THREADS = 2
 EQUAL_SHARE = 0.8
 """Of answers made again, how many must be judged like the recorded ones."""
@@ -45,7 +46,11 @@ EQUAL_SHARE = 0.8
 )  # fmt: skip
 @click.option("--voters", metavar="A,B", help="Only these voters.")
 @click.option("--samples", type=click.IntRange(min=1), help="Only the first so many samples of each recording.")
-@click.option("--verdicts", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Verdicts of the tests.")
+@click.option(
+    "--verdicts",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Use these verdicts where they say something, instead of running the tests.",
+)
 @click.option(
     "--regenerate",
     type=click.IntRange(1, 164),
@@ -77,13 +82,13 @@ def evaluate(
         playable.write_bytes(b"".join(recorded_answers(recordings)))
     with Progressing(quiet=as_json) as show:
         tasks = _tasks(suite, root_of(home_dir), show)
-        judged = verdicts or VERDICTS
-        known = read_verdicts(read_bounded(judged), str(judged))
+        judge = _judge(verdicts, root_of(home_dir) / "evals", show)
         if regenerate is not None:
             show.step("a real voter answers again, one task at a time")
-            again = _regenerate(tasks, recordings, known, regenerate, seed, root_of(home_dir))
+            again = _regenerate(tasks, recordings, judge, regenerate, seed, root_of(home_dir))
         else:
-            found = Evaluation(tasks, recordings, samples).report(known, seed)
+            evaluation = Evaluation(tasks, recordings, samples)
+            found = evaluation.report(judge(evaluation.jobs()), seed)
     if regenerate is not None:
         return _tell_again(again, out, as_json=as_json)
     _write(out, found)
@@ -103,13 +108,28 @@ def _tasks(suite: str, root: Path, show: Progressing) -> tuple[Task, ...]:
         raise ConfigurationError(str(error)) from error
 
 
+_Judge = Callable[[Sequence[Job]], Mapping[str, Verdict]]
+
+
+def _judge(given: Path | None, folder: Path, show: Progressing) -> _Judge:
+    """Return what judges runs: by the verdicts given, by those this home has kept, else in the sandbox."""
+
+    def judge(jobs: Sequence[Job]) -> Mapping[str, Verdict]:
+        file = VerdictFile(folder / "verdicts.jsonl")
+        known = file.known | (read_verdicts(read_bounded(given), str(given)) if given is not None else {})
+        try:
+            asyncio.run(
+                judge_in_sandbox(jobs, known, file.append, lambda *step: show.progress("judge", "candidates", *step))
+            )
+        finally:
+            file.close()
+        return known | file.known
+
+    return judge
+
+
 def _regenerate(
-    tasks: Sequence[Task],
-    recordings: Sequence[Recording],
-    known: Mapping[str, Verdict],
-    count: int,
-    seed: int,
-    root: Path,
+    tasks: Sequence[Task], recordings: Sequence[Recording], judge: _Judge, count: int, seed: int, root: Path
 ) -> list[Again]:
     recording = single_answers(recordings)
     header = recording.header
@@ -122,17 +142,14 @@ def _regenerate(
     by_id, picked = {task.task_id: task for task in tasks}, drawn(recording, count, seed)
     made = greedy_again([by_id[one.task_id] for one in picked], LocalEngine(settings, header.sampling))
 
-    def passed(task_id: str, content: str) -> bool | None:
-        verdict = known.get(source_sha256(job_of(by_id[task_id], content)))
-        return None if verdict is None else verdict.passed
-
+    pairs = [(one, made[one.task_id]) for one in picked]
+    jobs = [job_of(by_id[one.task_id], sample.content) for one, new in pairs for sample in (one.samples[0], new)]
+    verdicts = judge(jobs)
+    passed = [verdicts[source_sha256(job)].passed for job in jobs]
     return [
-        compared(
-            one.task_id, one.samples[0], made[one.task_id],
-            passed(one.task_id, one.samples[0].content), passed(one.task_id, made[one.task_id].content),
-        )
-        for one in picked
-    ]  # fmt: skip
+        compared(one.task_id, one.samples[0], new, passed[2 * place], passed[2 * place + 1])
+        for place, (one, new) in enumerate(pairs)
+    ]
 
 
 def _tell_again(again: Sequence[Again], out: Path | None, *, as_json: bool) -> int:
@@ -144,8 +161,7 @@ def _tell_again(again: Sequence[Again], out: Path | None, *, as_json: bool) -> i
     else:
         table = Table("task", "tokens agree", "recorded", "made again")
         for one in again:
-            verdicts = ["not judged" if passed is None else "passes" if passed else "fails" for passed in
-                        (one.recorded_passed, one.made_passed)]  # fmt: skip
+            verdicts = ["passes" if passed else "fails" for passed in (one.recorded_passed, one.made_passed)]
             table.add_row(one.task_id, f"{one.agreeing_tokens} of {one.recorded_tokens}", *verdicts)
         Console().print(table)
         click.echo(f"{same} of {len(again)} verdicts are equal")

@@ -10,7 +10,7 @@ from actors.base.errors import ConfigurationError
 from actors.consensus.sandbox.protocol import Job
 from cluster.evals.recording import Recording, read_recording
 from cluster.evals.report import Pools, Report, complete_tasks, pools_of, report
-from cluster.evals.scoring import Verdict, job_of, source_sha256
+from cluster.evals.scoring import Verdict, job_of
 from cluster.evals.selection import first_candidate, majority_of_candidates, majority_of_voters
 from cluster.evals.tasks import DATASET_SHA256, PROMPT_VERSION, Task, question_sha256
 
@@ -42,11 +42,7 @@ class Evaluation:
         return [job_of(task, candidate.content) for task in self.tasks for candidate in self.pools[task.task_id]]
 
     def report(self, verdicts: Mapping[str, Verdict], seed: int) -> Report:
-        """Return the figures; raises ``ConfigurationError`` where candidates have no verdict."""
-        if missing := sum(source_sha256(job) not in verdicts for job in self.jobs()):
-            raise ConfigurationError(
-                f"{missing} candidates have no verdict; name a file that holds them with --verdicts"
-            )
+        """Return the figures; there is a verdict for each of ``jobs``."""
         return report(self.tasks, self.recordings, self.pools, verdicts, SELECTORS, seed)
 
 

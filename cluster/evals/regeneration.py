@@ -21,14 +21,13 @@ class Again(msgspec.Struct, frozen=True):
     """How many tokens agree before the first that differs."""
     recorded_tokens: int
     made_tokens: int
-    recorded_passed: bool | None
-    """``None`` where nobody has judged it."""
-    made_passed: bool | None
+    recorded_passed: bool
+    made_passed: bool
 
     @property
     def same_verdict(self) -> bool:
-        """Tell whether both were judged, and alike."""
-        return self.recorded_passed is not None and self.recorded_passed == self.made_passed
+        """Tell whether both were judged alike."""
+        return self.recorded_passed == self.made_passed
 
 
 def single_answers(recordings: Sequence[Recording]) -> Recording:
@@ -47,9 +46,7 @@ def drawn(recording: Recording, count: int, seed: int) -> tuple[TaskAnswers, ...
     return tuple(random.Random(seed).sample(tasks, min(count, len(tasks))))  # noqa: S311 - a draw to be repeated
 
 
-def compared(
-    task_id: str, recorded: Sample, made: Sample, recorded_passed: bool | None, made_passed: bool | None
-) -> Again:
+def compared(task_id: str, recorded: Sample, made: Sample, recorded_passed: bool, made_passed: bool) -> Again:
     """Return how far two answers to a task agree."""
     pairs = zip(recorded.token_ids, made.token_ids, strict=False)
     agreeing = next((place for place, (old, new) in enumerate(pairs) if old != new), None)

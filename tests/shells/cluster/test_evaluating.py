@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError
 from cluster.cli import evaluating
 from cluster.cli.main import cli
-from cluster.evals import dataset, evaluation, runs, tasks
+from cluster.evals import arena, dataset, evaluation, runs, tasks
 from cluster.evals.judging import verdict_lines
 from cluster.evals.recorder import Made, Wanted
 from cluster.evals.recording import Header, Recording, Sample, Sampling, TaskAnswers, pack
@@ -32,7 +33,7 @@ RECORDINGS = {
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Lay a home with the tiny suite in it, and shipped recordings with their verdicts; return the home."""
+    """Lay a home with the tiny suite in it, verdicts, and shipped recordings; return the home."""
     suite = gzip.compress(b"\n".join(map(msgspec.json.encode, TASKS)))
     digest = sha256_hex(suite)
     home, shipped = tmp_path / "home", tmp_path / "shipped"
@@ -43,7 +44,6 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tasks, "DATASET_SHA256", digest)
     monkeypatch.setattr(evaluation, "DATASET_SHA256", digest)
     monkeypatch.setattr(evaluating, "SHIPPED", shipped)
-    monkeypatch.setattr(evaluating, "VERDICTS", home / "verdicts")
     for name, made in RECORDINGS.items():
         head = msgspec.structs.replace(made.header, dataset_sha256=digest)
         (shipped / f"{name}.jsonl.gz").write_bytes(pack(Recording(head, made.tasks, 0)))
@@ -52,13 +52,14 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for task, contents in ((ADD, (SUM, LEFT)), (NEGATE, (MINUS, PLUS)))
         for content in contents
     ]
-    (home / "verdicts").write_bytes(gzip.compress(verdict_lines(verdicts), mtime=0))
+    (home / "verdicts").write_bytes(verdict_lines(verdicts))
     return home
 
 
 def run(home: Path, *words: str) -> str:
     """Run ``eval humaneval`` and return what it printed; its errors are raised."""
-    result = CliRunner().invoke(cli, ["eval", "humaneval", "--home", str(home), *words], catch_exceptions=False)
+    given = ["--home", str(home), "--verdicts", str(home / "verdicts")]
+    result = CliRunner().invoke(cli, ["eval", "humaneval", *given, *words], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -108,11 +109,14 @@ def test_answers_can_be_played(world: Path, tmp_path: Path) -> None:
     assert [len(take.answers) for take in voters["m1"].by_prompt.values()] == [4, 4]
 
 
-def test_a_candidate_without_a_verdict_is_told(world: Path, tmp_path: Path) -> None:
-    """Nothing is counted as wrong because nobody ran it."""
-    (tmp_path / "none.jsonl").touch()
-    with pytest.raises(ConfigurationError, match="10 candidates have no verdict"):
-        run(world, "--verdicts", str(tmp_path / "none.jsonl"))
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap (bwrap) is not installed")
+def test_candidates_without_a_verdict_are_run_in_the_sandbox_once(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox says what the verdicts say that this file made up, and is not asked again."""
+    words = ["eval", "humaneval", "--home", str(world), "--json"]
+    first = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert json.loads(first.stdout) == json.loads(run(world, "--json"))
+    monkeypatch.setattr(arena, "BubblewrapSandbox", None)  # a second run that started one would fail
+    assert CliRunner().invoke(cli, words, catch_exceptions=False).stdout == first.stdout
 
 
 def test_an_unknown_voter_is_told(world: Path) -> None:
@@ -166,7 +170,19 @@ def made_alone(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_recorded_answers_can_be_made_again(world: Path, made_alone: Path) -> None:
     """Tokens that agree and both verdicts are told, and what has changed since; half equal is too few."""
-    words = ["eval", "humaneval", "--home", str(world), "--answers", str(made_alone), "--regenerate", "2", "--json"]
+    words = [
+        "eval",
+        "humaneval",
+        "--home",
+        str(world),
+        "--verdicts",
+        str(world / "verdicts"),
+        "--answers",
+        str(made_alone),
+        "--regenerate",
+        "2",
+        "--json",
+    ]
     result = CliRunner().invoke(cli, words, standalone_mode=False)
     assert result.return_value == 1
     assert "dtype is float32, now bfloat16" in result.stderr
@@ -180,7 +196,18 @@ def test_recorded_answers_can_be_made_again(world: Path, made_alone: Path) -> No
 
 def test_people_see_what_was_made_again(world: Path, made_alone: Path) -> None:
     """The same as a table."""
-    words = ["eval", "humaneval", "--home", str(world), "--answers", str(made_alone), "--regenerate", "2"]
+    words = [
+        "eval",
+        "humaneval",
+        "--home",
+        str(world),
+        "--verdicts",
+        str(world / "verdicts"),
+        "--answers",
+        str(made_alone),
+        "--regenerate",
+        "2",
+    ]
     result = CliRunner().invoke(cli, words, standalone_mode=False)
     assert "1 of 2 verdicts are equal" in result.stdout
     assert "1 of 3" in result.stdout
