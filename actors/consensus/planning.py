@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from actors.base.canonical import MICRO, micro
 from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.consensus.config import ConsensusConfig
+from actors.consensus.reading.context import context_of
 from actors.consensus.reading.examples import entry_point_of, examples_of
 from actors.consensus.reading.kind import answer_kind
 from actors.consensus.request import Caller, GenerationRequest
@@ -120,6 +121,7 @@ def _plan(
     ranked = sorted(members, key=lambda seat: -seat.weight_micro)
     size = config.panel_size or len(ranked)
     isolated = frozenset(seat.voter for seat in ranked if snapshot.isolated(seat.voter))
+    entry_point = entry_point_of(request.question) if kind == RUNNABLE else ""
     return Plan(
         policy=policy,
         kind=kind,
@@ -135,7 +137,8 @@ def _plan(
         deadline_ms=request.deadline_ms,
         hear_everyone=request.explain,
         examples=examples_of(request.question) if kind.startswith("code:") else (),
-        entry_point=entry_point_of(request.question) if kind == RUNNABLE else "",
+        entry_point=entry_point,
+        context=context_of(request.question, entry_point),
         asked_sinks=asked_sinks(request.question) if kind.startswith("code:") else frozenset(),
     )
 

@@ -59,6 +59,8 @@ class Plan(msgspec.Struct, frozen=True):
     """What the prompt says a right answer does."""
     entry_point: str = ""
     """Name of the function that is asked for; empty if the prompt names none."""
+    context: str = ""
+    """Imports and helpers that the prompt gives before that function: candidates run behind them."""
     compare_ms: int = 0
     """Time kept behind the voting for comparing behaviour; 0 if nothing may run, and then forms alone are compared."""
     asked_sinks: frozenset[str] = frozenset()

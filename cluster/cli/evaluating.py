@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,10 +11,11 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from actors.base.errors import ConfigurationError
+from actors.base.errors import ConfigurationError, NotReady
 from actors.consensus.sandbox.protocol import Job
+from actors.policy.snapshot import PolicyName
 from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
-from cluster.evals.arena import judge_in_sandbox
+from cluster.evals.arena import judge_in_sandbox, select_by_consensus
 from cluster.evals.dataset import humaneval
 from cluster.evals.evaluation import Evaluation, load_recordings, read_bounded
 from cluster.evals.judging import VerdictFile, read_verdicts
@@ -25,6 +27,7 @@ from cluster.evals.regeneration import Again, compared, drawn, single_answers
 from cluster.evals.report import MOST_ERROR, Report
 from cluster.evals.runs import RUNS
 from cluster.evals.scoring import Verdict, job_of, source_sha256
+from cluster.evals.selection import Ranking
 from cluster.evals.statistics import Estimate, Selective
 from cluster.evals.tasks import SUITE, Task
 from models.catalog import load_catalog
@@ -34,6 +37,7 @@ from models.weights import models_dir_of
 SHIPPED = Path(__file__).parents[2] / "tests" / "data" / "humaneval"
 """Recordings that lie in the repository."""
 THREADS = 2
+POLICIES: tuple[PolicyName, ...] = ("strict", "evidence")
 EQUAL_SHARE = 0.8
 """Of answers made again, how many must be judged like the recorded ones."""
 
@@ -46,6 +50,9 @@ EQUAL_SHARE = 0.8
 )  # fmt: skip
 @click.option("--voters", metavar="A,B", help="Only these voters.")
 @click.option("--samples", type=click.IntRange(min=1), help="Only the first so many samples of each recording.")
+@click.option(
+    "--policy", type=click.Choice(["strict", "evidence"]), help="Consensus under this policy alone (default: both)."
+)
 @click.option(
     "--verdicts",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -69,7 +76,8 @@ EQUAL_SHARE = 0.8
 @home_option
 @json_option
 def evaluate(
-    suite: str, answers: tuple[Path, ...], voters: str | None, samples: int | None, verdicts: Path | None,
+    suite: str, answers: tuple[Path, ...], voters: str | None, samples: int | None,
+    policy: PolicyName | None, verdicts: Path | None,
     regenerate: int | None, seed: int, out: Path | None, playable: Path | None, home_dir: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Score recorded answers: each voter, the ceiling of any selection, and selectors at the same budget.
@@ -88,7 +96,8 @@ def evaluate(
             again = _regenerate(tasks, recordings, judge, regenerate, seed, root_of(home_dir))
         else:
             evaluation = Evaluation(tasks, recordings, samples)
-            found = evaluation.report(judge(evaluation.jobs()), seed)
+            verdicts_of = judge(evaluation.jobs())
+            found = evaluation.report(verdicts_of, seed, _by_consensus(evaluation, policy, seed, show))
     if regenerate is not None:
         return _tell_again(again, out, as_json=as_json)
     _write(out, found)
@@ -106,6 +115,21 @@ def _tasks(suite: str, root: Path, show: Progressing) -> tuple[Task, ...]:
         return humaneval(root / "evals", lambda *step: show.progress(suite, *step))
     except WeightsError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def _by_consensus(
+    evaluation: Evaluation, policy: PolicyName | None, seed: int, show: Progressing
+) -> dict[PolicyName, dict[str, Ranking]]:
+    """Return each policy's rankings; without a sandbox none, unless a policy was asked for."""
+    told = partial(show.progress, "consensus", "tasks")
+    policies = (policy,) if policy else POLICIES
+    try:
+        return asyncio.run(select_by_consensus(evaluation.tasks, evaluation.pools, policies, seed, told))
+    except NotReady as error:
+        if policy:
+            raise
+        show.step(f"consensus is left out of the figures: {error}")
+        return {}
 
 
 _Judge = Callable[[Sequence[Job]], Mapping[str, Verdict]]

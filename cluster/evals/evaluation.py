@@ -8,10 +8,11 @@ from pathlib import Path
 
 from actors.base.errors import ConfigurationError
 from actors.consensus.sandbox.protocol import Job
+from actors.policy.snapshot import PolicyName
 from cluster.evals.recording import Recording, read_recording
 from cluster.evals.report import Pools, Report, complete_tasks, pools_of, report
 from cluster.evals.scoring import Verdict, job_of
-from cluster.evals.selection import first_candidate, majority_of_candidates, majority_of_voters
+from cluster.evals.selection import Ranking, Select, first_candidate, majority_of_candidates, majority_of_voters
 from cluster.evals.tasks import DATASET_SHA256, PROMPT_VERSION, Task, question_sha256
 
 SELECTORS = {
@@ -41,9 +42,16 @@ class Evaluation:
         """Return the run of every candidate."""
         return [job_of(task, candidate.content) for task in self.tasks for candidate in self.pools[task.task_id]]
 
-    def report(self, verdicts: Mapping[str, Verdict], seed: int) -> Report:
-        """Return the figures; there is a verdict for each of ``jobs``."""
-        return report(self.tasks, self.recordings, self.pools, verdicts, SELECTORS, seed)
+    def report(
+        self, verdicts: Mapping[str, Verdict], seed: int, by_consensus: Mapping[PolicyName, Mapping[str, Ranking]]
+    ) -> Report:
+        """Return the figures; there is a verdict for each of ``jobs``, and a ranking of each task under each policy named."""
+        consensus = {f"consensus, {policy}": _looked_up(found) for policy, found in by_consensus.items()}
+        return report(self.tasks, self.recordings, self.pools, verdicts, SELECTORS | consensus, seed)
+
+
+def _looked_up(found: Mapping[str, Ranking]) -> Select:
+    return lambda task, _: found[task.task_id]
 
 
 def load_recordings(paths: Iterable[Path], voters: Collection[str]) -> list[Recording]:

@@ -7,7 +7,7 @@ Rules:
   selectors, with as many candidates as the others have or as are recorded; ``SelectionRow.candidates`` says how many.
 - Every candidate has a verdict; one that has none is a fault of the caller's (``KeyError``).
 
-Left out: selection by consensus, which comes in as one more ``Select``; policies, which decide what is served.
+Left out: how a selector comes to its ranking (``selection``, ``consensus``).
 """
 
 from collections.abc import Mapping, Sequence

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from actors.consensus.adapters.mailbox import Mailbox
 from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
 from actors.consensus.ports import Clock, CodeScreener, Comparer
+from actors.consensus.reading.context import in_context
 from actors.consensus.screening.findings import refusal
 from actors.consensus.vocabulary import (
     Answered,
@@ -132,8 +133,9 @@ class Effects:
 
     async def _compare(self, compare: Compare, seed: int) -> None:
         asked, left_s = Asked(self._plan.entry_point, self._plan.examples), self._deadline_ms / 1000 - self.elapsed_s
+        sources = {ask_id: in_context(self._plan.context, code) for ask_id, code in compare.candidates.items()}
         try:
-            found = await self._bench.comparer.compare(asked, compare.candidates, seed, left_s)
+            found = await self._bench.comparer.compare(asked, sources, seed, left_s)
         except Exception as error:  # noqa: BLE001 - without a comparison equal forms count at most
             _log.error("comparing behaviour raised %s", type(error).__name__)
             found = NotCompared("sandbox")

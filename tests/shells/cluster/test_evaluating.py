@@ -4,14 +4,17 @@ import gzip
 import json
 import shutil
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 
 from actors.base.digests import sha256_hex
-from actors.base.errors import ConfigurationError
+from actors.base.errors import ConfigurationError, NotReady
+from actors.consensus.sandbox.adapters.bubblewrap import BubblewrapSandbox
 from cluster.cli import evaluating
 from cluster.cli.main import cli
 from cluster.evals import arena, dataset, evaluation, runs, tasks
@@ -56,8 +59,29 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-def run(home: Path, *words: str) -> str:
-    """Run ``eval humaneval`` and return what it printed; its errors are raised."""
+YARDSTICKS = {
+    "first candidate": 0.5,
+    "bare majority of voters, one answer each": 0.5,
+    "bare majority of candidates": 1.0,
+    "self-consistency of the best voter": 1.0,
+}
+needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap (bwrap) is not installed")
+
+
+def passes(found: dict[str, Any]) -> dict[str, float]:
+    """Return selector → pass@1."""
+    return {row["name"]: row["pass_at_1"]["value"] for row in found["selections"]}
+
+
+def run(home: Path, *words: str, consensus: bool = False) -> str:
+    """Run ``eval humaneval`` and return what it printed; its errors are raised. Without ``consensus`` there is no sandbox."""
+    with pytest.MonkeyPatch.context() as patched:
+        if not consensus:
+            patched.setattr(arena, "BubblewrapSandbox", partial(BubblewrapSandbox, bwrap="no-bwrap"))
+        return _run(home, *words)
+
+
+def _run(home: Path, *words: str) -> str:
     given = ["--home", str(home), "--verdicts", str(home / "verdicts")]
     result = CliRunner().invoke(cli, ["eval", "humaneval", *given, *words], catch_exceptions=False)
     assert result.exit_code == 0, result.output
@@ -71,12 +95,23 @@ def test_recordings_are_scored_from_what_lies_in_the_repository(world: Path) -> 
         ("m1", True): 0.5, ("m1", False): pytest.approx(2 / 3), ("m2", True): 0.5,
     }  # fmt: skip
     assert (found["tasks"], found["oracle"]["value"], found["beta"]) == (2, 1.0, 0.0)
-    assert {row["name"]: row["pass_at_1"]["value"] for row in found["selections"]} == {
-        "first candidate": 0.5,
-        "bare majority of voters, one answer each": 0.5,
-        "bare majority of candidates": 1.0,
-        "self-consistency of the best voter": 1.0,
-    }
+    assert passes(found) == YARDSTICKS
+
+
+@needs_bwrap
+def test_consensus_stands_beside_the_yardsticks(world: Path) -> None:
+    """Under both policies, or the one that is named: deliberated on in the sandbox, over the same candidates."""
+    assert set(passes(json.loads(run(world, "--json", consensus=True)))) - set(YARDSTICKS) == {
+        "consensus, strict", "consensus, evidence",
+    }  # fmt: skip
+    one = json.loads(run(world, "--json", "--policy", "evidence", consensus=True))
+    assert set(passes(one)) - set(YARDSTICKS) == {"consensus, evidence"}
+
+
+def test_a_policy_that_was_asked_for_is_not_left_out(world: Path) -> None:
+    """Without a sandbox there is no consensus, and the error says why."""
+    with pytest.raises(NotReady, match="bwrap"):
+        run(world, "--json", "--policy", "strict")
 
 
 def test_people_get_tables(world: Path) -> None:
@@ -109,13 +144,13 @@ def test_answers_can_be_played(world: Path, tmp_path: Path) -> None:
     assert [len(take.answers) for take in voters["m1"].by_prompt.values()] == [4, 4]
 
 
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap (bwrap) is not installed")
+@needs_bwrap
 def test_candidates_without_a_verdict_are_run_in_the_sandbox_once(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox says what the verdicts say that this file made up, and is not asked again."""
     words = ["eval", "humaneval", "--home", str(world), "--json"]
     first = CliRunner().invoke(cli, words, catch_exceptions=False)
-    assert json.loads(first.stdout) == json.loads(run(world, "--json"))
-    monkeypatch.setattr(arena, "BubblewrapSandbox", None)  # a second run that started one would fail
+    assert json.loads(first.stdout) == json.loads(run(world, "--json", consensus=True))
+    monkeypatch.setattr(arena, "judge", None)  # a second run that judged anything would fail
     assert CliRunner().invoke(cli, words, catch_exceptions=False).stdout == first.stdout
 
 

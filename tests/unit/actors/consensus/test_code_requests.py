@@ -38,6 +38,22 @@ async def test_code_that_does_the_same_is_served_and_its_record_verifies(make_wo
     assert (record.method, record.examples, record.screening_version) == ("behaviour", 2, "rules-1")
 
 
+async def test_candidates_run_behind_what_the_prompt_gives(make_world: MakeWorld) -> None:
+    """An answer without the prompt's imports is run with them: it completes that text."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(TWO)))
+    ran: list[str] = []
+
+    def behaves(candidates: Mapping[int, str]) -> Comparison:
+        ran.extend(candidates.values())
+        return same()(candidates)
+
+    world.comparer.behaves = behaves
+    question = 'import math\n\ndef f(x):\n    """Add one.\n\n    >>> f(1)\n    2\n    >>> f(2)\n    3\n    """\n'
+    decision = await world.coordinator.generate(request(question, answer_kind="code"), CALLER)
+    assert ran == [f"import math\n{ONE}", f"import math\n{TWO}"]
+    assert decision.candidate.content in (ONE, TWO)
+
+
 async def test_inputs_are_drawn_after_the_last_answer(make_world: MakeWorld) -> None:
     """The seed of the inputs is the recorded salt's: whoever has the record can draw the same ones."""
     world = make_world(voter("a", says(ONE)), voter("b", says(TWO)))

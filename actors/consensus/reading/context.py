@@ -1,0 +1,50 @@
+"""What stands in a question before the function it asks for: imports and helpers that an answer may rely on.
+
+Rules:
+- It is the Python text before the entry point's ``def``, from the last fence, or from the first line from which all of it parses.
+- Only imports, functions, classes and constants stay; whatever else would run stands for itself, not for the answer.
+- At most ``MAX_CHARS`` before the ``def`` are looked at, from at most ``MAX_STARTS`` lines on.
+
+Left out: running it (nothing runs outside the sandbox). An answer that brings its own imports defines them once more.
+"""
+
+import ast
+import re
+
+from actors.consensus.reading.python_form import parse
+
+MAX_CHARS = 8_192
+MAX_STARTS = 64
+_FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^\n]*\n", re.MULTILINE)
+_KEPT = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def context_of(question: str, entry_point: str) -> str:
+    """Return the source of what an answer may rely on; empty if there is none, or no entry point."""
+    begin = re.search(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}[ \t]*\(", question, re.MULTILINE)
+    if not entry_point or begin is None:
+        return ""
+    before = question[max(0, begin.start() - MAX_CHARS) : begin.start()]
+    fences = list(_FENCE.finditer(before))
+    tree = _first_that_parses(before[fences[-1].end() :] if fences else before)
+    kept = [ast.unparse(statement) for statement in tree.body if _stays(statement)] if tree else []
+    return "\n".join(kept)
+
+
+def in_context(context: str, code: str) -> str:
+    """Return an answer's code behind its question's context. One that begins with ``from __future__`` has to stand first."""
+    return code if not context or "from __future__" in code else f"{context}\n{code}"
+
+
+def _first_that_parses(text: str) -> ast.Module | None:
+    lines = text.splitlines()
+    for start in range(min(len(lines), MAX_STARTS)):
+        if (tree := parse("\n".join(lines[start:]))) is not None:
+            return tree
+    return None
+
+
+def _stays(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Assign):
+        return isinstance(statement.value, ast.Constant) and all(isinstance(t, ast.Name) for t in statement.targets)
+    return isinstance(statement, _KEPT)

@@ -1,0 +1,64 @@
+"""What an answer may rely on: the imports and helpers of its question."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.consensus.reading.context import MAX_CHARS, context_of, in_context
+
+IMPORTS = "from typing import List\nimport math"
+HELPER = "def half(x: int):\n    return x / 2"
+ASKED = "\n\ndef f(x: int) -> int:\n    '''Return what is asked.'''\n"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        f"{IMPORTS}{ASKED}",
+        f"Complete this.\n\n```python\n{IMPORTS}{ASKED}```",
+        f"Complete the function, please:\n{IMPORTS}{ASKED}",
+        f"```python\nimport os\n```\nNow this one:\n```python\n{IMPORTS}{ASKED}```",
+    ],
+)
+def test_imports_before_the_function_are_its_context(question: str) -> None:
+    """Bare, in a block, behind prose, and never those of another block."""
+    assert context_of(question, "f") == IMPORTS
+
+
+def test_helpers_and_constants_stay_and_what_runs_does_not() -> None:
+    """Calls and computed values of the question are not made a part of every answer."""
+    question = f"{IMPORTS}\nLIMIT = 3\nmade = half(1)\nprint(made)\n{HELPER}{ASKED}"
+    assert context_of(question, "f") == f"{IMPORTS}\nLIMIT = 3\n{HELPER}"
+
+
+@pytest.mark.parametrize(
+    ("question", "entry_point"),
+    [("Write a function f(x).", "f"), (f"{IMPORTS}{ASKED}", ""), (f"{IMPORTS}{ASKED}", "g"), ("def f(x):\n", "f")],
+)
+def test_without_a_definition_to_stand_before_there_is_none(question: str, entry_point: str) -> None:
+    """No ``def`` of that name, or nothing before it."""
+    assert context_of(question, entry_point) == ""
+
+
+def test_what_stands_too_far_before_is_not_looked_at() -> None:
+    """The bound holds: the import at the beginning of a long text is not found."""
+    assert context_of("import math\n" + "# so\n" * MAX_CHARS + ASKED, "f") == ""
+
+
+@pytest.mark.parametrize(
+    ("context", "code", "source"),
+    [
+        ("import math", "def f(): ...", "import math\ndef f(): ..."),
+        ("", "def f(): ...", "def f(): ..."),
+        ("import math", "from __future__ import annotations", "from __future__ import annotations"),
+    ],
+)
+def test_an_answer_runs_behind_its_context(context: str, code: str, source: str) -> None:
+    """Unless it must stand first, or there is nothing to stand behind."""
+    assert in_context(context, code) == source
+
+
+@given(st.text(max_size=200))
+def test_any_text_before_a_function_is_read(text: str) -> None:
+    """What comes out parses, whatever stood there."""
+    compile(context_of(f"{text}\ndef f(x):\n    pass", "f"), "context", "exec")

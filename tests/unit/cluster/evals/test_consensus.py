@@ -1,0 +1,89 @@
+"""Selection by consensus: the gateway's own deliberation over recorded candidates."""
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from actors.consensus.behaviour.compare import Comparison, NotCompared
+from actors.policy.snapshot import PolicyName
+from cluster.evals.consensus import deliberate, plan_of, ranking
+from cluster.evals.selection import Candidate, Ranking
+from cluster.evals.tasks import Task
+from tests.unit.actors.consensus.world import Comparer, Screener, comparison, screened
+
+SALT = "07" * 16
+PROMPT = 'import math\n\ndef f(x):\n    """Add one.\n\n    >>> f(1)\n    2\n    >>> f(2)\n    3\n    """\n'
+TASK = Task("t/1", PROMPT, "f", "    return x + 1\n", "")
+RIGHT, ALSO, WRONG = (
+    "def f(x):\n    return x + 1",
+    "def f(x):\n    y = x\n    return 1 + y",
+    "def f(x):\n    return 2 * x",
+)
+
+
+def candidates(*said: tuple[str, str]) -> list[Candidate]:
+    """Return candidates of (voter, code); each voter is its own lineage."""
+    return [Candidate(number, voter, voter, code, greedy=False) for number, (voter, code) in enumerate(said)]
+
+
+def behaves(sources: Mapping[int, str]) -> Comparison:
+    """Right codes do the same and pass both examples, others pass one."""
+    right = {ask_id: "return 2" not in code for ask_id, code in sources.items()}
+    vectors = {ask_id: ("a" if ok else "b") * 64 for ask_id, ok in right.items()}
+    return comparison(vectors, {ask_id: 2 if ok else 1 for ask_id, ok in right.items()}, 2)
+
+
+def select(
+    policy: PolicyName, *said: tuple[str, str], screener: Screener | None = None, comparer: Comparer | None = None
+) -> Ranking:
+    """Deliberate and rank."""
+    pool = candidates(*said)
+    state = asyncio.run(
+        deliberate(TASK, pool, policy, screener or Screener(), comparer or Comparer(behaves), SALT)
+    )  # fmt: skip
+    return ranking(state, pool, SALT)
+
+
+def test_the_plan_is_the_questions() -> None:
+    """Examples, entry point and what candidates run behind come from the question that voters were asked."""
+    plan = plan_of(TASK, candidates(("a", RIGHT)), "strict")
+    assert [example.call for example in plan.examples] == ["f(1)", "f(2)"]
+    assert (plan.entry_point, plan.context) == ("f", "import math")
+
+
+def test_the_few_that_pass_the_examples_are_ranked_before_the_many_that_fail() -> None:
+    """One right sample of four is first, and served under evidence; strict serves one lineage never."""
+    said = [("a", WRONG), ("a", WRONG), ("a", RIGHT), ("b", WRONG)]
+    evidence, strict = select("evidence", *said), select("strict", *said)
+    assert (evidence.ids[0], evidence.served) == (2, True)
+    assert (strict.ids[0], strict.served) == (2, False)
+
+
+def test_two_lineages_that_do_the_same_are_served_under_strict() -> None:
+    """Whatever they look like."""
+    found = select("strict", ("a", RIGHT), ("b", ALSO), ("c", WRONG))
+    assert found.served
+    assert set(found.ids[:2]) == {0, 1}
+
+
+def test_a_rejected_candidate_is_last_and_never_served() -> None:
+    """Though it passes every example."""
+    screener = Screener({RIGHT: screened("reject")})
+    found = select("evidence", ("a", RIGHT), ("b", WRONG), screener=screener)
+    assert (found.ids, found.served) == ((1, 0), False)
+
+
+def test_without_a_comparison_nothing_is_served() -> None:
+    """Examples that could not be run vouch for nobody."""
+    found = select("evidence", ("a", RIGHT), ("b", RIGHT), comparer=Comparer(lambda _: NotCompared("sandbox")))
+    assert not found.served
+
+
+@pytest.mark.parametrize("policy", ["strict", "evidence"])
+def test_more_that_agree_and_pass_are_surer(policy: PolicyName) -> None:
+    """Confidence orders tasks: proven agreement before unproven, a larger share before a smaller."""
+    all_right = select(policy, ("a", RIGHT), ("a", ALSO), ("b", RIGHT))
+    some = select(policy, ("a", RIGHT), ("a", WRONG), ("b", WRONG))
+    none = select(policy, ("a", WRONG), ("a", WRONG), ("b", WRONG))
+    assert all_right.confidence > some.confidence > none.confidence
