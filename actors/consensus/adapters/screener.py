@@ -11,6 +11,7 @@ Left out: the rules (``screening.screen``). One instance belongs to one event lo
 
 import asyncio
 import hashlib
+import logging
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -111,6 +112,7 @@ class Screener:
 
 def build_screener(clock: Clock, config: ScreeningConfig) -> Screener:
     """Return a screener of all rules, Bandit's with them; raise ``BanditFailed`` if Bandit cannot be used."""
+    logging.getLogger("stevedore").setLevel(logging.CRITICAL)  # it complains of report formats that nobody asks for
     bandit = Bandit()
 
     def rules(code: str, language: str) -> Screening:
