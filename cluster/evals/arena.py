@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from actors.base.digests import sha256_hex
 from actors.base.errors import NotReady
+from actors.consensus.adapters.clock import SystemClock
 from actors.consensus.adapters.screener import build_screener
 from actors.consensus.behaviour.adapters.service import BehaviourComparer
 from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
@@ -43,7 +43,7 @@ async def select_by_consensus(
     told: Callable[[int, int], None],
 ) -> dict[PolicyName, dict[str, Ranking]]:  # fmt: skip
     """Deliberate on every task under each policy: policy → task → ranking. Raises ``NotReady`` where nothing may run."""
-    screener = build_screener(_Clock(), ScreeningConfig())
+    screener = build_screener(SystemClock(), ScreeningConfig())
     found: dict[PolicyName, dict[str, Ranking]] = {policy: {} for policy in policies}
     try:
         async with _proven(SandboxConfig()) as sandbox:
@@ -60,18 +60,6 @@ async def select_by_consensus(
     finally:
         screener.close()
     return found
-
-
-class _Clock:
-    """The machine's own time."""
-
-    def time_ns(self) -> int:
-        """Return Unix nanoseconds."""
-        return time.time_ns()
-
-    def monotonic(self) -> float:
-        """Return seconds that only rise."""
-        return time.monotonic()
 
 
 class _Once:

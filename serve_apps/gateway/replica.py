@@ -11,6 +11,7 @@ from typing import Any
 from actors.base.canonical import micro, to_builtins
 from actors.base.errors import NotReady, StorageUnavailable
 from actors.consensus.actor import ConsensusCoordinator, Identity
+from actors.consensus.adapters.clock import SystemClock
 from actors.consensus.adapters.decision_log import WalDecisionLog
 from actors.consensus.adapters.registry import WeightsRegistry
 from actors.policy.adapters.watcher import PolicyView
@@ -45,18 +46,6 @@ RENEW_WAIT_S = 10.0
 SPANS_LOOK_S = 5.0
 INCIDENTS_LOOK_S = 5.0
 TRANSITION_THREADS = 4
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    def time_ns(self) -> int:
-        """Return Unix nanoseconds."""
-        return time.time_ns()
-
-    def monotonic(self) -> float:
-        """Return seconds that only rise."""
-        return time.monotonic()
 
 
 class Gateway:

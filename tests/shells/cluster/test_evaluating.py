@@ -203,21 +203,15 @@ def made_alone(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return path
 
 
+def again(home: Path, answers_file: Path) -> list[str]:
+    """Return the command that makes both recorded answers anew."""
+    given = ["--home", str(home), "--verdicts", str(home / "verdicts"), "--answers", str(answers_file)]
+    return ["eval", "humaneval", *given, "--regenerate", "2"]
+
+
 def test_recorded_answers_can_be_made_again(world: Path, made_alone: Path) -> None:
     """Tokens that agree and both verdicts are told, and what has changed since; half equal is too few."""
-    words = [
-        "eval",
-        "humaneval",
-        "--home",
-        str(world),
-        "--verdicts",
-        str(world / "verdicts"),
-        "--answers",
-        str(made_alone),
-        "--regenerate",
-        "2",
-        "--json",
-    ]
+    words = [*again(world, made_alone), "--json"]
     result = CliRunner().invoke(cli, words, standalone_mode=False)
     assert result.return_value == 1
     assert "dtype is float32, now bfloat16" in result.stderr
@@ -231,18 +225,7 @@ def test_recorded_answers_can_be_made_again(world: Path, made_alone: Path) -> No
 
 def test_people_see_what_was_made_again(world: Path, made_alone: Path) -> None:
     """The same as a table."""
-    words = [
-        "eval",
-        "humaneval",
-        "--home",
-        str(world),
-        "--verdicts",
-        str(world / "verdicts"),
-        "--answers",
-        str(made_alone),
-        "--regenerate",
-        "2",
-    ]
+    words = again(world, made_alone)
     result = CliRunner().invoke(cli, words, standalone_mode=False)
     assert "1 of 2 verdicts are equal" in result.stdout
     assert "1 of 3" in result.stdout
