@@ -95,6 +95,21 @@ async def test_nothing_runs_once_the_proof_is_stale(confined: Confinement) -> No
     await sandbox.close()
 
 
+async def test_each_look_at_the_proof_stops_a_job_by_itself(confined: Confinement) -> None:
+    """A job is not queued without a proof, and one that was queued before the proof went stale is not begun."""
+    ticks = Ticks(50.0)
+    sandbox = BubblewrapSandbox(CONFIG, confine=lambda: confined, monotonic=ticks)
+    await sandbox.start()
+    ticks.now_s += CONFIG.self_test_expiry_s
+    begun: list[Job] = []
+    queued, sandbox._queued = sandbox._queued, begun.append  # type: ignore[method-assign,assignment]
+    assert (await sandbox.run([GOOD]))[0].end == "unavailable"
+    assert begun == []
+    sandbox._queued = queued  # type: ignore[method-assign]
+    assert (await sandbox._queued(GOOD)).end == "unavailable"
+    await sandbox.close()
+
+
 async def test_a_folder_that_cannot_be_shared_is_said(confined: Confinement, tmp_path: Path) -> None:
     """Where the proof cannot be kept, nothing runs and the reason is told."""
     sandbox = BubblewrapSandbox(CONFIG, shared=tmp_path / "missing", confine=lambda: confined)
