@@ -50,7 +50,12 @@ class VoterServer(LLMServer):  # type: ignore[misc]  # Ray ships no types
         """Leave out what only Serve would await: the replica that holds this server closes it."""
 
     async def _start_engine(self) -> None:
-        """Start the engine, without the actor of 390 MiB that Ray would then tell of the model for its usage statistics."""
+        """Start the engine, without two processes that Ray would start for every model and that have nothing to do here.
+
+        One downloads weights: ours are a local directory whose digest is checked, and it would import vLLM to find that out
+        (20 s of a processor). The other, of 390 MiB, reports usage statistics.
+        """
+        self._llm_config.get_or_create_callback().ctx.run_init_node = False
         await self.engine.start()
 
     async def ask(self, request: VoterRequest) -> Candidate:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -137,3 +138,25 @@ async def test_an_engine_that_cannot_be_asked_does_not_become_warm(server_of: An
     with pytest.raises(VoterEmpty):
         await server_of(silent).ask(REQUEST)
     await server_of(silent)._warm_up()
+
+
+async def test_starting_an_engine_asks_ray_for_no_download(types: Any) -> None:
+    """The weights are a checked local directory: Ray is told so before the engine starts, and starts no process to look."""
+    from ray.llm._internal.common.callbacks.base import CallbackBase
+
+    from serve_apps.voter_server import VoterServer
+
+    callback = CallbackBase(llm_config=None)
+    seen: list[bool] = []
+
+    class Engine:
+        async def start(self) -> None:
+            seen.append(callback.ctx.run_init_node)
+
+    server: Any = VoterServer.__new__(VoterServer)
+    server._llm_config = SimpleNamespace(get_or_create_callback=lambda: callback)
+    server.engine = Engine()
+
+    await server._start_engine()
+
+    assert (seen, CallbackBase(llm_config=None).ctx.run_init_node) == ([False], True)
