@@ -11,11 +11,13 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from actors.base.canonical import MICRO
 from actors.base.errors import ConfigurationError, NotReady
 from actors.consensus.sandbox.protocol import Job
 from actors.policy.snapshot import PolicyName
 from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
-from cluster.evals.arena import judge_in_sandbox, select_by_consensus
+from cluster.evals.arena import decide_strictly, judge_in_sandbox, select_by_consensus
+from cluster.evals.budget import learned
 from cluster.evals.dataset import humaneval
 from cluster.evals.evaluation import Evaluation, load_recordings, read_bounded
 from cluster.evals.judging import VerdictFile, read_verdicts
@@ -27,7 +29,6 @@ from cluster.evals.regeneration import Again, compared, drawn, single_answers
 from cluster.evals.report import MOST_ERROR, Report
 from cluster.evals.runs import RUNS
 from cluster.evals.scoring import Verdict, job_of, source_sha256
-from cluster.evals.selection import Ranking
 from cluster.evals.statistics import Estimate, Selective
 from cluster.evals.tasks import SUITE, Task
 from models.catalog import load_catalog
@@ -50,6 +51,12 @@ EQUAL_SHARE = 0.8
 )  # fmt: skip
 @click.option("--voters", metavar="A,B", help="Only these voters.")
 @click.option("--samples", type=click.IntRange(min=1), help="Only the first so many samples of each recording.")
+@click.option(
+    "--budget",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Choose among N candidates a task, divided among voters by learned weight (default: all that are recorded).",
+)
 @click.option(
     "--policy", type=click.Choice(["strict", "evidence"]), help="Consensus under this policy alone (default: both)."
 )
@@ -77,7 +84,7 @@ EQUAL_SHARE = 0.8
 @json_option
 def evaluate(
     suite: str, answers: tuple[Path, ...], voters: str | None, samples: int | None,
-    policy: PolicyName | None, verdicts: Path | None,
+    budget: int | None, policy: PolicyName | None, verdicts: Path | None,
     regenerate: int | None, seed: int, out: Path | None, playable: Path | None, home_dir: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Score recorded answers: each voter, the ceiling of any selection, and selectors at the same budget.
@@ -96,8 +103,7 @@ def evaluate(
             again = _regenerate(tasks, recordings, judge, regenerate, seed, root_of(home_dir))
         else:
             evaluation = Evaluation(tasks, recordings, samples)
-            verdicts_of = judge(evaluation.jobs())
-            found = evaluation.report(verdicts_of, seed, _by_consensus(evaluation, policy, seed, show))
+            found = _figures(evaluation, judge, budget, policy, seed, show)
     if regenerate is not None:
         return _tell_again(again, out, as_json=as_json)
     _write(out, found)
@@ -117,19 +123,28 @@ def _tasks(suite: str, root: Path, show: Progressing) -> tuple[Task, ...]:
         raise ConfigurationError(str(error)) from error
 
 
-def _by_consensus(
-    evaluation: Evaluation, policy: PolicyName | None, seed: int, show: Progressing
-) -> dict[PolicyName, dict[str, Ranking]]:
-    """Return each policy's rankings; without a sandbox none, unless a policy was asked for."""
-    told = partial(show.progress, "consensus", "tasks")
+def _figures(
+    evaluation: Evaluation, judge: "_Judge", total: int | None, policy: PolicyName | None, seed: int, show: Progressing
+) -> Report:
+    """Judge, learn weights, divide the budget by them, deliberate, report; without a sandbox there is no consensus."""
+    verdicts = judge(evaluation.jobs())
     policies = (policy,) if policy else POLICIES
     try:
-        return asyncio.run(select_by_consensus(evaluation.tasks, evaluation.pools, policies, seed, told))
+        singles = evaluation.single_ballots()
+        told = partial(show.progress, "learn weights", "tasks")
+        sums = learned(asyncio.run(decide_strictly(evaluation.tasks, singles, seed, told)))
+        budget = evaluation.budget(sums, total)
+        told = partial(show.progress, "consensus", "tasks")
+        weights = {voter: round(weight * MICRO) for voter, weight in budget.weights.items()}
+        rankings = asyncio.run(
+            select_by_consensus(evaluation.tasks, evaluation.choices(budget), policies, weights, seed, told)
+        )
     except NotReady as error:
         if policy:
             raise
-        show.step(f"consensus is left out of the figures: {error}")
-        return {}
+        show.step(f"consensus and learned weights are left out of the figures: {error}")
+        return evaluation.report(verdicts, evaluation.budget({}, total), seed, {})
+    return evaluation.report(verdicts, budget, seed, rankings)
 
 
 _Judge = Callable[[Sequence[Job]], Mapping[str, Verdict]]
@@ -215,6 +230,11 @@ def _tell(console: Console, found: Report) -> None:
         kind = "greedy" if row.greedy else f"{row.samples} samples"
         table.add_row(safe(row.voter), kind, _percent(row.pass_at_1), _percent(row.any_passes))
     console.print(table)
+    shares = ", ".join(
+        f"{safe(voter)} {found.budget.candidates[voter]} (weight {weight:.2f} of {found.budget.decisions[voter]} decisions)"
+        for voter, weight in found.budget.weights.items()
+    )
+    console.print(f"candidates to choose from, by learned weight: {shares}")
     ceiling = _percent(found.oracle)
     console.print(f"oracle (any candidate passes) {ceiling}, beta {100 * found.beta:.1f} %")
     table = Table(

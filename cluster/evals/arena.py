@@ -11,14 +11,16 @@ from actors.consensus.adapters.screener import build_screener
 from actors.consensus.behaviour.adapters.service import BehaviourComparer
 from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
 from actors.consensus.behaviour.config import BehaviourConfig
-from actors.consensus.ports import Comparer
+from actors.consensus.ports import CodeScreener, Comparer
 from actors.consensus.sandbox.adapters.bubblewrap import BubblewrapSandbox
 from actors.consensus.sandbox.config import SandboxConfig
 from actors.consensus.sandbox.protocol import Job
 from actors.consensus.screening.config import ScreeningConfig
+from actors.consensus.vocabulary import State
 from actors.policy.snapshot import PolicyName
 from cluster.evals.consensus import deliberate, ranking
 from cluster.evals.judging import judge
+from cluster.evals.report import Pools
 from cluster.evals.scoring import Verdict, source_sha256
 from cluster.evals.selection import Candidate, Ranking
 from cluster.evals.tasks import Task
@@ -39,27 +41,51 @@ async def judge_in_sandbox(
 
 
 async def select_by_consensus(
-    tasks: Sequence[Task], pools: Mapping[str, Sequence[Candidate]], policies: Sequence[PolicyName], seed: int,
+    tasks: Sequence[Task], pools: Pools, policies: Sequence[PolicyName], weights: Mapping[str, int], seed: int,
     told: Callable[[int, int], None],
 ) -> dict[PolicyName, dict[str, Ranking]]:  # fmt: skip
     """Deliberate on every task under each policy: policy → task → ranking. Raises ``NotReady`` where nothing may run."""
-    screener = build_screener(SystemClock(), ScreeningConfig())
     found: dict[PolicyName, dict[str, Ranking]] = {policy: {} for policy in policies}
+    async with _arena() as (screener, comparer):
+        for done, task in enumerate(tasks):
+            salt = _salt(seed, task)
+            for policy in policies:
+                candidates = pools[task.task_id]
+                state = await deliberate(task, candidates, policy, weights, screener, comparer, salt)
+                found[policy][task.task_id] = ranking(state, candidates, salt)
+            told(done + 1, len(tasks))
+    return found
+
+
+async def decide_strictly(
+    tasks: Sequence[Task], pools: Pools, seed: int, told: Callable[[int, int], None]
+) -> list[tuple[Sequence[Candidate], State]]:
+    """Decide every task under ``strict`` with even weights; raises ``NotReady`` where nothing may run."""
+    ended: list[tuple[Sequence[Candidate], State]] = []
+    async with _arena() as (screener, comparer):
+        for task in tasks:
+            candidates = pools[task.task_id]
+            state = await deliberate(task, candidates, "strict", {}, screener, comparer, _salt(seed, task))
+            ended.append((candidates, state))
+            told(len(ended), len(tasks))
+    return ended
+
+
+def _salt(seed: int, task: Task) -> str:
+    return sha256_hex(f"{seed}/{task.task_id}".encode())[:32]
+
+
+@contextlib.asynccontextmanager
+async def _arena() -> AsyncIterator[tuple[CodeScreener, Comparer]]:
+    """Start what deliberations need: a screener, and a comparer over a proven sandbox."""
+    screener = build_screener(SystemClock(), ScreeningConfig())
     try:
         async with _proven(SandboxConfig()) as sandbox:
             if reason := sandbox.state():
                 raise NotReady(f"nothing can be compared: {reason}")
-            comparer = _Once(BehaviourComparer(sandbox, BehaviourConfig()))
-            for done, task in enumerate(tasks):
-                salt = sha256_hex(f"{seed}/{task.task_id}".encode())[:32]
-                for policy in policies:
-                    candidates = pools[task.task_id]
-                    state = await deliberate(task, candidates, policy, screener, comparer, salt)
-                    found[policy][task.task_id] = ranking(state, candidates, salt)
-                told(done + 1, len(tasks))
+            yield screener, _Once(BehaviourComparer(sandbox, BehaviourConfig()))
     finally:
         screener.close()
-    return found
 
 
 class _Once:

@@ -8,7 +8,7 @@ Rules:
   rank; serving by examples takes two, as ever.
 - The seed of a task's inputs and ties follows from the evaluation's seed and the task.
 
-Left out: learned weights (each lineage weighs the same), budgets.
+Left out: where weights come from, and how many candidates a voter gives (``budget``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,17 +44,19 @@ from models.voter import Candidate as Answer
 
 QUORUM_MICRO = 600_000
 RHO_MICRO = 500_000
+EVEN_MICRO = MICRO // 2
+"""Weight of a voter of which nothing is learned."""
 COMPARE_S = 60.0
 """Time of one comparison: an evaluation has more of it than a request."""
 MAX_ANSWER_BYTES = 262_144
 _SURE_BY_EXAMPLES = 10
 
 
-def plan_of(task: Task, candidates: Sequence[Candidate], policy: PolicyName) -> Plan:
-    """Return the plan of a task: every candidate has a seat, and everybody is heard."""
+def plan_of(task: Task, candidates: Sequence[Candidate], policy: PolicyName, weights: Mapping[str, int]) -> Plan:
+    """Return the plan of a task: every candidate has a seat, and everybody is heard; ``weights`` are in millionths."""
     question = question_of(task)
     entry_point = entry_point_of(question)
-    seats = tuple(Seat(f"{c.voter}#{c.id}", c.voter, c.lineage, MICRO // 2) for c in candidates)
+    seats = tuple(Seat(f"{c.voter}#{c.id}", c.voter, c.lineage, weights.get(c.voter, EVEN_MICRO)) for c in candidates)
     return Plan(
         policy=policy, kind=RUNNABLE, question=question, layer="evaluation", seats=seats, spares=(), isolated=frozenset(),
         max_substitutes=0, rule=Rule(QUORUM_MICRO, LEAST_LINEAGES, MICRO, RHO_MICRO), similarity_micro=MICRO,
@@ -68,12 +70,13 @@ async def deliberate(
     task: Task,
     candidates: Sequence[Candidate],
     policy: PolicyName,
+    weights: Mapping[str, int],
     screener: CodeScreener,
     comparer: Comparer,
     salt: str,
 ) -> State:
     """Let a task's candidates be screened, compared and counted; return the ended deliberation."""
-    plan = plan_of(task, candidates, policy)
+    plan = plan_of(task, candidates, policy, weights)
     state, commands = begin(plan)
     answers = [Answer(c.content, "stop", prompt_tokens=0, completion_tokens=0) for c in candidates]
     pending: list[Event] = [Answered(place, answer, 0) for place, answer in enumerate(answers)]

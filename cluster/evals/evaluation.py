@@ -6,9 +6,12 @@ Recordings are read as they lie; which tasks and candidates count is decided in 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from actors.base.canonical import MICRO
 from actors.base.errors import ConfigurationError
 from actors.consensus.sandbox.protocol import Job
+from actors.learning.counts import VoterSums
 from actors.policy.snapshot import PolicyName
+from cluster.evals.budget import Budget, allocate, one_ballot_each, weights_from, within
 from cluster.evals.recording import Recording, read_recording
 from cluster.evals.report import Pools, Report, complete_tasks, pools_of, report
 from cluster.evals.scoring import Verdict, job_of
@@ -37,17 +40,38 @@ class Evaluation:
             )
         self.recordings = recordings
         self.pools: Pools = pools_of(self.tasks, recordings, samples)
+        self.lineages = {recording.header.voter: recording.header.lineage for recording in recordings}
 
     def jobs(self) -> list[Job]:
         """Return the run of every candidate."""
         return [job_of(task, candidate.content) for task in self.tasks for candidate in self.pools[task.task_id]]
 
+    def single_ballots(self) -> Pools:
+        """Return every task's candidates as a deployment would ask for them: one a voter."""
+        return {task: tuple(one_ballot_each(pool)) for task, pool in self.pools.items()}
+
+    def budget(self, sums: Mapping[str, VoterSums], total: int | None) -> Budget:
+        """Divide ``total`` candidates a task, or all that are recorded, by the weights that ``sums`` teach."""
+        weights = weights_from(self.lineages, sums)
+        recorded = {
+            voter: min(sum(one.voter == voter for one in pool) for pool in self.pools.values())
+            for voter in self.lineages
+        }
+        given = allocate(weights, recorded, sum(recorded.values()) if total is None else total)
+        decisions = {voter: sums[voter].n if voter in sums else 0 for voter in weights}
+        return Budget({voter: weight / MICRO for voter, weight in weights.items()}, decisions, given)
+
+    def choices(self, budget: Budget) -> Pools:
+        """Return the candidates of every task that the budget takes."""
+        return {task: within(budget.candidates, pool) for task, pool in self.pools.items()}
+
     def report(
-        self, verdicts: Mapping[str, Verdict], seed: int, by_consensus: Mapping[PolicyName, Mapping[str, Ranking]]
-    ) -> Report:
+        self, verdicts: Mapping[str, Verdict], budget: Budget, seed: int,
+        by_consensus: Mapping[PolicyName, Mapping[str, Ranking]],
+    ) -> Report:  # fmt: skip
         """Return the figures; there is a verdict for each of ``jobs``, and a ranking of each task under each policy named."""
         consensus = {f"consensus, {policy}": _looked_up(found) for policy, found in by_consensus.items()}
-        return report(self.tasks, self.recordings, self.pools, verdicts, SELECTORS | consensus, seed)
+        return report(self.tasks, self.recordings, self.pools, budget, verdicts, SELECTORS | consensus, seed)
 
 
 def _looked_up(found: Mapping[str, Ranking]) -> Select:

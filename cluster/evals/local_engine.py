@@ -35,7 +35,7 @@ def prepare(run: Run, entry: CatalogEntry, models_dir: Path, threads: int) -> tu
     complaint = "there is no readable manifest" if manifest is None else damage(directory, manifest)
     if manifest is None or complaint is not None:
         raise ConfigurationError(f"{directory}: {complaint}; `make up` prepares the weights")
-    dtype = this_processors_dtype()
+    dtype = run.dtype or this_processors_dtype()
     header = Header(
         suite=SUITE, dataset_sha256=DATASET_SHA256, prompt_version=PROMPT_VERSION, voter=run.voter, family=entry.family,
         lineage=entry.lineage, weights=entry.id, weights_sha256=manifest.source_sha256,

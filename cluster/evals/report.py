@@ -3,6 +3,7 @@
 Rules:
 - Only tasks that every recording holds are looked at, so that all rows speak of the same tasks and differences are paired.
 - Candidates of a task stand in a fixed order: greedy answers before samples, voters as their recordings are given.
+- Selectors choose among the candidates that the budget takes; voters alone are told of with everything that is recorded.
 - A selector is compared, task by task, with the best voter alone. Self-consistency of that voter is always among the
   selectors, with as many candidates as the others have or as are recorded; ``SelectionRow.candidates`` says how many.
 - Every candidate has a verdict; one that has none is a fault of the caller's (``KeyError``).
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from cluster.evals.budget import Budget, within
 from cluster.evals.recording import Recording
 from cluster.evals.scoring import Verdict, job_of, source_sha256
 from cluster.evals.selection import Candidate, Ranking, Select, self_consistency
@@ -82,11 +84,12 @@ class Report(msgspec.Struct, frozen=True):
     best_voter: str
     best_voter_greedy: bool
     oracle: Estimate
-    """Share of tasks of which any candidate passes: the ceiling of every selection."""
+    """Share of tasks of which any candidate to choose from passes: the ceiling of every selection."""
     beta: float
     """1 − oracle."""
     candidates: int
-    """Most that a task has."""
+    """Most that a task gives to choose from."""
+    budget: Budget
     selections: tuple[SelectionRow, ...]
 
 
@@ -117,24 +120,28 @@ def is_greedy(recording: Recording) -> bool:
 
 
 def report(
-    tasks: Sequence[Task], recordings: Sequence[Recording], pools: Pools, verdicts: Mapping[str, Verdict],
-    selectors: Mapping[str, Select], seed: int,
+    tasks: Sequence[Task], recordings: Sequence[Recording], pools: Pools, budget: Budget,
+    verdicts: Mapping[str, Verdict], selectors: Mapping[str, Select], seed: int,
 ) -> Report:  # fmt: skip
     """Return the figures of ``tasks``, all of which every recording holds; raises ``ValueError`` without a task."""
     passes = {task.task_id: _passes(task, pools[task.task_id], verdicts) for task in tasks}
-    ceiling = oracle([list(by_id.values()) for by_id in passes.values()], seed)
+    choices = {task: within(budget.candidates, pool) for task, pool in pools.items()}
+    ceiling = oracle([[passes[task][one.id] for one in pool] for task, pool in choices.items()], seed)
     voters = tuple(_voter_rows(pools, passes, seed))
     best = max(voters, key=lambda row: row.pass_at_1.value)
     alone = [_share(hits) for hits in _own_hits(pools, passes, best.voter, greedy=best.greedy)]
-    most = max(map(len, pools.values()))
+    most = max(map(len, choices.values()))
     rows = []
-    for name, select in {**selectors, SELF_CONSISTENCY: self_consistency(best.voter, most)}.items():
-        rankings = {task.task_id: select(task, pools[task.task_id]) for task in tasks}
+    for name, select, given in (
+        *((name, select, choices) for name, select in selectors.items()),
+        (SELF_CONSISTENCY, self_consistency(best.voter, most), pools),
+    ):
+        rankings = {task.task_id: select(task, given[task.task_id]) for task in tasks}
         rows.append(_selection_row(name, rankings, passes, alone, seed))
     return Report(
         suite=recordings[0].header.suite, tasks=len(tasks), lacking=_lacking(recordings), voters=voters,
         best_voter=best.voter, best_voter_greedy=best.greedy, oracle=ceiling, beta=1 - ceiling.value, candidates=most,
-        selections=tuple(rows),
+        budget=budget, selections=tuple(rows),
     )  # fmt: skip
 
 

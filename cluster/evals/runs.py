@@ -1,12 +1,14 @@
 """Which recordings there are: each voter of the ``cpu`` profile, and how its answers are drawn. Pure.
 
 The strongest voter is sampled, and answers greedily one task at a time so that its greedy answers can be made again; of the
-others one greedy answer a task says what they are worth.
+others one greedy answer a task says what they are worth. One at a time bfloat16 is the faster format on every processor, and
+every processor computes in it, so these are made in it everywhere.
 """
 
 import msgspec
 
 from cluster.evals.recording import Sampling
+from models.processor import CpuDtype
 
 MAX_TOKENS = 448
 """Longer than any answer that holds a function of the suite and no endless loop."""
@@ -26,6 +28,8 @@ class Run(msgspec.Struct, frozen=True):
     samples: int
     temperature: float
     concurrency: int
+    dtype: CpuDtype | None = None
+    """Number format; ``None`` for the one in which this processor serves."""
 
     def sampling(self, stop: tuple[str, ...]) -> Sampling:
         """Return how answers are drawn from a model that needs these stop strings."""
@@ -42,7 +46,7 @@ RUNS = {
         Run("coder-samples", *_CODER, samples=5, temperature=0.8, concurrency=BATCH),
         Run("smollm2-greedy", "smollm2-135m", "smollm2-135m-instruct", samples=1, temperature=0.0, concurrency=BATCH),
         Run("gemma-greedy", "gemma-3-270m", "gemma-3-270m", samples=1, temperature=0.0, concurrency=BATCH),
-        Run("coder-greedy", *_CODER, samples=1, temperature=0.0, concurrency=1),
+        Run("coder-greedy", *_CODER, samples=1, temperature=0.0, concurrency=1, dtype="bfloat16"),
     )
 }
 """In the order in which they are worth making."""

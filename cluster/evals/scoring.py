@@ -1,8 +1,9 @@
 """Whether a candidate passes its task's tests. Pure: what to run, and what an outcome means.
 
 Rules:
-- A candidate is every Python block of the answer, or the whole answer without a fence, run after what stands in the prompt before
-  the function (imports, helpers): the answer completes that text, and is worth what it is worth there.
+- A candidate is the code that a gateway would compare, run and screen (``reading.code``), run after what stands in the prompt
+  before the function (imports, helpers): the answer completes that text, and is worth what it is worth there. An answer without
+  code that can be read fails.
 - The tests come last, so that a candidate cannot put its own ``check`` in their place. A candidate passes if ``check`` returned
   ``None``; whatever else happened, it failed.
 - What could not be run has no verdict: an unproven sandbox says nothing about a candidate.
@@ -15,11 +16,11 @@ anything (``judging``).
 import msgspec
 
 from actors.base.digests import sha256_hex
-from actors.consensus.reading.fences import blocks
+from actors.consensus.reading.code import code_of
 from actors.consensus.sandbox.protocol import Job, Ran
 from cluster.evals.tasks import Task
 
-_PYTHON = frozenset({"", "python", "python3", "py"})
+_LANGUAGE = "python"
 
 
 class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,9 +34,11 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def code_in(content: str) -> str:
-    """Return the Python code of an answer."""
-    found = blocks(content)
-    return "\n".join(block.code for block in found if block.label in _PYTHON) if found else content
+    """Return the Python code of an answer; empty if it has none that can be read."""
+    try:
+        return code_of(content, _LANGUAGE)
+    except (ValueError, RecursionError):
+        return ""
 
 
 def context_of(task: Task) -> str:

@@ -13,6 +13,7 @@ from cluster.evals.tasks import Task
 from tests.unit.actors.consensus.world import Comparer, Screener, comparison, screened
 
 SALT = "07" * 16
+WEIGHTS = {"a": 900_000}
 PROMPT = 'import math\n\ndef f(x):\n    """Add one.\n\n    >>> f(1)\n    2\n    >>> f(2)\n    3\n    """\n'
 TASK = Task("t/1", PROMPT, "f", "    return x + 1\n", "")
 RIGHT, ALSO, WRONG = (
@@ -40,16 +41,22 @@ def select(
     """Deliberate and rank."""
     pool = candidates(*said)
     state = asyncio.run(
-        deliberate(TASK, pool, policy, screener or Screener(), comparer or Comparer(behaves), SALT)
+        deliberate(TASK, pool, policy, WEIGHTS, screener or Screener(), comparer or Comparer(behaves), SALT)
     )  # fmt: skip
     return ranking(state, pool, SALT)
 
 
 def test_the_plan_is_the_questions() -> None:
     """Examples, entry point and what candidates run behind come from the question that voters were asked."""
-    plan = plan_of(TASK, candidates(("a", RIGHT)), "strict")
+    plan = plan_of(TASK, candidates(("a", RIGHT), ("b", WRONG)), "strict", WEIGHTS)
     assert [example.call for example in plan.examples] == ["f(1)", "f(2)"]
     assert (plan.entry_point, plan.context) == ("f", "import math")
+
+
+def test_a_seat_weighs_what_is_learned_of_its_voter() -> None:
+    """And half where nothing is."""
+    plan = plan_of(TASK, candidates(("a", RIGHT), ("b", WRONG)), "strict", WEIGHTS)
+    assert [seat.weight_micro for seat in plan.seats] == [900_000, 500_000]
 
 
 def test_the_few_that_pass_the_examples_are_ranked_before_the_many_that_fail() -> None:

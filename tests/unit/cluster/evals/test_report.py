@@ -1,5 +1,6 @@
 import pytest
 
+from cluster.evals.budget import Budget
 from cluster.evals.report import SELF_CONSISTENCY, complete_tasks, pools_of, report
 from cluster.evals.scoring import Verdict, job_of, source_sha256
 from cluster.evals.selection import first_candidate, majority_of_candidates
@@ -15,6 +16,7 @@ GREEDY = recording("m1", answers(ADD, LEFT), answers(NEGATE, MINUS))
 SAMPLES = recording("m1", answers(ADD, SUM, SUM, LEFT), answers(NEGATE, PLUS, PLUS, MINUS))
 OTHER = recording("m2", answers(NEGATE, PLUS), answers(ADD, LEFT))
 ALL = [SAMPLES, GREEDY, OTHER]
+BUDGET = Budget({"m1": 0.5, "m2": 0.5, "m3": 0.5}, {}, {"m1": 4, "m2": 1, "m3": 1})
 
 
 def verdict(task: Task, content: str) -> Verdict:
@@ -48,7 +50,7 @@ def test_only_tasks_of_every_recording_count() -> None:
     partial = recording("m3", answers(ADD, SUM))
     tasks = complete_tasks(TASKS, [*ALL, partial])
     assert tasks == (ADD,)
-    found = report(tasks, [*ALL, partial], pools_of(tasks, [*ALL, partial], None), VERDICTS, {}, seed=1)
+    found = report(tasks, [*ALL, partial], pools_of(tasks, [*ALL, partial], None), BUDGET, VERDICTS, {}, seed=1)
     assert found.tasks == 1
     assert found.lacking == {"m3 greedy": 1}
 
@@ -56,7 +58,7 @@ def test_only_tasks_of_every_recording_count() -> None:
 def test_voters_ceiling_and_selectors_are_told() -> None:
     """Known answers: m1 greedy 1/2, its samples 1/2, m2 0; the oracle 1, the majority 0."""
     selectors = {"first": first_candidate, "majority": majority_of_candidates}
-    found = report(TASKS, ALL, pools_of(TASKS, ALL, None), VERDICTS, selectors, seed=1)
+    found = report(TASKS, ALL, pools_of(TASKS, ALL, None), BUDGET, VERDICTS, selectors, seed=1)
     assert [(row.voter, row.greedy, row.pass_at_1.value) for row in found.voters] == [
         ("m1", True, 0.5), ("m2", True, 0.0), ("m1", False, 0.5),
     ]  # fmt: skip
@@ -73,7 +75,9 @@ def test_voters_ceiling_and_selectors_are_told() -> None:
 
 def test_a_selectors_confidence_makes_its_curve() -> None:
     """Served from the surest down: m1's majority has 3 of 5 and is wrong, both times."""
-    found = report(TASKS, ALL, pools_of(TASKS, ALL, None), VERDICTS, {"majority": majority_of_candidates}, seed=1)
+    found = report(
+        TASKS, ALL, pools_of(TASKS, ALL, None), BUDGET, VERDICTS, {"majority": majority_of_candidates}, seed=1
+    )
     row = found.selections[0]
     assert [(point.coverage, point.error) for point in row.curve] == [(1.0, 1.0)]
     assert row.coverage_at_most_error == 0.0
@@ -82,7 +86,7 @@ def test_a_selectors_confidence_makes_its_curve() -> None:
 
 def test_abstaining_is_told() -> None:
     """Self-consistency has two of four on both tasks, no majority, and serves neither."""
-    found = report(TASKS, ALL, pools_of(TASKS, ALL, None), VERDICTS, {}, seed=1)
+    found = report(TASKS, ALL, pools_of(TASKS, ALL, None), BUDGET, VERDICTS, {}, seed=1)
     row = found.selections[0]
     assert row.name == SELF_CONSISTENCY
     assert (row.served.coverage, row.served.pass_at_1, row.served.error) == (0.0, 0.0, None)
@@ -91,4 +95,13 @@ def test_abstaining_is_told() -> None:
 def test_a_candidate_without_a_verdict_is_no_failure() -> None:
     """Nothing is scored as wrong because nobody ran it."""
     with pytest.raises(KeyError):
-        report(TASKS, ALL, pools_of(TASKS, ALL, None), {}, {}, seed=1)
+        report(TASKS, ALL, pools_of(TASKS, ALL, None), BUDGET, {}, {}, seed=1)
+
+
+def test_selectors_choose_within_the_budget() -> None:
+    """One candidate a voter: the first sample of m1 and the answer of m2 are all there is to choose from."""
+    budget = Budget({"m1": 0.5, "m2": 0.5}, {}, {"m1": 1, "m2": 1})
+    found = report(TASKS, ALL, pools_of(TASKS, ALL, None), budget, VERDICTS, {"first": first_candidate}, seed=1)
+    assert (found.candidates, found.oracle.value) == (2, 0.5)
+    assert [(row.name, row.candidates) for row in found.selections] == [("first", 2), (SELF_CONSISTENCY, 2)]
+    assert [row.samples for row in found.voters] == [1, 1, 3]
