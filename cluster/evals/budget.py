@@ -1,8 +1,8 @@
 """How many candidates each voter may give, within one budget: by learned weight. Pure.
 
 Rules:
-- Weights are learned as a deployment learns them, by ``actors.learning``: from who agreed with the winner in decisions of one
-  ballot a voter. A suite's tests teach nothing here.
+- Weights are learned by ``actors.learning``, from decisions of one ballot a voter: who agreed with the winner, and where there
+  was none, whose code passed the prompt's examples. A suite's tests teach nothing here.
 - Every voter gives one candidate, for without it nobody could agree with another. The rest goes, one by one, to the voter with
   the highest weight per candidate it would then have (the highest-averages method of D'Hondt), as far as answers are recorded.
 - A voter gives its samples first, and its greedy answer, where it has both, last: that one is the yardstick.
@@ -16,7 +16,7 @@ import msgspec
 from actors.base.canonical import MICRO
 from actors.base.errors import ConfigurationError
 from actors.consensus.choosing import ballot_outcome
-from actors.consensus.vocabulary import RUNNABLE, State
+from actors.consensus.vocabulary import RUNNABLE, Ballot, State
 from actors.consensus.weights import default_weights, read_weights, weight_micro
 from actors.learning.config import LearningConfig
 from actors.learning.counts import VOTED, Counts, VoterSums
@@ -30,7 +30,7 @@ class Budget(msgspec.Struct, frozen=True):
     weights: dict[str, float]
     """Voter → learned reliability, 0 to 1."""
     decisions: dict[str, int]
-    """Voter → decisions with a winner that its weight was learned from."""
+    """Voter → decisions that its weight was learned from."""
     candidates: dict[str, int]
     """Voter → most candidates it gives to a task."""
 
@@ -44,19 +44,28 @@ def one_ballot_each(pool: Sequence[Candidate]) -> list[Candidate]:
 
 
 def learned(decisions: Iterable[tuple[Sequence[Candidate], State]]) -> dict[str, VoterSums]:
-    """Return how often each voter took part in a decision with a winner, and how often it agreed.
+    """Return of how many decisions each voter can be judged by, and in how many of them it was right as far as they tell.
 
     A decision is its candidates, in the order in which they were asked for, and how it ended.
     """
     votes = [
-        (pool[ballot.ask_id].voter, outcome == "agreed")
+        (pool[ballot.ask_id].voter, right)
         for pool, state in decisions
-        if state.conclusion is not None and state.conclusion.tally.winner is not None
         for ballot in state.ballots
-        if (outcome := ballot_outcome(state, ballot)) in VOTED
+        if (right := _right(state, ballot)) is not None
     ]
-    taken, agreed = Counter(voter for voter, _ in votes), Counter(voter for voter, agrees in votes if agrees)
-    return {voter: VoterSums(n, agreed[voter], timed=0, latency_ms=0) for voter, n in taken.items()}
+    judged, hits = Counter(voter for voter, _ in votes), Counter(voter for voter, hit in votes if hit)
+    return {voter: VoterSums(n, hits[voter], timed=0, latency_ms=0) for voter, n in judged.items()}
+
+
+def _right(state: State, ballot: Ballot) -> bool | None:
+    """Tell whether a ballot was right by all that a decision knows; ``None`` where it knows nothing."""
+    if state.conclusion is not None and state.conclusion.tally.winner is not None:
+        outcome = ballot_outcome(state, ballot)
+        return outcome == "agreed" if outcome in VOTED else None
+    if state.comparison is not None and (run := state.comparison.examples_total):
+        return state.comparison.examples_passed.get(ballot.ask_id, 0) == run
+    return None
 
 
 def weights_from(voters: Mapping[str, str], sums: Mapping[str, VoterSums]) -> dict[str, int]:

@@ -4,8 +4,8 @@ Rules:
 - Every candidate is a ballot of its voter's lineage. Samples of one voter are one lineage, which counts once, divided over the
   groups its samples fall into.
 - What is served is what ``choosing`` serves under the policy. Ranked first is the served candidate, else the best group's.
-- Groups are ranked by whether all examples of the prompt were passed, then by lineages, support and size. A single example may
-  rank; serving by examples takes two, as ever.
+- Groups are ranked by whether all examples of the prompt were passed, then by lineages, support (by weight) and size. A single
+  example may rank; serving by examples takes two, as ever.
 - The seed of a task's inputs and ties follows from the evaluation's seed and the task.
 
 Left out: where weights come from, and how many candidates a voter gives (``budget``).
@@ -126,13 +126,15 @@ def _standing(state: State, ballot: Ballot) -> tuple[bool, int, int, int, int]:
     passes = state.comparison.examples_passed if state.comparison else {}
     proven = min(run, 2) if all(passes.get(member.ask_id, 0) == run for member in members) else 0
     lineages = {member.seat.lineage for member in members}
-    support = sum(_share_of_lineage(state, groups, lineage, group) for lineage in lineages)
+    support = sum(_support_of_lineage(state, groups, lineage, group) for lineage in lineages)
     return (False, -proven, -len(lineages), -support, -len(members))
 
 
-def _share_of_lineage(state: State, groups: Mapping[int, int], lineage: str, group: int) -> int:
-    own = [groups[b.ask_id] for b in state.ballots if b.seat.lineage == lineage and b.ask_id in groups]
-    return own.count(group) * MICRO // len(own)
+def _support_of_lineage(state: State, groups: Mapping[int, int], lineage: str, group: int) -> int:
+    """Return a lineage's weight as far as its candidates stand in a group, in millionths; those that are out stand nowhere."""
+    own = [ballot for ballot in state.ballots if ballot.seat.lineage == lineage and ballot.ask_id in groups]
+    inside = sum(groups[ballot.ask_id] == group for ballot in own)
+    return max(ballot.seat.weight_micro for ballot in own) * inside // len(own)
 
 
 def _tie(salt: str, ballot: Ballot) -> str:

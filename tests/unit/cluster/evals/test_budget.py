@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.base.errors import ConfigurationError
+from actors.consensus.behaviour.compare import NotCompared
 from actors.learning.counts import VoterSums
 from cluster.evals.budget import allocate, learned, one_ballot_each, weights_from, within
 from cluster.evals.consensus import deliberate
@@ -26,12 +27,20 @@ def decided(*codes: str) -> tuple[list[Candidate], object]:
 
 
 def test_weights_follow_agreement_with_winners() -> None:
-    """The voter that sides with no winner weighs least; a decision without a winner teaches nothing."""
-    sums = learned([decided(RIGHT, ALSO, WRONG), decided(RIGHT, RIGHT, WRONG), decided(RIGHT, WRONG)])
+    """The voter that sides with no winner weighs least."""
+    sums = learned([decided(RIGHT, ALSO, WRONG), decided(RIGHT, RIGHT, WRONG)])
     assert sums == {"a": VoterSums(2, 2, 0, 0), "b": VoterSums(2, 2, 0, 0), "c": VoterSums(2, 0, 0, 0)}
     weights = weights_from(LINEAGES, sums)
     assert weights["a"] == weights["b"] > 500_000 > weights["c"]
     assert weights_from(LINEAGES, {}) == dict.fromkeys(LINEAGES, 500_000)
+
+
+def test_without_a_winner_the_examples_teach() -> None:
+    """Who passed them was right; a decision that ran nothing teaches nothing."""
+    assert learned([decided(RIGHT, WRONG)]) == {"a": VoterSums(1, 1, 0, 0), "b": VoterSums(1, 0, 0, 0)}
+    pool = candidates(("a", RIGHT), ("b", WRONG))
+    unrun = deliberate(TASK, pool, "strict", {}, Screener(), Comparer(lambda _: NotCompared("sandbox")), SALT)
+    assert learned([(pool, asyncio.run(unrun))]) == {}
 
 
 def test_more_goes_to_the_heavier_voter_as_far_as_it_is_recorded() -> None:

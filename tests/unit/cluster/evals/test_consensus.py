@@ -36,12 +36,13 @@ def behaves(sources: Mapping[int, str]) -> Comparison:
 
 
 def select(
-    policy: PolicyName, *said: tuple[str, str], screener: Screener | None = None, comparer: Comparer | None = None
-) -> Ranking:
+    policy: PolicyName, *said: tuple[str, str], screener: Screener | None = None, comparer: Comparer | None = None,
+    weights: Mapping[str, int] = WEIGHTS,
+) -> Ranking:  # fmt: skip
     """Deliberate and rank."""
     pool = candidates(*said)
     state = asyncio.run(
-        deliberate(TASK, pool, policy, WEIGHTS, screener or Screener(), comparer or Comparer(behaves), SALT)
+        deliberate(TASK, pool, policy, weights, screener or Screener(), comparer or Comparer(behaves), SALT)
     )  # fmt: skip
     return ranking(state, pool, SALT)
 
@@ -65,6 +66,17 @@ def test_the_few_that_pass_the_examples_are_ranked_before_the_many_that_fail() -
     evidence, strict = select("evidence", *said), select("strict", *said)
     assert (evidence.ids[0], evidence.served) == (2, True)
     assert (strict.ids[0], strict.served) == (2, False)
+
+
+def test_of_groups_without_proof_the_heavier_is_ranked_first() -> None:
+    """Two of four samples of a good voter stand before the only answer of a bad one, and behind that of an equal."""
+    said = [("a", RIGHT), ("a", RIGHT), ("a", WRONG), ("a", "def f(x):\n    return 7"), ("b", ALSO)]
+
+    def alone(sources: Mapping[int, str]) -> Comparison:
+        return comparison({ask_id: str(max(ask_id, 1)) * 64 for ask_id in sources}, dict.fromkeys(sources, 0), 0)
+
+    assert select("evidence", *said, comparer=Comparer(alone), weights={"a": 900_000, "b": 300_000}).ids[0] in {0, 1}
+    assert select("evidence", *said, comparer=Comparer(alone), weights={"a": 400_000, "b": 300_000}).ids[0] == 4
 
 
 def test_two_lineages_that_do_the_same_are_served_under_strict() -> None:
