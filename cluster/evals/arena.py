@@ -9,15 +9,16 @@ from actors.base.errors import NotReady
 from actors.consensus.adapters.clock import SystemClock
 from actors.consensus.adapters.screener import build_screener
 from actors.consensus.behaviour.adapters.service import BehaviourComparer
-from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
+from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared, cut_short, usable_vectors
 from actors.consensus.behaviour.config import BehaviourConfig
-from actors.consensus.ports import CodeScreener, Comparer
+from actors.consensus.ports import CodeScreener
 from actors.consensus.sandbox.adapters.bubblewrap import BubblewrapSandbox
 from actors.consensus.sandbox.config import SandboxConfig
 from actors.consensus.sandbox.protocol import Job
 from actors.consensus.screening.config import ScreeningConfig
 from actors.consensus.vocabulary import State
 from actors.policy.snapshot import PolicyName
+from cluster.evals.closeness import Closeness, closeness_of
 from cluster.evals.consensus import deliberate, ranking
 from cluster.evals.judging import judge
 from cluster.evals.report import Pools
@@ -27,6 +28,35 @@ from cluster.evals.tasks import Task
 
 LIMITS = SandboxConfig(call_ms=3000, job_ms=6000)
 """A suite's tests are one call: they get the three seconds that HumanEval's own harness gives them."""
+
+
+class _Once:
+    """A comparer that runs the same candidates once, whatever policies ask for them, and keeps how alike they were."""
+
+    def __init__(self, comparer: BehaviourComparer) -> None:
+        self._comparer = comparer
+        self._key: object = None
+        self._found: Comparison | NotCompared = NotCompared("sandbox")
+        self.closeness: Closeness = {}
+
+    def forget(self) -> None:
+        """Know of no candidates: the next task's have the same numbers."""
+        self._key, self.closeness = None, {}
+
+    def why_not(self) -> str:
+        """Return why nothing may run now; empty if it may."""
+        return self._comparer.why_not()
+
+    async def compare(
+        self, asked: Asked, candidates: Mapping[int, str], seed: int, deadline_s: float
+    ) -> Comparison | NotCompared:
+        """Compare candidates, or return what the same ones did just now."""
+        key = (asked, dict(candidates), seed)
+        if self._key != key:
+            observed = await self._comparer.observe(asked, candidates, seed, deadline_s)
+            self._key, self._found = key, cut_short(observed)
+            self.closeness = closeness_of(usable_vectors(observed))
+        return self._found
 
 
 async def judge_in_sandbox(
@@ -49,10 +79,11 @@ async def select_by_consensus(
     async with _arena() as (screener, comparer):
         for done, task in enumerate(tasks):
             salt = _salt(seed, task)
+            comparer.forget()
             for policy in policies:
                 candidates = pools[task.task_id]
                 state = await deliberate(task, candidates, policy, weights, screener, comparer, salt)
-                found[policy][task.task_id] = ranking(state, candidates, salt)
+                found[policy][task.task_id] = ranking(state, candidates, salt, comparer.closeness)
             told(done + 1, len(tasks))
     return found
 
@@ -76,7 +107,7 @@ def _salt(seed: int, task: Task) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _arena() -> AsyncIterator[tuple[CodeScreener, Comparer]]:
+async def _arena() -> AsyncIterator[tuple[CodeScreener, _Once]]:
     """Start what deliberations need: a screener, and a comparer over a proven sandbox."""
     screener = build_screener(SystemClock(), ScreeningConfig())
     try:
@@ -86,27 +117,6 @@ async def _arena() -> AsyncIterator[tuple[CodeScreener, Comparer]]:
             yield screener, _Once(BehaviourComparer(sandbox, BehaviourConfig()))
     finally:
         screener.close()
-
-
-class _Once:
-    """A comparer that runs the same candidates once, whatever policies ask for them."""
-
-    def __init__(self, comparer: Comparer) -> None:
-        self._comparer = comparer
-        self._last: tuple[object, Comparison | NotCompared] | None = None
-
-    def why_not(self) -> str:
-        """Return why nothing may run now; empty if it may."""
-        return self._comparer.why_not()
-
-    async def compare(
-        self, asked: Asked, candidates: Mapping[int, str], seed: int, deadline_s: float
-    ) -> Comparison | NotCompared:
-        """Compare candidates, or return what the same ones did just now."""
-        key = (asked, dict(candidates), seed)
-        if self._last is None or self._last[0] != key:
-            self._last = (key, await self._comparer.compare(asked, candidates, seed, deadline_s))
-        return self._last[1]
 
 
 @contextlib.asynccontextmanager

@@ -3,9 +3,10 @@
 Rules:
 - Every candidate is a ballot of its voter's lineage. Samples of one voter are one lineage, which counts once, divided over the
   groups its samples fall into.
-- What is served is what ``choosing`` serves under the policy. Ranked first is the served candidate, else the best group's.
-- Groups are ranked by whether all examples of the prompt were passed, then by lineages, support (by weight) and size. A single
-  example may rank; serving by examples takes two, as ever.
+- What is served is what ``choosing`` serves under the policy. Ranked first is the served candidate, else the best standing.
+- Candidates are ranked by whether their group passed all examples of the prompt (a single example may rank; serving by examples
+  takes two, as ever), by its lineages, and then by how much they do as others do: with each lineage as its candidates do on
+  average, times its weight. Where nothing was run, that is its share in their group.
 - The seed of a task's inputs and ties follows from the evaluation's seed and the task.
 
 Left out: where weights come from, and how many candidates a voter gives (``budget``).
@@ -38,6 +39,7 @@ from actors.consensus.vocabulary import (
     State,
 )
 from actors.policy.snapshot import PolicyName
+from cluster.evals.closeness import Closeness
 from cluster.evals.selection import Candidate, Ranking
 from cluster.evals.tasks import Task, question_of
 from models.voter import Candidate as Answer
@@ -100,41 +102,50 @@ async def _effect(
     return []
 
 
-def ranking(state: State, candidates: Sequence[Candidate], salt: str) -> Ranking:
+def ranking(state: State, candidates: Sequence[Candidate], salt: str, closeness: Closeness) -> Ranking:
     """Rank the candidates of an ended deliberation."""
     served = choose_served(state, salt)
+    standing = {ballot.ask_id: _standing(state, ballot, closeness) for ballot in state.ballots}
     ordered = sorted(
-        state.ballots, key=lambda ballot: (ballot is not served, *_standing(state, ballot), _tie(salt, ballot))
+        state.ballots, key=lambda ballot: (ballot is not served, *standing[ballot.ask_id], _tie(salt, ballot))
     )
-    first = _standing(state, ordered[0])
-    share = -first[-1] / len(state.ballots)
+    _, proven, _, close = standing[ordered[0].ask_id]
+    weights = {ballot.seat.lineage: ballot.seat.weight_micro for ballot in state.ballots}
     return Ranking(
         tuple(candidates[ballot.ask_id].id for ballot in ordered),
-        confidence=share + _SURE_BY_EXAMPLES * -first[1],
+        confidence=-close / sum(weights.values()) + _SURE_BY_EXAMPLES * -proven,
         served=served is not None,
     )
 
 
-def _standing(state: State, ballot: Ballot) -> tuple[bool, int, int, int, int]:
-    """Return where a ballot stands, least first: out, examples passed by its whole group, lineages, support, size."""
+def _standing(state: State, ballot: Ballot, closeness: Closeness) -> tuple[bool, int, int, int]:
+    """Return where a ballot stands, least first: out, examples passed by its whole group, lineages, closeness to all."""
     groups = state.conclusion.groups if state.conclusion else {}
     if ballot.ask_id not in groups:
-        return (True, 0, 0, 0, 0)
-    group = groups[ballot.ask_id]
-    members = [other for other in state.ballots if groups.get(other.ask_id) == group]
+        return (True, 0, 0, 0)
+    members = [other for other in state.ballots if groups.get(other.ask_id) == groups[ballot.ask_id]]
     run = examples_run(state)
     passes = state.comparison.examples_passed if state.comparison else {}
     proven = min(run, 2) if all(passes.get(member.ask_id, 0) == run for member in members) else 0
-    lineages = {member.seat.lineage for member in members}
-    support = sum(_support_of_lineage(state, groups, lineage, group) for lineage in lineages)
-    return (False, -proven, -len(lineages), -support, -len(members))
+    lineages = {other.seat.lineage for other in state.ballots}
+    close = sum(_close_to_lineage(state, groups, ballot, lineage, closeness) for lineage in lineages)
+    return (False, -proven, -len({member.seat.lineage for member in members}), -close)
 
 
-def _support_of_lineage(state: State, groups: Mapping[int, int], lineage: str, group: int) -> int:
-    """Return a lineage's weight as far as its candidates stand in a group, in millionths; those that are out stand nowhere."""
-    own = [ballot for ballot in state.ballots if ballot.seat.lineage == lineage and ballot.ask_id in groups]
-    inside = sum(groups[ballot.ask_id] == group for ballot in own)
-    return max(ballot.seat.weight_micro for ballot in own) * inside // len(own)
+def _close_to_lineage(
+    state: State, groups: Mapping[int, int], ballot: Ballot, lineage: str, closeness: Closeness
+) -> int:
+    """Return a lineage's weight as far as its candidates do what a ballot does; those that are out do nothing."""
+    own = [other for other in state.ballots if other.seat.lineage == lineage and other.ask_id in groups]
+    if not own:
+        return 0
+    alike = (
+        MICRO
+        if groups[other.ask_id] == groups[ballot.ask_id]
+        else closeness.get((min(other.ask_id, ballot.ask_id), max(other.ask_id, ballot.ask_id)), 0)
+        for other in own
+    )
+    return max(other.seat.weight_micro for other in own) * sum(alike) // (len(own) * MICRO)
 
 
 def _tie(salt: str, ballot: Ballot) -> str:

@@ -141,6 +141,16 @@ def cut_short(state: State) -> Comparison | NotCompared:
     return _concluded(state, complete=False) if state.rounds else NotCompared("deadline")
 
 
+def usable_vectors(state: State) -> dict[int, Vector]:
+    """Return id → vector of every candidate that has one, as far as the comparison has come."""
+    vectors = _vectors(state)
+    return {
+        ask_id: vectors[code]
+        for ask_id, code in state.ids
+        if code in vectors and fault_of(vectors[code], state.config) is None
+    }
+
+
 def _opposite(calls: Sequence[str], last: Sequence[str]) -> tuple[str, ...]:
     """Return the calls in opposite order but for those that come last in any case."""
     kept = set(last)

@@ -4,9 +4,10 @@ Left out: every decision (``compare``), every confinement (the sandbox).
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 
-from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared, begin, cut_short, step
+from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared, State, begin, cut_short, step
 from actors.consensus.behaviour.config import BehaviourConfig
 from actors.consensus.sandbox.ports import Sandbox
 
@@ -30,12 +31,14 @@ class BehaviourComparer:
         When time ends the rounds that were made decide (``complete`` is false); without one, and where the sandbox ran
         nothing, there is no comparison. Errors of the sandbox pass through.
         """
+        return cut_short(await self.observe(asked, candidates, seed, deadline_s))
+
+    async def observe(self, asked: Asked, candidates: Mapping[int, str], seed: int, deadline_s: float) -> State:
+        """Return all that is learned of ``candidates`` in that time, as ``compare`` does."""
         state, jobs = await asyncio.to_thread(begin, asked, candidates, self._config, seed)
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(deadline_s, self._config.max_time_ms / 1000)):
                 while jobs:
                     rans = await self._sandbox.run(jobs)
                     state, jobs = await asyncio.to_thread(step, state, rans)
-        except TimeoutError:
-            return cut_short(state)
-        return cut_short(state) if state.verdict is None else state.verdict
+        return state

@@ -7,6 +7,7 @@ import pytest
 
 from actors.consensus.behaviour.compare import Comparison, NotCompared
 from actors.policy.snapshot import PolicyName
+from cluster.evals.closeness import Closeness
 from cluster.evals.consensus import deliberate, plan_of, ranking
 from cluster.evals.selection import Candidate, Ranking
 from cluster.evals.tasks import Task
@@ -14,6 +15,7 @@ from tests.unit.actors.consensus.world import Comparer, Screener, comparison, sc
 
 SALT = "07" * 16
 WEIGHTS = {"a": 900_000}
+FAR: Closeness = {}
 PROMPT = 'import math\n\ndef f(x):\n    """Add one.\n\n    >>> f(1)\n    2\n    >>> f(2)\n    3\n    """\n'
 TASK = Task("t/1", PROMPT, "f", "    return x + 1\n", "")
 RIGHT, ALSO, WRONG = (
@@ -37,14 +39,14 @@ def behaves(sources: Mapping[int, str]) -> Comparison:
 
 def select(
     policy: PolicyName, *said: tuple[str, str], screener: Screener | None = None, comparer: Comparer | None = None,
-    weights: Mapping[str, int] = WEIGHTS,
+    weights: Mapping[str, int] = WEIGHTS, closeness: Closeness = FAR,
 ) -> Ranking:  # fmt: skip
     """Deliberate and rank."""
     pool = candidates(*said)
     state = asyncio.run(
         deliberate(TASK, pool, policy, weights, screener or Screener(), comparer or Comparer(behaves), SALT)
     )  # fmt: skip
-    return ranking(state, pool, SALT)
+    return ranking(state, pool, SALT, closeness)
 
 
 def test_the_plan_is_the_questions() -> None:
@@ -77,6 +79,18 @@ def test_of_groups_without_proof_the_heavier_is_ranked_first() -> None:
 
     assert select("evidence", *said, comparer=Comparer(alone), weights={"a": 900_000, "b": 300_000}).ids[0] in {0, 1}
     assert select("evidence", *said, comparer=Comparer(alone), weights={"a": 400_000, "b": 300_000}).ids[0] == 4
+
+
+def test_of_groups_without_proof_that_which_does_most_as_others_do_is_ranked_first() -> None:
+    """Three samples that differ at one odd input each stand before two that are equal and unlike all others."""
+    said = [("a", code) for code in (RIGHT, ALSO, "def f(x):\n    return x - -1", WRONG, WRONG)]
+
+    def odd(sources: Mapping[int, str]) -> Comparison:
+        return comparison({ask_id: str(min(ask_id, 3)) * 64 for ask_id in sources}, dict.fromkeys(sources, 0), 0)
+
+    close = {(0, 1): 900_000, (0, 2): 900_000, (1, 2): 700_000, (0, 3): 100_000, (0, 4): 100_000}
+    assert select("evidence", *said, comparer=Comparer(odd), closeness=close).ids[0] == 0
+    assert select("evidence", *said, comparer=Comparer(odd)).ids[0] in {3, 4}
 
 
 def test_two_lineages_that_do_the_same_are_served_under_strict() -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.consensus.behaviour.compare import Asked, begin, cut_short, step
+from actors.consensus.behaviour.compare import Asked, begin, cut_short, step, usable_vectors
 from actors.consensus.behaviour.config import BehaviourConfig
+from actors.consensus.behaviour.vectors import vector_sha256
 from actors.consensus.reading.examples import Example
 from actors.consensus.sandbox.protocol import Ran
 from tests.unit.actors.consensus.behaviour.inprocess import compared, not_compared, run_job
@@ -243,6 +244,19 @@ def test_time_that_ends_between_rounds_leaves_what_was_learned() -> None:
     found = cut_short(state)
     assert getattr(found, "complete", None) is False
     assert getattr(found, "groups", None) == {1: 0, 2: 0}
+
+
+def test_vectors_are_told_of_all_that_have_a_usable_one() -> None:
+    """Those behind the groups: equal where groups are equal, none for code that does not load."""
+    state, jobs = begin(DOUBLE, {1: PLAIN, 2: OTHER, 3: WRONG, 4: "def f(n:"}, BehaviourConfig(), 1)
+    while jobs:
+        state, jobs = step(state, [run_job(job) for job in jobs])
+    vectors, found = usable_vectors(state), cut_short(state)
+    assert {ask_id: vector_sha256(vector) for ask_id, vector in vectors.items()} == getattr(
+        found, "vector_sha256", None
+    )
+    assert sorted(vectors) == [1, 2, 3]
+    assert vectors[1] == vectors[2] != vectors[3]
 
 
 def test_expected_values_never_enter() -> None:
