@@ -291,4 +291,4 @@ def _operator(app: FastAPI, backend: Backend, access: Access) -> None:
 
 
 def _shown(snapshot: PolicySnapshot) -> dict[str, Any]:
-    return {"sha256": snapshot.sha256, **to_builtins(snapshot)}
+    return {"sha256": snapshot.sha256, "calibration": {}, **to_builtins(snapshot)}
