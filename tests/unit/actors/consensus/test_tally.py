@@ -213,6 +213,21 @@ def test_no_substitute_changes_a_settled_winner(votes: list[Vote], rule: Rule, s
                 assert final.winner.group == end.winner.group
 
 
+@settings(max_examples=examples(200))
+@given(panels(), RULES)
+def test_no_isolation_of_an_outstanding_voter_changes_a_settled_winner(votes: list[Vote], rule: Rule) -> None:
+    """Whichever of those that are waited for policy isolates meanwhile, and whatever the others bring."""
+    end = settled(votes, rule)
+    if end is None or end.winner is None:
+        return
+    places = [i for i, v in enumerate(votes) if v.outstanding]
+    for count in range(1, len(places) + 1):
+        for apart in itertools.combinations(places, count):
+            kept = [replace(v, outstanding=False, isolated=True) if i in apart else v for i, v in enumerate(votes)]
+            winners = [tally(closed, rule).winner for closed in completions(kept)]
+            assert all(winner is not None and winner.group == end.winner.group for winner in winners)
+
+
 @settings(max_examples=examples(150))
 @given(panels(), RULES)
 def test_what_wins_with_voters_isolated_wins_whatever_they_had_answered(votes: list[Vote], rule: Rule) -> None:
