@@ -52,8 +52,10 @@ def bounded(rho_micro: int, pairs: Iterable[Pair]) -> tuple[int, tuple[Pair, ...
     No pair correlates less by them than by what was given.
     """
     strongest = sorted((p for p in pairs if p.rho_micro != rho_micro), key=lambda p: -p.rho_micro)
+    named: set[str] = set()
     for place, pair in enumerate(strongest):
-        if len(_named(strongest[: place + 1])) > MAX_NAMED:
+        named |= {pair.a, pair.b}
+        if len(named) > MAX_NAMED:
             raised = max(rho_micro, pair.rho_micro)
             return raised, tuple(sorted(p for p in strongest[:place] if p.rho_micro > raised))
     return rho_micro, tuple(sorted(strongest))

@@ -89,16 +89,19 @@ def weight_micro(weights: Weights, voter: str, kind: str) -> int:
     return max(alpha * MICRO // (alpha + beta), 1) if alpha + beta > 0 else 1
 
 
+def pair_micro(weights: Weights, pair: str) -> int:
+    """Return the correlation of a pair of voters (``"a|b"``, sorted) in millionths; the mean if it is not known."""
+    return micro(weights.correlation.pairs.get(pair, weights.correlation.rho))
+
+
 def lineage_pairs(weights: Weights, lineages: Mapping[str, str], least_micro: int) -> tuple[Pair, ...]:
     """Return how much the lineages of some voters (voter → lineage) correlate; none by less than ``least_micro``.
 
     Empty where the file names no pair of voters at all: every pair has ``rho`` then.
     """
-    known, default = weights.correlation.pairs, micro(weights.correlation.rho)
     found: dict[tuple[str, str], int] = {}
-    for (a, mine), (b, other) in combinations(sorted(lineages.items()), 2) if known else ():
+    for (a, mine), (b, other) in combinations(sorted(lineages.items()), 2) if weights.correlation.pairs else ():
         if mine != other:
-            rho = micro(known[f"{a}|{b}"]) if f"{a}|{b}" in known else default
             ends = (min(mine, other), max(mine, other))
-            found[ends] = max(rho, least_micro, found.get(ends, 0))
+            found[ends] = max(pair_micro(weights, f"{a}|{b}"), least_micro, found.get(ends, 0))
     return tuple(Pair(a, b, rho) for (a, b), rho in sorted(found.items()))

@@ -19,7 +19,7 @@ import msgspec
 
 from actors.base.canonical import MICRO, decimal_str, micro
 from actors.base.errors import InvalidRequest
-from actors.consensus.weights import DEFAULT_RHO, Correlation, Reliability, Weights, weight_micro
+from actors.consensus.weights import DEFAULT_RHO, Correlation, Reliability, Weights, pair_micro, weight_micro
 from actors.learning.counts import Counts, PairSums, VoterSums
 
 MAX_WEIGHED_N = 100_000_000
@@ -34,7 +34,7 @@ def next_weights(old: Weights, counts: Counts, shrink_n: int, max_change_micro: 
             before = weight_micro(old, voter, kind)
             voters.setdefault(voter, {})[kind] = _reliability(old, sums, before, shrink_n, max_change_micro)
     pairs = old.correlation.pairs | {
-        name: decimal_str(_moved(pair_correlation_micro(sums, shrink_n), _counted_with(old, name), max_change_micro))
+        name: decimal_str(_moved(pair_correlation_micro(sums, shrink_n), pair_micro(old, name), max_change_micro))
         for name, sums in counts.pairs.items()
     }
     new = msgspec.structs.replace(
@@ -64,16 +64,12 @@ def _require_bounded_pairs(old: Weights, new: Weights, max_change_micro: int) ->
     if missing := sorted(old.correlation.pairs.keys() - new.correlation.pairs.keys()):
         raise InvalidRequest(f"the correlation of {missing[0]} would be forgotten; learn again", "weights")
     for name, rho in sorted(new.correlation.pairs.items()):
-        moved = abs(micro(rho) - _counted_with(old, name))
+        moved = abs(micro(rho) - pair_micro(old, name))
         if moved > max_change_micro:
             raise InvalidRequest(
                 f"the correlation of {name} would move by {decimal_str(moved)}, more than learning.max_change",
                 "weights",
             )
-
-
-def _counted_with(weights: Weights, pair: str) -> int:
-    return micro(weights.correlation.pairs.get(pair, weights.correlation.rho))
 
 
 def _moved(wanted: int, before: int, max_change_micro: int) -> int:

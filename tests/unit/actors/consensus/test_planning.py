@@ -194,6 +194,14 @@ def test_pairs_and_gap_follow_a_newer_snapshot() -> None:
     assert (again.min_gap_micro, again.pairs) == (200_000, (Pair("a", "z", 900_000),))
 
 
+def test_those_that_stand_by_have_pairs_too() -> None:
+    """A substitute may be in the winning group: its pairs are part of the rule, planned and planned anew."""
+    weights = correlated(ac="0.900000")
+    made = make_plan(request(), CALLER, snapshot("abc"), weights, INFOS, ConsensusConfig(panel_size=2))
+    assert ([seat.voter for seat in made.spares], made.rule.pairs) == (["c"], (Pair("a", "c", 900_000),))
+    assert replan(made, snapshot("abc"), weights, INFOS) == made
+
+
 def test_whoever_is_asked_alone_is_held_to_no_pairs_and_no_gap() -> None:
     """``direct`` is no consensus: nothing of the thresholds of one applies."""
     held = snapshot("abc", thresholds={"min_gap": "0.200000"})
