@@ -39,12 +39,12 @@ from actors.consensus.sandbox.config import SandboxConfig
 from actors.consensus.screening.config import ScreeningConfig
 from actors.health.config import HealthConfig
 from actors.learning.config import LearningConfig
-from actors.policy.config import PolicyConfig
+from actors.policy.config import CalibrationConfig, PolicyConfig
 from actors.spans.config import LogConfig, SpansConfig
 from actors.store.config import StoreConfig
 from cluster.strict_yaml import parse_yaml
 
-THRESHOLDS = frozenset({"similarity"})
+THRESHOLDS = frozenset({"similarity", "min_gap", "min_correlation"})
 OWN_VARIABLES = ("WEAVERGEN_", "RAY_")
 PROFILES = Path(__file__).parent / "profiles"
 PORTS = 1000
@@ -302,7 +302,10 @@ class Config(_Frozen):
     voters: tuple[VoterConfig, ...] = Field(default=(), max_length=64)
     layers: tuple[LayerConfig, ...] = Field(default=(), max_length=16)
     thresholds: Mapping[str, float] = {"similarity": 0.85}
-    """Named thresholds of the tally, 0 to 1."""
+    """Named thresholds of the tally, 0 to 1: ``similarity``, ``min_gap`` (0 unless given) and ``min_correlation`` (the
+    learned mean unless given)."""
+    calibration: Mapping[Literal["strict", "evidence"], CalibrationConfig] = {}
+    """What the rules of layers and thresholds are calibrated for, by policy; nothing is stated unless given."""
     answers: tuple[AnswersFile, ...] = Field(default=(), max_length=64)
     demo: bool = True
     """Whether ``up`` shows what the voters say to eleven questions."""

@@ -1,8 +1,8 @@
 """How a profile's layers come into force at bring-up, and when they do not.
 
 Rules:
-- The profile's rules (voters, layers, thresholds) are published when they changed since they were last published, never
-  because policy was changed meanwhile: what operators and detectors tightened stays.
+- The profile's rules (voters, layers, thresholds, calibration) are published when they changed since they were last
+  published, never because policy was changed meanwhile: what operators and detectors tightened stays.
 - The digest of the rules is the target of the history's note of kind ``profile``, so that a later bring-up can tell. The
   note of a version that was lost counts for nothing: its profile is not what a recovery went on with.
 - Halt, isolation and epochs stay as they are. What the profile's change loosens is said and noted.
@@ -18,7 +18,7 @@ from actors.base.digests import sha256_hex
 from actors.base.signing import SigningKey
 from actors.consensus.weights import default_weights
 from actors.policy.changes import changes, loosened
-from actors.policy.snapshot import GENESIS, Epochs, Halt, LayerRule, PolicySnapshot, WeightsRef
+from actors.policy.snapshot import GENESIS, Calibration, Epochs, Halt, LayerRule, PolicySnapshot, WeightsRef
 from actors.policy.transitions import successor
 from cluster.config import Config
 from cluster.home import Home, write_atomic
@@ -28,13 +28,14 @@ KIND = "profile"
 NO_SCREENING = "none"
 
 
-class ProfileRules(msgspec.Struct, frozen=True):
+class ProfileRules(msgspec.Struct, frozen=True, omit_defaults=True):
     """What of a profile is policy."""
 
     voters: list[str]
     """Every configured voter: those outside every layer answer when named."""
     layers: list[LayerRule]
     thresholds: dict[str, str]
+    calibration: dict[str, Calibration] = {}
 
     @property
     def sha256(self) -> str:
@@ -82,6 +83,7 @@ def follow_profile(current: PolicySnapshot | None, rules: ProfileRules, weights:
             screening_version=NO_SCREENING,
             invalidation_epochs=Epochs(voter={}, rule={}, tenant={}),
             learning_frozen=False,
+            calibration=rules.calibration,
         )
     return successor(
         current,
@@ -90,6 +92,7 @@ def follow_profile(current: PolicySnapshot | None, rules: ProfileRules, weights:
         voter_state=dict.fromkeys(rules.voters, "active") | current.voter_state,
         weights=WeightsRef(sha256=weights),
         thresholds=rules.thresholds,
+        calibration=rules.calibration,
     )
 
 
@@ -107,7 +110,12 @@ def profile_rules(config: Config) -> ProfileRules:
         for layer in config.layers
     ]
     voters = sorted(voter.id for voter in config.voters)
-    return ProfileRules(voters, layers, {name: _decimal(value) for name, value in sorted(config.thresholds.items())})
+    thresholds = {name: _decimal(value) for name, value in sorted(config.thresholds.items())}
+    calibration: dict[str, Calibration] = {
+        policy: Calibration(error=_decimal(stated.error), source=stated.source)
+        for policy, stated in sorted(config.calibration.items())
+    }
+    return ProfileRules(voters, layers, thresholds, calibration)
 
 
 def publish_weights(home: Home, data: bytes) -> str:

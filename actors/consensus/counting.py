@@ -73,4 +73,4 @@ def could_have_agreed(casts: Sequence[Cast], rule: Rule) -> bool:
 
 
 def _one_lineage(rule: Rule) -> Rule:
-    return Rule(rule.quorum_micro, 1, MICRO, rule.rho_micro)
+    return msgspec.structs.replace(rule, min_lineages=1, min_n_eff_micro=MICRO)

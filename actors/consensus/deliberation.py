@@ -30,6 +30,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from actors.base.digests import sha256_hex
+from actors.consensus.causes import cause_of
 from actors.consensus.counting import DISSENT, Cast, Counted, count
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.reading.code import code_of
@@ -370,7 +371,7 @@ def _end(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
         cause = "the deadline passed before a quorum could be formed"
         return _conclude(state, commands, "deadline", counted, groups, cause)
     outcome = _outcome_without_winner(state, groups, counted.tally)
-    return _conclude(state, commands, outcome, counted, groups, _cause(outcome, counted.tally))
+    return _conclude(state, commands, outcome, counted, groups, cause_of(outcome, counted.tally, state.plan.rule))
 
 
 def _outcome_without_winner(state: State, groups: dict[int, int], counted: Tally) -> LayerOutcome:
@@ -407,15 +408,6 @@ def _method(state: State, counted: Counted, groups: dict[int, int]) -> Method:
     if state.plan.language and len(forms) > 1:
         return "behaviour"
     return next((b.reading.method for b in state.ballots if b.reading is not None), "none")
-
-
-def _cause(outcome: LayerOutcome, counted: Tally) -> str:
-    if outcome == "unavailable":
-        return "too few voters gave a readable answer to form a quorum"
-    if outcome == "screened_out":
-        return "too few answers passed screening to form a quorum"
-    best = counted.standings[0].support_micro if counted.standings else 0
-    return f"no group of answers reached the quorum (largest support {best / 1_000_000:.2f})"
 
 
 def _groups(state: State) -> dict[int, int]:

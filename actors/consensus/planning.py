@@ -6,19 +6,22 @@ Rules:
 - The heaviest ``panel_size`` members are seated, the rest stand by. An isolated member keeps its seat and counts as dissent, so
   that isolating a voter never makes a minority a quorum (isolation is a tightening); it is not asked and never a substitute.
 - Whatever a layer's ``min_lineages`` says, consensus takes two: a layer that asks for one can only be asked ``direct``.
+- Lineages count as correlated as the weights say of their voters, but by no less than the threshold ``min_correlation``, which is
+  the weights' mean unless policy says otherwise: what is learned from verdicts may only show dependence.
 - Behaviour is compared where the kind is Python and something may run; a part of the deadline is kept for it, and voting ends
   that much sooner. ``direct`` asks one voter, with whom nobody is compared.
 - Under a newer snapshot the same voters are planned anew: its weights, lineages, thresholds and rule; a voter that it isolates
   or that is no longer in the layer counts as isolated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
 from actors.base.canonical import MICRO, micro
 from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.consensus.config import ConsensusConfig
+from actors.consensus.independence import bounded
 from actors.consensus.reading.context import context_of
 from actors.consensus.reading.examples import entry_point_of, examples_of
 from actors.consensus.reading.kind import answer_kind
@@ -26,7 +29,7 @@ from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.screening.difference import asked_sinks
 from actors.consensus.tally import LEAST_LINEAGES, Rule
 from actors.consensus.vocabulary import RUNNABLE, Plan, Seat
-from actors.consensus.weights import Weights, weight_micro
+from actors.consensus.weights import Weights, lineage_pairs, weight_micro
 from actors.policy.snapshot import LayerRule, PolicyName, PolicySnapshot
 from models.voter import VoterInfo
 
@@ -48,7 +51,9 @@ def make_plan(
         policy = _policy(request, caller)
         layer = snapshot.layers[0]
         members = [_seat(voter, voters, weights, kind) for voter in layer.members]
-        plan = _plan(request, policy, kind, layer.name, members, layer_rule(layer, weights), snapshot, config)
+        plan = _plan(
+            request, policy, kind, layer.name, members, layer_rule(layer, snapshot, weights, members), snapshot, config
+        )
         return _with_comparison(plan, config) if may_run and kind == RUNNABLE else plan
     if request.model not in voters:
         raise ModelNotFound(f"there is no model {request.model!r}; GET /v1/models lists them", "model")
@@ -65,10 +70,20 @@ def _with_comparison(plan: Plan, config: ConsensusConfig) -> Plan:
     return replace(plan, compare_ms=compare_ms, deadline_ms=plan.deadline_ms - compare_ms)
 
 
-def layer_rule(layer: LayerRule, weights: Weights) -> Rule:
-    """Return a layer's rule in millionths."""
-    least = max(layer.min_lineages, LEAST_LINEAGES)
-    return Rule(micro(layer.quorum), least, micro(layer.min_n_eff), micro(weights.correlation.rho))
+def layer_rule(layer: LayerRule, snapshot: PolicySnapshot, weights: Weights, seats: Iterable[Seat]) -> Rule:
+    """Return a layer's rule for those seats, in millionths."""
+    mean = weights.correlation.rho
+    least = micro(snapshot.thresholds.get("min_correlation", mean))
+    pairs = lineage_pairs(weights, {seat.voter: seat.lineage for seat in seats}, least)
+    rho, named = bounded(max(micro(mean), least), pairs)
+    return Rule(
+        quorum_micro=micro(layer.quorum),
+        min_lineages=max(layer.min_lineages, LEAST_LINEAGES),
+        min_n_eff_micro=micro(layer.min_n_eff),
+        rho_micro=rho,
+        min_gap_micro=micro(snapshot.thresholds.get("min_gap", "0.000000")),
+        pairs=named,
+    )
 
 
 def replan(plan: Plan, snapshot: PolicySnapshot, weights: Weights, voters: Mapping[str, VoterInfo]) -> Plan:
@@ -77,13 +92,13 @@ def replan(plan: Plan, snapshot: PolicySnapshot, weights: Weights, voters: Mappi
     def anew(seats: tuple[Seat, ...]) -> tuple[Seat, ...]:
         return tuple(_seat(seat.voter, voters, weights, plan.kind) for seat in seats)
 
-    layer = _layer_of(plan, snapshot)
+    layer, seats, spares = _layer_of(plan, snapshot), anew(plan.seats), anew(plan.spares)
     return replace(
         plan,
-        seats=anew(plan.seats),
-        spares=anew(plan.spares),
+        seats=seats,
+        spares=spares,
         isolated=kept_out(plan, snapshot),
-        rule=layer_rule(layer, weights) if layer else plan.rule,
+        rule=layer_rule(layer, snapshot, weights, (*seats, *spares)) if layer else plan.rule,
         similarity_micro=_similarity(snapshot),
     )
 

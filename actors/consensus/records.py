@@ -2,7 +2,7 @@
 
 import msgspec
 
-from actors.base.canonical import decimal_str
+from actors.base.canonical import decimal_str, micro
 from actors.consensus.choosing import ballot_outcome
 from actors.consensus.deliberation import examples_run
 from actors.consensus.tally import NO_GROUP, Tally
@@ -15,6 +15,7 @@ from actors.spans.record import (
     LayerRef,
     LayerTried,
     Method,
+    PairEntry,
     PolicyRef,
     Promise,
     Result,
@@ -78,7 +79,7 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
         result=result_of(state),
         degraded=is_degraded(state),
         method=conclusion.method,
-        policy=PolicyRef(name=state.plan.policy, version=facts.snapshot.version, sha256=facts.policy_sha256),
+        policy=_policy(state, facts),
         config_sha256=facts.config_sha256,
         layer=_layer(state),
         ballots=[ballot_entry(state, ballot) for ballot in state.ballots],
@@ -90,6 +91,15 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
         promise=facts.promise,
         examples=examples_run(state),
     )
+
+
+def _policy(state: State, facts: Facts) -> PolicyRef:
+    name, snapshot = state.plan.policy, facts.snapshot
+    stated = snapshot.calibration.get(name)
+    return PolicyRef(
+        name=name, version=snapshot.version, sha256=facts.policy_sha256,
+        calibrated_error=decimal_str(micro(stated.error)) if stated else "",
+    )  # fmt: skip
 
 
 def screening_version(state: State, snapshot: PolicySnapshot) -> str:
@@ -143,11 +153,12 @@ def _layer(state: State) -> LayerRef:
         min_lineages=plan.rule.min_lineages,
         min_n_eff=decimal_str(plan.rule.min_n_eff_micro),
         tried=[LayerTried(name=plan.layer, outcome=outcome, cause=cause)],
+        min_gap=decimal_str(plan.rule.min_gap_micro) if plan.rule.min_gap_micro else "",
     )
 
 
 def _tally(state: State, counted: Tally, served_sha256: str) -> TallyEntry:
-    winner = counted.winner
+    winner, voted = counted.winner, {ballot.seat.lineage for ballot in state.ballots}
     return TallyEntry(
         correlation=decimal_str(state.plan.rule.rho_micro),
         eligible_weight={lineage: decimal_str(weight) for lineage, weight in counted.eligible.items()},
@@ -156,4 +167,9 @@ def _tally(state: State, counted: Tally, served_sha256: str) -> TallyEntry:
         n_eff=decimal_str(winner.n_eff_micro if winner else 0),
         lineages=winner.lineages if winner else 0,
         served_sha256=served_sha256,
+        correlations=[
+            PairEntry(a=pair.a, b=pair.b, rho=decimal_str(pair.rho_micro))
+            for pair in state.plan.rule.pairs
+            if pair.a in voted and pair.b in voted
+        ],
     )

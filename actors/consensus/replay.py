@@ -17,10 +17,11 @@ from actors.base.ids import is_ulid
 from actors.consensus.counting import DISSENT, Cast, Counted, barred_groups, count
 from actors.consensus.deliberation import HALTED_CAUSE, NOT_COMPARED_CAUSE
 from actors.consensus.grouping import Answer, group_answers
+from actors.consensus.independence import MAX_NAMED, Pair
 from actors.consensus.records import DEGRADED_METHODS
 from actors.consensus.tally import LEAST_LINEAGES, NO_GROUP, Rule, Vote
 from actors.consensus.vocabulary import RUNNABLE
-from actors.spans.record import BallotEntry, DecisionRecord, LayerOutcome, Method, Result
+from actors.spans.record import BallotEntry, DecisionRecord, LayerOutcome, LayerRef, Method, Result
 
 MAX_SKEW_MS = 300_000
 """How far ahead of the verifier's clock a record may have been issued."""
@@ -55,16 +56,33 @@ def check_form(record: DecisionRecord, now_s: int) -> None:
     _record(record.policy.version >= 1 and record.writer.seq >= 0, "a version or row is out of bounds")
     _record(record.examples >= 0 and (record.examples == 0 or _may_run(record)), "examples of what is never run")
     _record(record.cache is None and layer.index == 0 and len(layer.tried) == 1, "one layer decided, no cache")
-    quorum, n_eff, rho = _decimal(layer.quorum), _decimal(layer.min_n_eff), _decimal(said.correlation)
-    _record(0 < quorum <= MICRO and n_eff >= 0 and 0 <= rho <= MICRO, "quorum, n_eff or correlation is out of bounds")
+    quorum, n_eff, rho = _decimal(layer.quorum), _decimal(layer.min_n_eff), _share(said.correlation)
+    _record(0 < quorum <= MICRO and n_eff >= 0, "quorum or n_eff is out of bounds")
+    gap, named = _gap(layer), _check_correlations(record)
+    _record(not layer.min_gap or 0 < gap <= MICRO, "a gap that is none, or more than all")
     for text in (said.support, said.n_eff, *said.eligible_weight.values()):
         _decimal(text)
     if record.policy.name == "direct":
-        rule = (quorum, layer.min_lineages, n_eff, rho, layer.panel, len(layer.members), len(record.ballots))
-        _record(rule == (MICRO, 1, MICRO, 0, 1, 1, 1), "direct is one voter that must answer")
+        rule = (quorum, layer.min_lineages, n_eff, rho, gap, layer.panel, len(layer.members), len(record.ballots))
+        _record(rule == (MICRO, 1, MICRO, 0, 0, 1, 1, 1), "direct is one voter that must answer")
+        _record(not named and not record.policy.calibrated_error, "direct counts nothing and is calibrated for nothing")
     else:
         _record(record.policy.name in _CONSENSUS, f"policy {record.policy.name!r} is unknown")
         _record(layer.min_lineages >= LEAST_LINEAGES, f"policy {record.policy.name} takes {LEAST_LINEAGES} lineages")
+
+
+def _check_correlations(record: DecisionRecord) -> list[tuple[str, str]]:
+    """Check and return the pairs of lineages that were counted otherwise than others."""
+    said, voted = record.tally, {ballot.lineage for ballot in record.ballots}
+    named = [(pair.a, pair.b) for pair in said.correlations]
+    _record(named == sorted(set(named)) and all(a < b for a, b in named), "a pair twice, or not in order")
+    lineages = {lineage for pair in named for lineage in pair}
+    _record(lineages <= voted and len(lineages) <= MAX_NAMED, "correlations of who has no ballot, or of too many")
+    for pair in said.correlations:
+        _record(_share(pair.rho) != micro(said.correlation), "a pair that correlates as all others do")
+    if record.policy.calibrated_error:
+        _share(record.policy.calibrated_error)
+    return named
 
 
 def check_ballots(record: DecisionRecord) -> None:
@@ -155,7 +173,10 @@ def _method(record: DecisionRecord, counted: Counted) -> Method | None:
 def replay_tally(record: DecisionRecord) -> Counted:
     """Count the recorded ballots again and compare with what the record says."""
     layer, said = record.layer, record.tally
-    rule = Rule(micro(layer.quorum), layer.min_lineages, micro(layer.min_n_eff), micro(said.correlation))
+    rule = Rule(
+        micro(layer.quorum), layer.min_lineages, micro(layer.min_n_eff), micro(said.correlation), _gap(layer),
+        tuple(Pair(pair.a, pair.b, micro(pair.rho)) for pair in said.correlations),
+    )  # fmt: skip
     counted = count(_casts(record), rule, record.policy.name, record.examples)
     end, winner = counted.tally, counted.tally.winner
     if {lineage: micro(weight) for lineage, weight in said.eligible_weight.items()} != end.eligible:
@@ -237,6 +258,16 @@ def _decimal(text: str) -> int:
     value = micro(text)
     if decimal_str(value) != text:
         raise IntegrityError(f"{text!r} is no decimal with exactly six places", "decimal")
+    return value
+
+
+def _gap(layer: LayerRef) -> int:
+    return _decimal(layer.min_gap) if layer.min_gap else 0
+
+
+def _share(text: str) -> int:
+    value = _decimal(text)
+    _record(0 <= value <= MICRO, f"{text} does not lie between 0 and 1")
     return value
 
 

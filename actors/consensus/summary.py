@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from actors.base.canonical import MICRO, to_builtins
+from actors.base.canonical import MICRO, micro, to_builtins
 from actors.consensus.choosing import ballot_outcome
 from actors.consensus.deliberation import examples_run
 from actors.consensus.ports import Committed
@@ -33,15 +33,25 @@ def summary(state: State, committed: Committed, durability: str, *, explain: boo
             "method": record.method,
             "support": winner.support_micro / MICRO if winner else 0.0,
             "quorum": state.plan.rule.quorum_micro / MICRO,
+            "runner_up": _runner_up(state),
             "independent_votes": round(winner.n_eff_micro / MICRO, 3) if winner else 0.0,
             "lineages": winner.lineages if winner else 0,
             "examples": _examples(state),
+            "calibrated_error": micro(stated) / MICRO if (stated := record.policy.calibrated_error) else None,
         },
         "votes": _votes(state, explain=explain),
         "screening": _screening(state, record.screening_version),
         "signature": to_builtins(committed.envelope.signature),
         "log": {**_promised(record.promise), "durability": durability},
     }
+
+
+def _runner_up(state: State) -> float:
+    """Return the most support that a group beside the winning one has; 0 without a winner."""
+    tally = state.conclusion.tally if state.conclusion else None
+    if tally is None or tally.winner is None:
+        return 0.0
+    return max((s.support_micro for s in tally.standings if s.group != tally.winner.group), default=0) / MICRO
 
 
 def _examples(state: State) -> dict[str, int]:

@@ -6,14 +6,15 @@ Rules:
   votes without adding to that weight, until the lineages that cast a ballot outweigh the seated ones: then it is their share.
 - An isolated voter's ballot is dissent, whatever it said: it takes its part of its lineage's weight and sides with every
   rival. So a group wins with voters isolated only if it wins on the same panel whatever these had answered.
-- n_eff = n / (1 + (n − 1) ρ) over the n lineages of a group.
-- A group wins if support ≥ quorum, lineages ≥ min_lineages, n_eff ≥ min_n_eff, and no rival can have as much support.
+- n_eff is the number of independent votes that a group's lineages are worth, by what correlates them (``independence``).
+- A group wins if support ≥ quorum, lineages ≥ min_lineages, n_eff ≥ min_n_eff, and its support leads whatever a rival can have by
+  min_gap, and by something in any case.
 - The tally is a function of the set of votes, never of their order.
 - Nobody wins: ``unavailable`` if the lineages that gave readable answers could not have formed a quorum even in full
   agreement, else ``disagreed``.
 - ``settled`` tells whether every completion of the outstanding ballots has the same end.
 
-Left out: how answers are grouped, screening, examples.
+Left out: how answers are grouped, screening, examples, what correlates lineages.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from typing import Literal
 import msgspec
 
 from actors.base.canonical import MICRO
+from actors.consensus.independence import Pair, n_eff_micro
 
 NO_GROUP = -1
 REMEMBERED = 4096
@@ -32,13 +34,18 @@ LEAST_LINEAGES = 2
 """No lineage alone makes a quorum, whatever a layer's rule says."""
 
 
-class Rule(msgspec.Struct, frozen=True):
+class Rule(msgspec.Struct, frozen=True, cache_hash=True):
     """What a winning group must reach (fractions in millionths)."""
 
     quorum_micro: int
     min_lineages: int
     min_n_eff_micro: int
     rho_micro: int
+    """Correlation of the errors of two lineages that ``pairs`` do not name."""
+    min_gap_micro: int = 0
+    """Least lead in support over the runner-up."""
+    pairs: tuple[Pair, ...] = ()
+    """Lineages known to correlate otherwise, sorted; they name at most ``independence.MAX_NAMED``."""
 
 
 class Vote(msgspec.Struct, frozen=True):
@@ -75,11 +82,6 @@ class Tally(msgspec.Struct, frozen=True):
     """Lineage → weight in millionths: what support is a share of."""
 
 
-def n_eff_micro(n: int, rho_micro: int) -> int:
-    """Effective number of independent votes among ``n`` lineages with mean correlation ρ, in millionths."""
-    return n * MICRO * MICRO // (MICRO + (n - 1) * rho_micro) if n else 0
-
-
 class _Scale(msgspec.Struct, frozen=True):
     """What votes are weighed against."""
 
@@ -98,7 +100,7 @@ def tally(votes: Sequence[Vote], rule: Rule) -> Tally:
 def _tally(votes: tuple[Vote, ...], rule: Rule) -> Tally:
     scale = _scale(votes)
     standings = _standings(votes, scale, rule)
-    if standings and _wins(standings[0], rule) and standings[0].support_micro > _rival(votes, standings, scale, rule):
+    if standings and _wins(standings[0], rule) and _leads(votes, standings, scale, rule):
         return Tally("agreed", standings[0], standings, scale.eligible)
     could = _could_win(votes, rule, hopeful=False)
     return Tally("disagreed" if could else "unavailable", None, standings, scale.eligible)
@@ -143,15 +145,24 @@ def _is_safe(winner: Standing, votes: Sequence[Vote], rule: Rule) -> bool:
     dissenting = _all_join(votes, _fresh_group(votes))
     scale = _scale(dissenting)
     worst = _standing(dissenting, winner.group, scale, rule)
-    # Completions in which fewer cast a ballot weigh both sides against less: a margin of one unit outlives the rounding.
-    return _wins(worst, rule) and worst.support_micro > _best_rival(votes, winner.group, scale, rule) + 1
+    lead = worst.support_micro - _best_rival(votes, winner.group, scale, rule)
+    # Completions in which fewer cast a ballot weigh both sides against less: a margin outlives the rounding.
+    return _wins(worst, rule) and lead >= _least_lead(rule, isolated=True) + 1
 
 
-def _rival(votes: Sequence[Vote], standings: Sequence[Standing], scale: _Scale, rule: Rule) -> int:
-    """Return the most support that any group but the first has, with every isolated voter on its side."""
-    if any(vote.isolated for vote in votes):
-        return _best_rival([v for v in votes if not v.outstanding], standings[0].group, scale, rule)
-    return standings[1].support_micro if len(standings) > 1 else 0
+def _leads(votes: Sequence[Vote], standings: Sequence[Standing], scale: _Scale, rule: Rule) -> bool:
+    """Tell whether the first group leads far enough before any other that has every isolated voter on its side."""
+    isolated = any(vote.isolated for vote in votes)
+    if isolated:
+        rival = _best_rival([v for v in votes if not v.outstanding], standings[0].group, scale, rule)
+    else:
+        rival = standings[1].support_micro if len(standings) > 1 else 0
+    return standings[0].support_micro - rival >= _least_lead(rule, isolated=isolated)
+
+
+def _least_lead(rule: Rule, *, isolated: bool) -> int:
+    """Return the least lead: one unit more with voters isolated, whose answers might have rounded a lead down to the gap."""
+    return rule.min_gap_micro + isolated if rule.min_gap_micro else 1
 
 
 def _best_rival(votes: Sequence[Vote], group: int, scale: _Scale, rule: Rule) -> int:
@@ -209,7 +220,8 @@ def _standing(votes: Sequence[Vote], group: int, scale: _Scale, rule: Rule) -> S
                 mine[vote.lineage] = mine.get(vote.lineage, 0) + 1
     weight = sum(scale.weights[lineage] * count * MICRO // cast[lineage] for lineage, count in mine.items())
     support = weight // scale.total if scale.total else 0
-    return Standing(group, support, len(mine), n_eff_micro(len(mine), rule.rho_micro), sum(mine.values()))
+    n_eff = n_eff_micro(mine.keys(), rule.rho_micro, rule.pairs)
+    return Standing(group, support, len(mine), n_eff, sum(mine.values()))
 
 
 def _standing_if_joined(votes: Sequence[Vote], group: int, rule: Rule) -> Standing:

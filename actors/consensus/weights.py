@@ -5,18 +5,21 @@ Rules:
   the file's prior.
 - ``rho`` is the mean pairwise correlation of errors. The default, 0.5, is the mean measured over 45 code models on 400
   LiveCodeBench tasks; independence must be earned.
+- Two lineages correlate as much as the most correlated two of their voters; a pair of voters that is not named has ``rho``.
 - A file is content-addressed: a policy snapshot names its SHA-256.
 
 Left out: learning them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import combinations
 from typing import Literal
 
 import msgspec
 
 from actors.base.canonical import MICRO, canonical_json, decode, micro
 from actors.base.errors import IntegrityError
+from actors.consensus.independence import Pair
 
 DEFAULT_RHO = "0.500000"
 
@@ -84,3 +87,21 @@ def weight_micro(weights: Weights, voter: str, kind: str) -> int:
     item = by_kind.get(kind) or by_kind.get("*") or weights.prior
     alpha, beta = micro(item.alpha), micro(item.beta)
     return max(alpha * MICRO // (alpha + beta), 1) if alpha + beta > 0 else 1
+
+
+def pair_micro(weights: Weights, pair: str) -> int:
+    """Return the correlation of a pair of voters (``"a|b"``, sorted) in millionths; the mean if it is not known."""
+    return micro(weights.correlation.pairs.get(pair, weights.correlation.rho))
+
+
+def lineage_pairs(weights: Weights, lineages: Mapping[str, str], least_micro: int) -> tuple[Pair, ...]:
+    """Return how much the lineages of some voters (voter → lineage) correlate; none by less than ``least_micro``.
+
+    Empty where the file names no pair of voters at all: every pair has ``rho`` then.
+    """
+    found: dict[tuple[str, str], int] = {}
+    for (a, mine), (b, other) in combinations(sorted(lineages.items()), 2) if weights.correlation.pairs else ():
+        if mine != other:
+            ends = (min(mine, other), max(mine, other))
+            found[ends] = max(pair_micro(weights, f"{a}|{b}"), least_micro, found.get(ends, 0))
+    return tuple(Pair(a, b, rho) for (a, b), rho in sorted(found.items()))

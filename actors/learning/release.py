@@ -3,10 +3,11 @@
 Rules:
 - A voter's reliability on a kind is Beta: the prior's mean, worth ``shrink_n`` observations, and what was observed. With
   few observations it stays near the prior: the posterior mean of a conjugate beta-binomial model.
-- A weight moves by at most ``max_change_micro`` a release. What is further away takes several releases.
+- A weight, and the correlation of a pair, moves by at most ``max_change_micro`` a release. What is further away takes several
+  releases. A pair that was not named before moves from ``rho``, which it counted with.
 - A pair's correlation is the phi coefficient of its dissents, shrunk the same way towards ``DEFAULT_RHO``, within 0 and 1.
-- ``rho``, which the tally uses, only rises here: dissent from a verdict that both took part in says too little about
-  common errors to call voters independent.
+- ``rho``, the least that a pair counts with unless policy says otherwise (``consensus.planning``), only rises here: dissent from
+  a verdict that both took part in says too little about common errors to call voters independent.
 - Voters without observations, and lineages, stay as they are.
 
 Left out: who signs a release.
@@ -18,7 +19,7 @@ import msgspec
 
 from actors.base.canonical import MICRO, decimal_str, micro
 from actors.base.errors import InvalidRequest
-from actors.consensus.weights import DEFAULT_RHO, Correlation, Reliability, Weights, weight_micro
+from actors.consensus.weights import DEFAULT_RHO, Correlation, Reliability, Weights, pair_micro, weight_micro
 from actors.learning.counts import Counts, PairSums, VoterSums
 
 MAX_WEIGHED_N = 100_000_000
@@ -33,7 +34,8 @@ def next_weights(old: Weights, counts: Counts, shrink_n: int, max_change_micro: 
             before = weight_micro(old, voter, kind)
             voters.setdefault(voter, {})[kind] = _reliability(old, sums, before, shrink_n, max_change_micro)
     pairs = old.correlation.pairs | {
-        name: decimal_str(pair_correlation_micro(sums, shrink_n)) for name, sums in counts.pairs.items()
+        name: decimal_str(_moved(pair_correlation_micro(sums, shrink_n), pair_micro(old, name), max_change_micro))
+        for name, sums in counts.pairs.items()
     }
     new = msgspec.structs.replace(
         old, voters=voters, correlation=_correlation(old, counts, pairs, max_change_micro)
@@ -52,9 +54,26 @@ def require_bounded(old: Weights, new: Weights, max_change_micro: int) -> None:
             raise InvalidRequest(
                 f"{voter} on {kind} would move by {decimal_str(moved)}, more than learning.max_change", "weights"
             )
+    _require_bounded_pairs(old, new, max_change_micro)
     rise = micro(new.correlation.rho) - micro(old.correlation.rho)
     if not 0 <= rise <= max_change_micro:
         raise InvalidRequest("rho would fall, or rise by more than learning.max_change", "weights")
+
+
+def _require_bounded_pairs(old: Weights, new: Weights, max_change_micro: int) -> None:
+    if missing := sorted(old.correlation.pairs.keys() - new.correlation.pairs.keys()):
+        raise InvalidRequest(f"the correlation of {missing[0]} would be forgotten; learn again", "weights")
+    for name, rho in sorted(new.correlation.pairs.items()):
+        moved = abs(micro(rho) - pair_micro(old, name))
+        if moved > max_change_micro:
+            raise InvalidRequest(
+                f"the correlation of {name} would move by {decimal_str(moved)}, more than learning.max_change",
+                "weights",
+            )
+
+
+def _moved(wanted: int, before: int, max_change_micro: int) -> int:
+    return min(max(wanted, before - max_change_micro), before + max_change_micro)
 
 
 def pair_correlation_micro(sums: PairSums, shrink_n: int) -> int:

@@ -1,8 +1,10 @@
-"""Configuration of policy: how often snapshots are polled, and what happens when they cannot be."""
+"""Configuration of policy: how often snapshots are polled, what happens when they cannot be, and what error policy states."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from actors.policy.wellformed import MAX_SOURCE
 
 OnStale = Literal["serve", "halt"]
 
@@ -22,3 +24,14 @@ class PolicyConfig(BaseModel):
     """Most snapshots read back from the newest to the last one an operator signed."""
     max_snapshot_bytes: int = Field(default=1_048_576, ge=1024, le=16_777_216)
     """Larger files are refused unread."""
+
+
+class CalibrationConfig(BaseModel):
+    """The error that a policy's rules were set for, as policy states it and records repeat it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    error: float = Field(ge=0, le=1)
+    """Share of served answers that were wrong where that was measured."""
+    source: str = Field(min_length=1, max_length=MAX_SOURCE)
+    """Where the figure comes from."""

@@ -58,7 +58,16 @@ class Epochs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenant: dict[str, int]
 
 
-class PolicySnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The error that a policy's rules were set for."""
+
+    error: str
+    """Share of served answers that were wrong where that was measured."""
+    source: str
+    """Where the figure comes from: what was measured, on what, with which weights."""
+
+
+class PolicySnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One version of the policy in force."""
 
     version: int
@@ -71,11 +80,14 @@ class PolicySnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every configured voter, in a layer or not; one that is missing counts as isolated."""
     weights: WeightsRef
     thresholds: dict[str, str]
-    """Named decimal thresholds of the tally, e.g. ``similarity``."""
+    """Named decimals between 0 and 1: ``similarity`` (least, of prose to its group), ``min_gap`` (least lead in support over
+    the runner-up), ``min_correlation`` (no two lineages count as less correlated than this)."""
     halt: Halt
     screening_version: str
     invalidation_epochs: Epochs
     learning_frozen: bool
+    calibration: dict[str, Calibration] = {}
+    """Policy name → the error that layers and thresholds are calibrated for; none is stated that nobody measured."""
 
     @property
     def sha256(self) -> str:

@@ -10,8 +10,8 @@ of tightenings is a tightening. Version, predecessor and time are the succession
 | ``layers`` | same names in the same order; see below |
 | ``quorum``, ``min_lineages``, ``min_n_eff`` | no layer's is lower |
 | ``members``, ``time_share`` | equal |
-| ``thresholds`` | same names; each equal, or moved in its tighter direction where that is known |
-| ``weights``, ``screening_version`` | equal |
+| ``thresholds`` | same names, or ``min_gap`` besides; each equal, or moved in its tighter direction where that is known |
+| ``weights``, ``screening_version``, ``calibration`` | equal |
 | ``invalidation_epochs`` | no counter falls (missing means 0) |
 | ``learning_frozen`` | it stays true, or goes true |
 
@@ -24,12 +24,15 @@ Why some changes that look tighter are not:
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from actors.base.canonical import micro
 from actors.policy.snapshot import LayerRule, PolicySnapshot
 
-RISING_IS_TIGHTER = frozenset({"similarity"})
+RISING_IS_TIGHTER = frozenset({"similarity", "min_gap", "min_correlation"})
 """Thresholds that only a higher value tightens. Any other one is equal or the change is an operator's."""
+UNSET: Mapping[str, str] = MappingProxyType({"min_gap": "0.000000"})
+"""What a threshold that is not there stands for, where that depends on nothing else."""
 
 
 def is_tighter(old: PolicySnapshot, new: PolicySnapshot) -> bool:
@@ -40,6 +43,7 @@ def is_tighter(old: PolicySnapshot, new: PolicySnapshot) -> bool:
         and _active(new) <= _active(old)
         and new.weights == old.weights
         and new.screening_version == old.screening_version
+        and new.calibration == old.calibration
         and _layers_hold(old.layers, new.layers)
         and _thresholds_hold(old.thresholds, new.thresholds)
         and _epochs_hold(old, new)
@@ -66,7 +70,8 @@ def _layer_holds(old: LayerRule, new: LayerRule) -> bool:
 
 
 def _thresholds_hold(old: Mapping[str, str], new: Mapping[str, str]) -> bool:
-    return old.keys() == new.keys() and all(_threshold_holds(name, old[name], new[name]) for name in old)
+    before, after = {**UNSET, **old}, {**UNSET, **new}
+    return before.keys() == after.keys() and all(_threshold_holds(name, before[name], after[name]) for name in before)
 
 
 def _threshold_holds(name: str, old: str, new: str) -> bool:

@@ -3,7 +3,7 @@
 Rules:
 - Version 1 names no predecessor; every later one does.
 - At least one layer; names are unique; each has members, each once; numbers are decimals within their meaning.
-- Counters are not negative.
+- Counters are not negative. An error is stated of a consensus policy only, and says where the figure comes from.
 
 Left out: whether the members exist as voters (bring-up knows them), and whether the rules are wise (operators are).
 """
@@ -17,6 +17,9 @@ from actors.policy.snapshot import GENESIS, LayerRule, PolicySnapshot
 STEP = "policy content"
 MAX_LAYERS = 16
 MAX_MEMBERS = 64
+CALIBRATED = ("strict", "evidence")
+"""Policies whose error can be stated: those that need a consensus."""
+MAX_SOURCE = 300
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -34,7 +37,11 @@ def check_content(snapshot: PolicySnapshot) -> PolicySnapshot:
     for layer in snapshot.layers:
         _check_layer(layer)
     for name, value in snapshot.thresholds.items():
-        _decimal(value, f"threshold {name!r}")
+        _share(value, f"threshold {name!r}")
+    for policy, calibration in snapshot.calibration.items():
+        _require(policy in CALIBRATED, f"calibration of {policy!r}, which is no consensus policy")
+        _share(calibration.error, f"the error of {policy!r}")
+        _require(1 <= len(calibration.source) <= MAX_SOURCE, f"a source of 1 to {MAX_SOURCE} characters")
     epochs = snapshot.invalidation_epochs
     counters = [*epochs.voter.values(), *epochs.rule.values(), *epochs.tenant.values()]
     _require(min(counters, default=0) >= 0, "an invalidation epoch is negative")
@@ -52,6 +59,10 @@ def _check_layer(layer: LayerRule) -> None:
         0 < _decimal(layer.time_share, "time_share") <= MICRO,
         f"layer {layer.name!r}: time_share is above 0 and at most 1",
     )
+
+
+def _share(text: str, what: str) -> None:
+    _require(0 <= _decimal(text, what) <= MICRO, f"{what} lies between 0 and 1")
 
 
 def _decimal(text: str, what: str) -> int:

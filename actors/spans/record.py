@@ -30,12 +30,14 @@ Method = Literal["syntax", "behaviour", "examples", "canonical", "value", "simil
 Result = Literal["answered", "no_consensus", "screened_out", "unavailable", "deadline", "withheld", "halted"]
 
 
-class PolicyRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PolicyRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The policy a decision was made under: its name (strict, evidence, direct) and the snapshot."""
 
     name: str
     version: int
     sha256: str
+    calibrated_error: str = ""
+    """The error that the policy states it is calibrated for; empty if it states none."""
 
 
 class LayerTried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +49,7 @@ class LayerTried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Short cause without content, empty when agreed."""
 
 
-class LayerRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LayerRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The layer that decided, its rule as it was applied, and all that were tried."""
 
     index: int
@@ -60,6 +62,8 @@ class LayerRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_lineages: int
     min_n_eff: str
     tried: list[LayerTried]
+    min_gap: str = ""
+    """Least lead in support that the winning group had to have over the runner-up; empty if any lead was enough."""
 
 
 class BallotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -83,11 +87,19 @@ class BallotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """How many of the prompt's examples its candidate passed, of those that were run."""
 
 
-class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PairEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Two lineages whose errors correlate otherwise than most; ``a`` is the first by name."""
+
+    a: str
+    b: str
+    rho: str
+
+
+class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Inputs that are not in ballots or layer, and the result."""
 
     correlation: str
-    """Mean pairwise correlation ρ used in n_eff = n / (1 + (n − 1) ρ)."""
+    """Correlation ρ of the errors of two lineages that ``correlations`` does not name, as n_eff was counted with."""
     eligible_weight: dict[str, str]
     """Lineage → weight of every seated lineage, or of every lineage that cast a ballot where those weigh more: what support
     is a share of."""
@@ -98,6 +110,8 @@ class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lineages: int
     served_sha256: str
     """Digest of the served candidate, empty if none."""
+    correlations: list[PairEntry] = []
+    """Lineages on the ballots that n_eff was counted with another ρ for, sorted."""
 
 
 class CacheRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -112,6 +112,13 @@ def _show_learned(report: dict[str, Any], version: int) -> None:
         latency = "-" if row["latency_ms"] is None else f"{row['latency_ms']} ms"
         line = f"{row['voter']:24} {row['kind']:12} {row['n']:8} {agreement:>9} {old:>8} -> {new:8} {latency:>9}"
         click.echo(safe(line))
+    for row in report["pairs"]:
+        if row["old_micro"] != row["new_micro"]:
+            old, new = decimal_str(row["old_micro"]), decimal_str(row["new_micro"])
+            line = (
+                f"{row['pair']}: correlation {old} -> {new}, {row['both_dissented']} of {row['n']} dissented together"
+            )
+            click.echo(safe(line))
     if frozen := report["frozen_versions"]:
         click.echo(f"left out: what was decided under policy versions {_listed(frozen)}, which froze learning")
     said = "nothing changes; policy" if report["new"] == report["old"] else "policy"

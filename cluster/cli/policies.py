@@ -20,7 +20,7 @@ from cluster.succession import Note, Succession
 from cluster.trust import load_trust, operator_key
 
 yes_option = click.option("--yes", is_flag=True, help="Sign without asking.")
-_CONTENT = ("layers", "weights", "thresholds", "screening_version", "learning_frozen")
+_CONTENT = ("layers", "weights", "thresholds", "calibration", "screening_version", "learning_frozen")
 """What a rollback brings back: neither halt nor voters unless asked for, and epochs only rise."""
 
 
@@ -111,6 +111,11 @@ def described(snapshot: PolicySnapshot) -> list[str]:
         ),
         *(f"voter {voter}: {state[voter]}" for voter in sorted(state)),
         *(f"threshold {name}: {value}" for name, value in sorted(snapshot.thresholds.items())),
+        *(() if snapshot.calibration else ("no policy states an error that it is calibrated for",)),
+        *(
+            f"{policy} is calibrated for an error of {stated.error}: {stated.source}"
+            for policy, stated in sorted(snapshot.calibration.items())
+        ),
     ]
 
 

@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 from actors.base.canonical import MICRO, canonical_json, decode
 from actors.base.errors import IntegrityError
 from actors.consensus.adapters.registry import WeightsRegistry
-from actors.consensus.weights import Weights, weight_micro
+from actors.consensus.weights import Weights, pair_micro, weight_micro
 from actors.learning.counts import VOTED, Ballots, Counts, Ints, count, merge
 from actors.learning.release import next_weights
 from actors.policy.acceptance import PAYLOAD
@@ -141,6 +141,15 @@ def learned(old: Weights, new: Weights, counts: Counts) -> Iterable[dict[str, An
             }  # fmt: skip
 
 
+def paired(old: Weights, new: Weights, counts: Counts) -> Iterable[dict[str, Any]]:
+    """Yield a row a pair of voters that was counted: its sums, and its correlation before and after in millionths."""
+    for name, sums in counts.pairs.items():
+        yield {
+            "pair": name, **msgspec.to_builtins(sums),
+            "old_micro": pair_micro(old, name), "new_micro": pair_micro(new, name),
+        }  # fmt: skip
+
+
 def learn_home(home: Home, sha256: str, since_ns: int) -> dict[str, Any]:
     """Count a home's spans and keep the weights that follow the ones named; return the report."""
     config = home.read_config()
@@ -153,7 +162,7 @@ def learn_home(home: Home, sha256: str, since_ns: int) -> dict[str, Any]:
         "schema": SCHEMA, "ok": True, "files": len(files), "since_ns": since_ns, "old": sha256,
         "new": sha256 if new is old else publish_weights(home, canonical_json(new)),
         "rho": new.correlation.rho, "rows": list(learned(old, new, counts)),
-        "pairs": msgspec.to_builtins(counts.pairs),
+        "pairs": list(paired(old, new, counts)),
         "frozen_versions": sorted(frozen.values()),
     }  # fmt: skip
 

@@ -49,9 +49,13 @@ class Agreement(Struct):
     method: Method
     support: Annotated[Share, Meta(description="The winning group's share of the weight.")]
     quorum: Share
+    runner_up: Annotated[Share, Meta(description="The most support of a group beside the winning one.")]
     independent_votes: Annotated[float, Meta(description="Votes in the winning group, discounted for correlation.")]
     lineages: int
     examples: Examples
+    calibrated_error: Annotated[
+        Share | None, Meta(description="The error that the policy says it is calibrated for; null if it states none.")
+    ]
 
 
 class Vote(Struct):

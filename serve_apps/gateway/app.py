@@ -30,6 +30,7 @@ from serve_apps.gateway.documentation import openapi
 from serve_apps.gateway.parsing import parse_transition
 from serve_apps.gateway.problems import problem
 from serve_apps.gateway.readiness import Readiness, signs
+from serve_apps.gateway.responses import policy_shown
 from serve_apps.gateway.schemas import TRANSITIONS, TransitionBody
 from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.gateway.wire import ClientGone, read_body, require_no_body, send_problem
@@ -265,7 +266,7 @@ def _operator(app: FastAPI, backend: Backend, access: Access) -> None:
     @app.get("/ops/policy")
     async def policy(_: Annotated[Principal, reader]) -> dict[str, Any]:
         """Return the policy snapshot in force."""
-        return _shown(backend.policy())
+        return policy_shown(backend.policy())
 
     @app.get("/ops/incidents")
     async def incidents(_: Annotated[Principal, reader]) -> list[dict[str, Any]]:
@@ -281,14 +282,10 @@ def _operator(app: FastAPI, backend: Backend, access: Access) -> None:
         async def apply(request: Request, principal: Annotated[Principal, operator]) -> dict[str, Any]:
             settings = backend.settings
             data = await read_body(request.receive, settings.max_body_bytes, settings.body_timeout_s)
-            return _shown(await backend.transition(verb, parse_transition(verb, data), principal))
+            return policy_shown(await backend.transition(verb, parse_transition(verb, data), principal))
 
         apply.__doc__ = f"Apply the transition ``{verb}`` and return the policy then in force."
         return apply
 
     for verb in TRANSITIONS:
         app.post(f"/ops/{verb}", name=verb)(transition(verb))
-
-
-def _shown(snapshot: PolicySnapshot) -> dict[str, Any]:
-    return {"sha256": snapshot.sha256, **to_builtins(snapshot)}

@@ -1,6 +1,7 @@
-"""Completions on the wire: one JSON object, or server-sent events with the same content. Pure.
+"""Answers on the wire. Pure.
 
-A stream is written only after the decision: it either ends with ``[DONE]`` or was never begun.
+A completion is one JSON object, or server-sent events with the same content. A stream is written only after the decision: it
+either ends with ``[DONE]`` or was never begun.
 """
 
 from collections.abc import Iterator
@@ -8,10 +9,17 @@ from typing import Any
 
 import msgspec
 
+from actors.base.canonical import to_builtins
 from actors.consensus.actor import Decision
+from actors.policy.snapshot import PolicySnapshot
 
 PIECE_CHARS = 256
 """Characters of one streamed chunk."""
+
+
+def policy_shown(snapshot: PolicySnapshot) -> dict[str, Any]:
+    """Return a policy as it is shown: its digest, and every field, also where it says nothing."""
+    return {"sha256": snapshot.sha256, "calibration": {}, **to_builtins(snapshot)}
 
 
 def decision_headers(decision: Decision) -> list[tuple[bytes, bytes]]:

@@ -48,6 +48,14 @@ def test_the_cpu_profile_is_one_layer_of_three_families() -> None:
         ({"voters": MINIMAL["voters"] * 2}, "voters are named once each"),
         ({"layers": [{"name": "p", "members": ["a"], "quorum": 0}]}, "layers.0.quorum: Input should be greater than 0"),
         ({"thresholds": {"similarity": 2}}, "thresholds lie between 0 and 1"),
+        ({"thresholds": {"min_gap": -0.1}}, "thresholds lie between 0 and 1"),
+        ({"thresholds": {"min_gab": 0.1}}, "unknown key thresholds.min_gab; did you mean min_gap?"),
+        ({"calibration": {"direct": {"error": 0.1, "source": "x"}}}, "calibration.direct"),
+        (
+            {"calibration": {"strict": {"error": 5, "source": "x"}}},
+            "calibration.strict.error: Input should be less than",
+        ),
+        ({"calibration": {"strict": {"error": 0.1}}}, "calibration.strict.source: Field required"),
         ({"consensus": {"max_concurrent": 257}}, "gateway.max_ongoing_requests is at least 321"),
         ({"gateway": {"request_timeout_s": 1}}, "gateway.request_timeout_s is shorter than consensus.max_deadline_ms"),
         ({"spans": {"ingest_poll_ms": 30_000}}, "supervisor.control_silent_s is at least 60: two ticks"),
@@ -195,13 +203,17 @@ def test_what_would_do_nothing_is_refused(sections: dict[str, Any], complaint: s
 
 
 def test_what_means_something_is_accepted() -> None:
-    """Addresses with brackets, every kind of voter with its own settings, the threshold that is read."""
+    """Addresses with brackets, every kind of voter with its own settings, the thresholds that are read."""
     voters = [
         OPENAI | {"base_url": "https://[::1]:9/v1", "api_key_env": "UPSTREAM_KEY", "context_tokens": 4096},
         RECORDED | {"id": "b"},
         VLLM | {"id": "c", "weights": "x", "pool": "gpu", "revision": "r", "sha256": "0" * 64},
     ]
-    config = read_config(changed(voters=voters, thresholds={"similarity": 0.9}, gateway={"host": "::1"}), "x")
+    thresholds = {"similarity": 0.9, "min_gap": 0.2, "min_correlation": 0.3}
+    calibration = {"strict": {"error": 0.05, "source": "measured"}}
+    config = read_config(
+        changed(voters=voters, thresholds=thresholds, calibration=calibration, gateway={"host": "::1"}), "x"
+    )
     assert read_config(plain(config), "x") == config
 
 

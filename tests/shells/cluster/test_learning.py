@@ -11,13 +11,16 @@ from click.testing import Result
 from actors.base.canonical import canonical_json
 from actors.base.errors import InvalidRequest, VersionConflict
 from actors.consensus.adapters.registry import WeightsRegistry
+from actors.consensus.independence import n_eff_micro
+from actors.consensus.planning import layer_rule
+from actors.consensus.vocabulary import Seat
 from actors.consensus.weights import Weights, weight_micro
 from actors.learning.counts import Counts, PairSums, VoterSums
 from actors.learning.release import next_weights
 from actors.policy.snapshot import PolicySnapshot, WeightsRef
 from actors.policy.transitions import halted, successor
 from cluster.cli import jobs
-from cluster.jobs.learn import learned
+from cluster.jobs.learn import learned, paired
 from cluster.profile_policy import publish_weights
 from cluster.succession import Note
 from cluster.trust import operator_key
@@ -54,6 +57,7 @@ class Job:
             "files": 3, "took_s": 0.5, "old": named["weights"], "frozen_versions": self.frozen_versions,
             "new": publish_weights(self.system.home, canonical_json(new)),
             "rows": list(learned(old, new, self.counts)), "since_ns": int(named["since-ns"]),
+            "pairs": list(paired(old, new, self.counts)),
         }  # fmt: skip
         return None if detach else report
 
@@ -99,12 +103,32 @@ def test_the_table_tells_what_was_counted_and_what_moved(shell: Terminal, job: J
     assert lines[1] == ["a", "value", "40", "0.250000", "0.500000", "->", "0.400000", "-"]
     assert lines[2] == ["b", "value", "40", "1.000000", "0.500000", "->", "0.600000", "100", "ms"]
     assert "policy version 2 is in force; 3 files, 0.5 s" in result.stdout
+    assert "a|b" not in result.stdout  # one of them never dissented: nothing is known of the pair
     after = weights(shell.system)
     for voter in ("a", "b"):
         assert abs(weight_micro(after, voter, "value") - weight_micro(before, voter, "value")) == BOUND_MICRO
     assert after.version == before.version + 1
     newest = shell.system.succession.history.list()[0]
     assert (newest.kind, newest.target) == ("learn", shell.system.succession.in_force().weights.sha256)
+
+
+def test_pairs_that_moved_are_told_and_count(shell: Terminal, job: Job) -> None:
+    """Whoever signs sees which voters err together; from then on their lineages count as less independent."""
+    job.counts = Counts(COUNTS.voters, {"a|b": PairSums(1000, 500, 500, 500)})
+    told = shell.run("learn").stdout.splitlines()
+    assert "a|b: correlation 0.500000 -> 0.600000, 500 of 1000 dissented together" in told
+    current = shell.system.succession.in_force()
+    seats = [Seat("a", "f", "la", 500_000), Seat("b", "f", "lb", 500_000)]
+    rule = layer_rule(current.layers[0], current, weights(shell.system), seats)
+    assert n_eff_micro(["la", "lb"], rule.rho_micro, rule.pairs) == 1_250_000
+
+
+def test_a_candidate_whose_pairs_move_further_is_not_signed(shell: Terminal, job: Job) -> None:
+    """The bound holds for pairs as it does for weights."""
+    job.counts, job.bound_micro = Counts({}, {"a|b": PairSums(1000, 500, 500, 500)}), BOUND_MICRO + 1
+    why = "the correlation of a|b would move by 0.100001, more than learning.max_change"
+    refused(shell.run("learn"), InvalidRequest, why)
+    assert shell.system.versions == [1]
 
 
 def test_the_window_is_the_configured_one_unless_everything_is_wanted(shell: Terminal, job: Job) -> None:

@@ -10,9 +10,11 @@ from actors.base.canonical import canonical_json
 from actors.base.errors import HomeError
 from actors.base.signing import SigningKey
 from actors.consensus.adapters.registry import WeightsRegistry
-from actors.policy.snapshot import PolicySnapshot, sign_snapshot
+from actors.policy.config import CalibrationConfig
+from actors.policy.snapshot import Calibration, PolicySnapshot, sign_snapshot
 from actors.policy.transitions import halted, isolated, successor
 from cluster.bringup import _bring_into_force
+from cluster.profile_policy import profile_rules
 from cluster.succession import Note
 from cluster.trust import operator_key
 from tests.shells.cluster.governed import LINEAGES, Governed, config_of, governed
@@ -41,6 +43,24 @@ def test_the_first_policy_gives_the_profile_s_layers_force(system: Governed) -> 
     assert made == system.succession.current()
     assert (made.version, made.layers[0].quorum, made.voter_state) == (1, "0.600000", {"a": "active", "b": "active"})
     assert WeightsRegistry(system.home.registry).weights(made.weights.sha256).lineages == LINEAGES
+
+
+def test_thresholds_and_the_error_they_are_calibrated_for_come_from_the_profile(system: Governed) -> None:
+    """Both are in the policy as decimals; a profile that says nothing of an error has the digest it had before there was one."""
+    plain = config_of("a", "b")
+    assert b"calibration" not in canonical_json(profile_rules(plain))
+    said = plain.model_copy(
+        update={
+            "thresholds": {"min_gap": 0.2, "similarity": 0.85},
+            "calibration": {"strict": CalibrationConfig(error=0.05, source="measured")},
+        }
+    )
+    assert system.up(plain).snapshot.calibration == {}
+    followed = system.up(said)
+    assert followed.snapshot.thresholds == {"min_gap": "0.200000", "similarity": "0.850000"}
+    assert followed.snapshot.calibration == {"strict": Calibration("0.050000", "measured")}
+    assert "thresholds" not in followed.loosened
+    assert system.up(plain).snapshot.calibration == {}
 
 
 def test_the_same_profile_again_makes_no_version(system: Governed) -> None:

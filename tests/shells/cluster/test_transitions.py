@@ -11,9 +11,9 @@ import pytest
 from actors.base.canonical import canonical_json
 from actors.base.errors import HomeError, ModelNotFound
 from actors.base.signing import SigningKey
-from actors.policy.snapshot import sign_snapshot
+from actors.policy.snapshot import Calibration, sign_snapshot
 from actors.policy.transitions import halted, isolated, successor
-from cluster.cli.policies import rolled_back
+from cluster.cli.policies import described, rolled_back
 from cluster.client import GatewayClient, NotRunning, Refused
 from cluster.status import system_id
 from tests.shells.cluster.cli_home import Terminal, terminal
@@ -222,5 +222,8 @@ def test_the_policy_in_force_is_shown_to_people_and_to_programs(shell: Terminal)
     assert shown[1] == "generation is HALTED by ops: wrong answers"
     assert {"voter a: isolated", "voter b: active", "threshold similarity: 0.850000"} <= set(shown)
     assert any(line.startswith("layer p: quorum 0.600000") and line.endswith("; a, b") for line in shown)
+    assert shown[-1] == "no policy states an error that it is calibrated for"
+    stated = msgspec.structs.replace(current, calibration={"strict": Calibration("0.050000", "measured")})
+    assert described(stated)[-1] == "strict is calibrated for an error of 0.050000: measured"
     told = shell.told("policy", "show")
     assert (told["sha256"], told["version"], told["halt"]["on"]) == (current.sha256, 3, True)

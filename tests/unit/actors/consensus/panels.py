@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from actors.base.digests import sha256_hex
 from actors.consensus.behaviour.compare import Comparison
 from actors.consensus.deliberation import begin, recount, step
+from actors.consensus.independence import Pair
 from actors.consensus.reading.examples import Example
 from actors.consensus.screening.findings import Screening
 from actors.consensus.tally import Rule
@@ -49,7 +50,10 @@ VALUES = ["Paris", "It is Paris.", "London", "Rome"]
 WEIGHTS = [100_000, 300_000, 500_000, 900_000]
 RULES = st.builds(
     Rule, st.sampled_from([300_000, 510_000, 600_000, 1_000_000]), st.sampled_from([2, 3]),
-    st.sampled_from([1_000_000, 1_300_000]), st.sampled_from([0, 500_000]),
+    st.sampled_from([1_000_000, 1_300_000, 1_600_000]), st.sampled_from([0, 500_000]), st.sampled_from([0, 0, 200_000, 400_000]),
+    st.dictionaries(st.sampled_from([("L", "M"), ("L", "O"), ("M", "N")]), st.sampled_from([100_000, 900_000])).map(
+        lambda known: tuple(Pair(a, b, rho) for (a, b), rho in sorted(known.items()))
+    ),
 )  # fmt: skip
 
 

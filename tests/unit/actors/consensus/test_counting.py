@@ -1,6 +1,9 @@
 """Counting ballots under a policy."""
 
+from msgspec.structs import replace
+
 from actors.consensus.counting import Cast, Counted, barred_groups, count
+from actors.consensus.independence import Pair
 from actors.consensus.tally import NO_GROUP, Rule, Vote
 
 RULE = Rule(600_000, 2, 1_000_000, 500_000)
@@ -39,3 +42,16 @@ def test_the_layers_own_rule_comes_first() -> None:
     """Agreement of two lineages is not called evidence."""
     counted = count([cast("a", 0, 2), cast("b", 0, 2), cast("c", 1, 0)], RULE, "evidence", 2)
     assert (winner(counted), counted.by_examples) == (0, False)
+
+
+def test_examples_replace_independence_and_not_the_lead() -> None:
+    """Among those that passed, lineages may correlate as they like; a runner-up that passed too is as close as ever."""
+    alike = replace(RULE, min_n_eff_micro=1_300_000, pairs=(Pair("a", "b", 900_000),))
+    casts = [cast("a", 0, 2), cast("b", 0, 2), cast("c", 1, 2)]
+    assert winner(count(casts, alike, "strict", 2)) is None
+    counted = count(casts, alike, "evidence", 2)
+    assert (winner(counted), counted.by_examples) == (0, True)
+    assert counted.tally.winner is not None
+    assert counted.tally.winner.n_eff_micro == 1_052_631
+    for gap, wins in ((300_000, 0), (400_000, None)):
+        assert winner(count(casts, replace(alike, min_gap_micro=gap), "evidence", 2)) == wins

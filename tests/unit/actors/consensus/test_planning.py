@@ -5,10 +5,12 @@ import pytest
 
 from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.consensus.config import ConsensusConfig
+from actors.consensus.independence import Pair
 from actors.consensus.planning import kept_out, make_plan, replan
 from actors.consensus.request import Caller, GenerationRequest
+from actors.consensus.tally import Vote, tally
 from actors.consensus.vocabulary import Plan
-from actors.consensus.weights import Reliability, default_weights, read_weights
+from actors.consensus.weights import Correlation, Reliability, Weights, default_weights, read_weights
 from models.voter import VoterInfo
 from tests.unit.actors.consensus.world import CALLER, request, snapshot
 
@@ -129,3 +131,79 @@ def test_examples_of_the_prompt_are_part_of_the_plan() -> None:
     question = "Write a Python function f\n>>> f(1)\n2\n"
     assert len(make(request(question)).examples) == 1
     assert make(request(question, answer_kind="text")).examples == ()
+
+
+def correlated(rho: str = "0.500000", **pairs: str) -> Weights:
+    """Return weights that know how much pairs of voters correlate, named ``ab`` for ``a|b``."""
+    known = {"|".join(name): value for name, value in pairs.items()}
+    return msgspec.structs.replace(WEIGHTS, correlation=Correlation(pairs=known, rho=rho, n=100))
+
+
+def planned(weights: Weights, lineages: str = "abc", **thresholds: str) -> Plan:
+    """Plan a request of three voters with these lineages and weights."""
+    infos = {name: VoterInfo(name, name, lineage) for name, lineage in zip("abc", lineages, strict=True)}
+    held = snapshot("abc", thresholds=thresholds)
+    return make_plan(request(), CALLER, held, weights, infos, ConsensusConfig())
+
+
+def test_pairs_count_as_correlated_as_the_weights_say() -> None:
+    """A pair that is more correlated than the mean is part of the rule; one that is not known, or as all others, is not."""
+    rule = planned(correlated(ab="0.900000", ac="0.500000")).rule
+    assert (rule.rho_micro, rule.pairs) == (500_000, (Pair("a", "b", 900_000),))
+    assert planned(WEIGHTS).rule.pairs == ()
+
+
+def test_a_strongly_correlated_pair_is_abstained_from_and_an_independent_one_suffices() -> None:
+    """Under ``strict``, whose layer asks for 1.3 independent votes: the pair's own correlation decides, either way."""
+
+    def wins(weights: Weights, **thresholds: str) -> bool:
+        rule = planned(weights, **thresholds).rule
+        return tally([Vote("a", 500_000, 0), Vote("b", 500_000, 0), Vote("c", 500_000, 1)], rule).winner is not None
+
+    assert wins(WEIGHTS)
+    assert not wins(correlated(ab="0.900000"))
+    assert wins(correlated(ac="0.900000"))
+    assert not wins(correlated("0.700000"))
+    assert wins(correlated("0.700000", ab="0.100000"), min_correlation="0.000000")
+
+
+def test_no_pair_counts_as_less_correlated_than_policy_lets_it() -> None:
+    """Unless policy says otherwise that is the mean: what verdicts teach may only show dependence."""
+    weights = correlated(ab="0.100000", ac="0.900000")
+    assert planned(weights).rule.pairs == (Pair("a", "c", 900_000),)
+    assert planned(weights, min_correlation="0.300000").rule.pairs == (Pair("a", "b", 300_000), Pair("a", "c", 900_000))
+    raised = planned(weights, min_correlation="0.950000").rule
+    assert (raised.rho_micro, raised.pairs) == (950_000, ())
+
+
+def test_lineages_are_as_correlated_as_their_most_correlated_voters() -> None:
+    """Of several voters of a lineage the worst pair counts, one that nobody knows by the mean; one lineage makes none."""
+    weights = correlated(ac="0.100000", bc="0.900000", ab="1.000000")
+    assert planned(weights, "LLM", min_correlation="0.000000").rule.pairs == (Pair("L", "M", 900_000),)
+    half = correlated(ac="0.100000")
+    assert planned(half, "LLM", min_correlation="0.000000").rule.pairs == ()
+    assert planned(half, "LMN", min_correlation="0.000000").rule.pairs == (Pair("L", "N", 100_000),)
+
+
+def test_pairs_and_gap_follow_a_newer_snapshot() -> None:
+    """Planned anew, the rule has the newer snapshot's gap and the newer weights' pairs, of whom the lineages are then."""
+    made = planned(WEIGHTS)
+    assert made.rule.min_gap_micro == 0
+    newer = snapshot("abc", thresholds={"min_gap": "0.200000"})
+    again = replan(made, newer, correlated(ab="0.900000"), INFOS | {"b": VoterInfo("b", "b", "z")}).rule
+    assert (again.min_gap_micro, again.pairs) == (200_000, (Pair("a", "z", 900_000),))
+
+
+def test_those_that_stand_by_have_pairs_too() -> None:
+    """A substitute may be in the winning group: its pairs are part of the rule, planned and planned anew."""
+    weights = correlated(ac="0.900000")
+    made = make_plan(request(), CALLER, snapshot("abc"), weights, INFOS, ConsensusConfig(panel_size=2))
+    assert ([seat.voter for seat in made.spares], made.rule.pairs) == (["c"], (Pair("a", "c", 900_000),))
+    assert replan(made, snapshot("abc"), weights, INFOS) == made
+
+
+def test_whoever_is_asked_alone_is_held_to_no_pairs_and_no_gap() -> None:
+    """``direct`` is no consensus: nothing of the thresholds of one applies."""
+    held = snapshot("abc", thresholds={"min_gap": "0.200000"})
+    made = make_plan(request(model="b"), CALLER, held, correlated(ab="0.900000"), INFOS, ConsensusConfig())
+    assert (made.rule.min_gap_micro, made.rule.pairs, made.rule.rho_micro) == (0, (), 0)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import get_args
 
 import pytest
@@ -15,12 +16,23 @@ from actors.base.errors import IntegrityError
 from actors.base.ids import ulid
 from actors.consensus.choosing import choose_served
 from actors.consensus.deliberation import begin, step
+from actors.consensus.independence import MAX_NAMED, Pair
 from actors.consensus.reading.examples import Example
 from actors.consensus.records import Facts, build_record
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
 from actors.consensus.tally import Rule
 from actors.consensus.vocabulary import Answered, Event, Failed, PolicyChanged, Seat, State
-from actors.spans.record import BallotEntry, CacheRef, DecisionRecord, LayerOutcome, Method, Result, WriterRef
+from actors.policy.snapshot import Calibration
+from actors.spans.record import (
+    BallotEntry,
+    CacheRef,
+    DecisionRecord,
+    LayerOutcome,
+    Method,
+    PairEntry,
+    Result,
+    WriterRef,
+)
 from tests.examples import examples
 from tests.unit.actors.consensus.panels import CODES, FAILS, HANGS, LATE, Script, play, recounted, scripts
 from tests.unit.actors.consensus.world import NOW_S, WRITER, candidate, plan, screened, snapshot
@@ -123,6 +135,50 @@ def test_records_from_before_screening_verify_as_they_did() -> None:
     assert step_that_fails(first(record, screening="pass")) == "ballots"
 
 
+def test_records_from_before_pairs_and_gaps_verify_as_they_did() -> None:
+    """Where the rule names no pair, no gap and no error, none of the three is in the bytes; such records count as ever."""
+    asked = script("Paris", "Paris", "Rome")
+    old = canonical_json(record_of(play(asked, asked.voters)))
+    assert not [name for name in (b"correlations", b"min_gap", b"calibrated_error") if name in old]
+    read = decode(old, DecisionRecord, "decision record")
+    assert (canonical_json(read), read.tally.correlation, read.tally.n_eff) == (old, "0.500000", "1.333333")
+    check(read)
+
+
+def test_the_pairs_and_the_gap_that_were_counted_with_are_on_record() -> None:
+    """A record of a rule with pairs and a gap says so and replays; without them, or with others, it counts otherwise."""
+    rule = Rule(600_000, 2, 1_000_000, 500_000, 300_000, (Pair("l0", "l1", 900_000), Pair("l1", "l9", 800_000)))
+    stated = snapshot("abc", calibration={"strict": Calibration("0.05", "measured")})
+    asked = script("Paris", "Paris", "Rome", rule=rule)
+    state = play(asked, asked.voters)
+    record = build_record(
+        state, choose_served(state, SALT), replace(FACTS, snapshot=stated), WriterRef(id=WRITER, seq=7)
+    )
+    assert record.tally.correlations == [PairEntry(a="l0", b="l1", rho="0.900000")]
+    assert (record.tally.n_eff, record.layer.min_gap) == ("1.052631", "0.300000")
+    assert record.policy.calibrated_error == "0.050000"
+    check(record)
+    for pairs in ([], [PairEntry(a="l0", b="l1", rho="0.800000")]):
+        assert step_that_fails(replace(record, tally=replace(record.tally, correlations=pairs))) == "tally"
+    assert step_that_fails(replace(record, layer=replace(record.layer, min_gap="0.400000"))) == "tally"
+
+
+def test_more_pairs_than_can_be_counted_are_refused_unread() -> None:
+    """A record that names more lineages than subsets can be counted of fails before anything is counted."""
+    asked = script(*["Paris"] * (MAX_NAMED + 1))
+    record = record_of(play(asked, asked.voters))
+    pairs = [
+        PairEntry(a=a.lineage, b=b.lineage, rho="0.100000") for a, b in pairwise(sorted(record.ballots, key=lineage))
+    ]
+    assert step_that_fails(replace(record, tally=replace(record.tally, correlations=pairs))) == "record"
+    assert step_that_fails(replace(record, tally=replace(record.tally, correlations=pairs[:-1]))) == "tally"
+
+
+def lineage(ballot: BallotEntry) -> str:
+    """Return whose lineage's ballot it is."""
+    return ballot.lineage
+
+
 def step_that_fails(record: DecisionRecord) -> str:
     """Return the step at which a record fails, empty if it is believed."""
     try:
@@ -135,6 +191,7 @@ def step_that_fails(record: DecisionRecord) -> str:
 def lies(r: DecisionRecord) -> Lies:
     """Every change of one field that something else in the record contradicts."""
     yield from _form_lies(r)
+    yield from _rule_lies(r)
     yield from _end_lies(r)
     for number, ballot in enumerate(r.ballots):
         for name, lied in _ballot_lies(ballot):
@@ -167,6 +224,29 @@ def _form_lies(r: DecisionRecord) -> Lies:
     for ballots in (r.ballots[1:], r.ballots[:-1], [*r.ballots, r.ballots[0]], [*r.ballots[1:], r.ballots[0]]):
         if ballots != r.ballots:
             yield "left out, doubled or out of order", replace(r, ballots=ballots)
+
+
+def _rule_lies(r: DecisionRecord) -> Lies:
+    for gap in ("-0.100000", "1.000001", "0.1", "0.000000"):
+        yield f"gap {gap}", replace(r, layer=replace(r.layer, min_gap=gap))
+    for error in ("-0.100000", "1.000001", "0.05"):
+        yield f"error {error}", replace(r, policy=replace(r.policy, calibrated_error=error))
+    if r.policy.name == "direct":
+        yield "direct with an error", replace(r, policy=replace(r.policy, calibrated_error="0.050000"))
+        yield "direct with a gap", replace(r, layer=replace(r.layer, min_gap="0.100000"))
+    for name, pairs in _pair_lies(r):
+        yield name, replace(r, tally=replace(r.tally, correlations=pairs))
+
+
+def _pair_lies(r: DecisionRecord) -> Iterator[tuple[str, list[PairEntry]]]:
+    known, one = r.tally.correlations, r.ballots[0].lineage
+    yield "pair of who did not vote", [*known, PairEntry(a=one, b=f"{one}~", rho="0.123456")]
+    yield "pair of one", [PairEntry(a=one, b=one, rho="0.123456")]
+    if other := next((ballot.lineage for ballot in r.ballots if ballot.lineage > one), ""):
+        for rho in ("0.5", "-0.100000", "1.000001", r.tally.correlation):
+            yield f"pair by {rho}", [PairEntry(a=one, b=other, rho=rho)]
+        yield "pair turned round", [PairEntry(a=other, b=one, rho="0.123456")]
+        yield "pair twice", [PairEntry(a=one, b=other, rho="0.123456")] * 2
 
 
 def _end_lies(r: DecisionRecord) -> Lies:

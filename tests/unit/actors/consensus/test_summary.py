@@ -23,6 +23,7 @@ def test_the_summary_is_the_contracts_object() -> None:
     }  # fmt: skip
     assert told["agreement"]["lineages"] == 2
     assert told["agreement"]["examples"] == {"found": 0, "run": 0, "passed": 0}
+    assert (told["agreement"]["runner_up"], told["agreement"]["calibrated_error"]) == (0.0, None)
     assert [vote["outcome"] for vote in told["votes"]] == ["agreed", "agreed", "cancelled"]
     assert told["log"] == {"status": "none", "merge_by": None, "durability": "local"}
     assert "answer" not in told["votes"][0]
@@ -32,3 +33,14 @@ def test_the_summary_is_the_contracts_object() -> None:
         ]["content"]
         == "Paris"
     )
+
+
+def test_the_runner_up_and_the_error_that_policy_states_are_told() -> None:
+    """How close another group came, of those that were waited for, and what the policy says it is calibrated for."""
+    answers = [Answered(ask_id, candidate(text), 4) for ask_id, text in enumerate(["Paris", "Paris", "Rome"])]
+    state = finished(*answers, hear_everyone=True)
+    made = record(state)
+    made = msgspec.structs.replace(made, policy=msgspec.structs.replace(made.policy, calibrated_error="0.050000"))
+    signature = SigningKey.from_seed(b"\x01" * 32).sign("t", b"p")
+    told = summary(state, Committed(made, Envelope("", signature, [], None), b""), "local")["agreement"]
+    assert (told["support"], told["runner_up"], told["calibrated_error"]) == (0.666666, 0.333333, 0.05)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.base.canonical import MICRO
-from actors.consensus.tally import NO_GROUP, Rule, Vote, n_eff_micro, settled, tally
+from actors.consensus.independence import Pair
+from actors.consensus.tally import NO_GROUP, Rule, Vote, settled, tally
 from tests.examples import examples
 
 RULE = Rule(quorum_micro=600_000, min_lineages=2, min_n_eff_micro=1_300_000, rho_micro=500_000)
@@ -90,17 +91,55 @@ def test_an_empty_panel_is_unavailable() -> None:
     assert tally([], RULE).outcome == "unavailable"
 
 
-def test_n_eff_discounts_correlation() -> None:
-    """Five voters with correlation 0.6 count as 1.47."""
-    assert n_eff_micro(5, 600_000) == 1_470_588
-    assert n_eff_micro(3, 0) == 3 * MICRO
-    assert n_eff_micro(0, 0) == 0
-
-
 def test_correlated_votes_do_not_reach_n_eff() -> None:
     """Two wholly correlated lineages are one vote and fall short of the least n_eff."""
     rule = Rule(600_000, 2, 1_300_000, MICRO)
     assert tally([vote("a", 0), vote("b", 0)], rule).winner is None
+
+
+def test_a_correlated_pair_falls_short_where_the_default_did_not() -> None:
+    """Independence is the pair's own: with 0.9 between them two lineages abstain, others on the same panel do not."""
+    rule = replace(RULE, pairs=(Pair("a", "b", 900_000),))
+    assert tally([vote("a", 0), vote("b", 0), vote("c", 1)], RULE).winner is not None
+    alike = tally([vote("a", 0), vote("b", 0), vote("c", 1)], rule)
+    assert (alike.outcome, alike.winner, alike.standings[0].n_eff_micro) == ("disagreed", None, 1_052_631)
+    assert tally([vote("a", 0), vote("b", 1), vote("c", 0)], rule).winner is not None
+
+
+def test_an_independent_pair_suffices_where_the_default_did_not() -> None:
+    """Two lineages that err apart are enough votes for a rule that two of mean correlation fall short of."""
+    wide = replace(RULE, min_n_eff_micro=1_600_000)
+    votes = [vote("a", 0), vote("b", 0), vote("c", 1)]
+    assert tally(votes, wide).winner is None
+    winner = tally(votes, replace(wide, pairs=(Pair("a", "b", 100_000),))).winner
+    assert winner is not None
+    assert winner.n_eff_micro == 1_818_181
+
+
+def test_a_close_runner_up_is_no_winner() -> None:
+    """A lead of exactly the least gap wins, one unit less does not; without a gap any lead does."""
+    votes = [vote("a", 0, 600_000), vote("b", 0, 1), vote("c", 1, 400_000)]
+    near = replace(RULE, quorum_micro=510_000, min_n_eff_micro=0)
+    lead = 2 * 600_000 - MICRO
+    assert [standing.support_micro for standing in tally(votes, near).standings] == [600_000, 399_999]
+    for gap, wins in ((0, True), (lead, True), (lead + 1, True), (lead + 2, False)):
+        assert (tally(votes, replace(near, min_gap_micro=gap)).winner is not None) == wins
+
+
+def test_isolated_voters_side_with_the_runner_up() -> None:
+    """The lead is measured against what a rival would have with every isolated voter on its side."""
+    votes = [vote("a", 0), vote("b", 0), vote("c", 0), vote("d", 1), replace(vote("e", NO_GROUP), isolated=True)]
+    assert tally(votes, replace(RULE, min_gap_micro=190_000)).winner is not None
+    assert tally(votes, replace(RULE, min_gap_micro=210_000)).winner is None
+
+
+def test_nothing_settles_while_the_lead_may_yet_shrink() -> None:
+    """A winner whose lead only an outstanding voter could close is not certain; one that keeps it is."""
+    votes = [vote("a", 0), vote("b", 0), vote("c", 0), vote("d", NO_GROUP, outstanding=True)]
+    assert settled(votes, replace(RULE, min_gap_micro=400_000)) is not None
+    assert settled(votes, replace(RULE, min_gap_micro=600_000)) is None
+    failed = [*votes[:3], vote("d", NO_GROUP)]
+    assert tally(failed, replace(RULE, min_gap_micro=600_000)).winner is not None
 
 
 def completions(votes: list[Vote]) -> list[list[Vote]]:
@@ -131,9 +170,13 @@ def panels(draw: st.DrawFn) -> list[Vote]:
     return votes
 
 
+PAIRS = st.dictionaries(
+    st.sampled_from([*itertools.combinations("abcde", 2)]), st.sampled_from([0, 300_000, 900_000, MICRO]), max_size=4
+).map(lambda known: tuple(Pair(a, b, rho) for (a, b), rho in sorted(known.items())))
 RULES = st.builds(
-    Rule, st.sampled_from([300_000, 510_000, 600_000, 800_000, MICRO]), st.integers(1, 3), st.sampled_from([MICRO, 1_300_000]),
-    st.sampled_from([0, 500_000]),
+    Rule, st.sampled_from([300_000, 510_000, 600_000, 800_000, MICRO]), st.integers(1, 3),
+    st.sampled_from([MICRO, 1_100_000, 1_300_000, 1_600_000]), st.sampled_from([0, 500_000]),
+    st.sampled_from([0, 0, 1, 100_000, 333_333, 600_000]), PAIRS,
 )  # fmt: skip
 
 
@@ -168,6 +211,21 @@ def test_no_substitute_changes_a_settled_winner(votes: list[Vote], rule: Rule, s
                 final = tally(closed, rule)
                 assert final.winner is not None
                 assert final.winner.group == end.winner.group
+
+
+@settings(max_examples=examples(200))
+@given(panels(), RULES)
+def test_no_isolation_of_an_outstanding_voter_changes_a_settled_winner(votes: list[Vote], rule: Rule) -> None:
+    """Whichever of those that are waited for policy isolates meanwhile, and whatever the others bring."""
+    end = settled(votes, rule)
+    if end is None or end.winner is None:
+        return
+    places = [i for i, v in enumerate(votes) if v.outstanding]
+    for count in range(1, len(places) + 1):
+        for apart in itertools.combinations(places, count):
+            kept = [replace(v, outstanding=False, isolated=True) if i in apart else v for i, v in enumerate(votes)]
+            winners = [tally(closed, rule).winner for closed in completions(kept)]
+            assert all(winner is not None and winner.group == end.winner.group for winner in winners)
 
 
 @settings(max_examples=examples(150))

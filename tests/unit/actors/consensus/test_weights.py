@@ -1,9 +1,18 @@
 """The weights file."""
 
+import msgspec
 import pytest
 
 from actors.base.errors import IntegrityError
-from actors.consensus.weights import Reliability, default_weights, read_weights, weight_micro
+from actors.consensus.independence import Pair
+from actors.consensus.weights import (
+    Correlation,
+    Reliability,
+    default_weights,
+    lineage_pairs,
+    read_weights,
+    weight_micro,
+)
 
 
 def test_defaults_round_trip_and_weigh_everyone_alike() -> None:
@@ -42,3 +51,16 @@ def test_a_tampered_file_is_refused() -> None:
     for bad in (data + b" ", data.replace(b'"version":0', b'"version":0.5'), b"{}", b"\xff"):
         with pytest.raises(IntegrityError):
             read_weights(bad)
+
+
+def test_two_lineages_correlate_as_their_most_correlated_voters() -> None:
+    """A pair of voters that is not named has the mean; nothing is below the least; voters of one lineage are no pair."""
+    known = Correlation(
+        pairs={"a|c": "0.200000", "b|c": "0.900000", "a|b": "1.000000", "c|d": "0.100000"}, rho="0.500000", n=9
+    )
+    weights = msgspec.structs.replace(read_weights(default_weights([])), correlation=known)
+    of = {"d": "O", "c": "N", "b": "M", "a": "M"}
+    assert lineage_pairs(weights, of, 150_000) == (
+        Pair("M", "N", 900_000), Pair("M", "O", 500_000), Pair("N", "O", 150_000),
+    )  # fmt: skip
+    assert lineage_pairs(read_weights(default_weights([])), of, 0) == ()

@@ -13,6 +13,7 @@ from actors.base.errors import IntegrityError
 from actors.policy.snapshot import (
     GENESIS,
     SNAPSHOT_TYPE,
+    Calibration,
     Epochs,
     Halt,
     LayerRule,
@@ -49,6 +50,9 @@ snapshots = st.builds(
     screening_version=names,
     invalidation_epochs=st.builds(Epochs, voter=counters, rule=counters, tenant=counters),
     learning_frozen=st.booleans(),
+    calibration=st.dictionaries(
+        st.sampled_from(["strict", "evidence"]), st.builds(Calibration, st.just("0.05"), names)
+    ),
 )
 
 
@@ -72,6 +76,12 @@ def test_a_payload_of_another_form_is_refused(base: PolicySnapshot) -> None:
     for payload in (b" " + canonical_json(base), canonical_json(base)[:-1] + b',"zz":1}'):
         with pytest.raises(IntegrityError, match="policy snapshot"):
             SignedSnapshot(b64(payload), []).read()
+
+
+def test_a_snapshot_that_states_no_error_has_the_bytes_it_had(base: PolicySnapshot) -> None:
+    """Snapshots from before errors were stated keep their digest: it is in their successors and in records."""
+    assert b"calibration" not in canonical_json(base)
+    assert decode(canonical_json(base), PolicySnapshot, "snapshot") == base
 
 
 def test_who_is_isolated(change: Callable[..., PolicySnapshot]) -> None:

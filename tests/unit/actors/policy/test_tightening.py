@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from actors.base.canonical import decimal_str
-from actors.policy.snapshot import GENESIS, Epochs, Halt, LayerRule, PolicySnapshot, WeightsRef
+from actors.policy.snapshot import GENESIS, Calibration, Epochs, Halt, LayerRule, PolicySnapshot, WeightsRef
 from actors.policy.tightening import is_tighter
 from tests.examples import examples
 
@@ -42,6 +42,7 @@ TIGHTER: dict[str, Fields] = {
     "independence up": layer(min_n_eff="1.6"),
     "same number, other spelling": layer(quorum="0.6"),
     "similarity up": plain(thresholds={"similarity": "0.9", "mystery": "0.5"}),
+    "a gap where there was none": plain(thresholds={"similarity": "0.8", "mystery": "0.5", "min_gap": "0.1"}),
     "epoch up": epochs(voter={"a": 2}),
     "new epoch": epochs(tenant={"t": 1}),
     "learning frozen": plain(learning_frozen=True),
@@ -62,6 +63,8 @@ LOOSER: dict[str, Fields] = {
     "unknown threshold down": plain(thresholds={"similarity": "0.8", "mystery": "0.4"}),
     "threshold removed": plain(thresholds={"similarity": "0.8"}),
     "threshold added": plain(thresholds={"similarity": "0.8", "mystery": "0.5", "new": "1"}),
+    "least correlation added": plain(thresholds={"similarity": "0.8", "mystery": "0.5", "min_correlation": "0.5"}),
+    "an error stated": plain(calibration={"strict": Calibration("0.05", "measured")}),
     "other weights": plain(weights=WeightsRef("cd" * 32)),
     "other screening": plain(screening_version="2"),
     "epoch down": epochs(voter={"a": 0}),
@@ -86,6 +89,17 @@ def test_a_machine_may_not(base: PolicySnapshot, change: Change, name: str) -> N
     """Each of these single changes is none, even beside a halt."""
     assert not is_tighter(base, change(**LOOSER[name](base)))
     assert not is_tighter(base, change(**LOOSER[name](base), halt=Halt(True, "r", "b")))
+
+
+def test_gap_and_least_correlation_only_rise(change: Change) -> None:
+    """Once they are there a machine may raise both; lowering either, or taking it away, is an operator's."""
+    held = change(thresholds={"min_gap": "0.200000", "min_correlation": "0.500000"})
+    for name, other, holds in (
+        ("min_gap", "0.3", True), ("min_gap", "0.1", False), ("min_gap", None, False),
+        ("min_correlation", "0.6", True), ("min_correlation", "0.4", False), ("min_correlation", None, False),
+    ):  # fmt: skip
+        thresholds = {key: value for key, value in (held.thresholds | {name: other}).items() if value is not None}
+        assert is_tighter(held, change(thresholds=thresholds)) == holds, (name, other)
 
 
 def test_loosenings_of_a_tight_snapshot(change: Change) -> None:
@@ -119,7 +133,9 @@ snapshots = st.builds(
     layers=layers.map(lambda one: [one]),
     voter_state=st.dictionaries(st.sampled_from("ab"), st.sampled_from(["active", "isolated"]), max_size=2),
     weights=st.just(WeightsRef("ab" * 32)),
-    thresholds=decimals(7, 9).map(lambda value: {"similarity": value}),
+    thresholds=st.tuples(decimals(7, 9), st.just({}) | decimals(0, 2).map(lambda value: {"min_gap": value})).map(
+        lambda drawn: {"similarity": drawn[0], **drawn[1]}
+    ),
     halt=st.builds(Halt, on=st.booleans(), reason=st.sampled_from("xy"), by=st.just("z")),
     screening_version=st.just("none"),
     invalidation_epochs=st.builds(Epochs, voter=counters, rule=st.just({}), tenant=st.just({})),
@@ -143,7 +159,10 @@ def tightened(draw: st.DrawFn, old: PolicySnapshot) -> PolicySnapshot:
         halt=other.halt if other.halt.on else old.halt,
         learning_frozen=old.learning_frozen or other.learning_frozen,
         voter_state={v: s for v, s in old.voter_state.items() if s == "isolated" or draw(st.booleans())},
-        thresholds={"similarity": max(old.thresholds["similarity"], other.thresholds["similarity"])},
+        thresholds={
+            name: max(those.thresholds.get(name, "0.000000") for those in (old, other))
+            for name in old.thresholds.keys() | other.thresholds.keys()
+        },
         layers=[
             msgspec.structs.replace(
                 rule,

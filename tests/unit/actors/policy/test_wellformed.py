@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from actors.base.errors import IntegrityError
-from actors.policy.snapshot import Epochs, PolicySnapshot, WeightsRef
+from actors.policy.snapshot import Calibration, Epochs, PolicySnapshot, WeightsRef
 from actors.policy.wellformed import check_content
 
 Change = Callable[..., PolicySnapshot]
@@ -31,13 +31,20 @@ BAD_FIELDS: dict[str, dict[str, object]] = {
     "weights no digest": {"weights": WeightsRef("")},
     "no layers": {"layers": []},
     "threshold no number": {"thresholds": {"similarity": "high"}},
+    "threshold below nothing": {"thresholds": {"min_gap": "-0.1"}},
+    "threshold above all": {"thresholds": {"min_correlation": "1.000001"}},
+    "error of no consensus": {"calibration": {"direct": Calibration("0.05", "measured")}},
+    "error no share": {"calibration": {"strict": Calibration("1.5", "measured")}},
+    "error no number": {"calibration": {"strict": Calibration("little", "measured")}},
+    "error from nowhere": {"calibration": {"strict": Calibration("0.05", "")}},
+    "error with a story": {"calibration": {"strict": Calibration("0.05", "x" * 301)}},
     "negative epoch": {"invalidation_epochs": Epochs({}, {}, {"t": -1})},
 }
 
 
 def test_a_sensible_snapshot_passes(base: PolicySnapshot, change: Change) -> None:
     """The first snapshot and a later one are both taken as they are."""
-    later = change(version=2, prev_sha256="ab" * 32)
+    later = change(version=2, prev_sha256="ab" * 32, calibration={"strict": Calibration("0.05", "x" * 300)})
     assert [check_content(base), check_content(later)] == [base, later]
 
 

@@ -10,18 +10,19 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from actors.base import errors
-from actors.base.canonical import canonical_json, to_builtins
+from actors.base.canonical import canonical_json
 from actors.base.errors import WeaverGenError
 from actors.base.signing import SigningKey
 from actors.consensus.actor import Decision
 from actors.consensus.ports import Committed
 from actors.consensus.vocabulary import Answered, Failed
+from actors.policy.snapshot import Calibration
 from actors.spans.record import Envelope
 from serve_apps.gateway.documentation import document, openapi
 from serve_apps.gateway.operations import OPERATIONS, Answer, Operation
 from serve_apps.gateway.problems import STATUS, problem
 from serve_apps.gateway.readiness import Readiness
-from serve_apps.gateway.responses import completion, event_stream
+from serve_apps.gateway.responses import completion, event_stream, policy_shown
 from tests.documented import mismatches, nodes, undescribed
 from tests.unit.actors.consensus.test_records import finished, record
 from tests.unit.actors.consensus.world import candidate, snapshot
@@ -153,9 +154,14 @@ def test_an_error_is_as_described(error: WeaverGenError) -> None:
 
 def test_policy_and_readiness_are_as_described() -> None:
     """What is sent of the values that routes put together."""
-    policy = snapshot(["a"])
-    shown = {"sha256": policy.sha256, **to_builtins(policy)}
-    for path, value in (("/ops/policy", shown), ("/readyz", asdict(Readiness(False, ["x"], ["y"], True)))):
+    stated = {"strict": Calibration("0.050000", "measured")}
+    policies = [policy_shown(snapshot(["a"], calibration=calibration)) for calibration in ({}, stated)]
+    assert [shown["calibration"] for shown in policies] == [{}, {"strict": {"error": "0.050000", "source": "measured"}}]
+    shapes = [
+        *(("/ops/policy", shown) for shown in policies),
+        ("/readyz", asdict(Readiness(False, ["x"], ["y"], True))),
+    ]
+    for path, value in shapes:
         assert undescribed(openapi(), "get", path, 200, "application/json", msgspec.json.encode(value)) == []
 
 
