@@ -200,7 +200,7 @@ class ConsensusCoordinator:
 
     async def _deliberate(self, plan: Plan, request: GenerationRequest, view: PolicyView) -> tuple[State, str]:
         """Deliberate to the end; return it with the tie salt."""
-        asked = VoterRequest(new_ulid(), request.messages, request.sampling)
+        asked = VoterRequest(new_ulid(), request.asked, request.sampling)
         effects = Effects(self._bench, asked, plan, request.deadline_ms)
         seen = view.snapshot.version
         try:
@@ -299,7 +299,7 @@ class ConsensusCoordinator:
 
     def _facts(self, request: GenerationRequest, caller: Caller, view: PolicyView, tie_salt: str) -> Facts:
         tenant = self._tenant(caller.tenant)
-        prompt = msgspec.json.encode([(m.role, m.content) for m in request.messages])
+        prompt = msgspec.json.encode([(m.role, m.content) for m in request.asked])
         now_ms = self._clock.time_ns() // 1_000_000
         merge_by = now_ms // 1000 + self._identity.merge_promise_s
         return Facts(

@@ -153,7 +153,7 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
     data = content.encode("utf-8", "surrogatepass")
     if len(data) > plan.max_answer_bytes:
         return _out(state, event.ask_id, "invalid", "answer too large", event.latency_ms)
-    reading = read_answer(plan.kind, plan.question, content)
+    reading = read_answer(plan.kind, plan.question, content, plan.schema)
     why = reading.why_invalid
     if not why and event.candidate.finish_reason == "length" and plan.kind.startswith(("code:", "json")):
         why = "answer cut off by max_tokens"
@@ -161,7 +161,7 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
         why = "nothing to compare"
     if not _is_text(content):
         why = "answer is not valid Unicode"
-    if plan.policy == "direct" and content.strip() and _is_text(content):
+    if plan.policy == "direct" and not plan.schema and content.strip() and _is_text(content):
         why, reading = "", single_answer(reading, content)
     if why:
         return _out(state, event.ask_id, "invalid", why, event.latency_ms, event.candidate)

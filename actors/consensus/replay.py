@@ -54,6 +54,9 @@ def check_form(record: DecisionRecord, now_s: int) -> None:
     _record(bool(_TIE_SALT.fullmatch(record.tie_salt)), "the tie salt is not 16 bytes in hex")
     _record(record.policy.version >= 1 and record.writer.seq >= 0, "a version or row is out of bounds")
     _record(record.examples >= 0 and (record.examples == 0 or _may_run(record)), "examples of what is never run")
+    schema = record.schema_sha256
+    _record(not schema or record.answer_kind == "json", "a schema for what is no JSON")
+    _record(not schema or bool(_SHA256.fullmatch(schema)), "the schema's digest is no SHA-256")
     _record(record.cache is None and layer.index == 0 and len(layer.tried) == 1, "one layer decided, no cache")
     quorum, n_eff, rho = _decimal(layer.quorum), _decimal(layer.min_n_eff), _decimal(said.correlation)
     _record(0 < quorum <= MICRO and n_eff >= 0 and 0 <= rho <= MICRO, "quorum, n_eff or correlation is out of bounds")

@@ -65,6 +65,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Time kept behind the voting for comparing behaviour; 0 if nothing may run, and then forms alone are compared."""
     asked_sinks: frozenset[str] = frozenset()
     """Kinds of sinks that the prompt itself asks for: any candidate may use them."""
+    schema: str = ""
+    """Text of the JSON Schema that every candidate must satisfy, whoever is asked; empty without one."""
 
     @property
     def language(self) -> str:

@@ -100,6 +100,7 @@ def scripts(draw: st.DrawFn, *, spares: int = 2, isolation: bool = True, answers
         hear_everyone=draw(st.booleans()),
         compare_ms=draw(st.sampled_from([0, 100])) if kind == "code:python" else 0,
         examples=(Example("f(1)", "2"),) * draw(st.sampled_from([0, 1, 2])) if kind == "code:python" else (),
+        schema=draw(st.sampled_from(["", '{"type":"object"}'])) if kind == "json" else "",
         asked_sinks=draw(st.sampled_from([frozenset(), frozenset({"file"})])),
     )
     screenings = {code: draw(st.sampled_from(SCREENINGS)) for code in CODES}

@@ -151,6 +151,9 @@ def _form_lies(r: DecisionRecord) -> Lies:
     if r.answer_kind != "code:python" or r.policy.name == "direct":
         yield "ran what is never run", replace(r, examples=1)
         yield "behaviour of what is never run", first(r, outcome_vector_sha256="f" * 64)
+    yield "schema", replace(r, schema_sha256="x")
+    if r.answer_kind != "json":
+        yield "schema of what is no JSON", replace(r, schema_sha256="f" * 64)
     yield "cache", replace(r, cache=CacheRef(r.id))
     for name in ("whatever", "strict" if r.policy.name == "direct" else "direct"):
         yield f"policy {name}", replace(r, policy=replace(r.policy, name=name))
