@@ -161,7 +161,7 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
         why = "nothing to compare"
     if not _is_text(content):
         why = "answer is not valid Unicode"
-    if plan.policy == "direct" and not plan.schema and content.strip() and _is_text(content):
+    if plan.policy == "direct" and content.strip() and _is_text(content) and not (why and plan.schema):
         why, reading = "", single_answer(reading, content)
     if why:
         return _out(state, event.ask_id, "invalid", why, event.latency_ms, event.candidate)
