@@ -5,7 +5,8 @@ Rules:
   Spares are asked in rank order, so who was asked depends on how many failed and never on which failed first.
 - A ballot is final once it is in; doubled or unknown events change nothing. An answer whose latency is beyond the deadline
   is ``late`` and does not count.
-- Code is screened before it counts: until then its ballot is as open as one that has not come. What is rejected is out.
+- Code is screened before it counts, also code beside what was asked for (``pieces``): until then its ballot is as open as one
+  that has not come. What is rejected is out.
 - A sink that only one lineage's candidates use, and that the prompt did not ask for, puts these out. While ballots are open
   another lineage may yet use it, so until then such a ballot is as good as open; if it ends before that, it is out.
 - Behaviour is compared once every ballot is in, if it could matter: several forms, or examples that must be passed.
@@ -32,7 +33,7 @@ from msgspec.structs import replace
 from actors.base.digests import sha256_hex
 from actors.consensus.counting import DISSENT, Cast, Counted, count
 from actors.consensus.grouping import Answer, group_answers
-from actors.consensus.reading.code import code_of
+from actors.consensus.pieces import Piece, TooMuch, taken_apart
 from actors.consensus.reading.reading import read_answer, single_answer
 from actors.consensus.screening.difference import unshared
 from actors.consensus.screening.findings import Screening
@@ -163,25 +164,20 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
         why = "answer is not valid Unicode"
     if plan.policy == "direct" and content.strip() and _is_text(content) and not (why and plan.schema):
         why, reading = "", single_answer(reading, content)
+    code, beside = "", tuple[Piece, ...]()
+    try:
+        code, beside = taken_apart(content, plan.language)
+    except TooMuch:
+        why = "more code beside the answer than is looked at"
     if why:
         return _out(state, event.ask_id, "invalid", why, event.latency_ms, event.candidate)
-    code = _code(content, plan.language)
+    is_screened = bool(plan.language or beside)
     kept = replace(
-        ballot, state="screening" if plan.language else "readable", candidate=event.candidate,
+        ballot, state="screening" if is_screened else "readable", candidate=event.candidate,
         candidate_sha256=sha256_hex(data), reading=reading, latency_ms=event.latency_ms, code=code,
     )  # fmt: skip
-    looked_at: list[Command] = [Screen(ballot.ask_id, code, plan.language)] if plan.language else []
-    return _with(state, kept), looked_at
-
-
-def _code(content: str, language: str) -> str:
-    """Return what of an answer is screened and run: its code, or all of it where no code can be told from the rest."""
-    if not language:
-        return ""
-    try:
-        return code_of(content, language) or content
-    except (ValueError, RecursionError):  # it parses, but holds what cannot be written down: only asked directly
-        return content
+    looked_at: list[Command] = [Screen(ballot.ask_id, code, plan.language, beside)]
+    return _with(state, kept), looked_at if is_screened else []
 
 
 def _screened(state: State, event: Screened) -> tuple[State, list[Command]]:
@@ -206,8 +202,8 @@ def _found(screening: Screening) -> str:
 
 
 def _unshared(state: State) -> dict[int, tuple[str, ...]]:
-    """Return ask_id → the sinks that no other lineage's candidate uses and nobody asked for."""
-    if state.plan.policy == "direct":
+    """Return ask_id → the sinks that no other lineage's candidate uses and nobody asked for; prose is free to show any."""
+    if state.plan.policy == "direct" or not state.plan.language:
         return {}
     used = {
         b.ask_id: (b.seat.lineage, frozenset(b.screening.sinks))

@@ -138,8 +138,11 @@ def _screenings(ballot: BallotEntry, record: DecisionRecord) -> tuple[str, ...]:
     """Return the verdicts that a ballot's screening may have had."""
     if ballot.outcome == "screened_out":
         return ("reject",)
-    is_screened = record.answer_kind.startswith("code:") and record.screening_version != NO_SCREENING
-    return ("pass", "flag") if is_screened and ballot.outcome in _COUNTED else ("none",)
+    if record.screening_version == NO_SCREENING or ballot.outcome not in _COUNTED:
+        return ("none",)
+    return (
+        ("pass", "flag") if record.answer_kind.startswith("code:") else ("none", "pass", "flag")
+    )  # prose may hold code
 
 
 def _method(record: DecisionRecord, counted: Counted) -> Method | None:

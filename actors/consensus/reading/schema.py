@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
-from urllib.parse import unquote
 
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
@@ -171,8 +170,8 @@ def _target(ref: str, found: Mapping[str, Subschema]) -> Subschema:
     if not ref.startswith("#"):
         message = f"$ref {ref[:64]!r} leads out of the schema, and nothing is fetched; copy it under $defs"
         raise UnsupportedParameter(message, FIELD)
-    target = found.get(unquote(ref))
-    if target is None:
+    target = found.get(ref)
+    if target is None or "%" in ref:  # which the library would decode, and read as another pointer
         raise InvalidRequest(f"$ref {ref[:64]!r} points to no schema here; write '#/$defs/name'", FIELD)
     return target
 

@@ -93,6 +93,7 @@ def test_what_satisfies_is_what_another_library_says(schema: dict[str, Any], val
         ({"properties": {"a": {"$ref": "file:///etc/hostname"}}}, UnsupportedParameter, "copy it under $defs"),
         ({"$ref": "#/$defs/none"}, InvalidRequest, "points to no schema here"),
         ({"$ref": "#/properties"}, InvalidRequest, "points to no schema here"),
+        ({"$ref": "#/$defs/a%62", "$defs": {"a%62": {}}}, InvalidRequest, "points to no schema here"),
         ({"$ref": 1}, InvalidRequest, "is no text"),
         ({"type": "strin"}, InvalidRequest, "#/type is no draft 2020-12"),
         ({"properties": {"a": {"type": "text"}}}, InvalidRequest, "#/properties/a/type"),
