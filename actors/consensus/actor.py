@@ -32,7 +32,7 @@ from actors.base.ids import new_ulid
 from actors.consensus.adapters.effects import Bench, Effects
 from actors.consensus.choosing import ballot_outcome, choose_served
 from actors.consensus.config import ConsensusConfig
-from actors.consensus.deliberation import begin, recount, step, was_lost_to
+from actors.consensus.deliberation import SANDBOX_CAUSE, begin, recount, step, was_lost_to
 from actors.consensus.planning import kept_out, make_plan, replan
 from actors.consensus.ports import (
     Clock,
@@ -367,6 +367,8 @@ def _refusal(state: State, committed: Committed, durability: str, *, explain: bo
 
 def _unavailable(state: State, cause: str, details: Mapping[str, Any]) -> WeaverGenError:
     """Return why no quorum could be formed, in words that tell the caller what would help."""
+    if cause == SANDBOX_CAUSE:
+        return NotReady(f"{cause}; see /readyz, and try again later", details=details)
     if was_lost_to(state, "busy"):
         return Overloaded(f"too few voters had room ({_notes(state)}); try again shortly", details=details)
     if was_lost_to(state, "too_long"):

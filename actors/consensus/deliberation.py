@@ -16,7 +16,7 @@ Rules:
   may move their medoid. Without a winner it concludes early only if nothing that screening rejects could have made one.
 - At the end of the voting what is still open is out; then what is in is compared, if that is due. A comparison that does not
   end in its own time, or that fails where there are examples, ends the deliberation without an answer: nothing unproven slips
-  through a slow, full or broken sandbox, nor through counting again.
+  through a slow, full or broken sandbox, nor through counting again. Which of them it was, time or the sandbox, is the cause.
 - A policy change turns isolated voters' ballots into dissent at once, as ``begin`` does; a halt concludes with ``halted``, and
   what a halt ended stays ended.
 - The verdict is a function of the ballots that are in by the end, not of their order.
@@ -68,6 +68,9 @@ HALTED_CAUSE = "generation was halted"
 """Cause of a layer that a halt ended."""
 DEADLINE_NOTE = "no answer by the deadline"
 NOT_COMPARED_CAUSE = "the candidates' behaviour could not be compared in time"
+SANDBOX_CAUSE = "the sandbox could not run the candidates, and the prompt's examples were to be proven"
+UNPROVEN: dict[str, LayerOutcome] = {NOT_COMPARED_CAUSE: "deadline", SANDBOX_CAUSE: "unavailable"}
+"""Causes of a layer whose answers should have run and did not → how it ended."""
 ISOLATED_NOTE = "isolated by policy"
 
 
@@ -94,7 +97,7 @@ def step(state: State, event: Event) -> tuple[State, list[Command]]:
     if isinstance(event, DeadlinePassed):
         return _deadline(state, event)
     if isinstance(event, Compared) and state.comparing and event.comparison is None and state.plan.examples:
-        return _not_compared(state, [])
+        return _not_compared(state, [], SANDBOX_CAUSE)
     return _advance(*_taken_in(state, event))
 
 
@@ -126,11 +129,13 @@ def recount(state: State, plan: Plan, *, halted: bool) -> State:
     closed = [replace(b, state="out", outcome="cancelled") if b.state in OPEN else b for b in ballots]
     counted_only = replace(plan, compare_ms=0)  # what has run has run; nothing more is
     before = state.conclusion
-    unproven = before is not None and before.cause == NOT_COMPARED_CAUSE
+    unproven = before.cause if before is not None and before.cause in UNPROVEN else ""
     was_halted = before is not None and before.outcome == "halted"
-    reopened = replace(state, plan=counted_only, ballots=tuple(closed), spares=(), comparing=unproven, conclusion=None)
+    reopened = replace(
+        state, plan=counted_only, ballots=tuple(closed), spares=(), comparing=bool(unproven), conclusion=None
+    )
     recounted, _ = _policy_changed(reopened, PolicyChanged(plan.isolated, halted or was_halted))
-    return recounted if recounted.conclusion is not None else _not_compared(recounted, [])[0]
+    return recounted if recounted.conclusion is not None else _not_compared(recounted, [], unproven)[0]
 
 
 def was_lost_to(state: State, cause: FailureCause) -> bool:
@@ -284,15 +289,15 @@ def _deadline(state: State, event: DeadlinePassed) -> tuple[State, list[Command]
             )  # fmt: skip
             state = _with(state, silent)
     state = replace(state, spares=())
-    return _not_compared(state, commands) if state.comparing else _advance(state, commands)
+    return _not_compared(state, commands, NOT_COMPARED_CAUSE) if state.comparing else _advance(state, commands)
 
 
-def _not_compared(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
+def _not_compared(state: State, commands: list[Command], cause: str) -> tuple[State, list[Command]]:
     """End without an answer; an earlier comparison was of another panel."""
     state = replace(state, comparison=None)
     groups = _groups(state)
     commands = commands + [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
-    return _conclude(state, commands, "deadline", Counted(_uncounted(state, groups)), groups, NOT_COMPARED_CAUSE)
+    return _conclude(state, commands, UNPROVEN[cause], Counted(_uncounted(state, groups)), groups, cause)
 
 
 def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command]]:

@@ -65,6 +65,8 @@ class Script:
     """How many of the prompt's examples a code passes, unless all."""
     runs: bool = True
     """Whether the sandbox answers: else comparing never ends."""
+    breaks: bool = False
+    """Whether the sandbox answers that it ran nothing."""
 
     @property
     def voters(self) -> list[str]:
@@ -105,7 +107,8 @@ def scripts(draw: st.DrawFn, *, spares: int = 2, isolation: bool = True, answers
     )
     screenings = {code: draw(st.sampled_from(SCREENINGS)) for code in CODES}
     passes = {code: draw(st.sampled_from([0, 2, 2])) for code in CODES}
-    return Script(made, does, screenings, passes, draw(st.sampled_from([True, True, True, False])))
+    runs, breaks = draw(st.sampled_from([(True, False), (True, False), (True, True), (False, False)]))
+    return Script(made, does, screenings, passes, runs, breaks)
 
 
 def event_of(ask_id: int, does: str) -> Event | None:
@@ -153,7 +156,8 @@ def advance(script: Script, state: State, event: Event) -> State:
         if isinstance(command, Screen):
             state = advance(script, state, Screened(command.ask_id, script.screenings.get(command.code, screened())))
         if isinstance(command, Compare) and script.runs:
-            state = advance(script, state, Compared(behaviour(script, command.candidates)))
+            found = None if script.breaks else behaviour(script, command.candidates)
+            state = advance(script, state, Compared(found))
     return state
 
 

@@ -8,12 +8,15 @@ from actors.base.errors import (
     DeadlineExceeded,
     GenerationHalted,
     NoConsensus,
+    NotReady,
     ScreenedOut,
     VoterUnavailable,
     WeaverGenError,
 )
 from actors.consensus.behaviour.compare import Comparison, NotCompared
+from actors.consensus.deliberation import SANDBOX_CAUSE
 from actors.consensus.verification import verify_envelope
+from serve_apps.gateway.problems import status_of
 from tests.unit.actors.consensus.world import CALLER, NOW_S, World, comparison, hangs, request, says, screened, voter
 
 MakeWorld = Callable[..., World]
@@ -90,9 +93,7 @@ async def test_rejected_or_unscanned_code_does_not_leave(make_world: MakeWorld, 
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("a defect")])
-@pytest.mark.parametrize(
-    ("question", "other", "refusal"), [(PLAIN, TWO, NoConsensus), (QUESTION, ONE, DeadlineExceeded)]
-)
+@pytest.mark.parametrize(("question", "other", "refusal"), [(PLAIN, TWO, NoConsensus), (QUESTION, ONE, NotReady)])
 async def test_a_comparison_that_fails_proves_nothing(
     make_world: MakeWorld, question: str, other: str, refusal: type[WeaverGenError], error: Exception | None
 ) -> None:
@@ -109,6 +110,21 @@ async def test_a_comparison_that_fails_proves_nothing(
         await world.coordinator.generate(request(question, answer_kind="code"), CALLER)
     assert len(world.comparer.seeds) == 1
     assert verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record.answer_sha256 == ""
+
+
+async def test_a_broken_sandbox_is_named(make_world: MakeWorld) -> None:
+    """It is neither the voters' silence nor the caller's deadline: the error, the record and the layer say what broke."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(ONE)))
+    world.comparer.behaves = lambda _: NotCompared("sandbox")
+    with pytest.raises(NotReady, match="sandbox") as refused:
+        await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
+    assert status_of(refused.value) == 503
+    assert refused.value.details["layer"]["tried"] == [
+        {"name": "primary", "outcome": "unavailable", "cause": SANDBOX_CAUSE}
+    ]
+    record = verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record
+    assert (record.result, record.examples) == ("unavailable", 0)
+    assert world.meter.decisions == ["unavailable"]
 
 
 async def test_nothing_runs_where_the_sandbox_says_why_not(make_world: MakeWorld) -> None:

@@ -14,7 +14,7 @@ from actors.base.canonical import canonical_json, decode
 from actors.base.errors import IntegrityError
 from actors.base.ids import ulid
 from actors.consensus.choosing import choose_served
-from actors.consensus.deliberation import begin, step
+from actors.consensus.deliberation import SANDBOX_CAUSE, begin, step
 from actors.consensus.reading.examples import Example
 from actors.consensus.records import Facts, build_record
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
@@ -231,9 +231,9 @@ def first(record: DecisionRecord, **changes: object) -> DecisionRecord:
     return replace(record, ballots=[replace(record.ballots[0], **changes), *record.ballots[1:]])
 
 
-def ended(record: DecisionRecord, result: Result, outcome: LayerOutcome) -> DecisionRecord:
+def ended(record: DecisionRecord, result: Result, outcome: LayerOutcome, cause: str = "told") -> DecisionRecord:
     """Tell of another end, without an answer."""
-    layer = replace(record.layer, tried=[replace(record.layer.tried[0], outcome=outcome, cause="told")])
+    layer = replace(record.layer, tried=[replace(record.layer.tried[0], outcome=outcome, cause=cause)])
     return replace(record, result=result, layer=layer, answer_sha256="", tally=replace(record.tally, served_sha256=""))
 
 
@@ -317,6 +317,14 @@ def rejecting(asked: Script, code: str) -> Script:
             lambda r: first(r, outcome="dissented"),
             "ballots",
         ),
+        # Candidates that did run, said to have met a broken sandbox.
+        (
+            script(*CODES[:1] * 3, kind="code:python", compare_ms=100, examples=TWO_EXAMPLES),
+            lambda r: ended(r, "unavailable", "unavailable", SANDBOX_CAUSE),
+            "result",
+        ),
+        # A broken sandbox where nothing is ever run.
+        (script("Paris", "Paris"), lambda r: ended(r, "unavailable", "unavailable", SANDBOX_CAUSE), "result"),
         # Another end told by result and layer alike.
         (script("Paris", "Rome", "London"), lambda r: ended(r, "unavailable", "unavailable"), "result"),
         (script("Paris", "Rome", "London"), lambda r: ended(r, "deadline", "deadline"), "result"),
