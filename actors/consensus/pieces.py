@@ -20,7 +20,7 @@ from itertools import islice
 
 import msgspec
 
-from actors.consensus.reading.code import LABELS, code_and_beside, code_of
+from actors.consensus.reading.code import LABELS, code_and_beside, python_program
 from actors.consensus.reading.fences import Block, blocks
 from actors.consensus.reading.python_form import parse
 from actors.consensus.screening.findings import Finding, Screening, conclude
@@ -94,15 +94,8 @@ def _bounded(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
 
 
 def _unfenced(content: str) -> Iterator[Piece]:
-    if not _CALLS.isdisjoint(content) and not _is_json(content) and (code := _python_of(content)):
+    if not _CALLS.isdisjoint(content) and not _is_json(content) and (code := python_program(content)):
         yield Piece(code, PYTHON, is_guess=True)
-
-
-def _python_of(content: str) -> str:
-    try:
-        return code_of(content, PYTHON)
-    except (ValueError, RecursionError):  # code all the same
-        return content
 
 
 def _of_blocks(fenced: Iterable[Block]) -> Iterator[Piece]:
@@ -117,7 +110,7 @@ def _of_block(code: str, label: str) -> Iterator[Piece]:
         return
     language = _NAMED.get(label, "")
     yield Piece(code, language or "javascript", is_guess=not language)
-    if _python_of(code):
+    if not _CALLS.isdisjoint(code) and python_program(code) == code:
         yield Piece(code, PYTHON, is_guess=True)
 
 

@@ -60,6 +60,11 @@ def code_and_beside(content: str, language: str) -> tuple[str, tuple[Block, ...]
     return found.code, found.beside if found.code else tuple(blocks(content))
 
 
+def python_program(content: str) -> str:
+    """Return the Python of a text without fences, prose around it taken away; empty if it is none or only words."""
+    return _program(content)[0]
+
+
 def normal_code(content: str, language: str) -> str:
     """Return the normal form of the code in an answer and of every other block beside it, or an empty string.
 
@@ -123,10 +128,15 @@ def _unfenced(content: str, language: str) -> _Found:
 
 
 def _unfenced_python(content: str) -> _Found:
+    code, tree = _program(content)
+    return _Found(code, normal_tree(tree)) if tree is not None else _Found("")
+
+
+def _program(content: str) -> tuple[str, ast.Module | None]:
     tree = parse(content)
     code = content if tree is not None else _without_prose(content, lambda line: parse(line) is None)
     tree = tree or parse(code)
-    return _Found(code, normal_tree(tree)) if tree is not None and not all(map(_is_a_word, tree.body)) else _Found("")
+    return ("", None) if tree is None or all(map(_is_a_word, tree.body)) else (code, tree)
 
 
 def _without_prose(content: str, is_broken: Callable[[str], bool]) -> str:

@@ -89,11 +89,9 @@ def schema_sha256(text: str) -> str:
 def satisfies(text: str, value: object) -> bool:
     """Tell whether a JSON value satisfies a schema that ``take_schema`` returned; one that cannot be checked does not."""
     ready = _ready(text)
-    if takes_more_than(MAX_STEPS, ready.steps, value):
-        return False
     try:
-        return ready.validator.is_valid(value)
-    except ValueError:  # nested more deeply than the library goes, or text that is no Unicode
+        return not takes_more_than(MAX_STEPS, ready.steps, value) and ready.validator.is_valid(value)
+    except (ValueError, RecursionError):  # nested more deeply than can be followed, or text that is no Unicode
         return False
 
 

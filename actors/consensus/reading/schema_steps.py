@@ -1,8 +1,8 @@
 """How many steps checking a value against a JSON Schema can take at the most, before it is checked.
 
 Rules:
-- A step is one application of a subschema to a value; keywords that look at more (a list of values, a pattern, uniqueness) cost
-  as many as they look at. Of what excludes each other, everything counts: which branch is taken is not known.
+- A step is one application of a subschema to a value; keywords that look at more (names, a list of values, a pattern,
+  uniqueness) cost as many as they look at. Of what excludes each other, everything counts: which branch is taken is not known.
 - What costs too much is told after as many steps as it may have, whatever the schema multiplies.
 
 Left out: which schemas are taken (``schema``), and whether a value satisfies one (the library).
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 STEPS_A_PATTERN_CHAR = 4  # of a text that a pattern is held against, at the worst
+CHARS_A_STEP = 256  # of any other text: lengths, formats and equality look at all of it
 IN_PLACE_ONE = ("not", "if", "then", "else")
 IN_PLACE_LIST = ("allOf", "anyOf", "oneOf")
 _LISTING = ("enum", "const", "required", "dependentRequired")
@@ -53,7 +54,8 @@ def nodes_of(found: Mapping[str, Subschema], targets: Mapping[str, Subschema]) -
     for schema in found.values():
         if isinstance(schema, Mapping):
             made = node(schema)
-            made.steps = 1 + sum(size(schema[name]) for name in _LISTING if name in schema)
+            made.steps = 1 + len(schema.get("properties", {}))
+            made.steps += sum(size(schema[name]) for name in _LISTING if name in schema)
             made.here = [node(inner) for inner in _in_place(schema, targets)]
             made.first = [node(inner) for inner in schema.get("prefixItems", ())]
             made.items = [node(schema[name]) for name in ("items", "contains") if name in schema]
@@ -75,16 +77,16 @@ def size(value: object) -> int:
 
 
 def takes_more_than(steps: int, root: Node, value: object) -> bool:
-    """Tell whether checking ``value`` can take more than so many steps."""
+    """Tell whether checking ``value`` can take more than so many steps; raise ``RecursionError`` for one that is too deep."""
     waiting: list[tuple[Node, object]] = [(root, value)]
     while waiting:
         node, part = waiting.pop()
         steps -= node.steps
         waiting.extend((inner, part) for inner in node.here)
         if isinstance(part, str):
-            steps -= STEPS_A_PATTERN_CHAR * len(part) if node.has_pattern else 0
+            steps -= STEPS_A_PATTERN_CHAR * len(part) if node.has_pattern else len(part) // CHARS_A_STEP
         elif isinstance(part, list):
-            steps -= len(part) if node.is_unique else 0
+            steps -= size(part) if node.is_unique else 0
             if len(part) * len(node.items) > steps:
                 return True
             waiting.extend(zip(node.first, part, strict=False))

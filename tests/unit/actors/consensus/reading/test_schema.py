@@ -167,6 +167,9 @@ TWO_WAYS = {"anyOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}, "minIte
         ({"items": {"anyOf": [{"type": "string"}] * 100}}, list(range(10_000))),
         ({"pattern": "[ab]*a[ab]{200}c"}, "ab" * 100_000),
         ({"patternProperties": {"[ab]*a[ab]{200}c": True}}, {"ab" * 100_000: 1}),
+        ({"allOf": [{"uniqueItems": True}] * 500}, [list(range(30_000))]),
+        ({"items": {"properties": {f"p{n}": True for n in range(1_000)}}}, [{}] * 10_000),
+        (multiplying(4) | {"$defs": multiplying(4)["$defs"] | {"d4": {"maxLength": 9}}}, "x" * 200_000),
         ({"additionalProperties": True, "propertyNames": {"pattern": "a"}}, {str(n): n for n in range(60_000)}),
     ],
 )

@@ -22,7 +22,9 @@ def steps(schema: dict[str, Any], value: object, **inner: dict[str, Any]) -> int
         ({"required": ["a", "b"]}, {}, 4),
         ({"pattern": "a"}, "abcd", 17),
         ({"pattern": "a"}, 5, 1),
-        ({"uniqueItems": True}, [1, 2, 3], 4),
+        ({"maxLength": 5}, "a" * 512, 3),
+        ({"uniqueItems": True}, [1, [2, 3]], 6),
+        ({"uniqueItems": False}, [1, [2, 3]], 1),
     ],
 )
 def test_an_application_costs_what_it_looks_at(schema: dict[str, Any], value: object, expected: int) -> None:
@@ -36,7 +38,7 @@ def test_every_application_counts() -> None:
     assert steps({"allOf": [leaf, leaf], "not": leaf}, 1, leaf=leaf) == 4
     assert steps({"$ref": "#leaf"}, 1, leaf=leaf) == 2
     assert steps({"items": leaf, "prefixItems": [leaf]}, [1, 2], leaf=leaf) == 4
-    assert steps({"properties": {"a": leaf}, "additionalProperties": leaf}, {"a": 1, "b": 2}, leaf=leaf) == 4
+    assert steps({"properties": {"a": leaf}, "additionalProperties": leaf}, {"a": 1, "b": 2}, leaf=leaf) == 5
     assert steps({"propertyNames": leaf}, {"a": 1, "b": 2}, leaf=leaf) == 3
     assert steps({"patternProperties": {"x": leaf}}, {"a": 1}, leaf=leaf) == 10
 
