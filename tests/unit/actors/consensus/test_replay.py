@@ -14,7 +14,7 @@ from actors.base.canonical import canonical_json, decode
 from actors.base.errors import IntegrityError
 from actors.base.ids import ulid
 from actors.consensus.choosing import choose_served
-from actors.consensus.deliberation import SANDBOX_CAUSE, begin, step
+from actors.consensus.deliberation import NOT_COMPARED_CAUSE, SANDBOX_CAUSE, begin, step
 from actors.consensus.reading.examples import Example
 from actors.consensus.records import Facts, build_record
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
@@ -321,6 +321,14 @@ def rejecting(asked: Script, code: str) -> Script:
         (
             script(*CODES[:1] * 3, kind="code:python", compare_ms=100, examples=TWO_EXAMPLES),
             lambda r: ended(r, "unavailable", "unavailable", SANDBOX_CAUSE),
+            "result",
+        ),
+        # A broken sandbox, told as time that ran out.
+        (
+            dataclasses.replace(
+                script(*CODES[:1] * 3, kind="code:python", compare_ms=100, examples=TWO_EXAMPLES), breaks=True
+            ),
+            lambda r: ended(r, "unavailable", "unavailable", NOT_COMPARED_CAUSE),
             "result",
         ),
         # A broken sandbox where nothing is ever run.
