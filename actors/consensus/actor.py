@@ -32,7 +32,7 @@ from actors.base.ids import new_ulid
 from actors.consensus.adapters.effects import Bench, Effects
 from actors.consensus.choosing import ballot_outcome, choose_served
 from actors.consensus.config import ConsensusConfig
-from actors.consensus.deliberation import begin, recount, step, was_lost_to
+from actors.consensus.deliberation import SANDBOX_CAUSE, begin, recount, step, was_lost_to
 from actors.consensus.planning import kept_out, make_plan, replan
 from actors.consensus.ports import (
     Clock,
@@ -200,7 +200,7 @@ class ConsensusCoordinator:
 
     async def _deliberate(self, plan: Plan, request: GenerationRequest, view: PolicyView) -> tuple[State, str]:
         """Deliberate to the end; return it with the tie salt."""
-        asked = VoterRequest(new_ulid(), request.messages, request.sampling)
+        asked = VoterRequest(new_ulid(), request.asked, request.sampling)
         effects = Effects(self._bench, asked, plan, request.deadline_ms)
         seen = view.snapshot.version
         try:
@@ -299,7 +299,7 @@ class ConsensusCoordinator:
 
     def _facts(self, request: GenerationRequest, caller: Caller, view: PolicyView, tie_salt: str) -> Facts:
         tenant = self._tenant(caller.tenant)
-        prompt = msgspec.json.encode([(m.role, m.content) for m in request.messages])
+        prompt = msgspec.json.encode([(m.role, m.content) for m in request.asked])
         now_ms = self._clock.time_ns() // 1_000_000
         merge_by = now_ms // 1000 + self._identity.merge_promise_s
         return Facts(
@@ -367,6 +367,8 @@ def _refusal(state: State, committed: Committed, durability: str, *, explain: bo
 
 def _unavailable(state: State, cause: str, details: Mapping[str, Any]) -> WeaverGenError:
     """Return why no quorum could be formed, in words that tell the caller what would help."""
+    if cause == SANDBOX_CAUSE:
+        return NotReady(f"{cause}; see /readyz, and try again later", details=details)
     if was_lost_to(state, "busy"):
         return Overloaded(f"too few voters had room ({_notes(state)}); try again shortly", details=details)
     if was_lost_to(state, "too_long"):

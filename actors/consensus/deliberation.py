@@ -5,7 +5,8 @@ Rules:
   Spares are asked in rank order, so who was asked depends on how many failed and never on which failed first.
 - A ballot is final once it is in; doubled or unknown events change nothing. An answer whose latency is beyond the deadline
   is ``late`` and does not count.
-- Code is screened before it counts: until then its ballot is as open as one that has not come. What is rejected is out.
+- Code is screened before it counts, also code beside what was asked for (``pieces``): until then its ballot is as open as one
+  that has not come. What is rejected is out.
 - A sink that only one lineage's candidates use, and that the prompt did not ask for, puts these out. While ballots are open
   another lineage may yet use it, so until then such a ballot is as good as open; if it ends before that, it is out.
 - Behaviour is compared once every ballot is in, if it could matter: several forms, or examples that must be passed.
@@ -15,7 +16,7 @@ Rules:
   may move their medoid. Without a winner it concludes early only if nothing that screening rejects could have made one.
 - At the end of the voting what is still open is out; then what is in is compared, if that is due. A comparison that does not
   end in its own time, or that fails where there are examples, ends the deliberation without an answer: nothing unproven slips
-  through a slow, full or broken sandbox, nor through counting again.
+  through a slow, full or broken sandbox, nor through counting again. Which of them it was, time or the sandbox, is the cause.
 - A policy change turns isolated voters' ballots into dissent at once, as ``begin`` does; a halt concludes with ``halted``, and
   what a halt ended stays ended.
 - The verdict is a function of the ballots that are in by the end, not of their order.
@@ -33,7 +34,7 @@ from actors.base.digests import sha256_hex
 from actors.consensus.causes import cause_of
 from actors.consensus.counting import DISSENT, Cast, Counted, count
 from actors.consensus.grouping import Answer, group_answers
-from actors.consensus.reading.code import code_of
+from actors.consensus.pieces import Piece, TooMuch, taken_apart
 from actors.consensus.reading.reading import read_answer, single_answer
 from actors.consensus.screening.difference import unshared
 from actors.consensus.screening.findings import Screening
@@ -68,6 +69,9 @@ HALTED_CAUSE = "generation was halted"
 """Cause of a layer that a halt ended."""
 DEADLINE_NOTE = "no answer by the deadline"
 NOT_COMPARED_CAUSE = "the candidates' behaviour could not be compared in time"
+SANDBOX_CAUSE = "the sandbox could not run the candidates, and the prompt's examples were to be proven"
+UNPROVEN: dict[str, LayerOutcome] = {NOT_COMPARED_CAUSE: "deadline", SANDBOX_CAUSE: "unavailable"}
+"""Causes of a layer whose answers should have run and did not → how it ended."""
 ISOLATED_NOTE = "isolated by policy"
 
 
@@ -94,7 +98,7 @@ def step(state: State, event: Event) -> tuple[State, list[Command]]:
     if isinstance(event, DeadlinePassed):
         return _deadline(state, event)
     if isinstance(event, Compared) and state.comparing and event.comparison is None and state.plan.examples:
-        return _not_compared(state, [])
+        return _not_compared(state, [], SANDBOX_CAUSE)
     return _advance(*_taken_in(state, event))
 
 
@@ -126,11 +130,13 @@ def recount(state: State, plan: Plan, *, halted: bool) -> State:
     closed = [replace(b, state="out", outcome="cancelled") if b.state in OPEN else b for b in ballots]
     counted_only = replace(plan, compare_ms=0)  # what has run has run; nothing more is
     before = state.conclusion
-    unproven = before is not None and before.cause == NOT_COMPARED_CAUSE
+    unproven = before.cause if before is not None and before.cause in UNPROVEN else ""
     was_halted = before is not None and before.outcome == "halted"
-    reopened = replace(state, plan=counted_only, ballots=tuple(closed), spares=(), comparing=unproven, conclusion=None)
+    reopened = replace(
+        state, plan=counted_only, ballots=tuple(closed), spares=(), comparing=bool(unproven), conclusion=None
+    )
     recounted, _ = _policy_changed(reopened, PolicyChanged(plan.isolated, halted or was_halted))
-    return recounted if recounted.conclusion is not None else _not_compared(recounted, [])[0]
+    return recounted if recounted.conclusion is not None else _not_compared(recounted, [], unproven)[0]
 
 
 def was_lost_to(state: State, cause: FailureCause) -> bool:
@@ -154,7 +160,7 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
     data = content.encode("utf-8", "surrogatepass")
     if len(data) > plan.max_answer_bytes:
         return _out(state, event.ask_id, "invalid", "answer too large", event.latency_ms)
-    reading = read_answer(plan.kind, plan.question, content)
+    reading = read_answer(plan.kind, plan.question, content, plan.schema)
     why = reading.why_invalid
     if not why and event.candidate.finish_reason == "length" and plan.kind.startswith(("code:", "json")):
         why = "answer cut off by max_tokens"
@@ -162,27 +168,22 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
         why = "nothing to compare"
     if not _is_text(content):
         why = "answer is not valid Unicode"
-    if plan.policy == "direct" and content.strip() and _is_text(content):
+    if plan.policy == "direct" and content.strip() and _is_text(content) and not (why and plan.schema):
         why, reading = "", single_answer(reading, content)
+    code, beside = "", tuple[Piece, ...]()
+    try:
+        code, beside = taken_apart(content, plan.language)
+    except TooMuch:
+        why = "more code beside the answer than is looked at"
     if why:
         return _out(state, event.ask_id, "invalid", why, event.latency_ms, event.candidate)
-    code = _code(content, plan.language)
+    is_screened = bool(plan.language or beside)
     kept = replace(
-        ballot, state="screening" if plan.language else "readable", candidate=event.candidate,
+        ballot, state="screening" if is_screened else "readable", candidate=event.candidate,
         candidate_sha256=sha256_hex(data), reading=reading, latency_ms=event.latency_ms, code=code,
     )  # fmt: skip
-    looked_at: list[Command] = [Screen(ballot.ask_id, code, plan.language)] if plan.language else []
-    return _with(state, kept), looked_at
-
-
-def _code(content: str, language: str) -> str:
-    """Return what of an answer is screened and run: its code, or all of it where no code can be told from the rest."""
-    if not language:
-        return ""
-    try:
-        return code_of(content, language) or content
-    except (ValueError, RecursionError):  # it parses, but holds what cannot be written down: only asked directly
-        return content
+    looked_at: list[Command] = [Screen(ballot.ask_id, code, plan.language, beside)]
+    return _with(state, kept), looked_at if is_screened else []
 
 
 def _screened(state: State, event: Screened) -> tuple[State, list[Command]]:
@@ -207,8 +208,8 @@ def _found(screening: Screening) -> str:
 
 
 def _unshared(state: State) -> dict[int, tuple[str, ...]]:
-    """Return ask_id → the sinks that no other lineage's candidate uses and nobody asked for."""
-    if state.plan.policy == "direct":
+    """Return ask_id → the sinks that no other lineage's candidate uses and nobody asked for; prose is free to show any."""
+    if state.plan.policy == "direct" or not state.plan.language:
         return {}
     used = {
         b.ask_id: (b.seat.lineage, frozenset(b.screening.sinks))
@@ -289,15 +290,15 @@ def _deadline(state: State, event: DeadlinePassed) -> tuple[State, list[Command]
             )  # fmt: skip
             state = _with(state, silent)
     state = replace(state, spares=())
-    return _not_compared(state, commands) if state.comparing else _advance(state, commands)
+    return _not_compared(state, commands, NOT_COMPARED_CAUSE) if state.comparing else _advance(state, commands)
 
 
-def _not_compared(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
+def _not_compared(state: State, commands: list[Command], cause: str) -> tuple[State, list[Command]]:
     """End without an answer; an earlier comparison was of another panel."""
     state = replace(state, comparison=None)
     groups = _groups(state)
     commands = commands + [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
-    return _conclude(state, commands, "deadline", Counted(_uncounted(state, groups)), groups, NOT_COMPARED_CAUSE)
+    return _conclude(state, commands, UNPROVEN[cause], Counted(_uncounted(state, groups)), groups, cause)
 
 
 def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command]]:

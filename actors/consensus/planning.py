@@ -155,6 +155,7 @@ def _plan(
         entry_point=entry_point,
         context=context_of(request.question, entry_point),
         asked_sinks=asked_sinks(request.question) if kind.startswith("code:") else frozenset(),
+        schema=request.schema,
     )
 
 

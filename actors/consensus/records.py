@@ -5,6 +5,7 @@ import msgspec
 from actors.base.canonical import decimal_str, micro
 from actors.consensus.choosing import ballot_outcome
 from actors.consensus.deliberation import examples_run
+from actors.consensus.reading.schema import schema_sha256
 from actors.consensus.tally import NO_GROUP, Tally
 from actors.consensus.vocabulary import Ballot, State
 from actors.policy.snapshot import PolicySnapshot
@@ -90,6 +91,7 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
         writer=writer,
         promise=facts.promise,
         examples=examples_run(state),
+        schema_sha256=schema_sha256(state.plan.schema),
     )
 
 

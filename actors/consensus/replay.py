@@ -15,7 +15,7 @@ from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError
 from actors.base.ids import is_ulid
 from actors.consensus.counting import DISSENT, Cast, Counted, barred_groups, count
-from actors.consensus.deliberation import HALTED_CAUSE, NOT_COMPARED_CAUSE
+from actors.consensus.deliberation import HALTED_CAUSE, UNPROVEN
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.independence import MAX_NAMED, Pair
 from actors.consensus.records import DEGRADED_METHODS
@@ -55,6 +55,9 @@ def check_form(record: DecisionRecord, now_s: int) -> None:
     _record(bool(_TIE_SALT.fullmatch(record.tie_salt)), "the tie salt is not 16 bytes in hex")
     _record(record.policy.version >= 1 and record.writer.seq >= 0, "a version or row is out of bounds")
     _record(record.examples >= 0 and (record.examples == 0 or _may_run(record)), "examples of what is never run")
+    schema = record.schema_sha256
+    _record(not schema or record.answer_kind == "json", "a schema for what is no JSON")
+    _record(not schema or bool(_SHA256.fullmatch(schema)), "the schema's digest is no SHA-256")
     _record(record.cache is None and layer.index == 0 and len(layer.tried) == 1, "one layer decided, no cache")
     quorum, n_eff, rho = _decimal(layer.quorum), _decimal(layer.min_n_eff), _share(said.correlation)
     _record(0 < quorum <= MICRO and n_eff >= 0, "quorum or n_eff is out of bounds")
@@ -153,8 +156,11 @@ def _screenings(ballot: BallotEntry, record: DecisionRecord) -> tuple[str, ...]:
     """Return the verdicts that a ballot's screening may have had."""
     if ballot.outcome == "screened_out":
         return ("reject",)
-    is_screened = record.answer_kind.startswith("code:") and record.screening_version != NO_SCREENING
-    return ("pass", "flag") if is_screened and ballot.outcome in _COUNTED else ("none",)
+    if record.screening_version == NO_SCREENING or ballot.outcome not in _COUNTED:
+        return ("none",)
+    return (
+        ("pass", "flag") if record.answer_kind.startswith("code:") else ("none", "pass", "flag")
+    )  # prose may hold code
 
 
 def _method(record: DecisionRecord, counted: Counted) -> Method | None:
@@ -226,18 +232,25 @@ def _first_ranked(members: list[BallotEntry], tie_salt: str) -> str:
 def check_result(record: DecisionRecord, counted: Counted) -> None:
     """Check that result, method, tally, the layer's end, the answer's digest and ``degraded`` say the same."""
     tried, end, winner = record.layer.tried[0], _LAYER_ENDS.get(record.result), counted.tally.winner
-    uncompared = record.result == "deadline" and tried.cause == NOT_COMPARED_CAUSE
+    uncompared = tried.cause in UNPROVEN
     _result(tried.name == record.layer.name and tried.outcome == end, f"{record.result} is not how the layer ended")
     _result((tried.outcome == "agreed") == (not tried.cause), "a cause where none belongs, or none")
+    if uncompared:
+        ran = record.examples or any(ballot.outcome_vector_sha256 for ballot in record.ballots)
+        _result(
+            tried.outcome == UNPROVEN[tried.cause] and _may_run(record) and not ran, "the cause tells of another end"
+        )
     if record.result != "halted":
         _result(
             uncompared or (winner is not None) == (end == "agreed"), f"{record.result}, which the tally contradicts"
         )
-        _result(end in _ends(record, counted), f"{record.result}, but the ballots {counted.tally.outcome}")
+        _result(
+            uncompared or end in _ends(record, counted), f"{record.result}, but the ballots {counted.tally.outcome}"
+        )
     _result((record.result == "halted") == (tried.cause == HALTED_CAUSE), "the cause tells of another end")
     if record.result == "deadline":
         out_of_time = any(ballot.outcome in ("timeout", "late") for ballot in record.ballots)
-        _result(out_of_time or (uncompared and _may_run(record)), "the deadline passed and nobody was out of time")
+        _result(out_of_time or uncompared, "the deadline passed and nobody was out of time")
     _result(record.method == _method(record, counted), f"these answers do not agree by {record.method}")
     served = record.tally.served_sha256
     _result(bool(served) == (record.result == "answered"), f"{record.result}, and a served candidate or none")

@@ -7,6 +7,8 @@ from actors.policy.snapshot import PolicyName
 from models.voter import Message, Sampling
 
 AskedKind = Literal["auto", "code", "json", "value", "text"]
+HELD_TO = "Answer with JSON that satisfies this JSON Schema, and with nothing besides: no fence, no words around it."
+"""What voters are told before the schema of a request that gives one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,20 @@ class GenerationRequest:
     """Hear every voter out and show what each said."""
     end_user: str = ""
     """The caller's own name for its user; recorded only as a salted commitment."""
+    schema: str = ""
+    """Text of the JSON Schema that the answer must satisfy, as ``reading.schema`` takes it; empty without one."""
 
     @property
     def question(self) -> str:
         """Return the last user turn, which the answer is read against."""
         return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
+
+    @property
+    def asked(self) -> tuple[Message, ...]:
+        """Return what voters are asked: the conversation, with the schema in its system turn if the request gives one."""
+        if not self.schema:
+            return self.messages
+        told = f"{HELD_TO}\n{self.schema}"
+        if self.messages and self.messages[0].role == "system":
+            return (Message("system", f"{self.messages[0].content}\n\n{told}"), *self.messages[1:])
+        return (Message("system", told), *self.messages)

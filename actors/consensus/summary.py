@@ -7,6 +7,7 @@ from typing import Any
 from actors.base.canonical import MICRO, micro, to_builtins
 from actors.consensus.choosing import ballot_outcome
 from actors.consensus.deliberation import examples_run
+from actors.consensus.pieces import TooMuch, taken_apart
 from actors.consensus.ports import Committed
 from actors.consensus.vocabulary import Ballot, State
 from actors.spans.record import Promise
@@ -120,4 +121,11 @@ def _votes(state: State, *, explain: bool) -> list[dict[str, Any]]:
 def _may_be_shown(state: State, ballot: Ballot) -> bool:
     """Tell whether an answer may leave beside the served one: not while halted, and code only once it passed screening."""
     halted = state.conclusion is not None and state.conclusion.outcome == "halted"
-    return not halted and (not state.plan.language or ballot.state == "readable")
+    return not halted and (ballot.state == "readable" or not (state.plan.language or _holds_code(ballot)))
+
+
+def _holds_code(ballot: Ballot) -> bool:
+    try:
+        return ballot.candidate is not None and taken_apart(ballot.candidate.content, "")[1] != ()
+    except TooMuch:
+        return True

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from actors.consensus.behaviour.compare import Comparison
+from actors.consensus.pieces import Piece
 from actors.consensus.reading.examples import Example
 from actors.consensus.reading.reading import Reading
 from actors.consensus.screening.findings import Screening
@@ -65,10 +66,12 @@ class Plan(msgspec.Struct, frozen=True):
     """Time kept behind the voting for comparing behaviour; 0 if nothing may run, and then forms alone are compared."""
     asked_sinks: frozenset[str] = frozenset()
     """Kinds of sinks that the prompt itself asks for: any candidate may use them."""
+    schema: str = ""
+    """Text of the JSON Schema that every candidate must satisfy, whoever is asked; empty without one."""
 
     @property
     def language(self) -> str:
-        """Language of the code that is asked for; empty if none is. Such answers are screened before they count."""
+        """Language of the code that is asked for; empty if none is."""
         subject, _, language = self.kind.partition(":")
         return language if subject == "code" else ""
 
@@ -114,11 +117,15 @@ class Cancel(msgspec.Struct, frozen=True):
 
 
 class Screen(msgspec.Struct, frozen=True):
-    """Look at an answer's code before it may count."""
+    """Look at the code in an answer before it may count."""
 
     ask_id: int
     code: str
+    """The code that was asked for."""
     language: str
+    """Its language; empty where no code was asked for."""
+    beside: tuple[Piece, ...] = ()
+    """Other code in the answer, which is served with it."""
 
 
 class Compare(msgspec.Struct, frozen=True):

@@ -162,6 +162,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     promise: Promise | None
     examples: int = 0
     """How many of the prompt's examples were run; a candidate that failed one could not win. 0 also where nothing ran."""
+    schema_sha256: str = ""
+    """SHA-256 of the JSON Schema that every counted candidate satisfies: its JSON with sorted keys, without blanks. Empty
+    without one."""
 
 
 class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from actors.base.errors import InvalidRequest, PromptTooLarge, UnsupportedParameter, WeaverGenError
 from actors.consensus.config import ConsensusConfig
+from actors.consensus.reading.schema import take_schema
 from actors.consensus.request import AskedKind, GenerationRequest
 from models.voter import Message, Role, Sampling
 from serve_apps.gateway.schemas import TRANSITIONS, ChatCompletionBody, ChatMessage, FeedbackBody, TransitionBody
@@ -55,7 +56,8 @@ _UNIQUE = json.JSONDecoder(object_pairs_hook=_unique)
 
 def to_request(body: ChatCompletionBody, config: ConsensusConfig, trace_parent: str = "") -> GenerationRequest:
     """Check a body against the configured bounds and fill defaults in."""
-    messages = _messages(body, config)
+    schema = _schema(body)
+    messages = _messages(body, config, schema)
     options = body.weavergen
     deadline_ms = options.deadline_ms or config.deadline_ms
     if deadline_ms > config.max_deadline_ms:
@@ -74,14 +76,16 @@ def to_request(body: ChatCompletionBody, config: ConsensusConfig, trace_parent: 
         parent_span_id=parent,
         explain=options.explain,
         end_user=body.user or "",
+        schema=schema,
     )
 
 
-def _messages(body: ChatCompletionBody, config: ConsensusConfig) -> tuple[Message, ...]:
+def _messages(body: ChatCompletionBody, config: ConsensusConfig, schema: str) -> tuple[Message, ...]:
     if len(body.messages) > config.max_messages:
         raise InvalidRequest(f"at most {config.max_messages} messages", "messages")
     messages = tuple(Message(_role(message), _text(message)) for message in body.messages)
-    size = sum(len(message.content.encode("utf-8", "surrogatepass")) for message in messages)
+    size = len(schema.encode())
+    size += sum(len(message.content.encode("utf-8", "surrogatepass")) for message in messages)
     if size > config.max_prompt_bytes:
         raise PromptTooLarge(f"the prompt has {size} bytes, at most {config.max_prompt_bytes} are taken", "messages")
     if messages[-1].role != "user" or not messages[-1].content.strip():
@@ -122,8 +126,25 @@ def _kind(body: ChatCompletionBody) -> AskedKind:
     if body.response_format is None or body.response_format.type == "text":
         return asked
     if asked not in ("auto", "json"):
-        raise InvalidRequest("response_format json_object contradicts answer_kind", "weavergen.answer_kind")
+        message = f"response_format {body.response_format.type} contradicts answer_kind; leave one out"
+        raise InvalidRequest(message, "weavergen.answer_kind")
     return "json"
+
+
+def _schema(body: ChatCompletionBody) -> str:
+    """Return the text of the schema that answers are held to; empty without one."""
+    given = body.response_format
+    if given is None or (given.type != "json_schema" and given.json_schema is None):
+        return ""
+    if given.type != "json_schema":
+        raise InvalidRequest(
+            "json_schema needs type json_schema; name it or leave the schema out", "response_format.type"
+        )
+    if given.json_schema is None:
+        raise InvalidRequest(
+            "type json_schema needs json_schema with a name and a schema", "response_format.json_schema"
+        )
+    return take_schema(given.json_schema.schema_)
 
 
 def _trace(trace_parent: str) -> tuple[bytes, bytes]:

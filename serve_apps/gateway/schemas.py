@@ -1,6 +1,6 @@
 """What bodies hold. Every field is honoured, or refused by name; nothing is dropped silently."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,10 +40,21 @@ class StreamOptions(_Strict):
     include_usage: bool = False
 
 
-class ResponseFormat(_Strict):
-    """``json_object`` makes the answer kind ``json``."""
+class JsonSchemaFormat(_Strict):
+    """The JSON Schema that an answer must satisfy; ``strict`` or not, one that does not is no answer."""
 
-    type: Literal["text", "json_object"]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    description: Annotated[str, Field(max_length=1000)] | None = None
+    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+    """Draft 2020-12, bounded; references stay inside, nothing is fetched."""
+    strict: bool | None = None
+
+
+class ResponseFormat(_Strict):
+    """``json_object`` and ``json_schema`` make the answer kind ``json``."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchemaFormat | None = None
 
 
 class WeaverGenOptions(_Strict):

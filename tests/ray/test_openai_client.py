@@ -16,7 +16,7 @@ from actors.consensus.verification import verify_envelope
 from actors.spans.record import Envelope, read_envelope
 from tests.documented import undescribed
 from tests.ray.waiting import until
-from tests.ray.world import AGREED, BROKEN, DISAGREED, MAX_CONCURRENT, SLOW, System
+from tests.ray.world import AGE, AGREED, BROKEN, DISAGREED, MAX_CONCURRENT, SLOW, System
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -68,6 +68,31 @@ def test_an_answer_comes_with_its_record(client: openai.OpenAI, http: httpx.Clie
     envelope = http.get(f"/v1/decisions/{told['decision_id']}").content
     trust = read_trust((system.home / "trust.json").read_bytes())
     assert verify_envelope(envelope, trust, int(time.time())).record.result == "answered"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_json_is_held_to_the_schema(http: httpx.Client, stream: bool) -> None:
+    """Streamed or not, the voter that does not satisfy it counts for nobody, and what leaves satisfies it."""
+    schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
+    asked: Any = {"type": "json_schema", "json_schema": {"name": "age", "schema": schema, "strict": True}}
+    body = {"model": "consensus", "messages": user(AGE), "response_format": asked, "stream": stream}
+    told = http.post("/v1/chat/completions", json=body | {"weavergen": {"explain": True}})
+    assert told.status_code == 200, told.text
+    events = [json.loads(line.removeprefix("data: ")) for line in told.text.splitlines() if line.startswith("data: {")]
+    parts = events if stream else [told.json()]
+    choices = [choice for part in parts for choice in part["choices"]]
+    content = "".join(choice.get("message", choice.get("delta", {})).get("content", "") for choice in choices)
+    assert json.loads(content) == {"age": 36}
+    votes = next(part["weavergen"]["votes"] for part in parts if "weavergen" in part)
+    assert [vote["outcome"] for vote in votes] == ["invalid", "agreed", "agreed"]
+
+
+def test_a_schema_that_leads_out_is_refused(client: openai.OpenAI) -> None:
+    """Nothing is fetched: 400 names the field and says what to do instead."""
+    asked: Any = {"type": "json_schema", "json_schema": {"name": "age", "schema": {"$ref": "https://example.com/a"}}}
+    with pytest.raises(openai.BadRequestError, match="copy it under") as refused:
+        client.chat.completions.create(model="consensus", messages=user(AGE), response_format=asked)
+    assert refused.value.param == "response_format.json_schema.schema"
 
 
 def test_a_stream_says_the_same(client: openai.OpenAI) -> None:

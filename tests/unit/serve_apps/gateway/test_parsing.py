@@ -60,6 +60,48 @@ def test_json_mode_makes_the_kind_json() -> None:
         to_request(clash, CONFIG)
 
 
+def given_schema(schema: Any, **more: Any) -> dict[str, Any]:
+    """Return a response format with a schema."""
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, **more}}
+
+
+@pytest.mark.parametrize("more", [{}, {"strict": True}, {"strict": False, "description": "x"}])
+def test_a_schema_arrives_and_makes_the_kind_json(more: dict[str, Any]) -> None:
+    """``json_schema`` asks for JSON that satisfies it, strict or not; the text of the schema keeps its order."""
+    schema = {"type": "object", "properties": {"b": {}, "a": {}}}
+    request = to_request(parse(response_format=given_schema(schema, **more)), CONFIG)
+    assert (request.answer_kind, request.schema) == ("json", json.dumps(schema, separators=(",", ":")))
+    assert to_request(parse(), CONFIG).schema == ""
+
+
+@pytest.mark.parametrize(
+    ("given_format", "field"),
+    [
+        ({"type": "json_schema"}, "response_format.json_schema"),
+        ({"type": "json_object", "json_schema": {"name": "a", "schema": {}}}, "response_format.type"),
+        ({"type": "json_schema", "json_schema": {"name": "a"}}, "response_format.json_schema.schema"),
+        ({"type": "json_schema", "json_schema": {"name": "a b", "schema": {}}}, "response_format.json_schema.name"),
+        (given_schema([]), "response_format.json_schema.schema"),
+        (given_schema({"type": "text"}), "response_format.json_schema.schema"),
+        (given_schema({"$ref": "https://example.com/a"}), "response_format.json_schema.schema"),
+        (given_schema({}, made_up=1), "response_format.json_schema.made_up"),
+    ],
+)
+def test_a_schema_that_cannot_be_kept_is_refused_by_field(given_format: dict[str, Any], field: str) -> None:
+    """What is missing, unknown or not taken is named."""
+    with pytest.raises(RequestError) as refused:
+        to_request(parse(response_format=given_format), CONFIG)
+    assert refused.value.param == field
+
+
+def test_a_schema_counts_as_prompt() -> None:
+    """Voters read it, so it takes its part of the prompt's bound."""
+    body = parse(response_format=given_schema({"description": "x" * 100}))
+    assert to_request(body, CONFIG).schema
+    with pytest.raises(PromptTooLarge):
+        to_request(body, ConsensusConfig(max_prompt_bytes=100))
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actors.consensus.reading import code as module
 from actors.consensus.reading import python_form
-from actors.consensus.reading.code import code_of, normal_code
+from actors.consensus.reading.code import code_and_beside, code_of, normal_code, python_program
 
 PLAIN = "def f(n):\n    return n + 1\n"
 FENCED = f"```python\n{PLAIN}```"
@@ -215,3 +215,18 @@ def test_any_answer_can_be_read(content: str) -> None:
     for answer in (f"```python\n{content}\n```", content):
         if normal_python(answer):
             ast.parse(code_of(answer, "python"))
+
+
+def test_blocks_beside_the_code_are_told() -> None:
+    """The code as it is compared, and every block that is no part of it; without a code, all of them."""
+    content = "```python\nx = 1\n```\n```sql\nSELECT 1\n```\n```\n2\n```\n"
+    code, beside = code_and_beside(content, "python")
+    assert (code, [block.label for block in beside]) == (code_of(content, "python"), ["sql"])
+    assert [block.label for block in code_and_beside(content, "ruby")[1]] == ["python", "sql"]
+    assert len(code_and_beside("```python\nx = (\n```", "python")[1]) == 1
+
+
+def test_a_program_is_told_from_words() -> None:
+    """Prose around it is taken away; a word alone parses, and is none."""
+    assert python_program("Sure:\n\nprint(1)\nprint(2)\n\nThat is it.") == "print(1)\nprint(2)"
+    assert python_program("Sorry") == python_program("This (I think) is prose.") == ""

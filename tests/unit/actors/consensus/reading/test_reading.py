@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.base.digests import sha256_hex
-from actors.consensus.reading.reading import read_answer, single_answer
+from actors.consensus.reading.reading import NOT_SATISFIED, Reading, read_answer, single_answer
 
 KINDS = ("value", "json", "text", "code:python", "code:go", "code:", "code:javascript", "code:typescript", "code:sql")
 SIZE = 65_536  # as long as an answer gets
@@ -146,3 +146,11 @@ def _least_s(kind: str, content: str) -> float:
         read_answer(kind, "How many days are there?", content)
         took.append(time.process_time() - start)
     return min(took)
+
+
+def test_json_that_does_not_satisfy_the_schema_is_no_answer() -> None:
+    """Its form is none and the reason says so; what satisfies it reads as without a schema."""
+    schema = '{"type":"object","required":["a"]}'
+    assert read_answer("json", "q", '{"a": 1}', schema) == read_answer("json", "q", '{"a": 1}')
+    assert read_answer("json", "q", '{"b": 1}', schema) == Reading("", "canonical", NOT_SATISFIED)
+    assert read_answer("json", "q", "{", schema).why_invalid == "no JSON that parses"

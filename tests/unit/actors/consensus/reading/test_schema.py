@@ -1,0 +1,204 @@
+"""JSON Schemas: which are taken, what satisfies them, and that neither can be made to cost much."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.base.errors import InvalidRequest, RequestError, UnsupportedParameter
+from actors.consensus.reading.schema import (
+    FIELD,
+    MAX_BYTES,
+    MAX_PATTERNS,
+    MAX_VALUES,
+    satisfies,
+    schema_sha256,
+    take_schema,
+)
+
+PERSON = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {"name": {"$ref": "#/$defs/name"}, "born": {"type": "string", "format": "date"}},
+    "required": ["name"],
+    "additionalProperties": False,
+    "$defs": {"name": {"type": "string", "pattern": "^[A-Z]"}},
+}
+TREE = {"type": "object", "properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}}, "additionalProperties": False}
+
+
+def holds(schema: dict[str, Any], value: object) -> bool:
+    """Take a schema and hold a value against it."""
+    return satisfies(take_schema(schema), value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"name": "Ada", "born": "1815-12-10"}, True),
+        ({"name": "ada"}, False),
+        ({"born": "1815-12-10"}, False),
+        ({"name": "Ada", "born": "soon"}, False),
+        ({"name": "Ada", "age": 36}, False),
+        (["Ada"], False),
+    ],
+)
+def test_a_value_satisfies_a_schema_or_does_not(value: object, expected: bool) -> None:
+    """Types, names, references, patterns and formats are all held to."""
+    assert holds(PERSON, value) is expected
+
+
+def test_recursion_into_the_value_is_taken() -> None:
+    """A schema of trees refers to itself, and each level is held to it."""
+    assert holds(TREE, {"left": {"right": {}}})
+    assert not holds(TREE, {"left": {"right": {"middle": {}}}})
+
+
+_LEAF = st.sampled_from(
+    [
+        {"type": "integer"}, {"type": ["string", "null"]}, {"enum": [1, "a", None]}, {"const": [1]}, {"minimum": 1},
+        {"maxLength": 1}, {"minItems": 1, "uniqueItems": True}, {"required": ["a"]}, True, False, {},
+    ]
+)  # fmt: skip
+_SCHEMAS = st.recursive(
+    _LEAF,
+    lambda inner: st.one_of(
+        st.fixed_dictionaries({}, optional={"items": inner, "additionalProperties": inner, "not": inner}),
+        st.builds(lambda a, b, word: {word: [a, b]}, inner, inner, st.sampled_from(["allOf", "anyOf", "oneOf"])),
+        st.builds(lambda a, b: {"properties": {"a": a, "b": b}}, inner, inner),
+        st.builds(lambda a, b: {"if": a, "then": b, "else": {"prefixItems": [a]}}, inner, inner),
+    ),
+    max_leaves=8,
+)
+_VALUES = st.recursive(
+    st.sampled_from([0, 1, 2, "a", "bb", None, True]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner),
+    max_leaves=6,
+)
+
+
+@given(_SCHEMAS.filter(lambda schema: isinstance(schema, dict)), _VALUES)
+def test_what_satisfies_is_what_another_library_says(schema: dict[str, Any], value: object) -> None:
+    """On small schemas and values the reference implementation in Python comes to the same."""
+    assert holds(schema, value) == jsonschema.Draft202012Validator(schema).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "kind", "words"),
+    [
+        ({"$ref": "https://example.com/person.json"}, UnsupportedParameter, "nothing is fetched"),
+        ({"properties": {"a": {"$ref": "file:///etc/hostname"}}}, UnsupportedParameter, "copy it under $defs"),
+        ({"$ref": "#/$defs/none"}, InvalidRequest, "points to no schema here"),
+        ({"$ref": "#/properties"}, InvalidRequest, "points to no schema here"),
+        ({"$ref": "#/$defs/a%62", "$defs": {"a%62": {}}}, InvalidRequest, "points to no schema here"),
+        ({"$ref": 1}, InvalidRequest, "is no text"),
+        ({"type": "strin"}, InvalidRequest, "#/type is no draft 2020-12"),
+        ({"properties": {"a": {"type": "text"}}}, InvalidRequest, "#/properties/a/type"),
+        ({"typ": "string"}, UnsupportedParameter, "'typ' at # is not supported"),
+        ({"items": {"unevaluatedItems": False}}, UnsupportedParameter, "'unevaluatedItems' at #/items"),
+        ({"$id": "https://example.com/a"}, UnsupportedParameter, "'$id'"),
+        ({"$dynamicRef": "#a"}, UnsupportedParameter, "'$dynamicRef'"),
+        ({"$schema": "http://json-schema.org/draft-04/schema#"}, UnsupportedParameter, "draft 2020-12"),
+        ({"format": "colour"}, UnsupportedParameter, "format at # is none of"),
+        ({"format": ["date"]}, UnsupportedParameter, "format at # is none of"),
+        ({"properties": []}, InvalidRequest, "#/properties is no object"),
+        ({"allOf": {}}, InvalidRequest, "#/allOf is no list"),
+        ({"items": 3}, InvalidRequest, "#/items is no schema"),
+        ({"pattern": "(?=a)b"}, InvalidRequest, "look-around or a back-reference"),
+        ({"pattern": r"(a)\1"}, InvalidRequest, "look-around or a back-reference"),
+        ({"pattern": "(((a{100}){100}){100}){100}"}, InvalidRequest, "a pattern too large"),
+        ({"patternProperties": {"(?<!a)b": True}}, InvalidRequest, "look-around or a back-reference"),
+        ({"const": float("inf")}, InvalidRequest, "what JSON cannot"),
+        ({"const": "\ud800"}, InvalidRequest, "what JSON cannot"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_with_what_to_do(
+    schema: dict[str, Any], kind: type[RequestError], words: str
+) -> None:
+    """Each refusal names the field, the place and the way out."""
+    with pytest.raises(kind) as refused:
+        take_schema(schema)
+    assert words in str(refused.value)
+    assert refused.value.param == FIELD
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Return a schema of so many levels."""
+    return {"items": nested(levels - 1)} if levels else {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"description": "x" * MAX_BYTES}, "bytes"),
+        (nested(40), "levels"),
+        ({"const": json.loads("[" * 900 + "]" * 900)}, "nested too deeply"),
+        ({"enum": list(range(MAX_VALUES))}, "values"),
+        ({"allOf": [{"pattern": "a"}] * (MAX_PATTERNS + 1)}, "patterns"),
+        ({"patternProperties": {f"a{n}": True for n in range(MAX_PATTERNS + 1)}}, "patterns"),
+        ({"$ref": "#"}, "leads back to itself"),
+        ({"allOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"anyOf": [{"$ref": "#"}]}}}, "leads back to itself"),
+    ],
+)
+def test_bounds(schema: dict[str, Any], words: str) -> None:
+    """Bytes, levels, values and patterns have bounds, and references an end."""
+    with pytest.raises(InvalidRequest, match=words):
+        take_schema(schema)
+
+
+def multiplying(levels: int) -> dict[str, Any]:
+    """Return a schema whose references multiply by ten on every level."""
+    definitions: dict[str, Any] = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 10} for n in range(levels)}
+    return {"$ref": "#/$defs/d0", "$defs": {**definitions, f"d{levels}": {"type": "string"}}}
+
+
+TWO_WAYS = {"anyOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}, "minItems": 2}]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (multiplying(30), "x"),
+        (TWO_WAYS, json.loads("[" * 60 + "]" * 60)),
+        ({"items": {"enum": [[n] for n in range(1000)]}}, [[999]] * 10_000),
+        ({"items": {"anyOf": [{"type": "string"}] * 100}}, list(range(10_000))),
+        ({"pattern": "[ab]*a[ab]{200}c"}, "ab" * 100_000),
+        ({"patternProperties": {"[ab]*a[ab]{200}c": True}}, {"ab" * 100_000: 1}),
+        ({"allOf": [{"uniqueItems": True}] * 500}, [list(range(30_000))]),
+        ({"items": {"properties": {f"p{n}": True for n in range(1_000)}}}, [{}] * 10_000),
+        (multiplying(4) | {"$defs": multiplying(4)["$defs"] | {"d4": {"maxLength": 9}}}, "x" * 200_000),
+        ({"additionalProperties": True, "propertyNames": {"pattern": "a"}}, {str(n): n for n in range(60_000)}),
+    ],
+)
+def test_what_takes_too_long_satisfies_nothing(schema: dict[str, Any], value: object) -> None:
+    """References, unions, lists and patterns that multiply are given up after a bounded count; small values are checked."""
+    assert not holds(schema, value)
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "^(a?){25}a{25}$"])
+def test_patterns_that_make_other_engines_backtrack_are_told_at_once(pattern: str) -> None:
+    """An engine of linear time answers what a backtracking one would work on for years."""
+    assert not holds({"pattern": pattern}, "a" * 5_000 + "!")
+
+
+def test_large_arrays_are_told_unique() -> None:
+    """Ten thousand different objects are unique, and one that comes twice is found."""
+    items = [{"a": n} for n in range(10_000)]
+    assert holds({"uniqueItems": True}, items)
+    assert not holds({"uniqueItems": True}, [*items, {"a": 5}])
+
+
+def test_what_the_library_cannot_look_at_satisfies_nothing() -> None:
+    """A value with a lone surrogate is no text, and nothing is raised for it."""
+    assert not holds({"type": "string"}, "\ud800")
+
+
+def test_the_digest_is_of_what_the_schema_says() -> None:
+    """Order of keys changes the text that voters see, not the digest; without a schema there is none."""
+    one, other = take_schema({"type": "object", "required": ["a"]}), take_schema({"required": ["a"], "type": "object"})
+    assert one != other
+    assert schema_sha256(one) == schema_sha256(other) != schema_sha256(take_schema({"type": "object"}))
+    assert schema_sha256("") == ""
