@@ -32,8 +32,7 @@ from msgspec.structs import replace
 from actors.base.digests import sha256_hex
 from actors.consensus.counting import DISSENT, Cast, Counted, count
 from actors.consensus.grouping import Answer, group_answers
-from actors.consensus.reading.code import code_of
-from actors.consensus.reading.reading import read_answer, single_answer
+from actors.consensus.readable import code_in, readable
 from actors.consensus.screening.difference import unshared
 from actors.consensus.screening.findings import Screening
 from actors.consensus.tally import NO_GROUP, Tally, Vote, settled, tally
@@ -153,35 +152,16 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
     data = content.encode("utf-8", "surrogatepass")
     if len(data) > plan.max_answer_bytes:
         return _out(state, event.ask_id, "invalid", "answer too large", event.latency_ms)
-    reading = read_answer(plan.kind, plan.question, content)
-    why = reading.why_invalid
-    if not why and event.candidate.finish_reason == "length" and plan.kind.startswith(("code:", "json")):
-        why = "answer cut off by max_tokens"
-    if not why and not reading.form:
-        why = "nothing to compare"
-    if not _is_text(content):
-        why = "answer is not valid Unicode"
-    if plan.policy == "direct" and content.strip() and _is_text(content):
-        why, reading = "", single_answer(reading, content)
+    reading, why = readable(plan.kind, plan.question, plan.policy, content, event.candidate.finish_reason)
     if why:
         return _out(state, event.ask_id, "invalid", why, event.latency_ms, event.candidate)
-    code = _code(content, plan.language)
+    code = code_in(content, plan.language)
     kept = replace(
         ballot, state="screening" if plan.language else "readable", candidate=event.candidate,
         candidate_sha256=sha256_hex(data), reading=reading, latency_ms=event.latency_ms, code=code,
     )  # fmt: skip
     looked_at: list[Command] = [Screen(ballot.ask_id, code, plan.language)] if plan.language else []
     return _with(state, kept), looked_at
-
-
-def _code(content: str, language: str) -> str:
-    """Return what of an answer is screened and run: its code, or all of it where no code can be told from the rest."""
-    if not language:
-        return ""
-    try:
-        return code_of(content, language) or content
-    except (ValueError, RecursionError):  # it parses, but holds what cannot be written down: only asked directly
-        return content
 
 
 def _screened(state: State, event: Screened) -> tuple[State, list[Command]]:
@@ -224,10 +204,6 @@ def _without_unshared(state: State) -> State:
         ballot = state.ballots[ask_id]
         state = _with(state, _screened_out(ballot, ballot.screening, f"one lineage alone uses: {', '.join(sinks)}"))
     return state
-
-
-def _is_text(content: str) -> bool:
-    return content.isascii() or not any("\ud800" <= character <= "\udfff" for character in content)
 
 
 def _out(
