@@ -31,6 +31,8 @@ CLOSE_S = 5.0
 """What the rest may take when the process ends."""
 OFF = "capture is switched off while the disk fills"
 
+ENDING = "this process ends"
+
 
 class ContentKeeper:
     """The ``ContentSink`` of one replica. ``switch`` is the file that keeps it from keeping; ``count`` is told every fate."""
@@ -66,12 +68,13 @@ class ContentKeeper:
         size = size_of(content)
         with self._changing:
             full = self._held >= self._config.max_queued or self._held_bytes + size > self._config.max_queued_bytes
-            if not full and not self._closed:
+            closed = self._closed
+            if not full and not closed:
                 self._held, self._held_bytes = self._held + 1, self._held_bytes + size
                 self._waiting.put_nowait(content)
                 return
         self._count("lost")
-        self._say("more content waits to be written than the configuration allows")
+        self._say(ENDING if closed else "more content waits to be written than the configuration allows")
 
     def close(self) -> None:
         """Write what waits, for ``CLOSE_S`` at most, and end."""
