@@ -3,7 +3,7 @@
 Rules:
 - A file appears whole or not at all (written beside its place, synced, renamed, the folder synced); 0600 in a folder of 0700.
 - Before a file is added the oldest go, by the time in the decision's id, until it fits: never more than ``max_bytes`` and
-  ``max_files`` of all replicas together. What is older than ``max_age_days`` goes with the next decision, or when asked.
+  ``max_files`` of all replicas together. What is older than ``max_age_days`` goes within ten minutes, while a gateway runs.
 - Replicas share a lock, which dies with its holder, and in its file the sum of what is there. Whoever was killed between writing
   and summing leaves the sum wrong by one file until the folder is counted again: at each start, each hour, and when room is made.
 - Only files of its own names are counted or removed.
@@ -27,7 +27,7 @@ from actors.consensus.retention.config import ContentConfig
 SUFFIX = ".json.gz"
 BLOCK = 4096
 COUNT_EVERY_S = 3600.0
-EXPIRE_EVERY_S = 60.0
+EXPIRE_EVERY_S = 600.0
 KEPT_SHARE = 15 / 16
 """How full the store is left when room is made, so that it is not made for each decision."""
 MAX_CONTENT_BYTES = 2**28
@@ -60,11 +60,11 @@ class ContentStore:
 
     def expire(self) -> None:
         """Remove what is too old, if it is time to look."""
-        if self._now_s() - self._expired_s < EXPIRE_EVERY_S:
+        if 0 <= self._now_s() - self._expired_s < EXPIRE_EVERY_S:
             return
         try:
             with self._locked() as lock:
-                _write_sum(lock, *self._counted(self._config.max_bytes, self._config.max_files))
+                _write_sum(lock, *self._without_old(_read_sum(lock)))
         except OSError as error:
             raise StorageUnavailable(f"old content cannot be removed ({error.strerror})") from error
 
@@ -80,28 +80,48 @@ class ContentStore:
 
     def _counted(self, max_bytes: int, max_files: int) -> tuple[int, int]:
         """Count the folder; remove what is unfinished or too old, and the oldest beyond the bounds."""
-        self._counted_s = self._expired_s = now_s = self._now_s()
-        oldest_ms = now_s * 1000 - self._config.max_age_days * _DAY_MS
+        self._counted_s = self._expired_s = self._now_s()
         sizes = dict(sorted(self._files()))  # by id, hence by time
-        used = sum(sizes.values())
-        for name, size in list(sizes.items()):
-            within = used <= max_bytes and len(sizes) <= max_files
-            if within and ulid_time_ms(name.removesuffix(SUFFIX)) >= oldest_ms:
+        used, files = sum(sizes.values()), len(sizes)
+        for name, size in sizes.items():
+            if used <= max_bytes and files <= max_files and not self._too_old(name):
                 break
             (self._folder / name).unlink(missing_ok=True)
-            del sizes[name]
-            used -= size
-        return used, len(sizes)
+            used, files = used - size, files - 1
+        return used, files
+
+    def _without_old(self, known: tuple[int, int] | None) -> tuple[int, int]:
+        """Remove what is too old; sizes of the others are not looked up, for they may be many."""
+        if known is None:
+            return self._counted(self._config.max_bytes, self._config.max_files)
+        self._expired_s = self._now_s()
+        used, files = known
+        for name in sorted(entry.name for entry in self._entries()):
+            if not self._too_old(name):
+                break
+            path = self._folder / name
+            used, files = used - _on_disk(path.lstat().st_size), files - 1
+            path.unlink()
+        return max(used, 0), max(files, 0)
+
+    def _too_old(self, name: str) -> bool:
+        age_ms = self._now_s() * 1000 - ulid_time_ms(name.removesuffix(SUFFIX))
+        return age_ms > self._config.max_age_days * _DAY_MS
 
     def _files(self) -> Iterator[tuple[str, int]]:
+        """Yield name and blocks of what is kept; whatever is unfinished goes, for who writes holds the lock, which we hold."""
+        for entry in self._entries(unfinished=True):
+            if _KEPT.fullmatch(entry.name):
+                yield entry.name, _on_disk(entry.stat(follow_symlinks=False).st_size)
+            else:
+                Path(entry.path).unlink(missing_ok=True)
+
+    def _entries(self, *, unfinished: bool = False) -> Iterator[os.DirEntry[str]]:
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                if _UNFINISHED.fullmatch(
-                    entry.name
-                ):  # whoever writes holds the lock, which we hold: its writer is gone
-                    Path(entry.path).unlink(missing_ok=True)
-                elif _KEPT.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                    yield entry.name, _on_disk(entry.stat(follow_symlinks=False).st_size)
+                ours = _KEPT.fullmatch(entry.name) or (unfinished and _UNFINISHED.fullmatch(entry.name))
+                if ours and entry.is_file(follow_symlinks=False):
+                    yield entry
 
     def _write(self, path: Path, data: bytes) -> None:
         handle, name = tempfile.mkstemp(dir=self._folder, prefix=f".{path.name}.")  # 0600 from its first moment
