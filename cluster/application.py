@@ -100,6 +100,7 @@ def _gateway(home: Home, config: Config, degraded: tuple[str, ...]) -> GatewaySe
         screening=config.screening,
         sandbox=config.sandbox,
         behaviour=config.behaviour,
+        content=config.content,
         policy=config.policy,
         spans=config.spans,
         log=config.log,

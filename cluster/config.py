@@ -35,6 +35,7 @@ from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError
 from actors.consensus.behaviour.config import BehaviourConfig
 from actors.consensus.config import ConsensusConfig
+from actors.consensus.retention.config import ContentConfig
 from actors.consensus.sandbox.config import SandboxConfig
 from actors.consensus.screening.config import ScreeningConfig
 from actors.health.config import HealthConfig
@@ -315,6 +316,7 @@ class Config(_Frozen):
     screening: ScreeningConfig = ScreeningConfig()
     sandbox: SandboxConfig = SandboxConfig()
     behaviour: BehaviourConfig = BehaviourConfig()
+    content: ContentConfig = ContentConfig()
     spans: SpansConfig = SpansConfig()
     log: LogConfig = LogConfig()
     store: StoreConfig = StoreConfig()

@@ -133,6 +133,7 @@ class HealthProcess:
 
     def _actor(self) -> "HealthActor":
         from actors.health.actor import HealthActor
+        from actors.health.adapters.capture import CaptureOff
         from actors.health.adapters.history import HealthHistory
         from actors.health.adapters.machine import Machine, available_mib
         from actors.health.adapters.space import HomeSpace
@@ -148,7 +149,7 @@ class HealthProcess:
         metrics = MetricsReader(union, config.tick_s, config.metrics_max_age_s)
         metrics.start()
         probe = SystemProbe(Machine(home), metrics, self._max_concurrent, BallotWindow(config.voter_window_s, PAGES))
-        space = HomeSpace(home, config.free_max_files, config.free_min_age_s)
+        space = CaptureOff(home, HomeSpace(home, config.free_max_files, config.free_min_age_s), config)
         relief = QueueRelief(ServeScaler(APPLICATION, GATEWAY), self._gateway, available_mib, config)
         history = HealthHistory(database, config.history_rows)
         return HealthActor(config, probe, history, incidents, {"disk": space, "queue": relief}, time.time())

@@ -100,12 +100,20 @@ class RayMeter(RayGauges):
         self._requests = Counter(
             "weavergen_requests", "Requests by surface and HTTP status.", tag_keys=("replica", "surface", "status")
         )
+        self._content = Counter(
+            "weavergen_content", "Decisions whose content was to be kept, by what became of it.",
+            tag_keys=("replica", "outcome"),
+        )  # fmt: skip
         self._seconds.set_default_tags(self._tags)
         self._agreement.set_default_tags(self._tags)
 
     def answered(self, surface: str, status: str) -> None:
         """One HTTP request was answered, or its client went away first."""
         self._requests.inc(1, {**self._tags, "surface": surface, "status": status})
+
+    def content(self, outcome: str) -> None:
+        """Count what became of a content that was to be kept."""
+        self._content.inc(1, {**self._tags, "outcome": outcome})
 
     def decided(self, result: str, kind: str, seconds: float) -> None:
         """One deliberation ended."""

@@ -39,6 +39,7 @@ from actors.consensus.ports import (
     CodeScreener,
     Committed,
     Comparer,
+    ContentSink,
     DecisionLog,
     Meter,
     PolicySource,
@@ -47,6 +48,7 @@ from actors.consensus.ports import (
 )
 from actors.consensus.records import Facts, build_record
 from actors.consensus.request import Caller, GenerationRequest
+from actors.consensus.retention.content import content_of, prompt_bytes
 from actors.consensus.summary import summary
 from actors.consensus.telemetry import Began, Trace, decision_spans, span_rows, withheld_spans
 from actors.consensus.vocabulary import (
@@ -113,7 +115,7 @@ class ConsensusCoordinator:
     def __init__(
         self, *, voters: Mapping[str, Voter], policy: PolicySource, weights: WeightsSource, log: DecisionLog, meter: Meter,
         screener: CodeScreener, comparer: Comparer, clock: Clock, config: ConsensusConfig, identity: Identity,
-        randomness: Callable[[int], bytes] = os.urandom,
+        randomness: Callable[[int], bytes] = os.urandom, content: ContentSink | None = None,
     ) -> None:  # fmt: skip
         self._bench = Bench(dict(voters), screener, comparer, clock, randomness)
         self._infos = {name: voter.info for name, voter in voters.items()}
@@ -124,6 +126,7 @@ class ConsensusCoordinator:
         self._clock = clock
         self._config = config
         self._identity = identity
+        self._content = content
         self._randomness = randomness
         self._recent: OrderedDict[str, bytes] = OrderedDict()
         self._tenants: dict[str, _Tenant] = {}
@@ -242,6 +245,7 @@ class ConsensusCoordinator:
         left_s, grace_s = began.left_s(self._clock.monotonic()), self._config.record_grace_ms / 1000
         committed = await self._commit(state, served, facts, trace, left_s if served else max(left_s, grace_s))
         self._count(state, committed.record.result, trace)
+        self._keep(state, request, caller, facts)
         if served is None or served.candidate is None:
             raise _refusal(state, committed, self._identity.durability, explain=request.explain)
         await self._last_look(state, facts, trace)
@@ -299,20 +303,27 @@ class ConsensusCoordinator:
 
     def _facts(self, request: GenerationRequest, caller: Caller, view: PolicyView, tie_salt: str) -> Facts:
         tenant = self._tenant(caller.tenant)
-        prompt = msgspec.json.encode([(m.role, m.content) for m in request.asked])
+        decision_id = new_ulid()
+        salt = _prompt_salt(tenant, decision_id)
         now_ms = self._clock.time_ns() // 1_000_000
         merge_by = now_ms // 1000 + self._identity.merge_promise_s
         return Facts(
-            decision_id=new_ulid(),
+            decision_id=decision_id,
             now_ms=now_ms,
             tenant=tenant.pseudonym,
-            prompt_commitment=commitment(tenant.prompt_salt, prompt),
+            prompt_commitment=commitment(salt, prompt_bytes(request.asked)),
             config_sha256=self._identity.config_sha256,
             snapshot=view.snapshot,
             policy_sha256=view.sha256,
             tie_salt=tie_salt,
             promise=Promise(log_id=log, merge_by=merge_by) if (log := self._identity.log_id) else None,
         )
+
+    def _keep(self, state: State, request: GenerationRequest, caller: Caller, facts: Facts) -> None:
+        """Hand over what was asked and answered, where it is wanted."""
+        if self._content is not None and self._content.wants(caller.tenant):
+            salt = _prompt_salt(self._tenant(caller.tenant), facts.decision_id)
+            self._content.put(content_of(state, facts.decision_id, request.asked, request.answer_kind, salt))
 
     def _trace(self, request: GenerationRequest, caller: Caller, facts: Facts, began: Began) -> Trace:
         user = f"user:{caller.tenant}:{request.end_user}".encode()
@@ -363,6 +374,11 @@ def _refusal(state: State, committed: Committed, durability: str, *, explain: bo
     return NoConsensus(
         f"the voters do not agree: {cause}; rephrase the request or lower its ambiguity", details=details
     )
+
+
+def _prompt_salt(tenant: _Tenant, decision_id: str) -> bytes:
+    """Return the salt of one decision's prompt: giving it away opens no other's."""
+    return bytes.fromhex(commitment(tenant.prompt_salt, decision_id.encode()))
 
 
 def _unavailable(state: State, cause: str, details: Mapping[str, Any]) -> WeaverGenError:

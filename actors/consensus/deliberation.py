@@ -34,8 +34,7 @@ from actors.base.digests import sha256_hex
 from actors.consensus.causes import cause_of
 from actors.consensus.counting import DISSENT, Cast, Counted, count
 from actors.consensus.grouping import Answer, group_answers
-from actors.consensus.pieces import Piece, TooMuch, taken_apart
-from actors.consensus.reading.reading import read_answer, single_answer
+from actors.consensus.readable import readable
 from actors.consensus.screening.difference import unshared
 from actors.consensus.screening.findings import Screening
 from actors.consensus.tally import NO_GROUP, Tally, Vote, settled, tally
@@ -160,29 +159,15 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
     data = content.encode("utf-8", "surrogatepass")
     if len(data) > plan.max_answer_bytes:
         return _out(state, event.ask_id, "invalid", "answer too large", event.latency_ms)
-    reading = read_answer(plan.kind, plan.question, content, plan.schema)
-    why = reading.why_invalid
-    if not why and event.candidate.finish_reason == "length" and plan.kind.startswith(("code:", "json")):
-        why = "answer cut off by max_tokens"
-    if not why and not reading.form:
-        why = "nothing to compare"
-    if not _is_text(content):
-        why = "answer is not valid Unicode"
-    if plan.policy == "direct" and content.strip() and _is_text(content) and not (why and plan.schema):
-        why, reading = "", single_answer(reading, content)
-    code, beside = "", tuple[Piece, ...]()
-    try:
-        code, beside = taken_apart(content, plan.language)
-    except TooMuch:
-        why = "more code beside the answer than is looked at"
-    if why:
-        return _out(state, event.ask_id, "invalid", why, event.latency_ms, event.candidate)
-    is_screened = bool(plan.language or beside)
+    read = readable(plan.kind, plan.question, plan.policy, content, event.candidate.finish_reason, plan.schema)
+    if read.why:
+        return _out(state, event.ask_id, "invalid", read.why, event.latency_ms, event.candidate)
+    is_screened = bool(plan.language or read.beside)
     kept = replace(
         ballot, state="screening" if is_screened else "readable", candidate=event.candidate,
-        candidate_sha256=sha256_hex(data), reading=reading, latency_ms=event.latency_ms, code=code,
+        candidate_sha256=sha256_hex(data), reading=read.reading, latency_ms=event.latency_ms, code=read.code,
     )  # fmt: skip
-    looked_at: list[Command] = [Screen(ballot.ask_id, code, plan.language, beside)]
+    looked_at: list[Command] = [Screen(ballot.ask_id, read.code, plan.language, read.beside)]
     return _with(state, kept), looked_at if is_screened else []
 
 
@@ -226,10 +211,6 @@ def _without_unshared(state: State) -> State:
         ballot = state.ballots[ask_id]
         state = _with(state, _screened_out(ballot, ballot.screening, f"one lineage alone uses: {', '.join(sinks)}"))
     return state
-
-
-def _is_text(content: str) -> bool:
-    return content.isascii() or not any("\ud800" <= character <= "\udfff" for character in content)
 
 
 def _out(

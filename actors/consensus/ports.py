@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
+from actors.consensus.retention.content import Content
 from actors.consensus.screening.findings import Screening
 from actors.consensus.weights import Weights
 from actors.policy.snapshot import PolicySnapshot
@@ -40,6 +41,10 @@ class WeightsSource(Protocol):
 
     def weights(self, sha256: str) -> Weights:
         """Return the weights; raise ``WeaverGenError`` if the file is missing or is not the one named."""
+
+
+BROKEN = ("scanner-error", "scanner-blind", "scanner-busy")
+"""Rules of findings that tell of the screener, not of the code."""
 
 
 class CodeScreener(Protocol):
@@ -80,6 +85,16 @@ class DecisionLog(Protocol):
 
     async def commit(self, rows: int, build: Callable[[WriterRef], tuple[DecisionRecord, Sequence[Span]]]) -> Committed:
         """Build, sign and write a record with its spans (root first); return once it is durable."""
+
+
+class ContentSink(Protocol):
+    """Keeps what was asked and answered; never raises, never blocks."""
+
+    def wants(self, tenant: str) -> bool:
+        """Tell whether a tenant's content is kept."""
+
+    def put(self, content: Content) -> None:
+        """Keep the content of a decision that is on record."""
 
 
 class Meter(Protocol):

@@ -3,6 +3,7 @@
 import msgspec
 
 from actors.base.canonical import decimal_str, micro
+from actors.base.digests import sha256_hex
 from actors.consensus.choosing import ballot_outcome
 from actors.consensus.deliberation import examples_run
 from actors.consensus.reading.schema import schema_sha256
@@ -92,6 +93,7 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
         promise=facts.promise,
         examples=examples_run(state),
         schema_sha256=schema_sha256(state.plan.schema),
+        similarity=decimal_str(state.plan.similarity_micro) if state.plan.kind == "text" else "",
     )
 
 
@@ -131,7 +133,13 @@ def ballot_entry(state: State, ballot: Ballot) -> BallotEntry:
         latency_ms=ballot.latency_ms,
         replaced=ballot.replaced,
         examples_passed=passed.get(ballot.ask_id, 0) if readable else 0,
+        received_sha256="" if ballot.candidate_sha256 else _received(ballot),
     )
+
+
+def _received(ballot: Ballot) -> str:
+    """Return the digest of the answer of a ballot, whether it counts or not; empty if there is none."""
+    return sha256_hex(ballot.candidate.content.encode("utf-8", "surrogatepass")) if ballot.candidate else ""
 
 
 def _verdict(ballot: Ballot) -> str:

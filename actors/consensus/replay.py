@@ -38,6 +38,8 @@ _COUNTED = ("agreed", "dissented")
 _NEVER_WRITTEN = ("breaker_open",)
 _NOT_ASKED_AGAIN = (*_COUNTED, "cancelled", "late")
 """Outcomes of ballots in whose place nobody is asked."""
+_MAY_HAVE_COME = ("invalid", "late", "screened_out", "isolated", "timeout", "cancelled")
+"""Outcomes of ballots that do not count, and whose answer may have come all the same."""
 _LAYER_ENDS: dict[Result, LayerOutcome] = {
     "answered": "agreed", "withheld": "agreed", "no_consensus": "disagreed",
     "screened_out": "screened_out", "unavailable": "unavailable",
@@ -58,6 +60,8 @@ def check_form(record: DecisionRecord, now_s: int) -> None:
     schema = record.schema_sha256
     _record(not schema or record.answer_kind == "json", "a schema for what is no JSON")
     _record(not schema or bool(_SHA256.fullmatch(schema)), "the schema's digest is no SHA-256")
+    _record(not record.similarity or record.answer_kind == "text", "a likeness of what is not grouped by it")
+    _record(not record.similarity or 0 <= _decimal(record.similarity) <= MICRO, "a likeness out of bounds")
     _record(record.cache is None and layer.index == 0 and len(layer.tried) == 1, "one layer decided, no cache")
     quorum, n_eff, rho = _decimal(layer.quorum), _decimal(layer.min_n_eff), _share(said.correlation)
     _record(0 < quorum <= MICRO and n_eff >= 0, "quorum or n_eff is out of bounds")
@@ -142,6 +146,9 @@ def _check_ballot(ballot: BallotEntry, record: DecisionRecord) -> None:
         _ballots(
             bool(_SHA256.fullmatch(digest)) if counted else not digest, f"{who}: a digest where none belongs, or none"
         )
+    received = ballot.received_sha256
+    _ballots(not received or ballot.outcome in _MAY_HAVE_COME, f"{who}: the digest of an answer that cannot have come")
+    _ballots(not received or bool(_SHA256.fullmatch(received)), f"{who}: a digest of an answer that is none")
     _ballots(not (ballot.replaced and ballot.outcome in _NOT_ASKED_AGAIN), f"{who} was replaced and {ballot.outcome}")
     _ballots(0 < _decimal(ballot.weight) <= MICRO and ballot.latency_ms >= 0, f"{who}: weight or latency out of bounds")
     _ballots(ballot.sample == 0, f"{who}: a sample, which this version never writes")

@@ -15,6 +15,7 @@ import msgspec
 from actors.consensus.behaviour.compare import Comparison
 from actors.consensus.pieces import Piece
 from actors.consensus.reading.examples import Example
+from actors.consensus.reading.kind import language_of
 from actors.consensus.reading.reading import Reading
 from actors.consensus.screening.findings import Screening
 from actors.consensus.tally import Rule, Tally
@@ -72,8 +73,7 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def language(self) -> str:
         """Language of the code that is asked for; empty if none is."""
-        subject, _, language = self.kind.partition(":")
-        return language if subject == "code" else ""
+        return language_of(self.kind)
 
 
 BallotState = Literal["outstanding", "screening", "readable", "out"]

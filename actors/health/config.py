@@ -51,6 +51,10 @@ class HealthConfig(BaseModel):
     """Older metrics count as unreadable."""
     free_max_files: int = Field(default=1000, ge=1, le=100_000)
     """Files that one mitigation removes at most."""
+    capture_again_below: float = Field(default=0.8, gt=0, le=1)
+    """Content that was no longer captured because the disk filled is captured again below this level of the disk."""
+    capture_again_after_s: float = Field(default=1800.0, ge=10, le=86_400)
+    """How long the disk has to stay there first."""
     free_min_age_s: float = Field(default=3600.0, ge=60, le=2_592_000)
     """Age from which a temporary file is expired."""
 

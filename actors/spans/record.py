@@ -85,6 +85,8 @@ class BallotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """A substitute was asked in its place; the ballot is in no group."""
     examples_passed: int = 0
     """How many of the prompt's examples its candidate passed, of those that were run."""
+    received_sha256: str = ""
+    """SHA-256 of an answer that came and does not count; empty where none came, and in older records."""
 
 
 class PairEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,6 +167,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     schema_sha256: str = ""
     """SHA-256 of the JSON Schema that every counted candidate satisfies: its JSON with sorted keys, without blanks. Empty
     without one."""
+    similarity: str = ""
+    """Least likeness by which prose was grouped; empty for other kinds, and in older records."""
 
 
 class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

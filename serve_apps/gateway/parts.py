@@ -2,12 +2,16 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from actors.base.errors import ConfigurationError, HomeError, StorageUnavailable
 from actors.base.signing import SigningKey
+from actors.consensus.retention.adapters.keeper import ContentKeeper, Fate
+from actors.consensus.retention.adapters.store import ContentStore
+from actors.health.adapters.capture import CONTENT, SWITCH
 from actors.health.adapters.history import HealthHistory
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.publisher import PolicyPublisher
@@ -123,6 +127,16 @@ def recorded_voters(settings: GatewaySettings) -> dict[str, Voter]:
     except AnswersError as error:
         raise ConfigurationError(f"recorded answers: {error}") from error
     return {info.id: RecordedVoter(info, answers) for info in answers.infos}
+
+
+def content_keeper(settings: GatewaySettings, count: Callable[[Fate], None]) -> ContentKeeper | None:
+    """Return what keeps content, if the configuration wants any kept."""
+    if not settings.content.on:
+        return None
+    folder = settings.home / CONTENT
+    folder.mkdir(mode=0o700, exist_ok=True)
+    store = ContentStore(folder, settings.content, time.time)
+    return ContentKeeper(store, settings.content, settings.behaviour, settings.home / "run" / SWITCH, count)
 
 
 def _read(path: os.PathLike[str]) -> bytes:

@@ -28,7 +28,7 @@ from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.decisions import Decisions
 from serve_apps.gateway.feedback import FeedbackDesk
 from serve_apps.gateway.open_incidents import OpenIncidents
-from serve_apps.gateway.parts import build_parts, http_voters, recorded_voters
+from serve_apps.gateway.parts import build_parts, content_keeper, http_voters, recorded_voters
 from serve_apps.gateway.readiness import Observed, Readiness, count_lineages, judge
 from serve_apps.gateway.renewal import IssuerWatch
 from serve_apps.gateway.schemas import TransitionBody
@@ -64,6 +64,7 @@ class Gateway:
         self._health = VoterHealth(self._meter, self._clock.monotonic, settings.consensus.deadline_ms / 1000)
         self._own = frozenset(engines)
         self._scrutiny = Scrutiny(settings, self._clock)
+        self._content = content_keeper(settings, self._meter.content)
         self._coordinator = ConsensusCoordinator(
             voters=self._voters,
             policy=self._parts.policy,
@@ -75,6 +76,7 @@ class Gateway:
             clock=self._clock,
             config=settings.consensus,
             identity=self._identity(),
+            content=self._content,
         )
         self.access = Access(self._authenticate)
         self.chat = ChatCompletions(
@@ -114,6 +116,8 @@ class Gateway:
         """Begin following policy and keys, publishing metrics and renewing the certificate."""
         self._parts.policy.start()
         self._parts.auth.start()
+        if self._content is not None:
+            self._content.start()
         self._tasks = [asyncio.create_task(self._publish_metrics()), asyncio.create_task(self._keep_certified())]
         self._tasks.append(self._scrutiny.start())
         self._tasks.append(asyncio.create_task(self._spans.follow(SPANS_LOOK_S)))
@@ -125,6 +129,8 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._scrutiny.close()
+        if self._content is not None:
+            await asyncio.to_thread(self._content.close)
         await asyncio.to_thread(self._stop)
         self._pool.close()
 
@@ -162,9 +168,13 @@ class Gateway:
                 isolated=sorted(v for v, state in snapshot.voter_state.items() if state != "active")
                 if snapshot
                 else [],
-                standing=self._settings.degraded + self._scrutiny.degraded(),
+                standing=self._settings.degraded + self._scrutiny.degraded() + self._unkept(),
             )
         )
+
+    def _unkept(self) -> tuple[str, ...]:
+        problem = self._content.problem if self._content is not None else ""
+        return (f"content is not kept: {problem}",) if problem else ()
 
     @property
     def system(self) -> str:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actors.consensus.behaviour.config import BehaviourConfig
 from actors.consensus.config import ConsensusConfig
+from actors.consensus.retention.config import ContentConfig
 from actors.consensus.sandbox.config import SandboxConfig
 from actors.consensus.screening.config import ScreeningConfig
 from actors.policy.config import PolicyConfig
@@ -54,6 +55,7 @@ class GatewaySettings(BaseModel):
     screening: ScreeningConfig = ScreeningConfig()
     sandbox: SandboxConfig = SandboxConfig()
     behaviour: BehaviourConfig = BehaviourConfig()
+    content: ContentConfig = ContentConfig()
     policy: PolicyConfig
     spans: SpansConfig
     log: LogConfig = LogConfig()

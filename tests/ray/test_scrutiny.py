@@ -1,5 +1,9 @@
 """Code through a running system: screened and run in its real sandbox before anything leaves."""
 
+import gzip
+import stat
+from pathlib import Path
+
 import httpx
 import pytest
 
@@ -52,6 +56,24 @@ def test_code_inside_prose_is_screened(http: httpx.Client) -> None:
     }
     told = http.post("/v1/chat/completions", json=body)
     assert (told.status_code, told.json()["error"]["code"]) == (422, "screened_out")
+
+
+def test_retained_code_is_grouped_and_run_again(http: httpx.Client, system: System, tmp_path: Path) -> None:
+    """What was asked and answered opens the record and comes to its groups; one changed byte of an answer does not."""
+    decision = ask(http, CODE).json()["weavergen"]["decision_id"]
+    kept = system.home / "content" / f"{decision}.json.gz"
+    until(kept.exists, 30)
+    assert (stat.S_IMODE(kept.stat().st_mode), stat.S_IMODE(kept.parent.stat().st_mode)) == (0o600, 0o700)
+    saved = tmp_path / "decision.json"
+    verified = system.weavergen("verify", decision, "--save", str(saved), "--run", timeout_s=120)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "grouping: repeated, as recorded" in verified.stdout
+    assert "run again: same: 3 candidates" in verified.stdout
+    changed = tmp_path / "content.json"
+    changed.write_bytes(gzip.decompress(kept.read_bytes()).replace(b"result = 1", b"result = 2"))
+    refused = system.weavergen("verify", str(saved), "--content", str(changed))
+    assert refused.returncode == 1
+    assert "FAILED  content: not what the record commits to: the answer of m2 (candidate_sha256)" in refused.stdout
 
 
 def test_a_popular_mistake_is_refused(http: httpx.Client) -> None:

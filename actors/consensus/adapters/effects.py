@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 
 from actors.consensus.adapters.mailbox import Mailbox
 from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
-from actors.consensus.pieces import Piece, joined
+from actors.consensus.pieces import joined
 from actors.consensus.ports import Clock, CodeScreener, Comparer
+from actors.consensus.readable import looked_at
 from actors.consensus.reading.context import in_context
 from actors.consensus.screening.findings import refusal
 from actors.consensus.vocabulary import (
@@ -125,7 +126,7 @@ class Effects:
 
     async def _screen(self, screen: Screen) -> None:
         screener = self._bench.screener
-        pieces = (*((Piece(screen.code, screen.language),) if screen.language else ()), *screen.beside)
+        pieces = looked_at(screen.code, screen.language, screen.beside)
         try:
             screening = joined(pieces, [await screener.screen(piece.code, piece.language) for piece in pieces])
         except Exception as error:  # noqa: BLE001 - a check that failed counts as failed

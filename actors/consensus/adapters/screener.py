@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from actors.consensus.adapters.bandit import Bandit
-from actors.consensus.ports import Clock
+from actors.consensus.ports import BROKEN, Clock
 from actors.consensus.screening import canaries
 from actors.consensus.screening.config import ScreeningConfig
 from actors.consensus.screening.findings import Screening, refusal
@@ -26,7 +26,6 @@ from actors.consensus.screening.version import SCREENING_VERSION
 
 Key = tuple[str, str, str]
 MAX_NAMED = 5  # canaries named in the state
-_BROKEN = frozenset({"scanner-error", "scanner-blind", "scanner-busy"})
 
 
 class Screener:
@@ -104,7 +103,7 @@ class Screener:
         if finished.cancelled() or finished.exception() is not None:
             return
         found = finished.result()
-        if self._config.memo_entries and not (found.findings and found.findings[0].rule in _BROKEN):
+        if self._config.memo_entries and not (found.findings and found.findings[0].rule in BROKEN):
             self._memo[key] = found
             if len(self._memo) > self._config.memo_entries:
                 self._memo.popitem(last=False)
@@ -112,10 +111,15 @@ class Screener:
 
 def build_screener(clock: Clock, config: ScreeningConfig) -> Screener:
     """Return a screener of all rules, Bandit's with them; raise ``BanditFailed`` if Bandit cannot be used."""
+    return Screener(all_rules(), clock, config)
+
+
+def all_rules() -> Screen:
+    """Return all rules, Bandit's with them; raise ``BanditFailed`` if Bandit cannot be used."""
     logging.getLogger("stevedore").setLevel(logging.CRITICAL)  # it complains of report formats that nobody asks for
     bandit = Bandit()
 
     def rules(code: str, language: str) -> Screening:
         return screen(code, language, (bandit,))
 
-    return Screener(rules, clock, config)
+    return rules

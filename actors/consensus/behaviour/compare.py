@@ -181,19 +181,20 @@ def _checkable(examples: Iterable[Example]) -> list[tuple[str, Encoded]]:
     return found
 
 
-def _wanted(examples: Sequence[Example]) -> list[tuple[str, Encoded]]:
+def wanted(examples: Sequence[Example]) -> list[tuple[str, Encoded]]:
+    """Return calls and values of the examples that candidates are held to."""
     made = set(own_calls(examples))
     return [(call, value) for call, value in _checkable(examples) if call in made]
 
 
 def _passed(examples: Sequence[Example], pairs: Mapping[str, tuple[Observed, Observed]]) -> int:
-    return sum(_matches(pairs[call], value) for call, value in _wanted(examples) if call in pairs)
+    return sum(_matches(pairs[call], value) for call, value in wanted(examples) if call in pairs)
 
 
-def _matches(pair: tuple[Observed, Observed], wanted: Encoded) -> bool:
+def _matches(pair: tuple[Observed, Observed], value: Encoded) -> bool:
     """Tell whether every run that came to a call, and one did, gave the wanted value."""
     came = [each for each in pair if each.end != "not_run"]
-    return bool(came) and all(each.end == "value" and matches_example(each.value, wanted) for each in came)
+    return bool(came) and all(each.end == "value" and matches_example(each.value, value) for each in came)
 
 
 def _vectors(state: State) -> dict[str, Vector]:
@@ -242,7 +243,7 @@ def _telling(vector: Vector) -> list[str]:
 
 
 def _concluded(state: State, *, complete: bool) -> Comparison:
-    config, wanted = state.config, _wanted(state.asked.examples)
+    config, total = state.config, len(wanted(state.asked.examples))
     by_code, vectors = {seen.code: seen for seen in state.seen}, _vectors(state)
     faults: dict[int, Fault] = {}
     digests: dict[int, str] = {}
@@ -265,9 +266,9 @@ def _concluded(state: State, *, complete: bool) -> Comparison:
         groups={ask_id: numbers[digest] for ask_id, digest in digests.items()},
         vector_sha256=digests,
         faults=faults,
-        examples_total=len(wanted),
+        examples_total=total,
         examples_passed=passed,
-        gate_failed=frozenset(ask_id for ask_id, count in passed.items() if count < len(wanted)),
+        gate_failed=frozenset(ask_id for ask_id, count in passed.items() if count < total),
         nondeterministic=frozenset(shaky),
         calls=sum(len(seen.vector.calls) for seen in state.seen),
         rounds=state.rounds,

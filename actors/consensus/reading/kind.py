@@ -124,3 +124,9 @@ def _shown_language(question: str) -> str:
             return _LABELS.get(label) or _LANGUAGES[label]
     found = [(match.start(), language) for language, pattern in _SHOWN if (match := pattern.search(question))]
     return min(found, key=lambda item: item[0])[1] if found else ""
+
+
+def language_of(kind: str) -> str:
+    """Return the language of the code that is asked for; empty if none is."""
+    subject, _, language = kind.partition(":")
+    return language if subject == "code" else ""

@@ -8,6 +8,7 @@ from actors.base.certificates import Certificate, SignedCertificate, TrustBundle
 from actors.base.signing import SigningKey
 from actors.consensus.actor import ConsensusCoordinator, Identity
 from actors.consensus.config import ConsensusConfig
+from actors.consensus.ports import ContentSink
 from actors.consensus.weights import default_weights, read_weights
 from tests.unit.actors.consensus.world import (
     LOG_KEY,
@@ -51,7 +52,9 @@ def make_world(trust_chain: tuple[TrustBundle, SigningKey, object]) -> Callable[
     """Build a coordinator around voters."""
     trust, key, certificate = trust_chain
 
-    def make(*voters: FunctionVoter, config: ConsensusConfig | None = None) -> World:
+    def make(
+        *voters: FunctionVoter, config: ConsensusConfig | None = None, content: ContentSink | None = None
+    ) -> World:
         named = {v.info.id: v for v in voters}
         policy = Policy(View(snapshot(list(named))))
         weights = FixedWeights(read_weights(default_weights([])))
@@ -69,6 +72,7 @@ def make_world(trust_chain: tuple[TrustBundle, SigningKey, object]) -> Callable[
             config=config or ConsensusConfig(),
             identity=Identity("c" * 64, b"salt" * 8),
             randomness=lambda n: b"\x07" * n,
+            content=content,
         )
         return World(coordinator, named, policy, weights, log, meter, clock, trust, screener, comparer)
 

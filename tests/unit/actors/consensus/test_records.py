@@ -2,6 +2,7 @@
 
 import pytest
 
+from actors.base.digests import sha256_hex
 from actors.consensus.choosing import choose_served
 from actors.consensus.deliberation import begin, step
 from actors.consensus.records import Facts, build_record, is_degraded, result_of
@@ -53,6 +54,25 @@ def test_similarity_and_single_voters_are_degraded() -> None:
     value = finished(*(Answered(i, candidate("Paris"), 1) for i in range(3)))
     prose = finished(*(Answered(i, candidate("the sky is blue"), 1) for i in range(3)), kind="text")
     assert (is_degraded(value), is_degraded(prose)) == (False, True)
+
+
+def test_an_answer_that_does_not_count_is_committed_to() -> None:
+    """What came too late or could not be read has its digest on record, beside those that count; silence has none."""
+    state = finished(
+        Answered(0, candidate("Paris"), 5), Answered(1, candidate(" "), 6), Answered(2, candidate("Rome"), 90_000),
+        DeadlinePassed(90_000),
+    )  # fmt: skip
+    made = record(state)
+    assert [(b.outcome, bool(b.candidate_sha256)) for b in made.ballots] == [
+        ("dissented", True), ("invalid", False), ("late", False),
+    ]  # fmt: skip
+    assert [b.received_sha256 for b in made.ballots] == ["", sha256_hex(b" "), sha256_hex(b"Rome")]
+    assert made.similarity == ""
+
+
+def test_prose_names_the_likeness_it_was_grouped_by() -> None:
+    """Nothing else of the record tells how alike texts had to be."""
+    assert record(finished(Answered(0, candidate("a sky"), 5), DeadlinePassed(9), kind="text")).similarity == "0.600000"
 
 
 def test_an_unfinished_deliberation_has_no_record() -> None:

@@ -205,6 +205,7 @@ def _form_lies(r: DecisionRecord) -> Lies:
     yield "salt", replace(r, tie_salt="")
     yield "config", replace(r, config_sha256="c")
     yield "examples", replace(r, examples=-1)
+    yield "similarity", replace(r, similarity="1.000001" if r.answer_kind == "text" else "0.850000")
     if r.answer_kind != "code:python" or r.policy.name == "direct":
         yield "ran what is never run", replace(r, examples=1)
         yield "behaviour of what is never run", first(r, outcome_vector_sha256="f" * 64)
@@ -295,6 +296,7 @@ def _ballot_lies(b: BallotEntry) -> Iterator[tuple[str, BallotEntry]]:
     yield "examples", replace(b, examples_passed=99)
     yield "sample", replace(b, sample=1)
     yield "latency", replace(b, latency_ms=-1)
+    yield "received", replace(b, received_sha256="f" * 64 if counted else "f")
 
 
 def script(*does: str, **changes: object) -> Script:

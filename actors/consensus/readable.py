@@ -1,0 +1,62 @@
+"""Whether an answer can be a ballot: its reading, or why it has none; and the code in it that is screened and run.
+
+Rules:
+- Deliberation and whoever groups retained answers again ask the same functions.
+- Code or JSON that was cut off by ``max_tokens`` is none, nor is text that is no valid Unicode.
+- A voter that is asked alone is compared with nobody: whatever it says, if it is text and satisfies the schema, can be read.
+
+Left out: how large and how late an answer may be (``deliberation``).
+"""
+
+import msgspec
+
+from actors.consensus.pieces import Piece, TooMuch, taken_apart
+from actors.consensus.reading.kind import language_of
+from actors.consensus.reading.reading import Reading, read_answer, single_answer
+
+
+class Readable(msgspec.Struct, frozen=True):
+    """What an answer is worth as a ballot, and the code in it."""
+
+    reading: Reading
+    why: str = ""
+    """Why it cannot count; empty if it can."""
+    code: str = ""
+    """The code that was asked for, or the whole answer where none can be told from the rest; empty if none was asked for."""
+    beside: tuple[Piece, ...] = ()
+    """Other code in the answer."""
+
+    def pieces(self, language: str) -> tuple[Piece, ...]:
+        """Return everything in the answer that is screened."""
+        return looked_at(self.code, language, self.beside)
+
+
+def readable(
+    kind: str, question: str, policy: str, content: str, finish_reason: str, schema: str = ""
+) -> Readable:  # fmt: skip
+    """Read an answer of ``kind`` to ``question``, held to ``schema`` if the request gives one."""
+    reading = read_answer(kind, question, content, schema)
+    why = reading.why_invalid
+    if not why and finish_reason == "length" and kind.startswith(("code:", "json")):
+        why = "answer cut off by max_tokens"
+    if not why and not reading.form:
+        why = "nothing to compare"
+    if not is_text(content):
+        why = "answer is not valid Unicode"
+    if policy == "direct" and content.strip() and is_text(content) and not (why and schema):
+        reading, why = single_answer(reading, content), ""
+    try:
+        code, beside = taken_apart(content, language_of(kind))
+    except TooMuch:
+        return Readable(reading, "more code beside the answer than is looked at")
+    return Readable(reading, why, code, beside)
+
+
+def looked_at(code: str, language: str, beside: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """Return what is screened of an answer: the code that was asked for, if any was, and the pieces beside it."""
+    return (*((Piece(code, language),) if language else ()), *beside)
+
+
+def is_text(content: str) -> bool:
+    """Tell whether an answer has UTF-8 bytes."""
+    return content.isascii() or not any("\ud800" <= character <= "\udfff" for character in content)

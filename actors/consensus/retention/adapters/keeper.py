@@ -1,0 +1,132 @@
+"""Keeps content beside the request path: answers never wait for it and never fail for it.
+
+Rules:
+- What is to be kept waits in a bounded queue for one thread; what finds it full is not kept. Content reaches the disk a moment
+  after the answer: a process that is killed in between has kept the record, and not the content.
+- While the switch file is there nothing is kept: the mitigation of a disk that fills puts it there.
+- Whatever becomes of a content is counted (``kept``, ``lost``, ``off``); when keeping stops and when it goes on again stands
+  in the log, by a reason that holds no content.
+
+Left out: where it is kept and for how long (``store``).
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from actors.base.errors import StorageUnavailable
+from actors.consensus.behaviour.config import BehaviourConfig
+from actors.consensus.retention.adapters.store import ContentStore
+from actors.consensus.retention.config import ContentConfig
+from actors.consensus.retention.content import Content, encode_content, held_to, size_of
+
+_log = logging.getLogger("weavergen.content")
+Fate = Literal["kept", "lost", "off"]
+IDLE_S = 60.0
+"""How often old content is looked for while nothing is to be kept."""
+CLOSE_S = 5.0
+"""What the rest may take when the process ends."""
+OFF = "capture is switched off while the disk fills"
+
+ENDING = "this process ends"
+
+
+class ContentKeeper:
+    """The ``ContentSink`` of one replica. ``switch`` is the file that keeps it from keeping; ``count`` is told every fate."""
+
+    def __init__(
+        self, store: ContentStore, config: ContentConfig, behaviour: BehaviourConfig, switch: Path,
+        count: Callable[[Fate], None],
+    ) -> None:  # fmt: skip
+        self._store, self._config, self._switch, self._count = store, config, switch, count
+        self._bounds: dict[str, int] = behaviour.model_dump()
+        self._waiting: queue.Queue[Content | None] = queue.Queue()
+        self._changing = threading.Lock()
+        self._held = self._held_bytes = 0
+        self._closed = False
+        self._problem = ""
+        self._thread = threading.Thread(target=self._run, name="content", daemon=True)
+
+    @property
+    def problem(self) -> str:
+        """Return in one line why nothing is kept now; empty while content is kept."""
+        return self._problem
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def wants(self, tenant: str) -> bool:
+        """Tell whether a tenant's content is kept."""
+        return self._config.keeps(tenant)
+
+    def put(self, content: Content) -> None:
+        """Keep a content soon, if there is room for it in the queue. Never raises, never waits."""
+        size = size_of(content)
+        with self._changing:
+            full = self._held >= self._config.max_queued or self._held_bytes + size > self._config.max_queued_bytes
+            closed = self._closed
+            if not full and not closed:
+                self._held, self._held_bytes = self._held + 1, self._held_bytes + size
+                self._waiting.put_nowait(content)
+                return
+        self._count("lost")
+        self._say(ENDING if closed else "more content waits to be written than the configuration allows")
+
+    def close(self) -> None:
+        """Write what waits, for ``CLOSE_S`` at most, and end."""
+        with self._changing:
+            self._closed = True
+        self._waiting.put_nowait(None)
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_S)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                content = self._waiting.get(timeout=IDLE_S)
+            except queue.Empty:
+                self._expire()
+                continue
+            if content is None:
+                return
+            self._keep(content)
+            with self._changing:
+                self._held, self._held_bytes = self._held - 1, self._held_bytes - size_of(content)
+
+    def _keep(self, content: Content) -> None:
+        try:
+            if self._switch.exists():
+                self._count("off")
+                self._say(OFF)
+                return
+            self._store.put(content.decision_id, encode_content(held_to(content, self._bounds)))
+        except StorageUnavailable as error:
+            self._count("lost")
+            self._say(str(error))
+        except Exception as error:  # noqa: BLE001 - a defect here costs this content, never the thread; its words may hold content
+            self._count("lost")
+            self._say(f"raised {type(error).__name__}")
+        else:
+            self._count("kept")
+            self._say("")
+            self._expire()
+
+    def _expire(self) -> None:
+        try:
+            self._store.expire()
+        except StorageUnavailable as error:
+            self._say(str(error))
+
+    def _say(self, problem: str) -> None:
+        """Note why nothing is kept, and tell when that changes."""
+        if problem == self._problem:
+            return
+        self._problem = problem
+        if problem:
+            _log.warning("content is not kept: %s", problem)
+        else:
+            _log.warning("content is kept again")

@@ -1,0 +1,162 @@
+"""``weavergen verify`` with content that was kept: grouped again, named where it differs, and said where there is none."""
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from msgspec.structs import replace
+
+from actors.base.canonical import canonical_json
+from actors.base.errors import ConfigurationError
+from actors.consensus.retention.content import Content, encode_content
+from actors.consensus.retention.rerunning import Rerun
+from actors.spans.record import DecisionRecord, seal
+from cluster.cli import verifying
+from cluster.cli.main import cli
+from tests.unit.actors.consensus.conftest import make_world, trust_chain
+from tests.unit.actors.consensus.retention.kept import ADDS_ONE, CODE, ONE, TWO, Sink
+from tests.unit.actors.consensus.world import CALLER, NOW_S, World, request, says, voter
+
+__all__ = ["make_world", "trust_chain"]
+
+
+@dataclass
+class Case:
+    """A decision in files: its envelope, the trust bundle, a home with or without its content."""
+
+    folder: Path
+    record: DecisionRecord
+    content: Content
+    seal: Callable[[DecisionRecord], bytes]
+
+    @property
+    def home(self) -> Path:
+        """Return the home."""
+        return self.folder / "home"
+
+    def keep(self, content: Content) -> Path:
+        """Put content where the home keeps it."""
+        path = self.home / "content" / f"{self.record.id}.json.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(encode_content(content)))
+        return path
+
+    def verify(self, *more: str) -> tuple[int, str]:
+        """Verify the envelope; return exit code and output."""
+        words = ["verify", str(self.folder / "decision.json"), "--trust", str(self.folder / "trust.json")]
+        result = CliRunner().invoke(cli, [*words, "--home", str(self.home), *more], standalone_mode=False)
+        if isinstance(result.exception, ConfigurationError):
+            return 2, str(result.exception)
+        assert result.exception is None, result.exception
+        return int(result.return_value), result.output
+
+
+@pytest.fixture
+async def case(make_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
+    """Decide on code that two voters write differently."""
+    sink = Sink()
+    world = make_world(voter("a", says(ONE)), voter("b", says(TWO)), content=sink)
+    world.comparer.behaves = ADDS_ONE
+    await world.coordinator.generate(request(CODE), CALLER)
+    (committed,) = world.log.committed
+    (tmp_path / "decision.json").write_bytes(committed.data)
+    (tmp_path / "trust.json").write_bytes(canonical_json(world.trust))
+    monkeypatch.setattr(verifying.time, "time", lambda: NOW_S)
+
+    def sealed(record: DecisionRecord) -> bytes:
+        return canonical_json(seal(record, world.log.key, world.log.certificate))  # type: ignore[arg-type]
+
+    return Case(tmp_path, committed.record, sink.kept[0], sealed)
+
+
+def test_without_content_everything_is_as_before(case: Case) -> None:
+    """The record verifies, and the grouping is said not to be repeated; asked for by name, content has to be there."""
+    code, told = case.verify()
+    assert (code, told.splitlines()[-2:]) == (0, ["grouping: not retained: grouping not repeated", "inclusion: none"])
+    assert json.loads(case.verify("--json")[1])["grouping"] == "not retained: grouping not repeated"
+    for more in (("--content", str(case.folder)), ("--run",)):
+        code, told = case.verify(*more)
+        assert (code, "no content of decision" in told) == (2, True)
+
+
+@pytest.mark.parametrize("where", ["home", "file", "folder"])
+def test_retained_content_is_grouped_again(case: Case, where: str) -> None:
+    """From the home by itself, from a file or a folder by name; the last line stays the one on inclusion."""
+    path = case.keep(case.content)
+    more = {"home": (), "file": ("--content", str(path)), "folder": ("--content", str(path.parent))}[where]
+    code, told = case.verify(*more)
+    assert code == 0
+    assert [line.split()[1] for line in told.splitlines() if line.startswith("ok")][-6:] == [
+        "content", "kind", "reading", "screening", "behaviour", "grouping",
+    ]  # fmt: skip
+    assert told.splitlines()[-2:] == ["grouping: repeated, as recorded", "inclusion: none"]
+
+
+def test_one_changed_byte_is_red_and_names_what_it_is_of(case: Case) -> None:
+    """Exit code 1, in words and as JSON."""
+    said = [case.content.said[0], replace(case.content.said[1], content=TWO.replace("y = 1", "y = 2"))]
+    case.keep(replace(case.content, said=said))
+    code, told = case.verify()
+    assert (code, told) == (
+        1, "FAILED  content: not what the record commits to: the answer of b (candidate_sha256)\n",
+    )  # fmt: skip
+    assert json.loads(case.verify("--json")[1])["failed_step"] == "content"
+
+
+def test_a_signed_record_of_groups_that_the_answers_do_not_make_is_red(case: Case) -> None:
+    """Whoever signs records can claim equal forms; nothing but the answers contradicts that, and they do."""
+    form = case.record.ballots[0].normal_form_sha256
+    ballots = [replace(ballot, normal_form_sha256=form) for ballot in case.record.ballots]
+    lie = replace(case.record, ballots=ballots, method="examples" if case.record.method == "examples" else "syntax")
+    (case.folder / "decision.json").write_bytes(case.seal(lie))
+    assert case.verify()[0] == 0
+    case.keep(case.content)
+    code, told = case.verify()
+    assert (code, told) == (1, "FAILED  reading: not as recorded: b: another normal form\n")
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "told"),
+    [
+        ("same", 0, "run again: same: words"),
+        ("nondeterministic", 0, "run again: nondeterministic: words"),
+        ("could not run", 1, "run again: could not run: words"),
+        ("differs", 1, "FAILED  run again: not as recorded: words"),
+    ],
+)
+def test_running_again_is_reported_and_only_a_difference_is_red(
+    case: Case, monkeypatch: pytest.MonkeyPatch, ending: str, code: int, told: str
+) -> None:
+    """What was asked for and could not be done is no success either."""
+
+    async def ran(*_: object) -> Rerun:
+        return Rerun(ending, "words")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(verifying, "run_again", ran)
+    monkeypatch.setattr(verifying, "BubblewrapSandbox", lambda _: NoSandbox())
+    case.keep(case.content)
+    ended, output = case.verify("--run")
+    assert (ended, told in output) == (code, True)
+
+
+class NoSandbox:
+    """Neither starts nor ends anything."""
+
+    async def start(self) -> None:
+        """Start nothing."""
+
+    async def close(self) -> None:
+        """End nothing."""
+
+
+def test_blind_screening_contradicts_nobody(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the rules here miss their canaries nothing is repeated by them: it is a fault of this machine."""
+    monkeypatch.setattr(verifying.canaries, "check", lambda _: ("one",))
+    verifying._rules.cache_clear()
+    case.keep(case.content)
+    code, told = case.verify()
+    assert (code, "screening is blind here" in told) == (2, True)
