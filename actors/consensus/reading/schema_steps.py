@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 STEPS_A_PATTERN_CHAR = 4  # of a text that a pattern is held against, at the worst
+STEPS_A_DIVISION = 25  # of numbers with the largest exponents, exactly
 CHARS_A_STEP = 256  # of any other text: lengths, formats and equality look at all of it
 IN_PLACE_ONE = ("not", "if", "then", "else")
 IN_PLACE_LIST = ("allOf", "anyOf", "oneOf")
@@ -56,6 +57,7 @@ def nodes_of(found: Mapping[str, Subschema], targets: Mapping[str, Subschema]) -
             made = node(schema)
             made.steps = 1 + len(schema.get("properties", {}))
             made.steps += sum(size(schema[name]) for name in _LISTING if name in schema)
+            made.steps += STEPS_A_DIVISION * ("multipleOf" in schema)
             made.here = [node(inner) for inner in _in_place(schema, targets)]
             made.first = [node(inner) for inner in schema.get("prefixItems", ())]
             made.items = [node(schema[name]) for name in ("items", "contains") if name in schema]

@@ -5,7 +5,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.base.errors import InvalidRequest, RequestError, UnsupportedParameter
@@ -18,6 +18,7 @@ from actors.consensus.reading.schema import (
     schema_sha256,
     take_schema,
 )
+from tests.examples import examples
 
 PERSON = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -168,6 +169,7 @@ TWO_WAYS = {"anyOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}, "minIte
         ({"pattern": "[ab]*a[ab]{200}c"}, "ab" * 100_000),
         ({"patternProperties": {"[ab]*a[ab]{200}c": True}}, {"ab" * 100_000: 1}),
         ({"allOf": [{"uniqueItems": True}] * 500}, [list(range(30_000))]),
+        ({"items": {"multipleOf": 1e-300}}, [1e300] * 20_000),
         ({"items": {"properties": {f"p{n}": True for n in range(1_000)}}}, [{}] * 10_000),
         (multiplying(4) | {"$defs": multiplying(4)["$defs"] | {"d4": {"maxLength": 9}}}, "x" * 200_000),
         ({"additionalProperties": True, "propertyNames": {"pattern": "a"}}, {str(n): n for n in range(60_000)}),
@@ -202,3 +204,30 @@ def test_the_digest_is_of_what_the_schema_says() -> None:
     assert one != other
     assert schema_sha256(one) == schema_sha256(other) != schema_sha256(take_schema({"type": "object"}))
     assert schema_sha256("") == ""
+
+
+_KEYWORDS = (
+    "$ref $schema $id $defs type enum const properties patternProperties additionalProperties propertyNames required items"
+    " prefixItems contains minContains uniqueItems allOf anyOf oneOf not if then else dependentSchemas dependentRequired"
+    " pattern format minimum multipleOf maxLength title made-up"
+).split()
+_ODD = st.sampled_from(
+    ["#", "#/$defs/a", "#/items", "a", "(", "string", "date", 0, -1, 1.5, 10**400, True, False, None]
+)
+_WILD = st.recursive(
+    _ODD,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*_KEYWORDS, "a"]), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(st.dictionaries(st.sampled_from(_KEYWORDS), _WILD, max_size=5), _WILD)
+def test_whatever_is_given_is_taken_or_refused(schema: dict[str, Any], value: object) -> None:
+    """No schema and no value raises anything but a refusal that the caller can mend."""
+    try:
+        text = take_schema(schema)
+    except RequestError:
+        return
+    assert satisfies(text, value) in (True, False)
+    assert len(schema_sha256(text)) == 64

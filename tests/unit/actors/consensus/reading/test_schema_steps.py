@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.consensus.reading.schema_steps import nodes_of, size, takes_more_than
 
@@ -22,6 +24,7 @@ def steps(schema: dict[str, Any], value: object, **inner: dict[str, Any]) -> int
         ({"required": ["a", "b"]}, {}, 4),
         ({"pattern": "a"}, "abcd", 17),
         ({"pattern": "a"}, 5, 1),
+        ({"multipleOf": 2}, 4, 26),
         ({"maxLength": 5}, "a" * 512, 3),
         ({"uniqueItems": True}, [1, [2, 3]], 6),
         ({"uniqueItems": False}, [1, [2, 3]], 1),
@@ -47,3 +50,13 @@ def test_sizes_count_names_and_values() -> None:
     """A list, its items, an object, its names and values are one each."""
     assert size([1, {"a": [2]}]) == 6
     assert size("abc") == 1
+
+
+@given(st.integers(0, 40), st.recursive(st.just("x" * 300), lambda inner: st.lists(inner, max_size=4), max_leaves=8))
+def test_more_steps_never_take_longer(steps_given: int, value: object) -> None:
+    """What is within a number of steps is within every larger one, also where a schema goes round through the value."""
+    tree: dict[str, Any] = {"items": {"$ref": "#"}, "uniqueItems": True}
+    root = nodes_of({"#": tree, "#/items": tree["items"]}, {"#": tree})["#"]
+    if not takes_more_than(steps_given, root, value):
+        assert not takes_more_than(steps_given + 1, root, value)
+    assert not takes_more_than(10_000, root, value)
