@@ -1,7 +1,9 @@
 """``weavergen verify`` with content that was kept: grouped again, named where it differs, and said where there is none."""
 
+import asyncio
 import gzip
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +143,17 @@ def test_running_again_is_reported_and_only_a_difference_is_red(
     case.keep(case.content)
     ended, output = case.verify("--run")
     assert (ended, told in output) == (code, True)
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+def test_retained_code_is_really_run_again(case: Case) -> None:
+    """In this machine's own sandbox: both candidates do the same as each other, and pass the question's examples."""
+    case.keep(case.content)
+    code, told = case.verify("--run")
+    assert (code, "run again: same: 2 candidates" in told) == (0, True)
+    unlike = [replace(ballot, examples_passed=1) for ballot in case.record.ballots]
+    lie = replace(case.record, ballots=unlike, result="no_consensus")
+    assert asyncio.run(verifying._run_again(lie, case.content, case.home)).ending == "differs"
 
 
 class NoSandbox:

@@ -96,30 +96,27 @@ class ContentKeeper:
             self._keep(content)
             with self._changing:
                 self._held, self._held_bytes = self._held - 1, self._held_bytes - size_of(content)
+            self._expire()
 
     def _keep(self, content: Content) -> None:
         try:
-            if self._switch.exists():
-                self._count("off")
-                self._say(OFF)
-                return
-            self._store.put(content.decision_id, encode_content(held_to(content, self._bounds)))
-        except StorageUnavailable as error:
-            self._count("lost")
-            self._say(str(error))
-        except Exception as error:  # noqa: BLE001 - a defect here costs this content, never the thread; its words may hold content
-            self._count("lost")
-            self._say(f"raised {type(error).__name__}")
-        else:
-            self._count("kept")
-            self._say("")
-            self._expire()
+            fate, problem = self._kept(content)
+        except Exception as error:  # noqa: BLE001 - a defect costs this content, never the thread
+            fate, problem = "lost", _words(error)
+        self._say(problem)
+        self._count(fate)
+
+    def _kept(self, content: Content) -> tuple[Fate, str]:
+        if self._switch.exists():
+            return "off", OFF
+        self._store.put(content.decision_id, encode_content(held_to(content, self._bounds)))
+        return "kept", ""
 
     def _expire(self) -> None:
         try:
             self._store.expire()
-        except StorageUnavailable as error:
-            self._say(str(error))
+        except Exception as error:  # noqa: BLE001 - nor does it end the thread
+            self._say(_words(error))
 
     def _say(self, problem: str) -> None:
         """Note why nothing is kept, and tell when that changes."""
@@ -130,3 +127,8 @@ class ContentKeeper:
             _log.warning("content is not kept: %s", problem)
         else:
             _log.warning("content is kept again")
+
+
+def _words(error: Exception) -> str:
+    """Say what went wrong; the words of an error that is not our own may hold content."""
+    return str(error) if isinstance(error, StorageUnavailable) else f"raised {type(error).__name__}"

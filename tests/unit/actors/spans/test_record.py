@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.base.canonical import canonical_json, unb64
+from actors.base.canonical import canonical_json, decode, unb64
 from actors.base.errors import IntegrityError
 from actors.spans.record import (
     RECORD_TYPE,
@@ -82,3 +82,10 @@ def test_the_policy_that_a_record_names_is_read_alone() -> None:
     for damaged in (b"", b"{}", b'{"payload":"e30="}', b'{"payload":"?"}', b"\xff"):
         with pytest.raises(IntegrityError):
             policy_named(damaged)
+
+
+def test_a_record_without_what_came_later_keeps_its_bytes() -> None:
+    """What was added to records is left out where it says nothing, so that older ones are still the canonical bytes."""
+    data = canonical_json(RECORD)
+    assert [name in data for name in (b"received_sha256", b"similarity", b"examples")] == [False, False, False]
+    assert decode(data, DecisionRecord, "record") == RECORD

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from actors.base.errors import StorageUnavailable
 from actors.base.ids import ulid
 from actors.consensus.behaviour.config import BehaviourConfig
-from actors.consensus.retention.adapters.keeper import OFF, ContentKeeper, Fate
+from actors.consensus.retention.adapters.keeper import OFF, ContentKeeper, Fate, _words
 from actors.consensus.retention.adapters.store import ContentStore, find_content
 from actors.consensus.retention.config import ContentConfig
 from actors.consensus.retention.content import Compared, Content, Said, Turn, read_content
@@ -33,6 +33,8 @@ class Store:
     def __init__(self) -> None:
         self.put_ids: list[str] = []
         self.error: Exception | None = None
+        self.stale: Exception | None = None
+        self.expired = threading.Semaphore(0)
         self.may_write = threading.Event()
         self.may_write.set()
 
@@ -44,7 +46,10 @@ class Store:
         self.put_ids.append(decision_id)
 
     def expire(self) -> None:
-        """Nothing is old."""
+        """Nothing is old, but what a test says fails."""
+        self.expired.release()
+        if self.stale is not None:
+            raise self.stale
 
 
 class Fates:
@@ -134,8 +139,8 @@ def test_the_switch_turns_capture_off_and_on(make: Make, fates: Fates, tmp_path:
     (tmp_path / "off").touch()
     keeper.put(content(1))
     assert fates.wait(1) == ["off"]
-    (tmp_path / "off").unlink()
     assert (store.put_ids, keeper.problem) == ([], OFF)
+    (tmp_path / "off").unlink()
     keeper.put(content(2))
     assert fates.wait(1) == ["off", "kept"]
     assert store.put_ids == [content(2).decision_id]
@@ -172,3 +177,18 @@ def test_closing_writes_what_waits(make: Make, fates: Fates) -> None:
     assert store.put_ids == [content(1).decision_id, content(2).decision_id]
     keeper.put(content(3))
     assert fates.all == ["kept", "kept", "lost"]
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("old content cannot be removed"), ValueError("secret words")])
+def test_old_content_that_cannot_be_removed_ends_nothing(make: Make, fates: Fates, error: Exception) -> None:
+    """It is told, and what comes next is kept all the same."""
+    store = Store()
+    store.stale = error
+    keeper = make(store)
+    for number in (1, 2):
+        keeper.put(content(number))
+        fates.wait(1)
+        assert store.expired.acquire(timeout=30)
+    keeper.close()
+    assert (fates.all, keeper.problem) == (["kept", "kept"], _words(error))
+    assert "secret" not in keeper.problem

@@ -6,6 +6,7 @@ import resource
 import signal
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -201,3 +202,17 @@ def test_what_is_no_content_is_said(folder: Path) -> None:
             find_content(folder, name(1))
     path.write_bytes(b'{"a": 1}')
     assert find_content(path, name(1)) == b'{"a": 1}'
+
+
+def test_replicas_that_write_at_once_lose_no_count(folder: Path) -> None:
+    """One lock: after two have written side by side, and made room while they did, the sum is that of the folder."""
+
+    def fill(first: int) -> None:
+        opened = store(folder, max_files=64)
+        for number in range(first, first + 300, 2):
+            opened.put(name(number), b"{}")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(fill, (0, 1)))
+    used, files = map(int, (folder / ".lock").read_bytes().split())
+    assert (used, files) == (on_disk(folder), len(kept(folder)))
