@@ -102,7 +102,7 @@ class RefusedAnswer(WeaverGenError):
 
 
 class NoConsensus(RefusedAnswer):
-    """No group of answers reached the quorum."""
+    """No group of answers won: support, lineages, independence or lead fell short of policy."""
 
 
 class ScreenedOut(RefusedAnswer):

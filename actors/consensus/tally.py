@@ -147,22 +147,20 @@ def _is_safe(winner: Standing, votes: Sequence[Vote], rule: Rule) -> bool:
     worst = _standing(dissenting, winner.group, scale, rule)
     lead = worst.support_micro - _best_rival(votes, winner.group, scale, rule)
     # Completions in which fewer cast a ballot weigh both sides against less: a margin outlives the rounding.
-    return _wins(worst, rule) and lead >= _least_lead(rule, isolated=True) + 1
+    return _wins(worst, rule) and lead >= _least_lead(rule) + 1
 
 
 def _leads(votes: Sequence[Vote], standings: Sequence[Standing], scale: _Scale, rule: Rule) -> bool:
     """Tell whether the first group leads far enough before any other that has every isolated voter on its side."""
-    isolated = any(vote.isolated for vote in votes)
-    if isolated:
+    if any(vote.isolated for vote in votes):
         rival = _best_rival([v for v in votes if not v.outstanding], standings[0].group, scale, rule)
     else:
         rival = standings[1].support_micro if len(standings) > 1 else 0
-    return standings[0].support_micro - rival >= _least_lead(rule, isolated=isolated)
+    return standings[0].support_micro - rival >= _least_lead(rule)
 
 
-def _least_lead(rule: Rule, *, isolated: bool) -> int:
-    """Return the least lead: one unit more with voters isolated, whose answers might have rounded a lead down to the gap."""
-    return rule.min_gap_micro + isolated if rule.min_gap_micro else 1
+def _least_lead(rule: Rule) -> int:
+    return max(rule.min_gap_micro, 1)
 
 
 def _best_rival(votes: Sequence[Vote], group: int, scale: _Scale, rule: Rule) -> int:

@@ -7,14 +7,15 @@ import msgspec
 import pytest
 
 from actors.base.canonical import b64, canonical_json
-from actors.base.errors import IntegrityError
+from actors.base.errors import IntegrityError, NoConsensus
 from actors.base.signing import SigningKey
 from actors.consensus.verification import verify_envelope
+from actors.consensus.weights import Correlation
 from actors.spans.batch import manifest_of, proof_of
 from actors.spans.columns import Rows
 from actors.spans.merkle import leaf_hash
 from actors.spans.proof import log_id, sign_checkpoint
-from actors.spans.record import DecisionRecord, Promise, read_envelope, seal
+from actors.spans.record import DecisionRecord, PairEntry, Promise, read_envelope, seal
 from tests.unit.actors.consensus.world import CALLER, LOG_KEY, NOW_S, World, hangs, request, says, voter
 from tests.unit.actors.spans.telemetry import span
 
@@ -182,3 +183,18 @@ def test_a_proof_that_does_not_hold_fails_at_inclusion(world: World) -> None:
         mutant[position] ^= 1
         with pytest.raises(IntegrityError):
             verify_envelope(bytes(mutant), world.trust, NOW_S)
+
+
+def test_what_learned_pairs_decided_verifies_offline(make_world: Callable[..., World]) -> None:
+    """Two that agree and err alike are too few votes for ``strict``: the refusal is signed, says why, and replays alone."""
+    made = make_world(voter("a", says("Paris")), voter("b", says("Paris")), voter("c", says("Rome")))
+    learned = Correlation(pairs={"a|b": "0.900000"}, rho="0.500000", n=100)
+    made.weights.value = msgspec.structs.replace(made.weights.value, correlation=learned)
+    with pytest.raises(NoConsensus, match=r"counts as 1\.05 independent votes, policy asks for 1\.30"):
+        asyncio.run(made.coordinator.generate(request(), CALLER))
+    record = verify_envelope(made.log.committed[0].data, made.trust, NOW_S).record
+    assert (record.result, record.tally.correlations) == ("no_consensus", [PairEntry(a="a", b="b", rho="0.900000")])
+    unlearned = msgspec.structs.replace(record.tally, correlations=[])
+    with pytest.raises(IntegrityError) as caught:
+        verify_envelope(resealed(made, lambda r: msgspec.structs.replace(r, tally=unlearned)), made.trust, NOW_S)
+    assert caught.value.param == "tally"
