@@ -34,7 +34,7 @@ async def judge_in_sandbox(
     """Judge every job without a verdict; raises ``NotReady`` where the sandbox is not proven."""
     if all(source_sha256(job) in known for job in jobs):
         return
-    async with _proven(LIMITS) as sandbox:
+    async with proven(LIMITS) as sandbox:
         await judge(jobs, known, sandbox, keep, told)
 
 
@@ -46,7 +46,7 @@ async def select_by_consensus(
     screener = build_screener(SystemClock(), ScreeningConfig())
     found: dict[PolicyName, dict[str, Ranking]] = {policy: {} for policy in policies}
     try:
-        async with _proven(SandboxConfig()) as sandbox:
+        async with proven(SandboxConfig()) as sandbox:
             if reason := sandbox.state():
                 raise NotReady(f"nothing can be compared: {reason}")
             comparer = _Once(BehaviourComparer(sandbox, BehaviourConfig()))
@@ -84,7 +84,7 @@ class _Once:
 
 
 @contextlib.asynccontextmanager
-async def _proven(config: SandboxConfig) -> AsyncIterator[BubblewrapSandbox]:
+async def proven(config: SandboxConfig) -> AsyncIterator[BubblewrapSandbox]:
     """Start a sandbox and keep it proven."""
     sandbox = BubblewrapSandbox(config)
     await sandbox.start()
