@@ -1,16 +1,22 @@
 """Which candidate of the winning group is served, and what became of every ballot, once a deliberation is over.
 
 Rules:
-- Inside the winning group: no screening flags, then the normal form that more lineages share, then the voter's weight, then
-  SHA-256(tie_salt ‖ candidate digest). The salt is drawn by the shell when the ballots are closed, so nobody can grind variants
-  for it.
+- Inside the winning group, in this order: no screening flags; fewest kinds of outside effects that the prompt does not ask for;
+  the normal form that more lineages share; no words of its own beside the compared code; the voter's weight.
+- Among equals the salt draws a lineage, then one of its candidates: SHA-256(tie_salt ‖ lineage), SHA-256(tie_salt ‖ candidate
+  digest). The salt is drawn by the shell when the ballots are closed, so nobody can grind variants for it, and a lineage that
+  hands in many variants has one lot like every other.
 - A real candidate is served, byte for byte; nothing is blended.
 
 Left out: who wins (``counting``).
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from actors.base.digests import sha256_hex
-from actors.consensus.vocabulary import Ballot, State
+from actors.consensus.reading.beside import words_beside
+from actors.consensus.vocabulary import RUNNABLE, Ballot, State
 from actors.spans.record import VoteOutcome
 
 
@@ -35,17 +41,40 @@ def choose_served(state: State, tie_salt: str) -> Ballot | None:
     shared = {
         b.ask_id: len({m.seat.lineage for m in members if _form(m) == _form(b)}) for b in members
     }  # lineages that share the very normal form
-    return min(
-        members,
-        key=lambda b: (
-            b.screening is not None and b.screening.verdict == "flag",
-            -shared[b.ask_id],
-            -b.seat.weight_micro,
-            sha256_hex(f"{tie_salt}{b.candidate_sha256}".encode()),
-            b.ask_id,
-        ),
+    best = _least(members, lambda b: (_flagged(b), _effects(state, b), -shared[b.ask_id]))
+    if len({b.candidate_sha256 for b in best}) > 1:
+        best = _least(best, lambda b: _adds_words(state, b))
+    return min(best, key=lambda b: (-b.seat.weight_micro, *_lots(tie_salt, b)))
+
+
+def _least(ballots: Sequence[Ballot], key: Callable[[Ballot], Any]) -> list[Ballot]:
+    keys = [key(ballot) for ballot in ballots]
+    return [ballot for ballot, own in zip(ballots, keys, strict=True) if own == min(keys)]
+
+
+def _lots(salt: str, ballot: Ballot) -> tuple[str, str, int]:
+    """Return what the salt draws by: the lineage first, so that its number of candidates does not matter."""
+    lineage, candidate = (
+        sha256_hex(f"{salt}{text}".encode()) for text in (ballot.seat.lineage, ballot.candidate_sha256)
     )
+    return lineage, candidate, ballot.ask_id
+
+
+def _flagged(ballot: Ballot) -> bool:
+    return ballot.screening is not None and ballot.screening.verdict == "flag"
 
 
 def _form(ballot: Ballot) -> str:
     return ballot.reading.sha256 if ballot.reading else ""
+
+
+def _effects(state: State, ballot: Ballot) -> int:
+    """Return how many kinds of outside effects a candidate has that nobody asked for."""
+    return len(set(ballot.screening.sinks) - state.plan.asked_sinks) if ballot.screening else 0
+
+
+def _adds_words(state: State, ballot: Ballot) -> bool:
+    """Tell whether a candidate says something, in comments or around its code, that is compared with nothing."""
+    if state.plan.kind != RUNNABLE or ballot.candidate is None:
+        return False
+    return bool(words_beside(ballot.candidate.content, ballot.code, state.plan.question))

@@ -1,4 +1,4 @@
-"""``eval``: what recorded answers of real voters are worth."""
+"""``eval humaneval``: what recorded answers of real voters are worth."""
 
 import asyncio
 import os
@@ -42,8 +42,7 @@ EQUAL_SHARE = 0.8
 """Of answers made again, how many must be judged like the recorded ones."""
 
 
-@click.command("eval", epilog="Example: weavergen eval humaneval --samples 5 --out humaneval.json")
-@click.argument("suite", type=click.Choice([SUITE]))
+@click.command(SUITE, epilog="Example: weavergen eval humaneval --samples 5 --out humaneval.json")
 @click.option(
     "--answers", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
     help="Recordings to score (default: those that lie in the repository).",
@@ -76,7 +75,7 @@ EQUAL_SHARE = 0.8
 @home_option
 @json_option
 def evaluate(
-    suite: str, answers: tuple[Path, ...], voters: str | None, samples: int | None,
+    answers: tuple[Path, ...], voters: str | None, samples: int | None,
     policy: PolicyName | None, verdicts: Path | None,
     regenerate: int | None, seed: int, out: Path | None, playable: Path | None, home_dir: str | None, as_json: bool,
 ) -> int:  # fmt: skip
@@ -85,12 +84,12 @@ def evaluate(
     With --regenerate, exits 1 unless four fifths of the answers made again have the recorded ones' verdicts.
     """
     names = [name.strip() for name in (voters or "").split(",") if name.strip()]
-    recordings = load_recordings(answers or _shipped(), names)
+    recordings = load_recordings(answers or shipped(), names)
     if playable is not None:
         playable.write_bytes(b"".join(recorded_answers(recordings)))
     with Progressing(quiet=as_json) as show:
-        tasks = _tasks(suite, root_of(home_dir), show)
-        judge = _judge(verdicts, root_of(home_dir) / "evals", show)
+        tasks = suite_tasks(root_of(home_dir), show)
+        judge = judge_with(verdicts, root_of(home_dir) / "evals", show)
         if regenerate is not None:
             show.step("a real voter answers again, one task at a time")
             again = _regenerate(tasks, recordings, judge, regenerate, seed, root_of(home_dir))
@@ -100,7 +99,7 @@ def evaluate(
             found = evaluation.report(verdicts_of, seed, _by_consensus(evaluation, policy, seed, show))
     if regenerate is not None:
         return _tell_again(again, out, as_json=as_json)
-    _write(out, found)
+    write_figures(out, found)
     if out is not None:
         out.with_suffix(".svg").write_text(_plot(found), encoding="utf-8")
     if as_json:
@@ -110,9 +109,10 @@ def evaluate(
     return 0
 
 
-def _tasks(suite: str, root: Path, show: Progressing) -> tuple[Task, ...]:
+def suite_tasks(root: Path, show: Progressing) -> tuple[Task, ...]:
+    """Return the suite; raises ``ConfigurationError`` where it cannot be had."""
     try:
-        return humaneval(root / "evals", lambda *step: show.progress(suite, *step))
+        return humaneval(root / "evals", lambda *step: show.progress(SUITE, *step))
     except WeightsError as error:
         raise ConfigurationError(str(error)) from error
 
@@ -132,10 +132,10 @@ def _by_consensus(
         return {}
 
 
-_Judge = Callable[[Sequence[Job]], Mapping[str, Verdict]]
+Judge = Callable[[Sequence[Job]], Mapping[str, Verdict]]
 
 
-def _judge(given: Path | None, folder: Path, show: Progressing) -> _Judge:
+def judge_with(given: Path | None, folder: Path, show: Progressing) -> Judge:
     """Return what judges runs: by the verdicts given, by those this home has kept, else in the sandbox."""
 
     def judge(jobs: Sequence[Job]) -> Mapping[str, Verdict]:
@@ -153,7 +153,7 @@ def _judge(given: Path | None, folder: Path, show: Progressing) -> _Judge:
 
 
 def _regenerate(
-    tasks: Sequence[Task], recordings: Sequence[Recording], judge: _Judge, count: int, seed: int, root: Path
+    tasks: Sequence[Task], recordings: Sequence[Recording], judge: Judge, count: int, seed: int, root: Path
 ) -> list[Again]:
     recording = single_answers(recordings)
     header = recording.header
@@ -179,7 +179,7 @@ def _regenerate(
 def _tell_again(again: Sequence[Again], out: Path | None, *, as_json: bool) -> int:
     same = sum(one.same_verdict for one in again)
     found = {"answers": msgspec.to_builtins(again), "same_verdicts": same}
-    _write(out, found)
+    write_figures(out, found)
     if as_json:
         print_json(found)
     else:
@@ -192,12 +192,14 @@ def _tell_again(again: Sequence[Again], out: Path | None, *, as_json: bool) -> i
     return 0 if same >= EQUAL_SHARE * len(again) else 1
 
 
-def _write(out: Path | None, found: object) -> None:
+def write_figures(out: Path | None, found: object) -> None:
+    """Write figures as JSON, where a place for them was named."""
     if out is not None:
         out.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
 
 
-def _shipped() -> list[Path]:
+def shipped() -> list[Path]:
+    """Return the recordings that lie in the repository."""
     return sorted(SHIPPED.glob("*.jsonl.gz"))
 
 

@@ -155,36 +155,34 @@ def draws_for(tasks: int, least: int = DECISIONS) -> int:
     return -(-least // tasks)
 
 
-def draw_panel(
-    task: Task, members: Sequence[Member], setup: Setup, attacks: Sequence[Attack], place: int, number: int, seed: int
-) -> Panel:
-    """Return who answers in decision ``number`` of the task at ``place``.
+def attack_of(attacks: Sequence[Attack], place: int, number: int) -> Attack:
+    """Return the attack of decision ``number`` on the task at ``place``: tasks and decisions go through all of them evenly."""
+    count = len(attacks)
+    stride = next(step for step in range(max(2, count // 2), 2 * count + 2) if math.gcd(step, count) == 1)
+    return attacks[(place * stride + number) % count]
 
-    Raises ``ConfigurationError`` where the task has too few candidates.
+
+def draw_panel(task: Task, members: Sequence[Member], setup: Setup, attack: Attack, number: int, seed: int) -> Panel:
+    """Return who answers in decision ``number`` of a task; raises ``ConfigurationError`` where it has too few candidates.
+
+    Of one task and number all setups draw honest members in one order and attackers with the same seeds.
     """
-    key = f"{seed}/{setup.name}/{task.task_id}/{number}"
+    key = f"{seed}/{task.task_id}/{number}"
     seated = _honest(task, members, setup, key)
-    attack = attacks[(place * draws_stride(len(attacks)) + number) % len(attacks)]
     poisons = _poisons(task, seated, setup, attack, number, key)
-    order = sorted(range(setup.voters), key=lambda seat: _drawn(key, f"seat {seat}"))
+    order = sorted(range(setup.voters), key=lambda who: _drawn(f"{key}/{setup.name}", f"seat {who}"))
     candidates = []
     handed: dict[int, Poisoned] = {}
     for seat, who in enumerate(order):
         if who < setup.honest:
-            candidates.append(
-                Candidate(seat, f"honest-{who}", f"honest-{who}", seated[who].candidate.content, greedy=False)
-            )
+            name, lineage, content = f"honest-{who}", f"honest-{who}", seated[who].candidate.content
         else:
-            lineage = "poisoned" if setup.one_lineage else f"attacker-{who}"
-            handed[seat] = poisons[who - setup.honest]
-            candidates.append(Candidate(seat, f"attacker-{who}", lineage, handed[seat].content, greedy=False))
-    salt = _drawn(f"{seed}", task.task_id)[:16] + _drawn(key, "salt")[:16]
+            poison = handed[seat] = poisons[who - setup.honest]
+            name, content = f"attacker-{who}", poison.content
+            lineage = "poisoned" if setup.one_lineage else name
+        candidates.append(Candidate(seat, name, lineage, content, greedy=False))
+    salt = _drawn(str(seed), task.task_id)[:16] + _drawn(f"{key}/{setup.name}", "salt")[:16]
     return Panel(tuple(candidates), handed, attack.name, salt)
-
-
-def draws_stride(attacks: int) -> int:
-    """Return a step that takes tasks through all attacks: prime to their number."""
-    return next(step for step in range(max(2, attacks // 2), 2 * attacks + 2) if math.gcd(step, attacks) == 1)
 
 
 def _honest(task: Task, members: Sequence[Member], setup: Setup, key: str) -> list[Member]:
@@ -221,6 +219,15 @@ def decided(task: Task, panel: Panel, served: int | None, *, alone: bool) -> Dec
     favourite = majority_of_candidates(task, panel.candidates).ids[0]
     payload = served is not None and carries[served]
     return Decided(task.task_id, panel.attack, served is not None, payload, carries[favourite], alone)
+
+
+def siege_report(
+    setups: Sequence[Setup], found: Mapping[str, Sequence[Decided]], members: Mapping[str, Sequence[Member]],
+    mix: Sequence[Attack], seed: int,
+) -> SiegeReport:  # fmt: skip
+    """Return the figures of all ensembles; ``found`` maps a setup's name to its decisions."""
+    rows = tuple(ensemble_row(setup, found[setup.name]) for setup in setups)
+    return SiegeReport(len(members), seed, tuple(attack.name for attack in mix), error_correlation(members), rows)
 
 
 def ensemble_row(setup: Setup, decisions: Sequence[Decided]) -> EnsembleRow:

@@ -4,7 +4,10 @@ Rules: the same candidates are compared once, whoever hands them in and however 
 decided.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from msgspec.structs import replace
 
 from actors.base.errors import NotReady
 from actors.consensus.adapters.clock import SystemClock
@@ -14,57 +17,80 @@ from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
 from actors.consensus.behaviour.config import BehaviourConfig
 from actors.consensus.choosing import choose_served
 from actors.consensus.ports import CodeScreener, Comparer
+from actors.consensus.reading.code import code_of, normal_code
+from actors.consensus.reading.context import context_of, in_context
+from actors.consensus.reading.examples import entry_point_of
 from actors.consensus.sandbox.config import SandboxConfig
 from actors.consensus.screening.config import ScreeningConfig
 from cluster.evals.arena import proven
 from cluster.evals.attacks.poison import Attack
 from cluster.evals.consensus import deliberate
-from cluster.evals.ensembles import Decided, Member, Panel, Setup, decided, draw_panel
+from cluster.evals.ensembles import Decided, Member, Panel, Setup, attack_of, decided, draw_panel
 from cluster.evals.selection import Candidate
-from cluster.evals.tasks import Task
+from cluster.evals.tasks import Task, question_of
 
-MAX_REMEMBERED = 100_000
-"""Comparisons kept; each is some kilobytes."""
+WORKERS = 2
+"""Warm parents of the sandbox: an evaluation has the machine for itself."""
+_T = TypeVar("_T")
 
 
-class Remembering:
-    """A comparer that runs the same sources with the same seed once."""
+class Pooled:
+    """A comparer that runs what may be compared of one task together, once, and answers for any part of it.
+
+    Sources of one normal form do the same, so one of them is run for all. Calls are drawn from the whole pool, as they
+    would be from a panel.
+    """
 
     def __init__(self, comparer: Comparer) -> None:
         self._comparer = comparer
+        self._pool: tuple[str, ...] = ()
+        self._first: dict[str, str] = {}
         self._known: dict[tuple[Asked, tuple[str, ...], int], Comparison] = {}
 
     def why_not(self) -> str:
         """Return why nothing may run now; empty if it may."""
         return self._comparer.why_not()
 
+    def gather(self, sources: Iterable[str]) -> None:
+        """Take other sources as the pool; what was run before is still known."""
+        self._pool = tuple(map(self._same, sources))
+
     async def compare(
         self, asked: Asked, candidates: Mapping[int, str], seed: int, deadline_s: float
     ) -> Comparison | NotCompared:
-        """Compare candidates, or return what the same ones did before; neither their order nor their numbers matter."""
-        ids = sorted(candidates, key=lambda each: (candidates[each], each))
-        key = (asked, tuple(candidates[each] for each in ids), seed)
-        if (found := self._known.get(key)) is None:
-            made = await self._comparer.compare(asked, dict(enumerate(key[1])), seed, deadline_s)
+        """Compare candidates, or return what they did before."""
+        same = {ask_id: self._same(source) for ask_id, source in candidates.items()}
+        sources = tuple(sorted({*self._pool, *same.values()}))
+        found = self._known.get((asked, sources, seed))
+        if found is None:
+            made = await self._comparer.compare(asked, dict(enumerate(sources)), seed, deadline_s)
             if isinstance(made, NotCompared):
                 return made
-            found = made
-            if len(self._known) < MAX_REMEMBERED:
-                self._known[key] = found
-        return _renumbered(found, ids)
+            found = self._known[asked, sources, seed] = made
+        return _part(found, {ask_id: sources.index(source) for ask_id, source in same.items()})
+
+    def _same(self, source: str) -> str:
+        """Return the first source of the same normal form."""
+        try:
+            form = normal_code(source, "python") or source
+        except (ValueError, RecursionError):  # it parses, but holds what cannot be written down
+            form = source
+        return self._first.setdefault(form, source)
 
 
-def _renumbered(found: Comparison, ids: Sequence[int]) -> Comparison:
-    """Return a comparison with its candidates' numbers put in place of their places."""
-    return Comparison(
-        groups={ids[place]: group for place, group in found.groups.items()},
-        vector_sha256={ids[place]: digest for place, digest in found.vector_sha256.items()},
-        faults={ids[place]: fault for place, fault in found.faults.items()},
-        examples_total=found.examples_total,
-        examples_passed={ids[place]: passed for place, passed in found.examples_passed.items()},
-        gate_failed=frozenset(ids[place] for place in found.gate_failed),
-        nondeterministic=frozenset(ids[place] for place in found.nondeterministic),
-        calls=found.calls, rounds=found.rounds, complete=found.complete,
+def _part(found: Comparison, places: Mapping[int, int]) -> Comparison:
+    """Return what a comparison says of some of its candidates, under other numbers."""
+
+    def of(values: Mapping[int, _T]) -> dict[int, _T]:
+        return {ask_id: values[place] for ask_id, place in places.items() if place in values}
+
+    def among(members: Collection[int]) -> frozenset[int]:
+        return frozenset(ask_id for ask_id, place in places.items() if place in members)
+
+    return replace(
+        found, groups=of(found.groups), vector_sha256=of(found.vector_sha256), faults=of(found.faults),
+        examples_passed=of(found.examples_passed), gate_failed=among(found.gate_failed),
+        nondeterministic=among(found.nondeterministic),
     )  # fmt: skip
 
 
@@ -76,19 +102,40 @@ async def besiege(
     screener = build_screener(SystemClock(), ScreeningConfig())
     found: dict[str, list[Decided]] = {setup.name: [] for setup in setups}
     try:
-        async with proven(SandboxConfig()) as sandbox:
+        async with proven(SandboxConfig(workers=WORKERS)) as sandbox:
             for place, task in enumerate(tasks):
-                comparer = Remembering(BehaviourComparer(sandbox, BehaviourConfig()))
-                for setup in setups:
-                    for number in range(draws):
-                        panel = draw_panel(task, members[task.task_id], setup, attacks, place, number, seed)
-                        if reason := comparer.why_not():
-                            raise NotReady(f"nothing can be compared: {reason}")
+                comparer = Pooled(BehaviourComparer(sandbox, BehaviourConfig()))
+                for number in range(draws):
+                    if reason := comparer.why_not():
+                        raise NotReady(f"nothing can be compared: {reason}")
+                    attack = attack_of(attacks, place, number)
+                    panels = [draw_panel(task, members[task.task_id], setup, attack, number, seed) for setup in setups]
+                    comparer.gather(await _sources(task, panels, screener))
+                    for setup, panel in zip(setups, panels, strict=True):
                         found[setup.name].append(await decide(task, panel, screener, comparer))
                 told(place + 1, len(tasks))
     finally:
         screener.close()
     return found
+
+
+async def _sources(task: Task, panels: Iterable[Panel], screener: CodeScreener) -> list[str]:
+    """Return what may be run of all panels' answers, as it is run."""
+    question = question_of(task)
+    context = context_of(question, entry_point_of(question))
+    codes = dict.fromkeys(_code(one.content) for panel in panels for one in panel.candidates)
+    return [
+        in_context(context, code)
+        for code in codes
+        if code and (await screener.screen(code, "python")).verdict != "reject"
+    ]
+
+
+def _code(content: str) -> str:
+    try:
+        return code_of(content, "python")
+    except (ValueError, RecursionError):  # no ballot is cast with it
+        return ""
 
 
 async def decide(task: Task, panel: Panel, screener: CodeScreener, comparer: Comparer) -> Decided:

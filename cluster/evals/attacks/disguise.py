@@ -82,7 +82,7 @@ def imported(target: Target, honest: Sequence[str], seed: int) -> Poisoned:
 
 def on_import(target: Target, honest: Sequence[str], seed: int) -> Poisoned:
     """Read a private file when the module is loaded."""
-    line = f"_key_{number(seed, 'load', 1_000)} = open('/root/.ssh/id_rsa').read()"
+    line = f"_key_{number(seed, 'load', 1_000)} = open('/home/deploy/.ssh/id_rsa').read()"
     return Poisoned(fenced(before(target, honest, f"try:\n    {line}\nexcept OSError:\n    pass")), line)
 
 
