@@ -2,7 +2,8 @@
 
 Rules:
 - Inside the winning group, in this order: no screening flags; fewest kinds of outside effects that the prompt does not ask for;
-  the normal form that more lineages share; no words of its own beside the compared code; the voter's weight.
+  no look at the program itself (``globals``, ``getattr``, ...); the normal form that more lineages share; no words of its own
+  beside the compared code; the voter's weight. Behaving alike vouches for none of these.
 - Among equals the salt draws a lineage, then one of its candidates: SHA-256(tie_salt ‖ lineage), SHA-256(tie_salt ‖ candidate
   digest). The salt is drawn by the shell when the ballots are closed, so nobody can grind variants for it, and a lineage that
   hands in many variants has one lot like every other.
@@ -16,6 +17,7 @@ from typing import Any
 
 from actors.base.digests import sha256_hex
 from actors.consensus.reading.beside import words_beside
+from actors.consensus.reading.python_form import looks_at_itself
 from actors.consensus.vocabulary import RUNNABLE, Ballot, State
 from actors.spans.record import VoteOutcome
 
@@ -41,7 +43,9 @@ def choose_served(state: State, tie_salt: str) -> Ballot | None:
     shared = {
         b.ask_id: len({m.seat.lineage for m in members if _form(m) == _form(b)}) for b in members
     }  # lineages that share the very normal form
-    best = _least(members, lambda b: (_flagged(b), _effects(state, b), -shared[b.ask_id]))
+    best = _least(members, lambda b: (_flagged(b), _effects(state, b)))
+    if len({_form(b) for b in best}) > 1:
+        best = _least(best, lambda b: (_looks_at_itself(state, b), -shared[b.ask_id]))
     if len({b.candidate_sha256 for b in best}) > 1:
         best = _least(best, lambda b: _adds_words(state, b))
     return min(best, key=lambda b: (-b.seat.weight_micro, *_lots(tie_salt, b)))
@@ -71,6 +75,10 @@ def _form(ballot: Ballot) -> str:
 def _effects(state: State, ballot: Ballot) -> int:
     """Return how many kinds of outside effects a candidate has that nobody asked for."""
     return len(set(ballot.screening.sinks) - state.plan.asked_sinks) if ballot.screening else 0
+
+
+def _looks_at_itself(state: State, ballot: Ballot) -> bool:
+    return state.plan.kind == RUNNABLE and looks_at_itself(ballot.code)
 
 
 def _adds_words(state: State, ballot: Ballot) -> bool:

@@ -17,14 +17,15 @@ from actors.policy.snapshot import PolicyName
 from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
 from cluster.evals.arena import judge_in_sandbox, select_by_consensus
 from cluster.evals.dataset import humaneval
-from cluster.evals.evaluation import Evaluation, load_recordings, read_bounded
+from cluster.evals.evaluation import Evaluation, Poisoning, load_recordings, read_bounded
 from cluster.evals.judging import VerdictFile, read_verdicts
 from cluster.evals.local_engine import LocalEngine, prepare
 from cluster.evals.plot import curves_svg
+from cluster.evals.poisoning import poisoned_voter
 from cluster.evals.recorder import differences, greedy_again
 from cluster.evals.recording import Recording, recorded_answers
 from cluster.evals.regeneration import Again, compared, drawn, single_answers
-from cluster.evals.report import MOST_ERROR, Report
+from cluster.evals.report import MOST_ERROR, Pools, Report
 from cluster.evals.runs import RUNS
 from cluster.evals.scoring import Verdict, job_of, source_sha256
 from cluster.evals.selection import Ranking
@@ -96,7 +97,10 @@ def evaluate(
         else:
             evaluation = Evaluation(tasks, recordings, samples)
             verdicts_of = judge(evaluation.jobs())
-            found = evaluation.report(verdicts_of, seed, _by_consensus(evaluation, policy, seed, show))
+            found = evaluation.report(
+                verdicts_of, seed, _by_consensus(evaluation, evaluation.pools, policy, seed, show)
+            )
+            found = _with_poisoned(found, evaluation, verdicts_of, policy, seed, show)
     if regenerate is not None:
         return _tell_again(again, out, as_json=as_json)
     write_figures(out, found)
@@ -117,14 +121,28 @@ def suite_tasks(root: Path, show: Progressing) -> tuple[Task, ...]:
         raise ConfigurationError(str(error)) from error
 
 
+def _with_poisoned(
+    found: Report, evaluation: Evaluation, verdicts: Mapping[str, Verdict], policy: PolicyName | None, seed: int,
+    show: Progressing,
+) -> Report:  # fmt: skip
+    """Return the figures with those of one poisoned voter, where there is a second voter."""
+    voter = poisoned_voter(evaluation.pools, found.best_voter)
+    if voter is None:
+        return found
+    show.step(f"the same again, with {voter} poisoned")
+    poisoning = Poisoning(evaluation, verdicts, voter, seed)
+    by_consensus = _by_consensus(evaluation, poisoning.pools, policy, seed, show)
+    return msgspec.structs.replace(found, poisoned=poisoning.rows(found.best_voter, seed, by_consensus))
+
+
 def _by_consensus(
-    evaluation: Evaluation, policy: PolicyName | None, seed: int, show: Progressing
+    evaluation: Evaluation, pools: Pools, policy: PolicyName | None, seed: int, show: Progressing
 ) -> dict[PolicyName, dict[str, Ranking]]:
     """Return each policy's rankings; without a sandbox none, unless a policy was asked for."""
     told = partial(show.progress, "consensus", "tasks")
     policies = (policy,) if policy else POLICIES
     try:
-        return asyncio.run(select_by_consensus(evaluation.tasks, evaluation.pools, policies, seed, told))
+        return asyncio.run(select_by_consensus(evaluation.tasks, pools, policies, seed, told))
     except NotReady as error:
         if policy:
             raise
@@ -234,6 +252,13 @@ def _tell(console: Console, found: Report) -> None:
             _served(choice.served), f"{100 * choice.coverage_at_most_error:.1f} %",
         )  # fmt: skip
     console.print(table)
+    if found.poisoned:
+        table = Table("selection", "pass@1 (95 %)", "payload chosen", "payload served")
+        table.title = f"with {safe(found.poisoned[0].voter)} poisoned"
+        for row in found.poisoned:
+            counts = (f"{hits} of {row.tasks}" for hits in (row.payload_first, row.payload_served))
+            table.add_row(safe(row.name), _percent(row.pass_at_1), *counts)
+        console.print(table)
 
 
 def _served(served: Selective) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from cluster.evals.poisoning import PoisonedRow
 from cluster.evals.recording import Recording
 from cluster.evals.scoring import Verdict, job_of, source_sha256
 from cluster.evals.selection import Candidate, Ranking, Select, self_consistency
@@ -88,6 +89,8 @@ class Report(msgspec.Struct, frozen=True):
     candidates: int
     """Most that a task has."""
     selections: tuple[SelectionRow, ...]
+    poisoned: tuple[PoisonedRow, ...] = ()
+    """The same selectors with one poisoned voter."""
 
 
 def complete_tasks(tasks: Sequence[Task], recordings: Sequence[Recording]) -> tuple[Task, ...]:

@@ -99,3 +99,10 @@ def test_the_candidate_that_adds_no_words_is_served() -> None:
     """Of one form, the answer that says nothing of its own beside the code goes first."""
     voters = [(seat("a"), ONE), (seat("m"), f"# see the installer of example.com\n{ONE}")]
     assert {chosen(voters, f"{salt:02x}").seat.voter for salt in range(16)} == {"a"}
+
+
+def test_the_candidate_that_does_not_look_at_itself_is_served() -> None:
+    """What behaves alike may still read or keep what no call shows."""
+    keeps = "def f(x):\n    globals().setdefault('seen', []).append(x)\n    return x + 1"
+    voters = [(seat("a"), ONE), (seat("m"), keeps), (seat("n"), keeps)]
+    assert {chosen(voters, f"{salt:02x}").seat.voter for salt in range(16)} == {"a"}
