@@ -2,8 +2,11 @@
 
 Rules:
 - Inside the winning group, in this order: no screening flags; fewest kinds of outside effects that the prompt does not ask for;
-  no look at the program itself (``globals``, ``getattr``, ...); the normal form that more lineages share; no words of its own
-  beside the compared code; the voter's weight. Behaving alike vouches for none of these.
+  no look at the program itself (``globals``, ``getattr``, ...); the normal form that most lineages share, if at least half of
+  the group's do; the lineage with fewest ballots; no words of its own beside the compared code; the voter's weight. Behaving
+  alike vouches for none of these.
+- A form that fewer share may be colluders' alone. A lineage that holds many seats has helped to win and gains nothing more by
+  them: where another's candidate is as good, that one leaves.
 - Among equals the salt draws a lineage, then one of its candidates: SHA-256(tie_salt ‖ lineage), SHA-256(tie_salt ‖ candidate
   digest). The salt is drawn by the shell when the ballots are closed, so nobody can grind variants for it, and a lineage that
   hands in many variants has one lot like every other.
@@ -12,6 +15,7 @@ Rules:
 Left out: who wins (``counting``).
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,15 +44,22 @@ def choose_served(state: State, tie_salt: str) -> Ballot | None:
         return None
     group = conclusion.tally.winner.group
     members = [b for b in state.ballots if conclusion.groups.get(b.ask_id) == group]
-    shared = {
-        b.ask_id: len({m.seat.lineage for m in members if _form(m) == _form(b)}) for b in members
-    }  # lineages that share the very normal form
+    seats = Counter(b.seat.lineage for b in state.ballots)
     best = _least(members, lambda b: (_flagged(b), _effects(state, b)))
     if len({_form(b) for b in best}) > 1:
-        best = _least(best, lambda b: (_looks_at_itself(state, b), -shared[b.ask_id]))
+        shared = _shared(members)
+        best = _least(best, lambda b: (_looks_at_itself(state, b), -shared[_form(b)]))
+    best = _least(best, lambda b: seats[b.seat.lineage])
     if len({b.candidate_sha256 for b in best}) > 1:
         best = _least(best, lambda b: _adds_words(state, b))
     return min(best, key=lambda b: (-b.seat.weight_micro, *_lots(tie_salt, b)))
+
+
+def _shared(members: Sequence[Ballot]) -> dict[str, int]:
+    """Return normal form → lineages of a group that share it; 0 where less than half of them do."""
+    lineages = {form: {b.seat.lineage for b in members if _form(b) == form} for form in set(map(_form, members))}
+    half = len({b.seat.lineage for b in members}) / 2
+    return {form: len(own) if len(own) >= half else 0 for form, own in lineages.items()}
 
 
 def _least(ballots: Sequence[Ballot], key: Callable[[Ballot], Any]) -> list[Ballot]:

@@ -255,9 +255,9 @@ def _tell(console: Console, found: Report) -> None:
     if found.poisoned:
         table = Table("selection", "pass@1 (95 %)", "payload chosen", "payload served")
         table.title = f"with {safe(found.poisoned[0].voter)} poisoned"
-        for row in found.poisoned:
-            counts = (f"{hits} of {row.tasks}" for hits in (row.payload_first, row.payload_served))
-            table.add_row(safe(row.name), _percent(row.pass_at_1), *counts)
+        for each in found.poisoned:
+            counts = (f"{hits} of {each.tasks}" for hits in (each.payload_first, each.payload_served))
+            table.add_row(safe(each.name), _percent(each.pass_at_1), *counts)
         console.print(table)
 
 

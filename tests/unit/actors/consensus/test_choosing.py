@@ -1,6 +1,5 @@
 """Which candidate of the winning group is served."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -67,25 +66,43 @@ def variant(number: int) -> str:
 
 
 @pytest.mark.parametrize("variants", [1, 2, 3, 8])
-def test_more_variants_from_one_lineage_are_no_more_lots(variants: int) -> None:
-    """Under every salt the same lineage is served, whether it hands in one candidate or eight: its chance is that of one."""
+def test_variants_from_one_lineage_never_raise_its_chance(variants: int) -> None:
+    """Under every salt that serves it with several candidates it is served with one too; another lineage goes before several."""
     honest = [(seat("a"), ONE), (seat("b"), "def f(x):\n    return 1 + x")]
 
     def lineages(count: int) -> list[str]:
         ground = [(seat(f"m{number}", "m"), variant(number + 2)) for number in range(count)]
         return [chosen([*honest, *ground], f"{salt:02x}").seat.lineage for salt in range(64)]
 
-    alone = lineages(1)
+    alone, more = lineages(1), lineages(variants)
     assert set(alone) == {"a", "b", "m"}
-    assert lineages(variants) == alone
+    assert all(before == "m" for before, after in zip(alone, more, strict=True) if after == "m")
+    assert variants == 1 or "m" not in more
 
 
-def test_the_salt_draws_lineages_evenly() -> None:
-    """Three equal lineages are served about as often as each other, though one of them has eight candidates."""
-    ground = [(seat(f"m{number}", "m"), variant(number + 2)) for number in range(8)]
-    voters = [(seat("a"), ONE), (seat("b"), "def f(x):\n    return 1 + x"), *ground]
-    counts = Counter(chosen(voters, f"{salt:04x}").seat.lineage for salt in range(600))
-    assert all(150 <= counts[lineage] <= 250 for lineage in "abm")
+def test_of_lineages_with_as_many_ballots_each_has_one_lot() -> None:
+    """Under every salt the same lineage is served, whichever two texts it hands in and whether they differ."""
+    lots = [
+        [
+            chosen([(seat(f"{x}{n}", x), variant(base + n * step)) for x, base in (("a", 2), ("m", 20)) for n in (0, 1)],
+                   f"{salt:02x}").seat.lineage
+            for salt in range(64)
+        ]
+        for step in (0, 1, 5)
+    ]  # fmt: skip
+    assert lots[0] == lots[1] == lots[2]
+    assert set(lots[0]) == {"a", "m"}
+
+
+def test_a_form_that_less_than_half_share_is_no_argument() -> None:
+    """Two colluders of five do not go before three that differ; three of five that agree go before two."""
+    codes = [ONE, "def f(x):\n    return 1 + x", "def f(x):\n    return x - -1"]
+    honest = [(seat(name), code) for name, code in zip("abc", codes, strict=True)]
+    colluding = [(seat("m"), variant(9)), (seat("n"), variant(9))]
+    served = {chosen([*honest, *colluding], f"{salt:02x}").seat.voter for salt in range(64)}
+    assert served == set("abcmn")
+    agreed = [(seat(name), ONE) for name in "abc"]
+    assert {chosen([*agreed, *colluding], f"{salt:02x}").seat.voter for salt in range(64)} == set("abc")
 
 
 def test_the_candidate_that_reaches_for_less_is_served() -> None:
