@@ -3,8 +3,9 @@
 Rules:
 - Inside the winning group, in this order: no screening flags; fewest kinds of outside effects that the prompt does not ask for;
   no look at the program itself (``globals``, ``getattr``, ...); the normal form that most lineages share, if at least half of
-  the group's do; the lineage with fewest ballots; no words of its own beside the compared code; the voter's weight. Behaving
-  alike vouches for none of these.
+  the group's do; the lineage with fewest ballots; the voter's weight. Behaving alike vouches for none of these.
+- Of the candidates that have the normal form of the one so chosen, one without words of its own beside the code goes first: their
+  words are all that tells them apart. Between forms words decide nothing, or whoever writes none would win against those who do.
 - A form that fewer share may be colluders' alone. A lineage that holds many seats has helped to win and gains nothing more by
   them: where another's candidate is as good, that one leaves.
 - Among equals the salt draws a lineage, then one of its candidates: SHA-256(tie_salt ‖ lineage), SHA-256(tie_salt ‖ candidate
@@ -50,9 +51,11 @@ def choose_served(state: State, tie_salt: str) -> Ballot | None:
         shared = _shared(members)
         best = _least(best, lambda b: (_looks_at_itself(state, b), -shared[_form(b)]))
     best = _least(best, lambda b: seats[b.seat.lineage])
-    if len({b.candidate_sha256 for b in best}) > 1:
-        best = _least(best, lambda b: _adds_words(state, b))
-    return min(best, key=lambda b: (-b.seat.weight_micro, *_lots(tie_salt, b)))
+    drawn = min(best, key=lambda b: (-b.seat.weight_micro, *_lots(tie_salt, b)))
+    alike = [b for b in best if _form(b) == _form(drawn)]
+    if len({b.candidate_sha256 for b in alike}) > 1:
+        alike = _least(alike, lambda b: _adds_words(state, b))
+    return min(alike, key=lambda b: (-b.seat.weight_micro, *_lots(tie_salt, b)))
 
 
 def _shared(members: Sequence[Ballot]) -> dict[str, int]:

@@ -15,7 +15,16 @@ from cluster.cli.evaluating import judge_with, shipped, suite_tasks, write_figur
 from cluster.evals.attacks.catalogue import ATTACKS, BY_NAME
 from cluster.evals.attacks.playable import recorded_lines
 from cluster.evals.attacks.poison import Attack, Target
-from cluster.evals.ensembles import DECISIONS, SETUPS, Member, Rate, SiegeReport, draws_for, siege_report
+from cluster.evals.ensembles import (
+    DECISIONS,
+    SETUPS,
+    Member,
+    Rate,
+    SiegeReport,
+    draws_for,
+    ranked_members,
+    siege_report,
+)
 from cluster.evals.evaluation import Evaluation, load_recordings
 from cluster.evals.scoring import job_of, source_sha256
 from cluster.evals.siege import besiege
@@ -64,14 +73,13 @@ def attacks(
     with Progressing(quiet=as_json) as show:
         evaluation = Evaluation(suite_tasks(root_of(home_dir), show), recordings, None)
         judged = judge_with(verdicts, root_of(home_dir) / "evals", show)(evaluation.jobs())
-        members = {
-            task.task_id: [
-                Member(one, judged[source_sha256(job_of(task, one.content))].passed)
-                for one in evaluation.pools[task.task_id]
-            ]
-            for task in evaluation.tasks[:most]
-        }
         tasks = evaluation.tasks[:most]
+        pools = {task.task_id: evaluation.pools[task.task_id] for task in tasks}
+        passes = {
+            task.task_id: [judged[source_sha256(job_of(task, one.content))].passed for one in pools[task.task_id]]
+            for task in tasks
+        }
+        members = ranked_members(pools, passes)
         if playable is not None:
             targets = {Target(question_of(task), task.entry_point): _honest(members[task.task_id]) for task in tasks}
             playable.write_bytes(b"".join(_voter(attack, targets) for attack in mix))

@@ -150,6 +150,24 @@ class SiegeReport(msgspec.Struct, frozen=True):
     ensembles: tuple[EnsembleRow, ...]
 
 
+def ranked_members(
+    pools: Mapping[str, Sequence[Candidate]], passes: Mapping[str, Sequence[bool]]
+) -> dict[str, list[Member]]:
+    """Return every task's candidates, the best voter's first: the one whose candidates pass most often.
+
+    ``passes`` says of each candidate of a pool, in order, whether it passes.
+    """
+    members = {task: [Member(*pair) for pair in zip(pool, passes[task], strict=True)] for task, pool in pools.items()}
+    hits: dict[str, list[bool]] = {}
+    for own in members.values():
+        for member in own:
+            hits.setdefault(member.candidate.voter, []).append(member.passes)
+    share = {voter: sum(own) / len(own) for voter, own in hits.items()}
+    return {
+        task: sorted(own, key=lambda m: (-share[m.candidate.voter], m.candidate.voter)) for task, own in members.items()
+    }
+
+
 def draws_for(tasks: int, least: int = DECISIONS) -> int:
     """Return how many decisions each task needs for ``least`` in all."""
     return -(-least // tasks)

@@ -118,6 +118,12 @@ def test_the_candidate_that_adds_no_words_is_served() -> None:
     assert {chosen(voters, f"{salt:02x}").seat.voter for salt in range(16)} == {"a"}
 
 
+def test_between_forms_words_decide_nothing() -> None:
+    """Who writes no comments does not win against all who do."""
+    voters = [(seat("a"), f"# plainly\n{ONE}"), (seat("m"), "def f(x):\n    return 1 + x")]
+    assert {chosen(voters, f"{salt:02x}").seat.voter for salt in range(16)} == {"a", "m"}
+
+
 def test_the_candidate_that_does_not_look_at_itself_is_served() -> None:
     """What behaves alike may still read or keep what no call shows."""
     keeps = "def f(x):\n    globals().setdefault('seen', []).append(x)\n    return x + 1"

@@ -20,6 +20,7 @@ from cluster.evals.ensembles import (
     ensemble_row,
     error_correlation,
     phi,
+    ranked_members,
     siege_report,
 )
 from cluster.evals.selection import Candidate
@@ -81,6 +82,16 @@ def test_the_best_voters_candidates_are_seated_first() -> None:
     assert {one.content for one in found.honest} <= best
     with pytest.raises(ConfigurationError, match="seats 5 honest members"):
         draw_panel(ADD, pool[:4], SETUPS[1], COPIER, 0, 0)
+
+
+def test_the_best_voter_is_the_one_that_passes_most_often() -> None:
+    """Over all tasks, wherever its candidates stand in a pool."""
+    pool = [member.candidate for member in members("00011", "ccbbb")]
+    found = ranked_members(
+        {"t": pool, "u": pool}, {"t": [False, False, True, True, True], "u": [True, False, False, True, True]}
+    )
+    assert [member.candidate.voter for member in found["u"]] == list("bbbcc")
+    assert [member.passes for member in found["u"]] == [False, True, True, True, False]
 
 
 def test_every_attack_has_its_turn() -> None:
