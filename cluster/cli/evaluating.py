@@ -1,4 +1,4 @@
-"""``eval``: what recorded answers of real voters are worth."""
+"""``eval humaneval``: what recorded answers of real voters are worth."""
 
 import asyncio
 import os
@@ -14,21 +14,24 @@ from rich.table import Table
 from actors.base.canonical import MICRO
 from actors.base.errors import ConfigurationError, NotReady
 from actors.consensus.sandbox.protocol import Job
+from actors.learning.counts import VoterSums
 from actors.policy.snapshot import PolicyName
 from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
 from cluster.evals.arena import decide_strictly, judge_in_sandbox, select_by_consensus
-from cluster.evals.budget import learned
+from cluster.evals.budget import Budget, learned
 from cluster.evals.dataset import humaneval
-from cluster.evals.evaluation import Evaluation, load_recordings, read_bounded
+from cluster.evals.evaluation import Evaluation, Poisoning, load_recordings, read_bounded
 from cluster.evals.judging import VerdictFile, read_verdicts
 from cluster.evals.local_engine import LocalEngine, prepare
 from cluster.evals.plot import curves_svg
+from cluster.evals.poisoning import poisoned_voter
 from cluster.evals.recorder import differences, greedy_again
 from cluster.evals.recording import Recording, recorded_answers
 from cluster.evals.regeneration import Again, compared, drawn, single_answers
-from cluster.evals.report import MOST_ERROR, Report
+from cluster.evals.report import MOST_ERROR, Pools, Report
 from cluster.evals.runs import RUNS
 from cluster.evals.scoring import Verdict, job_of, source_sha256
+from cluster.evals.selection import Ranking
 from cluster.evals.statistics import Estimate, Selective
 from cluster.evals.tasks import SUITE, Task
 from models.catalog import load_catalog
@@ -43,8 +46,7 @@ EQUAL_SHARE = 0.8
 """Of answers made again, how many must be judged like the recorded ones."""
 
 
-@click.command("eval", epilog="Example: weavergen eval humaneval --samples 5 --out humaneval.json")
-@click.argument("suite", type=click.Choice([SUITE]))
+@click.command(SUITE, epilog="Example: weavergen eval humaneval --samples 5 --out humaneval.json")
 @click.option(
     "--answers", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
     help="Recordings to score (default: those that lie in the repository).",
@@ -83,7 +85,7 @@ EQUAL_SHARE = 0.8
 @home_option
 @json_option
 def evaluate(
-    suite: str, answers: tuple[Path, ...], voters: str | None, samples: int | None,
+    answers: tuple[Path, ...], voters: str | None, samples: int | None,
     budget: int | None, policy: PolicyName | None, verdicts: Path | None,
     regenerate: int | None, seed: int, out: Path | None, playable: Path | None, home_dir: str | None, as_json: bool,
 ) -> int:  # fmt: skip
@@ -92,12 +94,12 @@ def evaluate(
     With --regenerate, exits 1 unless four fifths of the answers made again have the recorded ones' verdicts.
     """
     names = [name.strip() for name in (voters or "").split(",") if name.strip()]
-    recordings = load_recordings(answers or _shipped(), names)
+    recordings = load_recordings(answers or shipped(), names)
     if playable is not None:
         playable.write_bytes(b"".join(recorded_answers(recordings)))
     with Progressing(quiet=as_json) as show:
-        tasks = _tasks(suite, root_of(home_dir), show)
-        judge = _judge(verdicts, root_of(home_dir) / "evals", show)
+        tasks = suite_tasks(root_of(home_dir), show)
+        judge = judge_with(verdicts, root_of(home_dir) / "evals", show)
         if regenerate is not None:
             show.step("a real voter answers again, one task at a time")
             again = _regenerate(tasks, recordings, judge, regenerate, seed, root_of(home_dir))
@@ -106,7 +108,7 @@ def evaluate(
             found = _figures(evaluation, judge, budget, policy, seed, show)
     if regenerate is not None:
         return _tell_again(again, out, as_json=as_json)
-    _write(out, found)
+    write_figures(out, found)
     if out is not None:
         out.with_suffix(".svg").write_text(_plot(found), encoding="utf-8")
     if as_json:
@@ -116,41 +118,65 @@ def evaluate(
     return 0
 
 
-def _tasks(suite: str, root: Path, show: Progressing) -> tuple[Task, ...]:
+def suite_tasks(root: Path, show: Progressing) -> tuple[Task, ...]:
+    """Return the suite; raises ``ConfigurationError`` where it cannot be had."""
     try:
-        return humaneval(root / "evals", lambda *step: show.progress(suite, *step))
+        return humaneval(root / "evals", lambda *step: show.progress(SUITE, *step))
     except WeightsError as error:
         raise ConfigurationError(str(error)) from error
 
 
 def _figures(
-    evaluation: Evaluation, judge: "_Judge", total: int | None, policy: PolicyName | None, seed: int, show: Progressing
+    evaluation: Evaluation, judge: "Judge", total: int | None, policy: PolicyName | None, seed: int, show: Progressing
 ) -> Report:
-    """Judge, learn weights, divide the budget by them, deliberate, report; without a sandbox there is no consensus."""
+    """Judge, learn weights, divide the budget by them, deliberate, report; then once more with a voter poisoned."""
     verdicts = judge(evaluation.jobs())
-    policies = (policy,) if policy else POLICIES
+    budget = evaluation.budget(_learned(evaluation, policy, seed, show), total)
+    by_consensus = partial(_by_consensus, evaluation.tasks, budget, policy, seed, show)
+    found = evaluation.report(verdicts, budget, seed, by_consensus(evaluation.choices(budget)))
+    voter = poisoned_voter(evaluation.choices(budget), found.best_voter)
+    if voter is None:
+        return found
+    show.step(f"the same again, with {voter} poisoned")
+    poisoning = Poisoning(evaluation, budget, verdicts, voter, seed)
+    rows = poisoning.rows(found.best_voter, seed, by_consensus(poisoning.pools))
+    return msgspec.structs.replace(found, poisoned=rows)
+
+
+def _learned(
+    evaluation: Evaluation, policy: PolicyName | None, seed: int, show: Progressing
+) -> Mapping[str, VoterSums]:
+    """Return what decisions teach of the voters; without a sandbox nothing, unless a policy was asked for."""
+    told = partial(show.progress, "learn weights", "tasks")
     try:
-        singles = evaluation.single_ballots()
-        told = partial(show.progress, "learn weights", "tasks")
-        sums = learned(asyncio.run(decide_strictly(evaluation.tasks, singles, seed, told)))
-        budget = evaluation.budget(sums, total)
-        told = partial(show.progress, "consensus", "tasks")
-        weights = {voter: round(weight * MICRO) for voter, weight in budget.weights.items()}
-        rankings = asyncio.run(
-            select_by_consensus(evaluation.tasks, evaluation.choices(budget), policies, weights, seed, told)
-        )
+        return learned(asyncio.run(decide_strictly(evaluation.tasks, evaluation.single_ballots(), seed, told)))
     except NotReady as error:
         if policy:
             raise
-        show.step(f"consensus and learned weights are left out of the figures: {error}")
-        return evaluation.report(verdicts, evaluation.budget({}, total), seed, {})
-    return evaluation.report(verdicts, budget, seed, rankings)
+        show.step(f"no weights are learned: {error}")
+        return {}
 
 
-_Judge = Callable[[Sequence[Job]], Mapping[str, Verdict]]
+def _by_consensus(
+    tasks: Sequence[Task], budget: Budget, policy: PolicyName | None, seed: int, show: Progressing, pools: Pools
+) -> dict[PolicyName, dict[str, Ranking]]:
+    """Return each policy's rankings; without a sandbox none, unless a policy was asked for."""
+    told = partial(show.progress, "consensus", "tasks")
+    policies = (policy,) if policy else POLICIES
+    weights = {voter: round(weight * MICRO) for voter, weight in budget.weights.items()}
+    try:
+        return asyncio.run(select_by_consensus(tasks, pools, policies, weights, seed, told))
+    except NotReady as error:
+        if policy:
+            raise
+        show.step(f"consensus is left out of the figures: {error}")
+        return {}
 
 
-def _judge(given: Path | None, folder: Path, show: Progressing) -> _Judge:
+Judge = Callable[[Sequence[Job]], Mapping[str, Verdict]]
+
+
+def judge_with(given: Path | None, folder: Path, show: Progressing) -> Judge:
     """Return what judges runs: by the verdicts given, by those this home has kept, else in the sandbox."""
 
     def judge(jobs: Sequence[Job]) -> Mapping[str, Verdict]:
@@ -168,7 +194,7 @@ def _judge(given: Path | None, folder: Path, show: Progressing) -> _Judge:
 
 
 def _regenerate(
-    tasks: Sequence[Task], recordings: Sequence[Recording], judge: _Judge, count: int, seed: int, root: Path
+    tasks: Sequence[Task], recordings: Sequence[Recording], judge: Judge, count: int, seed: int, root: Path
 ) -> list[Again]:
     recording = single_answers(recordings)
     header = recording.header
@@ -194,7 +220,7 @@ def _regenerate(
 def _tell_again(again: Sequence[Again], out: Path | None, *, as_json: bool) -> int:
     same = sum(one.same_verdict for one in again)
     found = {"answers": msgspec.to_builtins(again), "same_verdicts": same}
-    _write(out, found)
+    write_figures(out, found)
     if as_json:
         print_json(found)
     else:
@@ -207,12 +233,14 @@ def _tell_again(again: Sequence[Again], out: Path | None, *, as_json: bool) -> i
     return 0 if same >= EQUAL_SHARE * len(again) else 1
 
 
-def _write(out: Path | None, found: object) -> None:
+def write_figures(out: Path | None, found: object) -> None:
+    """Write figures as JSON, where a place for them was named."""
     if out is not None:
         out.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
 
 
-def _shipped() -> list[Path]:
+def shipped() -> list[Path]:
+    """Return the recordings that lie in the repository."""
     return sorted(SHIPPED.glob("*.jsonl.gz"))
 
 
@@ -252,6 +280,13 @@ def _tell(console: Console, found: Report) -> None:
             _served(choice.served), f"{100 * choice.coverage_at_most_error:.1f} %",
         )  # fmt: skip
     console.print(table)
+    if found.poisoned:
+        table = Table("selection", "pass@1 (95 %)", "payload chosen", "payload served")
+        table.title = f"with {safe(found.poisoned[0].voter)} poisoned"
+        for each in found.poisoned:
+            counts = (f"{hits} of {each.tasks}" for hits in (each.payload_first, each.payload_served))
+            table.add_row(safe(each.name), _percent(each.pass_at_1), *counts)
+        console.print(table)
 
 
 def _served(served: Selective) -> str:

@@ -10,7 +10,7 @@ import click
 from actors.base.errors import OperatorError, WeaverGenError
 from cluster.bringup import NotServing
 from cluster.cli.asking import ask
-from cluster.cli.evaluating import evaluate
+from cluster.cli.evals import evaluations
 from cluster.cli.jobs import audit, learn
 from cluster.cli.keys import keys
 from cluster.cli.lifecycle import down, up
@@ -33,7 +33,7 @@ def cli() -> None:
 
 
 for command in (
-    up, down, status, ask, audit, learn, keys, verify, log, halt, resume, isolate, readmit, policy, evaluate,
+    up, down, status, ask, audit, learn, keys, verify, log, halt, resume, isolate, readmit, policy, evaluations,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -66,7 +66,7 @@ async def judge_in_sandbox(
     """Judge every job without a verdict; raises ``NotReady`` where the sandbox is not proven."""
     if all(source_sha256(job) in known for job in jobs):
         return
-    async with _proven(LIMITS) as sandbox:
+    async with proven(LIMITS) as sandbox:
         await judge(jobs, known, sandbox, keep, told)
 
 
@@ -111,7 +111,7 @@ async def _arena() -> AsyncIterator[tuple[CodeScreener, _Once]]:
     """Start what deliberations need: a screener, and a comparer over a proven sandbox."""
     screener = build_screener(SystemClock(), ScreeningConfig())
     try:
-        async with _proven(SandboxConfig()) as sandbox:
+        async with proven(SandboxConfig()) as sandbox:
             if reason := sandbox.state():
                 raise NotReady(f"nothing can be compared: {reason}")
             yield screener, _Once(BehaviourComparer(sandbox, BehaviourConfig()))
@@ -120,7 +120,7 @@ async def _arena() -> AsyncIterator[tuple[CodeScreener, _Once]]:
 
 
 @contextlib.asynccontextmanager
-async def _proven(config: SandboxConfig) -> AsyncIterator[BubblewrapSandbox]:
+async def proven(config: SandboxConfig) -> AsyncIterator[BubblewrapSandbox]:
     """Start a sandbox and keep it proven."""
     sandbox = BubblewrapSandbox(config)
     await sandbox.start()

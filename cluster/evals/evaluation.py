@@ -11,11 +11,21 @@ from actors.base.errors import ConfigurationError
 from actors.consensus.sandbox.protocol import Job
 from actors.learning.counts import VoterSums
 from actors.policy.snapshot import PolicyName
+from cluster.evals.attacks.catalogue import ATTACKS
 from cluster.evals.budget import Budget, allocate, one_ballot_each, weights_from, within
+from cluster.evals.poisoning import PoisonedRow, poison, poisoned_row
 from cluster.evals.recording import Recording, read_recording
-from cluster.evals.report import Pools, Report, complete_tasks, pools_of, report
-from cluster.evals.scoring import Verdict, job_of
-from cluster.evals.selection import Ranking, Select, first_candidate, majority_of_candidates, majority_of_voters
+from cluster.evals.report import SELF_CONSISTENCY, Pools, Report, complete_tasks, pools_of, report
+from cluster.evals.scoring import Verdict, job_of, source_sha256
+from cluster.evals.selection import (
+    Candidate,
+    Ranking,
+    Select,
+    first_candidate,
+    majority_of_candidates,
+    majority_of_voters,
+    self_consistency,
+)
 from cluster.evals.tasks import DATASET_SHA256, PROMPT_VERSION, Task, question_sha256
 
 SELECTORS = {
@@ -72,6 +82,40 @@ class Evaluation:
         """Return the figures; there is a verdict for each of ``jobs``, and a ranking of each task under each policy named."""
         consensus = {f"consensus, {policy}": _looked_up(found) for policy, found in by_consensus.items()}
         return report(self.tasks, self.recordings, self.pools, budget, verdicts, SELECTORS | consensus, seed)
+
+
+class Poisoning:
+    """The same tasks with one voter poisoned."""
+
+    def __init__(
+        self, evaluation: Evaluation, budget: Budget, verdicts: Mapping[str, Verdict], voter: str, seed: int
+    ) -> None:
+        self._tasks = evaluation.tasks
+        self._verdicts = verdicts
+        self._voter = voter
+        choices = evaluation.choices(budget)
+        self._poisoned = {
+            task.task_id: poison(task, place, choices[task.task_id], voter, ATTACKS, self._passes, seed)
+            for place, task in enumerate(evaluation.tasks)
+        }
+        self.pools: Pools = {task_id: one.pool for task_id, one in self._poisoned.items()}
+
+    def rows(
+        self, best: str, seed: int, by_consensus: Mapping[PolicyName, Mapping[str, Ranking]]
+    ) -> tuple[PoisonedRow, ...]:
+        """Return every selector's figures; ``by_consensus`` are rankings of ``pools``."""
+        alone = {SELF_CONSISTENCY: self_consistency(best, max(map(len, self.pools.values())))}
+        consensus = {f"consensus, {policy}": _looked_up(found) for policy, found in by_consensus.items()}
+        return tuple(
+            poisoned_row(name, self._voter, self._tasks, self._poisoned, self._rankings(select), self._passes, seed)
+            for name, select in (SELECTORS | consensus | alone).items()
+        )
+
+    def _rankings(self, select: Select) -> dict[str, Ranking]:
+        return {task.task_id: select(task, self.pools[task.task_id]) for task in self._tasks}
+
+    def _passes(self, task: Task, one: Candidate) -> bool:
+        return self._verdicts[source_sha256(job_of(task, one.content))].passed
 
 
 def _looked_up(found: Mapping[str, Ranking]) -> Select:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from cluster.evals.budget import Budget, within
+from cluster.evals.poisoning import PoisonedRow
 from cluster.evals.recording import Recording
 from cluster.evals.scoring import Verdict, job_of, source_sha256
 from cluster.evals.selection import Candidate, Ranking, Select, self_consistency
@@ -91,6 +92,8 @@ class Report(msgspec.Struct, frozen=True):
     """Most that a task gives to choose from."""
     budget: Budget
     selections: tuple[SelectionRow, ...]
+    poisoned: tuple[PoisonedRow, ...] = ()
+    """The same selectors with one poisoned voter."""
 
 
 def complete_tasks(tasks: Sequence[Task], recordings: Sequence[Recording]) -> tuple[Task, ...]:

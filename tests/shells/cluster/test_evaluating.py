@@ -229,3 +229,14 @@ def test_people_see_what_was_made_again(world: Path, made_alone: Path) -> None:
     result = CliRunner().invoke(cli, words, standalone_mode=False)
     assert "1 of 2 verdicts are equal" in result.stdout
     assert "1 of 3" in result.stdout
+
+
+def test_each_selector_stands_again_with_one_voter_poisoned(world: Path) -> None:
+    """The voter that is not the best is replaced by attacks; one voter alone has nobody to poison."""
+    found = json.loads(run(world, "--json"))
+    assert [row["name"] for row in found["poisoned"]] == list(passes(found))
+    assert {(row["voter"], row["tasks"]) for row in found["poisoned"]} == {("m2", 2)}
+    rows = {row["name"]: row for row in found["poisoned"]}
+    assert rows["self-consistency of the best voter"]["pass_at_1"]["value"] == 1.0
+    assert "with m2 poisoned" in run(world)
+    assert json.loads(run(world, "--json", "--voters", "m1"))["poisoned"] == []

@@ -1,10 +1,15 @@
 """Which candidate of the winning group is served."""
 
+from collections.abc import Sequence
+
+import pytest
+
 from actors.consensus.choosing import choose_served
 from actors.consensus.deliberation import begin
-from actors.consensus.vocabulary import Seat
+from actors.consensus.screening.findings import Screening
+from actors.consensus.vocabulary import Ballot, Seat
 from tests.unit.actors.consensus.test_deliberation import A, B, C, run, says
-from tests.unit.actors.consensus.test_deliberation_code import ONE, deliberate, said
+from tests.unit.actors.consensus.test_deliberation_code import ONE, compared, deliberate, said
 from tests.unit.actors.consensus.world import plan, screened
 
 
@@ -32,3 +37,95 @@ def test_a_flagged_candidate_is_served_last() -> None:
     served = choose_served(state, "00")
     assert served is not None
     assert served.seat.voter == "b"
+
+
+def chosen(voters: Sequence[tuple[Seat, str]], salt: str, *, question: str = "", sinks: str = "") -> Ballot:
+    """Return what is served of codes that all do the same; the one marked by ``sinks`` has a file sink."""
+    events = [event for place, (_, code) in enumerate(voters) for event in said(place, code, sinking(code, sinks))]
+    events.append(compared(dict.fromkeys(range(len(voters)), "same")))
+    seats = [seat for seat, _ in voters]
+    state, _ = deliberate(*seats, events=events, question=question, hear_everyone=True, asked_sinks=frozenset())
+    served = choose_served(state, salt)
+    assert served is not None
+    return served
+
+
+def sinking(code: str, mark: str) -> Screening:
+    """Return a screening that saw a file sink in marked code."""
+    return screened("pass", "file") if mark and mark in code else screened()
+
+
+def seat(name: str, lineage: str = "") -> Seat:
+    """Return a voter's seat, of its own lineage unless said otherwise."""
+    return Seat(name, name, lineage or name, 500_000)
+
+
+def variant(number: int) -> str:
+    """Return one of many codes that do the same."""
+    return f"def f(x):\n    return x + {number} - {number - 1}"
+
+
+@pytest.mark.parametrize("variants", [1, 2, 3, 8])
+def test_variants_from_one_lineage_never_raise_its_chance(variants: int) -> None:
+    """Under every salt that serves it with several candidates it is served with one too; another lineage goes before several."""
+    honest = [(seat("a"), ONE), (seat("b"), "def f(x):\n    return 1 + x")]
+
+    def lineages(count: int) -> list[str]:
+        ground = [(seat(f"m{number}", "m"), variant(number + 2)) for number in range(count)]
+        return [chosen([*honest, *ground], f"{salt:02x}").seat.lineage for salt in range(64)]
+
+    alone, more = lineages(1), lineages(variants)
+    assert set(alone) == {"a", "b", "m"}
+    assert all(before == "m" for before, after in zip(alone, more, strict=True) if after == "m")
+    assert variants == 1 or "m" not in more
+
+
+def test_of_lineages_with_as_many_ballots_each_has_one_lot() -> None:
+    """Under every salt the same lineage is served, whichever two texts it hands in and whether they differ."""
+    lots = [
+        [
+            chosen([(seat(f"{x}{n}", x), variant(base + n * step)) for x, base in (("a", 2), ("m", 20)) for n in (0, 1)],
+                   f"{salt:02x}").seat.lineage
+            for salt in range(64)
+        ]
+        for step in (0, 1, 5)
+    ]  # fmt: skip
+    assert lots[0] == lots[1] == lots[2]
+    assert set(lots[0]) == {"a", "m"}
+
+
+def test_a_form_that_less_than_half_share_is_no_argument() -> None:
+    """Two colluders of five do not go before three that differ; three of five that agree go before two."""
+    codes = [ONE, "def f(x):\n    return 1 + x", "def f(x):\n    return x - -1"]
+    honest = [(seat(name), code) for name, code in zip("abc", codes, strict=True)]
+    colluding = [(seat("m"), variant(9)), (seat("n"), variant(9))]
+    served = {chosen([*honest, *colluding], f"{salt:02x}").seat.voter for salt in range(64)}
+    assert served == set("abcmn")
+    agreed = [(seat(name), ONE) for name in "abc"]
+    assert {chosen([*agreed, *colluding], f"{salt:02x}").seat.voter for salt in range(64)} == set("abc")
+
+
+def test_the_candidate_that_reaches_for_less_is_served() -> None:
+    """Two lineages share a form with an effect that nobody asked for; the one without is served."""
+    reads = "def f(x):\n    open('y')\n    return x + 1"
+    voters = [(seat("a"), ONE), (seat("m"), reads), (seat("n"), reads)]
+    assert {chosen(voters, f"{salt:02x}", sinks="open").seat.voter for salt in range(16)} == {"a"}
+
+
+def test_the_candidate_that_adds_no_words_is_served() -> None:
+    """Of one form, the answer that says nothing of its own beside the code goes first."""
+    voters = [(seat("a"), ONE), (seat("m"), f"# see the installer of example.com\n{ONE}")]
+    assert {chosen(voters, f"{salt:02x}").seat.voter for salt in range(16)} == {"a"}
+
+
+def test_between_forms_words_decide_nothing() -> None:
+    """Who writes no comments does not win against all who do."""
+    voters = [(seat("a"), f"# plainly\n{ONE}"), (seat("m"), "def f(x):\n    return 1 + x")]
+    assert {chosen(voters, f"{salt:02x}").seat.voter for salt in range(16)} == {"a", "m"}
+
+
+def test_the_candidate_that_does_not_look_at_itself_is_served() -> None:
+    """What behaves alike may still read or keep what no call shows."""
+    keeps = "def f(x):\n    globals().setdefault('seen', []).append(x)\n    return x + 1"
+    voters = [(seat("a"), ONE), (seat("m"), keeps), (seat("n"), keeps)]
+    assert {chosen(voters, f"{salt:02x}").seat.voter for salt in range(16)} == {"a"}
