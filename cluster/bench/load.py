@@ -2,6 +2,7 @@
 
 wrk drives a closed loop: each connection sends its next request when the answer to the last is in. The script prints one
 line of JSON with wrk's own counts and percentiles, in microseconds. A run in which any request failed is no measurement.
+A target with numbers puts the next one into each of its requests.
 """
 
 import json
@@ -10,6 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.bench.started import BenchError, run
+
+
+class NothingAnswered(BenchError):
+    """The load ended before its first request was answered."""
+
 
 _MARK = "RESULT "
 _ERRORS = ("connect", "read", "write", "timeout", "status")
@@ -23,6 +29,18 @@ done = function(summary, latency, requests)
 end
 """
 _GRACE_S = 30.0
+NUMBER = "{number}"
+"""Stands in a body for the request's number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Which numbers a target's requests carry, one after the other."""
+
+    first: int
+    step: int
+    below: int
+    """They come round at this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +51,8 @@ class Target:
     body: str
     headers: Mapping[str, str] = field(repr=False)
     """Keys are in here: never shown."""
+    numbers: Numbers | None = None
+    """``None``: every request is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +69,21 @@ def script(target: Target) -> str:
     headers = {"Content-Type": "application/json"} | dict(target.headers)
     lines = ['wrk.method = "POST"', f"wrk.body = {lua_string(target.body)}"]
     lines += [f"wrk.headers[{lua_string(name)}] = {lua_string(value)}" for name, value in headers.items()]
+    if target.numbers is not None:
+        lines += _numbering(target.body, target.numbers)
     return "\n".join(lines) + _DONE
+
+
+def _numbering(body: str, numbers: Numbers) -> list[str]:
+    """Return the function that writes the next number into each request."""
+    pieces = " .. n .. ".join(map(lua_string, body.split(NUMBER)))
+    return [
+        f"local n = {numbers.first - numbers.step}",
+        "request = function()",
+        f"  n = (n + {numbers.step}) % {numbers.below}",
+        f"  return wrk.format(nil, nil, nil, {pieces})",
+        "end",
+    ]
 
 
 def lua_string(text: str) -> str:
@@ -58,7 +92,7 @@ def lua_string(text: str) -> str:
 
 
 def read_result(output: str) -> Figures:
-    """Read what the script printed; raise ``BenchError`` if it printed nothing or any request failed."""
+    """Read what the script printed; raise ``BenchError`` if it printed nothing, any request failed or none was answered."""
     line = next((line for line in output.splitlines() if line.startswith(_MARK)), None)
     if line is None:
         raise BenchError(f"wrk reported nothing: {' '.join(output.split())[-300:]}")
@@ -67,7 +101,7 @@ def read_result(output: str) -> Figures:
     if failed:
         raise BenchError("requests failed: " + ", ".join(f"{count} × {name}" for name, count in failed.items()))
     if not told["requests"]:
-        raise BenchError("no request was answered")
+        raise NothingAnswered("no request was answered")
     return Figures(told["requests"] / told["duration_us"] * 1e6, told["p50_us"] / 1e3, told["p99_us"] / 1e3)
 
 
