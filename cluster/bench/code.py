@@ -59,6 +59,7 @@ from cluster.node import REPOSITORY
 _METHODS = {SAME: "syntax", NEW: "syntax", DIFFERS: "behaviour", TEXT: "similarity", JSON: "canonical"}
 """Way of agreement by which each request must be answered."""
 _PROFILED = (SAME, TEXT, NEW, DIFFERS)
+_LONGER = 3
 _LATE = 1.1
 """What is asked while wrk ends its run, and is not in its count, is less than a tenth of it and of one request a connection."""
 
@@ -182,7 +183,11 @@ class CodeBench:
         for connections in CONNECTIONS:
             for row in ROWS:
                 if row in targets and connections in connections_of(row):
-                    found = self._cell(row, targets[row], connections, home)
+                    try:
+                        found = self._cell(row, targets[row], connections, home)
+                    except NothingAnswered:
+                        self._missing[row] = f"no request was answered in {self._seconds(row)} s"
+                        continue
                     _say(
                         f"round {number}, {connections} conn., {row}: {found.requests_per_s:.1f}/s, p50 {found.p50_ms:.2f} ms"
                     )
@@ -190,13 +195,18 @@ class CodeBench:
     def _cell(self, row: str, target: Target, connections: int, home: Home) -> Figures:
         with contextlib.suppress(NothingAnswered):  # a comparison may take longer than a warm-up
             self._drive(row, target, connections, self._options.warm_up)
-        before = spent.look(home)
-        found = self._drive(row, target, connections, self._options.seconds)
+        before, seconds = spent.look(home), self._seconds(row)
+        found = self._drive(row, target, connections, seconds)
         self._samples.setdefault((row, connections), []).append(found)
         if row in OURS:
-            took = spent.per_request_ms(before, spent.look(home), found.requests_per_s * self._options.seconds)
+            took = spent.per_request_ms(before, spent.look(home), found.requests_per_s * seconds)
             self._spent.setdefault((row, connections), []).append(took)
         return found
+
+    def _seconds(self, row: str) -> int:
+        """Return how long a row's cell is measured: comparing is slow, and a few requests tell little."""
+        seconds: int = self._options.seconds
+        return seconds * _LONGER if row == DIFFERS else seconds
 
     def _drive(self, row: str, target: Target, connections: int, seconds: float) -> Figures:
         found = drive(self._wrk, self._onward(row, target), self._folder, connections, seconds)

@@ -93,7 +93,8 @@ def section(run: CodeRun) -> str:
     parts = [
         (
             "Three recorded voters are asked for a function; LiteLLM's proxy passes one of them through, in the same run: "
-            f"{run.seconds:g} s a cell after a warm-up, {run.rounds} rounds in which they take turns, medians of the rounds. "
+            f"{run.seconds:g} s a cell (three times that for comparisons) after a warm-up, {run.rounds} rounds in which "
+            "they take turns, medians of the rounds. "
             "Screening cannot be switched off: what a request for code cost before it is told by the same answers asked for as "
             "text, and by JSON of their size."
         ),
