@@ -2,7 +2,7 @@
 
 wrk drives a closed loop: each connection sends its next request when the answer to the last is in. The script prints one
 line of JSON with wrk's own counts and percentiles, in microseconds. A run in which any request failed is no measurement.
-A target with numbers puts the next one into each of its requests.
+A target with numbers puts the next one into each of its requests, and the first refusal is kept, to be told.
 """
 
 import json
@@ -17,7 +17,7 @@ class NothingAnswered(BenchError):
     """The load ended before its first request was answered."""
 
 
-_MARK = "RESULT "
+_MARK, _REFUSED = "RESULT ", "REFUSED "
 _ERRORS = ("connect", "read", "write", "timeout", "status")
 _DONE = """
 done = function(summary, latency, requests)
@@ -26,6 +26,23 @@ done = function(summary, latency, requests)
     '"errors":{"connect":%d,"read":%d,"write":%d,"timeout":%d,"status":%d}}\\n',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
     e.connect, e.read, e.write, e.timeout, e.status))
+end
+"""
+_KEEPING = """
+local threads = {}
+setup = function(thread) table.insert(threads, thread) end
+response = function(status, headers, body)
+  if status >= 400 and not refused then refused = status .. ' ' .. body end
+end
+"""
+_TELLING = """
+local count = done
+done = function(summary, latency, requests)
+  for _, thread in ipairs(threads) do
+    local told = thread:get('refused')
+    if told then io.write('REFUSED ' .. told:gsub('%s+', ' '):sub(1, 600) .. '\\n') end
+  end
+  count(summary, latency, requests)
 end
 """
 _GRACE_S = 30.0
@@ -69,9 +86,9 @@ def script(target: Target) -> str:
     headers = {"Content-Type": "application/json"} | dict(target.headers)
     lines = ['wrk.method = "POST"', f"wrk.body = {lua_string(target.body)}"]
     lines += [f"wrk.headers[{lua_string(name)}] = {lua_string(value)}" for name, value in headers.items()]
-    if target.numbers is not None:
-        lines += _numbering(target.body, target.numbers)
-    return "\n".join(lines) + _DONE
+    if target.numbers is None:
+        return "\n".join(lines) + _DONE
+    return "\n".join([*lines, *_numbering(target.body, target.numbers)]) + _KEEPING + _DONE + _TELLING
 
 
 def _numbering(body: str, numbers: Numbers) -> list[str]:
@@ -99,7 +116,10 @@ def read_result(output: str) -> Figures:
     told = json.loads(line.removeprefix(_MARK))
     failed = {name: told["errors"][name] for name in _ERRORS if told["errors"][name]}
     if failed:
-        raise BenchError("requests failed: " + ", ".join(f"{count} × {name}" for name, count in failed.items()))
+        refused = "".join(f"; {line}" for line in output.splitlines() if line.startswith(_REFUSED))
+        raise BenchError(
+            "requests failed: " + ", ".join(f"{count} × {name}" for name, count in failed.items()) + refused
+        )
     if not told["requests"]:
         raise NothingAnswered("no request was answered")
     return Figures(told["requests"] / told["duration_us"] * 1e6, told["p50_us"] / 1e3, told["p99_us"] / 1e3)

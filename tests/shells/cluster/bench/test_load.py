@@ -65,6 +65,12 @@ def test_a_load_that_ended_too_soon_is_told_apart() -> None:
         read_result(said(requests=0))
 
 
+def test_what_a_refusal_said_is_told() -> None:
+    """The error holds the first answer that was none."""
+    with pytest.raises(BenchError, match=r"2 × status; REFUSED 503 .*not_ready"):
+        read_result('REFUSED 503 {"code": "not_ready"}\n' + said(NO_ERRORS | {"status": 2}))
+
+
 def test_numbers_go_into_each_request() -> None:
     """The first comes first, the next is a step on, and they come round; text around them stays text."""
     text = script(Target("http://h/x", f'{{"a": {NUMBER}, "b": "{NUMBER}"}}', {}, Numbers(6, 2, 100)))
