@@ -5,6 +5,7 @@ Rules:
   Spares are asked in rank order, so who was asked depends on how many failed and never on which failed first.
 - A ballot is final once it is in; doubled or unknown events change nothing. An answer whose latency is beyond the deadline
   is ``late`` and does not count.
+- An answer that another ballot has given, byte for byte, is read as that one was.
 - Code is screened before it counts: until then its ballot is as open as one that has not come. What is rejected is out.
 - A sink that only one lineage's candidates use, and that the prompt did not ask for, puts these out. While ballots are open
   another lineage may yet use it, so until then such a ballot is as good as open; if it ends before that, it is out.
@@ -153,7 +154,9 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
     data = content.encode("utf-8", "surrogatepass")
     if len(data) > plan.max_answer_bytes:
         return _out(state, event.ask_id, "invalid", "answer too large", event.latency_ms)
-    reading = read_answer(plan.kind, plan.question, content)
+    digest = sha256_hex(data)
+    same = next((b for b in state.ballots if b.candidate_sha256 == digest and b.reading is not None), None)
+    reading = same.reading if same and same.reading else read_answer(plan.kind, plan.question, content)
     why = reading.why_invalid
     if not why and event.candidate.finish_reason == "length" and plan.kind.startswith(("code:", "json")):
         why = "answer cut off by max_tokens"
@@ -165,10 +168,10 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
         why, reading = "", single_answer(reading, content)
     if why:
         return _out(state, event.ask_id, "invalid", why, event.latency_ms, event.candidate)
-    code = _code(content, plan.language)
+    code = same.code if same else _code(content, plan.language)
     kept = replace(
         ballot, state="screening" if plan.language else "readable", candidate=event.candidate,
-        candidate_sha256=sha256_hex(data), reading=reading, latency_ms=event.latency_ms, code=code,
+        candidate_sha256=digest, reading=reading, latency_ms=event.latency_ms, code=code,
     )  # fmt: skip
     looked_at: list[Command] = [Screen(ballot.ask_id, code, plan.language)] if plan.language else []
     return _with(state, kept), looked_at

@@ -1,9 +1,12 @@
 """Deliberation of code: screening, sinks that one lineage alone uses, behaviour, examples."""
 
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
 from actors.base.digests import sha256_hex
+from actors.consensus import deliberation
 from actors.consensus.choosing import ballot_outcome, choose_served
 from actors.consensus.deliberation import begin, recount, step
 from actors.consensus.reading.examples import Example
@@ -333,3 +336,25 @@ def test_keeping_a_voter_out_whose_sink_another_shared_makes_no_group_win() -> N
     assert end(heard)[0] == "disagreed"
     assert outcomes(kept_out)[3] == "screened_out"
     assert "agreed" not in outcomes(kept_out)
+
+
+def test_the_same_answer_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ballots with the same bytes share their reading and their code; other bytes of the same form are read by themselves."""
+    looks: list[str] = []
+    for name in ("read_answer", "code_of"):
+        look = getattr(deliberation, name)
+
+        def noted(*arguments: str, look: Callable[..., object] = look, name: str = name) -> object:
+            looks.append(name)
+            return look(*arguments)
+
+        monkeypatch.setattr(deliberation, name, noted)
+    events = [*said(0, ONE), *said(1, ONE), *said(2, f"{ONE}  # the same")]
+    state, _ = deliberate(A, B, C, events=events, hear_everyone=True)
+    assert looks == ["read_answer", "code_of"] * 2
+    first, second, third = state.ballots
+    assert (first.reading, first.code) == (second.reading, second.code)
+    assert first.reading is not None
+    assert third.reading is not None
+    assert (first.reading.sha256, third.code) == (third.reading.sha256, f"{ONE}  # the same")
+    assert outcomes(state) == ["agreed"] * 3
