@@ -56,8 +56,10 @@ check: lint  ## lint and unit tests, in under a minute
 bench: env-test  ## measure against peers, write docs/benchmarks.md
 	@$(ENVIRONMENT) .cache/bench/litellm bench
 	@$(BIN)/python -m cluster.bench
+	@$(BIN)/python -m cluster.bench.code
 	@$(BIN)/python -m cluster.bench.learning
 	@$(BIN)/python -m cluster.bench.sandbox
+	@$(BIN)/python -m cluster.bench.screening --half held-out --page docs/benchmarks.md
 	@$(BIN)/python -m cluster.bench.footprint
 
 acceptance: env-test  ## run one long campaign: make acceptance NAME=…

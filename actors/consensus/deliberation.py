@@ -5,6 +5,7 @@ Rules:
   Spares are asked in rank order, so who was asked depends on how many failed and never on which failed first.
 - A ballot is final once it is in; doubled or unknown events change nothing. An answer whose latency is beyond the deadline
   is ``late`` and does not count.
+- An answer that another ballot has given, byte for byte, is read as that one was.
 - Code is screened before it counts, also code beside what was asked for (``pieces``): until then its ballot is as open as one
   that has not come. What is rejected is out.
 - A sink that only one lineage's candidates use, and that the prompt did not ask for, puts these out. While ballots are open
@@ -34,7 +35,7 @@ from actors.base.digests import sha256_hex
 from actors.consensus.causes import cause_of
 from actors.consensus.counting import DISSENT, Cast, Counted, count
 from actors.consensus.grouping import Answer, group_answers
-from actors.consensus.readable import readable
+from actors.consensus.readable import Readable, readable
 from actors.consensus.screening.difference import unshared
 from actors.consensus.screening.findings import Screening
 from actors.consensus.tally import NO_GROUP, Tally, Vote, settled, tally
@@ -159,16 +160,27 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
     data = content.encode("utf-8", "surrogatepass")
     if len(data) > plan.max_answer_bytes:
         return _out(state, event.ask_id, "invalid", "answer too large", event.latency_ms)
-    read = readable(plan.kind, plan.question, plan.policy, content, event.candidate.finish_reason, plan.schema)
+    digest = sha256_hex(data)
+    read = _read(state, event.candidate, digest)
     if read.why:
         return _out(state, event.ask_id, "invalid", read.why, event.latency_ms, event.candidate)
     is_screened = bool(plan.language or read.beside)
     kept = replace(
-        ballot, state="screening" if is_screened else "readable", candidate=event.candidate,
-        candidate_sha256=sha256_hex(data), reading=read.reading, latency_ms=event.latency_ms, code=read.code,
+        ballot, state="screening" if is_screened else "readable", candidate=event.candidate, candidate_sha256=digest,
+        reading=read.reading, code=read.code, beside=read.beside, latency_ms=event.latency_ms,
     )  # fmt: skip
     looked_at: list[Command] = [Screen(ballot.ask_id, read.code, plan.language, read.beside)]
     return _with(state, kept), looked_at if is_screened else []
+
+
+def _read(state: State, candidate: Candidate, digest: str) -> Readable:
+    """Read an answer, or take over how another ballot with the same bytes was read."""
+    for other in state.ballots:
+        ended_alike = other.candidate is not None and other.candidate.finish_reason == candidate.finish_reason
+        if other.candidate_sha256 == digest and ended_alike and other.reading is not None:
+            return Readable(other.reading, "", other.code, other.beside)
+    plan = state.plan
+    return readable(plan.kind, plan.question, plan.policy, candidate.content, candidate.finish_reason, plan.schema)
 
 
 def _screened(state: State, event: Screened) -> tuple[State, list[Command]]:

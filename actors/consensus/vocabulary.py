@@ -97,6 +97,8 @@ class Ballot(msgspec.Struct, frozen=True):
     reading: Reading | None = None
     code: str = ""
     """The code in the answer, as it is screened and run; empty for an answer that is no code."""
+    beside: tuple[Piece, ...] = ()
+    """Other code in the answer, which is screened with it."""
     screening: Screening | None = None
     latency_ms: int = 0
     replaced: bool = False

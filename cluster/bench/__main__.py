@@ -69,7 +69,7 @@ class Bench:
     def run(self) -> Run:
         """Return what was found."""
         with ExitStack() as stack:
-            ports, key = stack.enter_context(systems.upstreams(self._folder))
+            ports, key = stack.enter_context(systems.upstreams(self._folder, systems.recordings()))
             _say("our gateway")
             home, port, client_key = stack.enter_context(systems.our_gateway(self._folder, ports, key))
             targets = {

@@ -2,6 +2,7 @@
 
 wrk drives a closed loop: each connection sends its next request when the answer to the last is in. The script prints one
 line of JSON with wrk's own counts and percentiles, in microseconds. A run in which any request failed is no measurement.
+A target with numbers puts the next one into each of its requests, and the first refusal is kept, to be told.
 """
 
 import json
@@ -11,7 +12,12 @@ from pathlib import Path
 
 from cluster.bench.started import BenchError, run
 
-_MARK = "RESULT "
+
+class NothingAnswered(BenchError):
+    """The load ended before its first request was answered."""
+
+
+_MARK, _REFUSED = "RESULT ", "REFUSED "
 _ERRORS = ("connect", "read", "write", "timeout", "status")
 _DONE = """
 done = function(summary, latency, requests)
@@ -22,7 +28,36 @@ done = function(summary, latency, requests)
     e.connect, e.read, e.write, e.timeout, e.status))
 end
 """
+_KEEPING = """
+local threads = {}
+setup = function(thread) table.insert(threads, thread) end
+response = function(status, headers, body)
+  if status >= 400 and not refused then refused = status .. ' ' .. body end
+end
+"""
+_TELLING = """
+local count = done
+done = function(summary, latency, requests)
+  for _, thread in ipairs(threads) do
+    local told = thread:get('refused')
+    if told then io.write('REFUSED ' .. told:gsub('%s+', ' '):sub(1, 600) .. '\\n') end
+  end
+  count(summary, latency, requests)
+end
+"""
 _GRACE_S = 30.0
+NUMBER = "{number}"
+"""Stands in a body for the request's number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Which numbers a target's requests carry, one after the other."""
+
+    first: int
+    step: int
+    below: int
+    """They come round at this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +68,8 @@ class Target:
     body: str
     headers: Mapping[str, str] = field(repr=False)
     """Keys are in here: never shown."""
+    numbers: Numbers | None = None
+    """``None``: every request is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +86,21 @@ def script(target: Target) -> str:
     headers = {"Content-Type": "application/json"} | dict(target.headers)
     lines = ['wrk.method = "POST"', f"wrk.body = {lua_string(target.body)}"]
     lines += [f"wrk.headers[{lua_string(name)}] = {lua_string(value)}" for name, value in headers.items()]
-    return "\n".join(lines) + _DONE
+    if target.numbers is None:
+        return "\n".join(lines) + _DONE
+    return "\n".join([*lines, *_numbering(target.body, target.numbers)]) + _KEEPING + _DONE + _TELLING
+
+
+def _numbering(body: str, numbers: Numbers) -> list[str]:
+    """Return the function that writes the next number into each request."""
+    pieces = " .. n .. ".join(map(lua_string, body.split(NUMBER)))
+    return [
+        f"local n = {numbers.first - numbers.step}",
+        "request = function()",
+        f"  n = (n + {numbers.step}) % {numbers.below}",
+        f"  return wrk.format(nil, nil, nil, {pieces})",
+        "end",
+    ]
 
 
 def lua_string(text: str) -> str:
@@ -58,16 +109,19 @@ def lua_string(text: str) -> str:
 
 
 def read_result(output: str) -> Figures:
-    """Read what the script printed; raise ``BenchError`` if it printed nothing or any request failed."""
+    """Read what the script printed; raise ``BenchError`` if it printed nothing, any request failed or none was answered."""
     line = next((line for line in output.splitlines() if line.startswith(_MARK)), None)
     if line is None:
         raise BenchError(f"wrk reported nothing: {' '.join(output.split())[-300:]}")
     told = json.loads(line.removeprefix(_MARK))
     failed = {name: told["errors"][name] for name in _ERRORS if told["errors"][name]}
     if failed:
-        raise BenchError("requests failed: " + ", ".join(f"{count} × {name}" for name, count in failed.items()))
+        refused = "".join(f"; {line}" for line in output.splitlines() if line.startswith(_REFUSED))
+        raise BenchError(
+            "requests failed: " + ", ".join(f"{count} × {name}" for name, count in failed.items()) + refused
+        )
     if not told["requests"]:
-        raise BenchError("no request was answered")
+        raise NothingAnswered("no request was answered")
     return Figures(told["requests"] / told["duration_us"] * 1e6, told["p50_us"] / 1e3, told["p99_us"] / 1e3)
 
 

@@ -1,4 +1,4 @@
-"""Scores screening: ``python -m cluster.bench.screening [--half held-out] [--humaneval FILE] [--out FILE]``.
+"""Scores screening: ``python -m cluster.bench.screening [--half held-out] [--humaneval FILE] [--out FILE] [--page FILE]``.
 
 Rules:
 - Detection is a rejection, for recall and false positives alike; flags are counted apart. Bandit counts at medium severity and
@@ -23,9 +23,13 @@ from pathlib import Path
 from actors.consensus.adapters.bandit import Bandit, is_medium
 from actors.consensus.screening.screen import MAX_CODE_CHARS, screen
 from actors.consensus.screening.version import SCREENING_VERSION
+from cluster.bench import facts
+from cluster.bench.page import with_section
 from cluster.bench.pairs import Half, Pair, read
+from cluster.home import write_atomic
 from cluster.node import REPOSITORY
 
+TITLE = "Screening"
 PAIRS = REPOSITORY / "tests" / "data" / "screening"
 STANDARD_MODULES = 168
 WANTED_TIMES = 1.7
@@ -81,6 +85,7 @@ class Scorer:
 def main() -> int:
     """Score and print; return 0 if what is wanted was reached."""
     options = _options()
+    load = facts.machine()["load average before the run (1 min)"]
     pairs = [pair for pair in read(PAIRS) if pair.half == options.half]
     scorer = Scorer()
     counts = {
@@ -95,6 +100,8 @@ def main() -> int:
         _list(scorer, pairs)
     if options.out:
         options.out.write_text(json.dumps(_as_json(options.half, counts), indent=1) + "\n")
+    if options.page:
+        _write(options.page, options.half, pairs, counts, load)
     return 0 if reached(counts) else 1
 
 
@@ -116,6 +123,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--humaneval", type=Path, help="HumanEval.jsonl.gz; left out if not given")
     parser.add_argument("--list", action="store_true", help="name every pair that was judged wrongly")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    parser.add_argument("--page", type=Path, help="write them into this page of benchmarks and the JSON beside it")
     return parser.parse_args()
 
 
@@ -145,6 +153,37 @@ def _print(half: Half, pairs: Sequence[Pair], counts: dict[str, Count]) -> None:
     vulnerable = counts["vulnerable"]
     if vulnerable.bandit:
         print(f"recall is {vulnerable.ours / vulnerable.bandit:.2f} × Bandit's (wanted {WANTED_TIMES})")
+
+
+def section(half: Half, pairs: Sequence[Pair], counts: dict[str, Count], load: str) -> str:
+    """Return the page's section."""
+    lines = [
+        (
+            f"The rules `{SCREENING_VERSION}` and Bandit, at medium severity and confidence or higher, on the same files: the "
+            f"{half} half of the pairs of vulnerable and fixed code ({len(pairs)} pairs, {len({pair.cwe for pair in pairs})} "
+            "CWEs) and code that should not be rejected. What is rejected counts; our time holds Bandit's."
+        ),
+        "",
+        "| | files | rejected | by Bandit | flagged only | p95 ms | Bandit's p95 ms |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, count in counts.items():
+        cells = (f"{number} ({number / count.files:.1%})" for number in (count.ours, count.bandit, count.flagged))
+        times = f"{p95(count.ours_ms):.1f} | {p95(count.bandit_ms):.1f}"
+        lines.append(f"| {name} | {count.files} | {' | '.join(cells)} | {times} |")
+    found, bandit = counts["vulnerable"].ours, counts["vulnerable"].bandit
+    told = f"{found / bandit:.2f} × Bandit's" if bandit else "Bandit's is none"
+    end = f"Recall: {told}, {WANTED_TIMES} × wanted at no more false positives: {'' if reached(counts) else '**not** '}reached."
+    run = f"Run with `python -m cluster.bench.screening`, part of `make bench`; load average before the run {load}."
+    return "\n".join([*lines, "", end, "", run])
+
+
+def _write(page: Path, half: Half, pairs: Sequence[Pair], counts: dict[str, Count], load: str) -> None:
+    plain = page.with_suffix(".json")
+    old, whole = (path.read_text() if path.exists() else empty for path, empty in ((page, ""), (plain, "{}")))
+    told = json.loads(whole) | {"screening": _as_json(half, counts)}
+    write_atomic(page, with_section(old, TITLE, section(half, pairs, counts, load)).encode())
+    write_atomic(plain, (json.dumps(told, indent=1) + "\n").encode())
 
 
 def _list(scorer: Scorer, pairs: Sequence[Pair]) -> None:

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 _LOG_THREAD = "_run (actors/spans/adapters/wal.py"
 VOTERS = "voters' HTTP client"
+READ = "read the question and the answers"
+SCREEN = "screen"
+COMPARE = "compare behaviour"
 DELIBERATION = "plan, deliberate, tally"
 RECORD = "record: build, sign, encode"
 LOG = "write-ahead log's thread"
@@ -34,7 +37,12 @@ _STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (METRICS, ("(serve_apps/metrics.py", "(ray/util/metrics.py", "(aiohttp/")),
     (CONTROL, ("(actors/policy/", "(serve_apps/gateway/readiness.py", "(serve_apps/gateway/replica.py")),
     (PARSE, ("(serve_apps/gateway/", "(actors/store/", "(pydantic/")),
-    (COORDINATOR, ("(actors/consensus/actor.py",)),
+    (COORDINATOR, (
+        "(actors/consensus/actor.py", "(actors/consensus/adapters/effects.py", "(actors/consensus/adapters/mailbox.py",
+    )),
+    (READ, ("(actors/consensus/reading/",)),
+    (SCREEN, ("(actors/consensus/screening/", "(actors/consensus/adapters/screener.py", "(actors/consensus/adapters/bandit.py")),
+    (COMPARE, ("(actors/consensus/behaviour/", "(actors/consensus/sandbox/")),
     (DELIBERATION, ("(actors/consensus/", "(actors/base/digests.py")),
     (SERVER, ("(ray/", "(uvicorn/", "(starlette/", "(fastapi/", "(serve_apps/")),
 )  # fmt: skip

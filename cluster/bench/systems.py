@@ -3,7 +3,7 @@
 Rules:
 - Everything listens on loopback, runs one worker and refuses a wrong key. Portkey's gateway has no keys of its own: it
   passes the caller's on, and the upstream refuses it.
-- The upstreams answer at once, always the same: a process a voter for us; the peers get the first.
+- The upstreams answer at once, what was recorded: a process a voter for us; the peers get the first.
 - Our records, keys and log are real: ``up`` in a home of its own, which ``down`` ends.
 """
 
@@ -12,7 +12,7 @@ import json
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,12 @@ def completions(port: int, model: str, key: str, **headers: str) -> Target:
     return request(port, "/v1/chat/completions", model, key, **headers)
 
 
-def answer_of(target: Target) -> dict[str, Any]:
-    """Send one request and return its body; raise ``BenchError`` unless it is the answer that was recorded."""
+def answer_of(target: Target, answers: Collection[str] = (ANSWER,)) -> dict[str, Any]:
+    """Send one request and return its body; raise ``BenchError`` unless it is an answer that was recorded."""
     status, data = _send(target, target.headers)
     body = parsed(data)
     choices = body.get("choices") or [{}]
-    if status != 200 or choices[0].get("message", {}).get("content") != ANSWER:
+    if status != 200 or choices[0].get("message", {}).get("content") not in answers:
         raise BenchError(f"{target.url} answered with status {status}: {data[:300]!r}")
     return body
 
@@ -67,16 +67,20 @@ def require_refusal(target: Target) -> None:
         raise BenchError(f"{target.url} answered a wrong key with status {status}")
 
 
-@contextmanager
-def upstreams(folder: Path) -> Iterator[tuple[list[int], str]]:
-    """Run one server a voter; yield their ports and the key they want."""
-    key, key_file, answers = secrets.token_hex(16), folder / "upstream.key", folder / "answers.jsonl"
-    key_file.touch(mode=0o600)
-    key_file.write_text(key)
-    lines = [
+def recordings() -> list[dict[str, Any]]:
+    """Return the lines of recorded answers in which every voter says the same to everything."""
+    return [
         {"default": {"voter": voter, "family": voter, "lineage": voter, "answers": [{"content": ANSWER}]}}
         for voter in VOTERS
     ]  # fmt: skip
+
+
+@contextmanager
+def upstreams(folder: Path, lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[int], str]]:
+    """Run one server a voter with these recorded answers; yield their ports and the key they want."""
+    key, key_file, answers = secrets.token_hex(16), folder / "upstream.key", folder / "answers.jsonl"
+    key_file.touch(mode=0o600)
+    key_file.write_text(key)
     answers.write_text("".join(json.dumps(line) + "\n" for line in lines))
     ports = [free_port() for _ in VOTERS]
     with ExitStack() as stack:

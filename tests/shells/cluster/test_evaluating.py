@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError, NotReady
 from actors.consensus.sandbox.adapters.bubblewrap import BubblewrapSandbox
+from actors.consensus.sandbox.config import SandboxConfig
 from cluster.cli import evaluating
 from cluster.cli.main import cli
 from cluster.evals import arena, dataset, evaluation, runs, tasks
@@ -68,6 +69,24 @@ YARDSTICKS = {
 needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap (bwrap) is not installed")
 
 
+@pytest.fixture(scope="module")
+def proofs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the folder in which sandboxes of one sort share their proof, as replicas do."""
+    return tmp_path_factory.mktemp("proofs")
+
+
+@pytest.fixture
+def sandboxes(proofs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let evaluations prove each sort of sandbox once."""
+
+    def sandbox(config: SandboxConfig) -> BubblewrapSandbox:
+        shared = proofs / str(config.call_ms)
+        shared.mkdir(exist_ok=True)
+        return BubblewrapSandbox(config, shared)
+
+    monkeypatch.setattr(arena, "BubblewrapSandbox", sandbox)
+
+
 def passes(found: dict[str, Any]) -> dict[str, float]:
     """Return selector → pass@1."""
     return {row["name"]: row["pass_at_1"]["value"] for row in found["selections"]}
@@ -99,6 +118,7 @@ def test_recordings_are_scored_from_what_lies_in_the_repository(world: Path) -> 
 
 
 @needs_bwrap
+@pytest.mark.usefixtures("sandboxes")
 def test_consensus_stands_beside_the_yardsticks(world: Path) -> None:
     """Under both policies, or the one that is named: deliberated on in the sandbox, over the same candidates."""
     assert set(passes(json.loads(run(world, "--json", consensus=True)))) - set(YARDSTICKS) == {
@@ -145,6 +165,7 @@ def test_answers_can_be_played(world: Path, tmp_path: Path) -> None:
 
 
 @needs_bwrap
+@pytest.mark.usefixtures("sandboxes")
 def test_candidates_without_a_verdict_are_run_in_the_sandbox_once(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox says what the verdicts say that this file made up, and is not asked again."""
     words = ["eval", "humaneval", "--home", str(world), "--json"]

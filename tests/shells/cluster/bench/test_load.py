@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cluster.bench.load import Target, lua_string, read_result, script
+from cluster.bench.load import NUMBER, NothingAnswered, Numbers, Target, lua_string, read_result, script
 from cluster.bench.started import BenchError
 
 BODY = '{"a": 1}'
@@ -57,6 +57,28 @@ def test_the_script_sends_headers_and_body_and_reports() -> None:
     for name, value in (("X-One", "1"), ("Content-Type", "application/json")):
         assert f"wrk.headers[{lua_string(name)}] = {lua_string(value)}" in text
     assert "done = function" in text
+
+
+def test_a_load_that_ended_too_soon_is_told_apart() -> None:
+    """That nothing was answered yet is another error than that a request failed."""
+    with pytest.raises(NothingAnswered):
+        read_result(said(requests=0))
+
+
+def test_what_a_refusal_said_is_told() -> None:
+    """The error holds the first answer that was none."""
+    with pytest.raises(BenchError, match=r"2 × status; REFUSED 503 .*not_ready"):
+        read_result('REFUSED 503 {"code": "not_ready"}\n' + said(NO_ERRORS | {"status": 2}))
+
+
+def test_numbers_go_into_each_request() -> None:
+    """The first comes first, the next is a step on, and they come round; text around them stays text."""
+    text = script(Target("http://h/x", f'{{"a": {NUMBER}, "b": "{NUMBER}"}}', {}, Numbers(6, 2, 100)))
+    assert "local n = 4" in text
+    assert "n = (n + 2) % 100" in text
+    pieces = (lua_string('{"a": '), lua_string(', "b": "'), lua_string('"}'))
+    assert f"return wrk.format(nil, nil, nil, {' .. n .. '.join(pieces)})" in text
+    assert "request =" not in script(Target("http://h/x", BODY, {}))
 
 
 def test_a_key_is_not_shown() -> None:

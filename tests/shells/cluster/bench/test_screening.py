@@ -3,7 +3,7 @@
 import json
 
 from cluster.bench.pairs import read
-from cluster.bench.screening import PAIRS, Count, Scorer, _as_json, p95, reached
+from cluster.bench.screening import PAIRS, Count, Scorer, _as_json, p95, reached, section
 
 
 def test_what_is_wanted_is_recall_at_no_more_false_positives() -> None:
@@ -21,6 +21,18 @@ def test_a_file_is_judged_by_both() -> None:
     assert "danger-shell" in count.rules
     assert len(count.ours_ms) == len(count.bandit_ms) == 1
     assert json.loads(json.dumps(_as_json("tuning", {"x": count})))["sets"]["x"]["files"] == 1
+
+
+def test_the_section_tells_both_and_what_is_wanted() -> None:
+    """Counts with their shares, times, and recall as a multiple of Bandit's."""
+    counts = {
+        "vulnerable": Count(10, 9, 5, ours_ms=[4.0], bandit_ms=[2.0]),
+        "fixed": Count(10, 2, 1, 3, ours_ms=[4.0], bandit_ms=[2.0]),
+    }
+    text = section("held-out", [], counts, "0.1")
+    assert "| fixed | 10 | 2 (20.0%) | 1 (10.0%) | 3 (30.0%) | 4.0 | 2.0 |" in text
+    assert "Recall: 1.80 × Bandit's, 1.7 × wanted at no more false positives: **not** reached." in text
+    assert text.endswith("load average before the run 0.1.")
 
 
 def test_percentiles() -> None:

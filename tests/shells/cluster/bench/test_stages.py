@@ -18,6 +18,11 @@ GENERATE = "generate (actors/consensus/actor.py:120)"
         (["ask (models/openai_http.py:128)", "feed (httptools/parser.pyx:8)"], stages.VOTERS),
         (["step (actors/consensus/deliberation.py:196)", "<genexpr> (dataclasses.py:3)"], stages.DELIBERATION),
         (["build_record (actors/consensus/records.py:70)"], stages.RECORD),
+        (["read_answer (actors/consensus/reading/reading.py:40)", "parse (ast.py:50)"], stages.READ),
+        (
+            ["_deliberate (actors/consensus/actor.py:1)", "act (actors/consensus/adapters/effects.py:80)"],
+            stages.COORDINATOR,
+        ),
         (["commit (actors/consensus/adapters/decision_log.py:33)", "sign (actors/base/signing.py:116)"], stages.RECORD),
         (["create_task (asyncio/tasks.py:384)"], stages.COORDINATOR),
         (["inc (ray/util/metrics.py:133)"], stages.METRICS),
@@ -36,6 +41,18 @@ def test_the_innermost_part_of_ours_decides(inner: list[str], stage: str) -> Non
         ([ROOT, CHAT, "send (uvicorn/protocols/http/httptools_impl.py:524)"], stages.SERVER),
         ([ROOT, CHAT, "parse_body (serve_apps/gateway/parsing.py:15)"], stages.PARSE),
         ([ROOT, "data_received (models/http1.py:266)"], stages.VOTERS),
+        (
+            [
+                "run (concurrent/futures/thread.py:58)",
+                "issues (actors/consensus/adapters/bandit.py:40)",
+                "visit (bandit/x.py:1)",
+            ],
+            stages.SCREEN,
+        ),
+        (
+            ["run (concurrent/futures/thread.py:58)", "run (actors/consensus/sandbox/adapters/warm.py:9)"],
+            stages.COMPARE,
+        ),
         (["_run (actors/spans/adapters/wal.py:205)", "_write (actors/spans/adapters/wal.py:280)"], stages.LOG),
     ],
 )

@@ -1,14 +1,17 @@
 """Fixtures of the consensus tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import pytest
 
 from actors.base.certificates import Certificate, SignedCertificate, TrustBundle, certify
 from actors.base.signing import SigningKey
+from actors.consensus import deliberation
 from actors.consensus.actor import ConsensusCoordinator, Identity
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.ports import ContentSink
+from actors.consensus.readable import readable
 from actors.consensus.weights import default_weights, read_weights
 from tests.unit.actors.consensus.world import (
     LOG_KEY,
@@ -26,6 +29,14 @@ from tests.unit.actors.consensus.world import (
     World,
     snapshot,
 )
+
+
+@pytest.fixture(scope="module")
+def read_once() -> Iterator[None]:
+    """Let deliberations read each answer once: some tests lead thousands of them through the same few, and reading is pure."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(deliberation, "readable", lru_cache(maxsize=1024)(readable))
+        yield
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ from tests.examples import examples
 from tests.unit.actors.consensus.panels import FAILS, Script, play, scripts, verdict
 from tests.unit.actors.consensus.world import candidate, plan
 
+pytestmark = pytest.mark.usefixtures("read_once")
+
 A, B, C, D = (Seat(name, name, name, 500_000) for name in "abcd")
 
 

@@ -4,9 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from actors.base.digests import sha256_hex
+from actors.consensus import deliberation
 from actors.consensus.choosing import ballot_outcome, choose_served
 from actors.consensus.deliberation import SANDBOX_CAUSE, begin, recount, step
 from actors.consensus.pieces import Piece
+from actors.consensus.readable import Readable, readable
 from actors.consensus.reading.examples import Example
 from actors.consensus.screening.findings import Screening
 from actors.consensus.vocabulary import (
@@ -364,3 +366,23 @@ def test_prose_without_code_waits_for_no_screening() -> None:
     """There is nothing to look at."""
     state, commands = step(begin(plan((A, B), kind="text"))[0], Answered(0, candidate("Never do this."), 10))
     assert (commands, state.ballots[0].state) == ([], "readable")
+
+
+def test_the_same_answer_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ballots with the same bytes share their reading and their code; other bytes of the same form are read by themselves."""
+    looks: list[str] = []
+
+    def noted(kind: str, question: str, policy: str, content: str, *rest: str) -> Readable:
+        looks.append(content)
+        return readable(kind, question, policy, content, *rest)
+
+    monkeypatch.setattr(deliberation, "readable", noted)
+    events = [*said(0, ONE), *said(1, ONE), *said(2, f"{ONE}  # the same")]
+    state, _ = deliberate(A, B, C, events=events, hear_everyone=True)
+    assert looks == [ONE, f"{ONE}  # the same"]
+    first, second, third = state.ballots
+    assert (first.reading, first.code) == (second.reading, second.code)
+    assert first.reading is not None
+    assert third.reading is not None
+    assert (first.reading.sha256, third.code) == (third.reading.sha256, f"{ONE}  # the same")
+    assert outcomes(state) == ["agreed"] * 3

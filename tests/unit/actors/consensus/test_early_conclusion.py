@@ -38,6 +38,7 @@ from actors.consensus.vocabulary import (
 from tests.unit.actors.consensus.panels import CODES
 from tests.unit.actors.consensus.world import candidate, comparison, plan, screened
 
+pytestmark = pytest.mark.usefixtures("read_once")
 FORMS = CODES[:3]
 Deed = tuple[str, Screening | None] | Literal["isolated", "hangs"] | None
 """What a voter answers and what screening says of it (``None`` if it is isolated before), or what it is instead; ``None`` if

@@ -41,6 +41,7 @@ SALT = "07" * 16
 FACTS = Facts(
     ulid(NOW_S * 1000, b"0123456789"), NOW_S * 1000, "tenant", "commitment", "c" * 64, snapshot("abc"), "d" * 64, SALT
 )
+pytestmark = pytest.mark.usefixtures("read_once")
 DIRECT = Rule(1_000_000, 1, 1_000_000, 0)
 Lies = Iterator[tuple[str, DecisionRecord]]
 

@@ -1,5 +1,7 @@
 """Escape attempts are blocked, and succeed once the barrier that stops them is lifted."""
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,8 @@ def number():
 """A candidate can find the number its record must carry: it shares a process with what writes records. It gains nothing."""
 GOOD = Job("def f(x):\n    return x + 1", ("f(1)",))
 TRIES = 4
+AT_A_TIME = 2
+LIFTED = "test_an_attempt_succeeds_without_its_barrier"
 SECOND = "'secret string'"
 
 
@@ -56,19 +60,41 @@ def test_an_escape_attempt_is_blocked(case: Case, warm: WarmParent, secret: Path
     assert still_runs(warm)
 
 
-@pytest.mark.parametrize("case", LIVE, ids=named)
-def test_an_attempt_succeeds_without_its_barrier(
-    case: Case, bwrap: str, confined: Confinement, interpreter: Interpreter, secret: Path, listener: int
-) -> None:
-    """With only the named barriers lifted the same code gets through: it is those that stop it."""
-    barriers = [barrier.replace(SECRET, str(secret)) for barrier in case.lift]
-    lifted, source = without(confined, barriers, interpreter)
-    assert case.then is not None
-    parent = WarmParent(bwrap, lifted, CONFIG, source)
+@pytest.fixture(scope="module")
+def lifted(
+    request: pytest.FixtureRequest,
+    bwrap: str,
+    confined: Confinement,
+    interpreter: Interpreter,
+    secret: Path,
+    listener: int,
+) -> Iterator[dict[str, Future[Observed]]]:
+    """Try every case that is asked for without its barriers, some at a time, each in a sandbox of its own: by name."""
+
+    def tried(case: Case) -> Observed:
+        barriers = [barrier.replace(SECRET, str(secret)) for barrier in case.lift]
+        without_them, source = without(confined, barriers, interpreter)
+        assert case.then is not None
+        parent = WarmParent(bwrap, without_them, CONFIG, source)
+        try:
+            return attempt(case, parent, secret, listener, case.then)
+        finally:
+            parent.close()
+
+    asked = {item.name for item in request.session.items}
+    wanted = [case for case in LIVE if f"{LIFTED}[{named(case)}]" in asked]
+    pool = ThreadPoolExecutor(AT_A_TIME)
     try:
-        seen = attempt(case, parent, secret, listener, case.then)
+        yield {named(case): pool.submit(tried, case) for case in wanted}
     finally:
-        parent.close()
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("case", LIVE, ids=named)
+def test_an_attempt_succeeds_without_its_barrier(case: Case, lifted: dict[str, Future[Observed]]) -> None:
+    """With only the named barriers lifted the same code gets through: it is those that stop it."""
+    seen = lifted[named(case)].result()
+    assert case.then is not None
     assert case.then(seen), seen
     assert not case.sees(seen), seen
 

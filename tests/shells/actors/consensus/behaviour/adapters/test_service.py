@@ -83,11 +83,11 @@ async def test_nothing_to_run_asks_nobody() -> None:
     assert sandbox.rounds == 0
 
 
-@pytest.mark.parametrize(("good_rounds", "complete"), [(0, None), (1, False)])
-async def test_time_bounds_a_stuck_sandbox(good_rounds: int, complete: bool | None) -> None:
+@pytest.mark.parametrize(("good_rounds", "complete", "max_ms"), [(0, None, 100), (1, False, 2000)])
+async def test_time_bounds_a_stuck_sandbox(good_rounds: int, complete: bool | None, max_ms: int) -> None:
     """When time ends the sandbox is cancelled; without a round there is no comparison, with one it is incomplete."""
     sandbox = Stuck(good_rounds)
-    found = await BehaviourComparer(sandbox, BehaviourConfig(max_time_ms=2000)).compare(ASKED, CANDIDATES, 7, 60)
+    found = await BehaviourComparer(sandbox, BehaviourConfig(max_time_ms=max_ms)).compare(ASKED, CANDIDATES, 7, 60)
     assert sandbox.cancelled
     assert found == NotCompared("deadline") if complete is None else getattr(found, "complete", None) is complete
 

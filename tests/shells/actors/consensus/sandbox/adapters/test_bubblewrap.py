@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from actors.consensus.sandbox.adapters.bubblewrap import NO_BWRAP, BubblewrapSan
 from actors.consensus.sandbox.confinement import Confinement, Interpreter, confinement
 from actors.consensus.sandbox.protocol import Job, Ran
 from tests.shells.actors.consensus.sandbox.conftest import STEADY as CONFIG
-from tests.shells.actors.consensus.sandbox.conftest import Ticks
+from tests.shells.actors.consensus.sandbox.conftest import Ticks, vouch
 
 GOOD = Job("def f(x): return x * 2", ("f(21)",))
 ENDLESS = Job("while True: pass", ())
@@ -23,10 +24,16 @@ def confined(interpreter: Interpreter) -> Confinement:
     return confinement(CONFIG, interpreter)
 
 
+@pytest.fixture(scope="session")
+def proofs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the folder in which the sandboxes of these tests share their proof, as replicas do."""
+    return tmp_path_factory.mktemp("proofs")
+
+
 @pytest.fixture
-async def sandbox(confined: Confinement) -> AsyncIterator[BubblewrapSandbox]:
+async def sandbox(confined: Confinement, proofs: Path) -> AsyncIterator[BubblewrapSandbox]:
     """Start a sandbox that is proven."""
-    made = BubblewrapSandbox(CONFIG, confine=lambda: confined)
+    made = BubblewrapSandbox(CONFIG, shared=proofs, confine=lambda: confined)
     await made.start()
     assert made.state() == ""
     yield made
@@ -80,10 +87,11 @@ async def test_nothing_runs_after_a_failed_self_test(confined: Confinement) -> N
     await sandbox.close()
 
 
-async def test_nothing_runs_once_the_proof_is_stale(confined: Confinement) -> None:
+async def test_nothing_runs_once_the_proof_is_stale(confined: Confinement, bwrap: str, tmp_path: Path) -> None:
     """A proof counts until its expiry; proving again opens the sandbox again."""
     ticks = Ticks(50.0)
-    sandbox = BubblewrapSandbox(CONFIG, confine=lambda: confined, monotonic=ticks)
+    shared = vouch(tmp_path, confined, bwrap, ticks.now_s)
+    sandbox = BubblewrapSandbox(CONFIG, shared=shared, confine=lambda: confined, monotonic=ticks)
     await sandbox.start()
     ticks.now_s += CONFIG.self_test_expiry_s - 1
     assert values(await sandbox.run([GOOD])) == [["i", "42"]]
@@ -95,11 +103,13 @@ async def test_nothing_runs_once_the_proof_is_stale(confined: Confinement) -> No
     await sandbox.close()
 
 
-async def test_each_look_at_the_proof_stops_a_job_by_itself(confined: Confinement) -> None:
+async def test_each_look_at_the_proof_stops_a_job_by_itself(confined: Confinement, bwrap: str, tmp_path: Path) -> None:
     """A job is not queued without a proof, and one that was queued before the proof went stale is not begun."""
     ticks = Ticks(50.0)
-    sandbox = BubblewrapSandbox(CONFIG, confine=lambda: confined, monotonic=ticks)
+    shared = vouch(tmp_path, confined, bwrap, ticks.now_s)
+    sandbox = BubblewrapSandbox(CONFIG, shared=shared, confine=lambda: confined, monotonic=ticks)
     await sandbox.start()
+    assert sandbox.state() == ""
     ticks.now_s += CONFIG.self_test_expiry_s
     begun: list[Job] = []
     queued, sandbox._queued = sandbox._queued, begun.append  # type: ignore[method-assign,assignment]
@@ -130,9 +140,10 @@ async def test_a_cancelled_caller_wedges_nothing(sandbox: BubblewrapSandbox) -> 
     assert sandbox._waiting == 0
 
 
-async def test_the_queue_is_bounded(confined: Confinement) -> None:
+async def test_the_queue_is_bounded(confined: Confinement, proofs: Path) -> None:
     """Jobs beyond the bound are unavailable at once; those within it run."""
-    sandbox = BubblewrapSandbox(CONFIG.model_copy(update={"max_queued": 2}), confine=lambda: confined)
+    config = CONFIG.model_copy(update={"max_queued": 2})
+    sandbox = BubblewrapSandbox(config, shared=proofs, confine=lambda: confined)
     await sandbox.start()
     done = await sandbox.run([GOOD] * 4)
     assert [ran.end for ran in done] == ["ran", "ran", "unavailable", "unavailable"]
@@ -151,11 +162,12 @@ async def test_a_parent_that_died_is_replaced(sandbox: BubblewrapSandbox) -> Non
     assert len(sandbox._parents) == 1
 
 
-async def test_closing_ends_what_is_under_way(confined: Confinement) -> None:
+async def test_closing_ends_what_is_under_way(confined: Confinement, bwrap: str, tmp_path: Path) -> None:
     """A running job ends, nothing runs afterwards, and no process is left."""
     slow = CONFIG.model_copy(update={"call_ms": 5000, "job_ms": 20_000})
-    settings = confined.settings | {"call_ms": 5000, "job_ms": 20_000}
-    sandbox = BubblewrapSandbox(slow, confine=lambda: dataclasses.replace(confined, settings=settings))
+    slowly = dataclasses.replace(confined, settings=confined.settings | {"call_ms": 5000, "job_ms": 20_000})
+    shared = vouch(tmp_path, slowly, bwrap, time.monotonic())
+    sandbox = BubblewrapSandbox(slow, shared=shared, confine=lambda: slowly)
     await sandbox.start()
     assert values(await sandbox.run([GOOD])) == [["i", "42"]]
     pid = sandbox._parents[0].pid
@@ -168,9 +180,9 @@ async def test_closing_ends_what_is_under_way(confined: Confinement) -> None:
     assert sandbox.state() == "the sandbox is closed"
 
 
-async def test_workers_run_beside_each_other(confined: Confinement) -> None:
+async def test_workers_run_beside_each_other(confined: Confinement, proofs: Path) -> None:
     """Two workers have a warm parent each, and an endless job holds up only its own."""
-    sandbox = BubblewrapSandbox(CONFIG.model_copy(update={"workers": 2}), confine=lambda: confined)
+    sandbox = BubblewrapSandbox(CONFIG.model_copy(update={"workers": 2}), shared=proofs, confine=lambda: confined)
     await sandbox.start()
     done = await sandbox.run([ENDLESS, GOOD, GOOD, GOOD])
     assert [ran.end for ran in done] == ["timeout", "ran", "ran", "ran"]
@@ -178,11 +190,12 @@ async def test_workers_run_beside_each_other(confined: Confinement) -> None:
     await sandbox.close()
 
 
-async def test_the_proof_is_renewed(confined: Confinement) -> None:
+async def test_the_proof_is_renewed(confined: Confinement, bwrap: str, tmp_path: Path) -> None:
     """``keep_proving`` proves again when a period has passed, until it is cancelled."""
     ticks = Ticks(10.0)
     config = CONFIG.model_copy(update={"self_test_period_s": 0.01})
-    sandbox = BubblewrapSandbox(config, confine=lambda: confined, monotonic=ticks)
+    shared = vouch(tmp_path, confined, bwrap, ticks.now_s)
+    sandbox = BubblewrapSandbox(config, shared=shared, confine=lambda: confined, monotonic=ticks)
     await sandbox.start()
     ticks.now_s += CONFIG.self_test_expiry_s
     assert sandbox.state() != ""
