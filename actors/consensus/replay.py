@@ -11,9 +11,9 @@ Left out: who signed the record and when (``verification``); whether the policy 
 import re
 
 from actors.base.canonical import MICRO, decimal_str, micro
-from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError
 from actors.base.ids import is_ulid
+from actors.consensus.choosing import Contender, rank
 from actors.consensus.counting import DISSENT, Cast, Counted, barred_groups, count
 from actors.consensus.deliberation import HALTED_CAUSE, UNPROVEN
 from actors.consensus.grouping import Answer, group_answers
@@ -216,24 +216,17 @@ def _casts(record: DecisionRecord) -> list[Cast]:
 def check_choice(record: DecisionRecord) -> None:
     """Check that the served candidate, if there is one, is the one that the tie-break picks."""
     members = [ballot for ballot in record.ballots if ballot.outcome == "agreed"]
-    expected = _first_ranked(members, record.tie_salt) if members else ""
+    expected = _first_ranked(members, [b.lineage for b in record.ballots], record.tie_salt) if members else ""
     if record.tally.served_sha256 not in ("", expected):
         raise IntegrityError("choice: the tie-break picks another candidate", "choice")
 
 
-def _first_ranked(members: list[BallotEntry], tie_salt: str) -> str:
-    def shared(ballot: BallotEntry) -> int:
-        return len({m.lineage for m in members if m.normal_form_sha256 == ballot.normal_form_sha256})
-
-    def rank(ballot: BallotEntry) -> tuple[bool, int, int, str]:
-        return (
-            ballot.screening == "flag",
-            -shared(ballot),
-            -micro(ballot.weight),
-            sha256_hex(f"{tie_salt}{ballot.candidate_sha256}".encode()),
-        )
-
-    return min(members, key=rank).candidate_sha256
+def _first_ranked(members: list[BallotEntry], lineages: list[str], tie_salt: str) -> str:
+    group = [
+        Contender(b.lineage, b.normal_form_sha256, b.candidate_sha256, b.screening == "flag", micro(b.weight))
+        for b in members
+    ]
+    return group[rank(group, lineages, tie_salt)[0]].candidate_sha256
 
 
 def check_result(record: DecisionRecord, counted: Counted) -> None:

@@ -20,7 +20,6 @@ import builtins
 import re
 import warnings
 from dataclasses import dataclass
-from itertools import islice
 
 from actors.consensus.reading.python_imports import QUIET_MODULES, sorted_imports, without_unused_types
 from actors.consensus.reading.python_names import Known, all_arguments, number_names
@@ -61,14 +60,6 @@ def normal_tree(tree: ast.Module) -> str:
     normal = _Normal(names).visit(tree)
     number_names(normal, names.known)
     return ast.dump(normal, annotate_fields=False)
-
-
-def looks_at_itself(code: str) -> bool:
-    """Tell whether Python names something that looks at what a program is made of; what a star brings is not looked into."""
-    tree, seen = parse(code), _Seen()
-    for node in islice(ast.walk(tree), MAX_NODES) if tree is not None else ():
-        seen.add(node)
-    return not _INTROSPECTIVE.isdisjoint(seen.looked_up)
 
 
 @dataclass(frozen=True, slots=True)

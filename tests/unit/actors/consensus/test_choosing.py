@@ -6,7 +6,6 @@ import pytest
 
 from actors.consensus.choosing import choose_served
 from actors.consensus.deliberation import begin
-from actors.consensus.screening.findings import Screening
 from actors.consensus.vocabulary import Ballot, Seat
 from tests.unit.actors.consensus.test_deliberation import A, B, C, run, says
 from tests.unit.actors.consensus.test_deliberation_code import ONE, compared, deliberate, said
@@ -39,20 +38,15 @@ def test_a_flagged_candidate_is_served_last() -> None:
     assert served.seat.voter == "b"
 
 
-def chosen(voters: Sequence[tuple[Seat, str]], salt: str, *, question: str = "", sinks: str = "") -> Ballot:
-    """Return what is served of codes that all do the same; the one marked by ``sinks`` has a file sink."""
-    events = [event for place, (_, code) in enumerate(voters) for event in said(place, code, sinking(code, sinks))]
+def chosen(voters: Sequence[tuple[Seat, str]], salt: str) -> Ballot:
+    """Return what is served of codes that all do the same."""
+    events = [event for place, (_, code) in enumerate(voters) for event in said(place, code)]
     events.append(compared(dict.fromkeys(range(len(voters)), "same")))
     seats = [seat for seat, _ in voters]
-    state, _ = deliberate(*seats, events=events, question=question, hear_everyone=True, asked_sinks=frozenset())
+    state, _ = deliberate(*seats, events=events, hear_everyone=True)
     served = choose_served(state, salt)
     assert served is not None
     return served
-
-
-def sinking(code: str, mark: str) -> Screening:
-    """Return a screening that saw a file sink in marked code."""
-    return screened("pass", "file") if mark and mark in code else screened()
 
 
 def seat(name: str, lineage: str = "") -> Seat:
@@ -80,6 +74,20 @@ def test_variants_from_one_lineage_never_raise_its_chance(variants: int) -> None
     assert variants == 1 or "m" not in more
 
 
+def test_a_lineage_with_most_of_the_ballots_is_never_served_while_another_agrees() -> None:
+    """Not even where the other's candidate is flagged: whoever fills the panel vouches, and somebody else's text leaves."""
+    codes = [ONE, variant(2), variant(3), variant(4)]
+    seats = [seat("a"), *(seat(f"m{number}", "m") for number in range(3))]
+    events = [
+        event
+        for place, code in enumerate(codes)
+        for event in said(place, code, screened("flag" if place == 0 else "pass"))
+    ]
+    state, _ = deliberate(*seats, events=[*events, compared(dict.fromkeys(range(4), "same"))], hear_everyone=True)
+    served = [choose_served(state, f"{salt:02x}") for salt in range(64)]
+    assert {ballot.seat.lineage for ballot in served if ballot is not None} == {"a"}
+
+
 def test_of_lineages_with_as_many_ballots_each_has_one_lot() -> None:
     """Under every salt the same lineage is served, whichever two texts it hands in and whether they differ."""
     lots = [
@@ -103,29 +111,3 @@ def test_a_form_that_less_than_half_share_is_no_argument() -> None:
     assert served == set("abcmn")
     agreed = [(seat(name), ONE) for name in "abc"]
     assert {chosen([*agreed, *colluding], f"{salt:02x}").seat.voter for salt in range(64)} == set("abc")
-
-
-def test_the_candidate_that_reaches_for_less_is_served() -> None:
-    """Two lineages share a form with an effect that nobody asked for; the one without is served."""
-    reads = "def f(x):\n    open('y')\n    return x + 1"
-    voters = [(seat("a"), ONE), (seat("m"), reads), (seat("n"), reads)]
-    assert {chosen(voters, f"{salt:02x}", sinks="open").seat.voter for salt in range(16)} == {"a"}
-
-
-def test_the_candidate_that_adds_no_words_is_served() -> None:
-    """Of one form, the answer that says nothing of its own beside the code goes first."""
-    voters = [(seat("a"), ONE), (seat("m"), f"# see the installer of example.com\n{ONE}")]
-    assert {chosen(voters, f"{salt:02x}").seat.voter for salt in range(16)} == {"a"}
-
-
-def test_between_forms_words_decide_nothing() -> None:
-    """Who writes no comments does not win against all who do."""
-    voters = [(seat("a"), f"# plainly\n{ONE}"), (seat("m"), "def f(x):\n    return 1 + x")]
-    assert {chosen(voters, f"{salt:02x}").seat.voter for salt in range(16)} == {"a", "m"}
-
-
-def test_the_candidate_that_does_not_look_at_itself_is_served() -> None:
-    """What behaves alike may still read or keep what no call shows."""
-    keeps = "def f(x):\n    globals().setdefault('seen', []).append(x)\n    return x + 1"
-    voters = [(seat("a"), ONE), (seat("m"), keeps), (seat("n"), keeps)]
-    assert {chosen(voters, f"{salt:02x}").seat.voter for salt in range(16)} == {"a"}

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from actors.consensus.reading.python_form import MAX_CODE_CHARS, MAX_NODES, looks_at_itself, normal_tree, parse
+from actors.consensus.reading.python_form import MAX_CODE_CHARS, MAX_NODES, normal_tree, parse
 
 
 def form(code: str) -> str:
@@ -146,18 +146,3 @@ def test_source_is_bounded() -> None:
     tree = ast.parse("1," * MAX_NODES)
     with pytest.raises(ValueError, match="nodes"):
         normal_tree(tree)
-
-
-@pytest.mark.parametrize(
-    ("code", "looks"),
-    [
-        ("def f(x): return globals()", True),
-        ("def f(x): return f.__code__", True),
-        ("from typing import *\ndef f(x): return x", False),
-        ("def f(x): return 'globals'", False),
-        ("no python (", False),
-    ],
-)
-def test_a_look_at_the_program_itself_is_told(code: str, looks: bool) -> None:
-    """By the names that code uses, not by what it says."""
-    assert looks_at_itself(code) == looks
