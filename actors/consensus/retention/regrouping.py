@@ -13,6 +13,7 @@ Rules:
 - The very functions that decided decide again.
 - What another version of them decided is not held against this one: a difference is told, and is no failure.
 - What was put out because the screener was broken, blind or busy cannot be repeated, and is told.
+- A deliberation that was halted or ran out of time may have ended before the rule on sinks of one lineage alone was applied.
 
 Left out: the record against itself, its tally and signatures (``verification``); running candidates again (``rerunning``).
 """
@@ -43,6 +44,10 @@ from actors.spans.record import BallotEntry, DecisionRecord
 
 Screens = Callable[[str, str], Screening]
 """Screens code of a language."""
+
+
+_CUT_SHORT = ("halted", "deadline")
+"""Results of deliberations that ended before the rule on sinks was applied for the last time: nobody has won there."""
 
 
 class Regrouped(msgspec.Struct, frozen=True):
@@ -129,9 +134,11 @@ def _screening(record: DecisionRecord, content: Content, screens: Screens) -> _F
     }
     found = {place: screens(code_in(content.said[place].text, language), language) for place in looked_at}
     alone = _alone(record, content, looked_at, found)
+    ended = record.result not in _CUT_SHORT
     faults, unable = [], []
     for place, ballot in looked_at.items():
-        why = _screened_otherwise(ballot, found[place], alone=place in alone)
+        suspect = place in alone and (ended or ballot.outcome == "screened_out")
+        why = _screened_otherwise(ballot, found[place], alone=suspect)
         if why and ballot.outcome == "screened_out" and content.said[place].note.startswith(BROKEN):
             unable.append(ballot.voter)
         elif why:
