@@ -182,4 +182,5 @@ def _tally(state: State, counted: Tally, served_sha256: str) -> TallyEntry:
             for pair in state.plan.rule.pairs
             if pair.a in voted and pair.b in voted
         ],
+        choice="lots" if served_sha256 else "",
     )

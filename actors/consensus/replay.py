@@ -11,6 +11,7 @@ Left out: who signed the record and when (``verification``); whether the policy 
 import re
 
 from actors.base.canonical import MICRO, decimal_str, micro
+from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError
 from actors.base.ids import is_ulid
 from actors.consensus.choosing import Contender, rank
@@ -214,19 +215,32 @@ def _casts(record: DecisionRecord) -> list[Cast]:
 
 
 def check_choice(record: DecisionRecord) -> None:
-    """Check that the served candidate, if there is one, is the one that the tie-break picks."""
+    """Check that the served candidate, if there is one, is the one that is chosen by the rule that the record names."""
+    served = record.tally.served_sha256
     members = [ballot for ballot in record.ballots if ballot.outcome == "agreed"]
-    expected = _first_ranked(members, [b.lineage for b in record.ballots], record.tie_salt) if members else ""
-    if record.tally.served_sha256 not in ("", expected):
+    if served and served != (_first_ranked(members, record) if members else ""):
         raise IntegrityError("choice: the tie-break picks another candidate", "choice")
 
 
-def _first_ranked(members: list[BallotEntry], lineages: list[str], tie_salt: str) -> str:
+def _first_ranked(members: list[BallotEntry], record: DecisionRecord) -> str:
+    if not record.tally.choice:
+        return _first_by_candidate(members, record.tie_salt)
     group = [
         Contender(b.lineage, b.normal_form_sha256, b.candidate_sha256, b.screening == "flag", micro(b.weight))
         for b in members
     ]
-    return group[rank(group, lineages, tie_salt)[0]].candidate_sha256
+    return group[rank(group, [b.lineage for b in record.ballots], record.tie_salt)[0]].candidate_sha256
+
+
+def _first_by_candidate(members: list[BallotEntry], tie_salt: str) -> str:
+    """Return what was served while every candidate had a lot of its own."""
+
+    def order(ballot: BallotEntry) -> tuple[bool, int, int, str]:
+        authors = {m.lineage for m in members if m.normal_form_sha256 == ballot.normal_form_sha256}
+        lot = sha256_hex(f"{tie_salt}{ballot.candidate_sha256}".encode())
+        return ballot.screening == "flag", -len(authors), -micro(ballot.weight), lot
+
+    return min(members, key=order).candidate_sha256
 
 
 def check_result(record: DecisionRecord, counted: Counted) -> None:
@@ -254,6 +268,7 @@ def check_result(record: DecisionRecord, counted: Counted) -> None:
     _result(record.method == _method(record, counted), f"these answers do not agree by {record.method}")
     served = record.tally.served_sha256
     _result(bool(served) == (record.result == "answered"), f"{record.result}, and a served candidate or none")
+    _result(bool(served) or not record.tally.choice, "a rule of choice, and nothing that it chose")
     _result(record.answer_sha256 == served, "another answer than the one chosen")
     degraded = record.policy.name == "direct" or record.method in DEGRADED_METHODS
     _result(record.degraded == degraded, "degraded does not follow from policy and method")

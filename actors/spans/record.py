@@ -27,6 +27,7 @@ VoteOutcome = Literal[
 ]  # fmt: skip
 LayerOutcome = Literal["agreed", "unavailable", "disagreed", "screened_out", "deadline"]
 Method = Literal["syntax", "behaviour", "examples", "canonical", "value", "similarity", "single", "none"]
+Choice = Literal["", "lots"]
 Result = Literal["answered", "no_consensus", "screened_out", "unavailable", "deadline", "withheld", "halted"]
 
 
@@ -114,6 +115,9 @@ class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     """Digest of the served candidate, empty if none."""
     correlations: list[PairEntry] = []
     """Lineages on the ballots that n_eff was counted with another ρ for, sorted."""
+    choice: Choice = ""
+    """How the served candidate was chosen from its group: ``lots`` draws a lineage first. Empty in older records, where each
+    candidate had a lot, and where nothing is served."""
 
 
 class CacheRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,6 +5,7 @@ Rules:
 - While a canary is missed the screener is blind: everything is rejected as ``scanner-blind``, memo or not.
 - A screening is remembered by (digest of the code, language, version). What failed to be looked into is not remembered.
 - The same code asked for again while it is being looked into waits for that one answer.
+- A rule that failed is tried again: two threads that parse at once can disturb each other (``base.python_source``).
 
 Left out: the rules (``screening.screen``). One instance belongs to one event loop.
 """
@@ -16,6 +17,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from actors.base.python_source import ATTEMPTS
 from actors.consensus.adapters.bandit import Bandit
 from actors.consensus.ports import BROKEN, Clock
 from actors.consensus.screening import canaries
@@ -25,6 +27,7 @@ from actors.consensus.screening.screen import Screen, screen
 from actors.consensus.screening.version import SCREENING_VERSION
 
 Key = tuple[str, str, str]
+FAILED = "scanner-error"
 MAX_NAMED = 5  # canaries named in the state
 
 
@@ -114,12 +117,22 @@ def build_screener(clock: Clock, config: ScreeningConfig) -> Screener:
     return Screener(all_rules(), clock, config)
 
 
+def is_failure(found: Screening) -> bool:
+    """Tell whether a rule failed, which says nothing of the code."""
+    return any(finding.rule == FAILED for finding in found.findings)
+
+
 def all_rules() -> Screen:
     """Return all rules, Bandit's with them; raise ``BanditFailed`` if Bandit cannot be used."""
     logging.getLogger("stevedore").setLevel(logging.CRITICAL)  # it complains of report formats that nobody asks for
     bandit = Bandit()
 
     def rules(code: str, language: str) -> Screening:
-        return screen(code, language, (bandit,))
+        found = screen(code, language, (bandit,))
+        for _ in range(ATTEMPTS - 1):
+            if not is_failure(found):
+                break
+            found = screen(code, language, (bandit,))
+        return found
 
     return rules

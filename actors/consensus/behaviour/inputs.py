@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
 
+from actors.base.python_source import parse_expression
 from actors.consensus.behaviour.atoms import MAX_WHOLE, Atoms, atoms_of, largest_whole
 from actors.consensus.behaviour.draws import Draws
 from actors.consensus.behaviour.growth import boundaries, grown
@@ -110,7 +111,7 @@ def own_calls(examples: Sequence[Example]) -> tuple[str, ...]:
 def calls_in(expression: str, name: str) -> list[Arguments]:
     """Return the arguments of the calls of ``name`` with literal arguments inside an expression."""
     try:
-        tree = ast.parse(expression, mode="eval")
+        tree = parse_expression(expression)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return []
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _names(node.func, name)]

@@ -14,6 +14,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from actors.base.python_source import parse_expression
+
 Value = Any
 """``None``, bool, int, float, complex, str, bytes, and lists, tuples, sets, frozensets and dicts of values."""
 
@@ -30,8 +32,8 @@ def parse(source: str) -> Value:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes warn; the source is not ours to mend
-            tree = ast.parse(source.strip(), mode="eval")
-        return value_of(tree.body)
+            node = parse_expression(source.strip())
+        return value_of(node)
     except _FAILURES as error:
         raise ValueError("no literal") from error
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
 
+from actors.base.python_source import parse_expression
 from actors.consensus.behaviour.literals import Value
 
 MAX_ALTERNATIVES = 4
@@ -117,7 +118,7 @@ def _of_text(text: object, depth: int) -> Shape:
     if not isinstance(text, str):
         return ANY
     try:
-        return shape_of_annotation(ast.parse(text, mode="eval").body, depth - 1)
+        return shape_of_annotation(parse_expression(text), depth - 1)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ANY
 

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from actors.base.python_source import parse_expression
 from actors.consensus.reading.examples_doctest import doctest_examples
 from actors.consensus.reading.examples_inline import Found, inline_examples
 from actors.consensus.reading.examples_stated import stated_examples
@@ -96,7 +97,7 @@ def _same(left: str, right: str) -> bool:
     if left == right:
         return True
     return ("True" in left or "False" in left) == ("True" in right or "False" in right) and (
-        ast.literal_eval(left) == ast.literal_eval(right)
+        ast.literal_eval(parse_expression(left)) == ast.literal_eval(parse_expression(right))
     )
 
 

@@ -14,6 +14,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
+from actors.base.python_source import parse_expression
 from actors.consensus.reading.examples_inline import Found
 from actors.consensus.reading.literals import MAX_LITERAL_CHARS, UNREADABLE, call_source, python_literal
 
@@ -59,7 +60,7 @@ def _call(source: str, names: Sequence[str]) -> str:
     if len(source) > MAX_LITERAL_CHARS:
         return ""
     try:
-        node = ast.parse(source.strip(), mode="eval").body
+        node = parse_expression(source.strip())
         return ast.unparse(node) if _calls(node, names) else ""
     except UNREADABLE:
         return ""

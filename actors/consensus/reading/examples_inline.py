@@ -18,6 +18,7 @@ from itertools import islice
 from operator import add, mul, sub
 from typing import NamedTuple
 
+from actors.base.python_source import parse_expression
 from actors.consensus.reading.literals import UNREADABLE, call_source, read_call, read_literal
 
 MAX_CALLS = 256
@@ -162,7 +163,7 @@ def _worked_out(text: str, at: int) -> str:
 def _sum_of(terms: str) -> int | None:
     """Return what integers joined by plus, minus and times come to."""
     try:
-        return _evaluated(ast.parse(terms, mode="eval").body)
+        return _evaluated(parse_expression(terms))
     except UNREADABLE:  # a number with a leading zero
         return None
 

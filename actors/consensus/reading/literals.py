@@ -14,6 +14,8 @@ import ast
 import re
 import warnings
 
+from actors.base.python_source import parse_expression
+
 MAX_LITERAL_CHARS = 4_096
 MAX_ARGUMENTS = 32
 MAX_DEPTH = 32
@@ -105,7 +107,7 @@ def _expression(text: str) -> ast.expr | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "1 is 2" warns; a prompt is not ours to mend
-            node = ast.parse(text, mode="eval").body
+            node = parse_expression(text)
         return _JsonWords().visit(node) if _JSON_WORD.search(text) else node
     except UNREADABLE:
         return None

@@ -21,6 +21,7 @@ import re
 import warnings
 from dataclasses import dataclass
 
+from actors.base.python_source import parse_program
 from actors.consensus.reading.python_imports import QUIET_MODULES, sorted_imports, without_unused_types
 from actors.consensus.reading.python_names import Known, all_arguments, number_names
 
@@ -47,7 +48,7 @@ def parse(code: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes warn; the answer is not ours to mend
-            return ast.parse(code)
+            return parse_program(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return None
 

@@ -19,6 +19,7 @@ from itertools import islice
 from keyword import iskeyword
 from typing import Literal
 
+from actors.base.python_source import parse_program
 from actors.consensus.reading.literals import UNREADABLE, closing
 
 MAX_QUESTION_CHARS = 65_536
@@ -169,7 +170,7 @@ def _function(source: str) -> ast.FunctionDef | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            node = ast.parse(source).body[0]
+            node = parse_program(source).body[0]
     except UNREADABLE:
         return None
     return node if isinstance(node, ast.FunctionDef) else None

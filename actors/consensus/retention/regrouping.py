@@ -13,6 +13,7 @@ Rules:
 - The very functions that decided decide again.
 - What another version of them decided is not held against this one: a difference is told, and is no failure.
 - What was put out because the screener was broken, blind or busy cannot be repeated, and is told.
+- A deliberation that was halted or ran out of time may have ended before the rule on sinks of one lineage alone was applied.
 
 Left out: the record against itself, its tally and signatures (``verification``); running candidates again (``rerunning``).
 """
@@ -24,6 +25,7 @@ import msgspec
 from actors.base.canonical import micro
 from actors.base.errors import IntegrityError
 from actors.consensus.behaviour.compare import wanted
+from actors.consensus.deliberation import UNPROVEN
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.pieces import joined
 from actors.consensus.ports import BROKEN
@@ -43,6 +45,11 @@ from actors.spans.record import BallotEntry, DecisionRecord
 
 Screens = Callable[[str, str], Screening]
 """Screens code of a language."""
+
+
+_CUT_SHORT = ("halted", "deadline")
+"""Results of deliberations that ended before the rule on sinks was applied for the last time, as those do whose code should
+have run and did not: nobody has won there."""
 
 
 class Regrouped(msgspec.Struct, frozen=True):
@@ -142,9 +149,11 @@ def _screening(
         for place, (_, pieces) in looked_at.items()
     }
     alone = _alone(record, content, found)
+    ended = record.result not in _CUT_SHORT and record.layer.tried[0].cause not in UNPROVEN
     faults, unable = [], []
     for place, (ballot, _) in looked_at.items():
-        why = _screened_otherwise(ballot, found[place], alone=place in alone)
+        suspect = place in alone and (ended or ballot.outcome == "screened_out")
+        why = _screened_otherwise(ballot, found[place], alone=suspect)
         if why and ballot.outcome == "screened_out" and content.said[place].note.startswith(BROKEN):
             unable.append(ballot.voter)
         elif why:

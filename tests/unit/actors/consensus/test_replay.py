@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from msgspec.structs import replace as changed
 
 from actors.base.canonical import canonical_json, decode
+from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError
 from actors.base.ids import ulid
 from actors.consensus.choosing import choose_served
@@ -26,6 +27,7 @@ from actors.policy.snapshot import Calibration
 from actors.spans.record import (
     BallotEntry,
     CacheRef,
+    Choice,
     DecisionRecord,
     LayerOutcome,
     Method,
@@ -144,6 +146,26 @@ def test_records_from_before_pairs_and_gaps_verify_as_they_did() -> None:
     read = decode(old, DecisionRecord, "decision record")
     assert (canonical_json(read), read.tally.correlation, read.tally.n_eff) == (old, "0.500000", "1.333333")
     check(read)
+
+
+def test_records_from_before_lineages_drew_lots_verify_as_they_did() -> None:
+    """They name no rule of choice; then the least of all candidates' own lots is what was served, and nothing else."""
+    code = CODES[0]
+    asked = script(code, f"{code}\n# one", f"{code}\n# two", kind="code:python")
+    record = record_of(play(asked, asked.voters))
+    assert record.tally.choice == "lots"
+    lots = sorted(b.candidate_sha256 for b in record.ballots)
+    lots.sort(key=lambda digest: sha256_hex(f"{SALT}{digest}".encode()))
+
+    def served(digest: str, choice: Choice) -> DecisionRecord:
+        told = replace(record.tally, served_sha256=digest, choice=choice)
+        return replace(record, tally=told, answer_sha256=digest)
+
+    assert [step_that_fails(served(digest, "")) for digest in lots] == ["", "choice", "choice"]
+    assert b"choice" not in canonical_json(served(lots[0], ""))
+    withheld = record_of(play(asked, asked.voters), withheld=True)
+    assert withheld.tally.choice == ""
+    assert step_that_fails(replace(withheld, tally=replace(withheld.tally, choice="lots"))) == "result"
 
 
 def test_the_pairs_and_the_gap_that_were_counted_with_are_on_record() -> None:

@@ -2,14 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from actors.consensus.adapters.screener import Screener, build_screener
+from actors.base.python_source import ATTEMPTS
+from actors.consensus.adapters import screener as screener_module
+from actors.consensus.adapters.screener import FAILED, Screener, all_rules, build_screener
 from actors.consensus.screening import screen as rules
 from actors.consensus.screening.config import ScreeningConfig
-from actors.consensus.screening.findings import Screening
+from actors.consensus.screening.findings import Screening, refusal
+from actors.consensus.screening.screen import ExtraCheck
 
 AGE_S = 10.0
 
@@ -129,3 +132,19 @@ async def test_all_rules_together_see_every_canary(clock: FakeClock) -> None:
     found = await screener.screen("import subprocess\nsubprocess.call(x, shell=True)", "python")
     assert {"bandit-B602", "danger-shell"} <= {finding.rule for finding in found.findings}
     screener.close()
+
+
+def test_a_rule_that_failed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parse that another thread disturbed rejects nobody; what fails every time is rejected."""
+    left = [True] * (ATTEMPTS - 1)
+
+    def disturbed(code: str, language: str, extra: Sequence[ExtraCheck]) -> Screening:
+        if left and left.pop():
+            return refusal(FAILED, "a rule failed: SystemError", "v")
+        return rules.screen(code, language, extra)
+
+    monkeypatch.setattr(screener_module, "screen", disturbed)
+    look = all_rules()
+    assert look("x = 1", "python").verdict == "pass"
+    left[:] = [True] * ATTEMPTS
+    assert look("x = 1", "python").verdict == "reject"

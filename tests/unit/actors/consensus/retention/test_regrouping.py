@@ -184,6 +184,18 @@ async def test_a_sink_of_one_lineage_alone_is_found_again(make_world: MakeWorld)
         regroup(counted, content, found)
 
 
+async def test_who_is_alone_in_a_deliberation_that_was_cut_short_was_not_put_out(make_world: MakeWorld) -> None:
+    """A halt ends it before the last look at sinks: the ballot stands as it stood, and nobody wins by it."""
+
+    def found(code: str, language: str) -> Screening:
+        return screened("pass", "process") if "os.system" in code else screened()
+
+    record, content = await decided(make_world, voter("a", says(ONE)), voter("b", says(EVIL)), screened={})
+    with pytest.raises(IntegrityError, match="b: alone in what it reaches for"):
+        regroup(record, content, found)
+    assert regroup(replace(record, result="halted"), content, found).complete
+
+
 async def test_a_screener_that_was_broken_cannot_be_repeated(make_world: MakeWorld) -> None:
     """What was put out because the scanner was busy passes here, and that is told instead of held against the record."""
     busy = Screening("reject", "rules-1", (Finding("scanner-busy", "CWE-693", 0, "reject", "too much waits"),))

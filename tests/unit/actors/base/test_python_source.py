@@ -1,0 +1,48 @@
+"""Parsing that another thread disturbed is repeated."""
+
+import ast
+from collections.abc import Callable
+
+import pytest
+
+from actors.base import python_source
+from actors.base.python_source import ATTEMPTS, parse_expression, parse_program
+
+PARSE = ast.parse
+
+
+@pytest.fixture
+def disturbed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception, int], None]:
+    """Return a function that lets the next so many parses fail."""
+
+    def disturb(error: Exception, times: int) -> None:
+        left = [error] * times
+
+        def parse(source: str, mode: str = "exec") -> ast.AST:
+            if left:
+                raise left.pop()
+            return PARSE(source, mode=mode)
+
+        monkeypatch.setattr(python_source.ast, "parse", parse)
+
+    return disturb
+
+
+@pytest.mark.parametrize("error", [SystemError("AST constructor recursion depth mismatch"), RecursionError()])
+def test_a_parse_that_was_disturbed_is_repeated(disturbed: Callable[[Exception, int], None], error: Exception) -> None:
+    """Whoever asks gets the tree and hears nothing of it."""
+    disturbed(error, ATTEMPTS - 1)
+    assert ast.unparse(parse_program("x = 1")) == "x = 1"
+    disturbed(error, ATTEMPTS - 1)
+    assert ast.unparse(parse_expression("f(1)")) == "f(1)"
+
+
+def test_what_is_wrong_with_the_source_is_told_at_once(disturbed: Callable[[Exception, int], None]) -> None:
+    """Errors of syntax are the source's, and what fails every time fails."""
+    disturbed(SyntaxError(), 1)
+    with pytest.raises(SyntaxError):
+        parse_program("x = 1")
+    for parse in (parse_program, parse_expression):
+        disturbed(RecursionError(), ATTEMPTS)
+        with pytest.raises(RecursionError):
+            parse("x")
