@@ -20,9 +20,10 @@ from itertools import islice
 
 import msgspec
 
-from actors.consensus.reading.code import LABELS, code_and_beside, python_program
+from actors.consensus.reading.code import LABELS, look_for_code, python_program
 from actors.consensus.reading.fences import Block, blocks
 from actors.consensus.reading.python_form import parse
+from actors.consensus.reading.reading import Look
 from actors.consensus.screening.findings import Finding, Screening, conclude
 
 MAX_PIECES = 48
@@ -60,15 +61,17 @@ class TooMuch(Exception):
     """An answer holds more code than what is looked at."""
 
 
-def taken_apart(content: str, language: str) -> tuple[str, tuple[Piece, ...]]:
+def taken_apart(content: str, language: str, look: Look = look_for_code) -> tuple[str, tuple[Piece, ...]]:
     """Return the code that was asked for and the pieces beside it; raise ``TooMuch`` where these are beyond the bounds.
 
     The code is all of the answer where none of the language can be told from the rest, and empty without a ``language``.
+    ``look`` finds it.
     """
     if not language:
         return "", _bounded(_of_blocks(blocks(content)) if "```" in content or "~~~" in content else _unfenced(content))
     try:
-        code, beside = code_and_beside(content, language)
+        found = look(content, language)
+        code, beside = found.code, found.beside if found.code else tuple(blocks(content))
     except (ValueError, RecursionError):  # it parses, but holds what cannot be written down: only asked directly
         code, beside = "", tuple(blocks(content))
     return code or content, _bounded(_of_blocks(beside))

@@ -8,9 +8,12 @@ Rules:
 Left out: how large and how late an answer may be (``deliberation``).
 """
 
+from functools import cache
+
 import msgspec
 
 from actors.consensus.pieces import Piece, TooMuch, taken_apart
+from actors.consensus.reading.code import look_for_code
 from actors.consensus.reading.kind import language_of
 from actors.consensus.reading.reading import Reading, read_answer, single_answer
 
@@ -35,7 +38,8 @@ def readable(
     kind: str, question: str, policy: str, content: str, finish_reason: str, schema: str = ""
 ) -> Readable:  # fmt: skip
     """Read an answer of ``kind`` to ``question``, held to ``schema`` if the request gives one."""
-    reading = read_answer(kind, question, content, schema)
+    look = cache(look_for_code)  # once for both who ask
+    reading = read_answer(kind, question, content, schema, look)
     why = reading.why_invalid
     if not why and finish_reason == "length" and kind.startswith(("code:", "json")):
         why = "answer cut off by max_tokens"
@@ -46,7 +50,7 @@ def readable(
     if policy == "direct" and content.strip() and is_text(content) and not (why and schema):
         reading, why = single_answer(reading, content), ""
     try:
-        code, beside = taken_apart(content, language_of(kind))
+        code, beside = taken_apart(content, language_of(kind), look)
     except TooMuch:
         return Readable(reading, "more code beside the answer than is looked at")
     return Readable(reading, why, code, beside)

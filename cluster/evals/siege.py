@@ -17,7 +17,7 @@ from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
 from actors.consensus.behaviour.config import BehaviourConfig
 from actors.consensus.choosing import choose_served
 from actors.consensus.ports import CodeScreener, Comparer
-from actors.consensus.reading.code import code_of, normal_code
+from actors.consensus.reading.code import code_of, look_for_code, normal_code
 from actors.consensus.reading.context import context_of, in_context
 from actors.consensus.reading.examples import entry_point_of
 from actors.consensus.sandbox.config import SandboxConfig
@@ -72,7 +72,7 @@ class Pooled:
     def _same(self, source: str) -> str:
         """Return the first source of the same normal form."""
         try:
-            form = normal_code(source, "python") or source
+            form = normal_code(look_for_code(source, "python")) or source
         except (ValueError, RecursionError):  # it parses, but holds what cannot be written down
             form = source
         return self._first.setdefault(form, source)

@@ -33,7 +33,7 @@ LABELS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Code:
     """The code of an answer."""
 
     code: str
@@ -49,15 +49,9 @@ class _Found:
 def code_of(content: str, language: str) -> str:
     """Return exactly the code of an answer that is compared, run and screened, or an empty string if it has none to be read.
 
-    It is the joined blocks of the language, or the answer without the prose around its code. Raises as ``normal_code`` does.
+    It is the joined blocks of the language, or the answer without the prose around its code. Raises as ``look_for_code`` does.
     """
-    return _found(content, language).code
-
-
-def code_and_beside(content: str, language: str) -> tuple[str, tuple[Block, ...]]:
-    """Return the code of an answer, as ``code_of`` does, and the blocks that are no part of it; all blocks without a code."""
-    found = _found(content, language)
-    return found.code, found.beside if found.code else tuple(blocks(content))
+    return look_for_code(content, language).code
 
 
 def python_program(content: str) -> str:
@@ -65,16 +59,13 @@ def python_program(content: str) -> str:
     return _program(content)[0]
 
 
-def normal_code(content: str, language: str) -> str:
-    """Return the normal form of the code in an answer and of every other block beside it, or an empty string.
-
-    Raises ``ValueError`` or ``RecursionError`` for code that parses but holds what cannot be written down.
-    """
-    found = _found(content, language)
+def normal_code(found: Code) -> str:
+    """Return the normal form of the code in an answer and of every other block beside it, or an empty string."""
     return "\n".join([found.form, *found.foreign]) if found.form else ""
 
 
-def _found(content: str, language: str) -> _Found:
+def look_for_code(content: str, language: str) -> Code:
+    """Return the code of an answer and its form; raise ``ValueError`` or ``RecursionError`` for what cannot be written down."""
     fenced = blocks(content)
     if not fenced:
         return _unfenced(content, language)
@@ -88,16 +79,16 @@ def _is_of(block: Block, language: str) -> bool:
     return block.label in {"", language} or block.label in LABELS.get(language, ())
 
 
-def _joined(fenced: list[Block], own: list[bool], language: str) -> _Found:
+def _joined(fenced: list[Block], own: list[bool], language: str) -> Code:
     """Read the blocks marked as the answer's own; each other one is told by the number of blocks before it and its length."""
     chosen = [block for block, is_own in zip(fenced, own, strict=True) if is_own]
     if not _is_parsed(language) and not all(block.closed for block in fenced):
-        return _Found("")
+        return Code("")
     code = ("\n" if _is_parsed(language) else "").join(block.code for block in chosen)
     form = _form(code, language)
     others = [(place, block) for place, (block, is_own) in enumerate(zip(fenced, own, strict=True)) if not is_own]
     foreign = tuple(f"{place} {block.label} {len(block.code)}\n{block.code}" for place, block in others)
-    return _Found(code if form else "", form, foreign, tuple(block for _, block in others))
+    return Code(code if form else "", form, foreign, tuple(block for _, block in others))
 
 
 def _is_parsed(language: str) -> bool:
@@ -114,22 +105,22 @@ def _form(code: str, language: str) -> str:
     return f"{len(own)}\n{own}" if own.strip() else ""
 
 
-def _unfenced(content: str, language: str) -> _Found:
+def _unfenced(content: str, language: str) -> Code:
     if language == _PYTHON:
         return _unfenced_python(content)
     if not has_grammar(language):
-        return _Found("")
+        return Code("")
     form = normal_tokens(content, language)
     if form or language == "sql":
-        return _Found(content if form else "", form)
+        return Code(content if form else "", form)
     code = _without_prose(content, lambda line: not normal_tokens(line, language))
     form = normal_tokens(code, language) if len(code) < len(content) else ""
-    return _Found(code if form else "", form)
+    return Code(code if form else "", form)
 
 
-def _unfenced_python(content: str) -> _Found:
+def _unfenced_python(content: str) -> Code:
     code, tree = _program(content)
-    return _Found(code, normal_tree(tree)) if tree is not None else _Found("")
+    return Code(code, normal_tree(tree)) if tree is not None else Code("")
 
 
 def _program(content: str) -> tuple[str, ast.Module | None]:

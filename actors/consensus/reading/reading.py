@@ -11,11 +11,12 @@ in less time than its hop through the network takes, and a cache of answers woul
 """
 
 import json
+from collections.abc import Callable
 
 import msgspec
 
 from actors.base.digests import sha256_hex
-from actors.consensus.reading.code import normal_code
+from actors.consensus.reading.code import Code, look_for_code, normal_code
 from actors.consensus.reading.jsons import normal_json
 from actors.consensus.reading.schema import satisfies
 from actors.consensus.reading.text import normal_text
@@ -23,6 +24,7 @@ from actors.consensus.reading.values import normal_value
 from actors.spans.record import Method
 
 NOT_SATISFIED = "JSON that does not satisfy the schema, or is too much to be checked against it"
+Look = Callable[[str, str], Code]
 _UNREADABLE = (ValueError, RecursionError, MemoryError, OverflowError)  # ValueError: lone surrogates, endless integers
 
 
@@ -38,16 +40,16 @@ class Reading(msgspec.Struct, frozen=True):
     """Digest of the normal form (empty without one)."""
 
 
-def read_answer(kind: str, question: str, content: str, schema: str = "") -> Reading:
+def read_answer(kind: str, question: str, content: str, schema: str = "", look: Look = look_for_code) -> Reading:
     """Read ``content`` as an answer of ``kind`` to ``question``; never raises, whatever the answer holds.
 
-    JSON that does not satisfy ``schema``, if the request gives one, is no answer.
+    JSON that does not satisfy ``schema``, if the request gives one, is no answer. ``look`` finds the code.
     """
     method = _method(kind)
     if not content.strip():
         return Reading("", method, "empty answer")
     try:
-        form, why = _read(kind, question, content, schema)
+        form, why = _read(kind, question, content, schema, look)
         digest = sha256_hex(form.encode()) if form else ""
     except _UNREADABLE as error:
         return Reading("", method, f"unreadable: {type(error).__name__}")
@@ -67,12 +69,11 @@ def _method(kind: str) -> Method:
     return methods.get(kind, "similarity")
 
 
-def _read(kind: str, question: str, content: str, schema: str) -> tuple[str, str]:
+def _read(kind: str, question: str, content: str, schema: str, look: Look) -> tuple[str, str]:
     """Return the form, and what is missing should it be empty."""
     if kind.startswith("code:"):
-        return normal_code(
-            content, kind.removeprefix("code:")
-        ), "no code of the language that parses and nothing but prose around it"
+        found = look(content, kind.removeprefix("code:"))
+        return normal_code(found), "no code of the language that parses and nothing but prose around it"
     if kind == "json":
         form = normal_json(content)
         if form and schema and not satisfies(schema, json.loads(form)):

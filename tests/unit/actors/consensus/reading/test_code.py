@@ -6,18 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.consensus.pieces import taken_apart
 from actors.consensus.reading import code as module
 from actors.consensus.reading import python_form
-from actors.consensus.reading.code import code_and_beside, code_of, normal_code, python_program
+from actors.consensus.reading.code import code_of, look_for_code, normal_code, python_program
 
 PLAIN = "def f(n):\n    return n + 1\n"
 FENCED = f"```python\n{PLAIN}```"
 SCRIPT = "function f(n) {\n  return n + 1;\n}\n"
 
 
+def form_of(content: str, language: str) -> str:
+    """Return the normal form of an answer's code."""
+    return normal_code(look_for_code(content, language))
+
+
 def normal_python(content: str) -> str:
     """Return the normal form of an answer in Python."""
-    return normal_code(content, "python")
+    return form_of(content, "python")
 
 
 def test_prose_fences_docstrings_and_annotations_change_nothing() -> None:
@@ -114,16 +120,16 @@ def test_code_that_does_not_parse_has_no_form() -> None:
 )
 def test_other_languages_differ_by_any_character(language: str, left: str, right: str) -> None:
     """Where nothing is parsed a blank or a blank line inside a block may mean something, and so does every block beside it."""
-    assert "" != normal_code(left, language) != normal_code(right, language) != ""
+    assert "" != form_of(left, language) != form_of(right, language) != ""
 
 
 def test_other_languages_need_a_block_of_their_own() -> None:
     """A block counts by its language, one of its short names or no label; the prose around it changes nothing."""
-    plain = normal_code("```javascript\nlet a = 1;\n```", "javascript")
-    assert normal_code("Sure:\n```js\nlet a = 1;\n```\nEnjoy.", "javascript") == plain
-    assert normal_code("```\nlet a = 1;\n```", "javascript") == plain
-    assert normal_code("```python\nprint(1)\n```", "javascript") == ""
-    assert normal_code("no code", "javascript") == ""
+    plain = form_of("```javascript\nlet a = 1;\n```", "javascript")
+    assert form_of("Sure:\n```js\nlet a = 1;\n```\nEnjoy.", "javascript") == plain
+    assert form_of("```\nlet a = 1;\n```", "javascript") == plain
+    assert form_of("```python\nprint(1)\n```", "javascript") == ""
+    assert form_of("no code", "javascript") == ""
 
 
 @pytest.mark.parametrize(
@@ -136,7 +142,7 @@ def test_other_languages_need_a_block_of_their_own() -> None:
 )
 def test_languages_with_a_grammar_are_compared_by_tokens(language: str, left: str, right: str) -> None:
     """Layout, comments and short names of the language change nothing."""
-    assert normal_code(left, language) == normal_code(right, language) != ""
+    assert form_of(left, language) == form_of(right, language) != ""
 
 
 @pytest.mark.parametrize(
@@ -166,9 +172,9 @@ def test_languages_with_a_grammar_are_compared_by_tokens(language: str, left: st
 def test_the_code_of_an_answer_is_what_is_compared(content: str, language: str, code: str) -> None:
     """The same characters are compared, run and screened: the language's blocks, or the answer without its prose."""
     assert code_of(content, language) == code
-    assert bool(normal_code(content, language)) == bool(code)
+    assert bool(form_of(content, language)) == bool(code)
     if code:
-        assert normal_code(f"```{language}\n{code}\n```", language).split("\n")[0] in normal_code(content, language)
+        assert form_of(f"```{language}\n{code}\n```", language).split("\n")[0] in form_of(content, language)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +184,7 @@ def test_the_code_of_an_answer_is_what_is_compared(content: str, language: str, 
 )  # fmt: skip
 def test_an_unclosed_fence_needs_code_that_parses(language: str, code: str, readable: bool) -> None:
     """Where nothing is parsed, nobody could tell whether the rest is missing."""
-    assert bool(normal_code(f"Sure:\n```{language}\n{code}", language)) is readable
+    assert bool(form_of(f"Sure:\n```{language}\n{code}", language)) is readable
 
 
 def test_output_without_a_label_is_no_code() -> None:
@@ -220,10 +226,15 @@ def test_any_answer_can_be_read(content: str) -> None:
 def test_blocks_beside_the_code_are_told() -> None:
     """The code as it is compared, and every block that is no part of it; without a code, all of them."""
     content = "```python\nx = 1\n```\n```sql\nSELECT 1\n```\n```\n2\n```\n"
-    code, beside = code_and_beside(content, "python")
-    assert (code, [block.label for block in beside]) == (code_of(content, "python"), ["sql"])
-    assert [block.label for block in code_and_beside(content, "ruby")[1]] == ["python", "sql"]
-    assert len(code_and_beside("```python\nx = (\n```", "python")[1]) == 1
+    found = look_for_code(content, "python")
+    assert (found.code, [block.label for block in found.beside]) == (code_of(content, "python"), ["sql"])
+    for unread, language, labels in (
+        (content, "ruby", {"python", "sql", "bash"}),
+        ("```python\nx = (\n```", "python", {"python"}),
+    ):
+        code, pieces = taken_apart(unread, language)
+        assert code == unread
+        assert {piece.language for piece in pieces} & labels
 
 
 def test_a_program_is_told_from_words() -> None:
