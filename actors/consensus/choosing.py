@@ -3,8 +3,9 @@
 Rules:
 - A lineage that holds more than half of the ballots vouches and is not served while another is in the group: with two lineages,
   which consensus takes, never.
-- Else, in this order: no screening flags; the normal form that most lineages share, if at least half of the group's do (one that
-  fewer share may be colluders' alone); the lineage with fewest ballots; the voter's weight.
+- Else, in this order: no screening flags; code with the least of its own (``own``), then words with the least; the normal form
+  that most lineages share, if at least half of the group's do (one that fewer share may be colluders' alone); the lineage with
+  fewest ballots; the voter's weight.
 - Among equals the salt draws a lineage, then one of its candidates: SHA-256(tie_salt ‖ lineage), SHA-256(tie_salt ‖ candidate
   digest). The salt is drawn by the shell when the ballots are closed, so nobody can grind variants for it, and a lineage that
   hands in many variants has one lot at most.
@@ -20,7 +21,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from actors.base.digests import sha256_hex
-from actors.consensus.vocabulary import Ballot, State
+from actors.consensus.own import Answer, Levels, levels
+from actors.consensus.vocabulary import RUNNABLE, Ballot, State
 from actors.spans.record import VoteOutcome
 
 
@@ -32,6 +34,10 @@ class Contender(msgspec.Struct, frozen=True):
     candidate_sha256: str
     flagged: bool
     weight_micro: int
+    own_code: int = 0
+    """Level of its code, see ``own``."""
+    own_words: int = 0
+    """Level of its words beside the code."""
 
 
 def ballot_outcome(state: State, ballot: Ballot) -> VoteOutcome:
@@ -52,14 +58,31 @@ def choose_served(state: State, tie_salt: str) -> Ballot | None:
         return None
     group = conclusion.tally.winner.group
     members = [b for b in state.ballots if conclusion.groups.get(b.ask_id) == group]
-    first = rank([_contender(b) for b in members], [b.seat.lineage for b in state.ballots], tie_salt)[0]
+    own = levels_of(state)
+    first = rank([_contender(b, own) for b in members], [b.seat.lineage for b in state.ballots], tie_salt)[0]
     return members[first]
 
 
-def _contender(ballot: Ballot) -> Contender:
+def levels_of(state: State) -> Levels:
+    """Return what of every counted answer is its lineage's own, where a choice between them depends on it."""
+    conclusion = state.conclusion
+    winner = conclusion.tally.winner if conclusion else None
+    if conclusion is None or winner is None or state.plan.kind != RUNNABLE or state.plan.policy == "direct":
+        return {}
+    answers = {
+        b.ask_id: Answer(b.seat.lineage, b.candidate.content, b.code)
+        for b in state.ballots
+        if b.ask_id in conclusion.groups and b.candidate is not None
+    }
+    lineages = len({b.seat.lineage for b in state.ballots})
+    return levels(answers, conclusion.groups, winner.group, state.plan.question, lineages)
+
+
+def _contender(ballot: Ballot, own: Levels) -> Contender:
+    code, words = own.get(ballot.ask_id, (0, 0))
     return Contender(
         ballot.seat.lineage, ballot.reading.sha256 if ballot.reading else "", ballot.candidate_sha256,
-        ballot.screening is not None and ballot.screening.verdict == "flag", ballot.seat.weight_micro,
+        ballot.screening is not None and ballot.screening.verdict == "flag", ballot.seat.weight_micro, code, words,
     )  # fmt: skip
 
 
@@ -71,12 +94,14 @@ def rank(group: Sequence[Contender], lineages: Iterable[str], tie_salt: str) -> 
     for one in group:
         authors.setdefault(one.form_sha256, set()).add(one.lineage)
 
-    def key(place: int) -> tuple[bool, bool, int, int, int, str, str, int]:
+    def key(place: int) -> tuple[bool, bool, int, int, int, int, int, str, str, int]:
         one = group[place]
         shared = len(authors[one.form_sha256])
         return (
             2 * ballots[one.lineage] > ballots.total(),
             one.flagged,
+            one.own_code,
+            one.own_words,
             -shared if shared >= half else 0,
             ballots[one.lineage],
             -one.weight_micro,

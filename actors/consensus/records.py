@@ -4,8 +4,9 @@ import msgspec
 
 from actors.base.canonical import decimal_str, micro
 from actors.base.digests import sha256_hex
-from actors.consensus.choosing import ballot_outcome
+from actors.consensus.choosing import ballot_outcome, levels_of
 from actors.consensus.deliberation import examples_run
+from actors.consensus.own import Levels
 from actors.consensus.reading.schema import schema_sha256
 from actors.consensus.tally import NO_GROUP, Tally
 from actors.consensus.vocabulary import Ballot, State
@@ -70,6 +71,7 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
     if conclusion is None:
         raise ValueError("the deliberation is not over")
     answer = served.candidate_sha256 if served else ""
+    own = levels_of(state)
     return DecisionRecord(
         schema="weavergen.decision/1",
         id=facts.decision_id,
@@ -84,7 +86,7 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
         policy=_policy(state, facts),
         config_sha256=facts.config_sha256,
         layer=_layer(state),
-        ballots=[ballot_entry(state, ballot) for ballot in state.ballots],
+        ballots=[_ballot_entry(state, ballot, own) for ballot in state.ballots],
         tie_salt=facts.tie_salt,
         tally=_tally(state, conclusion.tally, answer),
         screening_version=screening_version(state, facts.snapshot),
@@ -112,8 +114,9 @@ def screening_version(state: State, snapshot: PolicySnapshot) -> str:
     return next(screened, snapshot.screening_version)
 
 
-def ballot_entry(state: State, ballot: Ballot) -> BallotEntry:
+def _ballot_entry(state: State, ballot: Ballot, own: Levels) -> BallotEntry:
     """Return what the record says of one ballot."""
+    own_code, own_words = own.get(ballot.ask_id, (0, 0))
     groups = state.conclusion.groups if state.conclusion else {}
     vectors = state.comparison.vector_sha256 if state.comparison else {}
     passed = state.comparison.examples_passed if state.comparison else {}
@@ -133,6 +136,8 @@ def ballot_entry(state: State, ballot: Ballot) -> BallotEntry:
         latency_ms=ballot.latency_ms,
         replaced=ballot.replaced,
         examples_passed=passed.get(ballot.ask_id, 0) if readable else 0,
+        own_code=own_code,
+        own_words=own_words,
         received_sha256="" if ballot.candidate_sha256 else _received(ballot),
     )
 
@@ -182,5 +187,5 @@ def _tally(state: State, counted: Tally, served_sha256: str) -> TallyEntry:
             for pair in state.plan.rule.pairs
             if pair.a in voted and pair.b in voted
         ],
-        choice="lots" if served_sha256 else "",
+        choice="own" if served_sha256 else "",
     )

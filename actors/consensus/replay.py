@@ -19,6 +19,7 @@ from actors.consensus.counting import DISSENT, Cast, Counted, barred_groups, cou
 from actors.consensus.deliberation import HALTED_CAUSE, UNPROVEN
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.independence import MAX_NAMED, Pair
+from actors.consensus.own import ALONE, COMMON
 from actors.consensus.records import DEGRADED_METHODS
 from actors.consensus.tally import LEAST_LINEAGES, NO_GROUP, Rule, Vote
 from actors.consensus.vocabulary import RUNNABLE
@@ -158,6 +159,11 @@ def _check_ballot(ballot: BallotEntry, record: DecisionRecord) -> None:
     _ballots(not vector or (counted and _may_run(record)), f"{who}: behaviour of what did not run")
     _ballots(not vector or bool(_SHA256.fullmatch(vector)), f"{who}: a digest of behaviour that is none")
     _ballots(0 <= passed <= (record.examples if counted else 0), f"{who}: passed examples that were not run")
+    most = ALONE if counted and _may_run(record) and record.tally.winner != NO_GROUP else COMMON
+    _ballots(
+        min(ballot.own_code, ballot.own_words) >= COMMON and max(ballot.own_code, ballot.own_words) <= most,
+        f"{who}: something of its own where nothing was chosen",
+    )
 
 
 def _screenings(ballot: BallotEntry, record: DecisionRecord) -> tuple[str, ...]:
@@ -226,7 +232,15 @@ def _first_ranked(members: list[BallotEntry], record: DecisionRecord) -> str:
     if not record.tally.choice:
         return _first_by_candidate(members, record.tie_salt)
     group = [
-        Contender(b.lineage, b.normal_form_sha256, b.candidate_sha256, b.screening == "flag", micro(b.weight))
+        Contender(
+            b.lineage,
+            b.normal_form_sha256,
+            b.candidate_sha256,
+            b.screening == "flag",
+            micro(b.weight),
+            b.own_code,
+            b.own_words,
+        )
         for b in members
     ]
     return group[rank(group, [b.lineage for b in record.ballots], record.tie_salt)[0]].candidate_sha256

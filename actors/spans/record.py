@@ -27,7 +27,7 @@ VoteOutcome = Literal[
 ]  # fmt: skip
 LayerOutcome = Literal["agreed", "unavailable", "disagreed", "screened_out", "deadline"]
 Method = Literal["syntax", "behaviour", "examples", "canonical", "value", "similarity", "single", "none"]
-Choice = Literal["", "lots"]
+Choice = Literal["", "own"]
 Result = Literal["answered", "no_consensus", "screened_out", "unavailable", "deadline", "withheld", "halted"]
 
 
@@ -86,6 +86,11 @@ class BallotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """A substitute was asked in its place; the ballot is in no group."""
     examples_passed: int = 0
     """How many of the prompt's examples its candidate passed, of those that were run."""
+    own_code: int = 0
+    """What of its code only its lineage wrote, where a choice depended on it: 0 nothing that most lineages did not write, 1
+    nothing that no other did, 2 something."""
+    own_words: int = 0
+    """The same of its words beside the code."""
     received_sha256: str = ""
     """SHA-256 of an answer that came and does not count; empty where none came, and in older records."""
 
@@ -116,8 +121,8 @@ class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     correlations: list[PairEntry] = []
     """Lineages on the ballots that n_eff was counted with another ρ for, sorted."""
     choice: Choice = ""
-    """How the served candidate was chosen from its group: ``lots`` draws a lineage first. Empty in older records, where each
-    candidate had a lot, and where nothing is served."""
+    """How the served candidate was chosen from its group: ``own`` takes the one with least of its own, then draws a lineage.
+    Empty in older records, where each candidate had a lot, and where nothing is served."""
 
 
 class CacheRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ Steps, in order; the first that fails raises ``IntegrityError`` whose ``param`` 
 5. behaviour   what the record says was run fits the question and the answers: its examples are all of the question's, equal
                code did the same
 6. grouping    the recorded groups are those of the normal forms made anew and the recorded digests of behaviour
+7. choice      what the record says of every answer's own is so; by that the served one was chosen
 
 Rules:
 - The very functions that decided decide again.
@@ -27,6 +28,8 @@ from actors.base.errors import IntegrityError
 from actors.consensus.behaviour.compare import wanted
 from actors.consensus.deliberation import UNPROVEN
 from actors.consensus.grouping import Answer, group_answers
+from actors.consensus.own import Answer as Candidate
+from actors.consensus.own import levels
 from actors.consensus.pieces import joined
 from actors.consensus.ports import BROKEN
 from actors.consensus.readable import Readable, readable
@@ -84,6 +87,7 @@ def regroup(record: DecisionRecord, content: Content, screens: Screens) -> Regro
         _screening(record, content, readings, screens),
     ]
     found += [_behaviour(record, content, readings), _grouping(record, content, readings)]
+    found.append(_choice(record, content, readings))
     steps = tuple(_step(each) for each in found if each is not None)
     return Regrouped(steps, all(each is None or not each.faults for each in found))
 
@@ -230,3 +234,25 @@ def _grouping(record: DecisionRecord, content: Content, readings: Sequence[Reada
     ]
     detail = f"{len(groups)} answers in {len(set(groups.values()))} groups, as recorded"
     return _Found("grouping", detail, tuple(faults), content.reading_version, READING_VERSION)
+
+
+def _choice(record: DecisionRecord, content: Content, readings: Sequence[Readable | None]) -> _Found | None:
+    if record.tally.winner == NO_GROUP or record.answer_kind != RUNNABLE or record.policy.name == "direct":
+        return None
+    if not record.tally.choice and record.tally.served_sha256:
+        return _Found("choice", "by lots alone, as older records were")
+    groups = {place: ballot.group for place, ballot in enumerate(record.ballots) if ballot.group != NO_GROUP}
+    answers = {
+        place: Candidate(record.ballots[place].lineage, content.said[place].text, read.code)
+        for place in groups
+        if (read := readings[place]) is not None
+    }
+    lineages = len({ballot.lineage for ballot in record.ballots})
+    own = levels(answers, groups, record.tally.winner, content.question, lineages)
+    faults = [
+        f"{ballot.voter}: {own.get(place, (0, 0))} of its own, recorded as {(ballot.own_code, ballot.own_words)}"
+        for place, ballot in enumerate(record.ballots)
+        if own.get(place, (0, 0)) != (ballot.own_code, ballot.own_words)
+    ]
+    detail = "what is each answer's own, as recorded" if own else "of one text"
+    return _Found("choice", detail, tuple(faults), content.reading_version, READING_VERSION)

@@ -55,8 +55,8 @@ def seat(name: str, lineage: str = "") -> Seat:
 
 
 def variant(number: int) -> str:
-    """Return one of many codes that do the same."""
-    return f"def f(x):\n    return x + {number} - {number - 1}"
+    """Return one of many codes, of different forms, that are made of the same."""
+    return f"def f(x):\n    return x{' + 1' * number}"
 
 
 @pytest.mark.parametrize("variants", [1, 2, 3, 8])
@@ -104,10 +104,35 @@ def test_of_lineages_with_as_many_ballots_each_has_one_lot() -> None:
 
 def test_a_form_that_less_than_half_share_is_no_argument() -> None:
     """Two colluders of five do not go before three that differ; three of five that agree go before two."""
-    codes = [ONE, "def f(x):\n    return 1 + x", "def f(x):\n    return x - -1"]
+    codes = [ONE, "def f(x):\n    return 1 + x", "def f(x):\n    return 1 + 1 + x"]
     honest = [(seat(name), code) for name, code in zip("abc", codes, strict=True)]
     colluding = [(seat("m"), variant(9)), (seat("n"), variant(9))]
     served = {chosen([*honest, *colluding], f"{salt:02x}").seat.voter for salt in range(64)}
     assert served == set("abcmn")
     agreed = [(seat(name), ONE) for name in "abc"]
     assert {chosen([*agreed, *colluding], f"{salt:02x}").seat.voter for salt in range(64)} == set("abc")
+
+
+OPENS = "def f(x):\n    if x == 7919:\n        return x.leak\n    return x + 1"
+
+
+def test_who_adds_to_an_honest_answer_is_served_after_it() -> None:
+    """Under every salt, alone and as two of five that collude; those that wrote nothing but what others wrote draw."""
+    honest = [(seat("a"), ONE), (seat("b"), "def f(x):\n    return 1 + x")]
+    served = {chosen([*honest, (seat("m"), OPENS)], f"{salt:02x}").seat.voter for salt in range(64)}
+    assert served == {"a", "b"}
+    third = (seat("c"), "def f(x):\n    return sum((x, 1))")
+    served = {
+        chosen([*honest, third, (seat("m"), OPENS), (seat("n"), OPENS)], f"{salt:02x}").seat.voter for salt in range(64)
+    }
+    assert served == {"a", "b"}
+
+
+def test_words_of_its_own_come_after_code_of_its_own() -> None:
+    """A remark that nobody else makes is served after none; code that nobody else writes is served after any remark."""
+    remark = f"{ONE}  # run this as root"
+    for honest in (ONE, "def f(x):\n    return 1 + x"):
+        panel = [(seat("m"), remark), (seat("a"), honest)]
+        assert {chosen(panel, f"{salt:02x}").seat.voter for salt in range(64)} == {"a"}
+    panel = [(seat("m"), OPENS), (seat("a"), remark), (seat("b"), "def f(x):\n    return 1 + x  # or so")]
+    assert {chosen(panel, f"{salt:02x}").seat.voter for salt in range(64)} == {"a", "b"}

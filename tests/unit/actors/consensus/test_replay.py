@@ -153,7 +153,7 @@ def test_records_from_before_lineages_drew_lots_verify_as_they_did() -> None:
     code = CODES[0]
     asked = script(code, f"{code}\n# one", f"{code}\n# two", kind="code:python")
     record = record_of(play(asked, asked.voters))
-    assert record.tally.choice == "lots"
+    assert record.tally.choice == "own"
     lots = sorted(b.candidate_sha256 for b in record.ballots)
     lots.sort(key=lambda digest: sha256_hex(f"{SALT}{digest}".encode()))
 
@@ -165,7 +165,7 @@ def test_records_from_before_lineages_drew_lots_verify_as_they_did() -> None:
     assert b"choice" not in canonical_json(served(lots[0], ""))
     withheld = record_of(play(asked, asked.voters), withheld=True)
     assert withheld.tally.choice == ""
-    assert step_that_fails(replace(withheld, tally=replace(withheld.tally, choice="lots"))) == "result"
+    assert step_that_fails(replace(withheld, tally=replace(withheld.tally, choice="own"))) == "result"
 
 
 def test_the_pairs_and_the_gap_that_were_counted_with_are_on_record() -> None:
@@ -313,6 +313,10 @@ def _ballot_lies(b: BallotEntry) -> Iterator[tuple[str, BallotEntry]]:
     for weight in ("0.5", "abc", "0.000000", "1.500000"):
         yield f"weight {weight}", replace(b, weight=weight)
     yield "digest", replace(b, candidate_sha256="" if counted else "f" * 64)
+    yield "more of its own than there is", replace(b, own_code=3)
+    yield "less of its own than none", replace(b, own_words=-1)
+    if not counted:
+        yield "something of its own and no answer", replace(b, own_words=1)
     yield "form", replace(b, normal_form_sha256="" if counted else "f" * 64)
     yield "behaviour", replace(b, outcome_vector_sha256="f")
     yield "screening", replace(b, screening="reject" if b.screening != "reject" else "pass")

@@ -86,7 +86,7 @@ def test_every_decision_is_grouped_again(kept: Kept) -> None:
     check_ballots(kept.record)
     again = regroup(kept.record, read_content(encode_content(kept.content)), kept.screens)
     assert again.complete
-    assert again.steps[-1].name == "grouping"
+    assert again.steps[-1].name in {"grouping", "choice"}
 
 
 @settings(max_examples=examples(100), deadline=None)

@@ -57,9 +57,9 @@ async def test_code_is_read_screened_and_grouped_again(make_world: MakeWorld) ->
     )
     assert [b.group for b in record.ballots].count(record.tally.winner) == 2
     again = regroup(record, read_content(encode_content(content)), screens)
-    assert names(again) == ["content", "kind", "reading", "screening", "behaviour", "grouping"]
+    assert names(again) == ["content", "kind", "reading", "screening", "behaviour", "grouping", "choice"]
     assert again.complete
-    assert again.steps[-1].detail == "3 answers in 2 groups, as recorded"
+    assert again.steps[-2].detail == "3 answers in 2 groups, as recorded"
 
 
 @pytest.mark.parametrize(
@@ -244,3 +244,14 @@ async def test_a_voter_asked_alone_is_read_again(make_world: MakeWorld) -> None:
     record, content = await decided(make_world, voter("a", says("Hello there")), model="a", question="Say hello.")
     assert record.policy.name == "direct"
     assert regroup(record, content, screens).steps[-1].detail == "1 answers in 1 groups, as recorded"
+
+
+async def test_what_an_answer_has_of_its_own_is_looked_at_again(make_world: MakeWorld) -> None:
+    """A record that says less, or more, of an answer than its content does is refused: by that the served one was chosen."""
+    panel = [voter(name, says(code)) for name, code in zip("abc", (ONE, ONE, TWO), strict=True)]
+    record, content = await decided(make_world, *panel, behaves=ADDS_ONE, explain=True)
+    assert [ballot.own_code for ballot in record.ballots] == [0, 0, 2]
+    assert regroup(record, content, screens).steps[-1].detail == "what is each answer's own, as recorded"
+    for lie in ({"own_code": 1}, {"own_words": 1}):
+        told = refused(ballots(record, 2, **lie), content, "choice")
+        assert "of its own, recorded as" in told

@@ -9,7 +9,7 @@ from actors.consensus.retention import versions
 
 ROOT = Path(versions.__file__).parents[3]
 CONSENSUS = "actors/consensus"
-READING = (f"{CONSENSUS}/reading/*.py", f"{CONSENSUS}/readable.py", f"{CONSENSUS}/grouping.py")
+READING = (f"{CONSENSUS}/reading/*.py", f"{CONSENSUS}/readable.py", f"{CONSENSUS}/grouping.py", f"{CONSENSUS}/own.py")
 BEHAVIOUR = (
     f"{CONSENSUS}/behaviour/*.py", f"{CONSENSUS}/sandbox/protocol.py", f"{CONSENSUS}/sandbox/decoding.py",
     f"{CONSENSUS}/sandbox/adapters/harness.py", f"{CONSENSUS}/reading/examples*.py", f"{CONSENSUS}/reading/context.py",
