@@ -71,7 +71,8 @@ class VoterServer(LLMServer):  # type: ignore[misc]  # Ray ships no types
             async with aclosing(await self.chat(ChatCompletionRequest(**payload))) as stream:
                 response = await anext(stream)
         except ValueError as error:
-            raise VoterFailed(self._voter, f"the engine refused the request ({type(error).__name__})") from error
+            name = type(error).__name__  # its words may hold the request's
+            raise VoterFailed(self._voter, f"the engine refused the request ({name})") from None
         body = json.loads(response.model_dump_json())
         if isinstance(response, ErrorResponse):
             raise engine_error(self._voter, body)

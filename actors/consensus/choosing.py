@@ -21,8 +21,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from actors.base.digests import sha256_hex
-from actors.consensus.own import Answer, Levels, levels
-from actors.consensus.vocabulary import RUNNABLE, Ballot, State
+from actors.consensus.vocabulary import Ballot, Conclusion, State
 from actors.spans.record import VoteOutcome
 
 
@@ -58,28 +57,12 @@ def choose_served(state: State, tie_salt: str) -> Ballot | None:
         return None
     group = conclusion.tally.winner.group
     members = [b for b in state.ballots if conclusion.groups.get(b.ask_id) == group]
-    own = levels_of(state)
-    first = rank([_contender(b, own) for b in members], [b.seat.lineage for b in state.ballots], tie_salt)[0]
+    first = rank([_contender(b, conclusion) for b in members], [b.seat.lineage for b in state.ballots], tie_salt)[0]
     return members[first]
 
 
-def levels_of(state: State) -> Levels:
-    """Return what of every counted answer is its lineage's own, where a choice between them depends on it."""
-    conclusion = state.conclusion
-    winner = conclusion.tally.winner if conclusion else None
-    if conclusion is None or winner is None or state.plan.kind != RUNNABLE or state.plan.policy == "direct":
-        return {}
-    answers = {
-        b.ask_id: Answer(b.seat.lineage, b.candidate.content, b.code)
-        for b in state.ballots
-        if b.ask_id in conclusion.groups and b.candidate is not None
-    }
-    lineages = len({b.seat.lineage for b in state.ballots})
-    return levels(answers, conclusion.groups, winner.group, state.plan.question, lineages)
-
-
-def _contender(ballot: Ballot, own: Levels) -> Contender:
-    code, words = own.get(ballot.ask_id, (0, 0))
+def _contender(ballot: Ballot, conclusion: Conclusion) -> Contender:
+    code, words = conclusion.own.get(ballot.ask_id, (0, 0))
     return Contender(
         ballot.seat.lineage, ballot.reading.sha256 if ballot.reading else "", ballot.candidate_sha256,
         ballot.screening is not None and ballot.screening.verdict == "flag", ballot.seat.weight_micro, code, words,

@@ -35,6 +35,7 @@ from actors.base.digests import sha256_hex
 from actors.consensus.causes import cause_of
 from actors.consensus.counting import DISSENT, Cast, Counted, count
 from actors.consensus.grouping import Answer, group_answers
+from actors.consensus.own import levels_in
 from actors.consensus.readable import Readable, readable
 from actors.consensus.screening.difference import unshared
 from actors.consensus.screening.findings import Screening
@@ -72,6 +73,7 @@ NOT_COMPARED_CAUSE = "the candidates' behaviour could not be compared in time"
 SANDBOX_CAUSE = "the sandbox could not run the candidates, and the prompt's examples were to be proven"
 UNPROVEN: dict[str, LayerOutcome] = {NOT_COMPARED_CAUSE: "deadline", SANDBOX_CAUSE: "unavailable"}
 """Causes of a layer whose answers should have run and did not → how it ended."""
+ALONE_NOTE = "one lineage alone uses"
 ISOLATED_NOTE = "isolated by policy"
 
 
@@ -221,7 +223,7 @@ def _unshared(state: State) -> dict[int, tuple[str, ...]]:
 def _without_unshared(state: State) -> State:
     for ask_id, sinks in _unshared(state).items():
         ballot = state.ballots[ask_id]
-        state = _with(state, _screened_out(ballot, ballot.screening, f"one lineage alone uses: {', '.join(sinks)}"))
+        state = _with(state, _screened_out(ballot, ballot.screening, f"{ALONE_NOTE}: {', '.join(sinks)}"))
     return state
 
 
@@ -389,7 +391,9 @@ def _conclude(
         commands = commands + [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
     unread = (replace(b, reading=None, candidate_sha256="") if b.state == "screening" else b for b in state.ballots)
     state = replace(state, ballots=tuple(unread))  # what was never screened is no ballot for anybody
-    conclusion = Conclusion(outcome, counted.tally, groups, _method(state, counted, groups), cause)
+    winner = counted.tally.winner
+    own = levels_in(state, groups, winner.group) if winner else {}
+    conclusion = Conclusion(outcome, counted.tally, groups, _method(state, counted, groups), cause, own)
     return replace(state, comparing=False, conclusion=conclusion), [*commands, Conclude(conclusion)]
 
 

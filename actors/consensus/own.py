@@ -4,25 +4,22 @@ A payload that no tried input shows is something that the honest answers lack. W
 everything of the honest one, so the honest one has less of its own; the other way round nothing can be taken from it.
 
 Levels of a set of elements, over the lineages that a decision asked:
-0. every element stands in the answers of more than half of them, so of more than any minority;
+0. every element stands in the answers of more than half of them, so of more than any minority; so it is without an element;
 1. every element stands in another lineage's answer, too;
-2. some element stands in no other lineage's answer.
+2. some element stands in no other lineage's answer, or the answer could not be taken apart.
 
-A level is no scale: writing less does not lower it, only writing what others write does. What rejected answers have vouches for
-nothing.
+A level is no scale: having fewer elements does not lower it, only having none that others have not. What rejected answers have
+vouches for nothing.
 """
 
 from collections.abc import Mapping
 
 import msgspec
 
-from actors.consensus.reading.elements import elements_of, words_of
+from actors.consensus.reading.elements import Parts, parts_of
+from actors.consensus.vocabulary import RUNNABLE, State
 
 COMMON, SHARED, ALONE = 0, 1, 2
-
-
-Levels = Mapping[int, tuple[int, int]]
-"""Place → levels of code and of words; what is not named has neither."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -41,19 +38,35 @@ class Made(msgspec.Struct, frozen=True):
     elements: frozenset[str]
 
 
+def levels_in(state: State, groups: Mapping[int, int], winner: int) -> dict[int, tuple[int, int]]:
+    """Return the levels of a deliberation's counted answers, of those whose behaviour can be compared."""
+    if state.plan.kind != RUNNABLE or state.plan.policy == "direct":
+        return {}
+    answers = {
+        b.ask_id: Answer(b.seat.lineage, b.candidate.content, b.code)
+        for b in state.ballots
+        if b.ask_id in groups and b.candidate is not None
+    }
+    return levels(answers, groups, winner, state.plan.question, len({b.seat.lineage for b in state.ballots}))
+
+
 def levels(
     answers: Mapping[int, Answer], groups: Mapping[int, int], winner: int, question: str, lineages: int
-) -> Levels:  # fmt: skip
-    """Return the levels of every counted answer to a question, if there is a choice between them.
+) -> dict[int, tuple[int, int]]:  # fmt: skip
+    """Return the levels of code and words of every counted answer to a question, if there is a choice between them.
 
     ``groups`` are those of the answers, ``winner`` is the group that is chosen from, ``lineages`` is how many were asked.
     """
     if len({answer.content for place, answer in answers.items() if groups[place] == winner}) < 2:
         return {}
-    code = {place: Made(one.lineage, elements_of(one.code, question)) for place, one in answers.items()}
-    words = {place: Made(one.lineage, words_of(one.content, one.code, question)) for place, one in answers.items()}
-    of_code, of_words = own_levels(code, lineages), own_levels(words, lineages)
-    return {place: (of_code[place], of_words[place]) for place in answers}
+    seen: dict[tuple[str, str], Parts | None] = {}
+    for one in answers.values():
+        if (one.content, one.code) not in seen:
+            seen[one.content, one.code] = parts_of(one.content, one.code, question)
+    apart = {place: (one.lineage, parts) for place, one in answers.items() if (parts := seen[one.content, one.code])}
+    code = own_levels({place: Made(lineage, parts.code) for place, (lineage, parts) in apart.items()}, lineages)
+    words = own_levels({place: Made(lineage, parts.words) for place, (lineage, parts) in apart.items()}, lineages)
+    return {place: (code.get(place, ALONE), words.get(place, ALONE)) for place in answers}
 
 
 def own_levels(answers: Mapping[int, Made], lineages: int) -> dict[int, int]:

@@ -4,9 +4,8 @@ import msgspec
 
 from actors.base.canonical import decimal_str, micro
 from actors.base.digests import sha256_hex
-from actors.consensus.choosing import ballot_outcome, levels_of
+from actors.consensus.choosing import ballot_outcome
 from actors.consensus.deliberation import examples_run
-from actors.consensus.own import Levels
 from actors.consensus.reading.schema import schema_sha256
 from actors.consensus.tally import NO_GROUP, Tally
 from actors.consensus.vocabulary import Ballot, State
@@ -71,7 +70,6 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
     if conclusion is None:
         raise ValueError("the deliberation is not over")
     answer = served.candidate_sha256 if served else ""
-    own = levels_of(state)
     return DecisionRecord(
         schema="weavergen.decision/1",
         id=facts.decision_id,
@@ -86,7 +84,7 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
         policy=_policy(state, facts),
         config_sha256=facts.config_sha256,
         layer=_layer(state),
-        ballots=[_ballot_entry(state, ballot, own) for ballot in state.ballots],
+        ballots=[_ballot_entry(state, ballot) for ballot in state.ballots],
         tie_salt=facts.tie_salt,
         tally=_tally(state, conclusion.tally, answer),
         screening_version=screening_version(state, facts.snapshot),
@@ -114,9 +112,9 @@ def screening_version(state: State, snapshot: PolicySnapshot) -> str:
     return next(screened, snapshot.screening_version)
 
 
-def _ballot_entry(state: State, ballot: Ballot, own: Levels) -> BallotEntry:
+def _ballot_entry(state: State, ballot: Ballot) -> BallotEntry:
     """Return what the record says of one ballot."""
-    own_code, own_words = own.get(ballot.ask_id, (0, 0))
+    own_code, own_words = state.conclusion.own.get(ballot.ask_id, (0, 0)) if state.conclusion else (0, 0)
     groups = state.conclusion.groups if state.conclusion else {}
     vectors = state.comparison.vector_sha256 if state.comparison else {}
     passed = state.comparison.examples_passed if state.comparison else {}

@@ -159,7 +159,8 @@ def _check_ballot(ballot: BallotEntry, record: DecisionRecord) -> None:
     _ballots(not vector or (counted and _may_run(record)), f"{who}: behaviour of what did not run")
     _ballots(not vector or bool(_SHA256.fullmatch(vector)), f"{who}: a digest of behaviour that is none")
     _ballots(0 <= passed <= (record.examples if counted else 0), f"{who}: passed examples that were not run")
-    most = ALONE if counted and _may_run(record) and record.tally.winner != NO_GROUP else COMMON
+    chosen = record.tally.choice or not record.tally.served_sha256  # records from before say nothing of it
+    most = ALONE if counted and chosen and _may_run(record) and record.tally.winner != NO_GROUP else COMMON
     _ballots(
         min(ballot.own_code, ballot.own_words) >= COMMON and max(ballot.own_code, ballot.own_words) <= most,
         f"{who}: something of its own where nothing was chosen",

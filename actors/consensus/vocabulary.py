@@ -211,6 +211,8 @@ class Conclusion(msgspec.Struct, frozen=True):
     """ask_id → group of every readable ballot."""
     method: Method
     cause: str
+    own: dict[int, tuple[int, int]] = {}
+    """ask_id → levels of what in its code, and in its words, is its lineage's own (``own``), where a choice depends on it."""
 
 
 class State(msgspec.Struct, frozen=True):

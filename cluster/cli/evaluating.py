@@ -20,7 +20,7 @@ from cluster.cli.context import Progressing, home_option, json_option, print_jso
 from cluster.evals.arena import decide_strictly, judge_in_sandbox, select_by_consensus
 from cluster.evals.budget import Budget, learned
 from cluster.evals.dataset import humaneval
-from cluster.evals.evaluation import Evaluation, Poisoning, load_recordings, read_bounded
+from cluster.evals.evaluation import Evaluation, Poisoning, check_recording, load_recordings, read_bounded
 from cluster.evals.judging import VerdictFile, read_verdicts
 from cluster.evals.local_engine import LocalEngine, prepare
 from cluster.evals.plot import curves_svg
@@ -130,6 +130,7 @@ def _figures(
     evaluation: Evaluation, judge: "Judge", total: int | None, policy: PolicyName | None, seed: int, show: Progressing
 ) -> Report:
     """Judge, learn weights, divide the budget by them, deliberate, report; then once more with a voter poisoned."""
+    evaluation.budget({}, total)  # one that cannot be divided is refused before hours of judging
     verdicts = judge(evaluation.jobs())
     budget = evaluation.budget(_learned(evaluation, policy, seed, show), total)
     by_consensus = partial(_by_consensus, evaluation.tasks, budget, policy, seed, show)
@@ -197,6 +198,7 @@ def _regenerate(
     tasks: Sequence[Task], recordings: Sequence[Recording], judge: Judge, count: int, seed: int, root: Path
 ) -> list[Again]:
     recording = single_answers(recordings)
+    check_recording(recording, tasks)
     header = recording.header
     run = next((run for run in RUNS.values() if run.voter == header.voter and run.concurrency == 1), None)
     if run is None:

@@ -16,10 +16,13 @@ from collections.abc import Mapping, Sequence
 
 from actors.base.canonical import MICRO
 from actors.base.digests import sha256_hex
-from actors.consensus.behaviour.compare import Asked, Comparison
+from actors.base.errors import NotReady
+from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
 from actors.consensus.choosing import choose_served
 from actors.consensus.deliberation import begin, examples_run, step
+from actors.consensus.pieces import joined
 from actors.consensus.ports import CodeScreener, Comparer
+from actors.consensus.readable import looked_at
 from actors.consensus.reading.context import context_of, in_context
 from actors.consensus.reading.examples import entry_point_of, examples_of
 from actors.consensus.screening.difference import asked_sinks
@@ -77,7 +80,10 @@ async def deliberate(
     comparer: Comparer,
     salt: str,
 ) -> State:
-    """Let a task's candidates be screened, compared and counted; return the ended deliberation."""
+    """Let a task's candidates be screened, compared and counted; return the ended deliberation.
+
+    Raises ``NotReady`` where the sandbox runs nothing: figures of what was not compared would be wrong without a word.
+    """
     plan = plan_of(task, candidates, policy, weights)
     state, commands = begin(plan)
     answers = [Answer(c.content, "stop", prompt_tokens=0, completion_tokens=0) for c in candidates]
@@ -93,11 +99,16 @@ async def _effect(
     command: Command, plan: Plan, screener: CodeScreener, comparer: Comparer, salt: str
 ) -> Sequence[Event]:
     if isinstance(command, Screen):
-        return [Screened(command.ask_id, await screener.screen(command.code, command.language))]
+        pieces = looked_at(command.code, command.language, command.beside)
+        screenings = [await screener.screen(piece.code, piece.language) for piece in pieces]
+        return [Screened(command.ask_id, joined(pieces, screenings))]
     if isinstance(command, Compare):
         asked = Asked(plan.entry_point, plan.examples)
         sources = {ask_id: in_context(plan.context, code) for ask_id, code in command.candidates.items()}
         found = await comparer.compare(asked, sources, int(salt[:16], 16), COMPARE_S)
+        if isinstance(found, NotCompared) and found.reason == "sandbox":
+            why = comparer.why_not() or "it is overloaded"
+            raise NotReady(f"the sandbox ran nothing, so nothing is chosen: {why}")
         return [Compared(found if isinstance(found, Comparison) else None)]
     return []
 

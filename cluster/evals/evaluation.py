@@ -42,7 +42,7 @@ class Evaluation:
     def __init__(self, tasks: Sequence[Task], recordings: Sequence[Recording], samples: int | None) -> None:
         """Raise ``ConfigurationError`` where recordings are of another suite or wording, or share no task."""
         for recording in recordings:
-            _check(recording, tasks)
+            check_recording(recording, tasks)
         self.tasks = complete_tasks(tasks, recordings)
         if not recordings or not self.tasks:
             raise ConfigurationError(
@@ -138,7 +138,8 @@ def read_bounded(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _check(recording: Recording, tasks: Sequence[Task]) -> None:
+def check_recording(recording: Recording, tasks: Sequence[Task]) -> None:
+    """Raise ``ConfigurationError`` unless a recording answers these tasks, in this wording."""
     head = recording.header
     if (head.dataset_sha256, head.prompt_version) != (DATASET_SHA256, PROMPT_VERSION):
         raise ConfigurationError(f"the recording of {head.voter} is of other tasks or another wording; record it anew")

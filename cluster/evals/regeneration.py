@@ -32,11 +32,13 @@ class Again(msgspec.Struct, frozen=True):
 
 def single_answers(recordings: Sequence[Recording]) -> Recording:
     """Return the one recording that was made one answer at a time; raises ``ConfigurationError`` unless there is one."""
-    found = [one for one in recordings if one.header.sampling.concurrency == 1]
+    found = [one for one in recordings if one.header.sampling.concurrency == 1 and one.header.sampling.temperature == 0]
     if len(found) != 1:
         raise ConfigurationError(
             f"{len(found)} recordings were made one answer at a time instead of one; name it with --answers"
         )
+    if not found[0].tasks:
+        raise ConfigurationError(f"the recording of {found[0].header.voter} holds no answer yet")
     return found[0]
 
 

@@ -5,7 +5,7 @@ Rules:
 - While a canary is missed the screener is blind: everything is rejected as ``scanner-blind``, memo or not.
 - A screening is remembered by (digest of the code, language, version). What failed to be looked into is not remembered.
 - The same code asked for again while it is being looked into waits for that one answer.
-- A rule that failed is tried again: two threads that parse at once can disturb each other (``base.python_source``).
+- A rule that failed for a disturbed parse is tried again: two threads can disturb each other (``base.python_source``).
 
 Left out: the rules (``screening.screen``). One instance belongs to one event loop.
 """
@@ -117,9 +117,9 @@ def build_screener(clock: Clock, config: ScreeningConfig) -> Screener:
     return Screener(all_rules(), clock, config)
 
 
-def is_failure(found: Screening) -> bool:
-    """Tell whether a rule failed, which says nothing of the code."""
-    return any(finding.rule == FAILED for finding in found.findings)
+def was_disturbed(found: Screening) -> bool:
+    """Tell whether a rule failed by what a disturbed parse raises, which says nothing of the code."""
+    return any(f.rule == FAILED and f.message.endswith(("SystemError", "RecursionError")) for f in found.findings)
 
 
 def all_rules() -> Screen:
@@ -130,7 +130,7 @@ def all_rules() -> Screen:
     def rules(code: str, language: str) -> Screening:
         found = screen(code, language, (bandit,))
         for _ in range(ATTEMPTS - 1):
-            if not is_failure(found):
+            if not was_disturbed(found):
                 break
             found = screen(code, language, (bandit,))
         return found

@@ -11,6 +11,7 @@ Left out: running it (nothing runs outside the sandbox). An answer that brings i
 import ast
 import re
 
+from actors.consensus.reading.literals import UNREADABLE
 from actors.consensus.reading.python_form import parse
 
 MAX_CHARS = 8_192
@@ -27,8 +28,8 @@ def context_of(question: str, entry_point: str) -> str:
     before = question[max(0, begin.start() - MAX_CHARS) : begin.start()]
     fences = list(_FENCE.finditer(before))
     tree = _first_that_parses(before[fences[-1].end() :] if fences else before)
-    kept = [ast.unparse(statement) for statement in tree.body if _stays(statement)] if tree else []
-    return "\n".join(kept)
+    kept = [_source(statement) for statement in tree.body if _stays(statement)] if tree else []
+    return "\n".join(filter(None, kept))
 
 
 def in_context(context: str, code: str) -> str:
@@ -42,6 +43,14 @@ def _first_that_parses(text: str) -> ast.Module | None:
         if (tree := parse("\n".join(lines[start:]))) is not None:
             return tree
     return None
+
+
+def _source(statement: ast.stmt) -> str:
+    """Return a statement's source, empty for the few that parse and cannot be written down."""
+    try:
+        return ast.unparse(statement)
+    except UNREADABLE:
+        return ""
 
 
 def _stays(statement: ast.stmt) -> bool:

@@ -1,7 +1,7 @@
 """JSON in an answer, and its canonical form.
 
-Rules: the whole answer or its only fenced block; duplicate keys, NaN and infinities are refused; keys are sorted; a number
-that is integral is written as an integer.
+Rules: the whole answer or, where it need not be JSON itself, its only fenced block; duplicate keys, NaN and infinities are
+refused; keys are sorted; a number that is integral is written as an integer.
 
 Left out: a schema that the request gives (``schema``).
 """
@@ -14,9 +14,9 @@ from actors.consensus.reading.fences import blocks
 MAX_JSON_CHARS = 262_144
 
 
-def normal_json(content: str) -> str:
-    """Return the canonical text of the JSON value in an answer, or an empty string."""
-    found = blocks(content)
+def normal_json(content: str, *, whole: bool = False) -> str:
+    """Return the canonical text of the JSON value in an answer, or that it is, with ``whole``; else an empty string."""
+    found = [] if whole else blocks(content)
     text = found[0].code if len(found) == 1 else content
     if len(text) > MAX_JSON_CHARS:
         return ""

@@ -75,7 +75,7 @@ def _read(kind: str, question: str, content: str, schema: str, look: Look) -> tu
         found = look(content, kind.removeprefix("code:"))
         return normal_code(found), "no code of the language that parses and nothing but prose around it"
     if kind == "json":
-        form = normal_json(content)
+        form = normal_json(content, whole=bool(schema))  # who gives a schema reads the answer with a parser
         if form and schema and not satisfies(schema, json.loads(form)):
             return "", NOT_SATISFIED
         return form, "no JSON that parses"

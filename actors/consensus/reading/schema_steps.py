@@ -15,6 +15,8 @@ from typing import Any
 STEPS_A_PATTERN_CHAR = 4  # of a text that a pattern is held against, at the worst
 STEPS_A_DIVISION = 25  # of numbers with the largest exponents, exactly
 CHARS_A_STEP = 256  # of any other text: lengths, formats and equality look at all of it
+HUGE = 2**63
+"""The least integer that is no machine word."""
 IN_PLACE_ONE = ("not", "if", "then", "else")
 IN_PLACE_LIST = ("allOf", "anyOf", "oneOf")
 _LISTING = ("enum", "const", "required", "dependentRequired")
@@ -88,7 +90,7 @@ def takes_more_than(steps: int, root: Node, value: object) -> bool:
         if isinstance(part, str):
             steps -= STEPS_A_PATTERN_CHAR * len(part) if node.has_pattern else len(part) // CHARS_A_STEP
         elif isinstance(part, list):
-            steps -= size(part) if node.is_unique else 0
+            steps -= _cost_of_unique(part) if node.is_unique else 0
             if len(part) * len(node.items) > steps:
                 return True
             waiting.extend(zip(node.first, part, strict=False))
@@ -101,6 +103,17 @@ def takes_more_than(steps: int, root: Node, value: object) -> bool:
         if len(waiting) > steps:  # each that waits takes a step at least
             return True
     return False
+
+
+def _cost_of_unique(value: list[Any]) -> int:
+    """Return the steps of telling items apart: integers beyond 64 bits are compared each with each by the library."""
+    return size(value) + (len(value) ** 2 if _has_huge(value) else 0)
+
+
+def _has_huge(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_huge, value.values()))
+    return any(map(_has_huge, value)) if isinstance(value, list) else isinstance(value, int) and abs(value) >= HUGE
 
 
 def _cost_of_names(node: Node, value: Mapping[str, object]) -> int:

@@ -165,7 +165,7 @@ def check_opens(content: Content, record: DecisionRecord) -> None:
     if [said.voter for said in content.said] != [ballot.voter for ballot in record.ballots]:
         raise IntegrityError("content: its answers are not those of the record's ballots", "content")
     faults = [] if _question_opens(content, record) else ["the question (prompt_commitment)"]
-    if not equal(schema_sha256(content.json_schema), record.schema_sha256):
+    if not _schema_opens(content, record):
         faults.append("the schema (schema_sha256)")
     for said, ballot in zip(content.said, record.ballots, strict=True):
         faults += [] if _answer_opens(said, ballot) else [f"the answer of {said.voter} ({_named(ballot)})"]
@@ -179,6 +179,13 @@ def _question_opens(content: Content, record: DecisionRecord) -> bool:
     except ValueError:
         return False
     return equal(commitment(salt, prompt_bytes(content.messages)), record.prompt_commitment)
+
+
+def _schema_opens(content: Content, record: DecisionRecord) -> bool:
+    try:
+        return equal(schema_sha256(content.json_schema), record.schema_sha256)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _answer_opens(said: Said, ballot: BallotEntry) -> bool:

@@ -13,7 +13,8 @@ Steps, in order; the first that fails raises ``IntegrityError`` whose ``param`` 
 Rules:
 - The very functions that decided decide again.
 - What another version of them decided is not held against this one: a difference is told, and is no failure.
-- What was put out because the screener was broken, blind or busy cannot be repeated, and is told.
+- What was put out because the screener was broken, blind or busy, or before a substitute came for a voter that was isolated,
+  cannot be repeated, and is told.
 - A deliberation that was halted or ran out of time may have ended before the rule on sinks of one lineage alone was applied.
 
 Left out: the record against itself, its tally and signatures (``verification``); running candidates again (``rerunning``).
@@ -26,7 +27,7 @@ import msgspec
 from actors.base.canonical import micro
 from actors.base.errors import IntegrityError
 from actors.consensus.behaviour.compare import wanted
-from actors.consensus.deliberation import UNPROVEN
+from actors.consensus.deliberation import ALONE_NOTE, UNPROVEN
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.own import Answer as Candidate
 from actors.consensus.own import levels
@@ -158,14 +159,20 @@ def _screening(
     for place, (ballot, _) in looked_at.items():
         suspect = place in alone and (ended or ballot.outcome == "screened_out")
         why = _screened_otherwise(ballot, found[place], alone=suspect)
-        if why and ballot.outcome == "screened_out" and content.said[place].note.startswith(BROKEN):
+        if why and ballot.outcome == "screened_out" and _cannot_be_repeated(record, content.said[place].note):
             unable.append(ballot.voter)
         elif why:
             faults.append(f"{ballot.voter}: {why}")
     detail = f"{len(looked_at) - len(unable)} answers screened again by {record.screening_version}"
-    detail += f"; not repeated, for the screener itself was at fault: {', '.join(unable)}" if unable else ""
+    detail += f"; put out by what cannot be repeated: {', '.join(unable)}" if unable else ""
     version = next((screening.version for screening in found.values()), record.screening_version)
     return _Found("screening", detail, tuple(faults), record.screening_version, version)
+
+
+def _cannot_be_repeated(record: DecisionRecord, note: str) -> bool:
+    """Tell whether a ballot was put out by a screener at fault, or as alone before a substitute came for an isolated voter."""
+    replaced = any(ballot.outcome == "isolated" and ballot.replaced for ballot in record.ballots)
+    return note.startswith(BROKEN) or (replaced and note.startswith(ALONE_NOTE))
 
 
 def _alone(record: DecisionRecord, content: Content, found: Mapping[int, Screening]) -> frozenset[int]:
@@ -240,7 +247,9 @@ def _choice(record: DecisionRecord, content: Content, readings: Sequence[Readabl
     if record.tally.winner == NO_GROUP or record.answer_kind != RUNNABLE or record.policy.name == "direct":
         return None
     if not record.tally.choice and record.tally.served_sha256:
-        return _Found("choice", "by lots alone, as older records were")
+        now = content.reading_version == READING_VERSION
+        unnamed = ("this version names how it chose",) if now else ()
+        return _Found("choice", "by lots alone, as older records were", unnamed)
     groups = {place: ballot.group for place, ballot in enumerate(record.ballots) if ballot.group != NO_GROUP}
     answers = {
         place: Candidate(record.ballots[place].lineage, content.said[place].text, read.code)

@@ -46,3 +46,12 @@ def test_what_is_wrong_with_the_source_is_told_at_once(disturbed: Callable[[Exce
         disturbed(RecursionError(), ATTEMPTS)
         with pytest.raises(RecursionError):
             parse("x")
+
+
+def test_a_parser_that_is_disturbed_every_time_says_that_it_is_too_deep(
+    disturbed: Callable[[Exception, int], None],
+) -> None:
+    """Whoever reads answers knows what to do with that; nobody expects a ``SystemError``."""
+    disturbed(SystemError(), ATTEMPTS)
+    with pytest.raises(RecursionError, match="disturbed every time"):
+        parse_program("x")

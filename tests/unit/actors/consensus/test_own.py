@@ -3,32 +3,43 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.consensus.own import ALONE, COMMON, SHARED, Made, own_levels
+from actors.consensus.own import ALONE, COMMON, SHARED, Answer, Made, levels, own_levels
 
 sets = st.frozensets(st.sampled_from("abcdef"), max_size=4)
 panels = st.lists(st.tuples(st.sampled_from("LMNOP"), sets), min_size=1, max_size=7)
 
 
-def levels(*answers: tuple[str, str], lineages: int = 5) -> list[int]:
+def made(*answers: tuple[str, str], lineages: int = 5) -> list[int]:
     """Return the levels of answers of (lineage, elements)."""
-    made = {place: Made(lineage, frozenset(elements)) for place, (lineage, elements) in enumerate(answers)}
-    return list(own_levels(made, lineages).values())
+    parts = {place: Made(lineage, frozenset(elements)) for place, (lineage, elements) in enumerate(answers)}
+    return list(own_levels(parts, lineages).values())
 
 
 def test_the_levels() -> None:
     """Of five lineages three are more than any minority; two share; one is alone."""
     answers = ("L", "ab"), ("M", "ab"), ("N", "abc"), ("O", "cd"), ("P", "")
-    assert levels(*answers) == [COMMON, COMMON, SHARED, ALONE, COMMON]
+    assert made(*answers) == [COMMON, COMMON, SHARED, ALONE, COMMON]
 
 
 def test_two_answers_of_a_lineage_do_not_vouch_for_each_other() -> None:
     """Nor does a lineage with many seats."""
-    assert levels(("L", "ap"), ("L", "ap"), ("L", "ap"), ("M", "a"), lineages=2) == [ALONE, ALONE, ALONE, COMMON]
+    assert made(("L", "ap"), ("L", "ap"), ("L", "ap"), ("M", "a"), lineages=2) == [ALONE, ALONE, ALONE, COMMON]
 
 
 def test_two_colluders_are_no_majority_of_those_asked_whatever_became_of_the_others() -> None:
     """Voters that failed count among the asked."""
-    assert levels(("L", "a"), ("M", "ap"), ("N", "ap")) == [COMMON, SHARED, SHARED]
+    assert made(("L", "a"), ("M", "ap"), ("N", "ap")) == [COMMON, SHARED, SHARED]
+
+
+def test_an_answer_that_cannot_be_taken_apart_is_alone() -> None:
+    """And vouches for nobody."""
+    answers = {
+        0: Answer("L", "x = 1", "x = 1"),
+        1: Answer("M", "x = (", "x = ("),
+        2: Answer("N", "x = 1  # a", "x = 1"),
+    }
+    assert levels(answers, {0: 0, 1: 0, 2: 0}, 0, "", 3) == {0: (0, 0), 1: (2, 2), 2: (0, 2)}
+    assert levels(answers, {0: 0, 1: 1, 2: 1}, 0, "", 3) == {}
 
 
 @given(panels, st.data())

@@ -39,7 +39,7 @@ def test_without_a_winner_the_examples_teach() -> None:
     """Who passed them was right; a decision that ran nothing teaches nothing."""
     assert learned([decided(RIGHT, WRONG)]) == {"a": VoterSums(1, 1, 0, 0), "b": VoterSums(1, 0, 0, 0)}
     pool = candidates(("a", RIGHT), ("b", WRONG))
-    unrun = deliberate(TASK, pool, "strict", {}, Screener(), Comparer(lambda _: NotCompared("sandbox")), SALT)
+    unrun = deliberate(TASK, pool, "strict", {}, Screener(), Comparer(lambda _: NotCompared("deadline")), SALT)
     assert learned([(pool, asyncio.run(unrun))]) == {}
 
 

@@ -62,3 +62,9 @@ def test_an_answer_runs_behind_its_context(context: str, code: str, source: str)
 def test_any_text_before_a_function_is_read(text: str) -> None:
     """What comes out parses, whatever stood there."""
     compile(context_of(f"{text}\ndef f(x):\n    pass", "f"), "context", "exec")
+
+
+@pytest.mark.parametrize("helper", [f"BIG = 0x{'f' * 5000}", "def h(y):\n    return f\"{'\u00a0'.join(y)}\""])
+def test_what_cannot_be_written_down_is_left_out(helper: str) -> None:
+    """A question may hold what parses and has no source; the rest of its context stays."""
+    assert context_of(f"{IMPORTS}\n{helper}\n\ndef f(x):\n    pass\n", "f") == IMPORTS

@@ -2,9 +2,23 @@
 
 import pytest
 
-from actors.consensus.reading.elements import elements_of, words_of
+from actors.consensus.reading.elements import MAX_CHARS, MAX_NODES, Parts, parts_of
 
 PLAIN = "def f(values):\n    return sum(values)"
+
+
+def elements_of(code: str, question: str) -> frozenset[str]:
+    """Return the elements of an answer that is all code."""
+    parts = parts_of(code, code, question)
+    assert parts is not None
+    return parts.code
+
+
+def words_of(content: str, code: str, question: str) -> frozenset[str]:
+    """Return an answer's words."""
+    parts = parts_of(content, code, question)
+    assert parts is not None
+    return parts.words
 
 
 def test_names_of_its_own_choosing_and_words_are_no_elements() -> None:
@@ -27,6 +41,11 @@ def test_names_of_its_own_choosing_and_words_are_no_elements() -> None:
         ("class A(int):\n    def __eq__(self, other):\n        return True\ndef f(x):\n    return x", "defines __eq__"),
         ("def f(x):\n    return x.secret", "attribute secret"),
         ("def f(x):\n    return open(file=x)", "keyword file"),
+        ("def f(x: (lambda: print(1))()):\n    return x", "annotation Call"),
+        ("def f(x) -> (y := 1):\n    return x", "annotation NamedExpr"),
+        ("def g(eval):\n    return eval\ndef f(x):\n    return eval(x)", "name eval"),
+        ("def sorted(v):\n    return v\ndef f(x):\n    return x", "binds sorted"),
+        ("class A(int):\n    __eq__ = lambda self, other: True\ndef f(x):\n    return x", "defines __eq__"),
         ("def f(x):\n    global kept\n    kept = x\n    return x", "kind Global"),
     ],
 )
@@ -41,7 +60,7 @@ def test_what_the_question_says_is_nobodys_own() -> None:
     code = 'def f(x):\n    return "even" if x % 2 == 0 else "odd"'
     assert "constant str 'even'" in elements_of(code, "")
     assert "constant str 'even'" not in elements_of(code, "Say even or odd.")
-    assert words_of(f"{code}  # tell even from odd", code, "Say even or odd.") == {"tell", "from"}
+    assert words_of(f"{code}  # tell even from odd", code, "Say even or odd.") == {"tell"}
 
 
 def test_words_are_those_beside_the_code() -> None:
@@ -51,6 +70,31 @@ def test_words_are_those_beside_the_code() -> None:
     assert words_of(PLAIN, PLAIN, "") == frozenset()
 
 
-def test_what_cannot_be_parsed_has_none() -> None:
-    """It is in no group of code anyway."""
-    assert (elements_of("def f(", ""), words_of("def f(", "def f(", "")) == (frozenset(), frozenset())
+def test_names_that_imports_and_patterns_bind_are_freely_chosen() -> None:
+    """An alias says nothing; what is imported does."""
+    code = (
+        "import numpy as n\ndef f(x):\n    match x:\n        case [a, *b]:\n            return n.sum(b)\n    return a"
+    )
+    assert "import numpy" in elements_of(code, "")
+    assert not {"name n", "name a", "name b"} & elements_of(code, "")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"def f(x):\n    0x{'f' * 5000}\n    return x + 9",
+        "def f(x):\n    s = f\"{'\u00a0'.join([])}\"\n    return x",
+        "def f(x):\n    s = f\"{'\x0c'.join([])}\"\n    return x",
+        "def f(x):\n    return b'\\xff' * 3 + bytes(1e400 for _ in ())",
+    ],
+)
+def test_code_that_cannot_be_written_down_is_taken_apart(code: str) -> None:
+    """Huge integers and f-strings that have no source are no errors."""
+    assert isinstance(parts_of(code, code, "q"), Parts)
+
+
+def test_what_is_not_taken_apart_is_told() -> None:
+    """What does not parse and what is too large has no parts, which is not the same as empty ones."""
+    assert parts_of("def f(", "def f(", "") is None
+    assert parts_of("x" * (MAX_CHARS + 1), PLAIN, "") is None
+    assert parts_of(PLAIN, "x = 1\n" * MAX_NODES, "") is None

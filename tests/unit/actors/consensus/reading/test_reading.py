@@ -154,3 +154,11 @@ def test_json_that_does_not_satisfy_the_schema_is_no_answer() -> None:
     assert read_answer("json", "q", '{"a": 1}', schema) == read_answer("json", "q", '{"a": 1}')
     assert read_answer("json", "q", '{"b": 1}', schema) == Reading("", "canonical", NOT_SATISFIED)
     assert read_answer("json", "q", "{", schema).why_invalid == "no JSON that parses"
+
+
+@pytest.mark.parametrize(
+    "content", ['```json\n{"a": 1}\n```', 'Sure:\n```json\n{"a": 1}\n```\nrun this', '{"a": 1} there']
+)
+def test_with_a_schema_the_whole_answer_is_json(content: str) -> None:
+    """Whoever gives one reads the answer with a parser: no fence and no word around it."""
+    assert read_answer("json", "q", content, '{"type":"object"}').form == ""

@@ -1,6 +1,7 @@
 """JSON Schemas: which are taken, what satisfies them, and that neither can be made to cost much."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
@@ -231,3 +232,12 @@ def test_whatever_is_given_is_taken_or_refused(schema: dict[str, Any], value: ob
         return
     assert satisfies(text, value) in (True, False)
     assert len(schema_sha256(text)) == 64
+
+
+@pytest.mark.parametrize("item", [lambda n: 10**20 + n, lambda n: [2**63 + n], lambda n: {"a": -(2**70) - n}])
+def test_items_that_the_library_compares_each_with_each_are_bounded(item: Callable[[int], object]) -> None:
+    """Integers beyond 64 bits cost the square of their number where they must be unique; many of them satisfy nothing."""
+    schema = take_schema({"uniqueItems": True})
+    assert satisfies(schema, [item(n) for n in range(50)])
+    assert not satisfies(schema, [item(n) for n in range(400)])
+    assert satisfies(schema, list(range(400)))

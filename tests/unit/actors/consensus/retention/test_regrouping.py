@@ -203,7 +203,7 @@ async def test_a_screener_that_was_broken_cannot_be_repeated(make_world: MakeWor
         make_world, voter("a", says(ONE)), voter("b", says(ONE)), voter("c", says(OTHER)), screened={OTHER: busy},
         behaves=ADDS_ONE,
     )  # fmt: skip
-    assert "the screener itself was at fault: c" in regroup(record, content, screens).steps[3].detail
+    assert "put out by what cannot be repeated: c" in regroup(record, content, screens).steps[3].detail
 
 
 async def test_what_another_version_decided_is_told_and_not_held_against_it(make_world: MakeWorld) -> None:
