@@ -92,7 +92,7 @@ def test_retained_content_is_grouped_again(case: Case, where: str) -> None:
     more = {"home": (), "file": ("--content", str(path)), "folder": ("--content", str(path.parent))}[where]
     code, told = case.verify(*more)
     assert code == 0
-    assert [line.split()[1] for line in told.splitlines() if line.startswith("ok")][-6:] == [
+    assert [line.split()[1] for line in told.splitlines() if line.startswith("ok")][-7:] == [
         "content", "kind", "reading", "screening", "behaviour", "grouping", "choice",
     ]  # fmt: skip
     assert told.splitlines()[-2:] == ["grouping: repeated, as recorded", "inclusion: none"]
