@@ -9,6 +9,9 @@ Rules:
 - Among equals the salt draws a lineage, then one of its candidates: SHA-256(tie_salt ‖ lineage), SHA-256(tie_salt ‖ candidate
   digest). The salt is drawn by the shell when the ballots are closed, so nobody can grind variants for it, and a lineage that
   hands in many variants has one lot at most.
+- Under ``strict``, code leaves only if it is vouched for, part by part: every element and every word stands in what most of the
+  asked lineages wrote, so in what an honest one wrote unless most are not. Of these the first is served; if there is none, there
+  is no consensus, though the answers do the same.
 - A real candidate is served, byte for byte; nothing is blended.
 - All of it stands in the record: ``rank`` is what chooses, and what ``replay`` checks.
 
@@ -16,11 +19,12 @@ Left out: who wins (``counting``).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from actors.base.digests import sha256_hex
+from actors.consensus.own import COMMON
 from actors.consensus.vocabulary import Ballot, Conclusion, State
 from actors.spans.record import VoteOutcome
 
@@ -57,8 +61,14 @@ def choose_served(state: State, tie_salt: str) -> Ballot | None:
         return None
     group = conclusion.tally.winner.group
     members = [b for b in state.ballots if conclusion.groups.get(b.ask_id) == group]
-    first = rank([_contender(b, conclusion) for b in members], [b.seat.lineage for b in state.ballots], tie_salt)[0]
-    return members[first]
+    order = rank([_contender(b, conclusion) for b in members], [b.seat.lineage for b in state.ballots], tie_salt)
+    ranked = (members[place] for place in order)
+    return next((b for b in ranked if not state.plan.vouched_only or is_vouched(conclusion.own, b.ask_id)), None)
+
+
+def is_vouched(own: Mapping[int, tuple[int, int]], ask_id: int) -> bool:
+    """Tell whether most lineages wrote every part of an answer, by the levels of all that there is a choice between."""
+    return own.get(ask_id, (COMMON, COMMON)) == (COMMON, COMMON)
 
 
 def _contender(ballot: Ballot, conclusion: Conclusion) -> Contender:

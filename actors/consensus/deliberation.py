@@ -18,6 +18,8 @@ Rules:
 - At the end of the voting what is still open is out; then what is in is compared, if that is due. A comparison that does not
   end in its own time, or that fails where there are examples, ends the deliberation without an answer: nothing unproven slips
   through a slow, full or broken sandbox, nor through counting again. Which of them it was, time or the sandbox, is the cause.
+- Answers that agree leave under ``strict`` only if one of them is vouched for part by part (``choosing``); else nobody is served,
+  and while a ballot is open that could yet vouch nothing concludes early.
 - A policy change turns isolated voters' ballots into dissent at once, as ``begin`` does; a halt concludes with ``halted``, and
   what a halt ended stays ended.
 - The verdict is a function of the ballots that are in by the end, not of their order.
@@ -33,6 +35,7 @@ from msgspec.structs import replace
 
 from actors.base.digests import sha256_hex
 from actors.consensus.causes import cause_of
+from actors.consensus.choosing import is_vouched
 from actors.consensus.counting import DISSENT, Cast, Counted, count
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.own import levels_in
@@ -73,6 +76,8 @@ NOT_COMPARED_CAUSE = "the candidates' behaviour could not be compared in time"
 SANDBOX_CAUSE = "the sandbox could not run the candidates, and the prompt's examples were to be proven"
 UNPROVEN: dict[str, LayerOutcome] = {NOT_COMPARED_CAUSE: "deadline", SANDBOX_CAUSE: "unavailable"}
 """Causes of a layer whose answers should have run and did not → how it ended."""
+UNVOUCHED_CAUSE = "answers agree in what they do, but each has parts that most lineages did not write"
+"""Cause of a layer whose answers agree and of which none is vouched for part by part."""
 ALONE_NOTE = "one lineage alone uses"
 ISOLATED_NOTE = "isolated by policy"
 
@@ -323,7 +328,9 @@ def _conclude_early(state: State, commands: list[Command]) -> tuple[State, list[
     asked = {command.ask_id for command in commands if isinstance(command, Ask)}
     kept: list[Command] = [command for command in commands if not isinstance(command, Ask)]
     kept += [command for command in cancels if command.ask_id not in asked]
-    return _end(_without_unshared(state), kept)
+    ending = _without_unshared(state)
+    own = _own(ending, certain, frozenset(vote.lineage for vote in spares))
+    return (state, commands) if _is_unvouched(ending, certain, own) else _end(ending, kept)
 
 
 def _unless_rejected(state: State, votes: list[Vote]) -> list[Vote]:
@@ -391,10 +398,24 @@ def _conclude(
         commands = commands + [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
     unread = (replace(b, reading=None, candidate_sha256="") if b.state == "screening" else b for b in state.ballots)
     state = replace(state, ballots=tuple(unread))  # what was never screened is no ballot for anybody
-    winner = counted.tally.winner
-    own = levels_in(state, groups, winner.group) if winner else {}
+    own = _own(state, counted.tally)
+    if outcome == "agreed" and _is_unvouched(state, counted.tally, own):
+        outcome, cause = "disagreed", UNVOUCHED_CAUSE
     conclusion = Conclusion(outcome, counted.tally, groups, _method(state, counted, groups), cause, own)
     return replace(state, comparing=False, conclusion=conclusion), [*commands, Conclude(conclusion)]
+
+
+def _own(state: State, counted: Tally, more: frozenset[str] = frozenset()) -> dict[int, tuple[int, int]]:
+    """Return what of each answer is its lineage's own, if there is a winner; ``more`` are lineages that may yet be asked."""
+    return levels_in(state, _groups(state), counted.winner.group, more) if counted.winner else {}
+
+
+def _is_unvouched(state: State, counted: Tally, own: dict[int, tuple[int, int]]) -> bool:
+    """Tell whether nothing of what won may be served."""
+    if counted.winner is None or not state.plan.vouched_only:
+        return False
+    groups = _groups(state)
+    return not any(is_vouched(own, ask_id) for ask_id, group in groups.items() if group == counted.winner.group)
 
 
 def _method(state: State, counted: Counted, groups: dict[int, int]) -> Method:

@@ -38,8 +38,13 @@ class Made(msgspec.Struct, frozen=True):
     elements: frozenset[str]
 
 
-def levels_in(state: State, groups: Mapping[int, int], winner: int) -> dict[int, tuple[int, int]]:
-    """Return the levels of a deliberation's counted answers, of those whose behaviour can be compared."""
+def levels_in(
+    state: State, groups: Mapping[int, int], winner: int, more: frozenset[str] = frozenset()
+) -> dict[int, tuple[int, int]]:
+    """Return the levels of a deliberation's counted answers, of those whose behaviour can be compared.
+
+    ``more`` are lineages that count as asked beside those that were.
+    """
     if state.plan.kind != RUNNABLE or state.plan.policy == "direct":
         return {}
     answers = {
@@ -47,7 +52,8 @@ def levels_in(state: State, groups: Mapping[int, int], winner: int) -> dict[int,
         for b in state.ballots
         if b.ask_id in groups and b.candidate is not None
     }
-    return levels(answers, groups, winner, state.plan.question, len({b.seat.lineage for b in state.ballots}))
+    asked = more.union(b.seat.lineage for b in state.ballots)
+    return levels(answers, groups, winner, state.plan.question, len(asked))
 
 
 def levels(
@@ -56,8 +62,10 @@ def levels(
     """Return the levels of code and words of every counted answer to a question, if there is a choice between them.
 
     ``groups`` are those of the answers, ``winner`` is the group that is chosen from, ``lineages`` is how many were asked.
+    There is none where most of them wrote one and the same text.
     """
-    if len({answer.content for place, answer in answers.items() if groups[place] == winner}) < 2:
+    group = [answer for place, answer in answers.items() if groups[place] == winner]
+    if len({one.content for one in group}) < 2 and 2 * len({one.lineage for one in group}) > lineages:
         return {}
     seen: dict[tuple[str, str], Parts | None] = {}
     for one in answers.values():

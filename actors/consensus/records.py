@@ -5,10 +5,10 @@ import msgspec
 from actors.base.canonical import decimal_str, micro
 from actors.base.digests import sha256_hex
 from actors.consensus.choosing import ballot_outcome
-from actors.consensus.deliberation import examples_run
+from actors.consensus.deliberation import UNVOUCHED_CAUSE, examples_run
 from actors.consensus.reading.schema import schema_sha256
-from actors.consensus.tally import NO_GROUP, Tally
-from actors.consensus.vocabulary import Ballot, State
+from actors.consensus.tally import NO_GROUP
+from actors.consensus.vocabulary import Ballot, Conclusion, State
 from actors.policy.snapshot import PolicySnapshot
 from actors.spans.record import (
     BallotEntry,
@@ -86,7 +86,7 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
         layer=_layer(state),
         ballots=[_ballot_entry(state, ballot) for ballot in state.ballots],
         tie_salt=facts.tie_salt,
-        tally=_tally(state, conclusion.tally, answer),
+        tally=_tally(state, conclusion, answer),
         screening_version=screening_version(state, facts.snapshot),
         cache=None,
         writer=writer,
@@ -170,8 +170,10 @@ def _layer(state: State) -> LayerRef:
     )
 
 
-def _tally(state: State, counted: Tally, served_sha256: str) -> TallyEntry:
+def _tally(state: State, conclusion: Conclusion, served_sha256: str) -> TallyEntry:
+    counted = conclusion.tally
     winner, voted = counted.winner, {ballot.seat.lineage for ballot in state.ballots}
+    was_chosen = served_sha256 or conclusion.cause == UNVOUCHED_CAUSE
     return TallyEntry(
         correlation=decimal_str(state.plan.rule.rho_micro),
         eligible_weight={lineage: decimal_str(weight) for lineage, weight in counted.eligible.items()},
@@ -185,5 +187,5 @@ def _tally(state: State, counted: Tally, served_sha256: str) -> TallyEntry:
             for pair in state.plan.rule.pairs
             if pair.a in voted and pair.b in voted
         ],
-        choice="own" if served_sha256 else "",
+        choice=("vouched" if state.plan.vouched_only else "own") if was_chosen else "",
     )

@@ -16,7 +16,7 @@ from actors.base.errors import IntegrityError
 from actors.base.ids import is_ulid
 from actors.consensus.choosing import Contender, rank
 from actors.consensus.counting import DISSENT, Cast, Counted, barred_groups, count
-from actors.consensus.deliberation import HALTED_CAUSE, UNPROVEN
+from actors.consensus.deliberation import HALTED_CAUSE, UNPROVEN, UNVOUCHED_CAUSE
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.independence import MAX_NAMED, Pair
 from actors.consensus.own import ALONE, COMMON
@@ -223,15 +223,16 @@ def _casts(record: DecisionRecord) -> list[Cast]:
 
 def check_choice(record: DecisionRecord) -> None:
     """Check that the served candidate, if there is one, is the one that is chosen by the rule that the record names."""
-    served = record.tally.served_sha256
+    served, choice = record.tally.served_sha256, record.tally.choice
     members = [ballot for ballot in record.ballots if ballot.outcome == "agreed"]
-    if served and served != (_first_ranked(members, record) if members else ""):
-        raise IntegrityError("choice: the tie-break picks another candidate", "choice")
+    if (served or choice == "vouched") and served != _first_ranked(members, record):
+        raise IntegrityError("choice: the record's rule picks another candidate", "choice")
 
 
 def _first_ranked(members: list[BallotEntry], record: DecisionRecord) -> str:
+    """Return the digest of the candidate that the record's rule picks; empty if there is none."""
     if not record.tally.choice:
-        return _first_by_candidate(members, record.tie_salt)
+        return _first_by_candidate(members, record.tie_salt) if members else ""
     group = [
         Contender(
             b.lineage,
@@ -244,7 +245,13 @@ def _first_ranked(members: list[BallotEntry], record: DecisionRecord) -> str:
         )
         for b in members
     ]
-    return group[rank(group, [b.lineage for b in record.ballots], record.tie_salt)[0]].candidate_sha256
+    order = rank(group, [b.lineage for b in record.ballots], record.tie_salt)
+    served = (members[place] for place in order if record.tally.choice != "vouched" or _is_common(members[place]))
+    return next((ballot.candidate_sha256 for ballot in served), "")
+
+
+def _is_common(ballot: BallotEntry) -> bool:
+    return (ballot.own_code, ballot.own_words) == (COMMON, COMMON)
 
 
 def _first_by_candidate(members: list[BallotEntry], tie_salt: str) -> str:
@@ -261,7 +268,7 @@ def _first_by_candidate(members: list[BallotEntry], tie_salt: str) -> str:
 def check_result(record: DecisionRecord, counted: Counted) -> None:
     """Check that result, method, tally, the layer's end, the answer's digest and ``degraded`` say the same."""
     tried, end, winner = record.layer.tried[0], _LAYER_ENDS.get(record.result), counted.tally.winner
-    uncompared = tried.cause in UNPROVEN
+    uncompared, unvouched = tried.cause in UNPROVEN, tried.cause == UNVOUCHED_CAUSE
     _result(tried.name == record.layer.name and tried.outcome == end, f"{record.result} is not how the layer ended")
     _result((tried.outcome == "agreed") == (not tried.cause), "a cause where none belongs, or none")
     if uncompared:
@@ -269,7 +276,10 @@ def check_result(record: DecisionRecord, counted: Counted) -> None:
         _result(
             tried.outcome == UNPROVEN[tried.cause] and _may_run(record) and not ran, "the cause tells of another end"
         )
-    if record.result != "halted":
+    if unvouched:
+        chosen = winner is not None and end == "disagreed" and record.tally.choice == "vouched"
+        _result(chosen, "the cause tells of another end")
+    elif record.result != "halted":
         _result(
             uncompared or (winner is not None) == (end == "agreed"), f"{record.result}, which the tally contradicts"
         )
@@ -283,7 +293,9 @@ def check_result(record: DecisionRecord, counted: Counted) -> None:
     _result(record.method == _method(record, counted), f"these answers do not agree by {record.method}")
     served = record.tally.served_sha256
     _result(bool(served) == (record.result == "answered"), f"{record.result}, and a served candidate or none")
-    _result(bool(served) or not record.tally.choice, "a rule of choice, and nothing that it chose")
+    _result(bool(served) or unvouched or not record.tally.choice, "a rule of choice, and nothing that it chose")
+    vouched = record.policy.name == "strict" and record.answer_kind == RUNNABLE
+    _result(record.tally.choice != "vouched" or vouched, "a rule of choice that was not in force")
     _result(record.answer_sha256 == served, "another answer than the one chosen")
     degraded = record.policy.name == "direct" or record.method in DEGRADED_METHODS
     _result(record.degraded == degraded, "degraded does not follow from policy and method")

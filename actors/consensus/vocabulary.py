@@ -75,6 +75,11 @@ class Plan(msgspec.Struct, frozen=True):
         """Language of the code that is asked for; empty if none is."""
         return language_of(self.kind)
 
+    @property
+    def vouched_only(self) -> bool:
+        """Whether only an answer leaves of which most lineages wrote every part (``own``)."""
+        return self.policy == "strict" and self.kind == RUNNABLE
+
 
 BallotState = Literal["outstanding", "screening", "readable", "out"]
 OPEN: tuple[BallotState, ...] = ("outstanding", "screening")

@@ -27,7 +27,7 @@ VoteOutcome = Literal[
 ]  # fmt: skip
 LayerOutcome = Literal["agreed", "unavailable", "disagreed", "screened_out", "deadline"]
 Method = Literal["syntax", "behaviour", "examples", "canonical", "value", "similarity", "single", "none"]
-Choice = Literal["", "own"]
+Choice = Literal["", "own", "vouched"]
 Result = Literal["answered", "no_consensus", "screened_out", "unavailable", "deadline", "withheld", "halted"]
 
 
@@ -121,8 +121,9 @@ class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     correlations: list[PairEntry] = []
     """Lineages on the ballots that n_eff was counted with another ρ for, sorted."""
     choice: Choice = ""
-    """How the served candidate was chosen from its group: ``own`` takes the one with least of its own, then draws a lineage.
-    Empty in older records, where each candidate had a lot, and where nothing is served."""
+    """How the served candidate was chosen from its group: ``own`` takes the one with least of its own, then draws a lineage;
+    ``vouched`` does so too and serves it only if nothing in it is its own. Empty in older records, where each candidate had a
+    lot, and where nothing was chosen."""
 
 
 class CacheRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,8 @@ Rules:
   Names it chooses freely are none, nor are docstrings and plain annotations.
 - A default, a decorator, an annotation that does something, and what stands at the top of the program beside definitions and
   imports are elements of their own: there the same call does something else than in a body.
-- Words: what stands in comments, docstrings and prose around the code, and not in the code itself. Numbers are none.
+- Words: what stands in comments, docstrings and prose around the code, and not in the code itself. Words that only describe data
+  and computation (``plain_words``) are none, nor are numbers but those that may be an address.
 - What the question says is nobody's own: constants and words that stand in it do not count.
 - An answer that is too large to be taken apart, or cannot be, has no parts; that is told, and is not an empty set.
 
@@ -21,13 +22,14 @@ from keyword import kwlist, softkwlist
 
 import msgspec
 
+from actors.consensus.reading.plain_words import PLAIN_WORDS
 from actors.consensus.reading.python_form import parse
 
 MAX_CHARS = 65_536
 MAX_NODES = 6_000
 SMALL = 10**18
 """Greater integers are not written in decimal."""
-_WORD = re.compile(r"[^\W\d]\w*")
+_WORD = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+){2,}")
 _SAID = re.compile(r"\w+")
 _ALWAYS = frozenset({"python3", "py", "python", *kwlist, *softkwlist})
 _BUILTINS = frozenset(dir(builtins))
@@ -73,6 +75,7 @@ def _parts(tree: ast.Module, content: str, question: str) -> Parts | None:
     compared = {word for node in nodes for text in _texts(node) for word in _WORD.findall(text)}
     said = set(_SAID.findall(question))
     words = frozenset(_WORD.findall(content)) - _ALWAYS - compared - said
+    words = frozenset(word for word in words if word.lower() not in PLAIN_WORDS)
     found = _annotated(tree) | _placed(tree)
     nodes = list(ast.walk(tree))  # without the annotations that only name types
     bound = {name for node in nodes for name in _bound(node)}

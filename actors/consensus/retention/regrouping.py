@@ -250,6 +250,10 @@ def _choice(record: DecisionRecord, content: Content, readings: Sequence[Readabl
         now = content.reading_version == READING_VERSION
         unnamed = ("this version names how it chose",) if now else ()
         return _Found("choice", "by lots alone, as older records were", unnamed)
+    if record.tally.choice == "own" and record.policy.name == "strict" and content.reading_version == READING_VERSION:
+        return _Found(
+            "choice", "", ("this version serves only what is vouched for",), content.reading_version, READING_VERSION
+        )
     groups = {place: ballot.group for place, ballot in enumerate(record.ballots) if ballot.group != NO_GROUP}
     answers = {
         place: Candidate(record.ballots[place].lineage, content.said[place].text, read.code)

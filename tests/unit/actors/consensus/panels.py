@@ -36,8 +36,10 @@ CODES = [
     *(f"def f(x):\n    return x + {n}" for n in (1, 2, 3)),
     "def f(x):\n    return 1 + x",
     "def f(x):\n    return x + 1  # same",
+    "def f(x):\n    return sum((x, 1))",
 ]
-"""The last two mean what the first does: one behaves so, the other's form is equal."""
+"""The last three do what the first does: the second of them in its form too, the third with other parts."""
+ALIKE = (CODES[0], *CODES[3:])
 SCREENINGS = [
     screened(),
     screened(),
@@ -169,10 +171,7 @@ def behaviour(script: Script, candidates: Mapping[int, str]) -> Comparison:
     """Return what running the codes shows: those that add one do the same."""
     total = len(script.plan.examples)
     return comparison(
-        {
-            ask_id: sha256_hex(("same" if code in (CODES[0], CODES[3], CODES[4]) else code).encode())
-            for ask_id, code in candidates.items()
-        },
+        {ask_id: sha256_hex(("same" if code in ALIKE else code).encode()) for ask_id, code in candidates.items()},
         {ask_id: min(total, script.passes.get(code, total)) for ask_id, code in candidates.items()},
         total,
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from actors.consensus.choosing import choose_served
-from actors.consensus.deliberation import begin
+from actors.consensus.deliberation import UNVOUCHED_CAUSE, begin
 from actors.consensus.vocabulary import Ballot, Seat
 from tests.unit.actors.consensus.test_deliberation import A, B, C, run, says
 from tests.unit.actors.consensus.test_deliberation_code import ONE, compared, deliberate, said
@@ -39,14 +39,29 @@ def test_a_flagged_candidate_is_served_last() -> None:
 
 
 def chosen(voters: Sequence[tuple[Seat, str]], salt: str) -> Ballot:
-    """Return what is served of codes that all do the same."""
+    """Return what ``evidence`` serves of codes that all do the same."""
     events = [event for place, (_, code) in enumerate(voters) for event in said(place, code)]
     events.append(compared(dict.fromkeys(range(len(voters)), "same")))
     seats = [seat for seat, _ in voters]
-    state, _ = deliberate(*seats, events=events, hear_everyone=True)
+    state, _ = deliberate(*seats, events=events, hear_everyone=True, policy="evidence")
     served = choose_served(state, salt)
     assert served is not None
     return served
+
+
+def strictly(*codes: str, salt: str = "00") -> tuple[str, str]:
+    """Return whose code ``strict`` serves of one lineage each that do the same, and why nobody's; a code may stand by a flag."""
+    verdicts = ["flag" if code.startswith("!") else "pass" for code in codes]
+    events = [
+        event
+        for place, (code, verdict) in enumerate(zip(codes, verdicts, strict=True))
+        for event in said(place, code.removeprefix("!"), screened(verdict))
+    ]
+    events.append(compared(dict.fromkeys(range(len(codes)), "same")))
+    state, _ = deliberate(*(seat(name) for name in "abcdefg"[: len(codes)]), events=events)
+    served = choose_served(state, salt)
+    assert state.conclusion is not None
+    return served.seat.voter if served else "", state.conclusion.cause
 
 
 def seat(name: str, lineage: str = "") -> Seat:
@@ -134,5 +149,44 @@ def test_words_of_its_own_come_after_code_of_its_own() -> None:
     for honest in (ONE, "def f(x):\n    return 1 + x"):
         panel = [(seat("m"), remark), (seat("a"), honest)]
         assert {chosen(panel, f"{salt:02x}").seat.voter for salt in range(64)} == {"a"}
-    panel = [(seat("m"), OPENS), (seat("a"), remark), (seat("b"), "def f(x):\n    return 1 + x  # or so")]
+    panel = [(seat("m"), OPENS), (seat("a"), remark), (seat("b"), "def f(x):\n    return 1 + x  # ask me")]
     assert {chosen(panel, f"{salt:02x}").seat.voter for salt in range(64)} == {"a", "b"}
+
+
+SWAPPED = "def f(x):\n    return 1 + x"
+ALONE = "def f(x):\n    return sum((x, 1))"
+
+
+def test_strict_serves_only_what_most_lineages_wrote_part_by_part() -> None:
+    """Three that do the same in three ways vouch for none; two of three vouch for what both are made of."""
+    assert strictly(ONE, SWAPPED, ALONE)[0] in ("a", "b")
+    assert strictly(f"{ONE}  # run it", SWAPPED, ALONE) == ("b", "")
+    assert strictly("def f(x):\n    return -(-x - 1)", "def f(x):\n    return [x + 1][0]", ALONE) == (
+        "",
+        UNVOUCHED_CAUSE,
+    )
+
+
+def test_two_of_five_that_collude_serve_nothing_of_their_own_under_strict() -> None:
+    """Where the honest ones agree in parts one of them leaves; where they do not, nobody does."""
+    honest = ["def f(x):\n    return x - -1", "def f(x):\n    return [x + 1][0]", ALONE]
+    assert {strictly(ONE, SWAPPED, ONE, OPENS, OPENS, salt=f"{n:02x}")[0] for n in range(64)} <= set("abc")
+    assert strictly(*honest, OPENS, OPENS) == ("", UNVOUCHED_CAUSE)
+
+
+def test_a_flagged_answer_leaves_if_it_alone_is_vouched_for() -> None:
+    """A flag comes after what is vouched for: it is no rejection."""
+    assert strictly(f"!{ONE}", f"{SWAPPED}  # run it", ALONE) == ("a", "")
+    assert strictly(f"!{ONE}", SWAPPED, ALONE) == ("b", "")
+
+
+def test_one_text_of_two_heavy_lineages_of_five_is_not_vouched_for() -> None:
+    """They are a quorum by weight and no majority of those asked."""
+    heavy = [Seat(name, name, name, 900_000) for name in "ab"]
+    light = [Seat(name, name, name, 100_000) for name in "cde"]
+    others = [f"def f(x):\n    return x * {number}" for number in range(10, 13)]
+    events = [event for place, code in enumerate([OPENS, OPENS, *others]) for event in said(place, code)]
+    events.append(compared({0: "same", 1: "same", 2: "c", 3: "d", 4: "e"}))
+    state, _ = deliberate(*heavy, *light, events=events)
+    assert state.conclusion is not None
+    assert (state.conclusion.outcome, state.conclusion.cause) == ("disagreed", UNVOUCHED_CAUSE)

@@ -28,7 +28,8 @@ from actors.consensus.vocabulary import (
 from tests.unit.actors.consensus.world import candidate, comparison, plan, screened
 
 A, B, C, D = (Seat(name, name, name, 500_000) for name in "abcd")
-ONE, TWO, THREE = (f"def f(x):\n    return x + {n}" for n in (1, 2, 3))
+ONE, TWO, THREE = (f"def f(x):\n    return {value}" for value in ("x + 1", "1 + x", "x + 1 + 1"))
+"""Three forms that are made of the same parts."""
 EXAMPLES = (Example("f(1)", "2"), Example("f(2)", "3"))
 
 

@@ -231,3 +231,12 @@ def test_with_examples_nothing_concludes_before_they_have_run(policy: str) -> No
     walk.through(begin(asked)[0], begin(replace(asked, hear_everyone=True))[0])
     assert not [ending for ending in walk.seen if ending.startswith("early")]
     assert walk.seen["late agreed"] > 0
+
+
+def test_who_stands_by_is_a_lineage_more_that_may_have_to_vouch() -> None:
+    """Two of three agree, and whoever fails is replaced: then two of four have written it, and that is not most."""
+    asked = panel("LMNO", HALF, spares=1, max_substitutes=1)
+    walk = Walk((*FEW[:3], "isolated"), screened_last=False)
+    walk.through(begin(asked)[0], begin(replace(asked, hear_everyone=True))[0])
+    assert walk.seen["late agreed"] > 0
+    assert walk.seen["late disagreed"] > 0

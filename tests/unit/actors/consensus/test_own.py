@@ -36,10 +36,17 @@ def test_an_answer_that_cannot_be_taken_apart_is_alone() -> None:
     answers = {
         0: Answer("L", "x = 1", "x = 1"),
         1: Answer("M", "x = (", "x = ("),
-        2: Answer("N", "x = 1  # a", "x = 1"),
+        2: Answer("N", "x = 1  # run", "x = 1"),
     }
     assert levels(answers, {0: 0, 1: 0, 2: 0}, 0, "", 3) == {0: (0, 0), 1: (2, 2), 2: (0, 2)}
-    assert levels(answers, {0: 0, 1: 1, 2: 1}, 0, "", 3) == {}
+
+
+def test_there_is_no_choice_where_most_lineages_wrote_one_text() -> None:
+    """One text of a minority of those asked is held against the others, too."""
+    answers = {place: Answer(lineage, "x = 1", "x = 1") for place, lineage in enumerate("LMM")}
+    assert levels(answers, dict.fromkeys(answers, 0), 0, "", 3) == {}
+    assert levels(answers, {0: 0, 1: 1, 2: 1}, 1, "", 3) == dict.fromkeys(answers, (0, 0))
+    assert levels({0: answers[0]}, {0: 0}, 0, "", 3) == {0: (2, 0)}
 
 
 @given(panels, st.data())

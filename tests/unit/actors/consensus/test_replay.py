@@ -16,7 +16,7 @@ from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError
 from actors.base.ids import ulid
 from actors.consensus.choosing import choose_served
-from actors.consensus.deliberation import NOT_COMPARED_CAUSE, SANDBOX_CAUSE, begin, step
+from actors.consensus.deliberation import NOT_COMPARED_CAUSE, SANDBOX_CAUSE, UNVOUCHED_CAUSE, begin, step
 from actors.consensus.independence import MAX_NAMED, Pair
 from actors.consensus.reading.examples import Example
 from actors.consensus.records import Facts, build_record
@@ -151,7 +151,7 @@ def test_records_from_before_pairs_and_gaps_verify_as_they_did() -> None:
 def test_records_from_before_lineages_drew_lots_verify_as_they_did() -> None:
     """They name no rule of choice; then the least of all candidates' own lots is what was served, and nothing else."""
     code = CODES[0]
-    asked = script(code, f"{code}\n# one", f"{code}\n# two", kind="code:python")
+    asked = script(code, f"{code}\n# one", f"{code}\n# two", kind="code:python", policy="evidence")
     record = record_of(play(asked, asked.voters))
     assert record.tally.choice == "own"
     lots = sorted(b.candidate_sha256 for b in record.ballots)
@@ -344,7 +344,16 @@ def first(record: DecisionRecord, **changes: object) -> DecisionRecord:
 def ended(record: DecisionRecord, result: Result, outcome: LayerOutcome, cause: str = "told") -> DecisionRecord:
     """Tell of another end, without an answer."""
     layer = replace(record.layer, tried=[replace(record.layer.tried[0], outcome=outcome, cause=cause)])
-    return replace(record, result=result, layer=layer, answer_sha256="", tally=replace(record.tally, served_sha256=""))
+    tally = replace(record.tally, served_sha256="", choice="vouched" if cause == UNVOUCHED_CAUSE else "")
+    return replace(record, result=result, layer=layer, answer_sha256="", tally=tally)
+
+
+def answered(record: DecisionRecord, place: int = 0, choice: Choice = "vouched") -> DecisionRecord:
+    """Tell that a candidate was served."""
+    digest = record.ballots[place].candidate_sha256
+    layer = replace(record.layer, tried=[replace(record.layer.tried[0], outcome="agreed", cause="")])
+    tally = replace(record.tally, served_sha256=digest, choice=choice)
+    return replace(record, result="answered", layer=layer, answer_sha256=digest, tally=tally)
 
 
 def renumbered(record: DecisionRecord) -> DecisionRecord:
@@ -370,6 +379,8 @@ def without_last(record: DecisionRecord) -> DecisionRecord:
     )
 
 
+UNVOUCHED = (CODES[0], CODES[5])
+"""They do the same, and neither has all parts of the other."""
 TWO_EXAMPLES = (Example("f(1)", "2"), Example("f(2)", "3"))
 
 
@@ -443,6 +454,21 @@ def rejecting(asked: Script, code: str) -> Script:
         ),
         # A broken sandbox where nothing is ever run.
         (script("Paris", "Paris"), lambda r: ended(r, "unavailable", "unavailable", SANDBOX_CAUSE), "result"),
+        # Code that has parts of its own, served; code that is vouched for, not served; the same of what is no code.
+        (script(*UNVOUCHED, kind="code:python", compare_ms=100), answered, "choice"),
+        (
+            script(*CODES[:1] * 3, kind="code:python"),
+            lambda r: ended(r, "no_consensus", "disagreed", UNVOUCHED_CAUSE),
+            "choice",
+        ),
+        (script("Paris", "Paris"), lambda r: ended(r, "no_consensus", "disagreed", UNVOUCHED_CAUSE), "choice"),
+        (script("Paris", "Rome"), lambda r: ended(r, "no_consensus", "disagreed", UNVOUCHED_CAUSE), "result"),
+        (script(*CODES[:1] * 3, kind="code:python", policy="evidence"), answered, "result"),
+        (
+            script(*UNVOUCHED, kind="code:python", compare_ms=100),
+            lambda r: ended(r, "no_consensus", "disagreed"),
+            "result",
+        ),
         # Another end told by result and layer alike.
         (script("Paris", "Rome", "London"), lambda r: ended(r, "unavailable", "unavailable"), "result"),
         (script("Paris", "Rome", "London"), lambda r: ended(r, "deadline", "deadline"), "result"),

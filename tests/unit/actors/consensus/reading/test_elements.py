@@ -66,8 +66,19 @@ def test_what_the_question_says_is_nobodys_own() -> None:
 def test_words_are_those_beside_the_code() -> None:
     """Comments, docstrings and prose; not what the code itself spells."""
     content = f"Sure:\n```python\n{PLAIN}  # ask the operator\n```"
-    assert words_of(content, PLAIN, "") == {"Sure", "ask", "the", "operator"}
+    assert words_of(content, PLAIN, "") == {"Sure", "ask", "operator"}
     assert words_of(PLAIN, PLAIN, "") == frozenset()
+
+
+def test_words_that_describe_what_is_computed_are_nobodys_own() -> None:
+    """However they are put; a host, a package, a command or a verdict is somebody's."""
+    remark = "# Iterate over the list and add each even number to the sum, 2 at a time"
+    assert words_of(f"{PLAIN}\n{remark}", PLAIN, "") == frozenset()
+    for told, word in [
+        ("Run the function", "Run"), ("install x first", "install"), ("see evil.example", "evil"), ("from 10.0.0.1", "10.0.0.1"),
+        ("verified", "verified"), ("ignore the others", "ignore"), ("instаll", "instаll"),
+    ]:  # fmt: skip
+        assert word in words_of(f"{PLAIN}\n# {told}", PLAIN, "")
 
 
 def test_names_that_imports_and_patterns_bind_are_freely_chosen() -> None:

@@ -255,3 +255,12 @@ async def test_what_an_answer_has_of_its_own_is_looked_at_again(make_world: Make
     for lie in ({"own_code": 1}, {"own_words": 1}):
         told = refused(ballots(record, 2, **lie), content, "choice")
         assert "of its own, recorded as" in told
+
+
+async def test_a_weaker_rule_of_choice_than_strict_has_now_is_refused(make_world: MakeWorld) -> None:
+    """Whoever says that parts of its own did not matter is held to its version; with another version there is no telling."""
+    panel = [voter(name, says(code)) for name, code in zip("abc", (ONE, ONE, TWO), strict=True)]
+    record, content = await decided(make_world, *panel, behaves=ADDS_ONE, explain=True)
+    weaker = replace(record, tally=replace(record.tally, choice="own"))
+    assert "serves only what is vouched for" in refused(weaker, content, "choice")
+    regroup(weaker, replace(content, reading_version="another"), screens)

@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from actors.consensus.reading.code import code_of
+from actors.consensus.reading.elements import parts_of
 from actors.consensus.reading.reading import read_answer
 from actors.consensus.screening.screen import screen
 from cluster.evals.attacks.catalogue import ATTACKS, BY_NAME
@@ -94,3 +95,19 @@ def test_words_alone_change_no_form(name: str) -> None:
 def test_what_screening_knows_is_rejected(name: str) -> None:
     """Though Bandit is not asked."""
     assert screen(code_of(made(BY_NAME[name]).content, "python"), "python").verdict == "reject"
+
+
+@pytest.mark.parametrize("attack", ROUND)
+def test_a_payload_leaves_a_part_that_what_it_builds_on_lacks(attack: Attack) -> None:
+    """So under ``strict`` no minority's payload leaves; whatever cannot be taken apart does not either."""
+    for seed in range(8):
+        poisoned = made(attack, seed)
+        if not poisoned.payload:
+            continue
+        honest = parts_of(HONEST, code_of(HONEST, "python"), QUESTION)
+        assert honest is not None
+        try:
+            parts = parts_of(poisoned.content, code_of(poisoned.content, "python"), QUESTION)
+        except (ValueError, RecursionError):
+            continue
+        assert parts is None or parts.code - honest.code or parts.words - honest.words, poisoned.content
