@@ -234,8 +234,8 @@ def test_with_examples_nothing_concludes_before_they_have_run(policy: str) -> No
 
 
 def test_who_stands_by_is_a_lineage_more_that_may_have_to_vouch() -> None:
-    """Two of three agree, and whoever fails is replaced: then two of four have written it, and that is not most."""
-    asked = panel("LMNO", HALF, spares=1, max_substitutes=1)
+    """Two heavy ones of three agree, and whoever fails is replaced: then two of four have written it, and that is not most."""
+    asked = panel("LMNO", HALF, (900_000, 900_000, 100_000, 100_000), spares=1, max_substitutes=1)
     walk = Walk((*FEW[:3], "isolated"), screened_last=False)
     walk.through(begin(asked)[0], begin(replace(asked, hear_everyone=True))[0])
     assert walk.seen["late agreed"] > 0
