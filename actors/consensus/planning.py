@@ -16,14 +16,17 @@ Rules:
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
 from msgspec.structs import replace
 
 from actors.base.canonical import MICRO, micro
 from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
+from actors.base.memo import remembered
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.independence import bounded
+from actors.consensus.readable import MAX_REMEMBERED_CHARS, REMEMBERED
 from actors.consensus.reading.context import context_of
-from actors.consensus.reading.examples import entry_point_of, examples_of
+from actors.consensus.reading.examples import Example, entry_point_of, examples_of
 from actors.consensus.reading.kind import answer_kind
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.screening.difference import asked_sinks
@@ -36,6 +39,15 @@ from models.voter import VoterInfo
 CONSENSUS = "consensus"
 _STRICTEST: tuple[PolicyName, ...] = ("strict", "evidence")
 _DIRECT_RULE = Rule(quorum_micro=MICRO, min_lineages=1, min_n_eff_micro=MICRO, rho_micro=0)
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """What a question says of the code that it asks for."""
+
+    examples: tuple[Example, ...]
+    entry_point: str
+    context: str
+    sinks: frozenset[str]
 
 
 def make_plan(
@@ -136,7 +148,7 @@ def _plan(
     ranked = sorted(members, key=lambda seat: -seat.weight_micro)
     size = config.panel_size or len(ranked)
     isolated = frozenset(seat.voter for seat in ranked if snapshot.isolated(seat.voter))
-    entry_point = entry_point_of(request.question) if kind == RUNNABLE else ""
+    said = _said_in(request.question, kind)
     return Plan(
         policy=policy,
         kind=kind,
@@ -151,12 +163,21 @@ def _plan(
         max_answer_bytes=config.max_answer_bytes,
         deadline_ms=request.deadline_ms,
         hear_everyone=request.explain,
-        examples=examples_of(request.question) if kind.startswith("code:") else (),
-        entry_point=entry_point,
-        context=context_of(request.question, entry_point),
-        asked_sinks=asked_sinks(request.question) if kind.startswith("code:") else frozenset(),
+        examples=said.examples,
+        entry_point=said.entry_point,
+        context=said.context,
+        asked_sinks=said.sinks,
         schema=request.schema,
     )
+
+
+@remembered(REMEMBERED, MAX_REMEMBERED_CHARS)
+def _said_in(question: str, kind: str) -> _Said:
+    entry_point = entry_point_of(question) if kind == RUNNABLE else ""
+    context = context_of(question, entry_point)
+    if not kind.startswith("code:"):
+        return _Said((), entry_point, context, frozenset())
+    return _Said(examples_of(question), entry_point, context, asked_sinks(question))
 
 
 def _policy(request: GenerationRequest, caller: Caller) -> PolicyName:

@@ -3,6 +3,7 @@
 Rules:
 - Deliberation and whoever groups retained answers again ask the same functions.
 - Code or JSON that was cut off by ``max_tokens`` is none, nor is text that is no valid Unicode.
+- What was read is remembered for a while: popular questions bring the same answers again, and reading one takes a millisecond.
 - A voter that is asked alone is compared with nobody: whatever it says, if it is text and satisfies the schema, can be read.
 
 Left out: how large and how late an answer may be (``deliberation``).
@@ -12,10 +13,15 @@ from functools import cache
 
 import msgspec
 
+from actors.base.memo import remembered
 from actors.consensus.pieces import Piece, TooMuch, taken_apart
 from actors.consensus.reading.code import look_for_code
 from actors.consensus.reading.kind import language_of
 from actors.consensus.reading.reading import Reading, read_answer, single_answer
+
+REMEMBERED = 256
+MAX_REMEMBERED_CHARS = 16_384
+"""Of question and answer together; with what is derived from them some 15 MiB in all."""
 
 
 class Readable(msgspec.Struct, frozen=True):
@@ -34,6 +40,7 @@ class Readable(msgspec.Struct, frozen=True):
         return looked_at(self.code, language, self.beside)
 
 
+@remembered(REMEMBERED, MAX_REMEMBERED_CHARS)
 def readable(
     kind: str, question: str, policy: str, content: str, finish_reason: str, schema: str = ""
 ) -> Readable:  # fmt: skip

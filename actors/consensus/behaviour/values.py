@@ -204,10 +204,26 @@ def _matches(observed: Encoded, wanted: Encoded) -> bool:
 
 
 def _matching_dicts(observed: list[Encoded], wanted: list[Encoded]) -> bool:
-    values = {_loose(key): value for key, value in observed}
-    if len(values) != len(observed) or len(observed) != len(wanted):
+    if len(observed) != len(wanted):
         return False
-    return all((key := _loose(name)) in values and _matches(values[key], value) for name, value in wanted)
+    left: dict[str, list[list[Encoded]]] = {}
+    for pair in observed:
+        left.setdefault(_loose(pair[0]), []).append(pair)
+    return all(_takes(left.get(_loose(pair[0]), []), pair) for pair in wanted)
+
+
+def _takes(alike: list[list[Encoded]], wanted: list[Encoded]) -> bool:
+    """Take the wanted pair from those with such a key, if it is there; of keys that are only near each other the equal one."""
+    keyed = [pair for pair in alike if _is_equal(pair[0], wanted[0])] or alike
+    if len(keyed) != 1 or not _matches(keyed[0][1], wanted[1]):
+        return False
+    alike.remove(keyed[0])
+    return True
+
+
+def _is_equal(key: Encoded, other: Encoded) -> bool:
+    number, target = _number(key), _number(other)
+    return number == target if number is not None and target is not None else bool(key == other)
 
 
 def _near(number: _Number, target: _Number) -> bool:

@@ -130,11 +130,11 @@ class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def probes(config: SandboxConfig, outside: Sequence[str]) -> tuple[Probe, ...]:
     """Return what is tried; ``outside`` are paths of this machine that exist and must not be seen inside."""
     limits = {
-        "RLIMIT_CPU": config.cpu_s,
-        "RLIMIT_FSIZE": config.file_bytes,
-        "RLIMIT_NOFILE": config.open_files,
-        "RLIMIT_NPROC": config.processes,
-        "RLIMIT_CORE": 0,
+        "RLIMIT_CPU": (config.cpu_s, config.cpu_s + 1),
+        "RLIMIT_FSIZE": (config.file_bytes,) * 2,
+        "RLIMIT_NOFILE": (config.open_files,) * 2,
+        "RLIMIT_NPROC": (config.processes,) * 2,
+        "RLIMIT_CORE": (0, 0),
     }
     return (
         Probe("good code runs", "sound([3, 2, 7])", Observed("value", ["f", "2.5"])),
@@ -154,8 +154,8 @@ def probes(config: SandboxConfig, outside: Sequence[str]) -> tuple[Probe, ...]:
         Probe("nothing is told about the machine", "surroundings()", _value(["l", _NOBODY])),
         Probe("no descriptors are inherited", "descriptors()", _value(["l", [["i", str(n)] for n in range(5)]])),
         *(
-            Probe(f"{name} is set", f"limit({name!r})", _value(["l", [["i", str(bound)]] * 2]))
-            for name, bound in limits.items()
+            Probe(f"{name} is set", f"limit({name!r})", _value(["l", [["i", str(bound)] for bound in bounds]]))
+            for name, bounds in limits.items()
         ),
         Probe("time is bounded", "endless()", Observed("timeout")),
     )  # fmt: skip

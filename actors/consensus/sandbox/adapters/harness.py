@@ -5,18 +5,16 @@ Rules:
   each it forks a *runner* ahead of time, waits, ends whatever is left in the namespace, says so and forks the next. The *runner*
   forks the *candidate*'s process, then reads the job, hands the candidate the code and one call at a time, and passes its
   records on without looking into them. Nothing of a job is ever in the memory that another one is forked from.
-- The candidate's process confines itself before it compiles the code: limits, Landlock, a second and tighter filter. It knows
-  what to evaluate next, never what should come out.
+- The candidate's process confines itself before it compiles the code: limits, Landlock, a second and tighter filter. Of processor
+  time the soft limit is told by its signal: the kernel's ticks may run ahead of the usage. It never knows what should come out.
 - A record counts only under the number the runner drew for that very call. Anything else on the pipe ends the job.
 - Values are written as text by exact type (``type(x) is int``) through references taken before the candidate runs.
-- A candidate can lie about itself (it shares a process with what writes its records) and gains nothing: it could as well have
-  returned the lie. It cannot speak for another job.
+- What shares a process with its records can lie about itself, and gains nothing; it cannot speak for another job.
 
 Left out: what is allowed (the settings handed in), reading the records (outside).
 
-Frames to the outside are a letter, four bytes of length and content: ``H`` ready, ``R`` a record, then how the job ended (``D``
-done, ``T`` out of time, ``C`` otherwise; the candidate is killed before that is said), then ``E`` once nothing of it is left. A
-job coming in is fields of four bytes of length and content: the code, then the calls behind four bytes with their number.
+Frames out are a letter, four bytes of length, content: ``H`` ready, ``R`` a record, then, once the candidate is dead, its end
+(``D`` done, ``T`` out of time, ``C`` else), ``E`` once nothing of it is left. A job is such fields: code, how many calls, each.
 """
 
 import ast
@@ -204,8 +202,8 @@ def read_until(results: int, length: int, until: float) -> bytes:
 def died(candidate: int, cpu_s: int) -> bytes:
     """End and reap the candidate; say whether it had used up its processor time."""
     os.kill(candidate, signal.SIGKILL)
-    _, _, usage = os.wait4(candidate, 0)
-    return b"T" if usage.ru_utime + usage.ru_stime >= cpu_s - 0.1 else b"C"
+    _, status, usage = os.wait4(candidate, 0)
+    return b"T" if os.WTERMSIG(status) == signal.SIGXCPU or sum(usage[:2]) >= cpu_s - 0.1 else b"C"
 
 
 def call_message(call: bytes) -> bytes:
@@ -249,7 +247,10 @@ def fix_descriptors(control: int, results: int, null: int) -> None:
 def confine(libc: ctypes.CDLL, settings: Settings, role: str) -> None:
     """Set limits, Landlock and the filter for the rest of this process; raise ``OSError`` if one cannot be set."""
     for name, value in settings["limits"][role].items():
-        resource.setrlimit(getattr(resource, name), (value, value))
+        hard = (
+            value + 1 if name == "RLIMIT_CPU" else value
+        )  # the soft one says which it was: ticks may run ahead of usage
+        resource.setrlimit(getattr(resource, name), (value, hard))
     prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
     if role == "candidate":
         prctl(libc, _PR_SET_DUMPABLE, 0)

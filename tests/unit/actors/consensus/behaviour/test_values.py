@@ -205,6 +205,9 @@ def test_an_example_is_matched_as_python_would(left: Any, right: Any) -> None:
         (None, 0, False),
         ("1", 1, False),
         ({"a": 1}, {"a": 1, "b": 2}, False),
+        ({1e-200: "a", False: "b"}, {1e-200: "a", 0: "b"}, True),
+        ({1e-200: "a", False: "b"}, {1e-200: "b", False: "a"}, False),
+        ({0: "a", "x": "a"}, {1e-200: "a", 0: "a"}, False),
         (2 + 1j, 2 - 1j, False),
     ],
 )
