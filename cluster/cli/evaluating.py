@@ -258,14 +258,14 @@ def _tell(console: Console, found: Report) -> None:
     table = Table("voter", "answers", "pass@1 (95 %)", "any passes", title="voters")
     for row in found.voters:
         kind = "greedy" if row.greedy else f"{row.samples} samples"
-        table.add_row(safe(row.voter), kind, _percent(row.pass_at_1), _percent(row.any_passes))
+        table.add_row(safe(row.voter), kind, percent(row.pass_at_1), percent(row.any_passes))
     console.print(table)
     shares = ", ".join(
         f"{safe(voter)} {found.budget.candidates[voter]} (weight {weight:.2f} of {found.budget.decisions[voter]} decisions)"
         for voter, weight in found.budget.weights.items()
     )
     console.print(f"candidates to choose from, by learned weight: {shares}")
-    ceiling = _percent(found.oracle)
+    ceiling = percent(found.oracle)
     console.print(f"oracle (any candidate passes) {ceiling}, beta {100 * found.beta:.1f} %")
     table = Table(
         "selection",
@@ -278,7 +278,7 @@ def _tell(console: Console, found: Report) -> None:
     )
     for choice in found.selections:
         table.add_row(
-            safe(choice.name), str(choice.candidates), _percent(choice.pass_at_1), _percent(choice.over_best_voter),
+            safe(choice.name), str(choice.candidates), percent(choice.pass_at_1), percent(choice.over_best_voter),
             _served(choice.served), f"{100 * choice.coverage_at_most_error:.1f} %",
         )  # fmt: skip
     console.print(table)
@@ -287,7 +287,7 @@ def _tell(console: Console, found: Report) -> None:
         table.title = f"with {safe(found.poisoned[0].voter)} poisoned"
         for each in found.poisoned:
             counts = (f"{hits} of {each.tasks}" for hits in (each.payload_first, each.payload_served))
-            table.add_row(safe(each.name), _percent(each.pass_at_1), *counts)
+            table.add_row(safe(each.name), percent(each.pass_at_1), *counts)
         console.print(table)
 
 
@@ -296,5 +296,7 @@ def _served(served: Selective) -> str:
     return f"{100 * served.coverage:.1f} %, {100 * served.pass_at_1:.1f} %, {error}"
 
 
-def _percent(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+def percent(estimate: Estimate) -> str:
+    """Return an estimate as people read it, with its bounds."""
+    exact = ", exact" if estimate.exact else ""
+    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f} to {100 * estimate.high:.1f}{exact})"

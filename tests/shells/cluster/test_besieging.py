@@ -54,17 +54,13 @@ def run(home: Path, *words: str) -> str:
 
 
 def test_figures_are_printed_and_written(besieged: Path, tmp_path: Path) -> None:
-    """Each ensemble has its decisions, its rates with exact bounds and the majority beside them."""
+    """Each ensemble has its decisions, its rates with bounds by task and the majority beside them."""
     printed = json.loads(run(besieged, "--json", "--decisions", "6", "--out", str(tmp_path / "a.json")))
     assert json.loads((tmp_path / "a.json").read_text()) == printed
     row: dict[str, Any] = printed["ensembles"][0]
-    assert (row["payload"]["hits"], row["payload"]["of"], row["tasks_hit"]["hits"], row["tasks_hit"]["of"]) == (
-        1,
-        6,
-        1,
-        2,
-    )
-    assert row["majority_payload"]["hits"] == 6
+    assert (row["payloads"], row["decisions"], len(row["hit"]), row["tasks"]) == (1, 6, 1, 2)
+    assert (row["payload"]["exact"], row["tasks_hit"]["exact"]) == (False, True)
+    assert row["majority_payloads"] == 6
     assert len(printed["mix"]) == len(ATTACKS)
 
 
@@ -73,6 +69,7 @@ def test_people_get_tables(besieged: Path) -> None:
     printed = run(besieged, "--attack", "trigger: computed", "--tasks", "1", "--decisions", "4")
     assert "1 tasks, 1 attacks in equal parts" in printed
     assert "attacks that got through" in printed
+    assert "bootstrap by task" in printed
 
 
 def test_attackers_can_be_played(besieged: Path, tmp_path: Path) -> None:
