@@ -71,15 +71,16 @@ def attacks(
     wanted = [name.strip() for name in (voters or "").split(",") if name.strip()]
     recordings = load_recordings(answers or shipped(), wanted)
     with Progressing(quiet=as_json) as show:
-        evaluation = Evaluation(suite_tasks(root_of(home_dir), show), recordings, None)
+        evaluation = Evaluation(suite_tasks(root_of(home_dir), show), recordings, None, most)
         judged = judge_with(verdicts, root_of(home_dir) / "evals", show)(evaluation.jobs())
-        tasks = evaluation.tasks[:most]
-        pools = {task.task_id: evaluation.pools[task.task_id] for task in tasks}
+        tasks = evaluation.tasks
         passes = {
-            task.task_id: [judged[source_sha256(job_of(task, one.content))].passed for one in pools[task.task_id]]
+            task.task_id: [
+                judged[source_sha256(job_of(task, one.content))].passed for one in evaluation.pools[task.task_id]
+            ]
             for task in tasks
         }
-        members = ranked_members(pools, passes)
+        members = ranked_members(evaluation.pools, passes)
         if playable is not None:
             targets = {Target(question_of(task), task.entry_point): _honest(members[task.task_id]) for task in tasks}
             playable.write_bytes(b"".join(_voter(attack, targets) for attack in mix))

@@ -39,11 +39,16 @@ MAX_FILE_BYTES = 32 << 20
 class Evaluation:
     """The tasks and candidates that count."""
 
-    def __init__(self, tasks: Sequence[Task], recordings: Sequence[Recording], samples: int | None) -> None:
-        """Raise ``ConfigurationError`` where recordings are of another suite or wording, or share no task."""
+    def __init__(
+        self, tasks: Sequence[Task], recordings: Sequence[Recording], samples: int | None, most: int | None = None
+    ) -> None:
+        """Take the tasks that every recording holds, the first ``most`` of them, and ``samples`` of each recording.
+
+        Raises ``ConfigurationError`` where recordings are of another suite or wording, or share no task.
+        """
         for recording in recordings:
             check_recording(recording, tasks)
-        self.tasks = complete_tasks(tasks, recordings)
+        self.tasks = complete_tasks(tasks, recordings)[:most]
         if not recordings or not self.tasks:
             raise ConfigurationError(
                 "there is no task that every recording holds; name fewer recordings with --answers"

@@ -2,21 +2,27 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from actors.base.errors import ConfigurationError
+from actors.base.errors import ConfigurationError, NotReady
+from actors.consensus.sandbox.adapters.bubblewrap import BubblewrapSandbox
 from cluster.cli import besieging
 from cluster.cli.main import cli
+from cluster.evals import arena
 from cluster.evals.attacks.catalogue import ATTACKS
 from cluster.evals.attacks.poison import Attack
 from cluster.evals.ensembles import Decided, Member, Setup
+from cluster.evals.judging import verdict_lines
+from cluster.evals.scoring import Verdict, job_of, source_sha256
 from cluster.evals.tasks import Task
 from models.recorded import load_recorded
-from tests.shells.cluster.test_evaluating import world
+from tests.shells.cluster.test_evaluating import LEFT, SUM, world
+from tests.unit.cluster.evals.suite import ADD
 
 __all__ = ["world"]
 
@@ -70,6 +76,16 @@ def test_people_get_tables(besieged: Path) -> None:
     assert "1 tasks, 1 attacks in equal parts" in printed
     assert "attacks that got through" in printed
     assert "bootstrap by task" in printed
+
+
+def test_only_the_tasks_that_are_decided_on_are_judged(besieged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With verdicts on the first task's candidates alone, and no sandbox, the first task can be decided on."""
+    monkeypatch.setattr(arena, "BubblewrapSandbox", partial(BubblewrapSandbox, bwrap="no-bwrap"))
+    of_first = [Verdict(source_sha256(job_of(ADD, content)), content == SUM, "value") for content in (SUM, LEFT)]
+    (besieged / "verdicts").write_bytes(verdict_lines(of_first))
+    assert json.loads(run(besieged, "--json", "--tasks", "1", "--decisions", "2"))["tasks"] == 1
+    with pytest.raises(NotReady, match="bwrap"):
+        run(besieged, "--json", "--decisions", "2")
 
 
 def test_attackers_can_be_played(besieged: Path, tmp_path: Path) -> None:
