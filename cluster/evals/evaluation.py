@@ -4,6 +4,7 @@ Recordings are read as they lie; which tasks and candidates count is decided in 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from actors.base.canonical import MICRO
@@ -128,12 +129,27 @@ def _looked_up(found: Mapping[str, Ranking]) -> Select:
 
 
 def load_recordings(paths: Iterable[Path], voters: Collection[str]) -> list[Recording]:
-    """Read recordings, of ``voters`` alone unless there are none named; raises ``ConfigurationError``."""
-    found = [read_recording(read_bounded(path), str(path)) for path in paths]
+    """Read recordings, of ``voters`` alone unless there are none named; raises ``ConfigurationError``.
+
+    One that is given twice is refused: its samples would count twice.
+    """
+    by_path = [(path, read_recording(read_bounded(path), str(path))) for path in paths]
+    _refuse_repeated(by_path)
+    found = [recording for _, recording in by_path]
     known = {recording.header.voter for recording in found}
     if unknown := sorted(set(voters) - known):
         raise ConfigurationError(f"no recording of {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
     return [recording for recording in found if not voters or recording.header.voter in voters]
+
+
+def _refuse_repeated(found: Sequence[tuple[Path, Recording]]) -> None:
+    """Refuse recordings of one header: the same draw, whichever of them is packed, a copy or further on, would count twice."""
+    for (first, earlier), (path, recording) in combinations(found, 2):
+        if recording.header == earlier.header:
+            raise ConfigurationError(
+                f"{path} is the recording of {recording.header.voter} that {first} holds, and its answers would count twice;"
+                " name one of them with --answers"
+            )
 
 
 def read_bounded(path: Path) -> bytes:
