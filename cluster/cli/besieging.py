@@ -25,6 +25,7 @@ from cluster.evals.ensembles import (
     siege_report,
 )
 from cluster.evals.evaluation import Evaluation, load_recordings
+from cluster.evals.locking import hold_folder
 from cluster.evals.scoring import job_of, source_sha256
 from cluster.evals.siege import besiege
 from cluster.evals.statistics import Estimate
@@ -70,9 +71,10 @@ def attacks(
     mix = _mix(names)
     wanted = [name.strip() for name in (voters or "").split(",") if name.strip()]
     recordings = load_recordings(answers or shipped(), wanted)
-    with Progressing(quiet=as_json) as show:
+    folder = root_of(home_dir) / "evals"
+    with hold_folder(folder), Progressing(quiet=as_json) as show:
         evaluation = Evaluation(suite_tasks(root_of(home_dir), show), recordings, None, most)
-        judged = judge_with(verdicts, root_of(home_dir) / "evals", show)(evaluation.jobs())
+        judged = judge_with(verdicts, folder, show)(evaluation.jobs())
         tasks = evaluation.tasks
         passes = {
             task.task_id: [

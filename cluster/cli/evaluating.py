@@ -23,6 +23,7 @@ from cluster.evals.dataset import humaneval
 from cluster.evals.evaluation import Evaluation, Poisoning, check_recording, load_recordings, read_bounded
 from cluster.evals.judging import VerdictFile, read_verdicts
 from cluster.evals.local_engine import LocalEngine, prepare
+from cluster.evals.locking import hold_folder
 from cluster.evals.plot import curves_svg
 from cluster.evals.poisoning import poisoned_voter
 from cluster.evals.recorder import differences, greedy_again
@@ -97,9 +98,10 @@ def evaluate(
     recordings = load_recordings(answers or shipped(), names)
     if playable is not None:
         playable.write_bytes(b"".join(recorded_answers(recordings)))
-    with Progressing(quiet=as_json) as show:
+    folder = root_of(home_dir) / "evals"
+    with hold_folder(folder), Progressing(quiet=as_json) as show:
         tasks = suite_tasks(root_of(home_dir), show)
-        judge = judge_with(verdicts, root_of(home_dir) / "evals", show)
+        judge = judge_with(verdicts, folder, show)
         if regenerate is not None:
             show.step("a real voter answers again, one task at a time")
             again = _regenerate(tasks, recordings, judge, regenerate, seed, root_of(home_dir))

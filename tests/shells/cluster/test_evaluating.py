@@ -20,6 +20,7 @@ from cluster.cli import evaluating
 from cluster.cli.main import cli
 from cluster.evals import arena, dataset, evaluation, runs, tasks
 from cluster.evals.judging import verdict_lines
+from cluster.evals.locking import hold_folder
 from cluster.evals.recorder import Made, Wanted
 from cluster.evals.recording import Header, Recording, Sample, Sampling, TaskAnswers, pack, read_recording, unpacked
 from cluster.evals.scoring import Verdict, job_of, source_sha256
@@ -199,6 +200,16 @@ def test_a_recording_given_twice_is_refused(world: Path, tmp_path: Path) -> None
     for second in (path, copy):
         with pytest.raises(ConfigurationError, match=f"{second} is the recording of m1 that {path} holds"):
             run(world, "--answers", str(path), "--answers", str(second))
+
+
+@pytest.mark.parametrize("command", ["humaneval", "attacks"])
+def test_a_folder_that_another_evaluation_uses_is_refused(
+    world: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that keep verdicts in one file would spoil it, whichever they are."""
+    monkeypatch.setattr(arena, "BubblewrapSandbox", partial(BubblewrapSandbox, bwrap="no-bwrap"))
+    with hold_folder(world / "evals"), pytest.raises(ConfigurationError, match="another evaluation is using"):
+        CliRunner().invoke(cli, ["eval", command, "--home", str(world), "--json"], catch_exceptions=False)
 
 
 def alone(task: tasks.Task, content: str, *tokens: int) -> TaskAnswers:
