@@ -99,6 +99,7 @@ class Poisoning:
         self._tasks = evaluation.tasks
         self._verdicts = verdicts
         self._voter = voter
+        self._recorded = evaluation.pools
         choices = evaluation.choices(budget)
         self._poisoned = {
             task.task_id: poison(task, place, choices[task.task_id], voter, ATTACKS, self._passes, seed)
@@ -110,15 +111,18 @@ class Poisoning:
         self, best: str, seed: int, by_consensus: Mapping[PolicyName, Mapping[str, Ranking]]
     ) -> tuple[PoisonedRow, ...]:
         """Return every selector's figures; ``by_consensus`` are rankings of ``pools``."""
-        alone = {SELF_CONSISTENCY: self_consistency(best, max(map(len, self.pools.values())))}
         consensus = {f"consensus, {policy}": _looked_up(found) for policy, found in by_consensus.items()}
-        return tuple(
-            poisoned_row(name, self._voter, self._tasks, self._poisoned, self._rankings(select), self._passes, seed)
-            for name, select in (SELECTORS | consensus | alone).items()
+        alone = self_consistency(best, max(map(len, self.pools.values())))
+        return (
+            *(self._row(name, select, self.pools, seed) for name, select in (SELECTORS | consensus).items()),
+            self._row(SELF_CONSISTENCY, alone, self._recorded, seed),
         )
 
-    def _rankings(self, select: Select) -> dict[str, Ranking]:
-        return {task.task_id: select(task, self.pools[task.task_id]) for task in self._tasks}
+    def _row(self, name: str, select: Select, given: Pools, seed: int) -> PoisonedRow:
+        rankings = {task.task_id: select(task, given[task.task_id]) for task in self._tasks}
+        return poisoned_row(
+            name, self._voter, self._tasks, self._poisoned, self._recorded, rankings, self._passes, seed
+        )
 
     def _passes(self, task: Task, one: Candidate) -> bool:
         return self._verdicts[source_sha256(job_of(task, one.content))].passed

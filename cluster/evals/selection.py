@@ -34,7 +34,8 @@ class Ranking(msgspec.Struct, frozen=True):
     ids: tuple[int, ...]
     """Candidates, best first."""
     confidence: float
-    """In the first, 0 to 1; for majorities its group's share. Only its order is used."""
+    """In the first. Only its order is used, within one selector: a majority's is its group's share, 0 to 1, consensus's is 10 for
+    each example that the first's whole group passes, at most two, and 0 to 1 more for how close it is to the others."""
     served: bool
     """Whether the first would be served; a selector that is not sure enough abstains."""
 
