@@ -23,17 +23,13 @@ from cluster.evals.selection import (
     Ranking,
     Select,
     first_candidate,
+    first_of_each,
     majority_of_candidates,
     majority_of_voters,
     self_consistency,
 )
 from cluster.evals.tasks import DATASET_SHA256, PROMPT_VERSION, Task, question_sha256
 
-SELECTORS = {
-    "first candidate": first_candidate,
-    "bare majority of voters, one answer each": majority_of_voters,
-    "bare majority of candidates": majority_of_candidates,
-}
 MAX_FILE_BYTES = 32 << 20
 
 
@@ -86,8 +82,8 @@ class Evaluation:
         by_consensus: Mapping[PolicyName, Mapping[str, Ranking]],
     ) -> Report:  # fmt: skip
         """Return the figures; there is a verdict for each of ``jobs``, and a ranking of each task under each policy named."""
-        consensus = {f"consensus, {policy}": _looked_up(found) for policy, found in by_consensus.items()}
-        return report(self.tasks, self.recordings, self.pools, budget, verdicts, SELECTORS | consensus, seed)
+        selectors = _selectors(self.choices(budget), by_consensus)
+        return report(self.tasks, self.recordings, self.pools, budget, verdicts, selectors, seed)
 
 
 class Poisoning:
@@ -111,10 +107,10 @@ class Poisoning:
         self, best: str, seed: int, by_consensus: Mapping[PolicyName, Mapping[str, Ranking]]
     ) -> tuple[PoisonedRow, ...]:
         """Return every selector's figures; ``by_consensus`` are rankings of ``pools``."""
-        consensus = {f"consensus, {policy}": _looked_up(found) for policy, found in by_consensus.items()}
+        selectors = _selectors(self.pools, by_consensus)
         alone = self_consistency(best, max(map(len, self.pools.values())))
         return (
-            *(self._row(name, select, self.pools, seed) for name, select in (SELECTORS | consensus).items()),
+            *(self._row(name, select, self.pools, seed) for name, select in selectors.items()),
             self._row(SELF_CONSISTENCY, alone, self._recorded, seed),
         )
 
@@ -126,6 +122,28 @@ class Poisoning:
 
     def _passes(self, task: Task, one: Candidate) -> bool:
         return self._verdicts[source_sha256(job_of(task, one.content))].passed
+
+
+def yardsticks(pools: Pools) -> dict[str, Select]:
+    """Return the selectors that run no code, by names that say what they choose from in these pools."""
+    return {
+        "first candidate": first_candidate,
+        f"bare majority of voters, {_one_each(pools)}": majority_of_voters,
+        "bare majority of candidates": majority_of_candidates,
+    }
+
+
+def _one_each(pools: Pools) -> str:
+    """Say whether the one answer of each voter is a greedy one or a sample, which the budget decides."""
+    kinds = {one.voter: "greedy" if one.greedy else "sample" for pool in pools.values() for one in first_of_each(pool)}
+    if len(set(kinds.values())) == 1:
+        return f"one {'greedy answer' if 'greedy' in kinds.values() else 'sample'} each"
+    return f"one answer each ({', '.join(f'{voter} {kind}' for voter, kind in kinds.items())})"
+
+
+def _selectors(pools: Pools, by_consensus: Mapping[PolicyName, Mapping[str, Ranking]]) -> dict[str, Select]:
+    consensus = {f"consensus, {policy}": _looked_up(found) for policy, found in by_consensus.items()}
+    return yardsticks(pools) | consensus
 
 
 def _looked_up(found: Mapping[str, Ranking]) -> Select:

@@ -63,7 +63,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 YARDSTICKS = {
     "first candidate": 0.5,
-    "bare majority of voters, one answer each": 0.5,
+    "bare majority of voters, one greedy answer each": 0.5,
     "bare majority of candidates": 1.0,
     "self-consistency of the best voter": 1.0,
 }
