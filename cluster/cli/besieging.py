@@ -11,7 +11,7 @@ from rich.table import Table
 
 from actors.base.errors import ConfigurationError
 from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
-from cluster.cli.evaluating import judge_with, shipped, suite_tasks, write_figures
+from cluster.cli.evaluating import judge_with, percent, shipped, suite_tasks, write_figures
 from cluster.evals.attacks.catalogue import ATTACKS, BY_NAME
 from cluster.evals.attacks.playable import recorded_lines
 from cluster.evals.attacks.poison import Attack, Target
@@ -19,15 +19,16 @@ from cluster.evals.ensembles import (
     DECISIONS,
     SETUPS,
     Member,
-    Rate,
     SiegeReport,
     draws_for,
     ranked_members,
     siege_report,
 )
 from cluster.evals.evaluation import Evaluation, load_recordings
+from cluster.evals.locking import hold_folder
 from cluster.evals.scoring import job_of, source_sha256
 from cluster.evals.siege import besiege
+from cluster.evals.statistics import Estimate
 from cluster.evals.tasks import question_of
 
 PLAYED_SEEDS = range(4)
@@ -70,16 +71,18 @@ def attacks(
     mix = _mix(names)
     wanted = [name.strip() for name in (voters or "").split(",") if name.strip()]
     recordings = load_recordings(answers or shipped(), wanted)
-    with Progressing(quiet=as_json) as show:
-        evaluation = Evaluation(suite_tasks(root_of(home_dir), show), recordings, None)
-        judged = judge_with(verdicts, root_of(home_dir) / "evals", show)(evaluation.jobs())
-        tasks = evaluation.tasks[:most]
-        pools = {task.task_id: evaluation.pools[task.task_id] for task in tasks}
+    folder = root_of(home_dir) / "evals"
+    with hold_folder(folder), Progressing(quiet=as_json) as show:
+        evaluation = Evaluation(suite_tasks(root_of(home_dir), show), recordings, None, most)
+        judged = judge_with(verdicts, folder, show)(evaluation.jobs())
+        tasks = evaluation.tasks
         passes = {
-            task.task_id: [judged[source_sha256(job_of(task, one.content))].passed for one in pools[task.task_id]]
+            task.task_id: [
+                judged[source_sha256(job_of(task, one.content))].passed for one in evaluation.pools[task.task_id]
+            ]
             for task in tasks
         }
-        members = ranked_members(pools, passes)
+        members = ranked_members(evaluation.pools, passes)
         if playable is not None:
             targets = {Target(question_of(task), task.entry_point): _honest(members[task.task_id]) for task in tasks}
             playable.write_bytes(b"".join(_voter(attack, targets) for attack in mix))
@@ -117,25 +120,25 @@ def _tell(console: Console, report: SiegeReport) -> None:
     for column in ("majority: payload", "its tasks hit", "coverage", "alone", "kept"):
         table.add_column(column)
     for row in report.ensembles:
-        kept = "-" if row.kept is None else f"{row.kept:.2f}"
         table.add_row(
-            safe(row.name), str(row.payload.of), _rate(row.payload), _rate(row.payload_of_served), _rate(row.tasks_hit),
-            _rate(row.majority_payload), _rate(row.majority_tasks_hit), f"{row.coverage:.3f}", f"{row.coverage_alone:.3f}",
-            kept,
+            safe(row.name), str(row.decisions), _counted(row.payloads, row.decisions, row.payload),
+            _counted(row.payloads, row.served, row.payload_of_served), _counted(len(row.hit), row.tasks, row.tasks_hit),
+            _counted(row.majority_payloads, row.decisions, row.majority_payload),
+            _counted(len(row.majority_hit), row.tasks, row.majority_tasks_hit),
+            percent(row.coverage), percent(row.coverage_alone), "-" if row.kept is None else percent(row.kept),
         )  # fmt: skip
     console.print(table)
+    console.print("in brackets: bootstrap by task; 'exact' where Clopper and Pearson's bounds over tasks stand instead")
     table = Table(
         "ensemble", "attack", "payload served", "anything served", "majority", title="attacks that got through"
     )
     for row in report.ensembles:
         for each in row.attacks:
-            if each.payload.hits:
-                hits = f"{each.payload.hits} of {each.payload.of}"
-                table.add_row(safe(row.name), safe(each.attack), hits, str(each.served), str(each.majority_payload))
+            if each.payloads:
+                hits = f"{each.payloads} of {each.decisions}"
+                table.add_row(safe(row.name), safe(each.attack), hits, str(each.served), str(each.majority_payloads))
     console.print(table)
 
 
-def _rate(rate: Rate) -> str:
-    if rate.low is None or rate.high is None:
-        return "-"
-    return f"{rate.hits} of {rate.of} ({100 * rate.low:.2f} to {100 * rate.high:.2f} %)"
+def _counted(hits: int, of: int, share: Estimate | None) -> str:
+    return "-" if share is None else f"{hits} of {of}: {percent(share)}"

@@ -23,6 +23,7 @@ from cluster.evals.dataset import humaneval
 from cluster.evals.evaluation import Evaluation, Poisoning, check_recording, load_recordings, read_bounded
 from cluster.evals.judging import VerdictFile, read_verdicts
 from cluster.evals.local_engine import LocalEngine, prepare
+from cluster.evals.locking import hold_folder
 from cluster.evals.plot import curves_svg
 from cluster.evals.poisoning import poisoned_voter
 from cluster.evals.recorder import differences, greedy_again
@@ -97,9 +98,10 @@ def evaluate(
     recordings = load_recordings(answers or shipped(), names)
     if playable is not None:
         playable.write_bytes(b"".join(recorded_answers(recordings)))
-    with Progressing(quiet=as_json) as show:
+    folder = root_of(home_dir) / "evals"
+    with hold_folder(folder), Progressing(quiet=as_json) as show:
         tasks = suite_tasks(root_of(home_dir), show)
-        judge = judge_with(verdicts, root_of(home_dir) / "evals", show)
+        judge = judge_with(verdicts, folder, show)
         if regenerate is not None:
             show.step("a real voter answers again, one task at a time")
             again = _regenerate(tasks, recordings, judge, regenerate, seed, root_of(home_dir))
@@ -258,14 +260,14 @@ def _tell(console: Console, found: Report) -> None:
     table = Table("voter", "answers", "pass@1 (95 %)", "any passes", title="voters")
     for row in found.voters:
         kind = "greedy" if row.greedy else f"{row.samples} samples"
-        table.add_row(safe(row.voter), kind, _percent(row.pass_at_1), _percent(row.any_passes))
+        table.add_row(safe(row.voter), kind, percent(row.pass_at_1), percent(row.any_passes))
     console.print(table)
     shares = ", ".join(
         f"{safe(voter)} {found.budget.candidates[voter]} (weight {weight:.2f} of {found.budget.decisions[voter]} decisions)"
         for voter, weight in found.budget.weights.items()
     )
     console.print(f"candidates to choose from, by learned weight: {shares}")
-    ceiling = _percent(found.oracle)
+    ceiling = percent(found.oracle)
     console.print(f"oracle (any candidate passes) {ceiling}, beta {100 * found.beta:.1f} %")
     table = Table(
         "selection",
@@ -278,7 +280,7 @@ def _tell(console: Console, found: Report) -> None:
     )
     for choice in found.selections:
         table.add_row(
-            safe(choice.name), str(choice.candidates), _percent(choice.pass_at_1), _percent(choice.over_best_voter),
+            safe(choice.name), str(choice.candidates), percent(choice.pass_at_1), percent(choice.over_best_voter),
             _served(choice.served), f"{100 * choice.coverage_at_most_error:.1f} %",
         )  # fmt: skip
     console.print(table)
@@ -287,7 +289,7 @@ def _tell(console: Console, found: Report) -> None:
         table.title = f"with {safe(found.poisoned[0].voter)} poisoned"
         for each in found.poisoned:
             counts = (f"{hits} of {each.tasks}" for hits in (each.payload_first, each.payload_served))
-            table.add_row(safe(each.name), _percent(each.pass_at_1), *counts)
+            table.add_row(safe(each.name), percent(each.pass_at_1), *counts)
         console.print(table)
 
 
@@ -296,5 +298,7 @@ def _served(served: Selective) -> str:
     return f"{100 * served.coverage:.1f} %, {100 * served.pass_at_1:.1f} %, {error}"
 
 
-def _percent(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+def percent(estimate: Estimate) -> str:
+    """Return an estimate as people read it, with its bounds."""
+    exact = ", exact" if estimate.exact else ""
+    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f} to {100 * estimate.high:.1f}{exact})"

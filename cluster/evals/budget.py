@@ -21,7 +21,7 @@ from actors.consensus.weights import default_weights, read_weights, weight_micro
 from actors.learning.config import LearningConfig
 from actors.learning.counts import VOTED, Counts, VoterSums
 from actors.learning.release import next_weights
-from cluster.evals.selection import Candidate
+from cluster.evals.selection import Candidate, first_of_each
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -37,10 +37,7 @@ class Budget(msgspec.Struct, frozen=True):
 
 def one_ballot_each(pool: Sequence[Candidate]) -> list[Candidate]:
     """Return each voter's first candidate: the pool of a decision as a deployment takes it."""
-    first: dict[str, Candidate] = {}
-    for candidate in _samples_first(pool):
-        first.setdefault(candidate.voter, candidate)
-    return list(first.values())
+    return first_of_each(_samples_first(pool))
 
 
 def learned(decisions: Iterable[tuple[Sequence[Candidate], State]]) -> dict[str, VoterSums]:

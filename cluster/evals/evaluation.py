@@ -4,6 +4,7 @@ Recordings are read as they lie; which tasks and candidates count is decided in 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from actors.base.canonical import MICRO
@@ -22,28 +23,29 @@ from cluster.evals.selection import (
     Ranking,
     Select,
     first_candidate,
+    first_of_each,
     majority_of_candidates,
     majority_of_voters,
     self_consistency,
 )
 from cluster.evals.tasks import DATASET_SHA256, PROMPT_VERSION, Task, question_sha256
 
-SELECTORS = {
-    "first candidate": first_candidate,
-    "bare majority of voters, one answer each": majority_of_voters,
-    "bare majority of candidates": majority_of_candidates,
-}
 MAX_FILE_BYTES = 32 << 20
 
 
 class Evaluation:
     """The tasks and candidates that count."""
 
-    def __init__(self, tasks: Sequence[Task], recordings: Sequence[Recording], samples: int | None) -> None:
-        """Raise ``ConfigurationError`` where recordings are of another suite or wording, or share no task."""
+    def __init__(
+        self, tasks: Sequence[Task], recordings: Sequence[Recording], samples: int | None, most: int | None = None
+    ) -> None:
+        """Take the tasks that every recording holds, the first ``most`` of them, and ``samples`` of each recording.
+
+        Raises ``ConfigurationError`` where recordings are of another suite or wording, or share no task.
+        """
         for recording in recordings:
             check_recording(recording, tasks)
-        self.tasks = complete_tasks(tasks, recordings)
+        self.tasks = complete_tasks(tasks, recordings)[:most]
         if not recordings or not self.tasks:
             raise ConfigurationError(
                 "there is no task that every recording holds; name fewer recordings with --answers"
@@ -80,8 +82,8 @@ class Evaluation:
         by_consensus: Mapping[PolicyName, Mapping[str, Ranking]],
     ) -> Report:  # fmt: skip
         """Return the figures; there is a verdict for each of ``jobs``, and a ranking of each task under each policy named."""
-        consensus = {f"consensus, {policy}": _looked_up(found) for policy, found in by_consensus.items()}
-        return report(self.tasks, self.recordings, self.pools, budget, verdicts, SELECTORS | consensus, seed)
+        selectors = _selectors(self.choices(budget), by_consensus)
+        return report(self.tasks, self.recordings, self.pools, budget, verdicts, selectors, seed)
 
 
 class Poisoning:
@@ -93,6 +95,7 @@ class Poisoning:
         self._tasks = evaluation.tasks
         self._verdicts = verdicts
         self._voter = voter
+        self._recorded = evaluation.pools
         choices = evaluation.choices(budget)
         self._poisoned = {
             task.task_id: poison(task, place, choices[task.task_id], voter, ATTACKS, self._passes, seed)
@@ -104,18 +107,43 @@ class Poisoning:
         self, best: str, seed: int, by_consensus: Mapping[PolicyName, Mapping[str, Ranking]]
     ) -> tuple[PoisonedRow, ...]:
         """Return every selector's figures; ``by_consensus`` are rankings of ``pools``."""
-        alone = {SELF_CONSISTENCY: self_consistency(best, max(map(len, self.pools.values())))}
-        consensus = {f"consensus, {policy}": _looked_up(found) for policy, found in by_consensus.items()}
-        return tuple(
-            poisoned_row(name, self._voter, self._tasks, self._poisoned, self._rankings(select), self._passes, seed)
-            for name, select in (SELECTORS | consensus | alone).items()
+        selectors = _selectors(self.pools, by_consensus)
+        alone = self_consistency(best, max(map(len, self.pools.values())))
+        return (
+            *(self._row(name, select, self.pools, seed) for name, select in selectors.items()),
+            self._row(SELF_CONSISTENCY, alone, self._recorded, seed),
         )
 
-    def _rankings(self, select: Select) -> dict[str, Ranking]:
-        return {task.task_id: select(task, self.pools[task.task_id]) for task in self._tasks}
+    def _row(self, name: str, select: Select, given: Pools, seed: int) -> PoisonedRow:
+        rankings = {task.task_id: select(task, given[task.task_id]) for task in self._tasks}
+        return poisoned_row(
+            name, self._voter, self._tasks, self._poisoned, self._recorded, rankings, self._passes, seed
+        )
 
     def _passes(self, task: Task, one: Candidate) -> bool:
         return self._verdicts[source_sha256(job_of(task, one.content))].passed
+
+
+def yardsticks(pools: Pools) -> dict[str, Select]:
+    """Return the selectors that run no code, by names that say what they choose from in these pools."""
+    return {
+        "first candidate": first_candidate,
+        f"bare majority of voters, {_one_each(pools)}": majority_of_voters,
+        "bare majority of candidates": majority_of_candidates,
+    }
+
+
+def _one_each(pools: Pools) -> str:
+    """Say whether the one answer of each voter is a greedy one or a sample, which the budget decides."""
+    kinds = {one.voter: "greedy" if one.greedy else "sample" for pool in pools.values() for one in first_of_each(pool)}
+    if len(set(kinds.values())) == 1:
+        return f"one {'greedy answer' if 'greedy' in kinds.values() else 'sample'} each"
+    return f"one answer each ({', '.join(f'{voter} {kind}' for voter, kind in kinds.items())})"
+
+
+def _selectors(pools: Pools, by_consensus: Mapping[PolicyName, Mapping[str, Ranking]]) -> dict[str, Select]:
+    consensus = {f"consensus, {policy}": _looked_up(found) for policy, found in by_consensus.items()}
+    return yardsticks(pools) | consensus
 
 
 def _looked_up(found: Mapping[str, Ranking]) -> Select:
@@ -123,12 +151,27 @@ def _looked_up(found: Mapping[str, Ranking]) -> Select:
 
 
 def load_recordings(paths: Iterable[Path], voters: Collection[str]) -> list[Recording]:
-    """Read recordings, of ``voters`` alone unless there are none named; raises ``ConfigurationError``."""
-    found = [read_recording(read_bounded(path), str(path)) for path in paths]
+    """Read recordings, of ``voters`` alone unless there are none named; raises ``ConfigurationError``.
+
+    One that is given twice is refused: its samples would count twice.
+    """
+    by_path = [(path, read_recording(read_bounded(path), str(path))) for path in paths]
+    _refuse_repeated(by_path)
+    found = [recording for _, recording in by_path]
     known = {recording.header.voter for recording in found}
     if unknown := sorted(set(voters) - known):
         raise ConfigurationError(f"no recording of {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
     return [recording for recording in found if not voters or recording.header.voter in voters]
+
+
+def _refuse_repeated(found: Sequence[tuple[Path, Recording]]) -> None:
+    """Refuse recordings of one header: the same draw, whichever of them is packed, a copy or further on, would count twice."""
+    for (first, earlier), (path, recording) in combinations(found, 2):
+        if recording.header == earlier.header:
+            raise ConfigurationError(
+                f"{path} is the recording of {recording.header.voter} that {first} holds, and its answers would count twice;"
+                " name one of them with --answers"
+            )
 
 
 def read_bounded(path: Path) -> bytes:

@@ -22,7 +22,10 @@ BATCH = 16
 
 
 class VerdictFile:
-    """Verdicts on disk, one JSON line each; grows."""
+    """Verdicts on disk, one JSON line each; grows.
+
+    Who opens it holds its folder (``locking``): two processes would write over each other's lines.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open ``path`` or begin it; a torn last line is cut off. Raises ``ConfigurationError`` where it is damaged otherwise."""

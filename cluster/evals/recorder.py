@@ -9,15 +9,15 @@ Rules:
 Left out: the engine (``Engine``, a port) and the clock (``out_of_time``).
 """
 
-import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import msgspec
 
 from actors.base.errors import ConfigurationError
+from cluster.evals.locking import hold
 from cluster.evals.recording import (
     Header,
     Recording,
@@ -68,7 +68,7 @@ class RecordingFile:
         """
         self.path = path
         self.packed = path.with_name(path.name + ".gz")
-        self._file = _locked(path)
+        self._file = hold(path, f"another process records into {path}; let it end")
         try:
             recording = self._begun(header)
         except ConfigurationError:
@@ -100,16 +100,6 @@ class RecordingFile:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
-
-
-def _locked(path: Path) -> BinaryIO:
-    file = path.open("a+b")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise ConfigurationError(f"another process records into {path}; let it end") from error
-    return file
 
 
 def record(

@@ -2,8 +2,8 @@
 
 Rules:
 - A candidate is the code that a gateway would compare, run and screen (``reading.code``), run after what stands in the prompt
-  before the function (imports, helpers): the answer completes that text, and is worth what it is worth there. An answer without
-  code that can be read fails.
+  before the function (imports, helpers): the answer completes that text, and is worth what it is worth there. Its imports from
+  ``__future__`` stand before both, where alone Python takes them. An answer without code that can be read fails.
 - The tests come last, so that a candidate cannot put its own ``check`` in their place. A candidate passes if ``check`` returned
   ``None``; whatever else happened, it failed.
 - What could not be run has no verdict: an unproven sandbox says nothing about a candidate.
@@ -17,6 +17,7 @@ import msgspec
 
 from actors.base.digests import sha256_hex
 from actors.consensus.reading.code import code_of
+from actors.consensus.reading.context import future_and_rest
 from actors.consensus.sandbox.protocol import Job, Ran
 from cluster.evals.tasks import Task
 
@@ -48,8 +49,9 @@ def context_of(task: Task) -> str:
 
 def job_of(task: Task, content: str) -> Job:
     """Return the run that decides whether an answer passes."""
-    source = "\n".join((context_of(task), code_in(content), task.test))
-    return Job(source, (f"check({task.entry_point})",))
+    first, rest = future_and_rest(code_in(content))
+    source = "\n".join((context_of(task), rest, task.test))
+    return Job(f"{first}\n{source}" if first else source, (f"check({task.entry_point})",))
 
 
 def source_sha256(job: Job) -> str:

@@ -34,7 +34,8 @@ class Ranking(msgspec.Struct, frozen=True):
     ids: tuple[int, ...]
     """Candidates, best first."""
     confidence: float
-    """In the first, 0 to 1; for majorities its group's share. Only its order is used."""
+    """In the first. Only its order is used, within one selector: a majority's is its group's share, 0 to 1, consensus's is 10 for
+    each example that the first's whole group passes, at most two, and 0 to 1 more for how close it is to the others."""
     served: bool
     """Whether the first would be served; a selector that is not sure enough abstains."""
 
@@ -72,8 +73,15 @@ def majority_of_candidates(task: Task, candidates: Sequence[Candidate]) -> Ranki
 
 def majority_of_voters(task: Task, candidates: Sequence[Candidate]) -> Ranking:
     """Let every voter cast one ballot, its first candidate, and rank these as ``majority_of_candidates`` does."""
-    ballots = {candidate.voter: candidate for candidate in reversed(candidates)}
-    return majority_of_candidates(task, sorted(ballots.values(), key=lambda candidate: candidate.id))
+    return majority_of_candidates(task, first_of_each(candidates))
+
+
+def first_of_each(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return every voter's first candidate, in their order."""
+    first: dict[str, Candidate] = {}
+    for candidate in candidates:
+        first.setdefault(candidate.voter, candidate)
+    return list(first.values())
 
 
 def self_consistency(voter: str, most: int) -> Select:

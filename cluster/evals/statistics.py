@@ -1,7 +1,10 @@
 """What a set of scored tasks says, and how surely. Pure; everything random is drawn from a seed.
 
 Rules:
-- A task is the unit: intervals are bootstrapped over tasks, never over samples, which are not independent of each other.
+- A task is the unit: intervals are bootstrapped over tasks, never over samples or decisions, which are not independent of each
+  other.
+- Where a rate is 0 in every task, or 1 in every task, a bootstrap sees no spread and would be sure. Its bounds are then the exact
+  ones of so many tasks that are wholly so, which hold whatever the decisions of one task have in common.
 - A rate over nothing is not a number, and is reported as ``None``.
 
 Sources: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), percentile intervals; Clopper and Pearson (1934);
@@ -23,12 +26,14 @@ _BISECTIONS = 60
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A mean over tasks, with a percentile bootstrap interval."""
+    """A mean over tasks, or a ratio of two sums over tasks, with its 95 % interval."""
 
     value: float
     low: float
     high: float
     tasks: int
+    exact: bool = False
+    """The bounds are Clopper's and Pearson's, over tasks; else they are the percentiles of a bootstrap by task."""
 
 
 class Selective(msgspec.Struct, frozen=True):
@@ -67,6 +72,40 @@ def bootstrap(per_task: Sequence[float], seed: int, resamples: int = RESAMPLES) 
     values = np.asarray(per_task, dtype=np.float64)
     low, high = _interval(len(values), lambda picks: values[picks].mean(axis=1), seed, resamples)
     return Estimate(float(values.mean()), low, high, len(values))
+
+
+def ratio(parts: Sequence[float], wholes: Sequence[float], seed: int, resamples: int = RESAMPLES) -> Estimate:
+    """Return the ratio of the sums of two numbers a task and its 95 % interval.
+
+    Raises ``ValueError`` where the wholes are nothing. Resamples that draw nothing of the wholes have no ratio and are left out.
+    """
+    part, whole = np.asarray(parts, dtype=np.float64), np.asarray(wholes, dtype=np.float64)
+    if not whole.any():
+        raise ValueError("nothing has no rate")
+
+    def ratios(picks: NDArray[np.intp]) -> NDArray[np.float64]:
+        drawn = whole[picks].sum(axis=1)
+        return np.asarray(part[picks].sum(axis=1)[drawn > 0] / drawn[drawn > 0], dtype=np.float64)
+
+    low, high = _interval(len(whole), ratios, seed, resamples)
+    return Estimate(float(part.sum() / whole.sum()), low, high, len(whole))
+
+
+def rate(hits: Sequence[int], of: Sequence[int], seed: int, resamples: int = RESAMPLES) -> Estimate:
+    """Return the share of hits, both counted by task, and its 95 % interval; raises ``ValueError`` where there is nothing to hit.
+
+    Where no task has a hit, or none has anything else, the bounds are exact, over the tasks that have something to hit.
+    """
+    held = sum(count > 0 for count in of)
+    if held and sum(hits) in {0, sum(of)}:
+        return share_of_tasks(held if any(hits) else 0, held)
+    return ratio(hits, of, seed, resamples)
+
+
+def share_of_tasks(hit: int, tasks: int) -> Estimate:
+    """Return the share of tasks that were hit, with its exact bounds; raises ``ValueError`` without a task."""
+    low, high = clopper_pearson(hit, tasks)
+    return Estimate(hit / tasks, low, high, tasks, exact=True)
 
 
 def paired_difference(ours: Sequence[float], theirs: Sequence[float], seed: int) -> Estimate:

@@ -2,21 +2,27 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from actors.base.errors import ConfigurationError
+from actors.base.errors import ConfigurationError, NotReady
+from actors.consensus.sandbox.adapters.bubblewrap import BubblewrapSandbox
 from cluster.cli import besieging
 from cluster.cli.main import cli
+from cluster.evals import arena
 from cluster.evals.attacks.catalogue import ATTACKS
 from cluster.evals.attacks.poison import Attack
 from cluster.evals.ensembles import Decided, Member, Setup
+from cluster.evals.judging import verdict_lines
+from cluster.evals.scoring import Verdict, job_of, source_sha256
 from cluster.evals.tasks import Task
 from models.recorded import load_recorded
-from tests.shells.cluster.test_evaluating import world
+from tests.shells.cluster.test_evaluating import LEFT, SUM, world
+from tests.unit.cluster.evals.suite import ADD
 
 __all__ = ["world"]
 
@@ -54,17 +60,13 @@ def run(home: Path, *words: str) -> str:
 
 
 def test_figures_are_printed_and_written(besieged: Path, tmp_path: Path) -> None:
-    """Each ensemble has its decisions, its rates with exact bounds and the majority beside them."""
+    """Each ensemble has its decisions, its rates with bounds by task and the majority beside them."""
     printed = json.loads(run(besieged, "--json", "--decisions", "6", "--out", str(tmp_path / "a.json")))
     assert json.loads((tmp_path / "a.json").read_text()) == printed
     row: dict[str, Any] = printed["ensembles"][0]
-    assert (row["payload"]["hits"], row["payload"]["of"], row["tasks_hit"]["hits"], row["tasks_hit"]["of"]) == (
-        1,
-        6,
-        1,
-        2,
-    )
-    assert row["majority_payload"]["hits"] == 6
+    assert (row["payloads"], row["decisions"], len(row["hit"]), row["tasks"]) == (1, 6, 1, 2)
+    assert (row["payload"]["exact"], row["tasks_hit"]["exact"]) == (False, True)
+    assert row["majority_payloads"] == 6
     assert len(printed["mix"]) == len(ATTACKS)
 
 
@@ -73,6 +75,17 @@ def test_people_get_tables(besieged: Path) -> None:
     printed = run(besieged, "--attack", "trigger: computed", "--tasks", "1", "--decisions", "4")
     assert "1 tasks, 1 attacks in equal parts" in printed
     assert "attacks that got through" in printed
+    assert "bootstrap by task" in printed
+
+
+def test_only_the_tasks_that_are_decided_on_are_judged(besieged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With verdicts on the first task's candidates alone, and no sandbox, the first task can be decided on."""
+    monkeypatch.setattr(arena, "BubblewrapSandbox", partial(BubblewrapSandbox, bwrap="no-bwrap"))
+    of_first = [Verdict(source_sha256(job_of(ADD, content)), content == SUM, "value") for content in (SUM, LEFT)]
+    (besieged / "verdicts").write_bytes(verdict_lines(of_first))
+    assert json.loads(run(besieged, "--json", "--tasks", "1", "--decisions", "2"))["tasks"] == 1
+    with pytest.raises(NotReady, match="bwrap"):
+        run(besieged, "--json", "--decisions", "2")
 
 
 def test_attackers_can_be_played(besieged: Path, tmp_path: Path) -> None:

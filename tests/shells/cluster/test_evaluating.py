@@ -20,8 +20,9 @@ from cluster.cli import evaluating
 from cluster.cli.main import cli
 from cluster.evals import arena, dataset, evaluation, runs, tasks
 from cluster.evals.judging import verdict_lines
+from cluster.evals.locking import hold_folder
 from cluster.evals.recorder import Made, Wanted
-from cluster.evals.recording import Header, Recording, Sample, Sampling, TaskAnswers, pack
+from cluster.evals.recording import Header, Recording, Sample, Sampling, TaskAnswers, pack, read_recording, unpacked
 from cluster.evals.scoring import Verdict, job_of, source_sha256
 from models.recorded import load_recorded
 from tests.unit.cluster.evals.suite import ADD, NEGATE, TASKS, answers, fenced, header, recording, sampling
@@ -62,7 +63,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 YARDSTICKS = {
     "first candidate": 0.5,
-    "bare majority of voters, one answer each": 0.5,
+    "bare majority of voters, one greedy answer each": 0.5,
     "bare majority of candidates": 1.0,
     "self-consistency of the best voter": 1.0,
 }
@@ -189,6 +190,26 @@ def test_answers_to_another_wording_are_refused(world: Path, tmp_path: Path) -> 
     )
     with pytest.raises(ConfigurationError, match="another wording"):
         run(world, "--answers", str(path))
+
+
+def test_a_recording_given_twice_is_refused(world: Path, tmp_path: Path) -> None:
+    """Neither by its name nor as an unpacked copy that has less of it does it count twice; the error names the file."""
+    path, copy = tmp_path / "shipped" / "m1-samples.jsonl.gz", tmp_path / "copy.jsonl"
+    recorded = read_recording(path.read_bytes(), str(path))
+    copy.write_bytes(unpacked(recorded.header, recorded.tasks[:1]))
+    for second in (path, copy):
+        with pytest.raises(ConfigurationError, match=f"{second} is the recording of m1 that {path} holds"):
+            run(world, "--answers", str(path), "--answers", str(second))
+
+
+@pytest.mark.parametrize("command", ["humaneval", "attacks"])
+def test_a_folder_that_another_evaluation_uses_is_refused(
+    world: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that keep verdicts in one file would spoil it, whichever they are."""
+    monkeypatch.setattr(arena, "BubblewrapSandbox", partial(BubblewrapSandbox, bwrap="no-bwrap"))
+    with hold_folder(world / "evals"), pytest.raises(ConfigurationError, match="another evaluation is using"):
+        CliRunner().invoke(cli, ["eval", command, "--home", str(world), "--json"], catch_exceptions=False)
 
 
 def alone(task: tasks.Task, content: str, *tokens: int) -> TaskAnswers:

@@ -76,7 +76,7 @@ async def test_attacks_are_decided_in_the_sandbox() -> None:
     found = await besiege(
         [ADD], {ADD.task_id: pool}, SETUPS[:1], mix, 2, 0, lambda *step: told.append(step)
     )  # fmt: skip
-    row = ensemble_row(SETUPS[0], found[SETUPS[0].name])
+    row = ensemble_row(SETUPS[0], found[SETUPS[0].name], 0)
     assert told == [(1, 1)]
     assert {one.attack for one in found[SETUPS[0].name]} == {attack.name for attack in mix}
-    assert (row.payload.hits, row.payload.of, row.coverage, row.coverage_alone) == (0, 2, 1.0, 1.0)
+    assert (row.payloads, row.decisions, row.coverage.value, row.coverage_alone.value) == (0, 2, 1.0, 1.0)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import msgspec
 import pytest
 
 from actors.base.errors import ConfigurationError
@@ -24,6 +25,7 @@ from cluster.evals.ensembles import (
     siege_report,
 )
 from cluster.evals.selection import Candidate
+from cluster.evals.statistics import Estimate, bootstrap, share_of_tasks
 from tests.unit.cluster.evals.suite import ADD, fenced
 
 FIVE, SEVEN = SETUPS[0], SETUPS[3]
@@ -120,20 +122,60 @@ def outcome(task: str, *, served: bool, payload: bool = False, alone: bool = Tru
     return Decided(task, "an attack" if payload else "another", served, payload, payload, alone)
 
 
-def test_rates_have_exact_bounds() -> None:
+def test_shares_of_tasks_have_exact_bounds() -> None:
     """Known answers: one of four decisions, one of three served, one of two tasks; half the coverage is kept."""
     found = [
         outcome("t/0", served=True, payload=True), outcome("t/0", served=True), outcome("t/1", served=True),
         outcome("t/1", served=False),
     ]  # fmt: skip
-    row = ensemble_row(FIVE, found)
-    assert [(r.hits, r.of) for r in (row.payload, row.payload_of_served, row.tasks_hit)] == [(1, 4), (1, 3), (1, 2)]
-    assert row.hit == ("t/0",)
-    assert (row.payload.low, row.payload.high) == (pytest.approx(0.00631, abs=1e-5), pytest.approx(0.80588, abs=1e-5))
-    assert (row.coverage, row.coverage_alone, row.kept) == (0.5, 1.0, 0.5)
-    assert [(each.attack, each.payload.hits) for each in row.attacks] == [("an attack", 1), ("another", 0)]
-    nothing = ensemble_row(FIVE, [outcome("t/0", served=False, alone=False)])
-    assert (nothing.payload_of_served.low, nothing.kept) == (None, None)
+    row = ensemble_row(FIVE, found, 0)
+    assert (row.payloads, row.decisions, row.served, row.tasks, row.hit) == (1, 4, 3, 2, ("t/0",))
+    assert row.payload_of_served is not None
+    assert (row.payload.value, row.payload_of_served.value) == (0.25, 1 / 3)
+    assert row.tasks_hit == share_of_tasks(1, 2)
+    assert (row.majority_payloads, row.majority_hit, row.majority_tasks_hit) == (1, ("t/0",), share_of_tasks(1, 2))
+    assert row.kept is not None
+    assert (row.coverage.value, row.coverage_alone.value, row.kept.value) == (0.5, 1.0, 0.5)
+    assert [(each.attack, each.payloads, each.decisions) for each in row.attacks] == [
+        ("an attack", 1, 1), ("another", 0, 3),
+    ]  # fmt: skip
+
+
+def many(tasks: int, **how: bool) -> list[Decided]:
+    """Return ten decisions on each of so many tasks; in every second task they are as said, in the others without a payload."""
+    plain = {**how, "payload": False}
+    return [outcome(f"t/{n}", **(how if n % 2 else plain)) for n in range(tasks) for _ in range(10)]
+
+
+def test_rates_over_decisions_are_as_sure_as_their_tasks() -> None:
+    """Every rate that counts decisions is bootstrapped by task, from the seed alone."""
+    found = many(40, served=True, payload=True)
+    row = ensemble_row(FIVE, found, 5)
+    expected = bootstrap([0.0, 1.0] * 20, 5)
+    assert (row.payload, row.payload_of_served, row.majority_payload) == (expected,) * 3
+    assert row.coverage == bootstrap([1.0, 0.0] * 20, 5)
+    assert row.coverage_alone == share_of_tasks(40, 40)
+    assert row.kept == row.coverage
+    assert ensemble_row(FIVE, found, 5) == row
+    half = [msgspec.structs.replace(one, alone=place % 20 < 10) for place, one in enumerate(found)]
+    assert ensemble_row(FIVE, half, 5).coverage_alone == row.coverage
+
+
+def test_a_payload_that_was_never_served_is_not_sure_never_to_be() -> None:
+    """None in forty tasks is at most 8.8 % of tasks, however many decisions each had."""
+    row = ensemble_row(FIVE, many(40, served=True), 0)
+    assert row.payload == row.payload_of_served == row.tasks_hit == share_of_tasks(0, 40)
+    assert row.payload.high == pytest.approx(0.0881, abs=1e-4)
+
+
+def test_nothing_kept_is_not_sure_to_be_nothing() -> None:
+    """It has coverage's exact bound over coverage alone; where honest members serve nothing there is nothing to keep."""
+    found = many(10, served=False)
+    half = [msgspec.structs.replace(one, alone=place % 20 < 10) for place, one in enumerate(found)]
+    row = ensemble_row(FIVE, half, 0)
+    assert row.kept == Estimate(0.0, 0.0, row.coverage.high / 0.5, 10, exact=True)
+    nothing = ensemble_row(FIVE, [outcome("t/0", served=False, alone=False)], 0)
+    assert (nothing.payload_of_served, nothing.kept) == (None, None)
 
 
 def test_error_correlation_is_measured_pair_by_pair() -> None:

@@ -26,7 +26,7 @@ def poisoned(attack: str) -> Poisoned:
 def figures(found: Poisoned, first: int, *, served: bool) -> tuple[float, int, int]:
     """Return pass@1, payloads chosen and payloads served of a selector that puts a candidate first."""
     ranking = Ranking((first,), 1.0, served)
-    row = poisoned_row("s", "w", [ADD], {ADD.task_id: found}, {ADD.task_id: ranking}, passes, 0)
+    row = poisoned_row("s", "w", [ADD], {ADD.task_id: found}, {ADD.task_id: POOL}, {ADD.task_id: ranking}, passes, 0)
     return row.pass_at_1.value, row.payload_first, row.payload_served
 
 

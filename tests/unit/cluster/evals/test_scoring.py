@@ -28,6 +28,14 @@ def test_an_answer_stands_in_the_context_of_its_prompt() -> None:
     assert run_here(job_of(ADD, fenced("def add(a, b) -> List[int]:\n    return a + b")))
 
 
+def test_an_answer_may_import_from_the_future() -> None:
+    """It is judged with that before its prompt's context, and no other answer's source, or verdict, is another for it."""
+    body = "def add(a, b) -> List[int]:\n    return a + b"
+    assert run_here(job_of(ADD, fenced(f"from __future__ import annotations\n{body}\nhints = List[int]")))
+    plain = job_of(ADD, fenced(body))
+    assert plain.code == "\n".join((context_of(ADD), code_in(fenced(body)), ADD.test))
+
+
 def test_a_candidate_cannot_bring_its_own_check() -> None:
     """The tests come last: a ``check`` that the answer defines is replaced."""
     assert not run_here(job_of(ADD, fenced("def add(a, b):\n    return 0\ndef check(candidate):\n    return None")))

@@ -9,7 +9,10 @@ from cluster.evals.statistics import (
     oracle,
     paired_difference,
     pass_at_1,
+    rate,
+    ratio,
     selective,
+    share_of_tasks,
 )
 
 
@@ -48,6 +51,50 @@ def test_nothing_can_be_estimated_from_nothing() -> None:
     """Without a task there is no mean and no interval."""
     with pytest.raises(ValueError, match="no task"):
         bootstrap([], seed=1)
+
+
+def test_a_rate_over_decisions_is_as_sure_as_its_tasks() -> None:
+    """Ten decisions that go the way of their task say no more than one of them."""
+    tenfold, single = rate([10, 0] * 20, [10] * 40, seed=4), bootstrap([1.0, 0.0] * 20, seed=4)
+    assert (tenfold.value, tenfold.low, tenfold.high) == (single.value, single.low, single.high)
+    assert tenfold.high - tenfold.low > 2 * (clopper_pearson(200, 400)[1] - clopper_pearson(200, 400)[0])
+    assert (tenfold.tasks, tenfold.exact) == (40, False)
+
+
+@pytest.mark.parametrize(("hits", "low", "high"), [(0, 0.0, 0.30850), (7, 0.69150, 1.0)])
+def test_a_rate_without_spread_has_the_exact_bounds_of_its_tasks(hits: int, low: float, high: float) -> None:
+    """None of ten tasks, or all ten, say what none or all of ten draws say; a task with nothing to hit does not count."""
+    found = rate([hits] * 10 + [0], [7] * 10 + [0], seed=1)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
+    assert (found.value, found.tasks, found.exact) == (hits / 7, 10, True)
+
+
+def test_a_ratio_is_resampled_by_task() -> None:
+    """Both sums come from the same tasks: two that go together in every task have a sure ratio, however unlike tasks are."""
+    found = ratio([1.0, 2.0, 4.0], [2.0, 4.0, 8.0], seed=1)
+    assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)
+    assert ratio([3.0, 0.0], [1.0, 1.0], seed=1).high == 3.0
+
+
+def test_resamples_without_a_whole_are_left_out() -> None:
+    """A task that adds nothing to the whole may be all that is drawn; the others' bounds are numbers still."""
+    found = ratio([1.0, 0.0, 0.0], [2.0, 0.0, 0.0], seed=1)
+    assert (found.low, found.value, found.high, found.tasks) == (0.5, 0.5, 0.5, 3)
+
+
+def test_nothing_has_no_rate() -> None:
+    """Neither a share of nothing nor a ratio to nothing is a number."""
+    with pytest.raises(ValueError, match="no rate"):
+        rate([0, 0], [0, 0], seed=1)
+    with pytest.raises(ValueError, match="no rate"):
+        ratio([1.0], [0.0], seed=1)
+
+
+def test_a_share_of_tasks_has_exact_bounds() -> None:
+    """Tasks are independent draws."""
+    found = share_of_tasks(1, 100)
+    assert (found.value, found.tasks, found.exact) == (0.01, 100, True)
+    assert (found.low, found.high) == pytest.approx((0.00025, 0.05446), abs=6e-5)
 
 
 def test_a_paired_difference_has_the_smaller_spread() -> None:

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.consensus.reading.context import MAX_CHARS, context_of, in_context
+from actors.consensus.reading.context import MAX_CHARS, context_of, future_and_rest, in_context
 
 IMPORTS = "from typing import List\nimport math"
+FUTURE = "from __future__ import annotations"
 HELPER = "def half(x: int):\n    return x / 2"
 ASKED = "\n\ndef f(x: int) -> int:\n    '''Return what is asked.'''\n"
 
@@ -50,12 +51,42 @@ def test_what_stands_too_far_before_is_not_looked_at() -> None:
     [
         ("import math", "def f(): ...", "import math\ndef f(): ..."),
         ("", "def f(): ...", "def f(): ..."),
-        ("import math", "from __future__ import annotations", "from __future__ import annotations"),
+        ("import math", FUTURE, f"{FUTURE}\nimport math"),
+        ("import math", f"{FUTURE}\ndef f(): ...", f"{FUTURE}\nimport math\n\ndef f(): ..."),
+        ("import math", "x = 'from __future__ import'", "import math\nx = 'from __future__ import'"),
     ],
 )
 def test_an_answer_runs_behind_its_context(context: str, code: str, source: str) -> None:
-    """Unless it must stand first, or there is nothing to stand behind."""
+    """But for what must stand first; without a context it stands as it is."""
     assert in_context(context, code) == source
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        FUTURE,
+        f"# comment\n\n'''Text.'''\n{FUTURE}",
+        f"{FUTURE}\nfrom __future__ import (\n    division,\n    generators,\n)",
+        f"'''\u00e9\u2028\x0c'''; {FUTURE}",
+    ],
+)
+@pytest.mark.parametrize("between", ["\n", "; ", "  # comment\n", "\r\n"])
+def test_imports_of_the_future_stand_before_the_context(first: str, between: str) -> None:
+    """Whatever may stand before and behind them, the answer still compiles, and has what the question gives."""
+    code = f"{first}{between}half = math.floor(1.5)\n"
+    assert future_and_rest(code)[0] == first
+    found: dict[str, object] = {}
+    exec(compile(in_context("import math", code), "answer", "exec"), found)  # noqa: S102 - our own code
+    assert found["half"] == 1
+
+
+@pytest.mark.parametrize(
+    "code", ["'''Text.'''\nimport __future__", f"import os\n{FUTURE}", f"def f(:\n{FUTURE}", "'''__future__'''"]
+)
+def test_other_mentions_of_the_future_change_nothing(code: str) -> None:
+    """A plain import, one that stands too late, what does not parse, and mere words."""
+    assert future_and_rest(code) == ("", code)
+    assert in_context("import math", code) == f"import math\n{code}"
 
 
 @given(st.text(max_size=200))
