@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+from actors.base.files import write_atomic
 from cluster.bench import facts, systems
 from cluster.bench.figures import CONNECTIONS, CONSENSUS, EMPTY, LITELLM, PORTKEY, SINGLE, UPSTREAM, tabulate
 from cluster.bench.load import Figures, Target, drive, warm_up
@@ -19,7 +20,7 @@ from cluster.bench.profiling import profile, replica_pid
 from cluster.bench.report import SYSTEMS, Run, as_json, markdown
 from cluster.bench.stages import Share
 from cluster.bench.started import BenchError
-from cluster.home import Home, write_atomic
+from cluster.home import Home
 from cluster.node import REPOSITORY
 
 

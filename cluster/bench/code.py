@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from actors.base.files import write_atomic
 from cluster.bench import facts, spent, systems
 from cluster.bench.code_answers import (
     JSON_QUESTION,
@@ -53,7 +54,7 @@ from cluster.bench.page import with_section
 from cluster.bench.profiling import profile, replica_pid
 from cluster.bench.stages import Share
 from cluster.bench.started import BenchError
-from cluster.home import Home, write_atomic
+from cluster.home import Home
 from cluster.node import REPOSITORY
 
 _METHODS = {SAME: "syntax", NEW: "syntax", DIFFERS: "behaviour", TEXT: "similarity", JSON: "canonical"}

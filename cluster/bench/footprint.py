@@ -22,11 +22,11 @@ from typing import Any
 import aiohttp
 
 from actors.base.digests import sha256_hex
+from actors.base.files import write_atomic
 from cluster.acceptance.load import Load, Outcome, one, stream, value_question
 from cluster.acceptance.system import WORK, System, running, title, write_answers
 from cluster.bench import facts
 from cluster.bench.page import with_section
-from cluster.home import write_atomic
 from cluster.node import REPOSITORY
 from cluster.processes import Process
 from cluster.status import processes, supervisor

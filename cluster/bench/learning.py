@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from actors.base.files import write_atomic
 from actors.learning.counts import Counts
 from cluster.bench import facts
 from cluster.bench.page import with_section
 from cluster.bench.spans import POLICIES, SPANS, write_spans
-from cluster.home import write_atomic
 from cluster.jobs.learn import count_files
 from cluster.node import REPOSITORY
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from actors.base.files import write_atomic
 from actors.consensus.sandbox.adapters.interpreter import find_interpreter
 from actors.consensus.sandbox.adapters.warm import WarmParent
 from actors.consensus.sandbox.config import SandboxConfig
@@ -25,7 +26,6 @@ from actors.consensus.sandbox.confinement import confinement
 from actors.consensus.sandbox.protocol import Job
 from cluster.bench import facts
 from cluster.bench.page import with_section
-from cluster.home import write_atomic
 from cluster.node import REPOSITORY
 
 TITLE = "Sandbox"

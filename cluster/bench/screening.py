@@ -20,13 +20,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from actors.base.files import write_atomic
 from actors.consensus.adapters.bandit import Bandit, is_medium
 from actors.consensus.screening.screen import MAX_CODE_CHARS, screen
 from actors.consensus.screening.version import SCREENING_VERSION
 from cluster.bench import facts
 from cluster.bench.page import with_section
 from cluster.bench.pairs import Half, Pair, read
-from cluster.home import write_atomic
 from cluster.node import REPOSITORY
 
 TITLE = "Screening"

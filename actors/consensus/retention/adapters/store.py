@@ -1,7 +1,7 @@
 """The store of retained content: one compressed file a decision below one folder, bounded in space, number and age.
 
 Rules:
-- A file appears whole or not at all (written beside its place, synced, renamed, the folder synced); 0600 in a folder of 0700.
+- A file appears whole or not at all (``actors.base.files``); 0600 in a folder of 0700.
 - Before a file is added the oldest go, by the time in the decision's id, until it fits: never more than ``max_bytes`` and
   ``max_files`` of all replicas together. What is older than ``max_age_days`` goes within ten minutes, while a gateway runs.
 - Replicas share a lock, which dies with its holder, and in its file the sum of what is there. Whoever was killed between writing
@@ -14,13 +14,13 @@ Left out: whose content is kept, and what happens to that which cannot be (``kee
 import fcntl
 import os
 import re
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from actors.base.errors import ConfigurationError, IntegrityError, StorageUnavailable
+from actors.base.files import write_atomic
 from actors.base.ids import ulid_time_ms
 from actors.consensus.retention.config import ContentConfig
 
@@ -53,7 +53,7 @@ class ContentStore:
         try:
             with self._locked() as lock:
                 used, files = self._fitting(_read_sum(lock), _on_disk(len(packed)))
-                self._write(self._folder / f"{decision_id}{SUFFIX}", packed)
+                write_atomic(self._folder / f"{decision_id}{SUFFIX}", packed)
                 _write_sum(lock, used + _on_disk(len(packed)), files + 1)
         except OSError as error:
             raise StorageUnavailable(f"content cannot be kept ({error.strerror})") from error
@@ -123,19 +123,6 @@ class ContentStore:
                 if ours and entry.is_file(follow_symlinks=False):
                     yield entry
 
-    def _write(self, path: Path, data: bytes) -> None:
-        handle, name = tempfile.mkstemp(dir=self._folder, prefix=f".{path.name}.")  # 0600 from its first moment
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).rename(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
-        _sync(self._folder)
-
     @contextmanager
     def _locked(self) -> Iterator[int]:
         """Hold the folder's lock; the folder is made if it is not there."""
@@ -194,11 +181,3 @@ def _read_sum(lock: int) -> tuple[int, int] | None:
 
 def _write_sum(lock: int, used: int, files: int) -> None:
     os.pwrite(lock, f"{used:<20}{files:<20}\n".encode(), 0)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
