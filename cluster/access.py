@@ -12,6 +12,7 @@ from pathlib import Path
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import HomeError
+from actors.base.files import write_atomic
 from actors.base.signing import SigningKey
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.store.adapters.api_keys import ApiKey, ApiKeys, NewKey
@@ -19,7 +20,7 @@ from actors.store.adapters.auth_publisher import AuthPublisher
 from actors.store.adapters.database import Database
 from actors.store.config import StoreConfig
 from actors.store.keys import key_id_of
-from cluster.home import Home, write_atomic
+from cluster.home import Home
 from cluster.migrations import check
 from cluster.trust import load_trust
 

@@ -19,13 +19,14 @@ from typing import Any, Protocol
 
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError, HomeError, WeaverGenError
+from actors.base.files import write_atomic
 from cluster import trust as trusts
 from cluster.access import database, ensure_keys
 from cluster.application import app_settings, catalog_entry, lineages
 from cluster.client import Refused, gateway_client
 from cluster.config import AnswersFile, Config, load_profile, plain, read_config, with_recorded
 from cluster.deploy import app_file
-from cluster.home import Home, create_home, write_atomic
+from cluster.home import Home, create_home
 from cluster.migrations import upgrade
 from cluster.node import REPOSITORY, Node, require_port
 from cluster.port_hold import require_unheld

@@ -14,7 +14,6 @@ import contextlib
 import fcntl
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ import yaml
 
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError, HomeError
+from actors.base.files import write_atomic
 from cluster.config import Config, plain, read_config
 from cluster.salvage import Salvaged, salvaged
 from cluster.strict_yaml import parse_yaml
@@ -147,26 +147,6 @@ def open_home(root: Path) -> Home:
     if home is None:
         raise HomeError(f"{root} is no home yet; run `weavergen up`, or name another with --home")
     return home
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replace a file durably with mode 0600: readers see the old bytes or the new ones."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).rename(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            Path(name).unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _opened(root: Path) -> Home | None:

@@ -28,10 +28,10 @@ import msgspec
 from actors.base.canonical import canonical_json, decode
 from actors.base.certificates import WRITER_MAX_S, Certificate, SignedCertificate, certify
 from actors.base.errors import IntegrityError, Overloaded, WeaverGenError
+from actors.base.files import write_atomic
 from actors.base.ids import is_ulid
 from actors.base.signing import PublicKey, SigningKey
 from actors.spans.adapters.segments import SEGMENT_SUFFIX
-from cluster.home import write_atomic
 
 MAX_REQUEST_BYTES = 1024
 KEY_BYTES = 32

@@ -21,8 +21,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from actors.base.errors import ConfigurationError, HomeError
+from actors.base.files import write_atomic
 from cluster.config import Config, RayConfig
-from cluster.home import Home, write_atomic
+from cluster.home import Home
 from cluster.observability import files as observability
 from cluster.processes import MARKER
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cluster.home import write_atomic
+from actors.base.files import write_atomic
 
 MARKER = "WEAVERGEN_RUN"
 _PROC = Path("/proc")

@@ -15,13 +15,14 @@ import msgspec
 
 from actors.base.canonical import MICRO, canonical_json, decimal_str
 from actors.base.digests import sha256_hex
+from actors.base.files import write_atomic
 from actors.base.signing import SigningKey
 from actors.consensus.weights import default_weights
 from actors.policy.changes import changes, loosened
 from actors.policy.snapshot import GENESIS, Calibration, Epochs, Halt, LayerRule, PolicySnapshot, WeightsRef
 from actors.policy.transitions import successor
 from cluster.config import Config
-from cluster.home import Home, write_atomic
+from cluster.home import Home
 from cluster.succession import Note, Succession
 
 KIND = "profile"

@@ -38,13 +38,14 @@ from actors.base.certificates import (
     revoked_since,
 )
 from actors.base.errors import HomeError, IntegrityError
+from actors.base.files import sync_folder, write_atomic
 from actors.base.signing import PublicKey, SigningKey
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.transitions import successor
 from actors.store.adapters.auth_publisher import AuthPublisher
 from actors.store.adapters.database import Database
 from cluster.config import Config
-from cluster.home import Home, write_atomic
+from cluster.home import Home
 from cluster.issuer import writer_is_alive
 from cluster.succession import Note, Succession, policy_in_force
 from cluster.trust import certified, load_trust, operator_key
@@ -226,11 +227,7 @@ class Rotation:
 def _put(beside: Path, file: Path) -> None:
     """Rename durably: after a crash the revoked key must not lie there again."""
     beside.replace(file)
-    handle = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(file.parent)
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from actors.base.digests import sha256_hex
+from actors.base.files import write_atomic
 from cluster.config import Config
-from cluster.home import Home, write_atomic
+from cluster.home import Home
 from cluster.processes import Process, leader, led, ours
 
 STUCK_AFTER_S = 180.0

@@ -23,11 +23,12 @@ from types import FrameType
 from typing import Literal
 
 from actors.base.errors import HomeError, WeaverGenError
+from actors.base.files import write_atomic
 from actors.base.signing import SigningKey
 from cluster.alerting import Emergency, emergency
 from cluster.config import Config
 from cluster.control_watch import Watched, watch
-from cluster.home import Home, open_home, write_atomic
+from cluster.home import Home, open_home
 from cluster.issuer import Issuer, writer_is_alive
 from cluster.node import LOOPBACK, REPOSITORY, Node, require_port
 from cluster.port_hold import hold_port

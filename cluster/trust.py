@@ -19,8 +19,9 @@ from pathlib import Path
 from actors.base.canonical import canonical_json
 from actors.base.certificates import Certificate, Role, SignedCertificate, TrustBundle, certify, read_trust
 from actors.base.errors import HomeError
+from actors.base.files import write_atomic
 from actors.base.signing import SigningKey
-from cluster.home import Home, write_atomic
+from cluster.home import Home
 
 CERTIFIED_S = 5 * 365 * 24 * 3600
 """How long root's certificates last."""

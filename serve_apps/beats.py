@@ -10,6 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from actors.base.files import write_atomic
+
 SPAN_ACTOR = "SpanActor"
 HEALTH_ACTOR = "HealthActor"
 CONTROL_ACTORS = (SPAN_ACTOR, HEALTH_ACTOR)
@@ -46,9 +48,7 @@ class Heart:
         try:
             if not self._written:
                 self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                whole = self._file.with_suffix(".new")
-                whole.write_text(self._text, encoding="utf-8")
-                whole.rename(self._file)
+                write_atomic(self._file, self._text.encode())
                 self._written = True
             os.utime(self._file)
         except OSError as error:

@@ -7,8 +7,6 @@ Rules:
 - A key file appears whole or not at all; a temporary file that a killed process left beside it means nothing.
 """
 
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from actors.base.canonical import b64, unb64
 from actors.base.digests import sha256_hex
 from actors.base.errors import HomeError, IntegrityError
+from actors.base.files import write_atomic, write_new
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
@@ -108,24 +107,15 @@ class SigningKey:
 
     def save(self, path: Path) -> None:
         """Write the seed as hex with mode 0600; an existing file is never overwritten."""
-        self._write(path, os.link)
+        self._write(path, write_new)
 
     def replace(self, path: Path) -> None:
         """Put this key where another one lies; whoever reads finds the old one or the new one, whole."""
-        self._write(path, os.replace)
+        self._write(path, write_atomic)
 
-    def _write(self, path: Path, put: Callable[[str, Path], None]) -> None:
+    def _write(self, path: Path, write: Callable[[Path, bytes], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600 from its first moment
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(self._private.private_bytes_raw().hex() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            put(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-        _sync_directory(path.parent)
+        write(path, f"{self._private.private_bytes_raw().hex()}\n".encode("ascii"))
 
     def sign(self, payload_type: str, payload: bytes) -> Signature:
         """Sign a payload under its type."""
@@ -134,11 +124,3 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return f"SigningKey({self.public.key_id})"
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

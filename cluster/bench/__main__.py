@@ -1,59 +1,28 @@
 """Runs the benchmark: ``python -m cluster.bench``. Takes about ten minutes; the machine should do nothing else."""
 
 import argparse
-import json
-import shutil
-import signal
 import statistics
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from cluster.bench import facts, systems
+from cluster.bench.driving import arguments, driven, profiles, say, started
 from cluster.bench.figures import CONNECTIONS, CONSENSUS, EMPTY, LITELLM, PORTKEY, SINGLE, UPSTREAM, tabulate
 from cluster.bench.load import Figures, Target, drive, warm_up
-from cluster.bench.page import with_others
-from cluster.bench.profiling import profile, replica_pid
+from cluster.bench.page import write_page
 from cluster.bench.report import SYSTEMS, Run, as_json, markdown
-from cluster.bench.stages import Share
-from cluster.bench.started import BenchError
-from cluster.home import Home, write_atomic
-from cluster.node import REPOSITORY
+from cluster.home import Home
 
 
 def main() -> int:
     """Measure everything and write the report."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything that was started is ended
-    options = _options()
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        print("wrk is not installed (Debian: apt-get install wrk)", file=sys.stderr)
-        return 2
-    systems.CACHE.mkdir(parents=True, exist_ok=True)
-    machine = facts.machine()
-    try:
-        with tempfile.TemporaryDirectory(prefix="run-", dir=systems.CACHE) as name:
-            run = Bench(wrk, Path(name), options, machine).run()
-    except BenchError as error:
-        print(error, file=sys.stderr)
-        return 1
-    plain = options.out.with_suffix(".json")
-    page, whole = (path.read_text() if path.exists() else empty for path, empty in ((options.out, ""), (plain, "{}")))
-    write_atomic(options.out, with_others(markdown(run), page).encode())
-    write_atomic(plain, (json.dumps(json.loads(whole) | as_json(run), indent=1) + "\n").encode())
+    options = arguments("cluster.bench", __doc__).parse_args()
+    run = driven("run-", lambda wrk, folder: Bench(wrk, folder, options, facts.machine()).run())
+    write_page(options.out, markdown(run), as_json(run))
     print(markdown(run))
     return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m cluster.bench", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=8, help="measured time of one cell")
-    parser.add_argument("--warm-up", type=int, default=2, help="seconds before each cell that do not count")
-    parser.add_argument("--rounds", type=int, default=3, help="how often every cell is measured")
-    parser.add_argument("--out", type=Path, default=REPOSITORY / "docs" / "benchmarks.md")
-    return parser.parse_args()
 
 
 class Bench:
@@ -70,7 +39,7 @@ class Bench:
         """Return what was found."""
         with ExitStack() as stack:
             ports, key = stack.enter_context(systems.upstreams(self._folder, systems.recordings()))
-            _say("our gateway")
+            say("our gateway")
             home, port, client_key = stack.enter_context(systems.our_gateway(self._folder, ports, key))
             targets = {
                 CONSENSUS: systems.completions(port, "consensus", client_key),
@@ -84,24 +53,20 @@ class Bench:
             self._peer(stack, targets, EMPTY, _empty(home, port))
             ordered = {name: targets[name] for name in SYSTEMS if name in targets}
             samples, syncs = self._measure(ordered)
-            profiles = self._profiles(home, targets)
+            cells = {name: (targets[name], CONNECTIONS[-1]) for name in (CONSENSUS, SINGLE)}
+            shares = profiles(home, self._wrk, self._folder, self._missing, cells)
             table, versions = tabulate(samples), facts.versions(self._wrk, list(targets))
         p50s, p99s = zip(*syncs, strict=True)
         return Run(
             self._machine, versions, self._options.seconds, self._options.rounds, table, self._missing,
-            statistics.median(p50s), statistics.median(p99s), profiles,
+            statistics.median(p50s), statistics.median(p99s), shares,
         )  # fmt: skip
 
     def _peer(
         self, stack: ExitStack, targets: dict[str, Target], name: str, system: AbstractContextManager[Target]
     ) -> None:
-        """Start a system that may be missing; the report then says why."""
-        _say(name)
-        try:
-            targets[name] = stack.enter_context(system)
-        except BenchError as error:
-            self._missing[name] = " ".join(str(error).split())[-200:]
-            _say(f"{name}: {error}")
+        if (target := started(stack, self._missing, name, system)) is not None:
+            targets[name] = target
 
     def _check(self, name: str, target: Target, home: Home) -> None:
         body = systems.answer_of(target)
@@ -122,34 +87,17 @@ class Bench:
                     warm_up(self._wrk, target, self._folder, connections, self._options.warm_up)
                     found = drive(self._wrk, target, self._folder, connections, self._options.seconds)
                     samples.setdefault((name, connections), []).append(found)
-                    _say(
+                    say(
                         f"round {number + 1}, {connections} conn., {name}: {found.requests_per_s:.0f}/s, "
                         f"p50 {found.p50_ms:.2f} ms, p99 {found.p99_ms:.2f} ms"
                     )
         return samples, syncs
-
-    def _profiles(self, home: Home, targets: Mapping[str, Target]) -> dict[str, list[Share]]:
-        _say("where the time goes")
-        try:
-            pid = replica_pid(home)
-            return {
-                name: profile(pid, self._wrk, targets[name], self._folder, CONNECTIONS[-1])
-                for name in (CONSENSUS, SINGLE)
-            }
-        except BenchError as error:
-            self._missing["profile"] = str(error)
-            _say(f"no profile: {error}")
-            return {}
 
 
 @contextmanager
 def _empty(home: Home, port: int) -> Iterator[Target]:
     """Deploy the empty application; it ends with the node."""
     yield systems.request(port, systems.deploy_empty(home), "none", "none")
-
-
-def _say(text: str) -> None:
-    print(f"· {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,8 @@ Rules:
 import argparse
 import contextlib
 import json
-import shutil
-import signal
 import statistics
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -33,7 +30,6 @@ from cluster.bench.code_answers import (
     recordings,
 )
 from cluster.bench.code_page import (
-    CONNECTIONS,
     DIFFERS,
     JSON,
     NEW,
@@ -47,14 +43,13 @@ from cluster.bench.code_page import (
     connections_of,
     section,
 )
-from cluster.bench.figures import LITELLM, tabulate
+from cluster.bench.driving import arguments, driven, profiles, say, started
+from cluster.bench.figures import CONNECTIONS, LITELLM, tabulate
 from cluster.bench.load import NUMBER, Figures, NothingAnswered, Numbers, Target, drive
-from cluster.bench.page import with_section
-from cluster.bench.profiling import profile, replica_pid
+from cluster.bench.page import write_section
 from cluster.bench.stages import Share
 from cluster.bench.started import BenchError
-from cluster.home import Home, write_atomic
-from cluster.node import REPOSITORY
+from cluster.home import Home
 
 _METHODS = {SAME: "syntax", NEW: "syntax", DIFFERS: "behaviour", TEXT: "similarity", JSON: "canonical"}
 """Way of agreement by which each request must be answered."""
@@ -92,35 +87,14 @@ def target_of(template: Target, row: str) -> Target:
 
 def main() -> int:
     """Measure and write the section into the page of benchmarks."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything that was started is ended
-    options = _options()
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        print("wrk is not installed (Debian: apt-get install wrk)", file=sys.stderr)
-        return 2
-    systems.CACHE.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(prefix="code-", dir=systems.CACHE) as name:
-            run = CodeBench(wrk, Path(name), options).run()
-    except BenchError as error:
-        print(error, file=sys.stderr)
-        return 1
-    text, plain = section(run), options.out.with_suffix(".json")
-    page, whole = (path.read_text() if path.exists() else empty for path, empty in ((options.out, ""), (plain, "{}")))
-    write_atomic(options.out, with_section(page, TITLE, text).encode())
-    write_atomic(plain, (json.dumps(json.loads(whole) | {"code": as_json(run)}, indent=1) + "\n").encode())
+    parser = arguments("cluster.bench.code", __doc__)
+    parser.add_argument("--no-profile", action="store_true", help="leave the stages of the replica out")
+    options = parser.parse_args()
+    run = driven("code-", lambda wrk, folder: CodeBench(wrk, folder, options).run())
+    text = section(run)
+    write_section(options.out, TITLE, text, {"code": as_json(run)})
     print(text)
     return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m cluster.bench.code", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=8, help="measured time of one cell")
-    parser.add_argument("--warm-up", type=int, default=2, help="seconds before each cell that do not count")
-    parser.add_argument("--rounds", type=int, default=3, help="how often every cell is measured")
-    parser.add_argument("--no-profile", action="store_true", help="leave the stages of the replica out")
-    parser.add_argument("--out", type=Path, default=REPOSITORY / "docs" / "benchmarks.md")
-    return parser.parse_args()
 
 
 class CodeBench:
@@ -141,24 +115,21 @@ class CodeBench:
         machine = {name: facts.machine()[name]}
         with ExitStack() as stack:
             ports, key = stack.enter_context(systems.upstreams(self._folder, recordings(systems.VOTERS)))
-            _say("our gateway")
+            say("our gateway")
             home, port, client_key = stack.enter_context(systems.our_gateway(self._folder, ports, key))
             ours = systems.completions(port, "consensus", client_key)
             targets = {row: target_of(ours, row) for row in OURS}
-            _say(LITELLM)
-            try:
-                peer = stack.enter_context(systems.litellm(self._folder, ports[0], key))
+            peer = started(stack, self._missing, LITELLM, systems.litellm(self._folder, ports[0], key))
+            if peer is not None:
                 targets[LITELLM] = target_of(peer, LITELLM)
-            except BenchError as error:
-                self._missing[LITELLM] = " ".join(str(error).split())[-200:]
             for row, target in targets.items():
                 self._check(row, target, home)
             for number in range(self._options.rounds):
                 self._round(number + 1, targets, home)
-            profiles = {} if self._options.no_profile else self._profiles(home, targets)
+            shares = {} if self._options.no_profile else self._profiles(home, targets)
         spent_by = {cell: _median(found) for cell, found in self._spent.items()}
         return CodeRun(
-            machine, self._options.seconds, self._options.rounds, tabulate(self._samples), self._missing, spent_by, profiles
+            machine, self._options.seconds, self._options.rounds, tabulate(self._samples), self._missing, spent_by, shares
         )  # fmt: skip
 
     def _check(self, row: str, target: Target, home: Home) -> None:
@@ -188,7 +159,7 @@ class CodeBench:
                     except NothingAnswered:
                         self._missing[row] = f"no request was answered in {self._seconds(row)} s"
                         continue
-                    _say(
+                    say(
                         f"round {number}, {connections} conn., {row}: {found.requests_per_s:.1f}/s, p50 {found.p50_ms:.2f} ms"
                     )
 
@@ -221,26 +192,13 @@ class CodeBench:
             return target
         return replace(target, numbers=replace(target.numbers, first=self._next.get(row, target.numbers.first)))
 
-    def _profiles(self, home: Home, targets: Mapping[str, Target]) -> dict[str, Sequence[Share]]:
-        _say("where the time goes")
-        try:
-            pid = replica_pid(home)
-            return {
-                row: profile(pid, self._wrk, self._onward(row, targets[row]), self._folder, connections_of(row)[-1])
-                for row in _PROFILED
-            }  # fmt: skip
-        except BenchError as error:
-            self._missing["profile"] = str(error)
-            _say(f"no profile: {error}")
-            return {}
+    def _profiles(self, home: Home, targets: Mapping[str, Target]) -> dict[str, list[Share]]:
+        cells = {row: (self._onward(row, targets[row]), connections_of(row)[-1]) for row in _PROFILED}
+        return profiles(home, self._wrk, self._folder, self._missing, cells)
 
 
 def _median(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {part: statistics.median(each[part] for each in found) for part in spent.PARTS}
-
-
-def _say(text: str) -> None:
-    print(f"· {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cluster.bench.figures import LITELLM, Table, Verdict, ratio
+from cluster.bench.figures import CONNECTIONS, LITELLM, Table, Verdict, ratio_verdicts
 from cluster.bench.spent import PARTS
 from cluster.bench.stages import Share
+from cluster.bench.tables import measured, rates, reached
 
 TITLE = "Code"
 SAME, NEW, DIFFERS = (
@@ -21,7 +22,6 @@ SAME, NEW, DIFFERS = (
     "written three ways",
 )
 TEXT, JSON = "the same answers as text", "JSON of that size"
-CONNECTIONS = (1, 16)
 ROWS = (SAME, TEXT, JSON, NEW, LITELLM, DIFFERS)
 OURS = (SAME, TEXT, JSON, NEW, DIFFERS)
 SAME_TIMES, NEW_TIMES = 0.8, 1.0
@@ -59,14 +59,7 @@ def connections_of(system: str) -> tuple[int, ...]:
 def verdicts(table: Table) -> list[Verdict]:
     """Judge what is wanted."""
     wanted = ((SAME, TEXT, SAME_TIMES), (NEW, LITELLM, NEW_TIMES))
-    return [_verdict(table, *each, count) for each in wanted for count in CONNECTIONS]
-
-
-def _verdict(table: Table, ours: str, other: str, least: float, connections: int) -> Verdict:
-    measured = ratio(table, ours, other, connections)
-    plural = "connection" if connections == 1 else "connections"
-    wanted = f"{ours} ≥ {least:g} × {other}, {connections} {plural}"
-    return Verdict(wanted, measured, least, "×", None if measured is None else measured >= least)
+    return ratio_verdicts(table, wanted)
 
 
 def as_json(run: CodeRun) -> dict[str, Any]:
@@ -101,7 +94,7 @@ def section(run: CodeRun) -> str:
         "",
         *_verdict_lines(verdicts(run.table)),
         "",
-        *_table_lines(run),
+        *rates("answers", ROWS, run.table, run.missing, _WHAT, digits=1),
         "",
         *_spent_lines(run),
         "",
@@ -112,26 +105,8 @@ def section(run: CodeRun) -> str:
 
 
 def _verdict_lines(judged: Sequence[Verdict]) -> list[str]:
-    words = {True: "reached", False: "**not reached**", None: "not measured"}
     lines = ["| wanted | measured | |", "|---|---:|---|"]
-    for verdict in judged:
-        measured = "–" if verdict.measured is None else f"{verdict.measured:.2f} {verdict.unit}"
-        lines.append(f"| {verdict.wanted} | {measured} | {words[verdict.reached]} |")
-    return lines
-
-
-def _table_lines(run: CodeRun) -> list[str]:
-    heads = " | ".join(f"{count} conn.: req/s | p50 ms | p99 ms" for count in CONNECTIONS)
-    lines = [f"| answers | {heads} | |", "|---|" + "---:|---:|---:|" * len(CONNECTIONS) + "---|"]
-    for system in ROWS:
-        cells = " | ".join(_cell(run.table, system, count) for count in CONNECTIONS)
-        lines.append(f"| {system} | {cells} | {run.missing.get(system, _WHAT[system])} |")
-    return lines
-
-
-def _cell(table: Table, system: str, connections: int) -> str:
-    found = table.get((system, connections))
-    return f"{found.requests_per_s:.1f} | {found.p50_ms:.2f} | {found.p99_ms:.2f}" if found else "– | – | –"
+    return lines + [f"| {verdict.wanted} | {measured(verdict)} | {reached(verdict)} |" for verdict in judged]
 
 
 def _spent_lines(run: CodeRun) -> list[str]:

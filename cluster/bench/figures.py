@@ -7,7 +7,7 @@ Rules:
 """
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cluster.bench.load import Figures
@@ -56,8 +56,12 @@ def ratio(table: Table, ours: str, peer: str, connections: int) -> float | None:
 def verdicts(table: Table, fdatasync_p50_ms: float) -> list[Verdict]:
     """Judge every wanted figure."""
     wanted = ((CONSENSUS, LITELLM, CONSENSUS_TIMES), (SINGLE, PORTKEY, SINGLE_TIMES))
-    judged = [_ratio_verdict(table, *each, connections) for each in wanted for connections in CONNECTIONS]
-    return [*judged, _added_verdict(table, fdatasync_p50_ms)]
+    return [*ratio_verdicts(table, wanted), _added_verdict(table, fdatasync_p50_ms)]
+
+
+def ratio_verdicts(table: Table, wanted: Iterable[tuple[str, str, float]]) -> list[Verdict]:
+    """Judge each (ours, peer, least ratio) at each number of connections."""
+    return [_ratio_verdict(table, *each, connections) for each in wanted for connections in CONNECTIONS]
 
 
 def _ratio_verdict(table: Table, ours: str, peer: str, least: float, connections: int) -> Verdict:

@@ -25,8 +25,7 @@ from actors.base.digests import sha256_hex
 from cluster.acceptance.load import Load, Outcome, one, stream, value_question
 from cluster.acceptance.system import WORK, System, running, title, write_answers
 from cluster.bench import facts
-from cluster.bench.page import with_section
-from cluster.home import write_atomic
+from cluster.bench.page import write_section
 from cluster.node import REPOSITORY
 from cluster.processes import Process
 from cluster.status import processes, supervisor
@@ -171,11 +170,9 @@ def main() -> int:
             for name, ask in (("at rest", _nobody), ("10 requests/s, recorded", _paced), ("real requests", _real))
         ]
     text = section(phases, system.up_s, machine)
-    plain = options.out.with_suffix(".json")
-    page, whole = (path.read_text() if path.exists() else empty for path, empty in ((options.out, ""), (plain, "{}")))
-    told = json.loads(whole) | {"footprint": {"up_s": round(system.up_s, 1), "phases": list(map(asdict, phases))}}
-    write_atomic(options.out, with_section(page, TITLE, text).encode())
-    write_atomic(plain, (json.dumps(told, indent=1) + "\n").encode())
+    write_section(
+        options.out, TITLE, text, {"footprint": {"up_s": round(system.up_s, 1), "phases": list(map(asdict, phases))}}
+    )
     print(text)
     return 0
 

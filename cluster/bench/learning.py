@@ -9,7 +9,6 @@ Rules:
 
 import argparse
 import importlib.metadata
-import json
 import os
 import statistics
 import sys
@@ -22,9 +21,8 @@ from typing import Any, TypeVar
 
 from actors.learning.counts import Counts
 from cluster.bench import facts
-from cluster.bench.page import with_section
+from cluster.bench.page import write_section
 from cluster.bench.spans import POLICIES, SPANS, write_spans
-from cluster.home import write_atomic
 from cluster.jobs.learn import count_files
 from cluster.node import REPOSITORY
 
@@ -137,11 +135,7 @@ def main() -> int:
     }
     cells = _measured(options.spans // SPANS, options.files, options.rounds)
     text = section(options.spans, cells, options.rounds, machine)
-    plain = options.out.with_suffix(".json")
-    page, whole = (path.read_text() if path.exists() else empty for path, empty in ((options.out, ""), (plain, "{}")))
-    told = json.loads(whole) | {"learning": {"spans": options.spans, "cells": list(map(asdict, cells))}}
-    write_atomic(options.out, with_section(page, TITLE, text).encode())
-    write_atomic(plain, (json.dumps(told, indent=1) + "\n").encode())
+    write_section(options.out, TITLE, text, {"learning": {"spans": options.spans, "cells": list(map(asdict, cells))}})
     print(text)
     return 0
 

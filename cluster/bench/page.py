@@ -1,6 +1,22 @@
-"""The page of benchmarks as sections, which are measured apart. Pure."""
+"""The page of benchmarks as sections, which are measured apart, and the same figures as JSON beside it."""
 
+import json
 import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from actors.base.files import write_atomic
+
+
+def write_page(page: Path, text: str, figures: Mapping[str, Any]) -> None:
+    """Write the page and its figures anew; the sections and figures of others stay."""
+    _write(page, lambda old: with_others(text, old), figures)
+
+
+def write_section(page: Path, title: str, text: str, figures: Mapping[str, Any]) -> None:
+    """Put one section into the page, and its figures beside it; all else stays."""
+    _write(page, lambda old: with_section(old, title, text), figures)
 
 
 def with_others(page: str, old: str) -> str:
@@ -21,3 +37,11 @@ def with_section(page: str, title: str, text: str) -> str:
     if not any(part.startswith(wanted) for part in parts):
         parts.append(section)
     return "\n".join(section if part.startswith(wanted) else part for part in parts)
+
+
+def _write(page: Path, renewed: Callable[[str], str], figures: Mapping[str, Any]) -> None:
+    plain = page.with_suffix(".json")
+    old, known = (path.read_text() if path.exists() else empty for path, empty in ((page, ""), (plain, "{}")))
+    told = json.loads(known) | figures
+    write_atomic(page, renewed(old).encode())
+    write_atomic(plain, (json.dumps(told, indent=1) + "\n").encode())

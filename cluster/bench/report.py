@@ -18,6 +18,7 @@ from cluster.bench.figures import (
     verdicts,
 )
 from cluster.bench.stages import Share
+from cluster.bench.tables import measured, rates, reached
 
 SYSTEMS = (CONSENSUS, SINGLE, LITELLM, PORTKEY, EMPTY, UPSTREAM)
 _WHAT = {
@@ -76,7 +77,7 @@ def markdown(run: Run) -> str:
         "",
         *_verdict_lines(verdicts(run.table, run.sync_p50_ms)),
         "",
-        *_table_lines(run),
+        *rates("system", SYSTEMS, run.table, run.missing, _WHAT, digits=0),
         "",
         (
             f"The disk: one `fdatasync` of a 4 KiB append takes {run.sync_p50_ms:.2f} ms (p50), {run.sync_p99_ms:.2f} ms (p99), "
@@ -101,28 +102,11 @@ def markdown(run: Run) -> str:
 
 
 def _verdict_lines(judged: Sequence[Verdict]) -> list[str]:
-    words = {True: "reached", False: "**not reached**", None: "not measured"}
     lines = ["| wanted | measured | limit | |", "|---|---:|---:|---|"]
     for verdict in judged:
-        measured = "–" if verdict.measured is None else f"{verdict.measured:.2f} {verdict.unit}"
-        lines.append(
-            f"| {verdict.wanted} | {measured} | {verdict.limit:.2f} {verdict.unit} | {words[verdict.reached]} |"
-        )
+        limit = f"{verdict.limit:.2f} {verdict.unit}"
+        lines.append(f"| {verdict.wanted} | {measured(verdict)} | {limit} | {reached(verdict)} |")
     return lines
-
-
-def _table_lines(run: Run) -> list[str]:
-    heads = " | ".join(f"{count} conn.: req/s | p50 ms | p99 ms" for count in CONNECTIONS)
-    lines = [f"| system | {heads} | |", "|---|" + "---:|---:|---:|" * len(CONNECTIONS) + "---|"]
-    for system in SYSTEMS:
-        cells = " | ".join(_cell(run.table, system, count) for count in CONNECTIONS)
-        lines.append(f"| {system} | {cells} | {run.missing.get(system, _WHAT[system])} |")
-    return lines
-
-
-def _cell(table: Table, system: str, connections: int) -> str:
-    found = table.get((system, connections))
-    return f"{found.requests_per_s:.0f} | {found.p50_ms:.2f} | {found.p99_ms:.2f}" if found else "– | – | –"
 
 
 def _ratio_lines(table: Table) -> list[str]:

@@ -8,7 +8,6 @@ Rules:
 
 import argparse
 import importlib.metadata
-import json
 import shutil
 import statistics
 import subprocess
@@ -24,8 +23,7 @@ from actors.consensus.sandbox.config import SandboxConfig
 from actors.consensus.sandbox.confinement import confinement
 from actors.consensus.sandbox.protocol import Job
 from cluster.bench import facts
-from cluster.bench.page import with_section
-from cluster.home import write_atomic
+from cluster.bench.page import write_section
 from cluster.node import REPOSITORY
 
 TITLE = "Sandbox"
@@ -85,11 +83,7 @@ def main() -> int:
         raise SystemExit("bubblewrap (bwrap) is not installed")
     figures = measured(bwrap, options.rounds)
     text = section(figures, options.rounds, machine)
-    plain = options.out.with_suffix(".json")
-    page, whole = (path.read_text() if path.exists() else empty for path, empty in ((options.out, ""), (plain, "{}")))
-    told = json.loads(whole) | {"sandbox": {"rounds": options.rounds, **asdict(figures)}}
-    write_atomic(options.out, with_section(page, TITLE, text).encode())
-    write_atomic(plain, (json.dumps(told, indent=1) + "\n").encode())
+    write_section(options.out, TITLE, text, {"sandbox": {"rounds": options.rounds, **asdict(figures)}})
     print(text)
     return 0
 

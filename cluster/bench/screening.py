@@ -24,9 +24,8 @@ from actors.consensus.adapters.bandit import Bandit, is_medium
 from actors.consensus.screening.screen import MAX_CODE_CHARS, screen
 from actors.consensus.screening.version import SCREENING_VERSION
 from cluster.bench import facts
-from cluster.bench.page import with_section
+from cluster.bench.page import write_section
 from cluster.bench.pairs import Half, Pair, read
-from cluster.home import write_atomic
 from cluster.node import REPOSITORY
 
 TITLE = "Screening"
@@ -101,7 +100,8 @@ def main() -> int:
     if options.out:
         options.out.write_text(json.dumps(_as_json(options.half, counts), indent=1) + "\n")
     if options.page:
-        _write(options.page, options.half, pairs, counts, load)
+        text = section(options.half, pairs, counts, load)
+        write_section(options.page, TITLE, text, {"screening": _as_json(options.half, counts)})
     return 0 if reached(counts) else 1
 
 
@@ -176,14 +176,6 @@ def section(half: Half, pairs: Sequence[Pair], counts: dict[str, Count], load: s
     end = f"Recall: {told}, {WANTED_TIMES} × wanted at no more false positives: {'' if reached(counts) else '**not** '}reached."
     run = f"Run with `python -m cluster.bench.screening`, part of `make bench`; load average before the run {load}."
     return "\n".join([*lines, "", end, "", run])
-
-
-def _write(page: Path, half: Half, pairs: Sequence[Pair], counts: dict[str, Count], load: str) -> None:
-    plain = page.with_suffix(".json")
-    old, whole = (path.read_text() if path.exists() else empty for path, empty in ((page, ""), (plain, "{}")))
-    told = json.loads(whole) | {"screening": _as_json(half, counts)}
-    write_atomic(page, with_section(old, TITLE, section(half, pairs, counts, load)).encode())
-    write_atomic(plain, (json.dumps(told, indent=1) + "\n").encode())
 
 
 def _list(scorer: Scorer, pairs: Sequence[Pair]) -> None:

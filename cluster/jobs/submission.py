@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from actors.base.errors import StorageUnavailable, WeaverGenError
+from actors.base.files import write_atomic
 from actors.base.ids import new_ulid
 from cluster.client import NotRunning
-from cluster.home import Home, write_atomic
+from cluster.home import Home
 from cluster.node import LOOPBACK, REPOSITORY, Node
 from cluster.status import supervisor
 

@@ -10,8 +10,9 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from actors.base.files import write_atomic
 from cluster.config import Config
-from cluster.home import Home, write_atomic
+from cluster.home import Home
 from cluster.status import gateway_url
 
 DASHBOARD = "weavergen.json"

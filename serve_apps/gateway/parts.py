@@ -133,9 +133,7 @@ def content_keeper(settings: GatewaySettings, count: Callable[[Fate], None]) -> 
     """Return what keeps content, if the configuration wants any kept."""
     if not settings.content.on:
         return None
-    folder = settings.home / CONTENT
-    folder.mkdir(mode=0o700, exist_ok=True)
-    store = ContentStore(folder, settings.content, time.time)
+    store = ContentStore(settings.home / CONTENT, settings.content, time.time)
     return ContentKeeper(store, settings.content, settings.behaviour, settings.home / "run" / SWITCH, count)
 
 

@@ -173,8 +173,7 @@ class Gateway:
         )
 
     def _unkept(self) -> tuple[str, ...]:
-        problem = self._content.problem if self._content is not None else ""
-        return (f"content is not kept: {problem}",) if problem else ()
+        return self._content.problems if self._content is not None else ()
 
     @property
     def system(self) -> str:

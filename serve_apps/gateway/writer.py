@@ -1,6 +1,5 @@
 """A replica's writer identity: a key of its own, and the certificate the supervisor's issuer gives it through files."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ import msgspec
 from actors.base.canonical import decode
 from actors.base.certificates import SignedCertificate
 from actors.base.errors import NotReady
+from actors.base.files import write_atomic
 from actors.base.ids import new_ulid
 from actors.base.signing import SigningKey
 from actors.spans.adapters.wal import WriterIdentity
@@ -37,11 +37,7 @@ def ask(
 ) -> SignedCertificate:
     """Put the request down and wait until an answer other than ``before`` lies beside it."""
     request = msgspec.json.encode({"writer_id": writer_id, "public_key": key.public.hex})
-    temporary = directory / f".{writer_id}.tmp"
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(request)
-    temporary.rename(directory / f"{writer_id}.csr")
+    write_atomic(directory / f"{writer_id}.csr", request)
     answer = directory / f"{writer_id}.crt"
     for _ in range(max(1, round(wait_s / POLL_S))):
         if answer.exists() and (data := answer.read_bytes()) != before:

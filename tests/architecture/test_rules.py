@@ -23,15 +23,17 @@ from checkers import (
 from tree import PACKAGES, ROOT, files, pure_modules, python
 
 IMPURE: dict[str, dict[str, str]] = {
+    "actors/base/files.py": {
+        "os": "a file and its folder are made durable",
+        "tempfile": "a file is written beside its place first, with mode 0600",
+        ".unlink": "the temporary file goes",
+    },
     "actors/base/ids.py": {
         "os": "new_ulid draws for shells; cores are handed their ids",
         "time": "new_ulid reads the clock for shells",
         ".urandom": "new_ulid draws for shells",
     },
     "actors/base/signing.py": {
-        "os": "key files are made durable and linked into place",
-        "tempfile": "a key file is written beside its place first, with mode 0600",
-        ".unlink": "the temporary file goes",
         ".generate": "a new key is drawn from the operating system",
         ".stat": "a key file that others can read is refused",
         ".read_text": "reads a key file",

@@ -3,7 +3,6 @@
 import json
 import re
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -19,6 +18,8 @@ from tests.ray.world import AGREED, MAX_CONCURRENT, SLOW, System
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 VOTES = re.compile(rb'^weavergen_votes_total\{.*replica="([^"]+)".*\} [1-9]', re.MULTILINE)
+AFTERWARDS = 10
+"""Requests that are asked once a replica has left: whoever still went to it would fail."""
 
 
 def replicas(system: System) -> set[int]:
@@ -88,6 +89,7 @@ def test_a_full_queue_brings_a_second_replica_and_quiet_takes_it_back(system: Sy
         assert first < replicas(system)
     with asking(system, AGREED, 1) as seen:
         until(lambda: len(replicas(system)) == 1, 240, lambda: now(system))
-        time.sleep(1)  # whoever still went to the replica that left would fail now
+        left = seen.total()
+        until(lambda: seen.total() >= left + AFTERWARDS, 60, lambda: seen)
     assert set(seen) == {200}
     assert len(foretold(system)) == 1

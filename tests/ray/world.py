@@ -19,7 +19,7 @@ extends: replay
 profile: replay
 consensus: {{max_concurrent: {MAX_CONCURRENT}}}
 content: {{tenants: ["*"]}}
-health: {{stock_every_s: 15, stock_samples: 80, confirm_ticks: 4, scale_back_after_s: 30}}
+health: {{stock_every_s: 15, stock_samples: 80, confirm_ticks: 4, scale_back_after_s: 10}}
 """
 """Recorded answers, content that is kept, few deliberations at once, so that a test can fill the replica, and forecasts, alarms
 and their end after a minute or so."""

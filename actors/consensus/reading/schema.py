@@ -4,7 +4,8 @@ Rules:
 - Draft 2020-12, by the keywords in the tables below; ``format`` is checked. A keyword that is not in them is refused by name:
   left unread it would promise what nobody keeps. draft-07's ``$schema`` is taken too, and read as 2020-12.
 - Nothing is fetched: ``$ref`` points into the schema itself, ``#`` or ``#/…``, and may not lead back to where it stands without
-  going into the value.
+  going into the value. It is read as RFC 6901 §6 has it, percent-decoded first, and characters that a URI would have to encode
+  may stand in it as they are: names in any language can be referred to either way.
 - Bytes, depth, values, patterns are bounded. Patterns run in an engine of linear time, without look-around or back-references.
 - Before a value is checked the steps that it can take are counted, each application of a subschema at least one; a value that
   would take more than ``MAX_STEPS`` satisfies nothing. So neither references that multiply nor nested unions cost more than that.
@@ -15,6 +16,7 @@ Left out: keywords that depend on what others looked at (``unevaluated…``), na
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -56,6 +58,10 @@ _PLAIN = frozenset(
 _NOTES = frozenset(
     "$schema $comment title description default examples deprecated readOnly writeOnly discriminator".split()
 )
+_NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_ESCAPES = re.compile("(?:%[0-9A-Fa-f]{2})+")
+_NO_FRAGMENT = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?]")
+"""What a URI's fragment has to encode (RFC 3986 §3.5)."""
 _FORMATS = frozenset("date-time date time duration email hostname ipv4 ipv6 uri uuid".split())
 
 
@@ -100,7 +106,8 @@ def _ready(text: str) -> _Ready:
     root = json.loads(text)
     found = dict(_subschemas(root, "#", 0))
     _check_size(root, found)
-    nodes = nodes_of(found, {ref: _target(ref, found) for ref in _references(found)})
+    _write_references_as_uris(found)
+    nodes = nodes_of(found, {_uri(place): schema for place, schema in found.items()})
     _check_ends(nodes.values())
     return _Ready(_compiled(root), nodes["#"])
 
@@ -157,21 +164,34 @@ def _patterns(schema: Subschema) -> int:
     return 0 if isinstance(schema, bool) else ("pattern" in schema) + len(schema.get("patternProperties", ()))
 
 
-def _references(found: Mapping[str, Subschema]) -> set[str]:
-    refs = [schema["$ref"] for schema in found.values() if not isinstance(schema, bool) and "$ref" in schema]
-    if not all(isinstance(ref, str) for ref in refs):
+def _write_references_as_uris(found: Mapping[str, Subschema]) -> None:
+    """Write each ``$ref`` as the library reads it, once it is known where it points to."""
+    for schema in found.values():
+        if isinstance(schema, dict) and "$ref" in schema:
+            place = _place(schema["$ref"])
+            if place not in found:
+                told = str(schema["$ref"])[:64]
+                raise InvalidRequest(f"$ref {told!r} points to no schema here; write '#/$defs/name'", FIELD)
+            schema["$ref"] = _uri(place)
+
+
+def _place(ref: object) -> str:
+    """Return the pointer that a reference means."""
+    if not isinstance(ref, str):
         raise InvalidRequest("a $ref is no text; write '#/$defs/name'", FIELD)
-    return set(refs)
-
-
-def _target(ref: str, found: Mapping[str, Subschema]) -> Subschema:
     if not ref.startswith("#"):
         message = f"$ref {ref[:64]!r} leads out of the schema, and nothing is fetched; copy it under $defs"
         raise UnsupportedParameter(message, FIELD)
-    target = found.get(ref)
-    if target is None or "%" in ref:  # which the library would decode, and read as another pointer
-        raise InvalidRequest(f"$ref {ref[:64]!r} points to no schema here; write '#/$defs/name'", FIELD)
-    return target
+    if _NO_ESCAPE.search(ref):
+        raise InvalidRequest(f"$ref {ref[:64]!r} has a '%' without two hex digits behind it; write '%25' for it", FIELD)
+    try:
+        return _ESCAPES.sub(lambda escapes: bytes.fromhex(escapes[0].replace("%", "")).decode(), ref)
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"$ref {ref[:64]!r} percent-encodes what is no UTF-8; mend it", FIELD) from error
+
+
+def _uri(place: str) -> str:
+    return "#" + _NO_FRAGMENT.sub(lambda char: "".join(f"%{byte:02X}" for byte in char[0].encode()), place[1:])
 
 
 def _check_ends(nodes: Iterable[Node]) -> None:

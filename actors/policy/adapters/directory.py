@@ -1,7 +1,7 @@
 """Signed snapshots as files of one directory, one a version: ``000000000007.json``.
 
 Rules:
-- A file appears whole or not at all (temporary file, fsync, link), and a version is taken once: ``link`` is exclusive.
+- A file appears whole or not at all (``actors.base.files``), and a version is taken once.
 - Nothing here believes what it reads; readers check signatures.
 - A file that readers refuse is set aside under another name, so that it cannot hold a version's place for ever.
 """
@@ -10,11 +10,11 @@ import contextlib
 import hashlib
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from actors.base.errors import IntegrityError, StorageUnavailable, VersionConflict
+from actors.base.files import sync_folder, write_new
 
 _NAME = re.compile(r"([0-9]{12})\.json", re.ASCII)
 MAX_VERSION = 10**12 - 1
@@ -83,16 +83,7 @@ class SnapshotDirectory:
             raise IntegrityError(f"version {version} is out of range", "version")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=".publish-", dir=self.path)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.link(temporary, self.file(version))
-            finally:
-                Path(temporary).unlink()
-            self._sync()
+            write_new(Path(self.file(version)), data)
         except FileExistsError as error:
             raise VersionConflict(f"version {version} was published by somebody else: read it and try again") from error
         except OSError as error:
@@ -113,7 +104,7 @@ class SnapshotDirectory:
                 with contextlib.suppress(FileExistsError):  # a still newer publication took the place: it stands
                     os.link(aside, self.file(version))
                 aside.unlink()
-            self._sync()
+            sync_folder(self.path)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -122,13 +113,6 @@ class SnapshotDirectory:
     def file(self, version: int) -> str:
         """Return the path of a version's file."""
         return f"{self._prefix}{version:012d}.json"
-
-    def _sync(self) -> None:
-        handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _digest(path: Path) -> str:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from actors.base.files import sync_folder
+
 SEGMENT_SUFFIX = ".wal"
 UNBORN_SUFFIX = ".new"
 
@@ -37,14 +39,6 @@ def _sync_file(path: Path) -> None:
         os.close(fd)
 
 
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 @dataclass(frozen=True, slots=True)
 class Disk:
     """The system calls that durability depends on, so that a test can make a disk fail and see their order."""
@@ -54,7 +48,7 @@ class Disk:
     sync: Callable[[int], None] = os.fdatasync
     sync_file: Callable[[Path], None] = _sync_file
     """Make a closed file durable."""
-    sync_directory: Callable[[Path], None] = _sync_directory
+    sync_directory: Callable[[Path], None] = sync_folder
     """Make creations, renames and removals in a directory durable."""
     rename: Callable[[Path, Path], None] = _rename
     remove: Callable[[Path], None] = _remove

@@ -9,7 +9,7 @@ import yaml
 
 from actors.base.errors import HomeError
 from cluster.config import plain, read_config
-from cluster.home import FORMAT, create_home, home_path, open_home, write_atomic
+from cluster.home import FORMAT, create_home, home_path, open_home
 
 MINIMAL = {
     "profile": "test",
@@ -120,18 +120,3 @@ def test_the_home_that_is_meant() -> None:
     assert home_path("/o", environ) == Path("/o")
     assert home_path(None, environ) == Path("/e")
     assert home_path(None, {}) == Path("var").absolute()
-
-
-def test_a_write_that_fails_leaves_the_old_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readers see the old file whole, and no temporary file stays behind."""
-    path = tmp_path / "f"
-    write_atomic(path, b"old")
-
-    def full(_fd: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_atomic(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [item.name for item in tmp_path.iterdir()] == ["f"]

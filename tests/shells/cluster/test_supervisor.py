@@ -64,7 +64,7 @@ def failing(*_: object, **__: object) -> Any:
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Make every write of a home fail."""
     with monkeypatch.context() as patch:
-        patch.setattr("cluster.home.tempfile.mkstemp", failing)
+        patch.setattr("tempfile.mkstemp", failing)
         patch.setattr(Path, "open", failing)
         yield
 

@@ -5,7 +5,7 @@ Rules:
   after the answer: a process that is killed in between has kept the record, and not the content.
 - While the switch file is there nothing is kept: the mitigation of a disk that fills puts it there.
 - Whatever becomes of a content is counted (``kept``, ``lost``, ``off``); when keeping stops and when it goes on again stands
-  in the log, by a reason that holds no content.
+  in the log, by a reason that holds no content. So does, apart from it, that old content cannot be removed.
 
 Left out: where it is kept and for how long (``store``).
 """
@@ -14,6 +14,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -30,8 +31,19 @@ IDLE_S = 60.0
 CLOSE_S = 5.0
 """What the rest may take when the process ends."""
 OFF = "capture is switched off while the disk fills"
-
 ENDING = "this process ends"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What may not work for a time, in the words for that and for its end."""
+
+    fails: str
+    goes_on: str
+
+
+KEEPING = Work("content is not kept", "content is kept again")
+REMOVING = Work("old content is not removed", "old content is removed again")
 
 
 class ContentKeeper:
@@ -47,13 +59,13 @@ class ContentKeeper:
         self._changing = threading.Lock()
         self._held = self._held_bytes = 0
         self._closed = False
-        self._problem = ""
+        self._wrong = {KEEPING: "", REMOVING: ""}
         self._thread = threading.Thread(target=self._run, name="content", daemon=True)
 
     @property
-    def problem(self) -> str:
-        """Return in one line why nothing is kept now; empty while content is kept."""
-        return self._problem
+    def problems(self) -> tuple[str, ...]:
+        """Say what does not work now and why, a line each; empty while content is kept and old content goes."""
+        return tuple(f"{work.fails}: {why}" for work, why in self._wrong.items() if why)
 
     def start(self) -> None:
         """Begin to write."""
@@ -74,7 +86,7 @@ class ContentKeeper:
                 self._waiting.put_nowait(content)
                 return
         self._count("lost")
-        self._say(ENDING if closed else "more content waits to be written than the configuration allows")
+        self._say(KEEPING, ENDING if closed else "more content waits to be written than the configuration allows")
 
     def close(self) -> None:
         """Write what waits, for ``CLOSE_S`` at most, and end."""
@@ -85,6 +97,7 @@ class ContentKeeper:
             self._thread.join(CLOSE_S)
 
     def _run(self) -> None:
+        self._expire()
         while True:
             try:
                 content = self._waiting.get(timeout=IDLE_S)
@@ -103,7 +116,7 @@ class ContentKeeper:
             fate, problem = self._kept(content)
         except Exception as error:  # noqa: BLE001 - a defect costs this content, never the thread
             fate, problem = "lost", _words(error)
-        self._say(problem)
+        self._say(KEEPING, problem)
         self._count(fate)
 
     def _kept(self, content: Content) -> tuple[Fate, str]:
@@ -114,19 +127,20 @@ class ContentKeeper:
 
     def _expire(self) -> None:
         try:
-            self._store.expire()
+            if self._store.expire():
+                self._say(REMOVING, "")
         except Exception as error:  # noqa: BLE001 - nor does it end the thread
-            self._say(_words(error))
+            self._say(REMOVING, _words(error))
 
-    def _say(self, problem: str) -> None:
-        """Note why nothing is kept, and tell when that changes."""
-        if problem == self._problem:
+    def _say(self, work: Work, problem: str) -> None:
+        """Note why something does not work, or that it does, and tell when that changes."""
+        if problem == self._wrong[work]:
             return
-        self._problem = problem
+        self._wrong[work] = problem
         if problem:
-            _log.warning("content is not kept: %s", problem)
+            _log.warning("%s: %s", work.fails, problem)
         else:
-            _log.warning("content is kept again")
+            _log.warning("%s", work.goes_on)
 
 
 def _words(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """The store of retained content: one compressed file a decision below one folder, bounded in space, number and age.
 
 Rules:
-- A file appears whole or not at all (written beside its place, synced, renamed, the folder synced); 0600 in a folder of 0700.
+- A file appears whole or not at all (``actors.base.files``), with mode 0600, in a folder that is closed to others first.
 - Before a file is added the oldest go, by the time in the decision's id, until it fits: never more than ``max_bytes`` and
   ``max_files`` of all replicas together. What is older than ``max_age_days`` goes within ten minutes, while a gateway runs.
 - Replicas share a lock, which dies with its holder, and in its file the sum of what is there. Whoever was killed between writing
@@ -14,13 +14,14 @@ Left out: whose content is kept, and what happens to that which cannot be (``kee
 import fcntl
 import os
 import re
-import tempfile
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from actors.base.errors import ConfigurationError, IntegrityError, StorageUnavailable
+from actors.base.files import write_atomic
 from actors.base.ids import ulid_time_ms
 from actors.consensus.retention.config import ContentConfig
 
@@ -53,20 +54,21 @@ class ContentStore:
         try:
             with self._locked() as lock:
                 used, files = self._fitting(_read_sum(lock), _on_disk(len(packed)))
-                self._write(self._folder / f"{decision_id}{SUFFIX}", packed)
+                write_atomic(self._folder / f"{decision_id}{SUFFIX}", packed)
                 _write_sum(lock, used + _on_disk(len(packed)), files + 1)
         except OSError as error:
             raise StorageUnavailable(f"content cannot be kept ({error.strerror})") from error
 
-    def expire(self) -> None:
-        """Remove what is too old, if it is time to look."""
+    def expire(self) -> bool:
+        """Remove what is too old, if it is time to look; tell whether it was."""
         if 0 <= self._now_s() - self._expired_s < EXPIRE_EVERY_S:
-            return
+            return False
         try:
             with self._locked() as lock:
                 _write_sum(lock, *self._without_old(_read_sum(lock)))
         except OSError as error:
             raise StorageUnavailable(f"old content cannot be removed ({error.strerror})") from error
+        return True
 
     def _fitting(self, known: tuple[int, int] | None, more: int) -> tuple[int, int]:
         """Return bytes and files that are kept, once there is room for one more."""
@@ -80,7 +82,7 @@ class ContentStore:
 
     def _counted(self, max_bytes: int, max_files: int) -> tuple[int, int]:
         """Count the folder; remove what is unfinished or too old, and the oldest beyond the bounds."""
-        self._counted_s = self._expired_s = self._now_s()
+        self._counted_s = self._now_s()
         sizes = dict(sorted(self._files()))  # by id, hence by time
         used, files = sum(sizes.values()), len(sizes)
         for name, size in sizes.items():
@@ -92,9 +94,9 @@ class ContentStore:
 
     def _without_old(self, known: tuple[int, int] | None) -> tuple[int, int]:
         """Remove what is too old; sizes of the others are not looked up, for they may be many."""
+        self._expired_s = self._now_s()
         if known is None:
             return self._counted(self._config.max_bytes, self._config.max_files)
-        self._expired_s = self._now_s()
         used, files = known
         for name in sorted(entry.name for entry in self._entries()):
             if not self._too_old(name):
@@ -123,24 +125,12 @@ class ContentStore:
                 if ours and entry.is_file(follow_symlinks=False):
                     yield entry
 
-    def _write(self, path: Path, data: bytes) -> None:
-        handle, name = tempfile.mkstemp(dir=self._folder, prefix=f".{path.name}.")  # 0600 from its first moment
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).rename(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
-        _sync(self._folder)
-
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        """Hold the folder's lock; the folder is made if it is not there."""
-        if not self._folder.is_dir():
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+        """Hold the folder's lock; the folder is made if it is not there, and closed if others can look into it."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        if stat.S_IMODE(self._folder.stat().st_mode) & 0o077:
+            self._folder.chmod(0o700)
         lock = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -194,11 +184,3 @@ def _read_sum(lock: int) -> tuple[int, int] | None:
 
 def _write_sum(lock: int, used: int, files: int) -> None:
     os.pwrite(lock, f"{used:<20}{files:<20}\n".encode(), 0)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

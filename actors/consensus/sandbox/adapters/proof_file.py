@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from actors.base.errors import StorageUnavailable
+from actors.base.files import write_atomic
 from actors.consensus.sandbox.selftest import Proof
 
 MAX_BYTES = 65_536
@@ -46,13 +47,8 @@ class ProofFile:
 
     def write(self, proof: Proof) -> None:
         """Replace the proof; raise ``StorageUnavailable`` if it cannot be written."""
-        beside = self._path.with_suffix(f".{os.getpid()}")
         try:
-            beside.unlink(missing_ok=True)
-            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(proof))
-            beside.replace(self._path)
+            write_atomic(self._path, msgspec.json.encode(proof))
         except OSError as error:
             raise StorageUnavailable(f"the sandbox's proof cannot be written: {error.strerror}") from error
 

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from cluster.bench.code_page import (
-    CONNECTIONS,
     DIFFERS,
     JSON,
     NEW,
@@ -17,7 +16,7 @@ from cluster.bench.code_page import (
     section,
     verdicts,
 )
-from cluster.bench.figures import LITELLM
+from cluster.bench.figures import CONNECTIONS, LITELLM
 from cluster.bench.load import Figures
 from cluster.bench.spent import PARTS, SANDBOX
 from cluster.bench.stages import Share

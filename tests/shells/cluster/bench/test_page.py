@@ -1,6 +1,11 @@
 """Sections of the page of benchmarks."""
 
-from cluster.bench.page import with_others, with_section
+import json
+from pathlib import Path
+
+import pytest
+
+from cluster.bench.page import with_others, with_section, write_page, write_section
 
 PAGE = "# Benchmarks\n\ntext\n\n## One\n\n1\n\n## The machine\n\n- fast\n"
 
@@ -19,3 +24,23 @@ def test_a_page_that_is_measured_anew_keeps_what_was_measured_apart() -> None:
     old = "# Old\n\nsaid\n\n## Machine\n\nslow\n\n## Learning\n\n| a |\n"
     assert with_others("# New\n\n## Machine\n\nfast\n", old) == "# New\n\n## Machine\n\nfast\n\n## Learning\n\n| a |\n"
     assert with_others("# New\n", "") == "# New\n"
+
+
+def test_what_is_written_leaves_what_others_measured(tmp_path: Path) -> None:
+    """Sections and figures of others stay, in the page and in the JSON beside it; a page that is not there is made."""
+    page = tmp_path / "page.md"
+    write_section(page, "One", "1", {"one": {"a": 1}})
+    write_section(page, "Two", "2", {"two": {"b": 1}})
+    write_section(page, "One", "new", {"one": {"c": 2}})
+    write_page(page, "# All\n\n## Two\n\n3\n", {"two": 3, "all": 4})
+    assert page.read_text() == "# All\n\n## Two\n\n3\n\n## One\n\nnew\n"
+    assert json.loads((tmp_path / "page.json").read_text()) == {"one": {"c": 2}, "two": 3, "all": 4}
+
+
+def test_figures_that_cannot_be_read_lose_no_page(tmp_path: Path) -> None:
+    """Nothing is written before everything that is there was read."""
+    (tmp_path / "page.md").write_text("old")
+    (tmp_path / "page.json").write_text("{")
+    with pytest.raises(json.JSONDecodeError):
+        write_section(tmp_path / "page.md", "One", "1", {})
+    assert (tmp_path / "page.md").read_text() == "old"

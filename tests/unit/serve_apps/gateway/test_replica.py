@@ -55,7 +55,7 @@ def gateway() -> Any:
     made._log = SimpleNamespace(seconds_left=lambda _: 100.0)
     made._settings = SimpleNamespace(degraded=())
     made._scrutiny = SimpleNamespace(degraded=tuple)
-    made._content = SimpleNamespace(problem="")
+    made._content = SimpleNamespace(problems=())
     return made
 
 
@@ -70,7 +70,7 @@ FAULTS: dict[str, tuple[str, str, object, bool]] = {
     "stale policy": ("_parts.policy.current", "stale", True, True),
     "spans without a table": ("_spans", "problem", "away", True),
     "no sandbox": ("_scrutiny", "degraded", lambda: ("sandbox: bwrap is missing",), True),
-    "content that cannot be kept": ("_content", "problem", "the disk fills", True),
+    "content that cannot be kept": ("_content", "problems", ("content is not kept: the disk fills",), True),
     "co-located keys": ("_settings", "degraded", ("root: co-located",), True),
 }
 

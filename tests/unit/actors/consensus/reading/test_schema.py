@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import jsonschema
 import pytest
@@ -88,6 +89,30 @@ def test_what_satisfies_is_what_another_library_says(schema: dict[str, Any], val
     assert holds(schema, value) == jsonschema.Draft202012Validator(schema).is_valid(value)
 
 
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
+def test_a_definition_of_any_name_can_be_referred_to(name: str) -> None:
+    """As it is, but for the pointer's own ``~`` and ``/`` and for ``%``, or percent-encoded."""
+    pointer = f"/$defs/{name.replace('~', '~0').replace('/', '~1')}"
+    for ref in (f"#{pointer.replace('%', '%25')}", f"#{quote(pointer)}", f"#{quote(pointer, safe='')}"):
+        schema = {"$ref": ref, "$defs": {name: {"type": "string"}}}
+        assert (holds(schema, "x"), holds(schema, 1)) == (True, False)
+
+
+@pytest.mark.parametrize("ref", ["#/$defs/größe", "#/$defs/gr%C3%B6%C3%9Fe", "#/%24defs/gr%c3%b6ße"])
+def test_names_in_any_language_are_held_to(ref: str) -> None:
+    """Each way of writing them is the same definition; what only looks like a reference stays as it is."""
+    schema = {"properties": {"a": {"$ref": ref}, "b": {"const": {"$ref": ref}}}, "$defs": {"größe": {"maximum": 3}}}
+    assert (holds(schema, {"a": 3}), holds(schema, {"a": 4})) == (True, False)
+    assert (holds(schema, {"b": {"$ref": ref}}), holds(schema, {"b": {"$ref": "#"}})) == (True, False)
+
+
+def test_an_encoded_slash_parts_a_pointer() -> None:
+    """The pointer is decoded before it is read (RFC 6901 §6): a slash in a name is ``~1``, however that is written."""
+    definitions = {"a/b": {"type": "string"}, "c": {"properties": {"d": {"type": "integer"}}}}
+    assert holds({"$ref": "#/$defs/a%7E1b", "$defs": definitions}, "x")
+    assert not holds({"$ref": "#/$defs/c%2Fproperties%2Fd", "$defs": definitions}, "x")
+
+
 @pytest.mark.parametrize(
     ("schema", "kind", "words"),
     [
@@ -96,6 +121,10 @@ def test_what_satisfies_is_what_another_library_says(schema: dict[str, Any], val
         ({"$ref": "#/$defs/none"}, InvalidRequest, "points to no schema here"),
         ({"$ref": "#/properties"}, InvalidRequest, "points to no schema here"),
         ({"$ref": "#/$defs/a%62", "$defs": {"a%62": {}}}, InvalidRequest, "points to no schema here"),
+        ({"$ref": "#/$defs/a%2Fb", "$defs": {"a/b": {}}}, InvalidRequest, "points to no schema here"),
+        ({"$ref": "#/$defs/groß", "$defs": {"größe": {}}}, InvalidRequest, "'#/$defs/groß' points to no schema here"),
+        ({"$ref": "#/$defs/5%", "$defs": {"5%": {}}}, InvalidRequest, "write '%25' for it"),
+        ({"$ref": "#/$defs/a%FF", "$defs": {"a\ufffd": {}}}, InvalidRequest, "what is no UTF-8"),
         ({"$ref": 1}, InvalidRequest, "is no text"),
         ({"type": "strin"}, InvalidRequest, "#/type is no draft 2020-12"),
         ({"properties": {"a": {"type": "text"}}}, InvalidRequest, "#/properties/a/type"),

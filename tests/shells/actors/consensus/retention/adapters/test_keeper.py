@@ -34,6 +34,7 @@ class Store:
         self.put_ids: list[str] = []
         self.error: Exception | None = None
         self.stale: Exception | None = None
+        self.looks = True
         self.expired = threading.Semaphore(0)
         self.may_write = threading.Event()
         self.may_write.set()
@@ -45,11 +46,12 @@ class Store:
             raise self.error
         self.put_ids.append(decision_id)
 
-    def expire(self) -> None:
+    def expire(self) -> bool:
         """Nothing is old, but what a test says fails."""
         self.expired.release()
         if self.stale is not None:
             raise self.stale
+        return self.looks
 
 
 class Fates:
@@ -116,7 +118,7 @@ def test_a_full_queue_loses_content_and_keeps_nobody_waiting(make: Make, fates: 
     for number in (1, 2, 3):
         keeper.put(content(number))
     assert fates.wait(1) == ["lost"]
-    assert "more content waits" in keeper.problem
+    assert "more content waits" in "".join(keeper.problems)
     store.may_write.set()
     assert fates.wait(2) == ["lost", "kept", "kept"]
     keeper.put(content(4))
@@ -139,7 +141,7 @@ def test_the_switch_turns_capture_off_and_on(make: Make, fates: Fates, tmp_path:
     (tmp_path / "off").touch()
     keeper.put(content(1))
     assert fates.wait(1) == ["off"]
-    assert (store.put_ids, keeper.problem) == ([], OFF)
+    assert (store.put_ids, keeper.problems) == ([], (f"content is not kept: {OFF}",))
     (tmp_path / "off").unlink()
     keeper.put(content(2))
     assert fates.wait(1) == ["off", "kept"]
@@ -164,7 +166,7 @@ def test_what_cannot_be_kept_is_counted_and_told_once_without_content(
     told = [record.getMessage() for record in caplog.records if record.name == "weavergen.content"]
     assert [words.split(":")[0] for words in told] == ["content is not kept", "content is kept again"]
     assert "secret" not in " ".join(told)
-    assert keeper.problem == ""
+    assert keeper.problems == ()
 
 
 def test_closing_writes_what_waits(make: Make, fates: Fates) -> None:
@@ -190,5 +192,40 @@ def test_old_content_that_cannot_be_removed_ends_nothing(make: Make, fates: Fate
         fates.wait(1)
         assert store.expired.acquire(timeout=30)
     keeper.close()
-    assert (fates.all, keeper.problem) == (["kept", "kept"], _words(error))
-    assert "secret" not in keeper.problem
+    assert (fates.all, keeper.problems) == (["kept", "kept"], (f"old content is not removed: {_words(error)}",))
+    assert "secret" not in keeper.problems[0]
+
+
+def test_it_is_told_apart_what_does_not_work(make: Make, fates: Fates, caplog: pytest.LogCaptureFixture) -> None:
+    """Content that is kept says nothing about what is old, nor a look that was not taken; each is told once as it changes."""
+    store = Store()
+    store.stale = StorageUnavailable("it is stuck")
+    keeper = make(store)
+    keeper.put(content(1))
+    fates.wait(1)
+    for _ in range(2):
+        assert store.expired.acquire(timeout=30)
+    store.stale, store.looks = None, False
+    keeper.put(content(2))
+    fates.wait(1)
+    assert store.expired.acquire(timeout=30)
+    assert keeper.problems == ("old content is not removed: it is stuck",)
+    store.looks, store.error = True, StorageUnavailable("no space left")
+    keeper.put(content(3))
+    fates.wait(1)
+    keeper.close()
+    assert (fates.all, keeper.problems) == (["kept", "kept", "lost"], ("content is not kept: no space left",))
+    told = [record.getMessage() for record in caplog.records if record.name == "weavergen.content"]
+    assert told == [
+        "old content is not removed: it is stuck",
+        "content is not kept: no space left",
+        "old content is removed again",
+    ]
+
+
+def test_old_content_goes_as_soon_as_the_process_starts(make: Make, fates: Fates) -> None:
+    """Before anything is to be kept: a tenant who asks no more has the same promise."""
+    store = Store()
+    make(store)
+    assert store.expired.acquire(timeout=30)
+    assert fates.all == []

@@ -5,7 +5,7 @@ import os
 import resource
 import signal
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +63,29 @@ def test_what_is_kept_comes_back_and_is_nobody_elses(folder: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
     assert sorted(file.name for file in folder.iterdir()) == [".lock", path.name]
+
+
+@pytest.mark.parametrize("begin", [lambda opened: opened.expire(), lambda opened: opened.put(name(1), b"{}")])
+def test_a_folder_that_is_open_to_others_is_closed(folder: Path, begin: Callable[[ContentStore], object]) -> None:
+    """Whoever made it: with the first look already, before anything is kept in it."""
+    folder.mkdir()
+    folder.chmod(0o755)
+    begin(store(folder))
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
+
+
+def test_a_look_that_was_not_due_is_told_from_one_that_was(folder: Path) -> None:
+    """Only the latter says that old content goes; one that failed is due again."""
+    opened = store(folder)
+    assert (opened.expire(), opened.expire()) == (True, False)
+    (folder / ".lock").unlink()
+    (folder / ".lock").mkdir()
+    opened = store(folder)
+    with pytest.raises(StorageUnavailable):
+        opened.expire()
+    (folder / ".lock").rmdir()
+    assert opened.expire()
 
 
 def test_the_oldest_go_first_and_the_bound_on_space_holds(folder: Path) -> None:

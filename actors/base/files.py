@@ -1,0 +1,63 @@
+"""Files that appear whole, durable and closed to others.
+
+Rules:
+- A file is written beside its place, synced, put into it and its folder synced: readers see the old bytes or the new ones,
+  and so does whoever reads after a crash.
+- It has mode 0600 from its first moment.
+- A write that fails leaves nothing beside the file and names the one that was meant; what a killed process leaves there
+  (``.<name>.<eight characters>``) means nothing.
+
+Left out: who makes the folder, and what a failure means there.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Make ``data`` the content of a file, whether there is one or not; raise ``OSError``."""
+    _put(path, data, _replace)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Make a file that is not there yet; raise ``FileExistsError``, another file untouched, or ``OSError``."""
+    _put(path, data, _link)
+
+
+def sync_folder(path: Path) -> None:
+    """Make creations, renames and removals in a folder durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _put(path: Path, data: bytes, into_place: Callable[[Path, Path], None]) -> None:
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            into_place(Path(name), path)
+        except BaseException:
+            with contextlib.suppress(OSError):  # what failed first is what is told
+                Path(name).unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(beside: Path, path: Path) -> None:
+    beside.replace(path)
+
+
+def _link(beside: Path, path: Path) -> None:
+    path.hardlink_to(beside)
+    beside.unlink()

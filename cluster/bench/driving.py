@@ -1,0 +1,79 @@
+"""What the benchmarks that drive wrk have in common: how one is called, runs beside its peers and ends."""
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from cluster.bench import systems
+from cluster.bench.load import Target
+from cluster.bench.profiling import profile, replica_pid
+from cluster.bench.stages import Share
+from cluster.bench.started import BenchError
+from cluster.home import Home
+from cluster.node import REPOSITORY
+
+T = TypeVar("T")
+
+
+def arguments(program: str, description: str | None) -> argparse.ArgumentParser:
+    """Return the options that each of them has."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
+    parser.add_argument("--seconds", type=int, default=8, help="measured time of one cell")
+    parser.add_argument("--warm-up", type=int, default=2, help="seconds before each cell that do not count")
+    parser.add_argument("--rounds", type=int, default=3, help="how often every cell is measured")
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "docs" / "benchmarks.md")
+    return parser
+
+
+def driven(prefix: str, run: Callable[[str, Path], T]) -> T:
+    """Return what ``run`` finds with wrk, in a folder of its own; end the process, and say why, where it finds nothing."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything that was started is ended
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        print("wrk is not installed (Debian: apt-get install wrk)", file=sys.stderr)
+        raise SystemExit(2)
+    systems.CACHE.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=systems.CACHE) as name:
+            return run(wrk, Path(name))
+    except BenchError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from error
+
+
+def started(
+    stack: ExitStack, missing: dict[str, str], name: str, system: AbstractContextManager[Target]
+) -> Target | None:
+    """Start a system that may be missing; the report then says why."""
+    say(name)
+    try:
+        return stack.enter_context(system)
+    except BenchError as error:
+        missing[name] = " ".join(str(error).split())[-200:]
+        say(f"{name}: {error}")
+        return None
+
+
+def profiles(
+    home: Home, wrk: str, folder: Path, missing: dict[str, str], cells: Mapping[str, tuple[Target, int]]
+) -> dict[str, list[Share]]:
+    """Return where the replica's time goes under each (target, connections); nothing, and why, if that cannot be told."""
+    say("where the time goes")
+    try:
+        pid = replica_pid(home)
+        return {name: profile(pid, wrk, target, folder, count) for name, (target, count) in cells.items()}
+    except BenchError as error:
+        missing["profile"] = str(error)
+        say(f"no profile: {error}")
+        return {}
+
+
+def say(text: str) -> None:
+    """Tell whoever waits what is done."""
+    print(f"· {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,82 @@
+"""What the benchmarks that drive wrk have in common."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from cluster.bench import driving, systems
+from cluster.bench.driving import arguments, driven, profiles, started
+from cluster.bench.load import Target
+from cluster.bench.started import BenchError
+from cluster.home import create_home
+
+TARGET = Target("http://h/", "{}", {})
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return where runs have their folders; wrk is there, and what ends this process stays as it was."""
+    monkeypatch.setattr(systems, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(driving.shutil, "which", lambda name: f"/bin/{name}")
+    before = signal.getsignal(signal.SIGTERM)
+    yield tmp_path / "cache"
+    signal.signal(signal.SIGTERM, before)
+
+
+def failing(*_: object) -> None:
+    """Fail as a system that does not answer."""
+    raise BenchError("it does not  answer")
+
+
+def test_a_run_has_a_folder_of_its_own_that_goes(cache: Path) -> None:
+    """What is found comes back; the folder is there while it is looked for."""
+    wrk, folder, was_there = driven("run-", lambda wrk, folder: (wrk, folder, folder.is_dir()))
+    assert (wrk, folder.parent, was_there, folder.exists()) == ("/bin/wrk", cache, True, False)
+
+
+def test_a_run_that_finds_nothing_says_why(
+    cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that failed and one without wrk end the process with different codes, and leave no folder."""
+    with pytest.raises(SystemExit) as failed:
+        driven("run-", failing)
+    assert (failed.value.code, list(cache.iterdir())) == (1, [])
+    monkeypatch.setattr(driving.shutil, "which", lambda _: None)
+    with pytest.raises(SystemExit) as lacking:
+        driven("run-", failing)
+    told = capsys.readouterr().err
+    assert (lacking.value.code, "does not  answer" in told, "wrk is not installed" in told) == (2, True, True)
+
+
+def test_a_peer_that_does_not_start_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    """The report says why in one line, and the others go on; one that starts is ended with the rest."""
+    ended, missing = list[str](), dict[str, str]()
+
+    @contextmanager
+    def system(*, lacks: bool) -> Iterator[Target]:
+        if lacks:
+            failing()
+        yield TARGET
+        ended.append("it")
+
+    with ExitStack() as stack:
+        assert started(stack, missing, "peer", system(lacks=False)) is TARGET
+        assert started(stack, missing, "other", system(lacks=True)) is None
+        assert ended == []
+    assert (ended, missing) == (["it"], {"other": "it does not answer"})
+
+
+def test_a_replica_that_is_not_found_has_no_profile(tmp_path: Path) -> None:
+    """The report has no stages then, and says so."""
+    missing = dict[str, str]()
+    assert profiles(create_home(tmp_path / "home"), "wrk", tmp_path, missing, {"row": (TARGET, 1)}) == {}
+    assert "replica was not found" in missing["profile"]
+
+
+def test_each_takes_the_same_options() -> None:
+    """A page to write, and how long and how often is measured."""
+    options = arguments("cluster.bench", "words").parse_args(["--rounds", "1"])
+    assert (options.rounds, options.seconds, options.warm_up, options.out.name) == (1, 8, 2, "benchmarks.md")

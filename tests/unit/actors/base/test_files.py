@@ -1,0 +1,102 @@
+"""Files are whole, durable and closed, or not there."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from actors.base.files import sync_folder, write_atomic, write_new
+
+WRITES = (write_atomic, write_new)
+
+
+def full(*_: object, **__: object) -> None:
+    """Fail as a full disk does."""
+    raise OSError(28, "No space left on device")
+
+
+def test_one_replaces_and_the_other_does_not(tmp_path: Path) -> None:
+    """Replacing needs no file and takes any; making refuses one that is there and leaves it as it is."""
+    path = tmp_path / "f"
+    write_atomic(path, b"one")
+    write_atomic(path, b"two")
+    with pytest.raises(FileExistsError):
+        write_new(path, b"three")
+    write_new(tmp_path / "g", b"four")
+    assert (path.read_bytes(), (tmp_path / "g").read_bytes()) == (b"two", b"four")
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["f", "g"]
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_nobody_else_can_read_it_at_any_moment(
+    write: Callable[[Path, bytes], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not while it is written beside its place either, nor where the file that it replaces was open to all."""
+    path, seen, real = tmp_path / "f", set[int](), os.fsync
+    if write is write_atomic:
+        path.touch()
+        path.chmod(0o644)
+
+    def watching(handle: int) -> None:
+        seen.update(stat.S_IMODE(item.stat().st_mode) for item in tmp_path.iterdir() if item != path)
+        real(handle)
+
+    monkeypatch.setattr("os.fsync", watching)
+    old = os.umask(0)
+    try:
+        write(path, b"x")
+    finally:
+        os.umask(old)
+    assert (seen, stat.S_IMODE(path.stat().st_mode)) == ({0o600}, 0o600)
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_the_bytes_are_durable_before_the_name_and_the_name_before_the_return(
+    write: Callable[[Path, bytes], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First the file is synced, whole and without its name, then the folder, with it."""
+    path, synced, real = tmp_path / "f", list[tuple[bool, int, bool]](), os.fsync
+
+    def watching(handle: int) -> None:
+        found = os.fstat(handle)
+        synced.append((stat.S_ISDIR(found.st_mode), 0 if stat.S_ISDIR(found.st_mode) else found.st_size, path.exists()))
+        real(handle)
+
+    monkeypatch.setattr("os.fsync", watching)
+    write(path, b"12345")
+    assert synced == [(False, 5, False), (True, 0, True)]
+
+
+@pytest.mark.parametrize(
+    ("write", "call"),
+    [(write, call) for write in WRITES for call in ("os.fsync", "tempfile.mkstemp")]
+    + [(write_atomic, "pathlib.Path.replace"), (write_new, "pathlib.Path.hardlink_to")],
+)
+def test_a_write_that_fails_leaves_nothing_and_names_the_file(
+    write: Callable[[Path, bytes], None], call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it fails: the system's own error would name the file beside it, or none."""
+    monkeypatch.setattr(call, full)
+    with pytest.raises(OSError, match="No space") as caught:
+        write(tmp_path / "f", b"new")
+    assert (caught.value.errno, caught.value.filename) == (28, str(tmp_path / "f"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_old_bytes_outlive_a_write_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers go on reading the old file."""
+    write_atomic(tmp_path / "f", b"old")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(tmp_path / "f", b"new")
+    assert [(item.name, item.read_bytes()) for item in tmp_path.iterdir()] == [("f", b"old")]
+
+
+def test_only_a_folder_is_synced_as_one(tmp_path: Path) -> None:
+    """A file in its place is an error."""
+    sync_folder(tmp_path)
+    (tmp_path / "f").touch()
+    with pytest.raises(NotADirectoryError):
+        sync_folder(tmp_path / "f")
