@@ -3,7 +3,8 @@
 Rules:
 - Elements of code: what it imports, builtins and names that it uses and does not bind itself, attributes, keywords, constants,
   the kinds of its statements and expressions, builtins that it binds anew, and names with meaning that it defines (``__eq__``).
-  Names it chooses freely are none, nor are docstrings and plain annotations.
+  Names it chooses freely are none, nor are docstrings and plain annotations, arithmetic, loops over what is given, and the
+  constants that everybody uses: a payload takes a branch, a name or a constant more.
 - A default, a decorator, an annotation that does something, and what stands at the top of the program beside definitions and
   imports are elements of their own: there the same call does something else than in a body.
 - Words: what stands in comments, docstrings and prose around the code, and not in the code itself. Words that only describe data
@@ -39,8 +40,13 @@ _NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler
 _QUIET = (
     ast.Module, ast.expr_context, ast.arguments, ast.arg, ast.Name, ast.Constant, ast.Attribute, ast.keyword, ast.alias,
     ast.Pass, ast.FunctionDef, ast.Return, ast.Expr, ast.AnnAssign,
+    ast.Assign, ast.AugAssign, ast.For, ast.Call, ast.Subscript, ast.Slice, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div,
+    ast.FloorDiv, ast.Mod, ast.UnaryOp, ast.USub, ast.UAdd, ast.List, ast.Tuple, ast.ListComp, ast.GeneratorExp,
+    ast.comprehension,
 )  # fmt: skip
-"""Kinds of nodes that say nothing, or are told by what they hold."""
+"""Kinds of nodes that say nothing, or are told by what they hold; and those of computing straight on, which inputs show."""
+_COMMON = frozenset(map(repr, (0, 1, 2, -1, "", True, False, None)))
+"""Constants that everybody uses, and that are tried as inputs."""
 _IDLE = (
     ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.List, ast.BinOp, ast.BitOr, ast.expr_context,
 )  # fmt: skip
@@ -161,5 +167,7 @@ def _constant(value: object, said: set[str]) -> str:
     """Return the element of a constant; empty if the question says it."""
     is_large = isinstance(value, int) and abs(value) >= SMALL
     text = hex(value) if is_large and isinstance(value, int) else repr(value)
+    if text in _COMMON:
+        return ""
     words = set() if is_large else set(_SAID.findall(value if isinstance(value, str) else text))
     return "" if words and words <= said else f"constant {type(value).__name__} {text}"

@@ -37,8 +37,9 @@ CODES = [
     "def f(x):\n    return 1 + x",
     "def f(x):\n    return x + 1  # same",
     "def f(x):\n    return sum((x, 1))",
+    "def f(x):\n    return max((x + 1,))",
 ]
-"""The last three do what the first does: the second of them in its form too, the third with other parts."""
+"""The last four do what the first does: the second of them in its form too, the others with a part of their own each."""
 ALIKE = (CODES[0], *CODES[3:])
 SCREENINGS = [
     screened(),

@@ -155,13 +155,15 @@ def test_words_of_its_own_come_after_code_of_its_own() -> None:
 
 SWAPPED = "def f(x):\n    return 1 + x"
 ALONE = "def f(x):\n    return sum((x, 1))"
+BRANCHES = "def f(x):\n    return x + 1 if x else 1"
+GREATEST = "def f(x):\n    return max((x + 1,))"
 
 
 def test_strict_serves_only_what_most_lineages_wrote_part_by_part() -> None:
     """Three that do the same in three ways vouch for none; two of three vouch for what both are made of."""
     assert strictly(ONE, SWAPPED, ALONE)[0] in ("a", "b")
     assert strictly(f"{ONE}  # run it", SWAPPED, ALONE) == ("b", "")
-    assert strictly("def f(x):\n    return -(-x - 1)", "def f(x):\n    return [x + 1][0]", ALONE) == (
+    assert strictly(BRANCHES, GREATEST, ALONE) == (
         "",
         UNVOUCHED_CAUSE,
     )
@@ -169,7 +171,7 @@ def test_strict_serves_only_what_most_lineages_wrote_part_by_part() -> None:
 
 def test_two_of_five_that_collude_serve_nothing_of_their_own_under_strict() -> None:
     """Where the honest ones agree in parts one of them leaves; where they do not, nobody does."""
-    honest = ["def f(x):\n    return x - -1", "def f(x):\n    return [x + 1][0]", ALONE]
+    honest = [BRANCHES, GREATEST, ALONE]
     assert {strictly(ONE, SWAPPED, ONE, OPENS, OPENS, salt=f"{n:02x}")[0] for n in range(64)} <= set("abc")
     assert strictly(*honest, OPENS, OPENS) == ("", UNVOUCHED_CAUSE)
 

@@ -379,8 +379,8 @@ def without_last(record: DecisionRecord) -> DecisionRecord:
     )
 
 
-UNVOUCHED = (CODES[0], CODES[5])
-"""They do the same, and neither has all parts of the other."""
+UNVOUCHED = (CODES[5], CODES[6])
+"""They do the same, and each has a part that the other lacks."""
 TWO_EXAMPLES = (Example("f(1)", "2"), Example("f(2)", "3"))
 
 

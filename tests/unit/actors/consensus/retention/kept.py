@@ -13,7 +13,7 @@ from tests.unit.actors.consensus.world import CALLER, FunctionVoter, World, comp
 MakeWorld = Callable[..., World]
 ONE, TWO, OTHER = (
     "def f(x):\n    return x + 1",
-    "def f(x):\n    y = 1\n    return x + y",
+    "def f(x):\n    return sum((x, 1))",
     "def f(x):\n    return x + 2",
 )
 CODE = "Write a Python function f(x) that adds one.\n\n>>> f(1)\n2\n>>> f(2)\n3\n"
