@@ -6,6 +6,8 @@ Rules:
 - ``strict`` and ``evidence`` take the layer's own rule first. Where nobody wins by it, ``evidence`` counts once more among the
   ballots that passed at least ``LEAST_EXAMPLES`` examples, and there one lineage suffices. An isolated voter stays dissent there
   too: it may have passed with another answer.
+- Whoever gives several answers of which one alone passes has guessed: where a lineage cast several ballots, a group takes two to
+  win by examples alone.
 - A ballot that screening put out is dissent, as an isolated voter's: else keeping a voter out of the panel, whose sink it shared,
   would take away its weight against the rest of its lineage, and make a group win that had not.
 - The record says of every ballot what is needed to count again: this module is what decides, and what replays.
@@ -54,15 +56,25 @@ def admitted(casts: Sequence[Cast], examples: int) -> list[Vote]:
     return [msgspec.structs.replace(c.vote, group=NO_GROUP) if c.vote.group in barred else c.vote for c in casts]
 
 
-def count(casts: Sequence[Cast], rule: Rule, policy: str, examples: int) -> Counted:
-    """Count the ballots under a policy; ``examples`` is how many of the prompt's have been run, 0 if none could be."""
+def count(casts: Sequence[Cast], rule: Rule, policy: str, examples: int, *, seconded: bool = True) -> Counted:
+    """Count the ballots under a policy; ``examples`` is how many of the prompt's have been run, 0 if none could be.
+
+    ``seconded`` is whether one of several answers of a lineage is no evidence; for records from before it was not.
+    """
     votes = admitted(casts, examples)
     counted = tally(votes, rule)
     if counted.winner is None and policy == "evidence" and examples >= LEAST_EXAMPLES:
         evident = tally([v for v in votes if v.group != NO_GROUP or v.isolated], _one_lineage(rule))
-        if evident.winner is not None:
+        if evident.winner is not None and not (seconded and _is_guessed(casts, evident.winner.group)):
             return Counted(evident, by_examples=True)
     return Counted(counted)
+
+
+def _is_guessed(casts: Sequence[Cast], group: int) -> bool:
+    """Tell whether a group is one ballot of a lineage that cast several."""
+    authors = [cast.vote.lineage for cast in casts if cast.vote.group == group]
+    ballots = [cast.vote.lineage for cast in casts if cast.vote.group != NO_GROUP or cast.vote.isolated]
+    return len(authors) == 1 and ballots.count(authors[0]) > 1
 
 
 def could_have_agreed(casts: Sequence[Cast], rule: Rule) -> bool:

@@ -187,5 +187,6 @@ def _tally(state: State, conclusion: Conclusion, served_sha256: str) -> TallyEnt
             for pair in state.plan.rule.pairs
             if pair.a in voted and pair.b in voted
         ],
+        seconded=state.plan.policy == "evidence",
         choice=("vouched" if state.plan.vouched_only else "own") if was_chosen else "",
     )

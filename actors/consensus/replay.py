@@ -69,6 +69,7 @@ def check_form(record: DecisionRecord, now_s: int) -> None:
     _record(0 < quorum <= MICRO and n_eff >= 0, "quorum or n_eff is out of bounds")
     gap, named = _gap(layer), _check_correlations(record)
     _record(not layer.min_gap or 0 < gap <= MICRO, "a gap that is none, or more than all")
+    _record(not said.seconded or record.policy.name == "evidence", "a rule of evidence under another policy")
     for text in (said.support, said.n_eff, *said.eligible_weight.values()):
         _decimal(text)
     if record.policy.name == "direct":
@@ -198,7 +199,7 @@ def replay_tally(record: DecisionRecord) -> Counted:
         micro(layer.quorum), layer.min_lineages, micro(layer.min_n_eff), micro(said.correlation), _gap(layer),
         tuple(Pair(pair.a, pair.b, micro(pair.rho)) for pair in said.correlations),
     )  # fmt: skip
-    counted = count(_casts(record), rule, record.policy.name, record.examples)
+    counted = count(_casts(record), rule, record.policy.name, record.examples, seconded=said.seconded)
     end, winner = counted.tally, counted.tally.winner
     if {lineage: micro(weight) for lineage, weight in said.eligible_weight.items()} != end.eligible:
         raise IntegrityError("tally: the eligible weights are not those of the seats", "tally")

@@ -55,3 +55,14 @@ def test_examples_replace_independence_and_not_the_lead() -> None:
     assert counted.tally.winner.n_eff_micro == 1_052_631
     for gap, wins in ((300_000, 0), (400_000, None)):
         assert winner(count(casts, replace(alike, min_gap_micro=gap), "evidence", 2)) == wins
+
+
+def test_one_of_several_answers_of_a_lineage_is_a_guess_and_no_evidence() -> None:
+    """Two that agree are evidence, and so is the only answer of a lineage; who is isolated or screened out did answer."""
+    guesses = [cast("a", 1, 0), cast("a", 2, 1)]
+    assert winner(count([cast("a", 0, 2), *guesses], RULE, "evidence", 2)) is None
+    assert winner(count([cast("a", 0, 2), *guesses], RULE, "evidence", 2, seconded=False)) == 0
+    assert winner(count([cast("a", 0, 2), cast("a", 0, 2), *guesses], RULE, "evidence", 2)) == 0
+    assert winner(count([cast("a", 0, 2), cast("b", 1, 0), cast("b", 2, 0)], RULE, "evidence", 2)) == 0
+    lenient = replace(RULE, quorum_micro=500_000)
+    assert winner(count([cast("a", 0, 2), cast("a", NO_GROUP, isolated=True)], lenient, "evidence", 2)) is None

@@ -169,6 +169,20 @@ def test_records_from_before_lineages_drew_lots_verify_as_they_did() -> None:
     assert step_that_fails(replace(withheld, tally=replace(withheld.tally, choice="own"))) == "result"
 
 
+def test_records_from_before_guesses_were_told_verify_as_they_did() -> None:
+    """One of three answers of a lineage that passed the examples was served; a record that says it would not be is refused."""
+    asked = script(*CODES[:3], kind="code:python", policy="evidence", compare_ms=100, examples=TWO_EXAMPLES)
+    one_lineage = [replace(seat, lineage="l") for seat in asked.plan.seats]
+    asked = dataclasses.replace(asked, plan=replace(asked.plan, seats=tuple(one_lineage)))
+    asked = dataclasses.replace(asked, passes={CODES[1]: 0, CODES[2]: 1})
+    now = record_of(play(asked, asked.voters))
+    assert (now.result, now.tally.seconded) == ("unavailable", True)
+    assert step_that_fails(replace(now, tally=replace(now.tally, seconded=False))) == "tally"
+    strict = record_of(play(script("Paris", "Paris"), ["v0", "v1"]))
+    assert b"seconded" not in canonical_json(strict)
+    assert step_that_fails(replace(strict, tally=replace(strict.tally, seconded=True))) == "record"
+
+
 def test_the_pairs_and_the_gap_that_were_counted_with_are_on_record() -> None:
     """A record of a rule with pairs and a gap says so and replays; without them, or with others, it counts otherwise."""
     rule = Rule(600_000, 2, 1_000_000, 500_000, 300_000, (Pair("l0", "l1", 900_000), Pair("l1", "l9", 800_000)))
