@@ -1,56 +1,60 @@
 """What a Python answer is made of, as sets that can be held against other answers'.
 
 Rules:
-- Elements of code: what it imports, builtins and names that it uses and does not bind itself, attributes, keywords, constants,
-  the kinds of its statements and expressions, builtins that it binds anew, and names with meaning that it defines (``__eq__``).
-  Names it chooses freely are none, nor are docstrings and plain annotations, arithmetic, loops over what is given, and the
-  constants that everybody uses: a payload takes a branch, a name or a constant more.
+- Elements of code: what it imports, attributes (with the module that they are of), keywords, constants, the kinds of its
+  statements and expressions, names that no scope of its own binds; names that it binds over builtins, imports or what the
+  question defines, and names with meaning that it defines (``__eq__``).
+- None are names that it chooses freely, docstrings, annotations that only name types, and what every program does: assign, add
+  and subtract, call, go through a sequence, take an item, and the constants that everybody uses.
+- What is decided by, gone through, computed with or handed on is an element with what it stands in (a division in an index),
+  unless it is a name or constant: simple parts that everybody uses can be put together to a condition.
 - A default, a decorator, an annotation that does something, and what stands at the top of the program beside definitions and
   imports are elements of their own: there the same call does something else than in a body.
-- Words: what stands in comments, docstrings and prose around the code, and not in the code itself. Words that only describe data
-  and computation (``plain_words``) are none, nor are numbers but those that may be an address.
-- What the question says is nobody's own: constants and words that stand in it do not count.
+- What the question says is nobody's own: a constant that stands in it as it is does not count.
 - An answer that is too large to be taken apart, or cannot be, has no parts; that is told, and is not an empty set.
 
-Left out: how elements are put together; and what they are worth (``own``).
+Left out: words (``words``); how elements are put together otherwise, so that common ones may still hide something; and what
+they are worth (``own``).
 """
 
 import ast
 import builtins
 import re
 from collections.abc import Iterator
-from keyword import kwlist, softkwlist
 
 import msgspec
 
-from actors.consensus.reading.plain_words import PLAIN_WORDS
 from actors.consensus.reading.python_form import parse
+from actors.consensus.reading.python_names import Names, names_of
+from actors.consensus.reading.words import Spelled, words_of
 
 MAX_CHARS = 65_536
 MAX_NODES = 6_000
 SMALL = 10**18
 """Greater integers are not written in decimal."""
-_WORD = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+){2,}")
-_SAID = re.compile(r"\w+")
-_ALWAYS = frozenset({"python3", "py", "python", *kwlist, *softkwlist})
+_DEFINED = re.compile(r"\b(?:def|class)\s+(\w+)")
 _BUILTINS = frozenset(dir(builtins))
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 _QUIET = (
     ast.Module, ast.expr_context, ast.arguments, ast.arg, ast.Name, ast.Constant, ast.Attribute, ast.keyword, ast.alias,
     ast.Pass, ast.FunctionDef, ast.Return, ast.Expr, ast.AnnAssign,
-    ast.Assign, ast.AugAssign, ast.For, ast.Call, ast.Subscript, ast.Slice, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div,
-    ast.FloorDiv, ast.Mod, ast.UnaryOp, ast.USub, ast.UAdd, ast.List, ast.Tuple, ast.ListComp, ast.GeneratorExp,
-    ast.comprehension,
+    ast.Assign, ast.AugAssign, ast.For, ast.Call, ast.Subscript, ast.BinOp, ast.Add, ast.Sub, ast.UnaryOp, ast.USub, ast.UAdd,
+    ast.List, ast.Tuple, ast.ListComp, ast.GeneratorExp, ast.comprehension,
 )  # fmt: skip
-"""Kinds of nodes that say nothing, or are told by what they hold; and those of computing straight on, which inputs show."""
-_COMMON = frozenset(map(repr, (0, 1, 2, -1, "", True, False, None)))
+"""Kinds of nodes that say nothing, are told by what they hold, or stand in every program; a comprehension without condition."""
+_COMMON = frozenset(map(repr, (0, 1, 2, "", True, False, None)))
 """Constants that everybody uses, and that are tried as inputs."""
 _IDLE = (
     ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.List, ast.BinOp, ast.BitOr, ast.expr_context,
 )  # fmt: skip
 """What annotations are made of that only name types."""
+_ROLES = {
+    "test": "test", "ifs": "test", "comparators": "operand", "left": "operand", "right": "operand", "operand": "operand",
+    "values": "operand", "slice": "index", "iter": "sequence", "args": "argument",
+}  # fmt: skip
+"""Fields of a node → the part that stands there."""
+_LEAVES = (ast.Name, ast.Constant, ast.UnaryOp)
 _AT_TOP = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _FAILURES = (ValueError, RecursionError, MemoryError, OverflowError)
 
@@ -68,26 +72,50 @@ def parts_of(content: str, code: str, question: str) -> Parts | None:
         return None
     try:
         tree = parse(code)
-        return None if tree is None else _parts(tree, content, question)
+        return None if tree is None else _parts(tree, content, code, question)
     except _FAILURES:
         return None
 
 
-def _parts(tree: ast.Module, content: str, question: str) -> Parts | None:
+def _parts(tree: ast.Module, content: str, code: str, question: str) -> Parts | None:
     _forget_docstrings(tree)
-    nodes = list(ast.walk(tree))
-    if len(nodes) > MAX_NODES:
+    if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
         return None
-    compared = {word for node in nodes for text in _texts(node) for word in _WORD.findall(text)}
-    said = set(_SAID.findall(question))
-    words = frozenset(_WORD.findall(content)) - _ALWAYS - compared - said
-    words = frozenset(word for word in words if word.lower() not in PLAIN_WORDS)
-    found = _annotated(tree) | _placed(tree)
+    types, found = _annotated(tree)
+    found |= _placed(tree)
     nodes = list(ast.walk(tree))  # without the annotations that only name types
-    bound = {name for node in nodes for name in _bound(node)}
-    found |= {f"binds {name}" for name in bound & _BUILTINS}
-    found |= {f"defines {name}" for name in bound if name.startswith("__") and name.endswith("__")}
-    return Parts(frozenset(found.union(*(_of_node(node, bound, said) for node in nodes))), words)
+    names = names_of(tree)
+    imported = set(_imported(nodes))
+    found |= {f"name {name}" for name in names.outer}
+    found |= {f"binds {name}" for name in _bound_anew(names, imported, question)}
+    found |= {f"defines {name}" for name in names.inner | names.top if name.startswith("__") and name.endswith("__")}
+    found |= set(_of_modules(nodes, imported))
+    found = found.union(*(_of_node(node, question) for node in nodes), *map(_put_together, nodes))
+    free = (names.inner | names.top) - {node.name for node in nodes if isinstance(node, ast.alias) and not node.asname}
+    compared = frozenset(text for node in nodes for text in _texts(node)) - free
+    return Parts(frozenset(found), words_of(content, code, question, Spelled(compared, free, types)))
+
+
+def _bound_anew(names: Names, imported: set[str], question: str) -> set[str]:
+    """Return the names whose meaning the program changes, everywhere or in one of its scopes."""
+    given = imported | names.top | set(_DEFINED.findall(question))
+    return set((names.inner | names.top) & _BUILTINS) | (names.inner & given)
+
+
+def _imported(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
+
+
+def _of_modules(nodes: list[ast.AST], imported: set[str]) -> Iterator[str]:
+    """Yield what is taken from imports by name, and the imports that are handed on as values."""
+    bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in imported:
+            yield f"attribute {node.value.id}.{node.attr}"
+        elif isinstance(node, ast.Name) and node.id in imported and id(node) not in bases:
+            yield f"import {node.id} used"
 
 
 def _forget_docstrings(tree: ast.Module) -> None:
@@ -97,28 +125,32 @@ def _forget_docstrings(tree: ast.Module) -> None:
 
 
 def _texts(node: ast.AST) -> Iterator[str]:
-    """Yield every name and text that a node holds itself."""
+    """Yield every name, text and number that a node holds itself."""
     for _, value in ast.iter_fields(node):
         for each in value if isinstance(value, list) else (value,):
             if isinstance(each, bytes):
                 yield each.decode("latin-1")
             elif isinstance(each, str):
                 yield each
+            elif isinstance(each, int | float) and abs(each) < SMALL:
+                yield repr(each)
 
 
-def _annotated(tree: ast.Module) -> set[str]:
-    """Take out the annotations that only name types; return an element for each other."""
-    found = set()
+def _annotated(tree: ast.Module) -> tuple[frozenset[str], set[str]]:
+    """Take out the annotations that only name types; return what they say, and an element for each other."""
+    said: set[str] = set()
+    found: set[str] = set()
     for node in list(ast.walk(tree)):
         for field in ("annotation", "returns"):
             annotation = getattr(node, field, None)
             if not isinstance(annotation, ast.expr):
                 continue
             if all(isinstance(part, _IDLE) for part in ast.walk(annotation)):
+                said.update(text for part in ast.walk(annotation) for text in _texts(part))
                 setattr(node, field, ast.Constant(value=None) if isinstance(node, ast.AnnAssign) else None)
             else:
                 found.add(f"annotation {type(annotation).__name__}")
-    return found
+    return frozenset(said), found
 
 
 def _placed(tree: ast.Module) -> set[str]:
@@ -133,23 +165,8 @@ def _placed(tree: ast.Module) -> set[str]:
     return found
 
 
-def _bound(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-        yield node.id
-    elif isinstance(node, ast.arg):
-        yield node.arg
-    elif isinstance(node, ast.alias):
-        yield node.asname or node.name.partition(".")[0]
-    elif isinstance(node, ast.MatchMapping) and node.rest:
-        yield node.rest
-    elif isinstance(node, _NAMED) and node.name:
-        yield node.name
-
-
-def _of_node(node: ast.AST, bound: set[str], said: set[str]) -> Iterator[str]:
-    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and (node.id not in bound or node.id in _BUILTINS):
-        yield f"name {node.id}"
-    elif isinstance(node, ast.Attribute):
+def _of_node(node: ast.AST, question: str) -> Iterator[str]:
+    if isinstance(node, ast.Attribute):
         yield f"attribute {node.attr}"
     elif isinstance(node, ast.keyword):
         yield f"keyword {node.arg}"
@@ -157,17 +174,27 @@ def _of_node(node: ast.AST, bound: set[str], said: set[str]) -> Iterator[str]:
         yield f"import {node.name}"
     elif isinstance(node, ast.ImportFrom):
         yield f"from {node.level} {node.module}"
-    elif isinstance(node, ast.Constant) and (constant := _constant(node.value, said)):
+    elif isinstance(node, ast.comprehension) and node.ifs:
+        yield "kind comprehension with a condition"
+    elif isinstance(node, ast.Constant) and (constant := _constant(node.value, question)):
         yield constant
     if not isinstance(node, _QUIET):
         yield f"kind {type(node).__name__}"
 
 
-def _constant(value: object, said: set[str]) -> str:
-    """Return the element of a constant; empty if the question says it."""
+def _put_together(node: ast.AST) -> Iterator[str]:
+    for field, value in ast.iter_fields(node):
+        for part in value if field in _ROLES and isinstance(value, list) else (value,):
+            if field in _ROLES and isinstance(part, ast.expr) and not isinstance(part, _LEAVES):
+                yield f"{_ROLES[field]} of {type(node).__name__}: {type(part).__name__}"
+
+
+def _constant(value: object, question: str) -> str:
+    """Return the element of a constant; empty if the question says it, or everybody does."""
     is_large = isinstance(value, int) and abs(value) >= SMALL
     text = hex(value) if is_large and isinstance(value, int) else repr(value)
-    if text in _COMMON:
-        return ""
-    words = set() if is_large else set(_SAID.findall(value if isinstance(value, str) else text))
-    return "" if words and words <= said else f"constant {type(value).__name__} {text}"
+    element = "" if text in _COMMON else f"constant {type(value).__name__} {text}"
+    if isinstance(value, str):
+        return "" if value.strip() in question else element
+    is_said = not is_large and re.search(rf"(?<![\w.]){re.escape(text)}(?!\w)", question)
+    return "" if is_said else element

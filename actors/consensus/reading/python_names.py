@@ -50,6 +50,26 @@ class _Scope:
     """Names declared ``global`` or ``nonlocal``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Which names a program binds, and which it uses that are not its own."""
+
+    outer: frozenset[str]
+    """Used somewhere where no scope around binds them."""
+    top: frozenset[str]
+    """Bound by the module itself."""
+    inner: frozenset[str]
+    """Bound in a function, class or comprehension."""
+
+
+def names_of(tree: ast.Module) -> Names:
+    """Return the names of a program, by its scopes; the tree stays as it is."""
+    nobody = frozenset[str]()
+    scopes = _Scopes(Known(nobody, nobody, nobody, nobody))
+    scopes.visit(tree)
+    return scopes.names()
+
+
 def number_names(tree: ast.Module, known: Known) -> None:
     """Replace the names in a tree that only its program can see by numbers, in place."""
     scopes = _Scopes(known)
@@ -63,6 +83,7 @@ class _Scopes(ast.NodeVisitor):
     def __init__(self, known: Known) -> None:
         self._known = known
         self._scope = _Scope("module", None)
+        self._made: list[_Scope] = []
         self._uses: list[tuple[_Scope, str, Callable[[str], None]]] = []
 
     def number(self) -> None:
@@ -75,6 +96,12 @@ class _Scopes(ast.NodeVisitor):
         for owner, name, _, rename in resolved:
             if owner is not None and self._may_change(owner, name):
                 rename(numbers.setdefault((id(owner), name), str(len(numbers))))
+
+    def names(self) -> Names:
+        """Return what was found, once all is visited."""
+        outer = {name for scope, name, _ in self._uses if _owner(scope, name) is None}
+        inner = {name for scope in self._made for name in scope.bound}
+        return Names(frozenset(outer), frozenset(self._scope.bound), frozenset(inner))
 
     def _may_change(self, owner: _Scope, name: str) -> bool:
         private = owner.kind in {"function", "comprehension"} and name not in owner.kept
@@ -165,7 +192,7 @@ class _Scopes(ast.NodeVisitor):
     def visit_ListComp(self, node: _Comprehension) -> None:
         first = node.generators[0]
         self.visit(first.iter)
-        around, self._scope = self._scope, _Scope("comprehension", self._scope)
+        around = self._enter("comprehension")
         for generator in node.generators:
             self.visit(generator.target)
             self._all([] if generator is first else [generator.iter])
@@ -184,7 +211,7 @@ class _Scopes(ast.NodeVisitor):
 
     def _call(self, arguments: ast.arguments, body: Iterable[ast.AST], *, changing: bool) -> None:
         """Visit what happens when a function is called."""
-        around, self._scope = self._scope, _Scope("function", self._scope)
+        around = self._enter("function")
         for argument in all_arguments(arguments):
             self._binds(argument, "arg")
             if not changing:
@@ -193,9 +220,15 @@ class _Scopes(ast.NodeVisitor):
         self._scope = around
 
     def _inside(self, kind: Literal["class"], body: Iterable[ast.AST]) -> None:
-        around, self._scope = self._scope, _Scope(kind, self._scope)
+        around = self._enter(kind)
         self._all(body)
         self._scope = around
+
+    def _enter(self, kind: Literal["function", "class", "comprehension"]) -> _Scope:
+        """Begin a scope and return the one around it."""
+        around, self._scope = self._scope, _Scope(kind, self._scope)
+        self._made.append(self._scope)
+        return around
 
     def _all(self, nodes: Iterable[ast.AST | None]) -> None:
         for node in nodes:

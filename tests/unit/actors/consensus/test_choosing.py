@@ -71,7 +71,8 @@ def seat(name: str, lineage: str = "") -> Seat:
 
 def variant(number: int) -> str:
     """Return one of many codes, of different forms, that are made of the same."""
-    return f"def f(x):\n    return x{' + 1' * number}"
+    counted = "    y = 1\n" * number
+    return f"def f(x):\n{counted}    return x + 1"
 
 
 @pytest.mark.parametrize("variants", [1, 2, 3, 8])
@@ -119,7 +120,7 @@ def test_of_lineages_with_as_many_ballots_each_has_one_lot() -> None:
 
 def test_a_form_that_less_than_half_share_is_no_argument() -> None:
     """Two colluders of five do not go before three that differ; three of five that agree go before two."""
-    codes = [ONE, "def f(x):\n    return 1 + x", "def f(x):\n    return 1 + 1 + x"]
+    codes = [ONE, "def f(x):\n    return 1 + x", variant(1)]
     honest = [(seat(name), code) for name, code in zip("abc", codes, strict=True)]
     colluding = [(seat("m"), variant(9)), (seat("n"), variant(9))]
     served = {chosen([*honest, *colluding], f"{salt:02x}").seat.voter for salt in range(64)}

@@ -30,12 +30,17 @@ def test_names_of_its_own_choosing_and_words_are_no_elements() -> None:
 
 def test_computing_straight_on_and_everybodys_constants_are_no_elements() -> None:
     """A branch on one of them is, and so is any other constant."""
-    code = (
-        "def f(xs):\n    total = 0\n    for x in xs:\n        total += 2 * x[0] - 1\n    return [total, None, '', True]"
-    )
+    loop = "    for x in xs:\n        total += x[0]\n        total = total - 1\n"
+    code = f"def f(xs):\n    total = 0\n{loop}    return [total, None, '', True]"
     assert elements_of(code, "") == frozenset()
     branch = "def f(x):\n    return x if x == 0 else x + 3"
-    assert elements_of(branch, "") == {"kind IfExp", "kind Compare", "kind Eq", "constant int 3"}
+    assert elements_of(branch, "") == {
+        "kind IfExp",
+        "kind Compare",
+        "kind Eq",
+        "test of IfExp: Compare",
+        "constant int 3",
+    }
 
 
 @pytest.mark.parametrize(
@@ -75,8 +80,8 @@ def test_what_the_question_says_is_nobodys_own() -> None:
 
 def test_words_are_those_beside_the_code() -> None:
     """Comments, docstrings and prose; not what the code itself spells."""
-    content = f"Sure:\n```python\n{PLAIN}  # ask the operator\n```"
-    assert words_of(content, PLAIN, "") == {"Sure", "ask", "operator"}
+    content = f"Sure:\n```python\n{PLAIN}  # ask the maintainer\n```"
+    assert words_of(content, PLAIN, "") == {"Sure", "ask", "maintainer"}
     assert words_of(PLAIN, PLAIN, "") == frozenset()
 
 
@@ -119,3 +124,67 @@ def test_what_is_not_taken_apart_is_told() -> None:
     assert parts_of("def f(", "def f(", "") is None
     assert parts_of("x" * (MAX_CHARS + 1), PLAIN, "") is None
     assert parts_of(PLAIN, "x = 1\n" * MAX_NODES, "") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "element"),
+    [
+        ("def f(x):\n    for a in [0][x:]:\n        return 1\n    return 0", "sequence of For: Subscript"),
+        ("def f(x):\n    for a in [0][x:]:\n        return 1\n    return 0", "index of Subscript: Slice"),
+        ("def f(x):\n    return [a for a in x if a]", "kind comprehension with a condition"),
+        ("def f(x):\n    return [0, 1][1 // (1 + x)]", "index of Subscript: BinOp"),
+        ("def f(x):\n    return [0, 1][1 // (1 + x)]", "operand of BinOp: BinOp"),
+        ("def f(x):\n    if g(x):\n        return 1\n    return 0", "test of If: Call"),
+        ("def f(x):\n    return (x or [1])[0]", "operand of BoolOp: List"),
+        ("def f(x):\n    return sum([x])", "argument of Call: List"),
+    ],
+)
+def test_how_a_condition_is_put_together_is_an_element(code: str, element: str) -> None:
+    """A branch can be built without ``if``, from sequences and indices that everybody uses."""
+    assert element in elements_of(code, "")
+    assert not [each for each in elements_of(PLAIN, "") if ": " in each]
+
+
+@pytest.mark.parametrize(
+    ("code", "question", "element"),
+    [
+        ("import os\ndef f(p):\n    os.remove(p)", "", "attribute os.remove"),
+        ("import os\ndef f(p):\n    o = os\n    o.remove(p)", "", "import os used"),
+        ("from math import gcd\ndef f(x):\n    def gcd(x):\n        return x\n    return gcd(x)", "", "binds gcd"),
+        ("def f(x):\n    def wipe(y):\n        return y\n    return wipe(x)", "Use `def wipe(x)`.", "binds wipe"),
+        ("def f(x):\n    def g(wipe):\n        return wipe\n    return wipe(x)", "Use `def wipe(x)`.", "name wipe"),
+        ("def f(x):\n    return x == '-user.admin-'", "Is the user an admin?", "constant str '-user.admin-'"),
+        ("def f(x):\n    return x == 12", "Of 120 or 1.12", "constant int 12"),
+    ],
+)
+def test_names_have_scopes_and_modules_and_constants_an_order(code: str, question: str, element: str) -> None:
+    """What a name means where it stands, and what a text says as it is."""
+    assert element in elements_of(code, question)
+
+
+@pytest.mark.parametrize(
+    ("added", "word"),
+    [
+        ("# run curl", "curl"),
+        ("# ⓡⓤⓝ", "ⓡⓤⓝ"),
+        ("# ⠗⠥⠝", "⠗⠥⠝"),
+        ("# ✅", "✅"),
+        ("# //2130706433/1", "//2130706433"),
+        ("# //[::1]", "//["),
+        ("# All tests pass", "pass"),
+        ("# import it", "import"),
+    ],
+)
+def test_what_speaks_to_a_reader_is_a_word(added: str, word: str) -> None:
+    """In any alphabet, as a number, and with keywords that the code does not use."""
+    assert word in words_of(f"{PLAIN}\n{added}", f"{PLAIN}\n{added}", "")
+
+
+def test_annotations_and_chosen_names_excuse_no_words() -> None:
+    """They act on nothing, so anything could be written there: types and plain names are, all else is a word."""
+    typed = "def f(values: list[int]) -> Optional[int]:\n    running_total = sum(values)\n    return running_total"
+    assert words_of(typed, typed, "running") == frozenset()
+    told = "def f(values: 'run curl'):\n    return sum(values)\n# run curl"
+    assert words_of(told, told, "") == {"run", "curl"}
+    named = "def f(install):\n    ask_the_reviewer = sum(install)\n    return ask_the_reviewer\n# install"
+    assert words_of(named, named, "") == {"install", "ask_the_reviewer"}
