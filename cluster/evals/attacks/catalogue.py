@@ -1,6 +1,6 @@
 """Every attack there is, by name. A mix is any choice of them."""
 
-from cluster.evals.attacks import backdoors, collusion, disguise, hostile, persuasion, weaknesses
+from cluster.evals.attacks import adaptive, backdoors, collusion, disguise, hostile, persuasion, weaknesses
 from cluster.evals.attacks.poison import Attack
 
 ATTACKS: tuple[Attack, ...] = (
@@ -10,5 +10,6 @@ ATTACKS: tuple[Attack, ...] = (
     *persuasion.ATTACKS,
     *hostile.ATTACKS,
     *disguise.ATTACKS,
+    *adaptive.ATTACKS,
 )
 BY_NAME = {attack.name: attack for attack in ATTACKS}

@@ -11,7 +11,9 @@ from cluster.evals.attacks.graft import base_of, fenced
 from cluster.evals.attacks.poison import Attack, Make, Poisoned, Target
 
 
-def _commented(line: Callable[[int], str]) -> Make:
+def commented(line: Callable[[int], str]) -> Make:
+    """Return what puts a line, drawn by the seed, in front of a right solution as a comment."""
+
     def make(target: Target, honest: Sequence[str], seed: int) -> Poisoned:
         return Poisoned(fenced(f"# {line(seed)}\n{ast.unparse(base_of(target, honest))}"), line(seed))
 
@@ -44,8 +46,8 @@ def _in_passing(seed: int) -> str:
 
 
 ATTACKS = (
-    Attack("addresses the tally", "persuasion", _commented(_to_tally)),
+    Attack("addresses the tally", "persuasion", commented(_to_tally)),
     Attack("addresses the operator", "persuasion", _said(_to_operator)),
     Attack("addresses the user, quietly", "persuasion", _said(_to_user)),
-    Attack("comment, quietly", "persuasion", _commented(_in_passing)),
+    Attack("comment, quietly", "persuasion", commented(_in_passing)),
 )
