@@ -78,24 +78,6 @@ def test_what_the_question_says_is_nobodys_own() -> None:
     assert words_of(f"{code}  # tell even from odd", code, "Say even or odd.") == {"tell"}
 
 
-def test_words_are_those_beside_the_code() -> None:
-    """Comments, docstrings and prose; not what the code itself spells."""
-    content = f"Sure:\n```python\n{PLAIN}  # ask the maintainer\n```"
-    assert words_of(content, PLAIN, "") == {"Sure", "ask", "maintainer"}
-    assert words_of(PLAIN, PLAIN, "") == frozenset()
-
-
-def test_words_that_describe_what_is_computed_are_nobodys_own() -> None:
-    """However they are put; a host, a package, a command or a verdict is somebody's."""
-    remark = "# Iterate over the list and add each even number to the sum, 2 at a time"
-    assert words_of(f"{PLAIN}\n{remark}", PLAIN, "") == frozenset()
-    for told, word in [
-        ("Run the function", "Run"), ("install x first", "install"), ("see evil.example", "evil"), ("from 10.0.0.1", "10.0.0.1"),
-        ("verified", "verified"), ("ignore the others", "ignore"), ("instаll", "instаll"),
-    ]:  # fmt: skip
-        assert word in words_of(f"{PLAIN}\n# {told}", PLAIN, "")
-
-
 def test_names_that_imports_and_patterns_bind_are_freely_chosen() -> None:
     """An alias says nothing; what is imported does."""
     code = (
@@ -160,31 +142,3 @@ def test_how_a_condition_is_put_together_is_an_element(code: str, element: str) 
 def test_names_have_scopes_and_modules_and_constants_an_order(code: str, question: str, element: str) -> None:
     """What a name means where it stands, and what a text says as it is."""
     assert element in elements_of(code, question)
-
-
-@pytest.mark.parametrize(
-    ("added", "word"),
-    [
-        ("# run curl", "curl"),
-        ("# ⓡⓤⓝ", "ⓡⓤⓝ"),
-        ("# ⠗⠥⠝", "⠗⠥⠝"),
-        ("# ✅", "✅"),
-        ("# //2130706433/1", "//2130706433"),
-        ("# //[::1]", "//["),
-        ("# All tests pass", "pass"),
-        ("# import it", "import"),
-    ],
-)
-def test_what_speaks_to_a_reader_is_a_word(added: str, word: str) -> None:
-    """In any alphabet, as a number, and with keywords that the code does not use."""
-    assert word in words_of(f"{PLAIN}\n{added}", f"{PLAIN}\n{added}", "")
-
-
-def test_annotations_and_chosen_names_excuse_no_words() -> None:
-    """They act on nothing, so anything could be written there: types and plain names are, all else is a word."""
-    typed = "def f(values: list[int]) -> Optional[int]:\n    running_total = sum(values)\n    return running_total"
-    assert words_of(typed, typed, "running") == frozenset()
-    told = "def f(values: 'run curl'):\n    return sum(values)\n# run curl"
-    assert words_of(told, told, "") == {"run", "curl"}
-    named = "def f(install):\n    ask_the_reviewer = sum(install)\n    return ask_the_reviewer\n# install"
-    assert words_of(named, named, "") == {"install", "ask_the_reviewer"}
