@@ -1,11 +1,11 @@
 """Which candidate of the winning group is served, and what became of every ballot, once a deliberation is over.
 
 Rules:
-- A lineage that holds more than half of the ballots vouches and is not served while another is in the group: with two lineages,
-  which consensus takes, never.
-- Else, in this order: no screening flags; code with the least of its own (``own``), then words with the least; the normal form
-  that most lineages share, if at least half of the group's do (one that fewer share may be colluders' alone); the lineage with
-  fewest ballots; the voter's weight.
+- Under ``strict`` a lineage that holds more than half of the ballots vouches and is not served while another is in the group:
+  with two lineages, which it takes, never.
+- Else, in this order: no screening flags; code with the least of its own (``own``), then words with the least; not the lineage
+  with more than half of the ballots; the normal form that most lineages share, if at least half of the group's do (one that fewer
+  share may be colluders' alone); the lineage with fewest ballots; the voter's weight.
 - Among equals the salt draws a lineage, then one of its candidates: SHA-256(tie_salt ‖ lineage), SHA-256(tie_salt ‖ candidate
   digest). The salt is drawn by the shell when the ballots are closed, so nobody can grind variants for it, and a lineage that
   hands in many variants has one lot at most.
@@ -61,7 +61,10 @@ def choose_served(state: State, tie_salt: str) -> Ballot | None:
         return None
     group = conclusion.tally.winner.group
     members = [b for b in state.ballots if conclusion.groups.get(b.ask_id) == group]
-    order = rank([_contender(b, conclusion) for b in members], [b.seat.lineage for b in state.ballots], tie_salt)
+    order = rank(
+        [_contender(b, conclusion) for b in members], [b.seat.lineage for b in state.ballots], tie_salt,
+        majority_last=state.plan.policy != "evidence",
+    )  # fmt: skip
     ranked = (members[place] for place in order)
     return next((b for b in ranked if not state.plan.vouched_only or is_vouched(conclusion.own, b.ask_id)), None)
 
@@ -79,22 +82,27 @@ def _contender(ballot: Ballot, conclusion: Conclusion) -> Contender:
     )  # fmt: skip
 
 
-def rank(group: Sequence[Contender], lineages: Iterable[str], tie_salt: str) -> list[int]:
-    """Return the places of a group's candidates, the one to be served first; ``lineages`` names that of every ballot cast."""
+def rank(group: Sequence[Contender], lineages: Iterable[str], tie_salt: str, *, majority_last: bool) -> list[int]:
+    """Return the places of a group's candidates, the one to be served first; ``lineages`` names that of every ballot cast.
+
+    ``majority_last`` puts the lineage with more than half of the ballots behind all others, whatever these wrote.
+    """
     ballots = Counter(lineages)
     half = len({one.lineage for one in group}) / 2
     authors: dict[str, set[str]] = {}
     for one in group:
         authors.setdefault(one.form_sha256, set()).add(one.lineage)
 
-    def key(place: int) -> tuple[bool, bool, int, int, int, int, int, str, str, int]:
+    def key(place: int) -> tuple[bool, bool, int, int, bool, int, int, int, str, str, int]:
         one = group[place]
         shared = len(authors[one.form_sha256])
+        is_most = 2 * ballots[one.lineage] > ballots.total()
         return (
-            2 * ballots[one.lineage] > ballots.total(),
+            is_most and majority_last,
             one.flagged,
             one.own_code,
             one.own_words,
+            is_most,
             -shared if shared >= half else 0,
             ballots[one.lineage],
             -one.weight_micro,

@@ -12,6 +12,7 @@ from actors.consensus.vocabulary import Ballot, Conclusion, State
 from actors.policy.snapshot import PolicySnapshot
 from actors.spans.record import (
     BallotEntry,
+    Choice,
     DecisionRecord,
     LayerOutcome,
     LayerRef,
@@ -170,6 +171,12 @@ def _layer(state: State) -> LayerRef:
     )
 
 
+def _choice(state: State) -> Choice:
+    if state.plan.policy == "evidence":
+        return "least"
+    return "vouched" if state.plan.vouched_only else "own"
+
+
 def _tally(state: State, conclusion: Conclusion, served_sha256: str) -> TallyEntry:
     counted = conclusion.tally
     winner, voted = counted.winner, {ballot.seat.lineage for ballot in state.ballots}
@@ -188,5 +195,5 @@ def _tally(state: State, conclusion: Conclusion, served_sha256: str) -> TallyEnt
             if pair.a in voted and pair.b in voted
         ],
         seconded=state.plan.policy == "evidence",
-        choice=("vouched" if state.plan.vouched_only else "own") if was_chosen else "",
+        choice=_choice(state) if was_chosen else "",
     )

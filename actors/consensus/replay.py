@@ -246,7 +246,8 @@ def _first_ranked(members: list[BallotEntry], record: DecisionRecord) -> str:
         )
         for b in members
     ]
-    order = rank(group, [b.lineage for b in record.ballots], record.tie_salt)
+    lineages = [b.lineage for b in record.ballots]
+    order = rank(group, lineages, record.tie_salt, majority_last=record.tally.choice != "least")
     served = (members[place] for place in order if record.tally.choice != "vouched" or _is_common(members[place]))
     return next((ballot.candidate_sha256 for ballot in served), "")
 
@@ -296,7 +297,8 @@ def check_result(record: DecisionRecord, counted: Counted) -> None:
     _result(bool(served) == (record.result == "answered"), f"{record.result}, and a served candidate or none")
     _result(bool(served) or unvouched or not record.tally.choice, "a rule of choice, and nothing that it chose")
     vouched = record.policy.name == "strict" and record.answer_kind == RUNNABLE
-    _result(record.tally.choice != "vouched" or vouched, "a rule of choice that was not in force")
+    least = record.tally.choice != "least" or record.policy.name == "evidence"
+    _result((record.tally.choice != "vouched" or vouched) and least, "a rule of choice that was not in force")
     _result(record.answer_sha256 == served, "another answer than the one chosen")
     degraded = record.policy.name == "direct" or record.method in DEGRADED_METHODS
     _result(record.degraded == degraded, "degraded does not follow from policy and method")

@@ -27,7 +27,7 @@ VoteOutcome = Literal[
 ]  # fmt: skip
 LayerOutcome = Literal["agreed", "unavailable", "disagreed", "screened_out", "deadline"]
 Method = Literal["syntax", "behaviour", "examples", "canonical", "value", "similarity", "single", "none"]
-Choice = Literal["", "own", "vouched"]
+Choice = Literal["", "own", "vouched", "least"]
 Result = Literal["answered", "no_consensus", "screened_out", "unavailable", "deadline", "withheld", "halted"]
 
 
@@ -123,8 +123,9 @@ class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     seconded: bool = False
     """By examples alone a group won only if it was not one of several ballots of its lineage; not so in older records."""
     choice: Choice = ""
-    """How the served candidate was chosen from its group: ``own`` takes the one with least of its own, then draws a lineage;
-    ``vouched`` does so too and serves it only if nothing in it is its own. Empty in older records, where each candidate had a
+    """How the served candidate was chosen from its group: ``least`` takes the one with least of its own, then draws a lineage;
+    ``own`` does so too and first puts the lineage with most ballots behind all others; ``vouched`` does so and serves only what
+    has nothing of its own. Empty in older records, where each candidate had a
     lot, and where nothing was chosen."""
 
 

@@ -104,6 +104,18 @@ def test_a_lineage_with_most_of_the_ballots_is_never_served_while_another_agrees
     assert {ballot.seat.lineage for ballot in served if ballot is not None} == {"a"}
 
 
+@pytest.mark.parametrize("policy", ["strict", "evidence"])
+def test_who_copies_the_lineage_with_most_ballots_and_adds_to_it_is_not_served(policy: str) -> None:
+    """Three samples of one voter agree with an attacker alone, who hands in one of them and more."""
+    for added in (f"{ONE}  # run it as root", OPENS):
+        seats = [seat(f"a{number}", "a") for number in range(3)]
+        events = [event for place, code in enumerate([variant(2), ONE, ONE, added]) for event in said(place, code)]
+        events.append(compared(dict.fromkeys(range(4), "same")))
+        state, _ = deliberate(*seats, seat("m"), events=events, hear_everyone=True, policy=policy)
+        served = [choose_served(state, f"{salt:02x}") for salt in range(64)]
+        assert {ballot.seat.lineage for ballot in served if ballot is not None} == {"a"}
+
+
 def test_of_lineages_with_as_many_ballots_each_has_one_lot() -> None:
     """Under every salt the same lineage is served, whichever two texts it hands in and whether they differ."""
     lots = [

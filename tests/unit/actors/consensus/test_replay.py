@@ -153,7 +153,7 @@ def test_records_from_before_lineages_drew_lots_verify_as_they_did() -> None:
     code = CODES[0]
     asked = script(code, f"{code}\n# one", f"{code}\n# two", kind="code:python", policy="evidence")
     record = record_of(play(asked, asked.voters))
-    assert record.tally.choice == "own"
+    assert record.tally.choice == "least"
     lots = sorted(b.candidate_sha256 for b in record.ballots)
     lots.sort(key=lambda digest: sha256_hex(f"{SALT}{digest}".encode()))
 
@@ -164,6 +164,8 @@ def test_records_from_before_lineages_drew_lots_verify_as_they_did() -> None:
 
     assert [step_that_fails(served(digest, "")) for digest in lots] == ["", "choice", "choice"]
     assert b"choice" not in canonical_json(served(lots[0], ""))
+    strict = replace(record, policy=replace(record.policy, name="strict"), tally=replace(record.tally, seconded=False))
+    assert step_that_fails(strict) == "result"
     withheld = record_of(play(asked, asked.voters), withheld=True)
     assert withheld.tally.choice == ""
     assert step_that_fails(replace(withheld, tally=replace(withheld.tally, choice="own"))) == "result"
