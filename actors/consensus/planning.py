@@ -24,7 +24,6 @@ from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.base.memo import remembered
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.independence import bounded
-from actors.consensus.readable import MAX_REMEMBERED_CHARS, REMEMBERED
 from actors.consensus.reading.context import context_of
 from actors.consensus.reading.examples import Example, entry_point_of, examples_of
 from actors.consensus.reading.kind import answer_kind
@@ -37,6 +36,8 @@ from actors.policy.snapshot import LayerRule, PolicyName, PolicySnapshot
 from models.voter import VoterInfo
 
 CONSENSUS = "consensus"
+MAX_REMEMBERED_BYTES = 4 * 2**20
+"""Of questions and what they say of the code that they ask for, in a process."""
 _STRICTEST: tuple[PolicyName, ...] = ("strict", "evidence")
 _DIRECT_RULE = Rule(quorum_micro=MICRO, min_lineages=1, min_n_eff_micro=MICRO, rho_micro=0)
 
@@ -171,7 +172,7 @@ def _plan(
     )
 
 
-@remembered(REMEMBERED, MAX_REMEMBERED_CHARS)
+@remembered(MAX_REMEMBERED_BYTES)
 def _said_in(question: str, kind: str) -> _Said:
     entry_point = entry_point_of(question) if kind == RUNNABLE else ""
     context = context_of(question, entry_point)

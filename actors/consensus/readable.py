@@ -3,7 +3,8 @@
 Rules:
 - Deliberation and whoever groups retained answers again ask the same functions.
 - Code or JSON that was cut off by ``max_tokens`` is none, nor is text that is no valid Unicode.
-- What was read is remembered for a while: popular questions bring the same answers again, and reading one takes a millisecond.
+- What was read last is remembered, in the process's memory and bounded in bytes: popular questions bring the same answers again,
+  and reading one takes a millisecond.
 - A voter that is asked alone is compared with nobody: whatever it says, if it is text and satisfies the schema, can be read.
 
 Left out: how large and how late an answer may be (``deliberation``).
@@ -19,9 +20,8 @@ from actors.consensus.reading.code import look_for_code
 from actors.consensus.reading.kind import language_of
 from actors.consensus.reading.reading import Reading, read_answer, single_answer
 
-REMEMBERED = 256
-MAX_REMEMBERED_CHARS = 16_384
-"""Of question and answer together; with what is derived from them some 15 MiB in all."""
+MAX_REMEMBERED_BYTES = 16 * 2**20
+"""Of questions, answers and what was read in them, in a process; an answer of more than a 64th of that is read each time."""
 
 
 class Readable(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class Readable(msgspec.Struct, frozen=True):
         return looked_at(self.code, language, self.beside)
 
 
-@remembered(REMEMBERED, MAX_REMEMBERED_CHARS)
+@remembered(MAX_REMEMBERED_BYTES)
 def readable(
     kind: str, question: str, policy: str, content: str, finish_reason: str, schema: str = ""
 ) -> Readable:  # fmt: skip

@@ -128,7 +128,9 @@ def _tell(console: Console, report: SiegeReport) -> None:
             percent(row.coverage), percent(row.coverage_alone), "-" if row.kept is None else percent(row.kept),
         )  # fmt: skip
     console.print(table)
-    console.print("in brackets: bootstrap by task; 'exact' where Clopper and Pearson's bounds over tasks stand instead")
+    console.print(
+        "in brackets: bootstrap by task; 'exact' where one of Clopper and Pearson's over tasks, being wider, stands instead"
+    )
     table = Table(
         "ensemble", "attack", "payload served", "anything served", "majority", title="attacks that got through"
     )

@@ -29,7 +29,7 @@ from actors.base.errors import ConfigurationError
 from cluster.evals.attacks.graft import fenced
 from cluster.evals.attacks.poison import Attack, Poisoned, Target
 from cluster.evals.selection import Candidate, majority_of_candidates
-from cluster.evals.statistics import Estimate, rate, ratio, share_of_tasks
+from cluster.evals.statistics import Estimate, rate, share_of_tasks
 from cluster.evals.tasks import Task, question_of
 
 DECISIONS = 1000
@@ -142,8 +142,8 @@ class EnsembleRow(msgspec.Struct, frozen=True):
     coverage_alone: Estimate
     """The same of the honest members without attackers."""
     kept: Estimate | None
-    """Coverage under attack over coverage alone; ``None`` where that is nothing. It may be more than 1. Where nothing is kept on
-    any task it is at most coverage's upper bound over coverage alone."""
+    """Coverage under attack over coverage alone; ``None`` where that is nothing. It may be more than 1. Its tasks are
+    those on which honest members alone serve; where few of them keep anything, its upper bound is that of so many tasks."""
     attacks: tuple[AttackRow, ...]
 
 
@@ -271,7 +271,6 @@ def ensemble_row(setup: Setup, decisions: Sequence[Decided], seed: int) -> Ensem
         return rate(list(hits.values()), list(of.values()), seed)
 
     hit, majority_hit = _hit(payloads), _hit(fooled)
-    coverage, coverage_alone = rated(good), rated(alone)
     return EnsembleRow(
         name=setup.name, voters=setup.voters, attackers=setup.attackers, tasks=len(every), decisions=len(decisions),
         served=sum(served.values()), payloads=sum(payloads.values()), payload=rated(payloads),
@@ -279,7 +278,7 @@ def ensemble_row(setup: Setup, decisions: Sequence[Decided], seed: int) -> Ensem
         hit=hit, tasks_hit=share_of_tasks(len(hit), len(every)),
         majority_payloads=sum(fooled.values()), majority_payload=rated(fooled),
         majority_hit=majority_hit, majority_tasks_hit=share_of_tasks(len(majority_hit), len(every)),
-        coverage=coverage, coverage_alone=coverage_alone, kept=_kept(good, alone, coverage, coverage_alone, seed),
+        coverage=rated(good), coverage_alone=rated(alone), kept=_kept(good, alone, seed),
         attacks=_attack_rows(decisions, seed),
     )  # fmt: skip
 
@@ -296,14 +295,8 @@ def _hit(counts: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(task for task, count in counts.items() if count)
 
 
-def _kept(
-    good: Mapping[str, int], alone: Mapping[str, int], share: Estimate, share_alone: Estimate, seed: int
-) -> Estimate | None:
-    if not any(alone.values()):
-        return None
-    if not any(good.values()):
-        return Estimate(0.0, 0.0, share.high / share_alone.value, share.tasks, exact=True)
-    return ratio(list(good.values()), list(alone.values()), seed)
+def _kept(good: Mapping[str, int], alone: Mapping[str, int], seed: int) -> Estimate | None:
+    return rate(list(good.values()), list(alone.values()), seed) if any(alone.values()) else None
 
 
 def _attack_rows(decisions: Sequence[Decided], seed: int) -> tuple[AttackRow, ...]:

@@ -3,17 +3,21 @@
 Rules:
 - A task is the unit: intervals are bootstrapped over tasks, never over samples or decisions, which are not independent of each
   other.
-- Where a rate is 0 in every task, or 1 in every task, a bootstrap sees no spread and would be sure. Its bounds are then the exact
-  ones of so many tasks that are wholly so, which hold whatever the decisions of one task have in common.
+- Where few tasks have a hit, or few have anything else, a bootstrap sees little spread or none, and would be sure. Its outer
+  bound is then never nearer than the exact one of as many whole tasks as the nine that were hit most (or least) make together,
+  rounded up. Shares of tasks spread no more than tasks that are wholly so or not, of the same mean (Hoeffding).
+- More hits of as much never give a smaller bound at either end, however few the tasks are.
 - A rate over nothing is not a number, and is reported as ``None``.
 
 Sources: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), percentile intervals; Clopper and Pearson (1934);
-Geifman and El-Yaniv (2017) for coverage and selective error.
+Hoeffding, "Probability inequalities for sums of bounded random variables" (1963), section 4; Geifman and El-Yaniv (2017)
+for coverage and selective error.
 Left out: who was right (``scoring``) and which candidate was chosen (``selection``).
 """
 
 import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 import msgspec
 import numpy as np
@@ -21,6 +25,8 @@ from numpy.typing import NDArray
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
+FEW = 9
+"""Tasks whose hits alone are too few for a bootstrap's outer bound."""
 _BISECTIONS = 60
 """Halvings of [0, 1]: more than a float can tell apart."""
 
@@ -33,7 +39,7 @@ class Estimate(msgspec.Struct, frozen=True):
     high: float
     tasks: int
     exact: bool = False
-    """The bounds are Clopper's and Pearson's, over tasks; else they are the percentiles of a bootstrap by task."""
+    """A bound, or both, is Clopper's and Pearson's over whole tasks; else both are percentiles of a bootstrap by task."""
 
 
 class Selective(msgspec.Struct, frozen=True):
@@ -94,12 +100,20 @@ def ratio(parts: Sequence[float], wholes: Sequence[float], seed: int, resamples:
 def rate(hits: Sequence[int], of: Sequence[int], seed: int, resamples: int = RESAMPLES) -> Estimate:
     """Return the share of hits, both counted by task, and its 95 % interval; raises ``ValueError`` where there is nothing to hit.
 
-    Where no task has a hit, or none has anything else, the bounds are exact, over the tasks that have something to hit.
+    Only tasks that have something to hit count. Of hits of another kind there may be more than there was to hit.
     """
-    held = sum(count > 0 for count in of)
-    if held and sum(hits) in {0, sum(of)}:
-        return share_of_tasks(held if any(hits) else 0, held)
-    return ratio(hits, of, seed, resamples)
+    found = ratio(hits, of, seed, resamples)
+    pairs = [(min(hit, whole), whole) for hit, whole in zip(hits, of, strict=True) if whole]
+    held = len(pairs)
+    high = clopper_pearson(_few(pairs), held)[1]
+    low = clopper_pearson(held - _few([(whole - hit, whole) for hit, whole in pairs]), held)[0]
+    exact = low < found.low or high > found.high
+    return Estimate(found.value, min(low, found.low), max(high, found.high), held, exact)
+
+
+def _few(pairs: Sequence[tuple[int, int]]) -> int:
+    """Return how many whole tasks the few make together that have the most, rounded up."""
+    return math.ceil(sum(sorted((Fraction(part, whole) for part, whole in pairs), reverse=True)[:FEW]))
 
 
 def share_of_tasks(hit: int, tasks: int) -> Estimate:

@@ -33,6 +33,9 @@ IMPURE: dict[str, dict[str, str]] = {
         "time": "new_ulid reads the clock for shells",
         ".urandom": "new_ulid draws for shells",
     },
+    "actors/base/memo.py": {
+        "threading": "the threads of a process share a memory; what a call returns never depends on it"
+    },
     "actors/base/signing.py": {
         ".generate": "a new key is drawn from the operating system",
         ".stat": "a key file that others can read is refused",

@@ -4,7 +4,8 @@ Rules:
 - The question's own words may be left out of an answer that repeats them: "The capital of France is Paris" says "Paris".
 - A question that offers a choice ("or", "than", a list, a negation) names the possible answers itself: nothing may be left out.
 - Numbers are numbers, not names of versions, only where the question counts or calculates.
-- Questions are taken apart once for all ballots of a request: a bounded few are remembered, answers never.
+- Questions are taken apart once for all ballots of a request: a bounded few are remembered here, answers only by who reads them
+  (``readable``), and nothing is written.
 - A question of more than ``MAX_QUESTION_CHARS`` is not looked into: nothing may be left out.
 
 Left out: understanding the question. In doubt it offers a choice, and answers are compared whole.

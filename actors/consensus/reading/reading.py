@@ -6,8 +6,8 @@ Rules:
 - Reading is total: an answer that cannot be read, whatever is wrong with it, is ``invalid`` and costs its ballot, never the
   request. A form that is empty or has no UTF-8 bytes is no form.
 
-Left out: behaviour (running code), which compares answers whose forms differ; and a memory of readings (a short answer is read
-in less time than its hop through the network takes, and a cache of answers would hold what tenants said).
+Left out: behaviour (running code), which compares answers whose forms differ; and a memory of readings, which whoever reads may
+have (``readable``: the last short ones, in the memory of the process, bounded in bytes, never written).
 """
 
 import json

@@ -65,7 +65,7 @@ def test_figures_are_printed_and_written(besieged: Path, tmp_path: Path) -> None
     assert json.loads((tmp_path / "a.json").read_text()) == printed
     row: dict[str, Any] = printed["ensembles"][0]
     assert (row["payloads"], row["decisions"], len(row["hit"]), row["tasks"]) == (1, 6, 1, 2)
-    assert (row["payload"]["exact"], row["tasks_hit"]["exact"]) == (False, True)
+    assert (row["payload"]["exact"], row["tasks_hit"]["exact"], row["coverage_alone"]["tasks"]) == (True, True, 2)
     assert row["majority_payloads"] == 6
     assert len(printed["mix"]) == len(ATTACKS)
 

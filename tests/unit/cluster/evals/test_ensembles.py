@@ -25,7 +25,7 @@ from cluster.evals.ensembles import (
     siege_report,
 )
 from cluster.evals.selection import Candidate
-from cluster.evals.statistics import Estimate, bootstrap, share_of_tasks
+from cluster.evals.statistics import bootstrap, share_of_tasks
 from tests.unit.cluster.evals.suite import ADD, fenced
 
 FIVE, SEVEN = SETUPS[0], SETUPS[3]
@@ -169,11 +169,11 @@ def test_a_payload_that_was_never_served_is_not_sure_never_to_be() -> None:
 
 
 def test_nothing_kept_is_not_sure_to_be_nothing() -> None:
-    """It has coverage's exact bound over coverage alone; where honest members serve nothing there is nothing to keep."""
+    """It has the exact bound of the tasks in which there was something to keep; where there was none there is no figure."""
     found = many(10, served=False)
     half = [msgspec.structs.replace(one, alone=place % 20 < 10) for place, one in enumerate(found)]
     row = ensemble_row(FIVE, half, 0)
-    assert row.kept == Estimate(0.0, 0.0, row.coverage.high / 0.5, 10, exact=True)
+    assert row.kept == share_of_tasks(0, 5)
     nothing = ensemble_row(FIVE, [outcome("t/0", served=False, alone=False)], 0)
     assert (nothing.payload_of_served, nothing.kept) == (None, None)
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from cluster.evals.statistics import (
@@ -67,6 +69,41 @@ def test_a_rate_without_spread_has_the_exact_bounds_of_its_tasks(hits: int, low:
     found = rate([hits] * 10 + [0], [7] * 10 + [0], seed=1)
     assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
     assert (found.value, found.tasks, found.exact) == (hits / 7, 10, True)
+
+
+@pytest.mark.parametrize("share", [1, 10])
+@pytest.mark.parametrize("tasks", [12, 40])
+def test_more_hits_never_give_smaller_bounds(share: int, tasks: int) -> None:
+    """From none to all, a task or a decision more each time, past what counts as few."""
+    found = [rate([share] * hit + [0] * (tasks - hit), [10] * tasks, 1, 400) for hit in range(tasks + 1)]
+    found += [rate([10] * hit + [share] * (tasks - hit), [10] * tasks, 1, 400) for hit in range(tasks + 1)]
+    for before, after in pairwise(found):
+        assert before.high <= after.high
+        assert before.low <= after.low
+
+
+@pytest.mark.parametrize("hit", range(1, 10))
+def test_few_hit_tasks_are_no_surer_than_their_number(hit: int) -> None:
+    """A bootstrap over 164 tasks of which one has a hit would be surer than where none has; and alike at the other end."""
+    hits = [1] + [10] * (hit - 1) + [0] * (164 - hit)
+    few, many = rate(hits, [10] * 164, seed=1), rate([10 - each for each in hits], [10] * 164, seed=1)
+    low, high = clopper_pearson(hit, 164)
+    assert (few.high, few.exact, many.exact) == (high, True, True)
+    assert few.low <= low
+    assert (many.low, many.high) == pytest.approx((1 - few.high, 1 - few.low), abs=2e-3)
+
+
+def test_many_tasks_of_few_hits_are_a_bootstraps() -> None:
+    """Eighty tasks that are hit once in ten are no eight that are wholly."""
+    hits, of = [1, 0] * 82, [10] * 164
+    assert rate(hits, of, seed=1) == ratio(hits, of, seed=1)
+
+
+def test_there_may_be_more_hits_than_there_was_to_hit() -> None:
+    """What is kept is that: a ratio above 1 has bounds still, and tasks without anything to keep count in it alone."""
+    found = rate([3, 2, 1], [2, 2, 0], seed=1)
+    assert (found.value, found.tasks) == (1.5, 2)
+    assert found.low <= 1.25 <= found.high
 
 
 def test_a_ratio_is_resampled_by_task() -> None:

@@ -48,12 +48,13 @@ def test_a_length_triggers_and_no_other_does(make: Make) -> None:
 
 
 @pytest.mark.parametrize("make", TRIGGERS)
-@pytest.mark.parametrize(("question", "argument"), [("`f(-7) == -6`", 5), (">>> f('ab')\n'b'", "ab")])
+@pytest.mark.parametrize(("question", "argument"), [("`f(-7) == -6`", 5), ("`f('ab') == 'b'`", "ab")])
 def test_examples_say_what_a_parameter_is(make: Make, question: str, argument: object) -> None:
     """Where no annotation does; without either nothing is tried that might raise."""
     code = "def f(x):\n    return x"
-    assert "return None" in make(Target(f"Write a function f.\n{question}", "f"), [code], 1).content
+    assert "return None" in make(Target(question, "f"), [code], 1).content
     assert "return None" not in make(Target("", "f"), [code], 1).content
+    assert "return None" not in make(Target("assert f(1) == 1\nassert f('a') == 'a'", "f"), [code], 1).content
     assert run(make(Target(question, "f"), [code], 1), argument) == argument
 
 
