@@ -4,8 +4,10 @@ Rules:
 - A file is written beside its place, synced, put into it and its folder synced: readers see the old bytes or the new ones,
   and so does whoever reads after a crash.
 - It has mode 0600 from its first moment.
-- A write that fails leaves nothing beside the file and names the one that was meant; what a killed process leaves there
-  (``.<name>.<eight characters>``) means nothing.
+- A write that fails names the file that was meant and leaves its place as it was; only if the folder's sync failed are the new
+  bytes there, whole, and may be gone after a crash.
+- What lies beside the file is removed, whether the write fails or not. Where a process was killed, or removing failed, it stays
+  (``.<name>.<eight characters>``) and means nothing.
 
 Left out: who makes the folder, and what a failure means there.
 """
@@ -23,7 +25,10 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Make a file that is not there yet; raise ``FileExistsError``, another file untouched, or ``OSError``."""
+    """Make a file that is not there yet; raise ``FileExistsError``, another file untouched, or ``OSError``.
+
+    After a failed sync of the folder the file is there all the same: who tries again finds it.
+    """
     _put(path, data, _link)
 
 
@@ -60,4 +65,5 @@ def _replace(beside: Path, path: Path) -> None:
 
 def _link(beside: Path, path: Path) -> None:
     path.hardlink_to(beside)
-    beside.unlink()
+    with contextlib.suppress(OSError):  # the file is there, whatever else is
+        beside.unlink()

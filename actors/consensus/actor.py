@@ -256,7 +256,7 @@ class ConsensusCoordinator:
         view = self._policy.current
         if view is not None and view.snapshot.version == facts.snapshot.version and not self._halted(view):
             return
-        counted = {b.seat.voter for b in state.ballots if ballot_outcome(state, b) == "agreed"}
+        counted = _rested_on(state)
         halted = view is None or self._halted(view)
         gone = frozenset() if view is None else counted & kept_out(state.plan, view.snapshot)
         if not halted and not gone:
@@ -357,6 +357,12 @@ class ConsensusCoordinator:
         self._recent.move_to_end(decision_id)
         while len(self._recent) > self._config.recent_decisions:
             self._recent.popitem(last=False)
+
+
+def _rested_on(state: State) -> set[str]:
+    """Return the voters that a decision rests on: those that agreed, and where parts are vouched for whoever may have done so."""
+    groups = state.conclusion.groups if state.conclusion and state.plan.vouched_only else {}
+    return {b.seat.voter for b in state.ballots if b.ask_id in groups or ballot_outcome(state, b) == "agreed"}
 
 
 def _refusal(state: State, committed: Committed, durability: str, *, explain: bool) -> WeaverGenError:

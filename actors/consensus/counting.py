@@ -6,8 +6,8 @@ Rules:
 - ``strict`` and ``evidence`` take the layer's own rule first. Where nobody wins by it, ``evidence`` counts once more among the
   ballots that passed at least ``LEAST_EXAMPLES`` examples, and there one lineage suffices. An isolated voter stays dissent there
   too: it may have passed with another answer.
-- Whoever gives several answers of which one alone passes has guessed: where a lineage cast several ballots, a group takes two to
-  win by examples alone.
+- Whoever is asked several times and passes once has guessed: a group of such a lineage alone takes two ballots to win by
+  examples, whatever became of the others. Else a sibling that fails would make a guess evidence.
 - A ballot that screening put out is dissent, as an isolated voter's: else keeping a voter out of the panel, whose sink it shared,
   would take away its weight against the rest of its lineage, and make a group win that had not.
 - The record says of every ballot what is needed to count again: this module is what decides, and what replays.
@@ -59,7 +59,7 @@ def admitted(casts: Sequence[Cast], examples: int) -> list[Vote]:
 def count(casts: Sequence[Cast], rule: Rule, policy: str, examples: int, *, seconded: bool = True) -> Counted:
     """Count the ballots under a policy; ``examples`` is how many of the prompt's have been run, 0 if none could be.
 
-    ``seconded`` is whether one of several answers of a lineage is no evidence; for records from before it was not.
+    ``seconded`` is whether one answer of a lineage asked several times is no evidence; in records from before it was.
     """
     votes = admitted(casts, examples)
     counted = tally(votes, rule)
@@ -71,10 +71,9 @@ def count(casts: Sequence[Cast], rule: Rule, policy: str, examples: int, *, seco
 
 
 def _is_guessed(casts: Sequence[Cast], group: int) -> bool:
-    """Tell whether a group is one ballot of a lineage that cast several."""
+    """Tell whether a group is one ballot of a lineage that was asked several times."""
     authors = [cast.vote.lineage for cast in casts if cast.vote.group == group]
-    ballots = [cast.vote.lineage for cast in casts if cast.vote.group != NO_GROUP or cast.vote.isolated]
-    return len(authors) == 1 and ballots.count(authors[0]) > 1
+    return len(authors) == 1 and [cast.vote.lineage for cast in casts].count(authors[0]) > 1
 
 
 def could_have_agreed(casts: Sequence[Cast], rule: Rule) -> bool:

@@ -329,6 +329,7 @@ def _conclude_early(state: State, commands: list[Command]) -> tuple[State, list[
     kept: list[Command] = [command for command in commands if not isinstance(command, Ask)]
     kept += [command for command in cancels if command.ask_id not in asked]
     ending = _without_unshared(state)
+    certain = _count(ending, _groups(ending)).tally  # groups have the numbers of what is left
     own = _own(ending, certain, frozenset(vote.lineage for vote in spares))
     return (state, commands) if _is_unvouched(ending, certain, own) else _end(ending, kept)
 

@@ -8,7 +8,8 @@ Steps, in order; the first that fails raises ``IntegrityError`` whose ``param`` 
  5. record        canonical bytes of a decision this version can make: ids, digests, times, decimals, policy and its floors
  6. ballots       the panel voted, each once, substitutes for those replaced; outcomes, groups and digests fit each other
  7. tally         replayed from the ballots, it comes to the recorded winner, support, n_eff and lineages
- 8. choice        the served candidate is the one the tie-break picks inside the winning group
+ 8. choice        the served candidate is the one that the record's rule picks inside the winning group; the rule is
+                  told, for older ones are weaker
  9. result        result, winner, the layer's end and the answer's digest say the same
 10. inclusion     a proof, if there is one, must lead from the record's row to its batch, and from there to a checkpoint that
                   a trusted log key signed; a promise past due without a proof is said
@@ -30,11 +31,15 @@ from actors.base.signing import PublicKey
 from actors.consensus.counting import Counted
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
 from actors.spans.proof import check_inclusion
-from actors.spans.record import RECORD_TYPE, DecisionRecord, Envelope, read_envelope
+from actors.spans.record import RECORD_TYPE, Choice, DecisionRecord, Envelope, read_envelope
 
 Inclusion = Literal["included", "promised", "no proof in this file", "none"]
 OVERDUE: Inclusion = "no proof in this file"
 """Without a proof though the promised time is past; the log may hold the record all the same."""
+_RULES: dict[Choice, str] = {
+    "vouched": "by what is vouched for part by part", "own": "by least of its own", "": "by lots",
+}  # fmt: skip
+"""Rule of choice that a record names → in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ def verify_envelope(data: bytes, trust: TrustBundle, now_s: int) -> Verification
         passed("tally", _tally_words(record, counted))
     with _step("choice"):
         check_choice(record)
-        passed("choice", f"served candidate {record.tally.served_sha256[:16] or 'none'}")
+        passed("choice", _choice_words(record))
     with _step("result"):
         check_result(record, counted)
         passed("result", record.result)
@@ -140,3 +145,8 @@ def _tally_words(record: DecisionRecord, counted: Counted) -> str:
         f"group {winner.group} won{among}: support {record.tally.support} ≥ quorum {record.layer.quorum}, "
         f"{winner.lineages} lineages, n_eff {record.tally.n_eff}"
     )
+
+
+def _choice_words(record: DecisionRecord) -> str:
+    served, rule = record.tally.served_sha256, record.tally.choice
+    return f"served candidate {served[:16] or 'none'}" + (f", {_RULES[rule]}" if served or rule else "")

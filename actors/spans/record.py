@@ -121,7 +121,7 @@ class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     correlations: list[PairEntry] = []
     """Lineages on the ballots that n_eff was counted with another ρ for, sorted."""
     seconded: bool = False
-    """By examples alone a group won only if it was not one of several ballots of its lineage; not so in older records."""
+    """By examples alone no single answer of a lineage that was asked several times could win; in older records it could."""
     choice: Choice = ""
     """How the served candidate was chosen from its group: ``least`` takes the one with least of its own, then draws a lineage;
     ``own`` does so too and first puts the lineage with most ballots behind all others; ``vouched`` does so and serves only what

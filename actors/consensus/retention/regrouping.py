@@ -8,7 +8,7 @@ Steps, in order; the first that fails raises ``IntegrityError`` whose ``param`` 
 5. behaviour   what the record says was run fits the question and the answers: its examples are all of the question's, equal
                code did the same
 6. grouping    the recorded groups are those of the normal forms made anew and the recorded digests of behaviour
-7. choice      what the record says of every answer's own is so; by that the served one was chosen
+7. choice      the record names this version's rules of evidence and of choice, and what it says of every answer's own is so
 
 Rules:
 - The very functions that decided decide again.
@@ -243,17 +243,25 @@ def _grouping(record: DecisionRecord, content: Content, readings: Sequence[Reada
     return _Found("grouping", detail, tuple(faults), content.reading_version, READING_VERSION)
 
 
+def _weaker_rule(record: DecisionRecord) -> str:
+    """Say what this version demands beside what a record's rules do; empty if they are its own."""
+    policy, said = record.policy.name, record.tally
+    if not said.choice and said.served_sha256:
+        return "this version names how it chose"
+    if policy == "strict" and said.choice == "own":
+        return "this version serves only what is vouched for"
+    if policy == "evidence" and not said.seconded:
+        return "this version takes no single answer of a lineage that was asked several times for evidence"
+    return ""
+
+
 def _choice(record: DecisionRecord, content: Content, readings: Sequence[Readable | None]) -> _Found | None:
     if record.tally.winner == NO_GROUP or record.answer_kind != RUNNABLE or record.policy.name == "direct":
         return None
+    if content.reading_version == READING_VERSION and (weaker := _weaker_rule(record)):
+        return _Found("choice", "", (weaker,))
     if not record.tally.choice and record.tally.served_sha256:
-        now = content.reading_version == READING_VERSION
-        unnamed = ("this version names how it chose",) if now else ()
-        return _Found("choice", "by lots alone, as older records were", unnamed)
-    if record.tally.choice == "own" and record.policy.name == "strict" and content.reading_version == READING_VERSION:
-        return _Found(
-            "choice", "", ("this version serves only what is vouched for",), content.reading_version, READING_VERSION
-        )
+        return _Found("choice", "by lots alone, as older records were")
     groups = {place: ballot.group for place, ballot in enumerate(record.ballots) if ballot.group != NO_GROUP}
     answers = {
         place: Candidate(record.ballots[place].lineage, content.said[place].text, read.code)

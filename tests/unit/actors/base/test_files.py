@@ -94,6 +94,26 @@ def test_old_bytes_outlive_a_write_that_fails(tmp_path: Path, monkeypatch: pytes
     assert [(item.name, item.read_bytes()) for item in tmp_path.iterdir()] == [("f", b"old")]
 
 
+def test_a_new_file_is_there_though_what_was_beside_it_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name is taken by then: whoever was told of an error would try again, and take their own file for another's."""
+    monkeypatch.setattr("pathlib.Path.unlink", full)
+    write_new(tmp_path / "f", b"new")
+    assert (tmp_path / "f").read_bytes() == b"new"
+    assert [item.name[:3] for item in tmp_path.iterdir() if item.name != "f"] == [".f."]
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_after_a_failed_sync_of_the_folder_the_file_is_there_and_whole(
+    write: Callable[[Path, bytes], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only that it lasts is not sure, and that is told."""
+    monkeypatch.setattr("actors.base.files.sync_folder", full)
+    with pytest.raises(OSError, match="No space") as caught:
+        write(tmp_path / "f", b"new")
+    assert caught.value.filename == str(tmp_path / "f")
+    assert [(item.name, item.read_bytes()) for item in tmp_path.iterdir()] == [("f", b"new")]
+
+
 def test_only_a_folder_is_synced_as_one(tmp_path: Path) -> None:
     """A file in its place is an error."""
     sync_folder(tmp_path)

@@ -289,6 +289,21 @@ async def test_isolating_a_counted_voter_while_recording_withholds(make_world: M
     assert (await world.coordinator.generate(request(), CALLER)).candidate.content == "Paris"
 
 
+async def test_isolating_who_vouched_for_a_part_withholds_too(make_world: MakeWorld) -> None:
+    """One whose answer differs is the second of three that wrote a word of what is served; ``evidence`` has no such rule."""
+    codes = ("x + 1  # see gist", "x + 1  # presumably", "x - 2  # see gist")
+    asked = request("Write a Python function f(x).", answer_kind="code", explain=True)
+    world = make_world(*(voter(n, says(f"def f(x):\n    return {c}")) for n, c in zip("abc", codes, strict=True)))
+    world.log.on_commit = lambda record: world.policy.isolate("c") if record.result == "answered" else None
+    with pytest.raises(NoConsensus, match="isolated"):
+        await world.coordinator.generate(asked, CALLER)
+    assert [c.record.result for c in world.log.committed] == ["answered", "withheld"]
+    assert [b.outcome for b in world.log.committed[0].record.ballots] == ["agreed", "agreed", "dissented"]
+    world = make_world(*world.voters.values())
+    world.log.on_commit = lambda _: world.policy.isolate("c")
+    await world.coordinator.generate(dataclasses.replace(asked, policy="evidence"), CALLER)
+
+
 async def test_a_policy_that_came_during_deliberation_is_the_one_named(make_world: MakeWorld) -> None:
     """The ballots are recounted under the newest policy, and the record names that version."""
     world = make_world(voter("a", says("Paris")), voter("b", says("Paris")), voter("c", hangs))

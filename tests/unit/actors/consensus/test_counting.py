@@ -57,8 +57,8 @@ def test_examples_replace_independence_and_not_the_lead() -> None:
         assert winner(count(casts, replace(alike, min_gap_micro=gap), "evidence", 2)) == wins
 
 
-def test_one_of_several_answers_of_a_lineage_is_a_guess_and_no_evidence() -> None:
-    """Two that agree are evidence, and so is the only answer of a lineage; who is isolated or screened out did answer."""
+def test_one_answer_of_a_lineage_that_was_asked_several_times_is_a_guess_and_no_evidence() -> None:
+    """Two that agree are evidence, and so is the answer of a lineage asked once; who failed, or was isolated, was asked."""
     guesses = [cast("a", 1, 0), cast("a", 2, 1)]
     assert winner(count([cast("a", 0, 2), *guesses], RULE, "evidence", 2)) is None
     assert winner(count([cast("a", 0, 2), *guesses], RULE, "evidence", 2, seconded=False)) == 0
@@ -66,3 +66,6 @@ def test_one_of_several_answers_of_a_lineage_is_a_guess_and_no_evidence() -> Non
     assert winner(count([cast("a", 0, 2), cast("b", 1, 0), cast("b", 2, 0)], RULE, "evidence", 2)) == 0
     lenient = replace(RULE, quorum_micro=500_000)
     assert winner(count([cast("a", 0, 2), cast("a", NO_GROUP, isolated=True)], lenient, "evidence", 2)) is None
+    for failed, wins in (("a", None), ("b", 0)):
+        assert winner(count([cast("a", 0, 2), cast(failed, NO_GROUP)], RULE, "evidence", 2)) == wins
+        assert winner(count([cast("a", 0, 2), cast(failed, NO_GROUP)], RULE, "evidence", 2, seconded=False)) == 0

@@ -19,6 +19,7 @@ from actors.base.digests import sha256_hex
 from actors.consensus.choosing import ballot_outcome, choose_served
 from actors.consensus.deliberation import begin, step
 from actors.consensus.independence import Pair
+from actors.consensus.readable import readable
 from actors.consensus.reading.examples import Example
 from actors.consensus.screening.findings import Screening
 from actors.consensus.tally import Rule
@@ -187,6 +188,18 @@ RUNS: dict[str, object] = {"compare_ms": 100}
 
 
 FEW = (None, DEEDS[1], DEEDS[2], DEEDS[5], DEEDS[6])
+_BEFORE, _PLAIN, _AFTER = sorted(
+    (CODES[0], CODES[1], CODES[3]), key=lambda code: readable("code:python", "", "strict", code, "stop").reading.sha256
+)
+REMARKED: tuple[Deed, ...] = (
+    (_PLAIN, screened()),
+    (f"{_PLAIN}  # see gist", screened()),
+    (_BEFORE, screened("pass", "network")),
+    (_AFTER, screened()),
+)
+"""Code whose every part is common, one of it with a remark beside it. What is put out if one lineage alone reaches for a sink has
+the first number: the others' change with it."""
+HEAVY = (900_000, 900_000, 100_000, 100_000, 100_000)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +226,8 @@ FEW = (None, DEEDS[1], DEEDS[2], DEEDS[5], DEEDS[6])
         (panel("KLMN", LEADING), (*FEW[:3], *LATER), False),
         (panel("LMNK", LEADING_APART, UNEQUAL), (*FEW[:3], *LATER), False),
         (panel("KLML", LEADING, UNEQUAL, spares=1), (*FEW[:3], *LATER[:2]), False),
+        # Two heavy ones agree and have a remark of their own; whoever is last may have the same code without one.
+        (panel("KLMNO", HALF, HEAVY), REMARKED, False),
     ],
 )
 def test_no_completion_changes_a_concluded_end(asked: Plan, deeds: tuple[Deed, ...], screened_last: bool) -> None:

@@ -1,6 +1,7 @@
 """Offline verification: every byte matters, every step can fail."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import msgspec
@@ -95,6 +96,38 @@ def test_a_writer_that_lies_about_the_tally_is_caught(world: World) -> None:
             verify_envelope(resealed(world, lie), world.trust, NOW_S)
         assert caught.value.param == step, step
         assert str(caught.value).startswith(f"{step}: ")
+
+
+@pytest.mark.parametrize(
+    ("policy", "remarks", "told"),
+    [
+        ("strict", ("", ""), ", by what is vouched for part by part"),
+        ("evidence", ("", ""), ", by least of its own"),
+        ("strict", ("  # see gist", "  # presumably"), "served candidate none, by what is vouched for part by part"),
+        ("strict", ("", " + 1"), "served candidate none"),
+    ],
+)
+def test_the_rule_that_chose_is_told(
+    make_world: Callable[..., World], policy: str, remarks: tuple[str, str], told: str
+) -> None:
+    """Which of the rules it was no replay shows: an auditor is told, also where by that rule nobody is served."""
+    code = [f"def f(x):\n    return x + 1{remark}" for remark in remarks]
+    made = make_world(voter("a", says(code[0])), voter("b", says(code[1])))
+    asked = request("Write a Python function f(x).", answer_kind="code", policy=policy)
+    with contextlib.suppress(NoConsensus):
+        asyncio.run(made.coordinator.generate(asked, CALLER))
+    assert choice_told(made.log.committed[0].data, made).endswith(told)
+
+
+def test_an_older_records_rule_is_told(world: World) -> None:
+    """One that names no rule drew lots."""
+    older = resealed(world, lambda r: msgspec.structs.replace(r, tally=msgspec.structs.replace(r.tally, choice="")))
+    assert choice_told(older, world).endswith(", by lots")
+
+
+def choice_told(data: bytes, world: World) -> str:
+    """Return what is said of the choice."""
+    return verify_envelope(data, world.trust, NOW_S).steps[STEPS.index("choice")].detail
 
 
 def test_every_failure_carries_the_name_of_its_step(world: World) -> None:

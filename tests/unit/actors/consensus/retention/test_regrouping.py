@@ -264,3 +264,24 @@ async def test_a_weaker_rule_of_choice_than_strict_has_now_is_refused(make_world
     weaker = replace(record, tally=replace(record.tally, choice="own"))
     assert "serves only what is vouched for" in refused(weaker, content, "choice")
     regroup(weaker, replace(content, reading_version="another"), screens)
+
+
+async def test_weaker_evidence_than_now_is_refused(make_world: MakeWorld) -> None:
+    """Who would let one of several answers of a lineage win says so in the record, and is held to its version."""
+    panel = [voter(name, says(code)) for name, code in zip("abc", (ONE, ONE, TWO), strict=True)]
+    record, content = await decided(make_world, *panel, behaves=ADDS_ONE, policy="evidence")
+    assert record.tally.seconded
+    assert regroup(record, content, screens).complete
+    weaker = replace(record, tally=replace(record.tally, seconded=False))
+    assert "asked several times" in refused(weaker, content, "choice")
+    assert regroup(weaker, replace(content, reading_version="another"), screens).complete
+
+
+async def test_a_rule_of_choice_without_a_name_is_an_older_versions(make_world: MakeWorld) -> None:
+    """While every candidate had a lot of its own no record said so: now one that says nothing is refused."""
+    panel = [voter(name, says(code)) for name, code in zip("abc", (ONE, ONE, TWO), strict=True)]
+    record, content = await decided(make_world, *panel, behaves=ADDS_ONE)
+    unnamed = replace(record, tally=replace(record.tally, choice=""))
+    assert "names how it chose" in refused(unnamed, content, "choice")
+    older = regroup(unnamed, replace(content, reading_version="another"), screens)
+    assert older.steps[-1].detail == "by lots alone, as older records were"
