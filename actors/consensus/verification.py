@@ -37,7 +37,8 @@ Inclusion = Literal["included", "promised", "no proof in this file", "none"]
 OVERDUE: Inclusion = "no proof in this file"
 """Without a proof though the promised time is past; the log may hold the record all the same."""
 _RULES: dict[Choice, str] = {
-    "vouched": "by what is vouched for part by part", "own": "by least of its own", "": "by lots",
+    "vouched": "by what is vouched for part by part", "least": "by least of its own",
+    "own": "by least of its own, most ballots last", "": "by lots",
 }  # fmt: skip
 """Rule of choice that a record names → in words."""
 

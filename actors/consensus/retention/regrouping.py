@@ -252,6 +252,8 @@ def _weaker_rule(record: DecisionRecord) -> str:
         return "this version serves only what is vouched for"
     if policy == "evidence" and not said.seconded:
         return "this version takes no single answer of a lineage that was asked several times for evidence"
+    if policy == "evidence" and said.choice == "own":
+        return "this version looks at what is an answer's own before it counts its lineage's ballots"
     return ""
 
 

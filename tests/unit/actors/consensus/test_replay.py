@@ -399,6 +399,8 @@ UNVOUCHED = (CODES[5], CODES[6])
 """They do the same, and each has a part that the other lacks."""
 TWO_EXAMPLES = (Example("f(1)", "2"), Example("f(2)", "3"))
 
+EXAMPLED = script(*CODES[:1] * 3, kind="code:python", compare_ms=100, examples=TWO_EXAMPLES)
+
 
 def replace_passes(asked: Script, code: str, passed: int) -> Script:
     """Let a code pass so many examples."""
@@ -442,9 +444,7 @@ def rejecting(asked: Script, code: str) -> Script:
             "ballots",
         ),
         (
-            replace_passes(
-                script(*CODES[:1] * 3, kind="code:python", compare_ms=100, examples=TWO_EXAMPLES), CODES[0], 1
-            ),
+            replace_passes(EXAMPLED, CODES[0], 1),
             lambda r: replace(r, ballots=[replace(b, examples_passed=2) for b in r.ballots]),
             "tally",
         ),
@@ -456,15 +456,13 @@ def rejecting(asked: Script, code: str) -> Script:
         ),
         # Candidates that did run, said to have met a broken sandbox.
         (
-            script(*CODES[:1] * 3, kind="code:python", compare_ms=100, examples=TWO_EXAMPLES),
+            EXAMPLED,
             lambda r: ended(r, "unavailable", "unavailable", SANDBOX_CAUSE),
             "result",
         ),
         # A broken sandbox, told as time that ran out.
         (
-            dataclasses.replace(
-                script(*CODES[:1] * 3, kind="code:python", compare_ms=100, examples=TWO_EXAMPLES), breaks=True
-            ),
+            dataclasses.replace(EXAMPLED, breaks=True),
             lambda r: ended(r, "unavailable", "unavailable", NOT_COMPARED_CAUSE),
             "result",
         ),

@@ -274,6 +274,8 @@ async def test_weaker_evidence_than_now_is_refused(make_world: MakeWorld) -> Non
     assert regroup(record, content, screens).complete
     weaker = replace(record, tally=replace(record.tally, seconded=False))
     assert "asked several times" in refused(weaker, content, "choice")
+    older = replace(record, tally=replace(record.tally, choice="own"))
+    assert "before it counts its lineage's ballots" in refused(older, content, "choice")
     assert regroup(weaker, replace(content, reading_version="another"), screens).complete
 
 
