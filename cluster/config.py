@@ -151,12 +151,17 @@ def require_base_url(value: str) -> None:
         )
 
 
+QUORUM = 0.55
+"""More than half of the weight: of up to nine equal lineages exactly a majority, so that a minority of dissenters cannot keep
+the others from answering."""
+
+
 class LayerConfig(_Frozen):
     """One consensus layer."""
 
     name: Name
     members: tuple[Name, ...] = Field(min_length=1, max_length=64)
-    quorum: float = Field(default=0.6, gt=0, le=1)
+    quorum: float = Field(default=QUORUM, gt=0, le=1)
     min_lineages: int = Field(default=2, ge=1, le=64)
     """Lineages that must agree, and that readiness waits for. Consensus takes two whatever it says: 1 is for a layer of one
     lineage, whose voters can only be asked by name."""

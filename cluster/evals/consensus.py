@@ -42,12 +42,13 @@ from actors.consensus.vocabulary import (
     State,
 )
 from actors.policy.snapshot import PolicyName
+from cluster.config import QUORUM
 from cluster.evals.closeness import Closeness
 from cluster.evals.selection import Candidate, Ranking
 from cluster.evals.tasks import Task, question_of
 from models.voter import Candidate as Answer
 
-QUORUM_MICRO = 600_000
+QUORUM_MICRO = round(QUORUM * MICRO)
 RHO_MICRO = 500_000
 EVEN_MICRO = MICRO // 2
 """Weight of a voter of which nothing is learned."""

@@ -31,7 +31,7 @@ def test_the_cpu_profile_is_one_layer_of_three_families() -> None:
     """The default needs two lineages and 60 % of three voters."""
     config = read_config(load_profile("cpu"), "cpu")
     layer = config.layers[0]
-    assert (len(config.layers), layer.name, layer.quorum, layer.min_lineages) == (1, "primary", 0.6, 2)
+    assert (len(config.layers), layer.name, layer.quorum, layer.min_lineages) == (1, "primary", 0.55, 2)
     assert set(layer.members) == {voter.id for voter in config.voters}
     assert config.logical_cpus == 6
 
