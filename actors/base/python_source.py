@@ -3,15 +3,37 @@
 Before Python 3.13 the parser counts its depth in one place for all threads (https://github.com/python/cpython/issues/106905).
 A thread switch in the middle of it, at a finaliser say, makes it raise ``SystemError``, or ``RecursionError`` for what is not
 deep. Neither says anything of the source, so it is parsed again. What fails every time is ``RecursionError``, like what is too
-deep.
+deep. Where other libraries parse as well, whose failures look like the source's, a process lets one thread parse at a time.
 """
 
 import ast
+import sys
+import threading
 from collections.abc import Callable
-from typing import TypeVar
+from functools import wraps
+from typing import Any, TypeVar
 
 ATTEMPTS = 4
 Tree = TypeVar("Tree", ast.Module, ast.Expression)
+
+
+_PARSING = threading.RLock()
+"""Held while a thread parses; by the same thread again where a finaliser parses in the middle of it."""
+
+
+def parse_one_at_a_time() -> None:
+    """Let whoever calls ``ast.parse`` in this process wait while another thread does; nothing from Python 3.13 on."""
+    parse = ast.parse
+    if sys.version_info >= (3, 13) or getattr(parse, "waits", False):
+        return
+
+    @wraps(parse)
+    def waiting(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as it is called
+        with _PARSING:
+            return parse(*args, **kwargs)
+
+    waiting.waits = True  # type: ignore[attr-defined]
+    ast.parse = waiting
 
 
 def parse_program(source: str) -> ast.Module:

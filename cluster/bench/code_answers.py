@@ -3,7 +3,8 @@
 Rules:
 - A question carries a number and so does every answer to it, as a constant of the code: another number is another question and
   other code. The request's ``seed`` is the same number, and the recorded voters take the answer of that place.
-- To an even number every voter gives the same code; to an odd one each writes it another way, to the same effect.
+- To an even number every voter gives the same code; to an odd one each writes it another way, to the same effect. The first
+  way has no part that none of the others has, so that ``strict`` serves it.
 - Numbers that follow on each other come round after ``NUMBERS``: far more codes of each sort than a screener remembers, which
   forgets the one that was longest unused, so that in each of its requests the code is new to it.
 - The answer in JSON is as long as the code.
@@ -37,22 +38,24 @@ def moving_totals(values: list[int], width: int) -> list[int]:
     '''\
 def moving_totals(values: list[int], width: int) -> list[int]:
     """Add up each window of ``width`` values by itself, plus a constant."""
-    if not 0 < width <= len(values):
+    if width > len(values) or width < 1:
         return []
-    last = len(values) - width
-    return [sum(values[start : start + width]) + {number} for start in range(last + 1)]
+    totals = []
+    for place in range(width - 1, len(values)):
+        totals.append(sum(values[place - width + 1 : place + 1]) + {number})
+    return totals
 ''',
     '''\
 def moving_totals(values: list[int], width: int) -> list[int]:
-    """Return differences of running totals, plus a constant."""
-    running = [0]
-    for value in values:
-        running.append(running[-1] + value)
-    if width <= 0 or width >= len(running):
+    """Take each value in and the one before its window out, plus a constant."""
+    if width < 1 or len(values) < width:
         return []
-    found = []
-    while len(found) + width < len(running):
-        found.append(running[len(found) + width] - running[len(found)] + {number})
+    total, place = sum(values[:width]), width
+    found = [total + {number}]
+    for value in values[width:]:
+        total += value - values[place - width]
+        place += 1
+        found.append(total + {number})
     return found
 ''',
 )

@@ -5,7 +5,8 @@ Rules:
 - While a canary is missed the screener is blind: everything is rejected as ``scanner-blind``, memo or not.
 - A screening is remembered by (digest of the code, language, version). What failed to be looked into is not remembered.
 - The same code asked for again while it is being looked into waits for that one answer.
-- A rule that failed for a disturbed parse is tried again: two threads can disturb each other (``base.python_source``).
+- One thread parses at a time, Bandit's too, and a rule that failed for a disturbed parse all the same is tried again: two threads
+  can disturb each other (``base.python_source``).
 
 Left out: the rules (``screening.screen``). One instance belongs to one event loop.
 """
@@ -17,7 +18,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from actors.base.python_source import ATTEMPTS
+from actors.base.python_source import ATTEMPTS, parse_one_at_a_time
 from actors.consensus.adapters.bandit import Bandit
 from actors.consensus.ports import BROKEN, Clock
 from actors.consensus.screening import canaries
@@ -28,6 +29,8 @@ from actors.consensus.screening.version import SCREENING_VERSION
 
 Key = tuple[str, str, str]
 FAILED = "scanner-error"
+DISTURBED = ("SystemError", "RecursionError", "BanditFailed")
+"""Ends of messages on rules that failed; Bandit says of whatever it fails at that it did."""
 MAX_NAMED = 5  # canaries named in the state
 
 
@@ -119,11 +122,12 @@ def build_screener(clock: Clock, config: ScreeningConfig) -> Screener:
 
 def was_disturbed(found: Screening) -> bool:
     """Tell whether a rule failed by what a disturbed parse raises, which says nothing of the code."""
-    return any(f.rule == FAILED and f.message.endswith(("SystemError", "RecursionError")) for f in found.findings)
+    return any(f.rule == FAILED and f.message.endswith(DISTURBED) for f in found.findings)
 
 
 def all_rules() -> Screen:
     """Return all rules, Bandit's with them; raise ``BanditFailed`` if Bandit cannot be used."""
+    parse_one_at_a_time()
     logging.getLogger("stevedore").setLevel(logging.CRITICAL)  # it complains of report formats that nobody asks for
     bandit = Bandit()
 

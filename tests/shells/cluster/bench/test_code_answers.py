@@ -10,6 +10,7 @@ from actors.consensus.behaviour.adapters.service import BehaviourComparer
 from actors.consensus.behaviour.compare import Asked, Comparison
 from actors.consensus.behaviour.config import BehaviourConfig
 from actors.consensus.reading.code import code_of
+from actors.consensus.reading.elements import parts_of
 from actors.consensus.reading.examples import entry_point_of, examples_of
 from actors.consensus.reading.kind import answer_kind
 from actors.consensus.reading.reading import read_answer
@@ -51,6 +52,15 @@ def test_an_even_number_brings_one_code_and_the_next_one_another() -> None:
 def test_an_odd_number_brings_as_many_forms_as_voters() -> None:
     """No two voters agree by form, so only their behaviour can make them one group."""
     assert all(len({form(number, voter) for voter in VOTERS}) == 3 for number in range(OTHER_ANSWERS, 9, STEP))
+
+
+def test_strict_serves_the_first_way() -> None:
+    """None of its parts is its own: else what is measured is a refusal."""
+    texts = [code_answer(OTHER_ANSWERS, voter) for voter in VOTERS]
+    first, *others = [parts_of(text, code_of(text, "python"), question(OTHER_ANSWERS)) for text in texts]
+    assert first is not None
+    assert first.code <= frozenset().union(*(other.code for other in others if other))
+    assert first.words <= frozenset().union(*(other.words for other in others if other))
 
 
 @pytest.mark.parametrize("voter", VOTERS)

@@ -1,12 +1,14 @@
 """Parsing that another thread disturbed is repeated."""
 
 import ast
+import sys
+import threading
 from collections.abc import Callable
 
 import pytest
 
 from actors.base import python_source
-from actors.base.python_source import ATTEMPTS, parse_expression, parse_program
+from actors.base.python_source import ATTEMPTS, parse_expression, parse_one_at_a_time, parse_program
 
 PARSE = ast.parse
 
@@ -55,3 +57,33 @@ def test_a_parser_that_is_disturbed_every_time_says_that_it_is_too_deep(
     disturbed(SystemError(), ATTEMPTS)
     with pytest.raises(RecursionError, match="disturbed every time"):
         parse_program("x")
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="the parser counts by thread")
+def test_one_thread_parses_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever calls it, however often that is asked for; a thread that is in the middle of it may come again."""
+    inside, most, lock = 0, 0, threading.Lock()
+    entered = threading.Event()
+
+    def slow(source: str) -> str:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        if source == "outer":
+            ast.parse("inner")  # type: ignore[unused-ignore]
+        entered.wait(0.01)
+        with lock:
+            inside -= 1
+        return source
+
+    monkeypatch.setattr(ast, "parse", slow)
+    parse_one_at_a_time()
+    parse_one_at_a_time()
+    threads = [threading.Thread(target=ast.parse, args=("x",)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert most == 1
+    assert ast.parse("outer") == "outer"

@@ -134,13 +134,14 @@ async def test_all_rules_together_see_every_canary(clock: FakeClock) -> None:
     screener.close()
 
 
-def test_a_rule_that_failed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("failed", ["SystemError", "RecursionError", "BanditFailed"])
+def test_a_rule_that_failed_is_tried_again(monkeypatch: pytest.MonkeyPatch, failed: str) -> None:
     """A parse that another thread disturbed rejects nobody; what fails every time is rejected."""
     left = [True] * (ATTEMPTS - 1)
 
     def disturbed(code: str, language: str, extra: Sequence[ExtraCheck]) -> Screening:
         if left and left.pop():
-            return refusal(FAILED, "a rule failed: SystemError", "v")
+            return refusal(FAILED, f"a rule failed: {failed}", "v")
         return rules.screen(code, language, extra)
 
     monkeypatch.setattr(screener_module, "screen", disturbed)
@@ -148,3 +149,11 @@ def test_a_rule_that_failed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> N
     assert look("x = 1", "python").verdict == "pass"
     left[:] = [True] * ATTEMPTS
     assert look("x = 1", "python").verdict == "reject"
+
+
+def test_screening_lets_one_thread_parse_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bandit parses by itself, and a disturbed parse looks there as if the code were none."""
+    asked: list[bool] = []
+    monkeypatch.setattr(screener_module, "parse_one_at_a_time", lambda: asked.append(True))
+    all_rules()
+    assert asked == [True]
