@@ -32,6 +32,8 @@ MAX_CHARS = 65_536
 MAX_NODES = 6_000
 SMALL = 10**18
 """Greater integers are not written in decimal."""
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)*(?!\w)")
+_SPOKEN = re.compile(r"\w+")
 _DEFINED = re.compile(r"\b(?:def|class)\s+(\w+)")
 _BUILTINS = frozenset(dir(builtins))
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -66,6 +68,18 @@ class Parts(msgspec.Struct, frozen=True):
     words: frozenset[str]
 
 
+class _Said(msgspec.Struct, frozen=True):
+    """What the question says."""
+
+    text: str
+    words: frozenset[str]
+    numbers: frozenset[str]
+
+    def says(self, value: str) -> bool:
+        """Tell whether a text stands in it; most that do not are told by their words, without a search for each."""
+        return self.words.issuperset(_SPOKEN.findall(value)) and value.strip() in self.text
+
+
 def parts_of(content: str, code: str, question: str) -> Parts | None:
     """Return the parts of an answer whose Python is ``code``; ``None`` if it cannot be taken apart. Never raises."""
     if len(content) > MAX_CHARS:
@@ -90,7 +104,9 @@ def _parts(tree: ast.Module, content: str, code: str, question: str) -> Parts | 
     found |= {f"binds {name}" for name in _bound_anew(names, imported, question)}
     found |= {f"defines {name}" for name in names.inner | names.top if name.startswith("__") and name.endswith("__")}
     found |= set(_of_modules(nodes, imported))
-    found = found.union(*(_of_node(node, question) for node in nodes), *map(_put_together, nodes))
+    asked = question[:MAX_CHARS]
+    said = _Said(asked, frozenset(_SPOKEN.findall(asked)), frozenset(_NUMBER.findall(asked)))
+    found = found.union(*(_of_node(node, said) for node in nodes), *map(_put_together, nodes))
     free = (names.inner | names.top) - {node.name for node in nodes if isinstance(node, ast.alias) and not node.asname}
     compared = frozenset(text for node in nodes for text in _texts(node)) - free
     return Parts(frozenset(found), words_of(content, code, question, Spelled(compared, free, types)))
@@ -165,7 +181,7 @@ def _placed(tree: ast.Module) -> set[str]:
     return found
 
 
-def _of_node(node: ast.AST, question: str) -> Iterator[str]:
+def _of_node(node: ast.AST, said: _Said) -> Iterator[str]:
     if isinstance(node, ast.Attribute):
         yield f"attribute {node.attr}"
     elif isinstance(node, ast.keyword):
@@ -176,7 +192,7 @@ def _of_node(node: ast.AST, question: str) -> Iterator[str]:
         yield f"from {node.level} {node.module}"
     elif isinstance(node, ast.comprehension) and node.ifs:
         yield "kind comprehension with a condition"
-    elif isinstance(node, ast.Constant) and (constant := _constant(node.value, question)):
+    elif isinstance(node, ast.Constant) and (constant := _constant(node.value, said)):
         yield constant
     if not isinstance(node, _QUIET):
         yield f"kind {type(node).__name__}"
@@ -189,12 +205,9 @@ def _put_together(node: ast.AST) -> Iterator[str]:
                 yield f"{_ROLES[field]} of {type(node).__name__}: {type(part).__name__}"
 
 
-def _constant(value: object, question: str) -> str:
+def _constant(value: object, said: _Said) -> str:
     """Return the element of a constant; empty if the question says it, or everybody does."""
     is_large = isinstance(value, int) and abs(value) >= SMALL
     text = hex(value) if is_large and isinstance(value, int) else repr(value)
-    element = "" if text in _COMMON else f"constant {type(value).__name__} {text}"
-    if isinstance(value, str):
-        return "" if value.strip() in question else element
-    is_said = not is_large and re.search(rf"(?<![\w.]){re.escape(text)}(?!\w)", question)
-    return "" if is_said else element
+    is_said = said.says(value) if isinstance(value, str) else text in said.numbers
+    return "" if is_said or text in _COMMON else f"constant {type(value).__name__} {text}"

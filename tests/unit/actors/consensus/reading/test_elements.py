@@ -142,3 +142,10 @@ def test_how_a_condition_is_put_together_is_an_element(code: str, element: str) 
 def test_names_have_scopes_and_modules_and_constants_an_order(code: str, question: str, element: str) -> None:
     """What a name means where it stands, and what a text says as it is."""
     assert element in elements_of(code, question)
+
+
+def test_a_constant_of_part_of_a_word_of_the_question_is_its_own() -> None:
+    """What the question says is told by whole words, in their order."""
+    assert elements_of("def f(x):\n    return x == 'min'", "Is it an admin?") >= {"constant str 'min'"}
+    assert "constant str 'an admin'" not in elements_of("def f(x):\n    return x == 'an admin'", "Is it an admin?")
+    assert elements_of("def f(x):\n    return x == 'admin an'", "Is it an admin?") >= {"constant str 'admin an'"}
