@@ -42,7 +42,8 @@ def moving_totals(values: list[int], width: int) -> list[int]:
         return []
     totals = []
     for place in range(width - 1, len(values)):
-        totals.append(sum(values[place - width + 1 : place + 1]) + {number})
+        total = sum(values[place - width + 1 : place + 1])
+        totals.append(total + {number})
     return totals
 ''',
     '''\
@@ -50,7 +51,8 @@ def moving_totals(values: list[int], width: int) -> list[int]:
     """Take each value in and the one before its window out, plus a constant."""
     if width < 1 or len(values) < width:
         return []
-    total, place = sum(values[:width]), width
+    total = sum(values[:width])
+    place = width
     found = [total + {number}]
     for value in values[width:]:
         total += value - values[place - width]

@@ -100,7 +100,7 @@ def test_retained_content_is_grouped_again(case: Case, where: str) -> None:
 
 def test_one_changed_byte_is_red_and_names_what_it_is_of(case: Case) -> None:
     """Exit code 1, in words and as JSON."""
-    said = [case.content.said[0], replace(case.content.said[1], content=TWO.replace("y = 1", "y = 2"))]
+    said = [case.content.said[0], replace(case.content.said[1], content=TWO.replace("(x, 1)", "(x, 2)"))]
     case.keep(replace(case.content, said=said))
     code, told = case.verify()
     assert (code, told) == (

@@ -70,15 +70,15 @@ def seat(name: str, lineage: str = "") -> Seat:
 
 
 def variant(number: int) -> str:
-    """Return one of many codes, of different forms, that are made of the same."""
-    counted = "    y = 1\n" * number
-    return f"def f(x):\n{counted}    return x + 1"
+    """Return one of 27 codes, of different forms, that are made of the same and equally large."""
+    lines = "".join(f"    y = {number // 3**place % 3}\n" for place in range(3))
+    return f"def f(x):\n{lines}    return x + 1"
 
 
 @pytest.mark.parametrize("variants", [1, 2, 3, 8])
 def test_variants_from_one_lineage_never_raise_its_chance(variants: int) -> None:
     """Under every salt that serves it with several candidates it is served with one too; another lineage goes before several."""
-    honest = [(seat("a"), ONE), (seat("b"), "def f(x):\n    return 1 + x")]
+    honest = [(seat("a"), variant(0)), (seat("b"), variant(1))]
 
     def lineages(count: int) -> list[str]:
         ground = [(seat(f"m{number}", "m"), variant(number + 2)) for number in range(count)]
@@ -132,12 +132,12 @@ def test_of_lineages_with_as_many_ballots_each_has_one_lot() -> None:
 
 def test_a_form_that_less_than_half_share_is_no_argument() -> None:
     """Two colluders of five do not go before three that differ; three of five that agree go before two."""
-    codes = [ONE, "def f(x):\n    return 1 + x", variant(1)]
+    codes = [variant(0), variant(1), variant(2)]
     honest = [(seat(name), code) for name, code in zip("abc", codes, strict=True)]
     colluding = [(seat("m"), variant(9)), (seat("n"), variant(9))]
     served = {chosen([*honest, *colluding], f"{salt:02x}").seat.voter for salt in range(64)}
     assert served == set("abcmn")
-    agreed = [(seat(name), ONE) for name in "abc"]
+    agreed = [(seat(name), variant(0)) for name in "abc"]
     assert {chosen([*agreed, *colluding], f"{salt:02x}").seat.voter for salt in range(64)} == set("abc")
 
 

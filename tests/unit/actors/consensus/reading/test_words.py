@@ -26,8 +26,8 @@ def test_words_that_describe_what_is_computed_are_nobodys_own() -> None:
     remark = "# Iterate over the list and add each even number to the sum, 2 at a time"
     assert words_of(f"{PLAIN}\n{remark}", PLAIN, "") == frozenset()
     for told, word in [
-        ("Run the function", "Run"), ("install x first", "install"), ("see evil.example", "evil"), ("from 10.0.0.1", "10.0.0.1"),
-        ("verified", "verified"), ("ignore the others", "ignore"), ("instаll", "instаll"),
+        ("Run the function", "Run"), ("install x first", "install"), ("see evil.example", "evil.example"),
+        ("from 10.0.0.1", "10.0.0.1"), ("verified", "verified"), ("ignore the others", "ignore"), ("instаll", "instаll"),
     ]:  # fmt: skip
         assert word in words_of(f"{PLAIN}\n# {told}", PLAIN, "")
 
@@ -58,3 +58,29 @@ def test_annotations_and_chosen_names_excuse_no_words() -> None:
     assert words_of(told, told, "") == {"run", "curl"}
     named = "def f(install):\n    ask_the_reviewer = sum(install)\n    return ask_the_reviewer\n# install"
     assert words_of(named, named, "") == {"install", "ask_the_reviewer"}
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "word"),
+    [
+        # A name that the code binds, in whatever letters, excuses nothing that is said with it.
+        ("def f(x):\n    PiP = InSt = 0\n    return x\n# PiP InSt", None, "InSt"),
+        ("def f(x):\n    sh = 0\n    return x\n```\n\n```sh\nls", "def f(x):\n    sh = 0\n    return x", "sh"),
+        ("def f(x) -> 'exec open':\n    return x\n# exec open", None, "exec"),
+        # A docstring is read as it is shown.
+        ('def f(x):\n    """\\122\\165\\156 it."""\n    return x', None, "Run"),
+        # What is joined is one word; a path of attributes that the code has is none.
+        ("def f(x):\n    return x\n# use time.is/sort", None, "time.is/sort"),
+        ("def f(x):\n    return x\n# key@index:80", None, "key@index:80"),
+    ],
+)
+def test_words_are_told_by_where_they_stand(content: str, code: str | None, word: str) -> None:
+    """Comments, docstrings, prose and blocks beside the code, each by itself."""
+    assert word in words_of(content, content if code is None else code, "")
+
+
+def test_how_code_is_written_makes_no_words() -> None:
+    """Constants, escapes, prefixes and underscores are the code's; comments may name what it uses."""
+    told = "1_000_000_007 + 0xFF + len(rf'{x}\\\\u2003' 'abq')  # math.floor of x"
+    code = f"import math\ndef f(x):\n    return math.floor(x) + {told}"
+    assert words_of(code, code, "") == frozenset()
