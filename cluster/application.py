@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from actors.base.errors import ConfigurationError
+from actors.consensus.layers import independence
 from actors.consensus.tally import LEAST_LINEAGES
 from cluster.config import Config, EngineConfig, VoterConfig
 from cluster.home import Home
@@ -40,12 +41,24 @@ def lineages(config: Config, catalog: Catalog) -> dict[str, str]:
 
 
 def direct_only(config: Config, voter_lineages: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a line for each layer of one lineage: its voters can only be asked by name, consensus takes two."""
+    """Return a line for each layer of one lineage, which makes no consensus: that takes two."""
     return tuple(
-        f"layer {layer.name}: one lineage makes no consensus; ask its voters by name (policy direct)"
+        f"layer {layer.name}: one lineage makes no consensus; it answers by examples (policy evidence) or by name (direct)"
         for layer in config.layers
         if len({voter_lineages[member] for member in layer.members}) < LEAST_LINEAGES
     )
+
+
+def shared(config: Config, voter_lineages: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a line for each layer whose lineages are not all its own: it does not outlive the layers before it."""
+    before: set[str] = set()
+    found = []
+    for layer in config.layers:
+        members = {voter_lineages[member] for member in layer.members}
+        if (new := independence(before, members)) != "full":
+            found.append(f"layer {layer.name}: independence {new}, it shares lineages with the layers before it")
+        before |= members
+    return tuple(found)
 
 
 def local_voter(voter: VoterConfig, entry: CatalogEntry, model_path: Path, engine: EngineConfig) -> LocalVoter:
@@ -67,7 +80,7 @@ def app_settings(
     """Return what the application is built from; ``models`` says where each local voter's weights lie."""
     _require_api_keys(config)
     return AppSettings(
-        gateway=_gateway(home, config, degraded + direct_only(config, lineages(config, catalog))),
+        gateway=_gateway(home, config, degraded + _lesser(config, lineages(config, catalog))),
         gateway_limits=GatewayLimits(
             **config.gateway.model_dump(include=set(GatewayLimits.model_fields)),
         ),
@@ -78,6 +91,10 @@ def app_settings(
         ),
         engine_limits=EngineLimits(**config.engine.model_dump(include=set(EngineLimits.model_fields))),
     )
+
+
+def _lesser(config: Config, voter_lineages: Mapping[str, str]) -> tuple[str, ...]:
+    return direct_only(config, voter_lineages) + shared(config, voter_lineages)
 
 
 def _require_api_keys(config: Config) -> None:

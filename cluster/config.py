@@ -167,7 +167,8 @@ class LayerConfig(_Frozen):
     lineage, whose voters can only be asked by name."""
     min_n_eff: float = Field(default=1.0, ge=0, le=64)
     time_share: float = Field(default=1.0, gt=0, le=1)
-    """Share of the deadline that this layer may take; all of it while there is one layer."""
+    """Share of the time that is left which this layer may take, beside the shares of the layers behind it: what one does not
+    use the others have."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -175,8 +176,6 @@ class LayerConfig(_Frozen):
             raise ValueError(f"members: {', '.join(twice)} is named twice")
         if self.min_lineages > len(self.members):
             raise ValueError(f"min_lineages: {self.min_lineages} lineages of {len(self.members)} members cannot be")
-        if self.time_share != 1.0:
-            raise ValueError("time_share: there is one layer, which has all of the time; leave it out")
         return self
 
 
@@ -338,10 +337,8 @@ class Config(_Frozen):
             raise ValueError(f"unknown key thresholds.{strange[0]}" + (f"; did you mean {near[0]}?" if near else ""))
         _check_names([voter.id for voter in self.voters], "voters")
         _check_names([layer.name for layer in self.layers], "layers")
-        if len(self.layers) > 1:
-            raise ValueError(
-                "layers: only the first would ever be asked; give one until there is failover between layers"
-            )
+        if len(self.layers) == 1 and self.layers[0].time_share != 1.0:
+            raise ValueError("layers.0: time_share: there is one layer, which has all of the time; leave it out")
         known = {voter.id for voter in self.voters}
         for layer in self.layers:
             if unknown := set(layer.members) - known:

@@ -30,10 +30,12 @@ from actors.base.errors import (
 )
 from actors.base.ids import new_ulid
 from actors.consensus.adapters.effects import Bench, Effects
+from actors.consensus.causes import SANDBOX_CAUSE
 from actors.consensus.choosing import ballot_outcome, choose_served
 from actors.consensus.config import ConsensusConfig
-from actors.consensus.deliberation import SANDBOX_CAUSE, begin, recount, step, was_lost_to
-from actors.consensus.planning import kept_out, make_plan, replan
+from actors.consensus.deliberation import begin, recount, step, was_lost_to
+from actors.consensus.layers import following
+from actors.consensus.planning import kept_out, later_plans, make_plan, replan
 from actors.consensus.ports import (
     Clock,
     CodeScreener,
@@ -49,6 +51,7 @@ from actors.consensus.ports import (
 from actors.consensus.records import Facts, build_record
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.retention.content import content_of, prompt_bytes
+from actors.consensus.standing import ballots_told
 from actors.consensus.summary import summary
 from actors.consensus.telemetry import Began, Trace, decision_spans, span_rows, withheld_spans
 from actors.consensus.vocabulary import (
@@ -168,8 +171,8 @@ class ConsensusCoordinator:
         self._under_way += 1
         began = Began(self._clock.time_ns(), self._clock.monotonic(), request.deadline_ms)
         try:
-            state, salt = await self._deliberate(plan, request, view)
-            return await self._decide(state, request, caller, view, began, salt)
+            state = await self._deliberate(plan, request, view, may_run=may_run)
+            return await self._decide(state, request, caller, view, began)
         finally:
             self._under_way -= 1
 
@@ -201,23 +204,51 @@ class ConsensusCoordinator:
     def _halted(self, view: PolicyView) -> bool:
         return view.halted(self._clock.monotonic())
 
-    async def _deliberate(self, plan: Plan, request: GenerationRequest, view: PolicyView) -> tuple[State, str]:
-        """Deliberate to the end; return it with the tie salt."""
+    async def _deliberate(self, plan: Plan, request: GenerationRequest, view: PolicyView, *, may_run: bool) -> State:
+        """Try one layer after the other; return the last, which decided."""
+        began, seen = self._clock.monotonic(), view.snapshot.version
+        tried: tuple[State, ...] = ()
+        ask_next: Plan | None = plan
+        while ask_next is not None:
+            began_ms = self._ms_since(began) if tried else 0
+            state = await self._try_layer(ask_next, request, tried, began_ms, seen)
+            tried = (*tried, msgspec.structs.replace(state, earlier=(), took_ms=self._ms_since(began) - began_ms))
+            ask_next = self._following(request, tried, request.deadline_ms - self._ms_since(began), may_run=may_run)
+            seen = self._policy.current.snapshot.version if self._policy.current else seen
+        return msgspec.structs.replace(tried[-1], earlier=tried[:-1])
+
+    def _following(
+        self, request: GenerationRequest, tried: tuple[State, ...], left_ms: int, *, may_run: bool
+    ) -> Plan | None:
+        """Return the plan of the layer to be asked next, ``None`` if the last one's end is the end."""
+        view = self._policy.current
+        if view is None or self._halted(view) or left_ms < 1:
+            return None
+        weights = self._weights_of(view)
+        plans = later_plans(request, tried, left_ms, view.snapshot, weights, self._infos, self._config, may_run=may_run)
+        return following(tried, plans)
+
+    def _ms_since(self, began: float) -> int:
+        return round((self._clock.monotonic() - began) * 1000)
+
+    async def _try_layer(
+        self, plan: Plan, request: GenerationRequest, earlier: tuple[State, ...], began_ms: int, seen: int
+    ) -> State:
+        """Deliberate in one layer to its end. ``seen`` is the policy version that it was planned by."""
         asked = VoterRequest(new_ulid(), request.asked, request.sampling)
-        effects = Effects(self._bench, asked, plan, request.deadline_ms)
-        seen = view.snapshot.version
+        effects = Effects(self._bench, asked, plan, plan.layer_ms)
         try:
-            state, commands = begin(plan)
+            state, commands = begin(plan, earlier, began_ms)
             effects.act(commands)
             while state.conclusion is None:
-                event = await self._next_event(effects, request.deadline_ms if state.comparing else plan.deadline_ms)
+                event = await self._next_event(effects, plan.layer_ms if state.comparing else plan.deadline_ms)
                 now = self._policy.current
                 if event is None and now is not None and (self._halted(now) or now.snapshot.version != seen):
                     event, seen = self._policy_event(state, now), now.snapshot.version
                 if event is not None:
                     state, commands = step(state, event)
                     effects.act(commands)
-            return state, effects.salt
+            return msgspec.structs.replace(state, tie_salt=effects.salt)
         finally:
             effects.close()
 
@@ -232,15 +263,15 @@ class ConsensusCoordinator:
         return await effects.events.get(min(left_s, POLICY_LOOK_S))
 
     async def _decide(
-        self, state: State, request: GenerationRequest, caller: Caller, view: PolicyView, began: Began, salt: str
+        self, state: State, request: GenerationRequest, caller: Caller, view: PolicyView, began: Began
     ) -> Decision:
         """Recheck the policy, record, look once more, and only then let an answer go."""
         now = self._policy.current or view
         if now.snapshot.version != view.snapshot.version or self._halted(now):
             plan = replan(state.plan, now.snapshot, self._weights_of(now), self._infos)
             state = recount(state, plan, halted=self._halted(now))
-        served = choose_served(state, salt)
-        facts = self._facts(request, caller, now, salt)
+        served = choose_served(state, state.tie_salt)
+        facts = self._facts(request, caller, now, state.tie_salt)
         trace = self._trace(request, caller, facts, began)
         left_s, grace_s = began.left_s(self._clock.monotonic()), self._config.record_grace_ms / 1000
         committed = await self._commit(state, served, facts, trace, left_s if served else max(left_s, grace_s))
@@ -291,7 +322,7 @@ class ConsensusCoordinator:
         return committed
 
     def _decision(self, state: State, candidate: Candidate, committed: Committed) -> Decision:
-        answers = [ballot.candidate for ballot in state.ballots if ballot.candidate is not None]
+        answers = [ballot.candidate for _, ballot in ballots_told(state) if ballot.candidate is not None]
         return Decision(
             candidate=candidate,
             committed=committed,
@@ -343,8 +374,8 @@ class ConsensusCoordinator:
 
     def _count(self, state: State, result: str, trace: Trace) -> None:
         self._meter.decided(result, state.plan.kind, (trace.ended_ns - trace.started_ns) / 1e9)
-        for ballot in state.ballots:
-            outcome = ballot_outcome(state, ballot)
+        for layer, ballot in ballots_told(state):
+            outcome = ballot_outcome(layer, ballot)
             told = (
                 "busy" if outcome == "failed" and ballot.cause == "busy" else outcome
             )  # no word on the voter's health
@@ -391,13 +422,19 @@ def _unavailable(state: State, cause: str, details: Mapping[str, Any]) -> Weaver
     """Return why no quorum could be formed, in words that tell the caller what would help."""
     if cause == SANDBOX_CAUSE:
         return NotReady(f"{cause}; see /readyz, and try again later", details=details)
-    if was_lost_to(state, "busy"):
+    layers = (*state.earlier, state)
+    if any(was_lost_to(layer, "busy") for layer in layers):
         return Overloaded(f"too few voters had room ({_notes(state)}); try again shortly", details=details)
-    if was_lost_to(state, "too_long"):
+    if any(was_lost_to(layer, "too_long") for layer in layers):
         return PromptTooLarge(f"the prompt is too long ({_notes(state)}); shorten it", "messages", details)
     if state.plan.policy == "direct":
         return VoterUnavailable(f"the voter gave no usable answer: {_notes(state)}", details=details)
-    return CriticalSystemFailure(f"layer {state.plan.layer}: {cause} ({_notes(state)})", details=details)
+    causes = [f"layer {layer.plan.layer}: {_cause(layer)} ({_notes(layer)})" for layer in layers]
+    return CriticalSystemFailure("; ".join(causes), details=details)
+
+
+def _cause(state: State) -> str:
+    return state.conclusion.cause if state.conclusion else ""
 
 
 def _notes(state: State) -> str:

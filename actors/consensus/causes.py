@@ -4,12 +4,27 @@ Rules:
 - One cause: the first of support, lineages, independence and lead that the group with the most support falls short of.
 - No content, only numbers of the tally and of the rule that it was counted by.
 
-Left out: deadlines and halts, whose cause is not in the tally (``deliberation``).
+Left out: when a deadline, a halt or a sandbox that failed ends a layer (``deliberation``).
 """
 
 from actors.base.canonical import MICRO
 from actors.consensus.tally import Rule, Tally
 from actors.spans.record import LayerOutcome
+
+HALTED_CAUSE = "generation was halted"
+"""Cause of a layer that a halt ended."""
+DEADLINE_NOTE = "no answer by the deadline"
+NOT_COMPARED_CAUSE = "the candidates' behaviour could not be compared in time"
+SANDBOX_CAUSE = "the sandbox could not run the candidates, and the prompt's examples were to be proven"
+UNPROVEN: dict[str, LayerOutcome] = {NOT_COMPARED_CAUSE: "deadline", SANDBOX_CAUSE: "unavailable"}
+"""Causes of a layer whose answers should have run and did not → how it ended."""
+HOPELESS_CAUSE = "its voters could not form a quorum whatever they answered"
+"""Cause of a layer in which nobody was asked."""
+UNVOUCHED_CAUSE = "answers agree in what they do, but each has parts that most lineages did not write"
+"""Cause of a layer whose answers agree and of which none is vouched for part by part."""
+ALONE_NOTE = "one lineage alone uses"
+BARRED_NOTE = "an earlier layer rejected it"
+ISOLATED_NOTE = "isolated by policy"
 
 
 def cause_of(outcome: LayerOutcome, counted: Tally, rule: Rule) -> str:

@@ -20,7 +20,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from actors.base.canonical import MICRO
-from actors.consensus.tally import NO_GROUP, Rule, Tally, Vote, tally
+from actors.consensus.tally import NO_GROUP, Rule, Tally, Vote, could_agree, tally
 from actors.spans.record import VoteOutcome
 
 DISSENT: tuple[VoteOutcome, ...] = ("isolated", "screened_out")
@@ -76,11 +76,18 @@ def _is_guessed(casts: Sequence[Cast], group: int) -> bool:
     return len(authors) == 1 and [cast.vote.lineage for cast in casts].count(authors[0]) > 1
 
 
-def could_have_agreed(casts: Sequence[Cast], rule: Rule) -> bool:
-    """Tell whether the voters that answered could have formed a quorum, whatever examples or screening say of them."""
-    return (
-        tally([msgspec.structs.replace(cast.vote, outstanding=False) for cast in casts], rule).outcome != "unavailable"
-    )
+def was_heard(casts: Sequence[Cast], outcomes: Sequence[VoteOutcome], rule: Rule) -> bool:
+    """Tell whether those that answered would have formed a quorum had they agreed.
+
+    What screening put out was an answer, whatever examples or screening say of it: else being rejected were being silent.
+    """
+    votes = [
+        msgspec.structs.replace(
+            cast.vote, outstanding=outcome == "screened_out", isolated=cast.vote.isolated and outcome != "screened_out"
+        )
+        for cast, outcome in zip(casts, outcomes, strict=True)
+    ]
+    return could_agree(votes, rule)
 
 
 def _one_lineage(rule: Rule) -> Rule:

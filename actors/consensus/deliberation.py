@@ -25,8 +25,11 @@ Rules:
 - The verdict is a function of the ballots that are in by the end, not of their order.
 - No clock, no randomness: events carry what was measured.
 
-Left out: several layers, and an event for an ask that has started: no decision waits for one, and a candidate itself says when
-its first token came.
+- A voter that an earlier layer of the request asked is not asked again: what came of that stands, a late answer as none. An
+  answer that an earlier layer rejected is put out. Under ``strict`` nobody is asked where nobody could win.
+
+Left out: which layer comes next (``layers``), and an event for an ask that has started: no decision waits for one, and a
+candidate itself says when its first token came.
 """
 
 from typing import Literal
@@ -34,15 +37,27 @@ from typing import Literal
 from msgspec.structs import replace
 
 from actors.base.digests import sha256_hex
-from actors.consensus.causes import cause_of
+from actors.consensus.causes import (
+    ALONE_NOTE,
+    BARRED_NOTE,
+    DEADLINE_NOTE,
+    HALTED_CAUSE,
+    HOPELESS_CAUSE,
+    ISOLATED_NOTE,
+    NOT_COMPARED_CAUSE,
+    SANDBOX_CAUSE,
+    UNPROVEN,
+    UNVOUCHED_CAUSE,
+    cause_of,
+)
 from actors.consensus.choosing import is_vouched
-from actors.consensus.counting import DISSENT, Cast, Counted, count
-from actors.consensus.grouping import Answer, group_answers
+from actors.consensus.counting import Counted
 from actors.consensus.own import levels_in
 from actors.consensus.readable import Readable, readable
 from actors.consensus.screening.difference import unshared
 from actors.consensus.screening.findings import Screening
-from actors.consensus.tally import NO_GROUP, Tally, Vote, settled, tally
+from actors.consensus.standing import casts_of, counted_in, form_of, forms_alone, groups_of, spare_votes
+from actors.consensus.tally import NO_GROUP, Tally, Vote, could_agree, settled, tally
 from actors.consensus.vocabulary import (
     OPEN,
     Answered,
@@ -69,31 +84,57 @@ from actors.spans.record import LayerOutcome, Method, VoteOutcome
 from models.errors import FailureCause
 from models.voter import Candidate
 
-HALTED_CAUSE = "generation was halted"
-"""Cause of a layer that a halt ended."""
-DEADLINE_NOTE = "no answer by the deadline"
-NOT_COMPARED_CAUSE = "the candidates' behaviour could not be compared in time"
-SANDBOX_CAUSE = "the sandbox could not run the candidates, and the prompt's examples were to be proven"
-UNPROVEN: dict[str, LayerOutcome] = {NOT_COMPARED_CAUSE: "deadline", SANDBOX_CAUSE: "unavailable"}
-"""Causes of a layer whose answers should have run and did not → how it ended."""
-UNVOUCHED_CAUSE = "answers agree in what they do, but each has parts that most lineages did not write"
-"""Cause of a layer whose answers agree and of which none is vouched for part by part."""
-ALONE_NOTE = "one lineage alone uses"
-ISOLATED_NOTE = "isolated by policy"
 
-
-def begin(plan: Plan) -> tuple[State, list[Command]]:
-    """Seat the panel and ask everyone on it who is not isolated."""
+def begin(plan: Plan, earlier: tuple[State, ...] = (), began_ms: int = 0) -> tuple[State, list[Command]]:
+    """Seat the panel and ask everyone on it who is neither isolated nor was asked by an ``earlier`` layer."""
     ballots = tuple(Ballot(number, seat, "outstanding") for number, seat in enumerate(plan.seats))
-    state = State(plan, ballots, plan.spares)
+    state = State(plan, ballots, plan.spares, earlier=earlier, began_ms=began_ms)
     commands: list[Command] = []
+    if _is_hopeless(state):
+        nobody = replace(state, ballots=tuple(replace(b, state="out", outcome="cancelled") for b in ballots))
+        return _conclude(nobody, [], "unavailable", counted_in(nobody, {}), {}, HOPELESS_CAUSE)
     for ballot in ballots:
-        if ballot.seat.voter in plan.isolated:
-            state, more = _out(state, ballot.ask_id, "isolated", ISOLATED_NOTE, 0)
-            commands += more
-        else:
-            commands.append(Ask(ballot.ask_id, ballot.seat.voter))
+        state, more = _seated(state, ballot)
+        commands += more
     return _advance(state, commands)
+
+
+def _is_hopeless(state: State) -> bool:
+    """Tell whether nobody could win whatever everybody on the panel and standing by answers: then nobody is asked."""
+    if state.plan.policy != "strict" or state.plan.isolated:
+        return False
+    everyone = [cast.vote for cast in casts_of(state, {})] + spare_votes(state)
+    return not could_agree(everyone, state.plan.rule)
+
+
+def _seated(state: State, ballot: Ballot) -> tuple[State, list[Command]]:
+    """Ask the holder of a seat, or let what is known of it stand."""
+    if ballot.seat.voter in state.plan.isolated:
+        return _out(state, ballot.ask_id, "isolated", ISOLATED_NOTE, 0)
+    return _called(state, ballot)
+
+
+def _called(state: State, ballot: Ballot) -> tuple[State, list[Command]]:
+    """Ask a voter, unless an earlier layer did."""
+    known = _known(state, ballot.seat.voter)
+    return (state, [Ask(ballot.ask_id, ballot.seat.voter)]) if known is None else _carried(state, ballot, known)
+
+
+def _known(state: State, voter: str) -> Ballot | None:
+    """Return what an earlier layer heard of a voter, the newest; whoever was cancelled or isolated was not heard."""
+    ballots = (b for layer in reversed(state.earlier) for b in layer.ballots if b.seat.voter == voter)
+    return next((b for b in ballots if b.state not in OPEN and b.outcome not in ("isolated", "cancelled")), None)
+
+
+def _carried(state: State, ballot: Ballot, known: Ballot) -> tuple[State, list[Command]]:
+    state = _with(state, replace(ballot, carried=True))
+    latency_ms = min(known.latency_ms, state.plan.deadline_ms)
+    if known.state == "readable" and known.candidate is not None:
+        return _answered(state, Answered(ballot.ask_id, known.candidate, latency_ms))
+    if known.outcome == "screened_out":
+        return _substitute(state, replace(known, ask_id=ballot.ask_id, seat=ballot.seat, carried=True, replaced=False))
+    outcome = "timeout" if known.outcome in (None, "late") else known.outcome
+    return _out(state, ballot.ask_id, outcome, known.note, latency_ms, known.candidate, cause=known.cause)
 
 
 def step(state: State, event: Event) -> tuple[State, list[Command]]:
@@ -148,7 +189,7 @@ def recount(state: State, plan: Plan, *, halted: bool) -> State:
 
 def was_lost_to(state: State, cause: FailureCause) -> bool:
     """Tell whether a quorum could yet have been formed had no ballot been lost to ``cause``."""
-    votes = [cast.vote for cast in _casts(state, _groups(state))]
+    votes = [cast.vote for cast in casts_of(state, groups_of(state))]
     lost = [ballot.cause == cause and ballot.outcome != "isolated" for ballot in state.ballots]
     hoped = [replace(vote, outstanding=vote.outstanding or gone) for vote, gone in zip(votes, lost, strict=True)]
     return any(lost) and settled(hoped, state.plan.rule) is None
@@ -176,6 +217,8 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
         ballot, state="screening" if is_screened else "readable", candidate=event.candidate, candidate_sha256=digest,
         reading=read.reading, code=read.code, beside=read.beside, latency_ms=event.latency_ms,
     )  # fmt: skip
+    if not plan.barred.isdisjoint((digest, form_of(kept))):
+        return _substitute(state, _screened_out(kept, None, BARRED_NOTE))
     looked_at: list[Command] = [Screen(ballot.ask_id, read.code, plan.language, read.beside)]
     return _with(state, kept), looked_at if is_screened else []
 
@@ -201,8 +244,9 @@ def _screened(state: State, event: Screened) -> tuple[State, list[Command]]:
 
 def _screened_out(ballot: Ballot, screening: Screening | None, note: str) -> Ballot:
     return replace(
-        ballot, state="out", outcome="screened_out", note=note, screening=screening, reading=None, candidate_sha256=""
-    )
+        ballot, state="out", outcome="screened_out", note=note, screening=screening, reading=None, candidate_sha256="",
+        rejected_form=form_of(ballot),
+    )  # fmt: skip
 
 
 def _found(screening: Screening) -> str:
@@ -252,7 +296,7 @@ def _substitute(state: State, out: Ballot) -> tuple[State, list[Command]]:
     taken = Ballot(len(state.ballots), seat, "outstanding")
     state = _with(state, replace(out, replaced=True))
     state = replace(state, ballots=(*state.ballots, taken), spares=tuple(spares), substituted=state.substituted + 1)
-    return state, [Ask(taken.ask_id, seat.voter)]
+    return _called(state, taken)
 
 
 def _policy_changed(state: State, event: PolicyChanged) -> tuple[State, list[Command]]:
@@ -265,8 +309,8 @@ def _policy_changed(state: State, event: PolicyChanged) -> tuple[State, list[Com
             state, more = _isolate(state, ballot, substitute=not event.halted)
             commands += more
     if event.halted:
-        groups = _groups(state)
-        return _conclude(state, commands, "halted", _count(state, groups), groups, HALTED_CAUSE)
+        groups = groups_of(state)
+        return _conclude(state, commands, "halted", counted_in(state, groups), groups, HALTED_CAUSE)
     return _advance(state, commands)
 
 
@@ -296,9 +340,9 @@ def _deadline(state: State, event: DeadlinePassed) -> tuple[State, list[Command]
 def _not_compared(state: State, commands: list[Command], cause: str) -> tuple[State, list[Command]]:
     """End without an answer; an earlier comparison was of another panel."""
     state = replace(state, comparison=None)
-    groups = _groups(state)
+    groups = groups_of(state)
     commands = commands + [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
-    return _conclude(state, commands, UNPROVEN[cause], Counted(_uncounted(state, groups)), groups, cause)
+    return _conclude(state, commands, UNPROVEN[cause], Counted(forms_alone(state, groups)), groups, cause)
 
 
 def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
@@ -318,7 +362,7 @@ def _conclude_early(state: State, commands: list[Command]) -> tuple[State, list[
     must_run = bool(plan.compare_ms and plan.examples)
     if prose or must_run or plan.hear_everyone:
         return state, commands
-    votes, spares = _not_yet_certain(state), _spare_votes(state)
+    votes, spares = _not_yet_certain(state), spare_votes(state)
     certain = settled(votes, plan.rule, spares)
     if certain is not None and certain.winner is None:
         certain = settled(_unless_rejected(state, votes), plan.rule, spares)
@@ -329,7 +373,7 @@ def _conclude_early(state: State, commands: list[Command]) -> tuple[State, list[
     kept: list[Command] = [command for command in commands if not isinstance(command, Ask)]
     kept += [command for command in cancels if command.ask_id not in asked]
     ending = _without_unshared(state)
-    certain = _count(ending, _groups(ending)).tally  # groups have the numbers of what is left
+    certain = counted_in(ending, groups_of(ending)).tally  # groups have the numbers of what is left
     own = _own(ending, certain, frozenset(vote.lineage for vote in spares))
     return (state, commands) if _is_unvouched(ending, certain, own) else _end(ending, kept)
 
@@ -342,7 +386,7 @@ def _unless_rejected(state: State, votes: list[Vote]) -> list[Vote]:
 
 def _not_yet_certain(state: State) -> list[Vote]:
     """Return the votes with everything open that may yet change: see the rules on sinks and on behaviour."""
-    votes = [cast.vote for cast in _casts(state, _groups(state))]
+    votes = [cast.vote for cast in casts_of(state, groups_of(state))]
     suspect = _unshared(state)
     standings = tally(votes, state.plan.rule).standings if state.plan.compare_ms else ()
     fixed = (NO_GROUP, standings[0].group) if standings else ()
@@ -357,18 +401,14 @@ def _to_compare(state: State) -> dict[int, str]:
     if not state.plan.compare_ms:
         return {}
     readable = [b for b in state.ballots if b.state == "readable" and b.code]
-    matters = bool(state.plan.examples) or len({_form_of(b) for b in readable}) > 1
+    matters = bool(state.plan.examples) or len({form_of(b) for b in readable}) > 1
     candidates = {b.ask_id: b.code for b in readable}
     return candidates if matters and not candidates.keys() <= state.compared else {}
 
 
-def _form_of(ballot: Ballot) -> str:
-    return ballot.reading.sha256 if ballot.reading else ""
-
-
 def _end(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
-    groups = _groups(state)
-    counted = _count(state, groups)
+    groups = groups_of(state)
+    counted = counted_in(state, groups)
     if counted.tally.winner is not None:
         return _conclude(state, commands, "agreed", counted, groups, "")
     if any(ballot.outcome == "late" or ballot.note == DEADLINE_NOTE for ballot in state.ballots):
@@ -380,7 +420,7 @@ def _end(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
 
 def _outcome_without_winner(state: State, groups: dict[int, int], counted: Tally) -> LayerOutcome:
     """Tell a panel that could not be heard from one whose answers cannot be vouched for."""
-    votes = [cast.vote for cast in _casts(state, groups)]
+    votes = [cast.vote for cast in casts_of(state, groups)]
     rejected = any(ballot.outcome == "screened_out" for ballot in state.ballots)
     if rejected and settled(_unless_rejected(state, votes), state.plan.rule) is None:
         return "screened_out"
@@ -408,14 +448,14 @@ def _conclude(
 
 def _own(state: State, counted: Tally, more: frozenset[str] = frozenset()) -> dict[int, tuple[int, int]]:
     """Return what of each answer is its lineage's own, if there is a winner; ``more`` are lineages that may yet be asked."""
-    return levels_in(state, _groups(state), counted.winner.group, more) if counted.winner else {}
+    return levels_in(state, groups_of(state), counted.winner.group, more) if counted.winner else {}
 
 
 def _is_unvouched(state: State, counted: Tally, own: dict[int, tuple[int, int]]) -> bool:
     """Tell whether nothing of what won may be served."""
     if counted.winner is None or not state.plan.vouched_only:
         return False
-    groups = _groups(state)
+    groups = groups_of(state)
     return not any(is_vouched(own, ask_id) for ask_id, group in groups.items() if group == counted.winner.group)
 
 
@@ -424,58 +464,10 @@ def _method(state: State, counted: Counted, groups: dict[int, int]) -> Method:
     if counted.by_examples:
         return "examples"
     winner = counted.tally.winner
-    forms = {_form_of(b) for b in state.ballots if winner and groups.get(b.ask_id) == winner.group}
+    forms = {form_of(b) for b in state.ballots if winner and groups.get(b.ask_id) == winner.group}
     if state.plan.language and len(forms) > 1:
         return "behaviour"
     return next((b.reading.method for b in state.ballots if b.reading is not None), "none")
-
-
-def _groups(state: State) -> dict[int, int]:
-    vectors = state.comparison.vector_sha256 if state.comparison else {}
-    answers = [
-        Answer(
-            b.ask_id, b.reading.form, b.reading.sha256, b.reading.method, b.seat.weight_micro, vectors.get(b.ask_id, "")
-        )
-        for b in state.ballots
-        if b.state == "readable" and b.reading is not None
-    ]  # fmt: skip
-    return group_answers(answers, state.plan.similarity_micro)
-
-
-def _casts(state: State, groups: dict[int, int]) -> list[Cast]:
-    seats, passed = len(state.plan.seats), state.comparison.examples_passed if state.comparison else {}
-    return [
-        Cast(
-            Vote(
-                b.seat.lineage, b.seat.weight_micro, groups.get(b.ask_id, NO_GROUP), b.state in OPEN,
-                b.outcome in DISSENT, b.ask_id >= seats,
-            ),
-            passed.get(b.ask_id, 0),
-        )
-        for b in state.ballots
-    ]  # fmt: skip
-
-
-def _spare_votes(state: State) -> list[Vote]:
-    left = state.plan.max_substitutes - state.substituted
-    return [
-        Vote(seat.lineage, seat.weight_micro, NO_GROUP, outstanding=True, substitute=True)
-        for seat in state.spares[: max(left, 0)]
-    ]
-
-
-def _count(state: State, groups: dict[int, int]) -> Counted:
-    return count(_casts(state, groups), state.plan.rule, state.plan.policy, examples_run(state))
-
-
-def _uncounted(state: State, groups: dict[int, int]) -> Tally:
-    """Return how the forms alone stand."""
-    return tally([cast.vote for cast in _casts(state, groups)], state.plan.rule)
-
-
-def examples_run(state: State) -> int:
-    """Return how many of the prompt's examples the candidates were held to; 0 if nothing was run."""
-    return state.comparison.examples_total if state.comparison else 0
 
 
 def _ballot(state: State, ask_id: int, expected: BallotState) -> Ballot | None:

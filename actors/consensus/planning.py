@@ -10,11 +10,13 @@ Rules:
   the weights' mean unless policy says otherwise: what is learned from verdicts may only show dependence.
 - Behaviour is compared where the kind is Python and something may run; a part of the deadline is kept for it, and voting ends
   that much sooner. ``direct`` asks one voter, with whom nobody is compared.
+- Layers are planned one at a time, in the policy's order, each with its share of the time that is left (``layers``). Which of
+  them may be asked is told there.
 - Under a newer snapshot the same voters are planned anew: its weights, lineages, thresholds and rule; a voter that it isolates
   or that is no longer in the layer counts as isolated.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -24,13 +26,14 @@ from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.base.memo import remembered
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.independence import bounded
+from actors.consensus.layers import barred, no_weaker, time_ms
 from actors.consensus.reading.context import context_of
 from actors.consensus.reading.examples import Example, entry_point_of, examples_of
 from actors.consensus.reading.kind import answer_kind
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.screening.difference import asked_sinks
 from actors.consensus.tally import LEAST_LINEAGES, Rule
-from actors.consensus.vocabulary import RUNNABLE, Plan, Seat
+from actors.consensus.vocabulary import RUNNABLE, Plan, Seat, State
 from actors.consensus.weights import Weights, lineage_pairs, weight_micro
 from actors.policy.snapshot import LayerRule, PolicyName, PolicySnapshot
 from models.voter import VoterInfo
@@ -59,15 +62,10 @@ def make_plan(
 
     ``may_run`` tells whether candidates can be run now: the sandbox is there and proven sound.
     """
-    kind = answer_kind(request.answer_kind, request.question)
     if request.model == CONSENSUS:
-        policy = _policy(request, caller)
-        layer = snapshot.layers[0]
-        members = [_seat(voter, voters, weights, kind) for voter in layer.members]
-        plan = _plan(
-            request, policy, kind, layer.name, members, layer_rule(layer, snapshot, weights, members), snapshot, config
-        )
-        return _with_comparison(plan, config) if may_run and kind == RUNNABLE else plan
+        policy, left_ms = _policy(request, caller), request.deadline_ms
+        return plan_layer(request, policy, 0, left_ms, snapshot, weights, voters, config, may_run=may_run)
+    kind = answer_kind(request.answer_kind, request.question)
     if request.model not in voters:
         raise ModelNotFound(f"there is no model {request.model!r}; GET /v1/models lists them", "model")
     if "direct" not in caller.policies or request.policy not in (None, "direct"):
@@ -76,6 +74,35 @@ def make_plan(
         raise VoterUnavailable(f"voter {request.model!r} is isolated; use model 'consensus'", "model")
     seat = _seat(request.model, voters, weights, kind)
     return _plan(request, "direct", kind, "direct", [seat], _DIRECT_RULE, snapshot, config)
+
+
+def plan_layer(
+    request: GenerationRequest, policy: PolicyName, index: int, left_ms: int, snapshot: PolicySnapshot, weights: Weights,
+    voters: Mapping[str, VoterInfo], config: ConsensusConfig, *, may_run: bool = False,
+) -> Plan:  # fmt: skip
+    """Return the plan of one layer of a consensus request, with its share of the ``left_ms`` that are left."""
+    kind, layer = answer_kind(request.answer_kind, request.question), snapshot.layers[index]
+    members = [_seat(voter, voters, weights, kind) for voter in layer.members]
+    rule = layer_rule(layer, snapshot, weights, members)
+    plan = _plan(request, policy, kind, layer.name, members, rule, snapshot, config)
+    own_ms = time_ms(left_ms, [micro(later.time_share) for later in snapshot.layers[index:]])
+    plan = replace(plan, index=index, deadline_ms=own_ms)
+    return _with_comparison(plan, config) if may_run and kind == RUNNABLE else plan
+
+
+def later_plans(
+    request: GenerationRequest, tried: Sequence[State], left_ms: int, snapshot: PolicySnapshot, weights: Weights,
+    voters: Mapping[str, VoterInfo], config: ConsensusConfig, *, may_run: bool = False,
+) -> Iterator[Plan]:  # fmt: skip
+    """Return the plans of the layers behind those that were tried, in order; what these rejected is barred from them."""
+    last = tried[-1].plan
+    names = [layer.name for layer in snapshot.layers]
+    if last.policy == "direct" or last.layer not in names:
+        return
+    gone = barred(tried)
+    for index in range(max(names.index(last.layer), last.index) + 1, len(names)):
+        plan = plan_layer(request, last.policy, index, left_ms, snapshot, weights, voters, config, may_run=may_run)
+        yield replace(plan, barred=gone)
 
 
 def _with_comparison(plan: Plan, config: ConsensusConfig) -> Plan:
@@ -106,12 +133,13 @@ def replan(plan: Plan, snapshot: PolicySnapshot, weights: Weights, voters: Mappi
         return tuple(_seat(seat.voter, voters, weights, plan.kind) for seat in seats)
 
     layer, seats, spares = _layer_of(plan, snapshot), anew(plan.seats), anew(plan.spares)
+    rule = layer_rule(layer, snapshot, weights, (*seats, *spares)) if layer else plan.rule
     return replace(
         plan,
         seats=seats,
         spares=spares,
         isolated=kept_out(plan, snapshot),
-        rule=layer_rule(layer, snapshot, weights, (*seats, *spares)) if layer else plan.rule,
+        rule=no_weaker(plan.rule, rule) if plan.index else rule,
         similarity_micro=_similarity(snapshot),
     )
 

@@ -4,9 +4,11 @@ import msgspec
 
 from actors.base.canonical import decimal_str, micro
 from actors.base.digests import sha256_hex
+from actors.consensus.causes import UNVOUCHED_CAUSE
 from actors.consensus.choosing import ballot_outcome
-from actors.consensus.deliberation import UNVOUCHED_CAUSE, examples_run
+from actors.consensus.layers import rejected_forms
 from actors.consensus.reading.schema import schema_sha256
+from actors.consensus.standing import examples_run
 from actors.consensus.tally import NO_GROUP
 from actors.consensus.vocabulary import Ballot, Conclusion, State
 from actors.policy.snapshot import PolicySnapshot
@@ -14,6 +16,7 @@ from actors.spans.record import (
     BallotEntry,
     Choice,
     DecisionRecord,
+    LayerEntry,
     LayerOutcome,
     LayerRef,
     LayerTried,
@@ -60,9 +63,10 @@ def result_of(state: State) -> Result:
 
 
 def is_degraded(state: State) -> bool:
-    """Tell whether the answer rests on less than agreement of meaning by a full panel."""
+    """Tell whether the answer rests on less than agreement of meaning by a full panel of the first layer."""
     conclusion = state.conclusion
-    return state.plan.policy == "direct" or (conclusion is not None and conclusion.method in DEGRADED_METHODS)
+    lesser = state.plan.policy == "direct" or state.plan.index > 0
+    return lesser or (conclusion is not None and conclusion.method in DEGRADED_METHODS)
 
 
 def build_record(state: State, served: Ballot | None, facts: Facts, writer: WriterRef) -> DecisionRecord:
@@ -95,6 +99,22 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
         examples=examples_run(state),
         schema_sha256=schema_sha256(state.plan.schema),
         similarity=decimal_str(state.plan.similarity_micro) if state.plan.kind == "text" else "",
+        earlier=[_earlier(layer) for layer in state.earlier],
+    )
+
+
+def _earlier(state: State) -> LayerEntry:
+    """Return what the record says of a layer that was tried before."""
+    if state.conclusion is None:
+        raise ValueError("the layer is not over")
+    return LayerEntry(
+        layer=_layer(state),
+        method=state.conclusion.method,
+        ballots=[_ballot_entry(state, ballot) for ballot in state.ballots],
+        tie_salt=state.tie_salt,
+        tally=_tally(state, state.conclusion, ""),
+        examples=examples_run(state),
+        rejected=rejected_forms(state),
     )
 
 
@@ -109,7 +129,8 @@ def _policy(state: State, facts: Facts) -> PolicyRef:
 
 def screening_version(state: State, snapshot: PolicySnapshot) -> str:
     """Return the version of the rules that candidates were screened by; the policy's where there was no code to screen."""
-    screened = (ballot.screening.version for ballot in state.ballots if ballot.screening is not None)
+    ballots = (ballot for layer in (state, *state.earlier) for ballot in layer.ballots)
+    screened = (ballot.screening.version for ballot in ballots if ballot.screening is not None)
     return next(screened, snapshot.screening_version)
 
 
@@ -138,6 +159,7 @@ def _ballot_entry(state: State, ballot: Ballot) -> BallotEntry:
         own_code=own_code,
         own_words=own_words,
         received_sha256="" if ballot.candidate_sha256 else _received(ballot),
+        carried=ballot.carried,
     )
 
 
@@ -153,22 +175,26 @@ def _verdict(ballot: Ballot) -> str:
 
 
 def _layer(state: State) -> LayerRef:
-    plan, conclusion = state.plan, state.conclusion
-    outcome: LayerOutcome = "unavailable"
-    if conclusion is not None and conclusion.outcome != "halted":
-        outcome = conclusion.outcome
-    cause = conclusion.cause if conclusion else ""
+    plan = state.plan
     return LayerRef(
-        index=0,
+        index=plan.index,
         name=plan.layer,
         members=[seat.voter for seat in (*plan.seats, *plan.spares)],
         panel=len(plan.seats),
         quorum=decimal_str(plan.rule.quorum_micro),
         min_lineages=plan.rule.min_lineages,
         min_n_eff=decimal_str(plan.rule.min_n_eff_micro),
-        tried=[LayerTried(name=plan.layer, outcome=outcome, cause=cause)],
+        tried=[_tried(layer) for layer in (*state.earlier, state)],
         min_gap=decimal_str(plan.rule.min_gap_micro) if plan.rule.min_gap_micro else "",
     )
+
+
+def _tried(state: State) -> LayerTried:
+    conclusion = state.conclusion
+    outcome: LayerOutcome = "unavailable"
+    if conclusion is not None and conclusion.outcome != "halted":
+        outcome = conclusion.outcome
+    return LayerTried(name=state.plan.layer, outcome=outcome, cause=conclusion.cause if conclusion else "")
 
 
 def _choice(state: State) -> Choice:

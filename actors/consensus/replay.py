@@ -14,9 +14,9 @@ from actors.base.canonical import MICRO, decimal_str, micro
 from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError
 from actors.base.ids import is_ulid
+from actors.consensus.causes import HALTED_CAUSE, UNPROVEN, UNVOUCHED_CAUSE
 from actors.consensus.choosing import Contender, rank
 from actors.consensus.counting import DISSENT, Cast, Counted, barred_groups, count
-from actors.consensus.deliberation import HALTED_CAUSE, UNPROVEN, UNVOUCHED_CAUSE
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.independence import MAX_NAMED, Pair
 from actors.consensus.own import ALONE, COMMON
@@ -37,7 +37,6 @@ NO_SCREENING = "none"
 """Screening version of records from before code was screened: their ballots were not, and say so."""
 _CONSENSUS = ("strict", "evidence")
 _COUNTED = ("agreed", "dissented")
-_NEVER_WRITTEN = ("breaker_open",)
 _NOT_ASKED_AGAIN = (*_COUNTED, "cancelled", "late")
 """Outcomes of ballots in whose place nobody is asked."""
 _MAY_HAVE_COME = ("invalid", "late", "screened_out", "isolated", "timeout", "cancelled")
@@ -64,7 +63,8 @@ def check_form(record: DecisionRecord, now_s: int) -> None:
     _record(not schema or bool(_SHA256.fullmatch(schema)), "the schema's digest is no SHA-256")
     _record(not record.similarity or record.answer_kind == "text", "a likeness of what is not grouped by it")
     _record(not record.similarity or 0 <= _decimal(record.similarity) <= MICRO, "a likeness out of bounds")
-    _record(record.cache is None and layer.index == 0 and len(layer.tried) == 1, "one layer decided, no cache")
+    _record(record.cache is None and len(layer.tried) == 1 + len(record.earlier), "a layer is not told of, or a cache")
+    _record(layer.index >= len(record.earlier), "more layers than there can have been")
     quorum, n_eff, rho = _decimal(layer.quorum), _decimal(layer.min_n_eff), _share(said.correlation)
     _record(0 < quorum <= MICRO and n_eff >= 0, "quorum or n_eff is out of bounds")
     gap, named = _gap(layer), _check_correlations(record)
@@ -141,7 +141,6 @@ def _check_panel(record: DecisionRecord) -> None:
 
 def _check_ballot(ballot: BallotEntry, record: DecisionRecord) -> None:
     who, counted = ballot.voter, ballot.group != NO_GROUP
-    _ballots(ballot.outcome not in _NEVER_WRITTEN, f"{who} is {ballot.outcome}, which this version never writes")
     _ballots(counted == (ballot.outcome in _COUNTED), f"{who} is {ballot.outcome} and in group {ballot.group}")
     agreed = counted and ballot.group == record.tally.winner
     _ballots((ballot.outcome == "agreed") == agreed, f"{who} {ballot.outcome}, which the winner contradicts")
@@ -194,12 +193,8 @@ def _method(record: DecisionRecord, counted: Counted) -> Method | None:
 
 def replay_tally(record: DecisionRecord) -> Counted:
     """Count the recorded ballots again and compare with what the record says."""
-    layer, said = record.layer, record.tally
-    rule = Rule(
-        micro(layer.quorum), layer.min_lineages, micro(layer.min_n_eff), micro(said.correlation), _gap(layer),
-        tuple(Pair(pair.a, pair.b, micro(pair.rho)) for pair in said.correlations),
-    )  # fmt: skip
-    counted = count(_casts(record), rule, record.policy.name, record.examples, seconded=said.seconded)
+    said = record.tally
+    counted = count(casts_in(record), rule_of(record), record.policy.name, record.examples, seconded=said.seconded)
     end, winner = counted.tally, counted.tally.winner
     if {lineage: micro(weight) for lineage, weight in said.eligible_weight.items()} != end.eligible:
         raise IntegrityError("tally: the eligible weights are not those of the seats", "tally")
@@ -211,7 +206,17 @@ def replay_tally(record: DecisionRecord) -> Counted:
     return counted
 
 
-def _casts(record: DecisionRecord) -> list[Cast]:
+def rule_of(record: DecisionRecord) -> Rule:
+    """Return the rule that the record says its ballots were counted by."""
+    layer, said = record.layer, record.tally
+    return Rule(
+        micro(layer.quorum), layer.min_lineages, micro(layer.min_n_eff), micro(said.correlation), _gap(layer),
+        tuple(Pair(pair.a, pair.b, micro(pair.rho)) for pair in said.correlations),
+    )  # fmt: skip
+
+
+def casts_in(record: DecisionRecord) -> list[Cast]:
+    """Return the recorded ballots as they count."""
     panel = record.layer.panel
     return [
         Cast(
@@ -269,7 +274,7 @@ def _first_by_candidate(members: list[BallotEntry], tie_salt: str) -> str:
 
 def check_result(record: DecisionRecord, counted: Counted) -> None:
     """Check that result, method, tally, the layer's end, the answer's digest and ``degraded`` say the same."""
-    tried, end, winner = record.layer.tried[0], _LAYER_ENDS.get(record.result), counted.tally.winner
+    tried, end, winner = record.layer.tried[-1], _LAYER_ENDS.get(record.result), counted.tally.winner
     uncompared, unvouched = tried.cause in UNPROVEN, tried.cause == UNVOUCHED_CAUSE
     _result(tried.name == record.layer.name and tried.outcome == end, f"{record.result} is not how the layer ended")
     _result((tried.outcome == "agreed") == (not tried.cause), "a cause where none belongs, or none")
@@ -300,8 +305,11 @@ def check_result(record: DecisionRecord, counted: Counted) -> None:
     least = record.tally.choice != "least" or record.policy.name == "evidence"
     _result((record.tally.choice != "vouched" or vouched) and least, "a rule of choice that was not in force")
     _result(record.answer_sha256 == served, "another answer than the one chosen")
-    degraded = record.policy.name == "direct" or record.method in DEGRADED_METHODS
-    _result(record.degraded == degraded, "degraded does not follow from policy and method")
+    lesser = record.policy.name == "direct" or record.layer.index > 0
+    _result(
+        record.degraded == (lesser or record.method in DEGRADED_METHODS),
+        "degraded does not follow from policy, layer and method",
+    )
 
 
 def _ends(record: DecisionRecord, counted: Counted) -> tuple[str, ...]:
@@ -309,7 +317,7 @@ def _ends(record: DecisionRecord, counted: Counted) -> tuple[str, ...]:
     ends: tuple[str, ...] = ("agreed", "deadline", counted.tally.outcome)
     if any(ballot.outcome == "screened_out" for ballot in record.ballots):
         ends += ("screened_out", "disagreed")
-    return (*ends, "disagreed") if barred_groups(_casts(record), record.examples) else ends
+    return (*ends, "disagreed") if barred_groups(casts_in(record), record.examples) else ends
 
 
 def _decimal(text: str) -> int:

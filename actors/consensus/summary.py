@@ -6,9 +6,10 @@ from typing import Any
 
 from actors.base.canonical import MICRO, micro, to_builtins
 from actors.consensus.choosing import ballot_outcome
-from actors.consensus.deliberation import examples_run
+from actors.consensus.layers import independence
 from actors.consensus.pieces import TooMuch, taken_apart
 from actors.consensus.ports import Committed
+from actors.consensus.standing import examples_run
 from actors.consensus.vocabulary import Ballot, State
 from actors.spans.record import Promise
 
@@ -26,7 +27,8 @@ def summary(state: State, committed: Committed, durability: str, *, explain: boo
         "layer": {
             "index": record.layer.index,
             "name": record.layer.name,
-            "failover_used": False,
+            "failover_used": bool(record.earlier),
+            "independence": _independence(state),
             "tried": [to_builtins(tried) for tried in record.layer.tried],
         },
         "agreement": {
@@ -40,11 +42,17 @@ def summary(state: State, committed: Committed, durability: str, *, explain: boo
             "examples": _examples(state),
             "calibrated_error": micro(stated) / MICRO if (stated := record.policy.calibrated_error) else None,
         },
-        "votes": _votes(state, explain=explain),
+        "votes": [vote for layer in (*state.earlier, state) for vote in _votes(layer, explain=explain)],
         "screening": _screening(state, record.screening_version),
         "signature": to_builtins(committed.envelope.signature),
         "log": {**_promised(record.promise), "durability": durability},
     }
+
+
+def _independence(state: State) -> str:
+    """Return how much of the layer that decided is new beside those before it."""
+    earlier = (ballot.seat.lineage for layer in state.earlier for ballot in layer.ballots)
+    return independence(earlier, (ballot.seat.lineage for ballot in state.ballots))
 
 
 def _runner_up(state: State) -> float:
@@ -99,6 +107,7 @@ def _votes(state: State, *, explain: bool) -> list[dict[str, Any]]:
     for ballot in state.ballots:
         vote: dict[str, Any] = {
             "voter": ballot.seat.voter,
+            "layer": state.plan.layer,
             "family": ballot.seat.family,
             "lineage": ballot.seat.lineage,
             "outcome": ballot_outcome(state, ballot),

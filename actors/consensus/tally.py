@@ -133,6 +133,11 @@ def _settled(votes: tuple[Vote, ...], rule: Rule, spares: tuple[Vote, ...]) -> T
     return now if now.outcome == "disagreed" or not _could_win(votes, rule, hopeful=True) else None
 
 
+def could_agree(votes: Sequence[Vote], rule: Rule) -> bool:
+    """Tell whether somebody wins if every ballot that gave an answer, or may yet give one, is for the same."""
+    return _could_win(votes, rule, hopeful=True)
+
+
 def _settled_winner(votes: Sequence[Vote], rule: Rule, spares: Sequence[Vote]) -> Tally | None:
     now = tally(votes, rule)
     if now.winner is not None:

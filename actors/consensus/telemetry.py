@@ -1,4 +1,9 @@
-"""Spans of one decision: the root, its layer, and one ``chat`` span a ballot. Pure; content never enters a span."""
+"""Spans of one decision: the root, a span for each layer that was tried, one ``chat`` span for each voter that was asked. Pure.
+
+Rules:
+- A voter whose ballot a later layer took over has one span, under the last layer that it counted in.
+- Content never enters a span.
+"""
 
 import hashlib
 
@@ -6,11 +11,12 @@ import msgspec
 
 from actors.consensus.choosing import ballot_outcome
 from actors.consensus.records import result_of
+from actors.consensus.standing import ballots_told
 from actors.consensus.vocabulary import Ballot, State
 from actors.spans import conventions as names
 from actors.spans.span import Span, SpanStatus
 
-SPANS_BESIDE_BALLOTS = 2
+SPANS_OF_EVERY_DECISION = 1
 
 
 class Began(msgspec.Struct, frozen=True):
@@ -46,7 +52,7 @@ class Trace(msgspec.Struct, frozen=True):
 
 def span_rows(state: State) -> int:
     """Return how many spans ``decision_spans`` will make."""
-    return SPANS_BESIDE_BALLOTS + len(state.ballots)
+    return SPANS_OF_EVERY_DECISION + len(state.earlier) + 1 + sum(1 for _ in ballots_told(state))
 
 
 def withheld_spans(state: State, trace: Trace) -> list[Span]:
@@ -60,7 +66,7 @@ def decision_spans(state: State, trace: Trace) -> list[Span]:
     conclusion = state.conclusion
     support = conclusion.tally.winner.support_micro / 1_000_000 if conclusion and conclusion.tally.winner else 0.0
     outcome = result_of(state)
-    root_id, layer_id = _span_id(trace, "root"), _span_id(trace, "layer")
+    root_id = _span_id(trace, "root")
     ok: SpanStatus = "ok" if outcome == "answered" else "error"
     attributes = {
         names.GEN_AI_OPERATION_NAME: names.INVOKE_WORKFLOW,
@@ -70,9 +76,30 @@ def decision_spans(state: State, trace: Trace) -> list[Span]:
     if trace.end_user:
         attributes[names.END_USER] = trace.end_user
     root = _span(state, trace, root_id, trace.parent_span_id, names.INVOKE_WORKFLOW, outcome, ok, attributes, support)
-    layer_outcome = conclusion.outcome if conclusion else outcome
-    layer = _span(state, trace, layer_id, root_id, names.LAYER, layer_outcome, ok, {}, support)
-    return [root, layer, *(_chat(state, ballot, trace, layer_id) for ballot in state.ballots)]
+    layers = [_layer(layer, trace, root_id) for layer in (*state.earlier, state)]
+    return [root, *layers, *(_chat(layer, ballot, trace) for layer, ballot in ballots_told(state))]
+
+
+def _layer(state: State, trace: Trace, root_id: bytes) -> Span:
+    """Return the span of one layer; the last one ends with the decision."""
+    conclusion = state.conclusion
+    outcome = conclusion.outcome if conclusion else "unavailable"
+    support = conclusion.tally.winner.support_micro / 1_000_000 if conclusion and conclusion.tally.winner else 0.0
+    ok: SpanStatus = "ok" if outcome == "agreed" else "error"
+    span = _span(state, trace, _layer_id(state, trace), root_id, names.LAYER, outcome, ok, {}, support)
+    began_ns = _began_ns(state, trace)
+    ended_ns = trace.ended_ns if not state.took_ms else min(began_ns + state.took_ms * 1_000_000, trace.ended_ns)
+    return msgspec.structs.replace(
+        span, start_unix_nano=began_ns, end_unix_nano=ended_ns, latency_ms=(ended_ns - began_ns) // 1_000_000
+    )
+
+
+def _layer_id(state: State, trace: Trace) -> bytes:
+    return _span_id(trace, f"layer{state.plan.index}" if state.plan.index else "layer")
+
+
+def _began_ns(state: State, trace: Trace) -> int:
+    return min(trace.started_ns + state.began_ms * 1_000_000, trace.ended_ns)
 
 
 def _span(
@@ -99,7 +126,7 @@ def _span(
     )
 
 
-def _chat(state: State, ballot: Ballot, trace: Trace, parent: bytes) -> Span:
+def _chat(state: State, ballot: Ballot, trace: Trace) -> Span:
     outcome = ballot_outcome(state, ballot)
     attributes = {
         names.GEN_AI_OPERATION_NAME: "chat",
@@ -114,14 +141,15 @@ def _chat(state: State, ballot: Ballot, trace: Trace, parent: bytes) -> Span:
         attributes[names.GEN_AI_USAGE_OUTPUT_TOKENS] = str(ballot.candidate.completion_tokens)
         attributes[names.CANDIDATE_SHA256] = ballot.candidate_sha256
     failed = outcome not in ("agreed", "dissented", "cancelled")
+    began_ns = _began_ns(state, trace)
     return Span(
         trace_id=trace.trace_id,
-        span_id=_span_id(trace, f"chat{ballot.ask_id}"),
-        parent_span_id=parent,
+        span_id=_span_id(trace, f"chat{ballot.ask_id}" + (f"/{state.plan.index}" if state.plan.index else "")),
+        parent_span_id=_layer_id(state, trace),
         name=names.chat_span_name(ballot.seat.voter),
         kind="client",
-        start_unix_nano=trace.started_ns,
-        end_unix_nano=trace.started_ns + ballot.latency_ms * 1_000_000,
+        start_unix_nano=began_ns,
+        end_unix_nano=began_ns + ballot.latency_ms * 1_000_000,
         status="error" if failed else "ok",
         decision_id=trace.decision_id,
         tenant=trace.tenant,

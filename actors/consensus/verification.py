@@ -11,7 +11,9 @@ Steps, in order; the first that fails raises ``IntegrityError`` whose ``param`` 
  8. choice        the served candidate is the one that the record's rule picks inside the winning group; the rule is
                   told, for older ones are weaker
  9. result        result, winner, the layer's end and the answer's digest say the same
-10. inclusion     a proof, if there is one, must lead from the record's row to its batch, and from there to a checkpoint that
+10. layers        those that were tried before, replayed as refusals; each might follow those before it, asked nobody twice and
+                  counted nothing that was rejected before. Told only where there are any
+11. inclusion     a proof, if there is one, must lead from the record's row to its batch, and from there to a checkpoint that
                   a trusted log key signed; a promise past due without a proof is said
 
 The record is decoded before step 2, which needs its time of issue; a record that cannot be read fails as ``record``.
@@ -30,6 +32,7 @@ from actors.base.errors import IntegrityError
 from actors.base.signing import PublicKey
 from actors.consensus.counting import Counted
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
+from actors.consensus.replay_layers import check_layers
 from actors.spans.proof import check_inclusion
 from actors.spans.record import RECORD_TYPE, Choice, DecisionRecord, Envelope, read_envelope
 
@@ -101,6 +104,10 @@ def verify_envelope(data: bytes, trust: TrustBundle, now_s: int) -> Verification
     with _step("result"):
         check_result(record, counted)
         passed("result", record.result)
+    with _step("layers"):
+        check_layers(record, now_s)
+        if record.earlier:
+            passed("layers", ", then ".join(f"{tried.name} {tried.outcome}" for tried in record.layer.tried))
     with _step("inclusion"):
         inclusion, words = _inclusion(envelope, record, trust, now_s)
         passed("inclusion", words)

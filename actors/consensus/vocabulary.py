@@ -69,6 +69,15 @@ class Plan(msgspec.Struct, frozen=True):
     """Kinds of sinks that the prompt itself asks for: any candidate may use them."""
     schema: str = ""
     """Text of the JSON Schema that every candidate must satisfy, whoever is asked; empty without one."""
+    index: int = 0
+    """Place of the layer among the policy's layers."""
+    barred: frozenset[str] = frozenset()
+    """Digests of answers, and of their forms, that an earlier layer of this request rejected: none of them counts again."""
+
+    @property
+    def layer_ms(self) -> int:
+        """Return all the time that the layer has: for voting and for comparing behind it."""
+        return self.deadline_ms + self.compare_ms
 
     @property
     def language(self) -> str:
@@ -105,9 +114,13 @@ class Ballot(msgspec.Struct, frozen=True):
     beside: tuple[Piece, ...] = ()
     """Other code in the answer, which is screened with it."""
     screening: Screening | None = None
+    rejected_form: str = ""
+    """Digest of the normal form of an answer that was put out."""
     latency_ms: int = 0
     replaced: bool = False
     """A substitute was asked in its place."""
+    carried: bool = False
+    """The voter was asked by an earlier layer of the same request, and what came of that stands: nobody is asked twice."""
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -208,7 +221,7 @@ Event = Answered | Failed | TimedOut | Screened | Compared | PolicyChanged | Dea
 
 
 class Conclusion(msgspec.Struct, frozen=True):
-    """How the layer ended. ``halted`` and ``deadline`` carry the tally as it stood."""
+    """How a layer ended. ``halted`` and ``deadline`` carry the tally as it stood."""
 
     outcome: LayerOutcome | Literal["halted"]
     tally: Tally
@@ -234,3 +247,11 @@ class State(msgspec.Struct, frozen=True):
     compared: frozenset[int] = frozenset()
     """Ballots that the last comparison was of."""
     conclusion: Conclusion | None = None
+    tie_salt: str = ""
+    """What ties were broken with and inputs seeded with, in hex, once the ballots are closed."""
+    earlier: tuple["State", ...] = ()
+    """The layers of the same request that ended before, in the order they were tried; they have no ``earlier`` themselves."""
+    began_ms: int = 0
+    """When the layer began, from the beginning of the request."""
+    took_ms: int = 0
+    """How long it took, once that has been measured."""

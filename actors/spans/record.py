@@ -93,6 +93,8 @@ class BallotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """The same of its words beside the code."""
     received_sha256: str = ""
     """SHA-256 of an answer that came and does not count; empty where none came, and in older records."""
+    carried: bool = False
+    """The voter was asked by a layer before this one, and not again."""
 
 
 class PairEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,6 +129,20 @@ class TallyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     ``own`` does so too and first puts the lineage with most ballots behind all others; ``vouched`` does so and serves only what
     has nothing of its own. Empty in older records, where each candidate had a
     lot, and where nothing was chosen."""
+
+
+class LayerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A layer that was tried before the one that decided: its rule, its ballots and how they counted."""
+
+    layer: LayerRef
+    """``tried`` names this layer alone."""
+    method: Method
+    ballots: list[BallotEntry]
+    tie_salt: str
+    tally: TallyEntry
+    examples: int = 0
+    rejected: list[str] = []
+    """Digests of the normal forms that it rejected, sorted: none of them counts in a later layer."""
 
 
 class CacheRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,6 +198,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     without one."""
     similarity: str = ""
     """Least likeness by which prose was grouped; empty for other kinds, and in older records."""
+    earlier: list[LayerEntry] = []
+    """The layers that were tried before the one that decided, in order."""
 
 
 class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -177,9 +177,10 @@ def _show_gateway(console: Console, gateway: dict[str, Any]) -> None:
     console.print(f"policy: version {policy.get('version')}, sha256 {policy.get('sha256')}{halted}", soft_wrap=True)
     for layer in gateway.get("layers") or []:
         rules = ", ".join(
-            f"{name} {safe(layer.get(name))}" for name in ("quorum", "min_lineages", "min_n_eff", "time_share")
+            f"{name} {safe(layer.get(name))}"
+            for name in ("quorum", "min_lineages", "min_n_eff", "time_share", "independence")
         )
-        members = safe(", ".join(layer.get("members") or []))
+        members = safe(", ".join(layer.get("members") or {}))
         console.print(f"layer {safe(layer.get('name'))}: {rules}; {members}", soft_wrap=True)
     table = Table("voter", "family", "lineage", "layers", "state")
     for voter in gateway.get("voters") or []:

@@ -19,13 +19,14 @@ from actors.base.digests import sha256_hex
 from actors.base.errors import NotReady
 from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
 from actors.consensus.choosing import choose_served
-from actors.consensus.deliberation import begin, examples_run, step
+from actors.consensus.deliberation import begin, step
 from actors.consensus.pieces import joined
 from actors.consensus.ports import CodeScreener, Comparer
 from actors.consensus.readable import looked_at
 from actors.consensus.reading.context import context_of, in_context
 from actors.consensus.reading.examples import entry_point_of, examples_of
 from actors.consensus.screening.difference import asked_sinks
+from actors.consensus.standing import examples_run
 from actors.consensus.tally import LEAST_LINEAGES, Rule
 from actors.consensus.vocabulary import (
     RUNNABLE,

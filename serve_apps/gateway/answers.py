@@ -13,14 +13,18 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from actors.base.signing import Signature
-from actors.policy.snapshot import Halt, LayerRule, PolicySnapshot
+from actors.policy.snapshot import Halt, PolicySnapshot
 from actors.spans.feedback import FeedbackOutcome
 from actors.spans.record import LayerTried, Method, Result, VoteOutcome
 from models.voter import Candidate, FinishReason
+from serve_apps.gateway.layers import LayerStanding
 from serve_apps.gateway.problems import STATUS
 from serve_apps.gateway.readiness import Readiness
 
 Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+Independence = Literal["full", "partial", "none"]
 
 
 class LayerAnswer(Struct):
@@ -29,6 +33,9 @@ class LayerAnswer(Struct):
     index: int
     name: str
     failover_used: bool
+    independence: Annotated[
+        Independence, Meta(description="How many of its lineages no layer before it had asked: all, some, or none.")
+    ]
     tried: list[LayerTried]
 
 
@@ -62,6 +69,9 @@ class Vote(Struct):
     """One voter's ballot; `answer` and `reading` come with `explain: true`."""
 
     voter: str
+    layer: Annotated[
+        str, Meta(description="The layer that asked; one that was tried before may have been the first to.")
+    ]
     family: str
     lineage: str
     outcome: VoteOutcome
@@ -302,7 +312,7 @@ class Status(Struct):
     replica: str
     readiness: Readiness
     policy: PolicyState | None
-    layers: list[LayerRule]
+    layers: list[LayerStanding]
     voters: list[SeatedVoter]
     breakers: list[dict[str, Any]]
     wal: WalState

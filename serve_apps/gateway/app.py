@@ -9,7 +9,7 @@ Rules:
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Protocol
 
@@ -27,6 +27,7 @@ from serve_apps.gateway.access import Access
 from serve_apps.gateway.answers import FeedbackTaken
 from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.documentation import openapi
+from serve_apps.gateway.layers import LayerStanding
 from serve_apps.gateway.parsing import parse_transition
 from serve_apps.gateway.problems import problem
 from serve_apps.gateway.readiness import Readiness, signs
@@ -84,6 +85,9 @@ class Backend(Protocol):
     def status(self) -> dict[str, Any]:
         """Return versions, layers, voters and the log's state."""
 
+    def layers(self) -> Sequence[LayerStanding]:
+        """Return how every layer of the policy stands now."""
+
     def policy(self) -> PolicySnapshot:
         """Return the policy in force."""
 
@@ -101,6 +105,7 @@ def create_app(backend: Backend) -> FastAPI:
     _public(app, backend, access)
     _client(app, backend, access)
     _operator(app, backend, access)
+    _transitions(app, backend, access)
     app.openapi = openapi  # type: ignore[method-assign]
 
     @app.get("/openapi.json", response_class=Response)
@@ -258,6 +263,11 @@ def _operator(app: FastAPI, backend: Backend, access: Access) -> None:
         """Versions, layers, voters, the log, readiness."""
         return backend.status()
 
+    @app.get("/ops/layers")
+    async def layers(_: Annotated[Principal, reader]) -> list[dict[str, Any]]:
+        """How every layer stands."""
+        return [to_builtins(layer) for layer in backend.layers()]
+
     @app.get("/ops/voters")
     async def voters(_: Annotated[Principal, reader]) -> list[dict[str, Any]]:
         """Voters with family, lineage, layers and state."""
@@ -277,6 +287,10 @@ def _operator(app: FastAPI, backend: Backend, access: Access) -> None:
     async def predictions(_: Annotated[Principal, reader]) -> dict[str, Any]:
         """Health score, checks and forecasts of the newest tick."""
         return await backend.predictions()
+
+
+def _transitions(app: FastAPI, backend: Backend, access: Access) -> None:
+    operator = Depends(_role(access, "operator"))
 
     def transition(verb: str) -> Callable[..., Awaitable[dict[str, Any]]]:
         async def apply(request: Request, principal: Annotated[Principal, operator]) -> dict[str, Any]:

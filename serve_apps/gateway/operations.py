@@ -21,6 +21,7 @@ from serve_apps.gateway.answers import (
     SeatedVoter,
     Status,
 )
+from serve_apps.gateway.layers import LayerStanding
 from serve_apps.gateway.readiness import Readiness
 from serve_apps.gateway.schemas import TRANSITIONS, ChatCompletionBody, FeedbackBody
 
@@ -129,6 +130,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "get", "/ops/status", "status", "Versions, layers, voters, the log, readiness",
         _ok(Status, "The state of the replica that answers."), READERS,
+    ),
+    Operation(
+        "get", "/ops/layers", "layers", "How every layer stands: rule, independence, members, whether enough of them vote",
+        _ok(list[LayerStanding], "The layers, in the order they are asked."), READERS,
     ),
     Operation(
         "get", "/ops/voters", "voters", "Voters with family, lineage, layers and state",

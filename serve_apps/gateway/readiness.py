@@ -6,14 +6,17 @@
 | the policy's weights cannot be used | does not help: the same file is read again |
 | the log takes nothing | does not help: a full disk stays full, and the log goes on by itself when there is space |
 | the writer's certificate is not good now | helps: a new replica asks for a new one |
-| voters do not answer | helps if enough of the silent ones are engines of our own |
+| in no layer enough voters answer | helps if enough of the silent ones are engines of our own |
 | voters are isolated | does not help: policy says so, and only this gateway can take the order to readmit them |
 
+A layer in which too few answer is told as degraded while another can decide.
 Where two reasons stand, the one that no restart mends decides: a restart would take the gateway away and change nothing.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from serve_apps.gateway.layers import LayerStanding
 
 SYSTEM_HEADER = "x-weavergen-system"
 RESTART_HEADER = "x-weavergen-restart"
@@ -32,11 +35,8 @@ class Observed:
     wal: str
     """Why the log takes nothing; empty if it does."""
     certificate_left_s: float
-    answering_lineages: int
-    """Lineages of the first layer's active members that are deployed and not failing."""
-    restartable_lineages: int
-    """The same, were every failing engine of our own well again."""
-    needed_lineages: int
+    layers: Sequence[LayerStanding]
+    """The layers that readiness rests on, in order; empty without a policy."""
     failing: Sequence[str]
     """Voters whose last ballots all failed."""
     isolated: Sequence[str]
@@ -59,15 +59,6 @@ class Readiness:
     """Not ready, and only for reasons that a restart can mend."""
 
 
-def count_lineages(deployed: Mapping[str, str], failing: Collection[str], own: Collection[str]) -> tuple[int, int]:
-    """Return how many lineages answer, and how many would if every engine of our ``own`` were well.
-
-    ``deployed`` is voter → lineage of the active members.
-    """
-    answering = {lineage for voter, lineage in deployed.items() if voter not in failing}
-    return len(answering), len(answering | {lineage for voter, lineage in deployed.items() if voter in own})
-
-
 def judge(seen: Observed) -> Readiness:
     """Return whether requests can be answered and recorded, and everything short of whole."""
     checks = (  # good, what is said if not, whether a restart helps
@@ -77,20 +68,25 @@ def judge(seen: Observed) -> Readiness:
         (not seen.wal, f"the log takes nothing: {seen.wal}", False),
         (seen.certificate_left_s > 0, "the writer's certificate is not good now", True),
         (
-            not seen.policy or seen.answering_lineages >= seen.needed_lineages,
-            f"{seen.answering_lineages} lineages can vote, {seen.needed_lineages} are needed",
-            seen.restartable_lineages >= seen.needed_lineages,
+            not seen.layers or any(layer.able for layer in seen.layers),
+            "; ".join(map(_short, seen.layers)),
+            any(layer.restartable_lineages >= layer.min_lineages for layer in seen.layers),
         ),
     )
     missing = [(reason, helps) for good, reason, helps in checks if not good]
     reasons = [reason for reason, _ in missing]
     degraded = [*seen.standing]
+    degraded += [_short(layer) for layer in seen.layers if not layer.able and not reasons]
     degraded += [f"voter {voter}: failing" for voter in seen.failing]
     degraded += [f"voter {voter}: isolated" for voter in seen.isolated]
     degraded += [f"spans: {seen.spans}"] if seen.spans else []
     degraded += ["policy: stale"] if seen.policy_stale else []
     degraded += ["halted"] if seen.halted else []
     return Readiness(not reasons, degraded, reasons, bool(missing) and all(helps for _, helps in missing))
+
+
+def _short(layer: LayerStanding) -> str:
+    return f"layer {layer.name}: {layer.answering_lineages} lineages can vote, {layer.min_lineages} are needed"
 
 
 def signs(judged: Readiness, system: str) -> dict[str, str]:

@@ -27,9 +27,10 @@ from serve_apps.gateway.answers import FeedbackTaken
 from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.decisions import Decisions
 from serve_apps.gateway.feedback import FeedbackDesk
+from serve_apps.gateway.layers import LayerStanding, deciding, standings
 from serve_apps.gateway.open_incidents import OpenIncidents
 from serve_apps.gateway.parts import build_parts, content_keeper, http_voters, recorded_voters
-from serve_apps.gateway.readiness import Observed, Readiness, count_lineages, judge
+from serve_apps.gateway.readiness import Observed, Readiness, judge
 from serve_apps.gateway.renewal import IssuerWatch
 from serve_apps.gateway.schemas import TransitionBody
 from serve_apps.gateway.scrutiny import Scrutiny
@@ -146,11 +147,6 @@ class Gateway:
         """Judge this replica now."""
         view, now = self._parts.policy.current, self._clock.monotonic()
         snapshot = view.snapshot if view else None
-        layer = snapshot.layers[0] if snapshot else None
-        active = [m for m in layer.members if snapshot and not snapshot.isolated(m)] if layer else []
-        failing = self._health.failing()
-        deployed = {member: self._voters[member].info.lineage for member in active if member in self._voters}
-        answering, restartable = count_lineages(deployed, failing, self._own)
         return judge(
             Observed(
                 policy=view is not None,
@@ -161,16 +157,19 @@ class Gateway:
                 wal=self._wal.unavailable_because,
                 spans=self._spans.problem,
                 certificate_left_s=self._log.seconds_left(time.time()),
-                answering_lineages=answering,
-                restartable_lineages=restartable,
-                needed_lineages=layer.min_lineages if layer else 1,
-                failing=failing,
+                layers=deciding(self.layers()) if view else (),
+                failing=self._health.failing(),
                 isolated=sorted(v for v, state in snapshot.voter_state.items() if state != "active")
                 if snapshot
                 else [],
                 standing=self._settings.degraded + self._scrutiny.degraded() + self._unkept(),
             )
         )
+
+    def layers(self) -> tuple[LayerStanding, ...]:
+        """Return how every layer stands now."""
+        lineages = {name: voter.info.lineage for name, voter in self._voters.items()}
+        return standings(self.policy(), lineages, self._health.failing(), self._own)
 
     def _unkept(self) -> tuple[str, ...]:
         return self._content.problems if self._content is not None else ()
@@ -226,7 +225,7 @@ class Gateway:
         """Return versions, layers, voters, the log's state and readiness."""
         view, judged, counters = self._parts.policy.current, self.readiness(), self._wal.counters
         snapshot, log = view.snapshot if view else None, self._spans.log
-        layers = [to_builtins(layer) for layer in snapshot.layers] if snapshot else []
+        layers = [to_builtins(layer) for layer in self.layers()] if snapshot else []
         return {
             "profile": self._settings.profile,
             "config_sha256": self._settings.config_sha256,

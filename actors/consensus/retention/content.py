@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from actors.base.canonical import b64, canonical_json, decode, unb64
 from actors.base.digests import commitment, equal, sha256_hex
@@ -88,6 +89,8 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``None`` where nothing was run."""
     json_schema: str = ""
     """Text of the JSON Schema that answers were held to; empty without one."""
+    earlier: list[list[Said]] | UnsetType = UNSET
+    """What came of the ballots of each layer that was tried before; unset where none was."""
 
     @property
     def question(self) -> str:
@@ -121,6 +124,7 @@ def content_of(
         said=[_said(ballot) for ballot in state.ballots],
         compared=ran,
         json_schema=state.plan.schema,
+        earlier=[[_said(ballot) for ballot in layer.ballots] for layer in state.earlier] or UNSET,
     )
 
 
@@ -145,7 +149,8 @@ def _said(ballot: Ballot) -> Said:
 def size_of(content: Content) -> int:
     """Return about how much memory a content takes, in characters."""
     asked = sum(len(turn.content) for turn in content.messages)
-    return asked + sum(len(said.content) + len(said.octets) for said in content.said)
+    said = [*content.said, *(said for layer in content.earlier or () for said in layer)]
+    return asked + sum(len(one.content) + len(one.octets) for one in said)
 
 
 def encode_content(content: Content) -> bytes:
@@ -162,13 +167,17 @@ def check_opens(content: Content, record: DecisionRecord) -> None:
     """Check that a content is what the record commits to; the ``IntegrityError`` names every commitment that it does not open."""
     if content.decision_id != record.id:
         raise IntegrityError(f"content: it is that of decision {content.decision_id}", "content")
-    if [said.voter for said in content.said] != [ballot.voter for ballot in record.ballots]:
+    layers = [*zip(content.earlier or (), (entry.ballots for entry in record.earlier), strict=False)]
+    layers.append((content.said, record.ballots))
+    voters = [([said.voter for said in answers], [ballot.voter for ballot in ballots]) for answers, ballots in layers]
+    if len(layers) != len(record.earlier) + 1 or any(said != asked for said, asked in voters):
         raise IntegrityError("content: its answers are not those of the record's ballots", "content")
     faults = [] if _question_opens(content, record) else ["the question (prompt_commitment)"]
     if not _schema_opens(content, record):
         faults.append("the schema (schema_sha256)")
-    for said, ballot in zip(content.said, record.ballots, strict=True):
-        faults += [] if _answer_opens(said, ballot) else [f"the answer of {said.voter} ({_named(ballot)})"]
+    for answers, ballots in layers:
+        for said, ballot in zip(answers, ballots, strict=True):
+            faults += [] if _answer_opens(said, ballot) else [f"the answer of {said.voter} ({_named(ballot)})"]
     if faults:
         raise IntegrityError(f"content: not what the record commits to: {', '.join(faults)}", "content")
 

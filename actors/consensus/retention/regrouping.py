@@ -15,6 +15,7 @@ Rules:
 - What another version of them decided is not held against this one: a difference is told, and is no failure.
 - What was put out because the screener was broken, blind or busy, or before a substitute came for a voter that was isolated,
   cannot be repeated, and is told.
+- The answers of layers that were tried before are grouped again too; what one of them rejected is not screened again later.
 - A deliberation that was halted or ran out of time may have ended before the rule on sinks of one lineage alone was applied.
 
 Left out: the record against itself, its tally and signatures (``verification``); running candidates again (``rerunning``).
@@ -23,11 +24,12 @@ Left out: the record against itself, its tally and signatures (``verification``)
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from actors.base.canonical import micro
 from actors.base.errors import IntegrityError
 from actors.consensus.behaviour.compare import wanted
-from actors.consensus.deliberation import ALONE_NOTE, UNPROVEN
+from actors.consensus.causes import ALONE_NOTE, BARRED_NOTE, UNPROVEN
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.own import Answer as Candidate
 from actors.consensus.own import levels
@@ -37,6 +39,7 @@ from actors.consensus.readable import Readable, readable
 from actors.consensus.reading.context import in_context
 from actors.consensus.reading.examples import examples_of
 from actors.consensus.reading.kind import answer_kind, language_of
+from actors.consensus.replay_layers import earlier_views
 from actors.consensus.retention.asked import context_asked
 from actors.consensus.retention.content import Content, check_opens
 from actors.consensus.retention.versions import BEHAVIOUR_VERSION, READING_VERSION
@@ -73,34 +76,46 @@ class _Found(msgspec.Struct, frozen=True):
     made_by: str = ""
     """The version that decided; empty where none matters."""
     ours: str = ""
+    layer: str = ""
+    """The layer, where it was tried before the one that decided."""
 
 
 def regroup(record: DecisionRecord, content: Content, screens: Screens) -> Regrouped:
     """Group again; raise ``IntegrityError`` at the first step that comes to something else than the record."""
     check_opens(content, record)
     came = sum(said.came for said in content.said)
-    opened = _Found("content", f"the question and {came} answers open the record's commitments")
-    readings = _readings(record, content)
     found = [
-        opened,
+        _Found("content", f"the question and {came} answers open the record's commitments"),
         _kind(record, content),
-        _reading(record, content, readings),
-        _screening(record, content, readings, screens),
     ]
+    before: list[_Found] = []
+    for view, said in zip(earlier_views(record), content.earlier or (), strict=True):
+        layer = replace(content, said=said, compared=None)
+        before += [replace(each, layer=view.layer.name) for each in _regrouped(view, layer, screens)]
+    found += [*before, *_regrouped(record, content, screens)]
+    return Regrouped(tuple(map(_step, found)), all(not each.faults for each in found))
+
+
+def _regrouped(record: DecisionRecord, content: Content, screens: Screens) -> list[_Found]:
+    """Group the answers of one layer again."""
+    readings = _readings(record, content)
+    found = [_reading(record, content, readings), _screening(record, content, readings, screens)]
     found += [_behaviour(record, content, readings), _grouping(record, content, readings)]
     found.append(_choice(record, content, readings))
-    steps = tuple(_step(each) for each in found if each is not None)
-    return Regrouped(steps, all(each is None or not each.faults for each in found))
+    return [each for each in found if each is not None]
 
 
 def _step(found: _Found) -> Step:
     """Return a step that passed, or whose difference another version explains; else raise."""
+    where = f"layer {found.layer}: " if found.layer else ""
     if not found.faults:
-        return Step(found.name, found.detail)
+        return Step(found.name, f"{where}{found.detail}")
     faults = ", ".join(found.faults)
     if found.made_by == found.ours:
-        raise IntegrityError(f"{found.name}: not as recorded: {faults}", found.name)
-    return Step(found.name, f"not repeated: decided by version {found.made_by}, this is {found.ours}; here: {faults}")
+        raise IntegrityError(f"{found.name}: {where}not as recorded: {faults}", found.name)
+    return Step(
+        found.name, f"{where}not repeated: decided by version {found.made_by}, this is {found.ours}; here: {faults}"
+    )
 
 
 def _kind(record: DecisionRecord, content: Content) -> _Found:
@@ -146,6 +161,7 @@ def _screening(
         if (ballot.group != NO_GROUP or ballot.outcome == "screened_out")
         and read is not None
         and (pieces := read.pieces(language_of(record.answer_kind)))
+        and not _was_barred(ballot, content.said[place].note)
     }
     if not looked_at:
         return None
@@ -154,7 +170,7 @@ def _screening(
         for place, (_, pieces) in looked_at.items()
     }
     alone = _alone(record, content, found)
-    ended = record.result not in _CUT_SHORT and record.layer.tried[0].cause not in UNPROVEN
+    ended = record.result not in _CUT_SHORT and record.layer.tried[-1].cause not in UNPROVEN
     faults, unable = [], []
     for place, (ballot, _) in looked_at.items():
         suspect = place in alone and (ended or ballot.outcome == "screened_out")
@@ -167,6 +183,11 @@ def _screening(
     detail += f"; put out by what cannot be repeated: {', '.join(unable)}" if unable else ""
     version = next((screening.version for screening in found.values()), record.screening_version)
     return _Found("screening", detail, tuple(faults), record.screening_version, version)
+
+
+def _was_barred(ballot: BallotEntry, note: str) -> bool:
+    """Tell whether an earlier layer had rejected the answer, which nothing here screened again; ``layers`` holds it to that."""
+    return (ballot.carried and ballot.outcome == "screened_out") or note == BARRED_NOTE
 
 
 def _cannot_be_repeated(record: DecisionRecord, note: str) -> bool:

@@ -81,7 +81,9 @@ def test_the_cpu_profile_becomes_three_engines_of_three_lineages(tmp_path: Path)
     settings = app_settings(home, config, catalog, models, ("root: co-located",))
     assert [voter.engine.model_path for voter in settings.voters] == [str(models[v.id]) for v in config.voters]
     assert settings.gateway.config_sha256 == config.sha256
-    assert settings.gateway.degraded == ("root: co-located",)
+    assert settings.gateway.degraded[0] == "root: co-located"
+    shared = [line.partition(",")[0] for line in settings.gateway.degraded if "independence" in line]
+    assert shared == [f"layer {name}: independence none" for name in ("backup", "emergency", "air-gapped")]
     assert settings.engine_limits.max_ongoing_requests == config.engine.max_ongoing_requests
     assert settings.gateway_limits.replicas == config.gateway.replicas
     assert AppSettings.model_validate(plain(settings)) == settings

@@ -27,11 +27,12 @@ def test_every_shipped_profile_is_valid(name: str) -> None:
     assert read_config(load_profile(name), name).profile == name
 
 
-def test_the_cpu_profile_is_one_layer_of_three_families() -> None:
-    """The default needs two lineages and 60 % of three voters."""
+def test_the_cpu_profiles_first_layer_is_of_three_families() -> None:
+    """It needs two lineages and more than half of three voters; three layers behind it share them."""
     config = read_config(load_profile("cpu"), "cpu")
     layer = config.layers[0]
-    assert (len(config.layers), layer.name, layer.quorum, layer.min_lineages) == (1, "primary", 0.55, 2)
+    assert [one.name for one in config.layers] == ["primary", "backup", "emergency", "air-gapped"]
+    assert (layer.quorum, layer.min_lineages) == (0.55, 2)
     assert set(layer.members) == {voter.id for voter in config.voters}
     assert config.logical_cpus == 6
 
@@ -162,7 +163,6 @@ def layer(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("sections", "complaint"),
     [
-        ({"layers": [layer()["layers"][0] | {"name": name} for name in ("p", "q")]}, "layers: only the first"),
         (layer(time_share=0.5), "layers.0: time_share: there is one layer"),
         (layer(min_lineages=3), "layers.0: min_lineages: 3 lineages of 2 members"),
         (layer(members=["a", "a", "b"]), "layers.0: members: a is named twice"),

@@ -15,6 +15,7 @@ from actors.consensus.screening.findings import Screening
 from actors.consensus.tally import Rule
 from actors.consensus.vocabulary import (
     Answered,
+    Command,
     Compare,
     Compared,
     DeadlinePassed,
@@ -133,12 +134,14 @@ def event_of(ask_id: int, does: str) -> Event | None:
             return Answered(ask_id, candidate(does), 7)
 
 
-def play(script: Script, order: Sequence[str], change: tuple[int, PolicyChanged] | None = None) -> State:
+def play(
+    script: Script, order: Sequence[str], change: tuple[int, PolicyChanged] | None = None, earlier: tuple[State, ...] = ()
+) -> State:  # fmt: skip
     """Feed every voter's deed in the given order, asks of substitutes included; then what comes late, then the deadline.
 
-    ``change`` is a policy change that comes before the given turn.
+    ``change`` is a policy change that comes before the given turn; ``earlier`` are layers that were tried before.
     """
-    state = begin(script.plan)[0]
+    state = acted(script, *begin(script.plan, earlier))
     for turn, voter in enumerate([*order] * (len(order) + 1)):
         if change is not None and change[0] == turn:
             state = advance(script, state, change[1])
@@ -158,7 +161,11 @@ def _answer(script: Script, state: State, voter: str) -> State:
 
 def advance(script: Script, state: State, event: Event) -> State:
     """Take an event in, and whatever screening and comparing bring after it."""
-    state, commands = step(state, event)
+    return acted(script, *step(state, event))
+
+
+def acted(script: Script, state: State, commands: Sequence[Command]) -> State:
+    """Take in what screening and comparing bring."""
     for command in commands:
         if isinstance(command, Screen):
             state = advance(script, state, Screened(command.ask_id, script.screenings.get(command.code, screened())))

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from actors.consensus.causes import UNVOUCHED_CAUSE
 from actors.consensus.choosing import choose_served
-from actors.consensus.deliberation import UNVOUCHED_CAUSE, begin
+from actors.consensus.deliberation import begin
 from actors.consensus.vocabulary import Ballot, Seat
 from tests.unit.actors.consensus.test_deliberation import A, B, C, run, says
 from tests.unit.actors.consensus.test_deliberation_code import ONE, compared, deliberate, said

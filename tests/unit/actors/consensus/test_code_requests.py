@@ -14,7 +14,7 @@ from actors.base.errors import (
     WeaverGenError,
 )
 from actors.consensus.behaviour.compare import Comparison, NotCompared
-from actors.consensus.deliberation import SANDBOX_CAUSE
+from actors.consensus.causes import SANDBOX_CAUSE
 from actors.consensus.verification import verify_envelope
 from serve_apps.gateway.problems import status_of
 from tests.unit.actors.consensus.world import CALLER, NOW_S, World, comparison, hangs, request, says, screened, voter

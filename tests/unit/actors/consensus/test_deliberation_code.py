@@ -5,8 +5,9 @@ from msgspec.structs import replace
 
 from actors.base.digests import sha256_hex
 from actors.consensus import deliberation
+from actors.consensus.causes import SANDBOX_CAUSE
 from actors.consensus.choosing import ballot_outcome, choose_served
-from actors.consensus.deliberation import SANDBOX_CAUSE, begin, recount, step
+from actors.consensus.deliberation import begin, recount, step
 from actors.consensus.pieces import Piece
 from actors.consensus.readable import Readable, readable
 from actors.consensus.reading.examples import Example

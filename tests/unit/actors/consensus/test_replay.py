@@ -15,8 +15,9 @@ from actors.base.canonical import canonical_json, decode
 from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError
 from actors.base.ids import ulid
+from actors.consensus.causes import NOT_COMPARED_CAUSE, SANDBOX_CAUSE, UNVOUCHED_CAUSE
 from actors.consensus.choosing import choose_served
-from actors.consensus.deliberation import NOT_COMPARED_CAUSE, SANDBOX_CAUSE, UNVOUCHED_CAUSE, begin, step
+from actors.consensus.deliberation import begin, step
 from actors.consensus.independence import MAX_NAMED, Pair
 from actors.consensus.reading.examples import Example
 from actors.consensus.records import Facts, build_record
@@ -52,9 +53,8 @@ def check(record: DecisionRecord) -> None:
     """Take every step that concerns the record alone."""
     check_form(record, NOW_S)
     check_ballots(record)
-    counted = replay_tally(record)
     check_choice(record)
-    check_result(record, counted)
+    check_result(record, replay_tally(record))
 
 
 def record_of(state: State, *, withheld: bool = False) -> DecisionRecord:
@@ -323,7 +323,7 @@ def _ballot_lies(b: BallotEntry) -> Iterator[tuple[str, BallotEntry]]:
     yield "group", replace(b, group=-1 if counted else 0)
     yield "another group", replace(b, group=b.group + 7 if counted else 7)
     yield "replaced", replace(b, replaced=not b.replaced)
-    for outcome in {"screened_out", "breaker_open", "failed" if counted else "agreed"} - {b.outcome}:
+    for outcome in {"screened_out", "breaker_open" if counted else "agreed"} - {b.outcome}:
         yield outcome, replace(b, outcome=outcome)
     if counted:
         yield "the other side", replace(b, outcome="agreed" if b.outcome == "dissented" else "dissented")

@@ -4,12 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from serve_apps.gateway.readiness import RESTART_HEADER, SYSTEM_HEADER, Observed, count_lineages, judge, signs
+from serve_apps.gateway.layers import LayerStanding
+from serve_apps.gateway.readiness import RESTART_HEADER, SYSTEM_HEADER, Observed, judge, signs
+
+
+def layer(answering: int, restartable: int = 3, name: str = "primary") -> LayerStanding:
+    """Return a layer that needs two lineages."""
+    return LayerStanding(
+        name, 0, "0.6", 2, "1.0", "1.0", "full", {}, answering, max(answering, restartable), able=answering >= 2
+    )
+
 
 WELL = Observed(
     policy=True, policy_stale=False, halted=False, keys=True, weights="", wal="", certificate_left_s=100.0,
-    answering_lineages=3, restartable_lineages=3, needed_lineages=2, failing=[], isolated=[],
-    standing=["root: co-located"], spans="",
+    layers=[layer(3)], failing=[], isolated=[], standing=["root: co-located"], spans="",
 )  # fmt: skip
 
 
@@ -27,7 +35,7 @@ def test_a_whole_replica_is_ready() -> None:
         ({"weights": "no such file"}, "no such file"),
         ({"wal": "no space"}, "no space"),
         ({"certificate_left_s": 0.0}, "certificate"),
-        ({"answering_lineages": 1}, "1 lineages"),
+        ({"layers": [layer(1)]}, "1 lineages"),
     ],
 )
 def test_anything_an_answer_needs_makes_it_unready(change: dict[str, object], word: str) -> None:
@@ -55,9 +63,9 @@ def test_what_is_less_than_whole_is_degraded_not_unready() -> None:
         ({"weights": "no such file"}, False),
         ({"wal": "no space"}, False),
         ({"certificate_left_s": 0.0}, True),
-        ({"answering_lineages": 1, "restartable_lineages": 3}, True),  # our own engines are silent
-        ({"answering_lineages": 1, "restartable_lineages": 1}, False),  # isolated, or somebody else's servers
-        ({"answering_lineages": 1, "wal": "no space"}, False),
+        ({"layers": [layer(1)]}, True),  # our own engines are silent
+        ({"layers": [layer(1, 1)]}, False),  # isolated, or somebody else's servers
+        ({"layers": [layer(1)], "wal": "no space"}, False),
         ({}, False),
     ],
 )
@@ -70,13 +78,15 @@ def test_the_supervisor_needs_no_key_to_know() -> None:
     """Headers say whose answer it is and, when not ready, whether a restart could help: nothing else."""
     assert signs(judge(WELL), "s") == {SYSTEM_HEADER: "s"}
     assert signs(judge(replace(WELL, wal="full")), "s") == {SYSTEM_HEADER: "s", RESTART_HEADER: "no"}
-    assert signs(judge(replace(WELL, answering_lineages=0)), "s") == {SYSTEM_HEADER: "s", RESTART_HEADER: "helps"}
+    assert signs(judge(replace(WELL, layers=[layer(0)])), "s") == {SYSTEM_HEADER: "s", RESTART_HEADER: "helps"}
 
 
-def test_a_voter_that_fails_does_not_answer() -> None:
-    """Its lineage counts only through another voter of it; an engine of our own could be restarted, a foreign server not."""
-    deployed = {"a": "x", "b": "x", "c": "y", "d": "z"}
-    assert count_lineages(deployed, [], {"a", "b", "c"}) == (3, 3)
-    assert count_lineages(deployed, ["a"], {"a", "b", "c"}) == (3, 3)
-    assert count_lineages(deployed, ["a", "b", "d"], {"a", "b", "c"}) == (1, 2)
-    assert count_lineages({}, ["a"], {"a"}) == (0, 0)
+def test_one_layer_that_can_decide_is_enough_and_the_others_are_told() -> None:
+    """While the backup votes, a first layer that cannot is degraded, not unready; with neither, both are reasons."""
+    judged = judge(replace(WELL, layers=[layer(1), layer(2, name="backup")]))
+    assert judged.ready
+    assert "layer primary: 1 lineages can vote, 2 are needed" in judged.degraded
+    judged = judge(replace(WELL, layers=[layer(1), layer(0, name="backup")]))
+    assert judged.reasons == [
+        "layer primary: 1 lineages can vote, 2 are needed; layer backup: 0 lineages can vote, 2 are needed"
+    ]

@@ -23,6 +23,7 @@ from actors.consensus.tally import NO_GROUP, Rule
 from actors.spans.record import DecisionRecord, WriterRef
 from models.voter import Message
 from tests.examples import examples
+from tests.unit.actors.consensus.courses import Course, courses, run
 from tests.unit.actors.consensus.panels import Script, play, recounted, scripts
 from tests.unit.actors.consensus.world import NOW_S, WRITER, screened, snapshot
 
@@ -131,3 +132,44 @@ def told(record: DecisionRecord, content: Content, kept: Kept) -> str:
     except IntegrityError as error:
         return str(error)
     return ""
+
+
+@st.composite
+def through_layers(draw: st.DrawFn) -> Kept:
+    """Draw decisions that may have gone through several layers."""
+    course = draw(courses())
+    asked_kind, questions = QUESTIONS[course.first.plan.kind]
+    question = draw(st.sampled_from(questions))
+    found = examples_of(question) if asked_kind == "code" else ()
+    about = {"question": question, "examples": found, "asked_sinks": asked_sinks(question)}
+    first = dataclasses.replace(course.first, plan=replace(course.first.plan, **about))
+    later = tuple(replace(plan, **about) for plan in course.later)
+    state = run(Course(first, later), draw(st.permutations(sorted(first.does))))
+    messages = (Message("user", question),)
+    facts = Facts(
+        DECISION, NOW_S * 1000, "tenant", commitment(SALT, prompt_bytes(messages)), "c" * 64, snapshot("abc"), "d" * 64,
+        state.tie_salt,
+    )  # fmt: skip
+    record = build_record(state, choose_served(state, state.tie_salt), facts, WriterRef(id=WRITER, seq=7))
+    return Kept(record, content_of(state, DECISION, messages, asked_kind, SALT), first)
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(through_layers())
+def test_every_layers_answers_are_grouped_again(kept: Kept) -> None:
+    """Also those of layers that failed over: carried, barred, and with rules of their own."""
+    assert regroup(kept.record, read_content(encode_content(kept.content)), kept.screens).complete
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(through_layers(), st.data())
+def test_no_answer_of_an_earlier_layer_can_be_another(kept: Kept, data: st.DataObject) -> None:
+    """One character more in any text of any earlier layer is found."""
+    said = [list(layer) for layer in kept.content.earlier or ()]
+    came = [(index, place) for index, layer in enumerate(said) for place, one in enumerate(layer) if one.came]
+    if not came:
+        return
+    index, place = data.draw(st.sampled_from(came))
+    voter = said[index][place].voter
+    said[index][place] = replace(said[index][place], content=said[index][place].content + " ")
+    assert f"the answer of {voter}" in told(kept.record, replace(kept.content, earlier=said), kept)

@@ -1,0 +1,165 @@
+"""Records of requests that went through several layers: what is built replays, and what cannot have been is caught."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from actors.base.errors import IntegrityError
+from actors.consensus.choosing import choose_served
+from actors.consensus.records import build_record
+from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
+from actors.consensus.replay_layers import check_layers
+from actors.consensus.vocabulary import Seat, State
+from actors.spans.record import BallotEntry, DecisionRecord, LayerEntry, WriterRef
+from tests.examples import examples
+from tests.unit.actors.consensus.courses import EVERYONE, Course, courses, run
+from tests.unit.actors.consensus.panels import FAILS, Script
+from tests.unit.actors.consensus.test_replay import FACTS
+from tests.unit.actors.consensus.world import NOW_S, WRITER, plan, screened
+
+ONE, TWO = "def f(x):\n    return x + 1", "def f(x):\n    return x + 2"
+Change = Callable[[LayerEntry], LayerEntry]
+
+
+def record_of(state: State) -> DecisionRecord:
+    """Build the record of a request."""
+    facts = replace(FACTS, tie_salt=state.tie_salt)
+    return build_record(state, choose_served(state, state.tie_salt), facts, WriterRef(id=WRITER, seq=7))
+
+
+def check(record: DecisionRecord) -> None:
+    """Check a record as ``verify`` does, without its signature."""
+    check_form(record, NOW_S)
+    check_ballots(record)
+    counted = replay_tally(record)
+    check_choice(record)
+    check_result(record, counted)
+    check_layers(record, NOW_S)
+
+
+def course(*layers: tuple[str, ...], does: dict[str, str], **changes: object) -> Course:
+    """Return a request whose layers have the named voters, each of a lineage of its own and of equal weight."""
+    plans = [
+        plan(
+            [Seat(v, "f", f"l-{v}", 500_000) for v in members], layer=f"layer{index}", index=index, deadline_ms=1_000, **changes
+        )
+        for index, members in enumerate(layers)
+    ]  # fmt: skip
+    return Course(Script(plans[0], does), tuple(plans[1:]))
+
+
+@pytest.fixture
+def failed_over() -> DecisionRecord:
+    """Two of three fail in the first layer; the third's answer is carried over, and the second layer agrees."""
+    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": ONE}
+    made = course(("a", "b", "c"), ("a", "d"), does=does, kind="code:python")
+    return record_of(run(made, "abcd"))
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(courses(), st.permutations([seat.voter for seat in EVERYONE]))
+def test_every_request_through_layers_replays(made: Course, order: list[str]) -> None:
+    """Whatever layers there are and whatever their voters do: what is recorded verifies."""
+    check(record_of(run(made, order)))
+
+
+def test_a_request_that_failed_over_says_so(failed_over: DecisionRecord) -> None:
+    """It is degraded, tells both layers, and which ballot was carried over."""
+    check(failed_over)
+    assert (failed_over.result, failed_over.degraded, failed_over.layer.index) == ("answered", True, 1)
+    assert [tried.outcome for tried in failed_over.layer.tried] == ["unavailable", "agreed"]
+    assert [ballot.carried for ballot in failed_over.ballots] == [True, False]
+
+
+def test_what_cannot_have_been_is_caught(failed_over: DecisionRecord) -> None:
+    """Any one thing about an earlier layer that the rest contradicts fails, in its own words."""
+    believed = [name for name, lied in lies(failed_over) if is_believed(lied)]
+    assert believed == []
+
+
+def is_believed(record: DecisionRecord) -> bool:
+    """Tell whether a record passes every check."""
+    try:
+        check(record)
+    except IntegrityError:
+        return False
+    return True
+
+
+def lies(r: DecisionRecord) -> Iterator[tuple[str, DecisionRecord]]:
+    """Yield changed records."""
+
+    def earlier(change: Change) -> DecisionRecord:
+        return replace(r, earlier=[change(r.earlier[0])])
+
+    def ballots(number: int, **changes: object) -> DecisionRecord:
+        def change(entry: LayerEntry) -> LayerEntry:
+            changed: BallotEntry = replace(entry.ballots[number], **changes)
+            return replace(entry, ballots=[*entry.ballots[:number], changed, *entry.ballots[number + 1 :]])
+
+        return earlier(change)
+
+    yield "left out", replace(r, earlier=[])
+    yield "told twice", replace(r, earlier=r.earlier * 2)
+    yield "another index", replace(r, layer=replace(r.layer, index=0))
+    yield "not degraded", replace(r, degraded=False)
+    yield "another name", earlier(lambda e: replace(e, layer=replace(e.layer, name="other")))
+    yield "another rule", earlier(lambda e: replace(e, layer=replace(e.layer, min_lineages=1)))
+    yield "agreed", earlier(lambda e: _ending(e, "agreed", ""))
+    yield "halted", earlier(lambda e: _ending(e, "unavailable", "generation was halted"))
+    yield "disagreed", earlier(lambda e: _ending(e, "disagreed", "x"))
+    yield "another tally", earlier(lambda e: replace(e, tally=replace(e.tally, winner=0)))
+    yield "another method", earlier(lambda e: replace(e, method="value"))
+    yield "one more was heard", ballots(1, outcome="dissented", group=0, **_digests(r))
+    yield (
+        "nobody was heard",
+        ballots(0, outcome="failed", group=-1, candidate_sha256="", normal_form_sha256="", screening="none"),
+    )
+    yield "carried into the first", ballots(0, carried=True)
+    yield "another answer was heard", ballots(0, candidate_sha256="f" * 64)
+    yield "it was rejected", earlier(lambda e: replace(e, rejected=[r.ballots[0].normal_form_sha256]))
+    yield "asked again", replace(r, ballots=[replace(r.ballots[0], carried=False), r.ballots[1]])
+    yield "never asked before", replace(r, ballots=[r.ballots[0], replace(r.ballots[1], carried=True)])
+
+
+def _ending(entry: LayerEntry, outcome: str, cause: str) -> LayerEntry:
+    tried = replace(entry.layer.tried[0], outcome=outcome, cause=cause)
+    return replace(entry, layer=replace(entry.layer, tried=[tried]))
+
+
+def _digests(r: DecisionRecord) -> dict[str, str]:
+    first = r.earlier[0].ballots[0]
+    return {
+        "candidate_sha256": first.candidate_sha256, "normal_form_sha256": first.normal_form_sha256, "screening": "pass",
+    }  # fmt: skip
+
+
+def test_an_answer_that_one_layer_rejected_wins_in_no_later_one() -> None:
+    """Screening rejects it in the first layer; though the second would let it pass, it stays out, and the record shows it."""
+    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": ONE, "e": ONE}
+    made = course(("a", "b", "c"), ("d", "e"), does=does, kind="code:python")
+    made = Course(_rejecting(made.first), made.later)
+    ended = run(made, "abc")
+    assert ended.plan.barred
+    record = record_of(run(made, "abcde"))
+    check(record)
+    assert [ballot.outcome for ballot in record.ballots] == ["screened_out"] * 2
+    assert record.result == "screened_out"
+
+
+def _rejecting(script: Script) -> Script:
+    return Script(script.plan, script.does, {ONE: screened("reject")})
+
+
+def test_a_weaker_layer_is_passed_over_and_a_fresh_one_decides() -> None:
+    """After disagreement the second layer asks for less and is not asked; the third does not, and its voters are new."""
+    does = {"a": ONE, "b": TWO, "c": "def f(x):\n    return x", "d": ONE, "e": ONE, "g": ONE, "h": ONE}
+    made = course(("a", "b", "c"), ("d", "e"), ("g", "h"), does=does, kind="code:python")
+    weaker = replace(made.later[0], rule=replace(made.later[0].rule, quorum_micro=500_000))
+    record = record_of(run(Course(made.first, (weaker, made.later[1])), "abcdegh"))
+    check(record)
+    assert [tried.name for tried in record.layer.tried] == ["layer0", "layer2"]
+    assert (record.result, record.layer.index) == ("answered", 2)
