@@ -1,7 +1,8 @@
 """What ballots of finished decisions add up to: integers only, so that partial sums merge exactly in any order.
 
 Rules:
-- An observation is a voter in a decision that found a winner: it agreed with the winner or dissented. Failed, cancelled
+- An observation is a voter in a decision that found a winner (of several layers, in the one that did): it agreed with the
+  winner or dissented. Failed, cancelled
   and isolated ballots, and decisions in which nobody agreed, are none. Several ballots of a voter in one decision are one:
   it agreed if one did, and took as long as the slowest.
 - A ballot that does not say how long it took counts all the same, but not towards latency.
@@ -34,7 +35,7 @@ class Ballots:
     """Ballots that agreed or dissented, in columns of one length."""
 
     decision: Ints
-    """Equal numbers are one decision; below their count."""
+    """Equal numbers are one verdict, that of a layer in a decision; below their count."""
     kind: Ints
     """Index into ``kinds``."""
     voter: Ints

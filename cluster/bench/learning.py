@@ -36,11 +36,11 @@ create or replace temp table seats as
 with spans as (select * from read_parquet({files}, union_by_name = true) where start_unix_nano >= {since}),
 left_out as ({left_out}),
 seats as (
-  select decision_id, answer_kind kind, voter, max(outcome = 'agreed') agreed,
+  select decision_id, layer, answer_kind kind, voter, max(outcome = 'agreed') agreed,
     max(latency_ms) filter (latency_ms >= 0) latency
   from spans where decision_id not in (select decision_id from left_out)
     and voter is not null and answer_kind is not null and outcome in ('agreed', 'dissented') group by all)
-select *, max(agreed) over (partition by decision_id, kind) won from seats qualify won
+select *, max(agreed) over (partition by decision_id, layer, kind) won from seats qualify won
 """
 _LEFT_OUT = """
   select decision_id from spans where record is not null and json_extract_string(
@@ -53,7 +53,8 @@ group by all order by all
 _PAIRS = """
 select a.voter || '|' || b.voter pair, count(*), count(*) filter (not a.agreed and not b.agreed),
   count(*) filter (not a.agreed), count(*) filter (not b.agreed)
-from seats a join seats b on a.decision_id = b.decision_id and a.kind = b.kind and a.voter < b.voter
+from seats a join seats b on a.decision_id = b.decision_id and a.layer is not distinct from b.layer and a.kind = b.kind
+  and a.voter < b.voter
 group by all order by all
 """
 

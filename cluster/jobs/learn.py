@@ -44,7 +44,7 @@ SCHEMA = "weavergen.learn/1"
 TASKS_PER_PROCESSOR = 2
 """How finely files are spread: a task costs tens of milliseconds, more than most files."""
 _NICENESS = 10
-_COLUMNS = ("decision_id", "answer_kind", "voter", "outcome", "latency_ms")
+_COLUMNS = ("decision_id", "answer_kind", "voter", "outcome", "latency_ms", "layer")
 
 
 def count_file(path: Path, since_ns: int, frozen: Collection[str]) -> Counts:
@@ -78,11 +78,10 @@ def _decided_under(path: Path, began: pc.Expression, policies: Collection[str]) 
 
 
 def _ballots(rows: pa.Table) -> Ballots:
-    decisions = pc.dictionary_encode(rows["decision_id"]).combine_chunks()
     kind, voter = (rows[name].unify_dictionaries().combine_chunks() for name in ("answer_kind", "voter"))
     outcome = pc.cast(rows["outcome"], pa.string()).combine_chunks()
     return Ballots(
-        decision=_numbers(decisions.indices),
+        decision=_verdicts(rows),
         kind=_numbers(kind.indices),
         voter=_numbers(voter.indices),
         agreed=np.asarray(pc.equal(outcome, VOTED[0]).to_numpy(zero_copy_only=False)),
@@ -90,6 +89,17 @@ def _ballots(rows: pa.Table) -> Ballots:
         kinds=kind.dictionary.to_pylist(),
         voters=voter.dictionary.to_pylist(),
     )
+
+
+def _verdicts(rows: pa.Table) -> Ints:
+    """Return numbers of the verdicts that ballots took part in: each layer's in each decision."""
+    decisions = _numbers(pc.dictionary_encode(rows["decision_id"]).combine_chunks().indices)
+    layer = rows["layer"].unify_dictionaries().combine_chunks()
+    layers = _numbers(pc.fill_null(layer.indices, -1)) + 1
+    if not len(layers) or layers.min() == layers.max():
+        return decisions
+    _, verdicts = np.unique(decisions * (len(layer.dictionary) + 1) + layers, return_inverse=True)
+    return np.asarray(verdicts, dtype=np.int64)
 
 
 def _numbers(column: pa.Array) -> Ints:

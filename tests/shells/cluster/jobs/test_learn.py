@@ -92,6 +92,23 @@ def test_what_was_decided_under_a_freeze_is_never_counted(system: Governed, tmp_
     assert count_file(path, 0, ()).voters["a"]["value"].n == 3
 
 
+def test_whom_an_earlier_layer_did_not_agree_with_lost_no_verdict(tmp_path: Path) -> None:
+    """A layer that disagreed observes nothing; the layer that decided behind it does, and so does a row without a layer."""
+    of = {"decision_id": "d1", "answer_kind": "value"}
+    spans = [
+        span(1, voter="a", outcome="dissented", layer="primary", **of),
+        span(2, voter="b", outcome="dissented", layer="primary", **of),
+        span(3, voter="c", outcome="agreed", layer="backup", **of),
+        span(4, voter="d", outcome="dissented", layer="backup", **of),
+        span(5, voter="e", outcome="agreed", decision_id="d2", answer_kind="value"),
+    ]
+    path = written(tmp_path / "spans.parquet", spans)
+    counts = count_file(path, 0, ())
+    assert {voter: kinds["value"].agreed for voter, kinds in counts.voters.items()} == {"c": 1, "d": 0, "e": 1}
+    assert list(counts.pairs) == ["c|d"]
+    assert as_found(counts) == queried([path], 0, ())
+
+
 def test_a_damaged_policy_or_record_is_not_passed_over(system: Governed, tmp_path: Path) -> None:
     """Nobody could tell whether it froze learning."""
     votes = [span(1, b"{}"), span(2, voter="a", outcome="agreed", answer_kind="value")]
