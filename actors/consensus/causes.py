@@ -8,6 +8,7 @@ Left out: when a deadline, a halt or a sandbox that failed ends a layer (``delib
 """
 
 from actors.base.canonical import MICRO
+from actors.consensus.screening.findings import Screening
 from actors.consensus.tally import Rule, Tally
 from actors.spans.record import LayerOutcome
 
@@ -47,3 +48,9 @@ def cause_of(outcome: LayerOutcome, counted: Tally, rule: Rule) -> str:
 
 def _two(micro: int) -> str:
     return f"{micro / MICRO:.2f}"
+
+
+def rejection(screening: Screening) -> str:
+    """Say what was found first that cannot pass, without content."""
+    found = next((finding for finding in screening.findings if finding.verdict == "reject"), None)
+    return f"{found.rule} ({found.cwe}, line {found.line})" if found else "rejected"

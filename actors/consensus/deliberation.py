@@ -3,6 +3,8 @@
 Rules:
 - ``begin`` asks every seat; for each voter that fails or is isolated the next spare is asked while spares and budget last.
   Spares are asked in rank order, so who was asked depends on how many failed and never on which failed first.
+- A voter that is slow stays asked, and the next spare is asked beside it (a hedge): what both bring in time counts, so the
+  verdict does not depend on which came first. A hedged voter that fails has had its substitute.
 - A ballot is final once it is in; doubled or unknown events change nothing. An answer whose latency is beyond the deadline
   is ``late`` and does not count.
 - An answer that another ballot has given, byte for byte, is read as that one was.
@@ -49,6 +51,7 @@ from actors.consensus.causes import (
     UNPROVEN,
     UNVOUCHED_CAUSE,
     cause_of,
+    rejection,
 )
 from actors.consensus.choosing import is_vouched
 from actors.consensus.counting import Counted
@@ -77,6 +80,7 @@ from actors.consensus.vocabulary import (
     PolicyChanged,
     Screen,
     Screened,
+    Slow,
     State,
     TimedOut,
 )
@@ -150,7 +154,9 @@ def step(state: State, event: Event) -> tuple[State, list[Command]]:
     return _advance(*_taken_in(state, event))
 
 
-def _taken_in(state: State, event: Answered | Failed | TimedOut | Screened | Compared) -> tuple[State, list[Command]]:
+def _taken_in(
+    state: State, event: Answered | Failed | TimedOut | Slow | Screened | Compared
+) -> tuple[State, list[Command]]:
     """Note what an ask or an effect brought."""
     match event:
         case Answered():
@@ -159,6 +165,8 @@ def _taken_in(state: State, event: Answered | Failed | TimedOut | Screened | Com
             return _out(state, event.ask_id, event.outcome, event.note, event.latency_ms, cause=event.cause)
         case TimedOut():
             return _out(state, event.ask_id, "timeout", event.note, event.latency_ms)
+        case Slow():
+            return _slow(state, event)
         case Screened():
             return _screened(state, event)
         case Compared():
@@ -239,7 +247,7 @@ def _screened(state: State, event: Screened) -> tuple[State, list[Command]]:
         return state, []
     if event.screening.verdict != "reject":
         return _with(state, replace(ballot, state="readable", screening=event.screening)), []
-    return _substitute(state, _screened_out(ballot, event.screening, _found(event.screening)))
+    return _substitute(state, _screened_out(ballot, event.screening, rejection(event.screening)))
 
 
 def _screened_out(ballot: Ballot, screening: Screening | None, note: str) -> Ballot:
@@ -247,12 +255,6 @@ def _screened_out(ballot: Ballot, screening: Screening | None, note: str) -> Bal
         ballot, state="out", outcome="screened_out", note=note, screening=screening, reading=None, candidate_sha256="",
         rejected_form=form_of(ballot),
     )  # fmt: skip
-
-
-def _found(screening: Screening) -> str:
-    """Say what was found first that cannot pass, without content."""
-    found = next((finding for finding in screening.findings if finding.verdict == "reject"), None)
-    return f"{found.rule} ({found.cwe}, line {found.line})" if found else "rejected"
 
 
 def _unshared(state: State) -> dict[int, tuple[str, ...]]:
@@ -289,12 +291,26 @@ def _out(
     return _substitute(state, out)
 
 
+def _slow(state: State, event: Slow) -> tuple[State, list[Command]]:
+    ballot = _ballot(state, event.ask_id, "outstanding")
+    if ballot is None or ballot.hedged or not _may_substitute(state):
+        return state, []
+    return _take_spare(_with(state, replace(ballot, hedged=True)))
+
+
+def _may_substitute(state: State) -> bool:
+    return bool(state.spares) and state.substituted < state.plan.max_substitutes
+
+
 def _substitute(state: State, out: Ballot) -> tuple[State, list[Command]]:
-    if not state.spares or state.substituted >= state.plan.max_substitutes:
+    if out.hedged or not _may_substitute(state):
         return _with(state, out), []
+    return _take_spare(_with(state, replace(out, replaced=True)))
+
+
+def _take_spare(state: State) -> tuple[State, list[Command]]:
     seat, *spares = state.spares
     taken = Ballot(len(state.ballots), seat, "outstanding")
-    state = _with(state, replace(out, replaced=True))
     state = replace(state, ballots=(*state.ballots, taken), spares=tuple(spares), substituted=state.substituted + 1)
     return _called(state, taken)
 

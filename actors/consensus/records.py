@@ -159,6 +159,7 @@ def _ballot_entry(state: State, ballot: Ballot) -> BallotEntry:
         own_code=own_code,
         own_words=own_words,
         received_sha256="" if ballot.candidate_sha256 else _received(ballot),
+        hedged=ballot.hedged,
         carried=ballot.carried,
     )
 

@@ -135,8 +135,10 @@ def _check_panel(record: DecisionRecord) -> None:
     _ballots(voters[:panel] == members[:panel], "the ballots are not those of the panel")
     standing_by = iter(members[panel:])  # asked in rank order; one that was isolated meanwhile is passed over
     _ballots(all(voter in standing_by for voter in voters[panel:]), "a substitute did not stand by")
-    replaced = sum(ballot.replaced for ballot in record.ballots)
+    replaced = sum(ballot.replaced or ballot.hedged for ballot in record.ballots)
     _ballots(replaced == len(voters[panel:]), f"{replaced} were replaced by {len(voters[panel:])} substitutes")
+    twice = [ballot.voter for ballot in record.ballots if ballot.hedged and (ballot.replaced or ballot.carried)]
+    _ballots(not twice, f"{twice} had two substitutes, or one for an answer that was there")
 
 
 def _check_ballot(ballot: BallotEntry, record: DecisionRecord) -> None:

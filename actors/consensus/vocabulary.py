@@ -119,6 +119,8 @@ class Ballot(msgspec.Struct, frozen=True):
     latency_ms: int = 0
     replaced: bool = False
     """A substitute was asked in its place."""
+    hedged: bool = False
+    """A substitute was asked beside it, because it took longer than its voter nearly ever does."""
     carried: bool = False
     """The voter was asked by an earlier layer of the same request, and what came of that stands: nobody is asked twice."""
 
@@ -190,6 +192,12 @@ class TimedOut(msgspec.Struct, frozen=True):
     note: str = "no answer in time"
 
 
+class Slow(msgspec.Struct, frozen=True):
+    """A voter has taken longer than it nearly ever does, and asking another beside it is worth it and paid for."""
+
+    ask_id: int
+
+
 class Screened(msgspec.Struct, frozen=True):
     """An answer's code has been looked at."""
 
@@ -217,7 +225,7 @@ class DeadlinePassed(msgspec.Struct, frozen=True):
     elapsed_ms: int
 
 
-Event = Answered | Failed | TimedOut | Screened | Compared | PolicyChanged | DeadlinePassed
+Event = Answered | Failed | TimedOut | Slow | Screened | Compared | PolicyChanged | DeadlinePassed
 
 
 class Conclusion(msgspec.Struct, frozen=True):

@@ -93,6 +93,8 @@ class BallotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """The same of its words beside the code."""
     received_sha256: str = ""
     """SHA-256 of an answer that came and does not count; empty where none came, and in older records."""
+    hedged: bool = False
+    """A substitute was asked beside it, because it took long."""
     carried: bool = False
     """The voter was asked by a layer before this one, and not again."""
 

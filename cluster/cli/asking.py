@@ -60,6 +60,8 @@ def _explain(out: Console, body: dict[str, Any]) -> None:
         )  # fmt: skip
     out.print(table)
     agreement, layer = told.get("agreement") or {}, told.get("layer") or {}
+    for tried in (layer.get("tried") or [])[:-1]:
+        out.print(f"layer {safe(tried['name'])} {safe(tried['outcome'])}: {safe(tried['cause'])}", soft_wrap=True)
     out.print(
         f"layer {safe(layer.get('name'))}, policy {safe(told.get('policy'))}: {safe(agreement.get('kind'))} by "
         f"{safe(agreement.get('method'))}, support {agreement.get('support', 0):.2f} of quorum {agreement.get('quorum', 0):.2f}, "

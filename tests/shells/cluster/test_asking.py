@@ -19,7 +19,8 @@ FOUND = [
 ]
 DECISION: dict[str, Any] = {
     "decision_id": "01JD0000000000000000000000", "policy": "strict", "result": "agreed", "votes": [VOTE],
-    "layer": {"name": "p"}, "agreement": {"kind": "value", "method": "value", "support": 1.0, "quorum": 0.6, "lineages": 2,
+    "layer": {"name": "p", "tried": [{"name": "first", "outcome": "unavailable", "cause": "too few"}, {"name": "p"}]},
+    "agreement": {"kind": "value", "method": "value", "support": 1.0, "quorum": 0.6, "lineages": 2,
                   "examples": {"found": 3, "run": 2, "passed": 2}},
     "screening": {"verdict": "flag", "version": "rules-7", "findings": FOUND},
     "log": {"status": "promised", "merge_by": "2026-11-26T00:00:00Z", "durability": "local"},
@@ -50,6 +51,7 @@ def test_an_explanation_shows_screening_and_log(shell: Terminal, monkeypatch: py
     assert "screening flag (rules-7): danger-shell (CWE-78, line 3); [red]odd (CWE-1, line 0)" in shown
     assert "transparency log: promised, to be merged by 2026-11-26T00:00:00Z, durability local" in shown
     assert "check it: weavergen verify 01JD0000000000000000000000" in shown
+    assert "layer first unavailable: too few" in shown
 
 
 def test_an_explanation_says_that_there_was_no_screening(shell: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from actors.consensus.vocabulary import (
     Screen,
     Screened,
     Seat,
+    Slow,
     State,
     TimedOut,
 )
@@ -75,6 +76,8 @@ class Script:
     """Whether the sandbox answers: else comparing never ends."""
     breaks: bool = False
     """Whether the sandbox answers that it ran nothing."""
+    slow: frozenset[str] = frozenset()
+    """Voters that take so long that another is asked beside them, whatever comes of them then."""
 
     @property
     def voters(self) -> list[str]:
@@ -116,7 +119,8 @@ def scripts(draw: st.DrawFn, *, spares: int = 2, isolation: bool = True, answers
     screenings = {code: draw(st.sampled_from(SCREENINGS)) for code in CODES}
     passes = {code: draw(st.sampled_from([0, 2, 2])) for code in CODES}
     runs, breaks = draw(st.sampled_from([(True, False), (True, False), (True, True), (False, False)]))
-    return Script(made, does, screenings, passes, runs, breaks)
+    slow = draw(st.frozensets(st.sampled_from([seat.voter for seat in everyone]), max_size=2))
+    return Script(made, does, screenings, passes, runs, breaks, slow)
 
 
 def event_of(ask_id: int, does: str) -> Event | None:
@@ -142,6 +146,9 @@ def play(
     ``change`` is a policy change that comes before the given turn; ``earlier`` are layers that were tried before.
     """
     state = acted(script, *begin(script.plan, earlier))
+    for voter in script.voters:
+        asked = next((b for b in state.ballots if b.seat.voter == voter and b.state == "outstanding"), None)
+        state = advance(script, state, Slow(asked.ask_id)) if asked and voter in script.slow else state
     for turn, voter in enumerate([*order] * (len(order) + 1)):
         if change is not None and change[0] == turn:
             state = advance(script, state, change[1])

@@ -20,6 +20,7 @@ from actors.consensus.vocabulary import (
     Failed,
     PolicyChanged,
     Seat,
+    Slow,
     State,
     TimedOut,
 )
@@ -318,3 +319,33 @@ def test_the_order_of_answers_does_not_change_the_winner(contents: list[str], or
         assert state.conclusion is not None
         ends.add(state.conclusion.outcome)
     assert len(ends) == 1
+
+
+def test_a_slow_voter_stays_asked_and_a_spare_is_asked_beside_it() -> None:
+    """Both count if both answer; a hedged voter that fails has had its substitute; being slow twice asks nobody else."""
+    state, _ = begin(plan([A, B], spares=(C, D), hear_everyone=True))
+    state, commands = step(state, Slow(0))
+    assert commands == [Ask(2, C.voter)]
+    for event in (Slow(0), Failed(0, "failed", "x", 1)):
+        state, commands = step(state, event)
+        assert commands == []
+    assert [(b.hedged, b.replaced) for b in state.ballots] == [(True, False), (False, False), (False, False)]
+    both, _ = begin(plan([A, B], spares=(C,), hear_everyone=True))
+    for event in (
+        Slow(1),
+        Answered(2, candidate("Paris"), 9),
+        Answered(1, candidate("Rome"), 9),
+        Answered(0, candidate("Paris"), 9),
+    ):
+        both, commands = step(both, event)
+    assert both.conclusion is not None
+    assert both.conclusion.groups == {0: 0, 1: 1, 2: 0}
+
+
+def test_a_slow_voter_costs_no_more_substitutes_than_there_may_be() -> None:
+    """One that has answered is not slow, and with the budget spent nobody is asked."""
+    state, _ = begin(plan([A, B], spares=(C,), max_substitutes=0))
+    assert step(state, Slow(0)) == (state, [])
+    state, _ = step(begin(plan([A, B], spares=(C,), hear_everyone=True))[0], Answered(0, candidate("Paris"), 1))
+    assert step(state, Slow(0)) == (state, [])
+    assert step(state, Slow(7)) == (state, [])
