@@ -1,9 +1,10 @@
 """Every voter's breaker in one replica, and what opens or passes them across voters. Pure.
 
 Rules:
-- One voter, one breaker, in however many layers it sits. Ejection is a cause of that breaker, not a state beside it.
+- One voter, one breaker, in however many layers it sits; for panic it sits in the first of them, so that layers that share
+  voters do not count as room twice. Ejection is a cause of that breaker, not a state beside it.
 - Failures in a row are counted of the calls that the breaker counts: late ones eject nobody.
-- A call that its breaker denies is let in if a layer of its voter is in panic, unless an operator forced the breaker open or
+- A call that its breaker denies is let in if the layer of its voter is in panic, unless an operator forced the breaker open or
   the voter itself asked to be left alone. It is a call past the breaker: it takes no permit and counts as a late one.
 - State lies in this replica alone. What others report may tighten (``merging``).
 
@@ -24,8 +25,9 @@ class Circuits:
 
     def __init__(self, config: BreakerConfig, layers: Sequence[Sequence[str]]) -> None:
         self._config = config
-        self._layers = tuple(tuple(layer) for layer in layers)
-        self._breakers = {voter: Breaker(config) for layer in self._layers for voter in layer}
+        first = {voter: number for number, layer in reversed([*enumerate(layers)]) for voter in layer}
+        self._layers = [[voter for voter in first if first[voter] == number] for number in range(len(layers))]
+        self._breakers = {voter: Breaker(config) for layer in layers for voter in layer}
         self._outliers = Outliers(config.outliers, self._breakers)
 
     def of(self, voter: str) -> "Circuit":
@@ -33,7 +35,7 @@ class Circuits:
         return Circuit(self, voter, self._breakers[voter])
 
     def panics(self, voter: str, now_s: float) -> bool:
-        """Tell whether a layer of the voter ignores health now."""
+        """Tell whether the layer of the voter ignores health now."""
         panicking = in_panic(
             self._layers, lambda name: self._breakers[name].available(now_s), self._config.outliers.panic_below
         )

@@ -6,7 +6,8 @@ Rules (Envoy's, "Outlier detection" and "Panic threshold"):
 - At most ``max_ejected_share`` of the voters are ejected at a time, but one may always be. One that may not be ejected now is
   looked at again with its next failure.
 - A layer is in panic if a share below ``panic_below`` of it is available and all layers together lack room: each counts as
-  1.4 × its available share, 1 at most, and the sum is below 1. While later layers can take over, nobody panics.
+  1.4 × its available share, 1 at most, and the sum is below 1. While later layers can take over, nobody panics. Nor does a
+  layer of one voter (ours): panic keeps load off the others, there are none, and a single voter must be able to cool.
 
 Left out: what ejection and panic do (an open breaker, a call past one: ``circuits``).
 """
@@ -68,4 +69,4 @@ def in_panic(layers: Sequence[Sequence[str]], available: Callable[[str], bool], 
     healths = [min(OVERPROVISIONING_PERCENT * well // size, 100) if size else 0 for well, size in counts]
     if sum(healths) >= 100:
         return (False,) * len(counts)
-    return tuple(size > 0 and well / size < panic_below for well, size in counts)
+    return tuple(size > 1 and well / size < panic_below for well, size in counts)

@@ -9,7 +9,7 @@ from actors.consensus.breakers.breaker import Breaker
 from actors.consensus.breakers.budget import RetryBudget
 from actors.consensus.breakers.circuits import Circuits
 from actors.consensus.breakers.config import BreakerConfig, RetryConfig
-from models.errors import CircuitBreakerOpenError, VoterBusy, VoterFailed, VoterTimeout
+from models.errors import CircuitBreakerOpenError, VoterBusy, VoterError, VoterFailed, VoterTimeout
 from models.voter import Candidate
 from tests.unit.actors.consensus.adapters.guards import REQUEST, TWO, Clock, Guarded, guarded, without_retries
 
@@ -75,17 +75,18 @@ async def test_3_a_cool_down_of_0_is_taken_as_unset(asked_s: float | None) -> No
     assert [after for _, after, _ in world.listener.moves] == ["open", "half_open", "open", "half_open", "closed"]
 
 
-async def test_3_a_single_backend_group_never_cools_or_never_recovers() -> None:
-    """The only voter there is cools when it asks to be left alone, although that leaves nobody, and then recovers."""
+@pytest.mark.parametrize("failures", [[VoterBusy("v", "429", 60.0)], [FAILED] * 5])
+async def test_3_a_single_backend_group_never_cools_or_never_recovers(failures: list[VoterError]) -> None:
+    """The only voter there is cools, asked or after failures, although that leaves nobody; and then it recovers."""
     config = without_retries()
     circuits = Circuits(config, [["v"]])
-    world = guarded(VoterBusy("v", "429", 30.0), TWO, config=config, gate=circuits.of("v"))
-    await ends(world, VoterBusy, CircuitBreakerOpenError)
-    world.clock.now_s = 29.9
+    world = guarded(*failures, TWO, config=config, gate=circuits.of("v"))
+    await ends(world, *map(type, failures), CircuitBreakerOpenError)
+    world.clock.now_s = 59.9
     await ends(world, CircuitBreakerOpenError)
-    world.clock.now_s = 30.0
+    world.clock.now_s = 60.0
     await ends(world, None, None)
-    assert circuits.views(30.0)["v"].state == "closed"
+    assert circuits.views(60.0)["v"].state == "closed"
 
 
 async def test_4_after_a_spike_errors_go_on_until_restart() -> None:

@@ -122,6 +122,21 @@ def test_a_voter_in_several_layers_has_one_breaker() -> None:
     assert denied(circuits, "a", 1.0)
 
 
+def test_layers_that_share_their_voters_are_no_room_twice() -> None:
+    """Two of three are open and the later layers are the same three: nobody else can take over, so health is ignored."""
+    circuits = Circuits(NARROW, [["a", "b", "c"], ["b", "c"], ["c"]])
+    sicken(circuits, "a", "b")
+    assert not denied(circuits, "a", 1.0)
+
+
+def test_a_single_voter_cools() -> None:
+    """Nobody is left while it does, and yet it is not asked; then it is probed."""
+    circuits = Circuits(NARROW, [["a"]])
+    sicken(circuits, "a")
+    assert denied(circuits, "a", 59.0)
+    assert [move.after for move in call(circuits, "a", "healthy", 60.0)] == ["half_open", "closed"]
+
+
 def test_what_others_report_reaches_the_voter_it_is_about() -> None:
     """It opens that one; a voter that is not asked here is passed over."""
     circuits = Circuits(NARROW, [["a", "b", "c"]])

@@ -74,9 +74,9 @@ def test_panic_is_envoy_s(section: str, healthy: tuple[int, ...], panic: tuple[b
 
 
 def test_a_threshold_of_0_never_panics() -> None:
-    """Nor does an empty layer, which has no health to ignore."""
-    assert in_panic([["a"], []], lambda _: False, 0.0) == (False, False)
-    assert in_panic([["a"], []], lambda _: False, 0.5) == (True, False)
+    """Nor does an empty layer, which has no health to ignore, nor one of a single voter, which has nobody to spare."""
+    assert in_panic([["a", "b"], [], ["c"]], lambda _: False, 0.0) == (False, False, False)
+    assert in_panic([["a", "b"], [], ["c"]], lambda _: False, 0.5) == (True, False, False)
 
 
 def test_it_can_be_switched_off() -> None:
