@@ -134,24 +134,26 @@ class Breaker:
         return View(self._state, self._cause, counts.calls, counts.failed, counts.slow, wait_s, left)
 
     def _judged(self, now_s: float, rest_s: float) -> Moves:
-        counts, until_s = self._window.counts(now_s), now_s + max(self._config.open_s, rest_s)
+        counts = self._window.counts(now_s)
         if self._state == "closed":
             cause = self._over(counts)
-            return self.open(until_s, cause, now_s) if cause else ()
-        if counts.calls < self._config.half_open_permits:
+        elif counts.calls < self._config.half_open_permits:
             return ()
-        if self._rate_over(counts):
-            return self.open(until_s, "probes_failed", now_s)
-        return self._move("closed", "probes_passed", now_s)
+        elif self._rate_over(counts):
+            cause = "probes_failed"
+        else:
+            return self._move("closed", "probes_passed", now_s)
+        return () if cause is None else self.open(now_s + max(self._config.open_s, rest_s), cause, now_s)
 
     def _over(self, counts: Counts) -> Cause | None:
         return None if counts.calls < self._config.minimum_calls else self._rate_over(counts)
 
     def _rate_over(self, counts: Counts) -> Cause | None:
         # Divided, not multiplied: 7 of 100 is at a threshold of 0.07, and 0.07 × 100 is above 7.
-        if counts.failed / counts.calls >= self._config.failure_rate:
+        calls, failed, slow = counts
+        if failed / calls >= self._config.failure_rate:
             return "failure_rate"
-        return "slow_call_rate" if counts.slow / counts.calls >= self._config.slow_call_rate else None
+        return "slow_call_rate" if slow / calls >= self._config.slow_call_rate else None
 
     def _rest(self, rest_s: float, now_s: float) -> Moves:
         self._rest_until_s = max(self._rest_until_s, now_s + rest_s)

@@ -6,14 +6,12 @@ Rules:
   counted reaches back between N − 1 and N parts. A clock that stands still or goes back stays in the newest part.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from actors.consensus.breakers.config import BreakerConfig
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """Calls in a window."""
 
     calls: int = 0
@@ -66,13 +64,12 @@ class TimeWindow:
         self._part_s = window_s / buckets
         self._parts = [[0, 0, 0] for _ in range(buckets)]
         self._total = [0, 0, 0]
-        self._newest: int | None = None
+        self._newest = -(2**63)
 
     def add(self, failed: bool, slow: bool, now_s: float) -> None:
         """Remember a call in the newest part."""
         self._advance(now_s)
-        part = self._parts[(self._newest or 0) % len(self._parts)]
-        for counted in (part, self._total):
+        for counted in (self._parts[self._newest % len(self._parts)], self._total):
             counted[0] += 1
             counted[1] += failed
             counted[2] += slow
@@ -84,14 +81,14 @@ class TimeWindow:
 
     def _advance(self, now_s: float) -> None:
         now = int(now_s // self._part_s)
-        if self._newest is None:
-            self._newest = now
+        if now <= self._newest:
+            return
         for number in range(max(self._newest, now - len(self._parts)) + 1, now + 1):
             part = self._parts[number % len(self._parts)]
             for place in range(3):
                 self._total[place] -= part[place]
                 part[place] = 0
-        self._newest = max(self._newest, now)
+        self._newest = now
 
 
 def window_of(config: BreakerConfig) -> Window:
