@@ -117,8 +117,7 @@ class Breaker:
     def report(self, now_s: float) -> Report:
         """Return what this replica itself saw, without what it heard: replicas that echo each other never close."""
         own = self._window.counts(now_s) if self._state == "closed" else Counts()
-        left_s = max(self._own_until_s - now_s, 0.0) if self._state == "open" else 0.0
-        return Report(own, left_s)
+        return Report(own, max(self._own_until_s - now_s, 0.0))
 
     def available(self, now_s: float) -> bool:
         """Tell whether the voter is in service: not open, or about to be probed."""

@@ -91,8 +91,10 @@ def test_what_opened_it_is_not_reported_again() -> None:
     assert breaker.report(0.0) == Report(Counts(2, 2, 0), 0.0)
     breaker = led(["sick"] * 6)
     assert breaker.report(20.0) == Report(Counts(), 40.0)
-    breaker.admit(60.0)
-    assert breaker.report(60.0) == Report(Counts(), 0.0)
+    probe, _ = breaker.admit(60.0)
+    assert isinstance(probe, Permit)
+    breaker.settle(probe, "sick", 60.0)
+    assert (breaker.view(60.0).failed, breaker.report(60.0)) == (1, Report(Counts(), 0.0))
 
 
 def test_damaged_reports_count_as_none() -> None:
