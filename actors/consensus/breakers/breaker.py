@@ -62,7 +62,7 @@ class Breaker:
         if self._state == "half_open" and self._issued < self._config.half_open_permits:
             self._issued += 1
             return Permit(self._generation, now_s), moves
-        moves += self._given_up(now_s)
+        moves = self._given_up(now_s)
         if ignore_health and self._state != "forced_open" and now_s >= self._rest_until_s:
             return Permit(HEALTH_IGNORED, now_s), moves
         return Denied(self._state, self._cause or "operator", self._wait_s(now_s)), moves

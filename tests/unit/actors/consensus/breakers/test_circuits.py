@@ -104,6 +104,34 @@ def test_nobody_panics_while_later_layers_can_take_over() -> None:
     assert not any(denied(circuits, voter, 59.0) for voter in "abcdef")
 
 
+def test_a_later_layer_that_is_half_ill_is_not_room_enough() -> None:
+    """Two thirds of the backups are well: the primaries are asked although they are open, the ill backup is not."""
+    circuits = Circuits(NARROW, [["a", "b", "c"], ["d", "e", "f"]])
+    sicken(circuits, "a", "b", "c", "d")
+    assert [denied(circuits, voter, 59.0) for voter in "abcd"] == [False, False, False, True]
+
+
+def test_voters_that_an_operator_keeps_out_are_no_room() -> None:
+    """Two of three are forced open: the third is asked although it is open."""
+    circuits = Circuits(NARROW, [["a", "b", "c"]])
+    sicken(circuits, "c")
+    assert denied(circuits, "c", 0.0)
+    circuits.force("a", "open", 0.0)
+    circuits.force("b", "open", 0.0)
+    assert not denied(circuits, "c", 0.0)
+
+
+def test_what_a_breaker_does_is_told_although_a_call_passes_it() -> None:
+    """Its probe was silent for too long while the others were open: the call is let in, and that it opened again is told."""
+    circuits = Circuits(NARROW, [["a", "b", "c"]])
+    sicken(circuits, "a", "b")
+    circuits.of("a").admit(60.0)
+    circuits.force("c", "open", 60.0)
+    admitted, moves = circuits.of("a").admit(660.0)
+    assert isinstance(admitted, Permit)
+    assert [(move.after, move.cause) for move in moves] == [("open", "probes_silent")]
+
+
 def test_in_panic_neither_an_operator_nor_the_voter_s_own_wish_is_ignored() -> None:
     """Forced open stays so; a voter that asked for 50 s is not asked before."""
     circuits = Circuits(NARROW, [["a", "b", "c"]])

@@ -25,7 +25,7 @@ EJECTIONS = [
     ("Ejection algorithm 3: less than an interval takes none", 3, [(0, 0, 5), (30, 0, 5), (99, 0, 5)], 90),
     ("Ejection algorithm 3: longest ÷ shortest × interval brings it down to the shortest, from however many",
      3, [(30 * n * (n + 1) / 2, 0, 5) for n in range(10)] + [(1650 + 300 * n, 0, 5) for n in (0, 1, 2)] + [(2650, 0, 5)], 30),
-    ("Ejection algorithm 4: while ejected, failures change nothing", 3, [(0, 0, 5), (10, 0, 50)], None),
+    ("Ejection algorithm 4: while ejected, failures change nothing", 20, [(0, 0, 5), (10, 0, 50)], None),
     ("Ejection algorithm 4: brought back by itself, it is counted anew", 3, [(0, 0, 5), (30, 0, 4)], None),
 ]  # fmt: skip
 
@@ -42,6 +42,8 @@ PANICS = [
     ("examples with P=1 unhealthy: 25, 100", (25, 100), (False, False)),
     ("examples with P=1 unhealthy: 25, 25", (25, 25), (True, True)),
     ("examples with P=1 unhealthy: 5, 65", (5, 65), (True, False)),
+    ("with the factor of 1.4 that the tables imply, 36 and 36 are room enough", (36, 36), (False, False)),
+    ("with the factor of 1.4 that the tables imply, 35 and 35 are not", (35, 35), (True, True)),
     ("all hosts unhealthy", (0, 0), (True, True)),
     ("one priority, 49 %", (49,), (True,)),
     ("one priority, 50 %: the threshold is below which", (50,), (False,)),
