@@ -3,7 +3,7 @@
 import math
 from typing import Literal
 
-FailureKind = Literal["failed", "timeout", "refused", "invalid"]
+FailureKind = Literal["failed", "timeout", "refused", "invalid", "breaker_open"]
 FailureCause = Literal["", "busy", "too_long"]
 """What a caller can do about a failure: nothing, come back later, send less."""
 MAX_RETRY_AFTER_S = 3600.0
@@ -70,6 +70,12 @@ class VoterInvalid(VoterError):
 
 class VoterEmpty(VoterInvalid):
     """The voter answered nothing."""
+
+
+class CircuitBreakerOpenError(VoterError):
+    """The voter was not asked: its circuit breaker is open; ``retry_after_s`` is what is left of the cool-down, if known."""
+
+    outcome = "breaker_open"
 
 
 class WeightsError(Exception):

@@ -5,6 +5,7 @@ import pickle
 import pytest
 
 from models.errors import (
+    CircuitBreakerOpenError,
     VoterBusy,
     VoterEmpty,
     VoterError,
@@ -27,6 +28,7 @@ from models.errors import (
         (VoterTooLong, "refused"),
         (VoterInvalid, "invalid"),
         (VoterEmpty, "invalid"),
+        (CircuitBreakerOpenError, "breaker_open"),
     ],
 )
 def test_errors_survive_another_process(kind: type[VoterError], outcome: str) -> None:

@@ -1,0 +1,204 @@
+"""Voters behind their breakers: ``bulkhead → permit → ask → verdict``, and again where that is worth it.
+
+Rules:
+- One voter holds so many asks at a time; more are turned away at once, so a hung voter never holds what others need.
+- A voter whose breaker is open is not asked: ``CircuitBreakerOpenError``, at once.
+- What an end says of the voter (``verdict_of``): an answer or a refusal that it is well; an error, a time-out or something
+  that is no answer that it is sick. Nothing say a cancellation, whoever cancelled; a busy voter; a prompt that is too long;
+  an empty answer (a caller can ask for one, and must not open breakers for everybody); another breaker that is open.
+- Whatever the end, what it says comes to the breaker once, with the time that the voter asked to be left alone for.
+- This is the one layer that retries: failures that pass, not time-outs, not what the breaker denies, out of the budget and
+  within the time for retries. A retry that is denied leaves the failure before it standing. Every try has its own permit.
+
+Left out: deadlines of requests (they cancel), time-outs of calls (each voter has its own), hedges (a hedge is a second voter's
+ask: ``hedge_due_s`` says when).
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
+
+from actors.consensus.breakers.breaker import Breaker
+from actors.consensus.breakers.budget import RetryBudget, retry_wait_s
+from actors.consensus.breakers.config import BreakerConfig, consecutive
+from actors.consensus.breakers.hedging import Latencies
+from actors.consensus.breakers.ports import BreakerListener, Gate
+from actors.consensus.breakers.vocabulary import Denied, Moves, Permit, Verdict
+from actors.consensus.ports import Clock
+from models.errors import (
+    CircuitBreakerOpenError,
+    VoterBusy,
+    VoterEmpty,
+    VoterError,
+    VoterFailed,
+    VoterRefused,
+    VoterTooLong,
+)
+from models.voter import Candidate, Voter, VoterInfo, VoterRequest
+
+P = ParamSpec("P")
+T = TypeVar("T")
+OPENED = "circuit_breaker_opened"
+SAYS_NOTHING = (VoterBusy, VoterTooLong, VoterEmpty, CircuitBreakerOpenError)
+PASSING = (VoterFailed, VoterBusy)
+
+
+def verdict_of(error: Exception) -> Verdict:
+    """Return what a failure says of the voter."""
+    if isinstance(error, SAYS_NOTHING):
+        return "says_nothing"
+    return "healthy" if isinstance(error, VoterRefused) else "sick"
+
+
+def publish(service: str, moves: Moves, listener: BreakerListener) -> None:
+    """Tell a listener what a breaker did, and raise an alert for every opening."""
+    for move in moves:
+        listener.moved(service, move)
+        if move.after in ("open", "forced_open"):
+            lasts = "until let go" if move.until_s is None else f"{move.until_s - move.at_s:g}"
+            evidence = {"service": service, "cause": move.cause, "before": move.before, "open_s": lasts}
+            listener.alert(OPENED, service, evidence)
+
+
+class AIServiceCircuitBreaker:
+    """A breaker around the calls of one service. Used from one event loop.
+
+    Alone, it opens after ``failure_threshold`` failures in a row, for ``recovery_timeout`` seconds, and one success closes it
+    again. ``gate`` puts another breaker in the place of that one: a voter's among others (``Circuits.of``).
+    """
+
+    def __init__(
+        self,
+        failure_threshold: int = 5,
+        recovery_timeout: float = 60.0,
+        *,
+        service: str,
+        clock: Clock,
+        listener: BreakerListener,
+        gate: Gate | None = None,
+    ) -> None:
+        self._service = service
+        self._clock = clock
+        self._listener = listener
+        self._gate = Breaker(consecutive(failure_threshold, recovery_timeout)) if gate is None else gate
+
+    async def call_ai_service(self, service_func: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the service unless its breaker is open (``CircuitBreakerOpenError``); its own errors pass through."""
+        permit = self._permit()
+        verdict: Verdict = "says_nothing"
+        asked_s: float | None = None
+        try:
+            result = await service_func(*args, **kwargs)
+            verdict = "healthy"
+        except Exception as error:
+            verdict = verdict_of(error)
+            asked_s = error.retry_after_s if isinstance(error, VoterError) else None
+            raise
+        finally:
+            publish(self._service, self._gate.settle(permit, verdict, self._clock.monotonic(), asked_s), self._listener)
+        return result
+
+    def _permit(self) -> Permit:
+        permit, moves = self._gate.admit(self._clock.monotonic())
+        publish(self._service, moves, self._listener)
+        if isinstance(permit, Denied):
+            raise CircuitBreakerOpenError(
+                self._service, f"its circuit breaker is {permit.state} ({permit.cause})", permit.retry_after_s
+            )
+        return permit
+
+
+class GuardedVoter:
+    """A voter behind bulkhead, breaker and retries. Used from one event loop; ``budget`` may be shared among voters."""
+
+    def __init__(
+        self,
+        voter: Voter,
+        gate: Gate,
+        budget: RetryBudget,
+        config: BreakerConfig,
+        clock: Clock,
+        listener: BreakerListener,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._voter = voter
+        self._budget = budget
+        self._config = config
+        self._clock = clock
+        self._sleep = sleep
+        self._draw = draw
+        self._breaker = AIServiceCircuitBreaker(service=voter.info.id, clock=clock, listener=listener, gate=gate)
+        self._latencies = Latencies(config.hedge)
+        self._under_way = 0
+
+    @property
+    def info(self) -> VoterInfo:
+        """Who this is."""
+        return self._voter.info
+
+    @property
+    def under_way(self) -> int:
+        """How many asks it holds now."""
+        return self._under_way
+
+    def hedge_due_s(self, left_s: float) -> float | None:
+        """Return how long after an ask another voter should be asked beside this one; ``None`` if not at all."""
+        return self._latencies.hedge_due_s(left_s)
+
+    async def ask(self, request: VoterRequest) -> Candidate:
+        """Ask the voter; raise ``VoterError``."""
+        if self._under_way >= self._config.bulkhead.max_calls:
+            raise VoterBusy(self.info.id, f"{self._under_way} asks of it are under way here, as many as may be")
+        self._under_way += 1
+        try:
+            return await self._asked(request)
+        finally:
+            self._under_way -= 1
+
+    async def _asked(self, request: VoterRequest) -> Candidate:
+        began_s = self._clock.monotonic()
+        failure: VoterError | None = None
+        cost: int | None = None
+        retry = 0
+        while True:
+            try:
+                candidate = await self._once(request)
+            except CircuitBreakerOpenError as denied:
+                if failure is None or cost is None:
+                    raise
+                self._budget.give_back(cost)
+                raise failure from denied
+            except PASSING as error:
+                failure, cost = error, await self._waited(error, retry, began_s)
+                if cost is None:
+                    raise
+                retry += 1
+            else:
+                self._budget.answered(cost)
+                return candidate
+
+    async def _once(self, request: VoterRequest) -> Candidate:
+        began_s = self._clock.monotonic()
+        candidate = await self._breaker.call_ai_service(self._voter.ask, request)
+        self._latencies.add(self._clock.monotonic() - began_s)
+        return candidate
+
+    async def _waited(self, error: VoterError, retry: int, began_s: float) -> int | None:
+        """Wait until a retry is due and return what it took from the budget; ``None``, at once, if there is to be none."""
+        throttled = isinstance(error, VoterBusy)
+        wait_s = retry_wait_s(
+            retry, self._clock.monotonic() - began_s, self._draw(), self._config.retries,
+            throttled=throttled, asked_s=error.retry_after_s,
+        )  # fmt: skip
+        cost = None if wait_s is None else self._budget.take(throttled=throttled)
+        if wait_s is None or cost is None:
+            return None
+        try:
+            await self._sleep(wait_s)
+        except asyncio.CancelledError:
+            self._budget.give_back(cost)
+            raise
+        return cost
