@@ -48,6 +48,7 @@ class ProtocolServer:
         self.counts = {name: Counts() for name in answers.voters}
         self.rejected = 0
         self._ids = (b"%b%016x" % (secrets.token_hex(4).encode(), number) for number in itertools.count(1))
+        self._turning = asyncio.Lock()
         self._stopping = False
 
     # Its life.
@@ -84,8 +85,9 @@ class ProtocolServer:
     async def order(self, order: Order) -> None:
         """Let an order stand; raises ``BadOrder``."""
         self._switches.put(checked(order, list(self._voters)))
-        refusing = any(standing.fault is Fault.CONNECTION_REFUSED for standing in self._switches.orders)
-        await (self._door.close() if refusing else self._door.open())
+        async with self._turning:  # of orders that come together the last one decides
+            refusing = any(standing.fault is Fault.CONNECTION_REFUSED for standing in self._switches.orders)
+            await (self._door.close() if refusing else self._door.open())
 
     def state(self) -> dict[str, Any]:
         """Return orders and counts."""

@@ -1,12 +1,13 @@
 """The control endpoint over HTTP: who may order, what is refused, what is told."""
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
-from models.protocol_servers.control import is_loopback
+from models.protocol_servers.control import Guard, is_loopback
 from models.protocol_servers.openai_chat import OpenAIChat
 from models.protocol_servers.server import ProtocolServer
 from models.recorded import RecordedAnswers
-from tests.models.protocol_servers.world import TEXT, Provider, Serve
+from tests.models.protocol_servers.world import CONTROL_KEY, TEXT, Provider, Serve
 
 
 async def test_order_is_told_and_lifted(serve: Serve) -> None:
@@ -97,6 +98,15 @@ async def test_only_get_and_post_are_known(serve: Serve) -> None:
     url = f"http://127.0.0.1:{provider.server.port}/control"
     async with provider.http.delete(url, headers={"Authorization": "Bearer in charge"}) as response:
         assert response.status == 405
+
+
+def test_other_machines_do_not_control() -> None:
+    """The right key from another machine is refused, the same from loopback is not."""
+    request = make_mocked_request("GET", "/control", headers={"Authorization": f"Bearer {CONTROL_KEY}"})
+    refused = Guard(CONTROL_KEY).refuse(request.clone(remote="10.0.0.1"))
+    assert refused is not None
+    assert refused.status == 403
+    assert Guard(CONTROL_KEY).refuse(request.clone(remote="127.0.0.1")) is None
 
 
 def test_only_loopback_is_loopback() -> None:

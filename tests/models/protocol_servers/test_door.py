@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from models.protocol_servers.faults import Fault, Order
-from tests.models.protocol_servers.world import TEXT, Serve
+from tests.models.protocol_servers.world import CONTROL_KEY, TEXT, Serve
 
 REFUSE = {"fault": "connection_refused"}
 LIFT = {"fault": None}
@@ -61,6 +61,16 @@ async def test_refusing_twice_and_lifting_twice_changes_nothing(serve: Serve) ->
     assert (await provider.ask(stream=False)).text == TEXT
 
 
+async def test_orders_that_come_together_leave_the_last_ones_state(serve: Serve) -> None:
+    """Refusals and liftings ordered at once do not fight over the port."""
+    provider = await serve("openai")
+    for last in (Fault.CONNECTION_REFUSED, None):
+        orders = [Order(fault=fault) for fault in (Fault.CONNECTION_REFUSED, None) * 5 + (last,)]
+        await asyncio.gather(*map(provider.server.order, orders))
+        assert provider.server.state()["listening"] is (last is None)
+    assert (await provider.ask(stream=False)).text == TEXT
+
+
 async def test_another_order_for_all_lifts_the_refusal(serve: Serve) -> None:
     """Ordering another fault for everybody reopens the port."""
     provider = await serve("openai")
@@ -77,6 +87,18 @@ async def test_stopped_while_refusing_gives_the_port_up(serve: Serve) -> None:
     await provider.server.stop()
     with socket.socket() as other:
         other.bind(("127.0.0.1", provider.server.port))
+
+
+async def test_connection_to_the_control_port_outlives_a_refusal(serve: Serve) -> None:
+    """Whoever controls over an open connection can go on doing so while the provider refuses."""
+    provider = await serve("openai")
+    reader, writer = await asyncio.open_connection("127.0.0.1", provider.server.control_port)
+    for listening in (b'"listening":true', b'"listening":false'):
+        writer.write(f"GET /control HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CONTROL_KEY}\r\n\r\n".encode())
+        async with asyncio.timeout(5):
+            assert listening in await reader.readuntil(b'"rejected":0}')
+        await provider.server.order(Order(fault=Fault.CONNECTION_REFUSED))
+    writer.close()
 
 
 async def test_control_port_serves_nothing_else(serve: Serve) -> None:

@@ -45,6 +45,7 @@ async def test_stream_counts_tokens_only_when_asked(serve: Serve) -> None:
     ]
     assert len(counted) == len(plain) + 1
     assert [chunk.usage is None for chunk in counted] == [True] * len(plain) + [False]
+    assert all("usage" in chunk.model_fields_set for chunk in counted)
     assert counted[-1].choices == []
     assert counted[-1].usage.total_tokens == 43
 
