@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import hmac
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,21 +32,40 @@ class _TextPart(msgspec.Struct):
     text: str = ""
 
 
-class _Message(msgspec.Struct):
+class ChatMessage(msgspec.Struct):
+    """One message of a conversation, its content a text or text parts."""
+
     role: str
     content: str | list[_TextPart] | None = None
 
     def text(self) -> str:
+        """Return the content as one text."""
         if isinstance(self.content, list):
             return "".join(part.text for part in self.content)
         return self.content or ""
 
 
-class _Request(msgspec.Struct):
+class ChatRequest(msgspec.Struct):
+    """What is read of a request for a chat completion."""
+
     model: str
-    messages: list[_Message]
+    messages: list[ChatMessage]
     seed: int | None = None
     stream: bool = False
+
+    def prompt(self) -> str:
+        """Return the last user message, which chooses the answer."""
+        return last_user_message(self.messages)
+
+
+def last_user_message(messages: list[ChatMessage]) -> str:
+    """Return the text of the last user message, an empty one if there is none."""
+    return next((m.text() for m in reversed(messages) if m.role == "user"), "")
+
+
+def in_pieces(content: str) -> list[str]:
+    """Return a content as the pieces of a stream."""
+    return [content[i : i + CHUNK_CHARS] for i in range(0, len(content), CHUNK_CHARS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +83,7 @@ class RecordedServer:
     def __init__(self, answers: RecordedAnswers, api_key: str | None = None) -> None:
         self._voters = answers.voters
         self._authorization = None if api_key is None else f"Bearer {api_key}".encode()
-        self._decode = msgspec.json.Decoder(_Request).decode
+        self._decode = msgspec.json.Decoder(ChatRequest).decode
         self._bodies: dict[int, list[bytes]] = {}
         for name, script in answers.voters.items():
             for take in (*script.by_prompt.values(), *([script.default] if script.default else [])):
@@ -106,12 +125,11 @@ class RecordedServer:
             return await _cut(request, chosen, chosen.answer.cut_after_chars)
         return web.Response(body=chosen.body, headers=_JSON)
 
-    def _choose(self, asked: _Request) -> _Chosen | web.Response:
+    def _choose(self, asked: ChatRequest) -> _Chosen | web.Response:
         script = self._voters.get(asked.model)
         if script is None:
             return _error(404, f"no model {asked.model!r}; there are: {', '.join(self._voters)}", "model_not_found")
-        prompt = next((m.text() for m in reversed(asked.messages) if m.role == "user"), "")
-        take: Take | None = script.take(prompt)
+        take: Take | None = script.take(asked.prompt())
         if take is None:
             return _error(404, "no answer is recorded for this prompt", "prompt_not_recorded")
         index = take.pick(asked.seed, 0)
@@ -128,7 +146,8 @@ def _fault(fault: RecordedFault) -> web.Response:
     return _error(fault.status, f"recorded fault {fault.status}", "recorded_fault", headers)
 
 
-def _usage(answer: Answer) -> dict[str, int]:
+def usage_of(answer: Answer) -> dict[str, int]:
+    """Return an answer's token counts as the protocol names them."""
     usage = answer.usage
     total = usage.prompt_tokens + usage.completion_tokens
     return {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens, "total_tokens": total}
@@ -138,7 +157,7 @@ def _completion(model: str, answer: Answer) -> bytes:
     message = {"role": "assistant", "content": answer.content}
     choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason, "logprobs": None}
     head = {"id": "chatcmpl-recorded", "object": "chat.completion", "created": 0, "model": model}
-    return msgspec.json.encode({**head, "choices": [choice], "usage": _usage(answer)})
+    return msgspec.json.encode({**head, "choices": [choice], "usage": usage_of(answer)})
 
 
 async def _cut(request: web.BaseRequest, chosen: _Chosen, after_chars: int) -> web.StreamResponse:
@@ -165,8 +184,7 @@ async def _stream(request: web.BaseRequest, chosen: _Chosen) -> web.StreamRespon
         await asyncio.sleep(first_ms / 1000)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
-    shown = (answer.content or "")[: answer.cut_after_chars]
-    pieces = [shown[i : i + CHUNK_CHARS] for i in range(0, len(shown), CHUNK_CHARS)]
+    pieces = in_pieces((answer.content or "")[: answer.cut_after_chars])
     pause_s = (answer.delay_ms - first_ms) / 1000 / max(1, len(pieces))
     for event in _events(chosen.model, pieces):
         await response.write(event)
@@ -175,7 +193,7 @@ async def _stream(request: web.BaseRequest, chosen: _Chosen) -> web.StreamRespon
     if answer.cut_after_chars is not None:
         return _drop(request, response)
     await response.write(_event(chosen.model, {}, answer.finish_reason))
-    await response.write(_event(chosen.model, None, None, _usage(answer)))
+    await response.write(_event(chosen.model, None, None, usage_of(answer)))
     await response.write(b"data: [DONE]\n\n")
     await response.write_eof()
     return response
@@ -201,17 +219,23 @@ def _event(
     return b"data: " + msgspec.json.encode(head | ({} if usage is None else {"usage": usage})) + b"\n\n"
 
 
-async def start(server: RecordedServer, host: str, port: int) -> tuple[web.ServerRunner, int]:
-    """Listen; return the runner (``await runner.cleanup()`` stops it) and the port."""
+async def set_up(handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.ServerRunner:
+    """Return a runner of a handler of requests that does not listen yet."""
     sized_request = partial(web.BaseRequest, loop=asyncio.get_running_loop(), client_max_size=MAX_REQUEST_BYTES)
     web_server = web.Server(
-        server.handle,
+        handle,
         request_factory=sized_request,
         handler_cancellation=True,  # a hanging answer ends when its client leaves
         access_log=None,
     )
     runner = web.ServerRunner(web_server)
     await runner.setup()
+    return runner
+
+
+async def start(server: RecordedServer, host: str, port: int) -> tuple[web.ServerRunner, int]:
+    """Listen; return the runner (``await runner.cleanup()`` stops it) and the port."""
+    runner = await set_up(server.handle)
     site = web.TCPSite(runner, host, port, backlog=512)
     await site.start()
     return runner, int(runner.addresses[0][1])

@@ -127,7 +127,9 @@ def mirrors(name: str) -> set[str]:
     """Return where a module's test may lie; voters that need servers or engines are tested in ``tests/models/``."""
     path = Path(name)
     places = {str(Path("tests/unit") / path.with_name(f"test_{path.name}"))}
-    return places | {f"tests/models/test_{path.name}"} if path.parts[0] == "models" else places
+    if path.parts[0] != "models":
+        return places
+    return places | {str(Path("tests") / path.with_name(f"test_{path.name}")), f"tests/models/test_{path.name}"}
 
 
 def test_every_module_with_behaviour_has_its_test() -> None:
