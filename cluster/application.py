@@ -114,6 +114,8 @@ def _gateway(home: Home, config: Config, degraded: tuple[str, ...]) -> GatewaySe
         system=system_id(home, config),
         degraded=degraded,
         consensus=config.consensus,
+        breakers=config.breakers,
+        layers=tuple(layer.members for layer in config.layers),
         screening=config.screening,
         sandbox=config.sandbox,
         behaviour=config.behaviour,

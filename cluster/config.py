@@ -34,6 +34,7 @@ from pydantic import (
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError
 from actors.consensus.behaviour.config import BehaviourConfig
+from actors.consensus.breakers.config import BreakerConfig
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.retention.config import ContentConfig
 from actors.consensus.sandbox.config import SandboxConfig
@@ -317,6 +318,7 @@ class Config(_Frozen):
     learning: LearningConfig = LearningConfig()
     policy: PolicyConfig = PolicyConfig()
     consensus: ConsensusConfig = ConsensusConfig()
+    breakers: BreakerConfig = BreakerConfig()
     screening: ScreeningConfig = ScreeningConfig()
     sandbox: SandboxConfig = SandboxConfig()
     behaviour: BehaviourConfig = BehaviourConfig()

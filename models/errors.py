@@ -78,6 +78,12 @@ class CircuitBreakerOpenError(VoterError):
     outcome = "breaker_open"
 
 
+class CircuitBreakerBusyError(CircuitBreakerOpenError):
+    """The voter was not asked: it said when to come back, and that time has not come."""
+
+    cause = "busy"
+
+
 class WeightsError(Exception):
     """Weights cannot be had or are not the pinned ones; the message names expected and actual and what to do."""
 

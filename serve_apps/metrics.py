@@ -104,6 +104,10 @@ class RayMeter(RayGauges):
             "weavergen_content", "Decisions whose content was to be kept, by what became of it.",
             tag_keys=("replica", "outcome"),
         )  # fmt: skip
+        self._moves = Counter(
+            "weavergen_breaker_moves", "Circuit breakers that went into a state, by cause.",
+            tag_keys=("replica", "voter", "state", "cause"),
+        )  # fmt: skip
         self._seconds.set_default_tags(self._tags)
         self._agreement.set_default_tags(self._tags)
 
@@ -114,6 +118,10 @@ class RayMeter(RayGauges):
     def content(self, outcome: str) -> None:
         """Count what became of a content that was to be kept."""
         self._content.inc(1, {**self._tags, "outcome": outcome})
+
+    def breaker_moved(self, voter: str, state: str, cause: str) -> None:
+        """One breaker went into a state."""
+        self._moves.inc(1, {**self._tags, "voter": voter, "state": state, "cause": cause})
 
     def decided(self, result: str, kind: str, seconds: float) -> None:
         """One deliberation ended."""

@@ -43,6 +43,7 @@ from actors.consensus.ports import (
     Comparer,
     ContentSink,
     DecisionLog,
+    Hedges,
     Meter,
     PolicySource,
     PolicyView,
@@ -118,9 +119,9 @@ class ConsensusCoordinator:
     def __init__(
         self, *, voters: Mapping[str, Voter], policy: PolicySource, weights: WeightsSource, log: DecisionLog, meter: Meter,
         screener: CodeScreener, comparer: Comparer, clock: Clock, config: ConsensusConfig, identity: Identity,
-        randomness: Callable[[int], bytes] = os.urandom, content: ContentSink | None = None,
+        randomness: Callable[[int], bytes] = os.urandom, content: ContentSink | None = None, hedges: Hedges | None = None,
     ) -> None:  # fmt: skip
-        self._bench = Bench(dict(voters), screener, comparer, clock, randomness)
+        self._bench = Bench(dict(voters), screener, comparer, clock, randomness, hedges)
         self._infos = {name: voter.info for name, voter in voters.items()}
         self._policy = policy
         self._weights = weights

@@ -97,6 +97,16 @@ class ContentSink(Protocol):
         """Keep the content of a decision that is on record."""
 
 
+class Hedges(Protocol):
+    """Knows when asking another voter beside a slow one is worth it."""
+
+    def due_s(self, voter: str, left_s: float) -> float | None:
+        """Return how long after its ask a voter is slow, ``left_s`` being left of the time for voting; ``None`` for never."""
+
+    def pay(self) -> bool:
+        """Take what one more ask costs from the budget; false if there is too little."""
+
+
 class Meter(Protocol):
     """Counts what happened; never raises, never blocks."""
 

@@ -9,12 +9,14 @@ import hashlib
 
 import msgspec
 
+from actors.consensus.breakers.vocabulary import Transition
 from actors.consensus.choosing import ballot_outcome
 from actors.consensus.records import result_of
 from actors.consensus.standing import ballots_told
 from actors.consensus.vocabulary import Ballot, State
 from actors.spans import conventions as names
 from actors.spans.span import Span, SpanStatus
+from models.voter import VoterInfo
 
 SPANS_OF_EVERY_DECISION = 1
 
@@ -160,6 +162,26 @@ def _chat(state: State, ballot: Ballot, trace: Trace) -> Span:
         outcome=outcome,
         latency_ms=ballot.latency_ms,
         answer_kind=state.plan.kind,
+    )
+
+
+def breaker_span(voter: VoterInfo, moved: Transition, trace_id: bytes, span_id: bytes, now_ns: int) -> Span:
+    """Build the span of a circuit breaker that went into another state: it belongs to no decision."""
+    return Span(
+        trace_id=trace_id,
+        span_id=span_id,
+        parent_span_id=b"",
+        name=names.BREAKER,
+        kind="internal",
+        start_unix_nano=now_ns,
+        end_unix_nano=now_ns,
+        status="error" if moved.after in ("open", "forced_open") else "ok",
+        decision_id="",
+        tenant="",
+        attributes={names.BREAKER_BEFORE: moved.before, names.BREAKER_CAUSE: moved.cause, names.LINEAGE: voter.lineage},
+        voter=voter.id,
+        family=voter.family,
+        outcome=moved.after,
     )
 
 

@@ -187,7 +187,7 @@ def _show_gateway(console: Console, gateway: dict[str, Any]) -> None:
         who = (safe(voter[name]) for name in ("id", "family", "lineage"))
         table.add_row(*who, safe(", ".join(voter["layers"])), safe(voter["state"]))
     console.print(table)
-    console.print(f"breakers: {safe(', '.join(map(str, gateway.get('breakers') or [])) or 'none yet')}")
+    console.print(f"breakers: {safe(_breakers(gateway.get('breakers') or []))}", soft_wrap=True)
     wal = gateway.get("wal") or {}
     console.print(
         f"write-ahead log: {wal.get('emitted_spans')} spans emitted, {wal.get('queued_bytes')} bytes waiting, "
@@ -198,6 +198,17 @@ def _show_gateway(console: Console, gateway: dict[str, Any]) -> None:
         f"{log['batches']} batches, the oldest row not sealed has waited {log['merge_delay_s']:.1f} s" if log else ""
     )
     console.print(f"transparency log: {waited or 'not heard of'}", soft_wrap=True)
+
+
+def _breakers(shown: list[dict[str, Any]]) -> str:
+    """Return the breakers that are not closed, in one line."""
+    lines = [
+        f"{item['voter']} {item['state']} ({item['cause']}"
+        + (f", {item['open_left_s']:.0f} s left)" if item["open_left_s"] else ")")
+        for item in shown
+        if item["state"] != "closed"
+    ]
+    return ", ".join(lines) or (f"all {len(shown)} closed" if shown else "none")
 
 
 def _show_rest(console: Console, told: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ Rules:
 - Ours are open: fields may be added to them. What is signed is closed, as whoever verifies it is.
 """
 
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Literal, Union
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -17,6 +17,7 @@ from actors.policy.snapshot import Halt, PolicySnapshot
 from actors.spans.feedback import FeedbackOutcome
 from actors.spans.record import LayerTried, Method, Result, VoteOutcome
 from models.voter import Candidate, FinishReason
+from serve_apps.gateway.guards import BreakerShown
 from serve_apps.gateway.layers import LayerStanding
 from serve_apps.gateway.problems import STATUS
 from serve_apps.gateway.readiness import Readiness
@@ -314,7 +315,7 @@ class Status(Struct):
     policy: PolicyState | None
     layers: list[LayerStanding]
     voters: list[SeatedVoter]
-    breakers: list[dict[str, Any]]
+    breakers: list[BreakerShown]
     wal: WalState
     log: Annotated[SealedLog | None, Meta(description="Null while SpanActor does not answer.")]
     under_way: Annotated[int, Meta(description="Deliberations that have not ended.")]

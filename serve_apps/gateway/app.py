@@ -21,14 +21,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from actors.base.canonical import to_builtins
 from actors.base.errors import InvalidRequest, ModelNotFound, NotFound, Overloaded, WeaverGenError
+from actors.consensus.breakers.vocabulary import Force
 from actors.policy.snapshot import PolicySnapshot
 from actors.store.auth import Principal
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.answers import FeedbackTaken
 from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.documentation import openapi
+from serve_apps.gateway.guards import BreakerShown
 from serve_apps.gateway.layers import LayerStanding
-from serve_apps.gateway.parsing import parse_transition
+from serve_apps.gateway.parsing import parse_breaker, parse_transition
 from serve_apps.gateway.problems import problem
 from serve_apps.gateway.readiness import Readiness, signs
 from serve_apps.gateway.responses import policy_shown
@@ -87,6 +89,12 @@ class Backend(Protocol):
 
     def layers(self) -> Sequence[LayerStanding]:
         """Return how every layer of the policy stands now."""
+
+    def breakers(self) -> Sequence[BreakerShown]:
+        """Return every voter's breaker."""
+
+    async def force_breaker(self, voter: str, wanted: Force) -> Sequence[BreakerShown]:
+        """Force a voter's breaker, or let it go; return the breakers as they then are."""
 
     def policy(self) -> PolicySnapshot:
         """Return the policy in force."""
@@ -268,6 +276,11 @@ def _operator(app: FastAPI, backend: Backend, access: Access) -> None:
         """How every layer stands."""
         return [to_builtins(layer) for layer in backend.layers()]
 
+    @app.get("/ops/breakers")
+    async def breakers(_: Annotated[Principal, reader]) -> list[dict[str, Any]]:
+        """Every voter's circuit breaker in the replica that answers."""
+        return [to_builtins(breaker) for breaker in backend.breakers()]
+
     @app.get("/ops/voters")
     async def voters(_: Annotated[Principal, reader]) -> list[dict[str, Any]]:
         """Voters with family, lineage, layers and state."""
@@ -291,6 +304,13 @@ def _operator(app: FastAPI, backend: Backend, access: Access) -> None:
 
 def _transitions(app: FastAPI, backend: Backend, access: Access) -> None:
     operator = Depends(_role(access, "operator"))
+
+    @app.post("/ops/breakers", name="force_breaker")
+    async def force_breaker(request: Request, _: Annotated[Principal, operator]) -> list[dict[str, Any]]:
+        """Force a voter's circuit breaker in every replica, or let it go."""
+        settings = backend.settings
+        body = parse_breaker(await read_body(request.receive, settings.max_body_bytes, settings.body_timeout_s))
+        return [to_builtins(breaker) for breaker in await backend.force_breaker(body.voter, body.force)]
 
     def transition(verb: str) -> Callable[..., Awaitable[dict[str, Any]]]:
         async def apply(request: Request, principal: Annotated[Principal, operator]) -> dict[str, Any]:

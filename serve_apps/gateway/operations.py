@@ -21,9 +21,10 @@ from serve_apps.gateway.answers import (
     SeatedVoter,
     Status,
 )
+from serve_apps.gateway.guards import BreakerShown
 from serve_apps.gateway.layers import LayerStanding
 from serve_apps.gateway.readiness import Readiness
-from serve_apps.gateway.schemas import TRANSITIONS, ChatCompletionBody, FeedbackBody
+from serve_apps.gateway.schemas import TRANSITIONS, BreakerBody, ChatCompletionBody, FeedbackBody
 
 ANY_KEY = ("client", "operator", "auditor", "writer")
 READERS = ("operator", "auditor")
@@ -134,6 +135,15 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "get", "/ops/layers", "layers", "How every layer stands: rule, independence, members, whether enough of them vote",
         _ok(list[LayerStanding], "The layers, in the order they are asked."), READERS,
+    ),
+    Operation(
+        "get", "/ops/breakers", "breakers", "Every voter's circuit breaker",
+        _ok(list[BreakerShown], "The breakers of the replica that answers."), READERS,
+    ),
+    Operation(
+        "post", "/ops/breakers", "force_breaker", "Force a voter's circuit breaker in every replica, or let it go",
+        _ok(list[BreakerShown], "The breakers as they then are; the other replicas follow within seconds."), ("operator",),
+        body=BreakerBody, codes=("unsupported_parameter", "prompt_too_large", "model_not_found"),
     ),
     Operation(
         "get", "/ops/voters", "voters", "Voters with family, lineage, layers and state",

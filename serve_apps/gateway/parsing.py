@@ -11,7 +11,14 @@ from actors.consensus.config import ConsensusConfig
 from actors.consensus.reading.schema import take_schema
 from actors.consensus.request import AskedKind, GenerationRequest
 from models.voter import Message, Role, Sampling
-from serve_apps.gateway.schemas import TRANSITIONS, ChatCompletionBody, ChatMessage, FeedbackBody, TransitionBody
+from serve_apps.gateway.schemas import (
+    TRANSITIONS,
+    BreakerBody,
+    ChatCompletionBody,
+    ChatMessage,
+    FeedbackBody,
+    TransitionBody,
+)
 
 _Body = TypeVar("_Body", bound=BaseModel)
 
@@ -29,6 +36,11 @@ def parse_transition(verb: str, data: bytes) -> TransitionBody:
 def parse_feedback(data: bytes) -> FeedbackBody:
     """Read a word on a decision; raise like ``parse_body``."""
     return _read(data, FeedbackBody)
+
+
+def parse_breaker(data: bytes) -> BreakerBody:
+    """Read what an operator wants of a breaker; raise like ``parse_body``."""
+    return _read(data, BreakerBody)
 
 
 def _read(data: bytes, schema: type[_Body]) -> _Body:

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from typing import Any
 
 from actors.base.canonical import micro, to_builtins
-from actors.base.errors import NotReady, StorageUnavailable
+from actors.base.errors import ModelNotFound, NotReady, StorageUnavailable
 from actors.consensus.actor import ConsensusCoordinator, Identity
 from actors.consensus.adapters.clock import SystemClock
 from actors.consensus.adapters.decision_log import WalDecisionLog
 from actors.consensus.adapters.registry import WeightsRegistry
+from actors.consensus.breakers.vocabulary import Force
 from actors.policy.adapters.watcher import PolicyView
 from actors.policy.snapshot import PolicySnapshot
 from actors.spans.adapters.wal import WalWriter
@@ -26,7 +27,9 @@ from serve_apps.gateway.access import Access
 from serve_apps.gateway.answers import FeedbackTaken
 from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.decisions import Decisions
+from serve_apps.gateway.emitting import Emitter
 from serve_apps.gateway.feedback import FeedbackDesk
+from serve_apps.gateway.guards import BreakerShown, Guards, force
 from serve_apps.gateway.layers import LayerStanding, deciding, standings
 from serve_apps.gateway.open_incidents import OpenIncidents
 from serve_apps.gateway.parts import build_parts, content_keeper, http_voters, recorded_voters
@@ -64,10 +67,16 @@ class Gateway:
         self._clock = SystemClock()
         self._health = VoterHealth(self._meter, self._clock.monotonic, settings.consensus.deadline_ms / 1000)
         self._own = frozenset(engines)
+        self._emitter = Emitter(self._wal)
+        self._guards = Guards(
+            self._voters, settings.layers, settings.breakers, self._clock, self._parts.sink, self._meter, self._emitter.put,
+            settings.home / "run" / "breakers", identity.id,
+        )  # fmt: skip
         self._scrutiny = Scrutiny(settings, self._clock)
         self._content = content_keeper(settings, self._meter.content)
         self._coordinator = ConsensusCoordinator(
-            voters=self._voters,
+            voters=self._guards.voters,
+            hedges=self._guards,
             policy=self._parts.policy,
             weights=WeightsRegistry(settings.home / "registry"),
             log=self._log,
@@ -123,12 +132,14 @@ class Gateway:
         self._tasks.append(self._scrutiny.start())
         self._tasks.append(asyncio.create_task(self._spans.follow(SPANS_LOOK_S)))
         self._tasks.append(asyncio.create_task(self._open_incidents.follow(INCIDENTS_LOOK_S)))
+        self._tasks.append(asyncio.create_task(self._guards.follow(self._settings.breakers_exchange_s)))
 
     async def close(self) -> None:
         """Make everything durable and let go."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._emitter.close()
         await self._scrutiny.close()
         if self._content is not None:
             await asyncio.to_thread(self._content.close)
@@ -158,7 +169,7 @@ class Gateway:
                 spans=self._spans.problem,
                 certificate_left_s=self._log.seconds_left(time.time()),
                 layers=deciding(self.layers()) if view else (),
-                failing=self._health.failing(),
+                failing=self._failing(),
                 isolated=sorted(v for v, state in snapshot.voter_state.items() if state != "active")
                 if snapshot
                 else [],
@@ -169,7 +180,28 @@ class Gateway:
     def layers(self) -> tuple[LayerStanding, ...]:
         """Return how every layer stands now."""
         lineages = {name: voter.info.lineage for name, voter in self._voters.items()}
-        return standings(self.policy(), lineages, self._health.failing(), self._own)
+        return standings(self.policy(), lineages, self._failing(), self._own)
+
+    def _failing(self) -> list[str]:
+        """Return the voters whose last ballots all failed, and those that are not asked because of that."""
+        return sorted({*self._health.failing(), *self._guards.denying()})
+
+    def breakers(self) -> list[BreakerShown]:
+        """Return every voter's breaker."""
+        return self._guards.shown()
+
+    async def force_breaker(self, voter: str, wanted: Force) -> list[BreakerShown]:
+        """Force a voter's breaker, or let it go, in every replica; return the breakers as they then are here."""
+        if voter not in self._voters:
+            raise ModelNotFound(f"there is no voter {voter!r}; GET /ops/voters lists them", "voter")
+        try:
+            await asyncio.get_running_loop().run_in_executor(
+                self._transitions, force, self._settings.home / "run" / "breakers", voter, wanted
+            )
+        except OSError as error:
+            raise StorageUnavailable(f"the order could not be kept: {error.strerror}; free the disk") from error
+        await self._guards.exchange()
+        return self.breakers()
 
     def _unkept(self) -> tuple[str, ...]:
         return self._content.problems if self._content is not None else ()
@@ -238,7 +270,7 @@ class Gateway:
             "voters": [item["weavergen"] | {"id": item["id"]} for item in self.models() if item["id"] != "consensus"]
             if snapshot
             else [],
-            "breakers": [],
+            "breakers": [to_builtins(breaker) for breaker in self.breakers()],
             "wal": {
                 "emitted_spans": counters.emitted_spans, "frames": counters.frames, "refused": counters.refused,
                 "queued_bytes": self._wal.queued_bytes, "durable_seq": self._wal.durable_seq,
@@ -294,22 +326,26 @@ class Gateway:
 
     def _gauges(self) -> dict[str, float]:
         view, counters, judged = self._parts.policy.current, self._wal.counters, self.readiness()
-        return {
-            "ready": float(judged.ready),
-            "degraded": float(len(judged.degraded)),
-            "halted": float(view is not None and view.halted(self._clock.monotonic())),
-            "policy_version": float(view.snapshot.version if view else 0),
-            "under_way": float(self._coordinator.under_way),
-            "wal_emitted_spans": float(counters.emitted_spans),
-            "wal_available": float(not self._wal.unavailable_because),
-            "wal_reserve_depth": float(self._wal.reserve_depth),
-            "wal_queued_bytes": float(self._wal.queued_bytes),
-            "wal_refused": float(counters.refused),
-            "wal_fsyncs": float(counters.fsyncs),
-            "wal_fsync_seconds": counters.fsync_seconds,
-            "voters_failing": float(len(self._health.failing())),
-            "quorum": micro(view.snapshot.layers[0].quorum) / 1e6 if view else 0.0,
-        } | self._open_incidents.gauges()
+        return (
+            {
+                "ready": float(judged.ready),
+                "degraded": float(len(judged.degraded)),
+                "halted": float(view is not None and view.halted(self._clock.monotonic())),
+                "policy_version": float(view.snapshot.version if view else 0),
+                "under_way": float(self._coordinator.under_way),
+                "wal_emitted_spans": float(counters.emitted_spans),
+                "wal_available": float(not self._wal.unavailable_because),
+                "wal_reserve_depth": float(self._wal.reserve_depth),
+                "wal_queued_bytes": float(self._wal.queued_bytes),
+                "wal_refused": float(counters.refused),
+                "wal_fsyncs": float(counters.fsyncs),
+                "wal_fsync_seconds": counters.fsync_seconds,
+                "voters_failing": float(len(self._failing())),
+                "quorum": micro(view.snapshot.layers[0].quorum) / 1e6 if view else 0.0,
+            }
+            | self._open_incidents.gauges()
+            | self._guards.gauges()
+        )
 
     async def _keep_certified(self) -> None:
         while True:

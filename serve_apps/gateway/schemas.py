@@ -127,6 +127,14 @@ class ReadmitBody(ResumeBody):
     target: Annotated[str, Field(min_length=1, max_length=200)]
 
 
+class BreakerBody(_Strict):
+    """Body of ``POST /ops/breakers``."""
+
+    voter: Annotated[str, Field(min_length=1, max_length=200)]
+    force: Literal["open", "closed", "none"]
+    """``open`` asks the voter nothing, ``closed`` asks it whatever happened, ``none`` lets its breaker decide again."""
+
+
 class TransitionBody(_Strict):
     """What any of the four transitions was asked with."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from actors.consensus.behaviour.config import BehaviourConfig
+from actors.consensus.breakers.config import BreakerConfig
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.retention.config import ContentConfig
 from actors.consensus.sandbox.config import SandboxConfig
@@ -52,6 +53,9 @@ class GatewaySettings(BaseModel):
     degraded: tuple[str, ...] = ()
     """What ``/readyz`` says of this installation for as long as it lasts (``root: co-located``)."""
     consensus: ConsensusConfig
+    breakers: BreakerConfig = BreakerConfig()
+    layers: tuple[tuple[str, ...], ...] = ()
+    """Members of each layer, first asked first: where too few of one are well, health is ignored in it."""
     screening: ScreeningConfig = ScreeningConfig()
     sandbox: SandboxConfig = SandboxConfig()
     behaviour: BehaviourConfig = BehaviourConfig()
@@ -76,3 +80,5 @@ class GatewaySettings(BaseModel):
     certificate_wait_s: float = Field(default=30.0, gt=0, le=600)
     """How long a starting replica waits for its writer certificate."""
     metrics_refresh_s: float = Field(default=1.0, gt=0, le=60)
+    breakers_exchange_s: float = Field(default=1.0, gt=0, le=60)
+    """How often replicas compare what their breakers saw."""

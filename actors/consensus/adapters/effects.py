@@ -3,6 +3,8 @@
 Rules:
 - Every command ends in exactly one event, whatever its effect raises: a voter that raises costs its ballot; a screener that
   raises rejects; a comparison that raises is none; one that ran out of time ends the time.
+- A voter that takes longer than it nearly ever does is told as slow once, if anybody stands by and the budget allows another ask.
+- A voter that is cancelled because its time is up is told so: its breaker counts it.
 - Nothing outlives the request: closing cancels all that is under way.
 - The salt that breaks ties and seeds the inputs is drawn when the ballots are closed, so no voter's answer can depend on it.
 
@@ -14,10 +16,11 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from actors.consensus.adapters.guarded import OUT_OF_TIME
 from actors.consensus.adapters.mailbox import Mailbox
 from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
 from actors.consensus.pieces import joined
-from actors.consensus.ports import Clock, CodeScreener, Comparer
+from actors.consensus.ports import Clock, CodeScreener, Comparer, Hedges
 from actors.consensus.readable import looked_at
 from actors.consensus.reading.context import in_context
 from actors.consensus.screening.findings import refusal
@@ -34,6 +37,7 @@ from actors.consensus.vocabulary import (
     Plan,
     Screen,
     Screened,
+    Slow,
     TimedOut,
 )
 from models.errors import VoterError, VoterTimeout
@@ -51,6 +55,8 @@ class Bench:
     comparer: Comparer
     clock: Clock
     randomness: Callable[[int], bytes]
+    hedges: Hedges | None = None
+    """Without it no voter is slow."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     """What is under way, held until it has ended, cancelled or not."""
 
@@ -67,6 +73,7 @@ class Effects:
         self._started = bench.clock.monotonic()
         self._asks: dict[int, asyncio.Task[None]] = {}
         self._others: list[asyncio.Task[None]] = []
+        self._timers: list[asyncio.TimerHandle] = []
         self.events: Mailbox[Event] = Mailbox()
 
     @property
@@ -86,8 +93,9 @@ class Effects:
             match command:
                 case Ask():
                     self._asks[command.ask_id] = self._begin(self._ask(command))
+                    self._hedge(command)
                 case Cancel() if command.ask_id in self._asks:
-                    self._asks[command.ask_id].cancel()
+                    self._asks[command.ask_id].cancel(OUT_OF_TIME if self._is_out_of_time() else None)
                 case Screen():
                     self._others.append(self._begin(self._screen(command)))
                 case Compare():
@@ -102,8 +110,25 @@ class Effects:
 
     def close(self) -> None:
         """Cancel whatever is still under way."""
+        for timer in self._timers:
+            timer.cancel()
         for task in (*self._asks.values(), *self._others):
             task.cancel()
+
+    def _is_out_of_time(self) -> bool:
+        return self._elapsed_ms() >= self._plan.deadline_ms
+
+    def _hedge(self, ask: Ask) -> None:
+        """Have it told when a voter takes longer than it nearly ever does, if anybody stands by."""
+        hedges, left_s = self._bench.hedges, self._plan.deadline_ms / 1000 - self.elapsed_s
+        due_s = hedges.due_s(ask.voter, left_s) if hedges is not None and self._plan.spares else None
+        if due_s is not None:
+            self._timers.append(asyncio.get_running_loop().call_later(due_s, self._tell_slow, ask.ask_id))
+
+    def _tell_slow(self, ask_id: int) -> None:
+        hedges = self._bench.hedges
+        if hedges is not None and not self._asks[ask_id].done() and hedges.pay():
+            self.events.put(Slow(ask_id))
 
     def _elapsed_ms(self) -> int:
         return round(self.elapsed_s * 1000)

@@ -3,6 +3,8 @@
 Rules:
 - One voter holds so many asks at a time; more are turned away at once, so a hung voter never holds what others need.
 - A voter whose breaker is open is not asked: ``CircuitBreakerOpenError``, at once.
+- An ask that ends because its asker's time is up (``OUT_OF_TIME``) says that the voter is sick if it was given more time than it
+  ever took lately, and ``patience_s`` at least.
 - What an end says of the voter (``verdict_of``): an answer or a refusal that it is well; an error, a time-out or something
   that is no answer that it is sick. Nothing say a cancellation, whoever cancelled; a busy voter; a prompt that is too long;
   an empty answer (a caller can ask for one, and must not open breakers for everybody); another breaker that is open.
@@ -15,6 +17,7 @@ ask: ``hedge_due_s`` says when).
 """
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
@@ -27,6 +30,7 @@ from actors.consensus.breakers.ports import BreakerListener, Gate
 from actors.consensus.breakers.vocabulary import Denied, Moves, Permit, Verdict
 from actors.consensus.ports import Clock
 from models.errors import (
+    CircuitBreakerBusyError,
     CircuitBreakerOpenError,
     VoterBusy,
     VoterEmpty,
@@ -40,6 +44,8 @@ from models.voter import Candidate, Voter, VoterInfo, VoterRequest
 P = ParamSpec("P")
 T = TypeVar("T")
 OPENED = "circuit_breaker_opened"
+OUT_OF_TIME = "the asker's time is up"
+"""Message of a cancellation: nobody waits any longer, and nobody changed his mind."""
 SAYS_NOTHING = (VoterBusy, VoterTooLong, VoterEmpty, CircuitBreakerOpenError)
 PASSING = (VoterFailed, VoterBusy)
 
@@ -77,7 +83,9 @@ class AIServiceCircuitBreaker:
         clock: Clock,
         listener: BreakerListener,
         gate: Gate | None = None,
+        patience_s: Callable[[], float] = lambda: math.inf,
     ) -> None:
+        self._patience_s = patience_s
         self._service = service
         self._clock = clock
         self._listener = listener
@@ -91,6 +99,11 @@ class AIServiceCircuitBreaker:
         try:
             result = await service_func(*args, **kwargs)
             verdict = "healthy"
+        except asyncio.CancelledError as cancelled:
+            waited_s = self._clock.monotonic() - permit.began_s
+            if OUT_OF_TIME in cancelled.args and waited_s >= self._patience_s():
+                verdict = "sick"
+            raise
         except Exception as error:
             verdict = verdict_of(error)
             asked_s = error.retry_after_s if isinstance(error, VoterError) else None
@@ -103,8 +116,9 @@ class AIServiceCircuitBreaker:
         permit, moves = self._gate.admit(self._clock.monotonic())
         publish(self._service, moves, self._listener)
         if isinstance(permit, Denied):
-            raise CircuitBreakerOpenError(
-                self._service, f"its circuit breaker is {permit.state} ({permit.cause})", permit.retry_after_s
+            words = f"its circuit breaker is {permit.state} ({permit.cause})"
+            raise (CircuitBreakerBusyError if permit.cause == "retry_after" else CircuitBreakerOpenError)(
+                self._service, words, permit.retry_after_s
             )
         return permit
 
@@ -130,8 +144,11 @@ class GuardedVoter:
         self._clock = clock
         self._sleep = sleep
         self._draw = draw
-        self._breaker = AIServiceCircuitBreaker(service=voter.info.id, clock=clock, listener=listener, gate=gate)
         self._latencies = Latencies(config.hedge)
+        self._breaker = AIServiceCircuitBreaker(
+            service=voter.info.id, clock=clock, listener=listener, gate=gate,
+            patience_s=lambda: max(config.patience_s, self._latencies.longest_s()),
+        )  # fmt: skip
         self._under_way = 0
 
     @property

@@ -97,6 +97,9 @@ class BreakerConfig(_Section):
     """A call that took longer is slow, whether it failed or not."""
     slow_call_rate: float = Field(default=1.0, gt=0, le=1)
     """Open from this share of slow calls."""
+    patience_s: float = Field(default=30.0, gt=0, le=3600)
+    """A voter that is still silent when its asker's time is up has failed if it had at least this long, and longer than any of
+    its recent answers took: a caller that gives voters no time says nothing about them."""
     open_s: float = Field(default=60.0, ge=0, le=3600)
     """Cool-down. 0 is a cool-down of no time: the next call is already a probe."""
     half_open_permits: int = Field(default=1, ge=1, le=1000)

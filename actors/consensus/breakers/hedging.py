@@ -35,6 +35,10 @@ class Latencies:
             return None
         return self._sorted[max(ceil(share * len(self._sorted)) - 1, 0)]
 
+    def longest_s(self) -> float:
+        """Return how long the slowest of the recent answers took; 0 without any."""
+        return self._sorted[-1] if self._sorted else 0.0
+
     def hedge_due_s(self, left_s: float) -> float | None:
         """Return how long after its ask the voter is late, ``left_s`` being left then until the deadline; ``None`` if never."""
         due_s, usual_s = self.quantile_s(self._config.quantile), self.quantile_s(0.5)

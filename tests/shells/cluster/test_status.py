@@ -25,7 +25,10 @@ GATEWAY: dict[str, Any] = {
     "policy": {"version": 3, "sha256": "f" * 64, "halt": {"on": False}},
     "layers": [{"name": "primary", "members": ["a", "b"], "quorum": "0.6", "min_lineages": 2, "time_share": "1"}],
     "voters": [{"id": "a", "family": "f", "lineage": "l", "layers": ["primary"], "state": "active"}],
-    "breakers": [],
+    "breakers": [
+        {"voter": "a", "state": "open", "cause": "failure_rate", "open_left_s": 12.4},
+        {"voter": "b", "state": "closed", "cause": "", "open_left_s": 0.0},
+    ],
     "wal": {"emitted_spans": 7, "queued_bytes": 0, "refused": 0, "reserve_depth": 2},
     "log": {"batches": 9, "merge_delay_s": 0.5},
 }  # fmt: skip
@@ -97,7 +100,7 @@ def test_a_ready_system_is_shown_whole(home: Home) -> None:
     assert shown.return_value == 0, shown.output
     for words in (
         "supervisor: ready", "profile t", home.read_config().sha256, "version 3", "f" * 64, "quorum 0.6",
-        "min_lineages 2", "co-located", "7 spans", "2 segments", "breakers: none yet",
+        "min_lineages 2", "co-located", "7 spans", "2 segments", "breakers: a open (failure_rate, 12 s left)",
         "transparency log: 9 batches", "replicas: 2", "r2 not ready", "open incidents: 1", "policy_rollback",
     ):  # fmt: skip
         assert words in shown.output

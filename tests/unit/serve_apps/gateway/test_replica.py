@@ -49,6 +49,7 @@ def gateway() -> Any:
     made._voters = {name: SimpleNamespace(info=VoterInfo(name, name, name)) for name in "ab"}
     made._own = frozenset("ab")
     made._health = SimpleNamespace(failing=list)
+    made._guards = SimpleNamespace(denying=list)
     made._coordinator = SimpleNamespace(weights_problem=str)
     made._wal = SimpleNamespace(unavailable_because="")
     made._spans = SimpleNamespace(problem="")
