@@ -79,7 +79,7 @@ class RayMeter(RayGauges):
     """Counts decisions and votes of one process, beside its gauges."""
 
     def __init__(self, replica: str) -> None:
-        from ray.util.metrics import Counter, Histogram
+        from ray.util.metrics import Counter, Gauge, Histogram
 
         super().__init__(replica)
 
@@ -104,10 +104,11 @@ class RayMeter(RayGauges):
             "weavergen_content", "Decisions whose content was to be kept, by what became of it.",
             tag_keys=("replica", "outcome"),
         )  # fmt: skip
-        self._moves = Counter(
-            "weavergen_breaker_moves", "Circuit breakers that went into a state, by cause.",
-            tag_keys=("replica", "voter", "state", "cause"),
+        self._states = Gauge(
+            "weavergen_breaker_state", "Circuit breaker of a voter: 0 closed, 1 half open, 2 open.",
+            tag_keys=("replica", "voter"),
         )  # fmt: skip
+        self._asks = Gauge("weavergen_asks_under_way", "Asks that a voter holds.", tag_keys=("replica", "voter"))
         self._seconds.set_default_tags(self._tags)
         self._agreement.set_default_tags(self._tags)
 
@@ -119,9 +120,12 @@ class RayMeter(RayGauges):
         """Count what became of a content that was to be kept."""
         self._content.inc(1, {**self._tags, "outcome": outcome})
 
-    def breaker_moved(self, voter: str, state: str, cause: str) -> None:
-        """One breaker went into a state."""
-        self._moves.inc(1, {**self._tags, "voter": voter, "state": state, "cause": cause})
+    def show_voters(self, states: Mapping[str, int], asks: Mapping[str, int]) -> None:
+        """Set each voter's breaker (0 closed, 1 half open, 2 open) and the asks that it holds."""
+        for voter, state in states.items():
+            tags = {**self._tags, "voter": voter}
+            self._states.set(state, tags)
+            self._asks.set(asks.get(voter, 0), tags)
 
     def decided(self, result: str, kind: str, seconds: float) -> None:
         """One deliberation ended."""

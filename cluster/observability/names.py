@@ -11,8 +11,12 @@ GATEWAY_GAUGES = frozenset({
     "ready", "degraded", "halted", "policy_version", "under_way", "voters_failing", "quorum", "incidents_open",
     "wal_emitted_spans", "wal_available", "wal_reserve_depth", "wal_queued_bytes", "wal_refused", "wal_fsyncs",
     "wal_fsync_seconds",
+    "breakers_closed", "breakers_half_open", "breakers_open", "breakers_forced_open", "breakers_forced_closed",
+    "breaker_moves", "hedges", "retry_tokens",
 })  # fmt: skip
 """One of each a replica."""
+VOTER_GAUGES = frozenset({"breaker_state", "asks_under_way"})
+"""One of each voter in a replica: 0 closed, 1 half open, 2 open; asks that it holds."""
 SPAN_GAUGES = frozenset({
     "span_last_tick_s", "span_lag_rows", "span_lag_bytes", "span_lag_s", "span_writers", "span_table_failing",
     "span_log_size", "log_merge_delay_seconds", "log_failing",
@@ -28,5 +32,5 @@ def exported() -> frozenset[str]:
     """Return every name as Ray exports it."""
     counters = {f"{PREFIX}{name}_total" for name in COUNTERS}
     histograms = {f"{PREFIX}{name}_{part}" for name in HISTOGRAMS for part in ("bucket", "sum", "count")}
-    gauges = GATEWAY_GAUGES | SPAN_GAUGES | HEALTH_GAUGES
+    gauges = GATEWAY_GAUGES | VOTER_GAUGES | SPAN_GAUGES | HEALTH_GAUGES
     return frozenset(counters | histograms | {f"{PREFIX}{name}" for name in gauges})

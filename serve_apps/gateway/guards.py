@@ -16,7 +16,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -40,14 +40,8 @@ FRESH_S = 5.0
 """Older reports are of a replica that is gone or hangs."""
 MAX_FILES, MAX_BYTES = 64, 262_144
 FORCED = "forced"
+_NUMBERS: Mapping[State, int] = {"closed": 0, "forced_closed": 0, "half_open": 1, "open": 2, "forced_open": 2}
 STATES: tuple[State, ...] = ("closed", "half_open", "open", "forced_open", "forced_closed")
-
-
-class BreakerMeter(Protocol):
-    """Counts what breakers do; never raises, never blocks."""
-
-    def breaker_moved(self, voter: str, state: str, cause: str) -> None:
-        """One breaker went into a state."""
 
 
 class BreakerShown(msgspec.Struct, frozen=True):
@@ -74,12 +68,13 @@ class Guards:
 
     def __init__(
         self, voters: Mapping[str, Voter], layers: Sequence[Sequence[str]], config: BreakerConfig, clock: Clock,
-        sink: IncidentSink, meter: BreakerMeter, emit: Callable[[Span], None], directory: Path, replica: str,
+        sink: IncidentSink, emit: Callable[[Span], None], directory: Path, replica: str,
     ) -> None:  # fmt: skip
         alone = [voter for voter in voters if not any(voter in layer for layer in layers)]
         self._circuits = Circuits(config, [*layers, *([alone] if alone else [])])
         self._budget = RetryBudget(config.retries)
-        self._clock, self._sink, self._meter, self._emit = clock, sink, meter, emit
+        self._clock, self._sink, self._emit = clock, sink, emit
+        self._moves = self._hedges = 0
         self._directory, self._replica = directory, replica
         self._forced: dict[str, Force] = {}
         self.voters = {
@@ -90,7 +85,7 @@ class Guards:
     def moved(self, service: str, transition: Transition) -> None:
         """Hear that a breaker went from one state to another."""
         _log.warning("breaker of %s: %s → %s (%s)", service, transition.before, transition.after, transition.cause)
-        self._meter.breaker_moved(service, transition.after, transition.cause)
+        self._moves += 1
         info = self.voters[service].info
         self._emit(breaker_span(info, transition, os.urandom(16), os.urandom(8), self._clock.time_ns()))
 
@@ -105,7 +100,9 @@ class Guards:
 
     def pay(self) -> bool:
         """Take what a hedge costs from the budget that retries come out of."""
-        return self._budget.take(throttled=False) is not None
+        paid = self._budget.take(throttled=False) is not None
+        self._hedges += paid
+        return paid
 
     def denying(self) -> list[str]:
         """Return the voters that are not asked now."""
@@ -125,8 +122,16 @@ class Guards:
         """Return what is shown of all breakers together."""
         states = [view.state for view in self._views().values()]
         return {f"breakers_{state}": float(states.count(state)) for state in STATES} | {
-            "retry_tokens": float(self._budget.tokens)
-        }
+            "retry_tokens": float(self._budget.tokens), "breaker_moves": float(self._moves), "hedges": float(self._hedges),
+        }  # fmt: skip
+
+    def states(self) -> dict[str, int]:
+        """Return each voter's breaker as a number: 0 closed, 1 half open, 2 open."""
+        return {voter: _NUMBERS[view.state] for voter, view in self._views().items()}
+
+    def asks(self) -> dict[str, int]:
+        """Return how many asks each voter holds."""
+        return {name: guarded.under_way for name, guarded in self.voters.items()}
 
     def _views(self) -> Mapping[str, View]:
         return self._circuits.views(self._clock.monotonic())

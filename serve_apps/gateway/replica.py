@@ -69,7 +69,7 @@ class Gateway:
         self._own = frozenset(engines)
         self._emitter = Emitter(self._wal)
         self._guards = Guards(
-            self._voters, settings.layers, settings.breakers, self._clock, self._parts.sink, self._meter, self._emitter.put,
+            self._voters, settings.layers, settings.breakers, self._clock, self._parts.sink, self._emitter.put,
             settings.home / "run" / "breakers", identity.id,
         )  # fmt: skip
         self._scrutiny = Scrutiny(settings, self._clock)
@@ -322,6 +322,7 @@ class Gateway:
     async def _publish_metrics(self) -> None:
         while True:
             self._meter.show(self._gauges())
+            self._meter.show_voters(self._guards.states(), self._guards.asks())
             await asyncio.sleep(self._settings.metrics_refresh_s)
 
     def _gauges(self) -> dict[str, float]:

@@ -17,8 +17,17 @@ from cluster.config import read_config
 from cluster.home import create_home
 from cluster.node import Node
 from cluster.observability import files
-from cluster.observability.names import COUNTERS, GATEWAY_GAUGES, HEALTH_GAUGES, HISTOGRAMS, SPAN_GAUGES, exported
+from cluster.observability.names import (
+    COUNTERS,
+    GATEWAY_GAUGES,
+    HEALTH_GAUGES,
+    HISTOGRAMS,
+    SPAN_GAUGES,
+    VOTER_GAUGES,
+    exported,
+)
 from serve_apps.actors import span_gauges
+from serve_apps.gateway.guards import STATES, Guards
 from serve_apps.gateway.open_incidents import OpenIncidents
 from serve_apps.gateway.replica import Gateway
 from serve_apps.health import health_gauges
@@ -69,8 +78,13 @@ def test_the_list_is_what_the_code_publishes() -> None:
     assert '"weavergen_prediction"' in inspect.getsource(RayPredictions)
     meter = inspect.getsource(RayMeter)
     assert [name for name in COUNTERS | HISTOGRAMS if f'"weavergen_{name}"' not in meter] == []
-    shown = inspect.getsource(Gateway._gauges) + inspect.getsource(OpenIncidents.gauges)
-    assert {name for name in GATEWAY_GAUGES if f'"{name}"' not in shown} == set()
+    shown = (
+        inspect.getsource(Gateway._gauges) + inspect.getsource(OpenIncidents.gauges) + inspect.getsource(Guards.gauges)
+    )
+    states = {f"breakers_{state}" for state in STATES}
+    assert {name for name in GATEWAY_GAUGES - states if f'"{name}"' not in shown} == set()
+    assert states <= GATEWAY_GAUGES
+    assert [name for name in VOTER_GAUGES if f'"weavergen_{name}"' not in meter] == []
 
 
 def test_a_node_writes_them_where_ray_s_grafana_integration_looks(tmp_path: Path) -> None:

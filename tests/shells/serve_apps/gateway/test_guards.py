@@ -28,19 +28,14 @@ class Replica:
         self, name: str, folder: Path, *voters: FunctionVoter, layers: tuple[tuple[str, ...], ...] = ()
     ) -> None:
         self.incidents: list[tuple[str, str]] = []
-        self.moves: list[tuple[str, str, str]] = []
         self.spans: list[Span] = []
         self.clock = Clock()
         self.voters = {v.info.id: v for v in voters}
-        self.guards = Guards(self.voters, layers, CONFIG, self.clock, self, self, self.spans.append, folder, name)
+        self.guards = Guards(self.voters, layers, CONFIG, self.clock, self, self.spans.append, folder, name)
 
     def open(self, kind: str, level: IncidentLevel, evidence: Mapping[str, str], dedup_key: str) -> None:
         """Note an incident."""
         self.incidents.append((kind, dedup_key))
-
-    def breaker_moved(self, voter: str, state: str, cause: str) -> None:
-        """Note a move."""
-        self.moves.append((voter, state, cause))
 
     async def fails(self, times: int, name: str = "a") -> None:
         """Ask a voter that fails."""
@@ -73,13 +68,14 @@ async def test_an_opening_is_an_incident_a_span_and_a_count(folder: Path) -> Non
     assert (replica.incidents, replica.guards.denying()) == ([], [])
     await replica.fails(1)
     assert replica.incidents == [("circuit_breaker_opened", "circuit_breaker_opened:a")]
-    assert replica.moves == [("a", "open", "failure_rate")]
+    assert replica.guards.states() == {"a": 2, "b": 0}
     assert [(span.name, span.voter, span.outcome) for span in replica.spans] == [("weavergen.breaker", "a", "open")]
     with pytest.raises(CircuitBreakerOpenError):
         await replica.guards.voters["a"].ask(REQUEST)
     assert replica.voters["a"].asked == 6
     assert replica.guards.denying() == ["a"]
-    assert replica.guards.gauges()["breakers_open"] == 1.0
+    shown = replica.guards.gauges()
+    assert (shown["breakers_open"], shown["breakers_closed"], shown["breaker_moves"]) == (1.0, 1.0, 1.0)
 
 
 async def test_what_replicas_saw_together_opens_both(folder: Path) -> None:
@@ -90,7 +86,7 @@ async def test_what_replicas_saw_together_opens_both(folder: Path) -> None:
     for replica in (one, two, one):
         await replica.guards.exchange()
     assert (one.state(), two.state(), one.state("b")) == ("open", "open", "closed")
-    assert ("a", "open", "replicas") in one.moves + two.moves
+    assert "replicas" in [span.attributes["weavergen.breaker.cause"] for span in one.spans + two.spans]
 
 
 async def test_a_replica_that_is_well_loosens_nobody(folder: Path) -> None:
@@ -164,3 +160,4 @@ async def test_voters_outside_every_layer_have_a_breaker_too(folder: Path) -> No
     assert replica.guards.due_s("a", 10.0) is None
     assert replica.guards.due_s("nobody", 10.0) is None
     assert replica.guards.pay()
+    assert (replica.guards.gauges()["hedges"], replica.guards.asks()) == (1.0, {"a": 0, "b": 0})

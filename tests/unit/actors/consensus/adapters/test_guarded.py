@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 
-from actors.consensus.adapters.guarded import AIServiceCircuitBreaker, publish, verdict_of
+from actors.consensus.adapters.guarded import OUT_OF_TIME, AIServiceCircuitBreaker, publish, verdict_of
 from actors.consensus.breakers.breaker import Breaker
 from actors.consensus.breakers.budget import RetryBudget
 from actors.consensus.breakers.circuits import Circuits
 from actors.consensus.breakers.config import BreakerConfig, OutlierConfig, RetryConfig
 from models.errors import (
+    CircuitBreakerBusyError,
     CircuitBreakerOpenError,
     VoterBusy,
     VoterEmpty,
@@ -266,3 +267,42 @@ async def test_forced_open_alerts_and_says_until_when() -> None:
     with pytest.raises(CircuitBreakerOpenError, match="forced_open") as denied:
         await service.call_ai_service(well, 1)
     assert denied.value.retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    ("message", "waited_s", "longest_s", "state"),
+    [
+        (OUT_OF_TIME, 30.0, 0.0, "open"),
+        (OUT_OF_TIME, 29.0, 0.0, "closed"),
+        (OUT_OF_TIME, 40.0, 50.0, "closed"),
+        ("", 300.0, 0.0, "closed"),
+    ],
+)
+async def test_a_voter_that_hangs_through_a_long_deadline_is_sick(
+    message: str, waited_s: float, longest_s: float, state: str
+) -> None:
+    """A short deadline, one shorter than its slowest answer lately, and a client that leaves say nothing of it."""
+    config = without_retries(window_calls=5, minimum_calls=5)
+    ends = [TWO, None] if longest_s else [None]
+    world = guarded(*ends, config=config, took_s=longest_s)
+    if longest_s:
+        await world.voter.ask(REQUEST)
+    for _ in range(5):
+        task = asyncio.create_task(world.voter.ask(REQUEST))
+        asked = world.inner.asked
+        await until(lambda asked=asked: world.inner.under_way == 1 and world.inner.asked >= asked)
+        world.clock.now_s += waited_s
+        task.cancel(message)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert world.gate.view(world.clock.now_s).state == state  # type: ignore[attr-defined]
+
+
+async def test_who_said_when_to_come_back_is_busy_until_then() -> None:
+    """The caller hears that there is no room, not that the voter is broken."""
+    world = guarded(VoterBusy("v", "full", 5.0), config=without_retries())
+    with pytest.raises(VoterBusy):
+        await world.voter.ask(REQUEST)
+    with pytest.raises(CircuitBreakerBusyError) as denied:
+        await world.voter.ask(REQUEST)
+    assert (denied.value.cause, denied.value.outcome) == ("busy", "breaker_open")
