@@ -71,11 +71,10 @@ class StreamConnection(Connection):
     # Called by the parser.
 
     def on_headers_complete(self) -> None:
-        """Tell the reader, unless the response is an interim one."""
+        """Tell the reader; an interim response has ended, and is forgotten, before the reader wakes."""
         super().on_headers_complete()
-        if self._parser.get_status_code() >= 200:
-            self._headed = True
-            self._wake()
+        self._headed = True
+        self._wake()
 
     def on_body(self, data: bytes) -> None:
         """Hand a part of the body on, inside the bound."""
@@ -113,11 +112,6 @@ async def streamed(
         whole = connection.start(endpoint.encode(body), give_up, max_body_bytes)
         await connection.head(whole)
         yield StreamedResponse(connection, whole)
-        if not whole.done() or whole.exception() is not None:
-            connection.abort()
-    except BaseException:
-        connection.abort()
-        raise
     finally:
         connection.stop()
         pool.take_back(endpoint, connection)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from models.http1 import ConnectionPool
 from models.providers.build import Adapter, Provider, Settings, cloud_voter
@@ -84,11 +84,13 @@ async def serving(upstream: Upstream) -> AsyncIterator[Upstream]:
 
 @contextlib.asynccontextmanager
 async def voting(
-    provider: Provider, adapter: Adapter, port: int, *, stream: bool, limits: Limits = QUICK, size: int = 1 << 20
+    provider: Provider, adapter: Adapter, port: int, *, stream: bool, limits: Limits = QUICK, **more: Any
 ) -> AsyncIterator[CloudVoter]:
     """Return a voter that asks this port, its connections closed at the end."""
     base_url = f"http://127.0.0.1:{port}" + ("/v1" if provider == "openai" else "")
-    settings = Settings(provider, "model-x", base_url, adapter, stream, limits, size)
+    settings = Settings(
+        provider, "model-x", base_url, adapter, stream=stream, limits=limits, max_response_bytes=1 << 20, **more
+    )
     pool = ConnectionPool(4)
     voter = cloud_voter(INFO, settings, KEY, pool)
     try:

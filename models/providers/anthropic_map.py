@@ -14,7 +14,6 @@ from models.providers.answer import Finish, Other, Part, ProviderAnswer, Text, T
 from models.providers.dialect import Wire, decoded, parsed
 from models.providers.failures import MAX_COMPLAINT_BYTES, Complaint
 from models.providers.faults import Cut, ErrorEvent, Malformed
-from models.providers.openai_map import error_fields
 from models.voter import Sampling, TokenCount, VoterRequest
 
 VERSIONS = ("2026-10-21", "2023-06-01")
@@ -27,7 +26,7 @@ _FINISH: dict[str, Finish] = {
     "tool_use": "tool_calls",
     "refusal": "refused",
 }
-_TOO_LONG = ("prompt is too long", "exceed context limit", "request_too_large")
+_TOO_LONG = ("prompt is too long", "exceed context limit")
 _MAX_TEMPERATURE = 1.0
 
 
@@ -152,12 +151,9 @@ class Anthropic:
 
     def complaint(self, status: int, body: bytes) -> Complaint:
         """Return what an error's body says."""
-        fields = error_fields(body)
-        if fields & {"authentication_error", "permission_error"}:
-            return Complaint("key")
         text = body[:MAX_COMPLAINT_BYTES].decode("utf-8", "replace").lower()
         too_long = status == 400 and any(words in text for words in _TOO_LONG)
-        return Complaint("too_long" if too_long or "request_too_large" in fields else "")
+        return Complaint("too_long" if too_long else "")
 
 
 def _part(block: _Block) -> Part:

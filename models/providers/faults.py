@@ -42,12 +42,15 @@ class ErrorEvent(Fault):
 
 
 class Rejected(Fault):
-    """The provider answered with a status that is no success; providers charge nothing for these."""
+    """The provider answered with a status that is no success; providers charge nothing for these.
+
+    What it said is no argument: a traceback must not repeat it.
+    """
 
     free = True
 
     def __init__(self, status: int, headers: Mapping[bytes, bytes], body: bytes) -> None:
-        super().__init__(status, headers, body)
+        super().__init__(status)
         self.status = status
         self.headers = headers
         self.body = body

@@ -66,6 +66,8 @@ class Tap:
     end_marker: str = ""
     ended: bool = False
     """Whether the end marker came; what comes after it is passed over."""
+    complete: bool = False
+    """Whether the body has come to its end."""
     fault: Fault | None = None
     response: httpx2.Response | None = None
     _decoder: EventDecoder = field(default_factory=EventDecoder)
@@ -124,6 +126,8 @@ class Tap:
             return Rejected(self.status, self.headers, bytes(self.body))
         if self.status == 200 and self.kind == "events" and isinstance(error, stream_errors):
             return ErrorEvent()
+        if self.complete and self._decoder.pending:
+            return Cut()
         return Malformed("answered something that is no JSON") if self.status else Unaskable()
 
 
@@ -173,6 +177,7 @@ class _WatchedStream(httpx2.AsyncByteStream):
             async for part in self._inner:
                 self._tap.take(part)
                 yield part
+            self._tap.complete = True
         except httpx2.HTTPError as error:
             self._tap.fault = Broken()
             raise self._tap.fault from error
@@ -186,9 +191,7 @@ class _WatchedStream(httpx2.AsyncByteStream):
 
 def client(max_connections: int) -> httpx2.AsyncClient:
     """Return the HTTP client that an SDK is given: no time limits (the voter has them), no environment, no redirects."""
-    return httpx2.AsyncClient(
-        transport=Watched(max_connections), trust_env=False, follow_redirects=False, timeout=httpx2.Timeout(None)
-    )
+    return httpx2.AsyncClient(transport=Watched(max_connections), follow_redirects=False, timeout=httpx2.Timeout(None))
 
 
 class watching:  # noqa: N801 - reads as a statement
@@ -205,4 +208,6 @@ class watching:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         CURRENT.reset(self._token)
         if isinstance(error, Exception) and not isinstance(error, TimeoutError):
-            raise self._tap.explained(error, self._stream_errors) from error
+            fault = self._tap.explained(error, self._stream_errors)
+            # An SDK's own exception repeats what the provider said; only where nothing was asked it says something else.
+            raise fault from (error if self._tap.status == 0 else None)

@@ -65,6 +65,15 @@ async def test_a_connection_is_used_again_after_a_whole_body(pool: ConnectionPoo
     assert upstream.connections == 1
 
 
+async def test_nothing_of_a_response_is_kept(pool: ConnectionPool) -> None:
+    """An idle connection holds no part of a body, and no timer that could end the next request."""
+    async with serving(Upstream([HEAD, chunk(b"one"), chunk(b"two"), END])) as upstream:
+        where = endpoint(upstream)
+        assert await read(pool, where) == b"onetwo"
+        (idle,) = where.idle
+        assert (idle._timer, idle._waiter, idle._body) == (None, None, [])
+
+
 async def test_a_body_may_end_with_the_connection(pool: ConnectionPool) -> None:
     """Without length and chunks, the connection's end is the body's."""
     async with serving(Upstream([b"HTTP/1.1 200 OK\r\nX-One: 1\r\n\r\nall of it"], "close")) as upstream:

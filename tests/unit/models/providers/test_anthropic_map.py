@@ -70,6 +70,13 @@ def test_blocks_keep_their_order() -> None:
     )
 
 
+def test_events_of_another_kind_are_kept_beside() -> None:
+    """The protocol may grow; what it says then is not lost and changes nothing."""
+    events = fixture_named("anthropic", "stream_unknown_event").events
+    answer = answer_of(Anthropic(), fed(Events(), events).finish())
+    assert ("/stream_events", '[{"sky":"clear","type":"weather_report"}]') in answer.extra
+
+
 @pytest.mark.parametrize(
     ("events", "fault"),
     [

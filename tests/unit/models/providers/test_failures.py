@@ -17,7 +17,14 @@ def test_documented_errors_mean_what_their_fixture_says(fixture: Fixture) -> Non
     headers = {name.lower().encode(): value.encode() for name, value in fixture.headers.items()}
     error = failure_of("v", faults.Rejected(fixture.status, headers, fixture.wire), complaint)
     assert meaning(error) == fixture.means
+    assert ("its key was refused" in error.message) == (fixture.name in {"error_key", "error_403"})
     assert "s3cret" not in f"{error} {error!r}"
+
+
+@pytest.mark.parametrize("fixture", [f for f in ERRORS if f.status == 400], ids=str)
+def test_only_a_bad_request_is_about_the_prompt(fixture: Fixture) -> None:
+    """The same words in a server's own failure say nothing about what was asked."""
+    assert fixture.dialect.complaint(500, fixture.wire).kind == ""
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,12 @@ def test_all_of_the_output_is_counted(name: str, usage: Usage) -> None:
     assert answer_of(Gemini(), fixture_named("gemini", name).content).usage == usage
 
 
+def test_a_blocked_prompt_ends_refused() -> None:
+    """Without a candidate there is no finish reason; the block is one."""
+    blocked = answer_of(Gemini(), fixture_named("gemini", "blocked_prompt").content)
+    assert (blocked.refusal, blocked.native_finish, blocked.finish) == ("PROHIBITED_CONTENT", None, "refused")
+
+
 def test_thoughts_are_no_part_of_the_text() -> None:
     """Pieces of a thought and of the answer are joined each with its own."""
     answer = answer_of(Gemini(), fed(Responses(), fixture_named("gemini", "stream_thinking").events).finish())

@@ -68,6 +68,7 @@ def test_a_tool_call_in_pieces_is_one() -> None:
         ([HELLO | {"choices": [5]}], Malformed),
         ([CALL, changed(MORE, delta={"tool_calls": [{"index": 2, "function": {"arguments": ""}}]})], Malformed),
         ([CALL, changed(MORE, delta={"tool_calls": [{"function": {}}]})], Malformed),
+        ([CALL, changed(CALL, delta={"tool_calls": [{"index": 1, "function": {"name": "f"}}]}), MORE], Malformed),
         ([CALL, changed(MORE, delta={"tool_calls": [{"index": 0, "function": {"arguments": 5}}]})], Malformed),
         ([START, HELLO, {"error": {"message": "late"}}], ErrorEvent),
         ([START, HELLO | {"error": {"message": "late"}}], ErrorEvent),

@@ -40,6 +40,11 @@ def test_places_are_json_pointers() -> None:
     )
 
 
+def test_several_elements_too_many_go() -> None:
+    """Elements that are absent leave a list from the back, so that none takes another's place."""
+    assert merge([1, 2, 3, 4], difference([1], [1, 2, 3, 4])) == [1]
+
+
 def test_only_what_was_dropped_or_made_up_is_missing() -> None:
     """A value that is merely told differently stays; what was dropped comes back, what was made up goes."""
     whole = {"a": [{"x": 1, "y": 2}, {"z": 3}], "b": "c+/="}

@@ -51,6 +51,14 @@ def test_no_call_costs_more_than_its_bound(
     assert cost <= bound_micro(price, request)
 
 
+def test_a_letter_of_several_bytes_may_be_several_tokens() -> None:
+    """Tokenizers fall back to bytes: a bound in letters would be too low."""
+    request = VoterRequest("r", (Message("user", "€" * 1000),), Sampling(1))
+    cost = cost_micro(Price(10**6, 10**6), Usage(3000, 1))
+    assert cost is not None
+    assert cost <= bound_micro(Price(10**6, 10**6), request)
+
+
 def test_a_negative_price_is_refused() -> None:
     """Nobody pays us."""
     with pytest.raises(ValueError, match="below 0"):

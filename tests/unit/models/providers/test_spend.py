@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from models.providers.spend import DAY_S, Reservation, SpendError, SpendLedger, day_ends_in_s
 
 
-def test_field_notes_five_concurrent_calls_never_use_663_of_100() -> None:
+def test_five_concurrent_calls_never_use_663_of_100() -> None:
     """Check-then-act: five calls that each reserve before asking get what the cap holds, and no more."""
     ledger, held = SpendLedger(100), []
     for _ in range(5):
