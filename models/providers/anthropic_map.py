@@ -11,7 +11,7 @@ has a word for ``seed``, penalties, temperatures above 1 and stop strings of whi
 import msgspec
 
 from models.providers.answer import Finish, Other, Part, ProviderAnswer, Text, ToolCall, Usage
-from models.providers.dialect import Wire, decoded, parsed
+from models.providers.dialect import Growing, Wire, decoded, grown, parsed
 from models.providers.failures import MAX_COMPLAINT_BYTES, Complaint
 from models.providers.faults import Cut, ErrorEvent, Malformed
 from models.voter import Sampling, TokenCount, VoterRequest
@@ -281,15 +281,20 @@ class Events:
             raise Malformed("answered a piece that does not belong to its block")
         if name == "partial_json":
             self._input += value
-        elif isinstance(before := block.get(name, ""), str):
-            block[name] = before + value
+        elif isinstance(before := block.get(name, ""), Growing):
+            before.append(value)
+        elif isinstance(before, str):
+            block[name] = Growing([before, value])
+        else:
+            raise Malformed("answered a piece that does not belong to its block")
         self.started = True
 
     def _end_block(self, event: Wire) -> None:
         block = self._open
         self._require(block is not None and event.get("index") == len(self._blocks))
         if block is not None:
-            self._blocks.append(block | {"input": decoded(self._input)} if self._input else block)
+            whole = grown(block)
+            self._blocks.append(whole | {"input": decoded(self._input)} if self._input else whole)
         self._open = None
 
     def _take_end(self, event: Wire) -> None:

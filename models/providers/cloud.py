@@ -13,10 +13,11 @@ Rules:
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from models.context import require_room
-from models.errors import VoterError, VoterTimeout, VoterTooLong
+from models.errors import VoterError, VoterInvalid, VoterTimeout, VoterTooLong
 from models.providers.answer import ProviderAnswer, Usage, candidate_of
 from models.providers.dialect import Dialect, Wire, answer_of
 from models.providers.failures import Complaint, failure_of
@@ -91,10 +92,8 @@ class CloudVoter:
     async def answer(self, request: VoterRequest) -> ProviderAnswer:
         """Return everything the provider said; raises ``VoterError``."""
         wire, _ = await self._asked(request, Bill())
-        try:
+        with self._understanding():
             return answer_of(self._dialect, wire)
-        except Fault as fault:
-            raise self._failure(fault) from fault
 
     async def close(self) -> None:
         """Close the connections that are this voter's own."""
@@ -156,10 +155,17 @@ class CloudVoter:
         return VoterTimeout(self._info.id, f"nothing of an answer within {self._limits.first_token_s:g} s")
 
     def _read(self, wire: object) -> ProviderAnswer:
-        try:
+        with self._understanding():
             return self._dialect.read(wire)
+
+    @contextlib.contextmanager
+    def _understanding(self) -> Iterator[None]:
+        try:
+            yield
         except Fault as fault:
             raise self._failure(fault) from fault
+        except RecursionError as error:
+            raise VoterInvalid(self._info.id, "answered something that is nested too deep") from error
 
     def _failure(self, fault: Fault) -> VoterError:
         complaint = self._dialect.complaint(fault.status, fault.body) if isinstance(fault, Rejected) else Complaint()

@@ -79,6 +79,15 @@ def wire_of(dialect: Dialect, answer: ProviderAnswer) -> object:
     return merge(dialect.render(answer), answer.extra)
 
 
+class Growing(list[str]):
+    """A text whose pieces still come: joined once, because joining it anew with every piece takes longer and longer."""
+
+
+def grown(fields: Wire) -> Wire:
+    """Return the fields with every text whole."""
+    return {name: "".join(value) if isinstance(value, Growing) else value for name, value in fields.items()}
+
+
 def parsed(wire: object, kind: type[T], what: str) -> T:
     """Return the fields that a mapping knows; raises ``Malformed`` where one is missing or of the wrong type."""
     try:

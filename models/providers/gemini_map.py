@@ -11,7 +11,7 @@ import msgspec
 
 from models.errors import bounded_retry_after_s
 from models.providers.answer import Finish, Other, Part, ProviderAnswer, Text, ToolCall, Usage
-from models.providers.dialect import Wire, parsed
+from models.providers.dialect import Growing, Wire, grown, parsed
 from models.providers.failures import MAX_COMPLAINT_BYTES, Complaint
 from models.providers.faults import Cut, ErrorEvent, Malformed
 from models.voter import Sampling, TokenCount, VoterRequest
@@ -270,7 +270,9 @@ class Responses:
         if candidate.get("finishReason") is None:
             raise Cut
         if self._parts:
-            candidate = candidate | {"content": candidate.get("content", {}) | {"parts": self._parts}}
+            candidate = candidate | {
+                "content": candidate.get("content", {}) | {"parts": [grown(part) for part in self._parts]}
+            }
         return self._whole | {"candidates": [candidate]}
 
     def _take(self, candidate: object) -> None:
@@ -293,8 +295,9 @@ class Responses:
         # Pieces of one text: nothing but the text in both, and the same mark of being a thought.
         plain = {"text", "thought"}
         same = last.keys() <= plain and part.keys() <= plain and last.get("thought") == part.get("thought")
-        if same and isinstance(last.get("text"), str) and isinstance(part.get("text"), str):
-            self._parts[-1] = last | {"text": last["text"] + part["text"]}
+        text = part.get("text")
+        if same and isinstance(last.get("text"), Growing) and isinstance(text, str):
+            last["text"].append(text)
         else:
-            self._parts.append(part)
+            self._parts.append(part | {"text": Growing([text])} if isinstance(text, str) else part)
         self.started = self.started or bool(part.get("text") or part.keys() - plain)

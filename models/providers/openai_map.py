@@ -11,7 +11,7 @@ import msgspec
 
 from models.context import says_too_long
 from models.providers.answer import Finish, Part, ProviderAnswer, Text, ToolCall, Usage
-from models.providers.dialect import Wire, parsed
+from models.providers.dialect import Growing, Wire, grown, parsed
 from models.providers.failures import MAX_COMPLAINT_BYTES, Complaint
 from models.providers.faults import Cut, ErrorEvent, Malformed
 from models.voter import Sampling, TokenCount, VoterRequest
@@ -255,7 +255,7 @@ class Chunks:
         """Return the completion."""
         if self._choice.get("finish_reason") is None:
             raise Cut
-        return self._whole | {"choices": [self._choice | {"message": self._message}]}
+        return self._whole | {"choices": [self._choice | {"message": grown(self._message)}]}
 
     def _take_head(self, event: Wire) -> None:
         before, now = self._whole.get("id"), event.get("id")
@@ -287,8 +287,11 @@ class Chunks:
             self._message[key] = before = before or []
             for call in value:
                 _add_call(before, call)
-        elif key != "role" and isinstance(before, str) and isinstance(value, str):
-            self._message[key] = before + value
+        elif key != "role" and isinstance(value, str):
+            if isinstance(before, Growing):
+                before.append(value)
+            else:
+                self._message[key] = Growing([value])
         elif value is not None or key not in self._message:
             self._message[key] = value
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from models.errors import VoterError, VoterRefused, VoterTimeout, VoterTooLong
 from models.providers.answer import Usage
 from models.providers.build import Adapter, Provider
 from models.providers.capped import CappedVoter, Purse
-from models.providers.cloud import Bill, Limits
+from models.providers.cloud import Bill, CloudVoter, Limits
+from models.providers.dialect import Wire
 from models.providers.prices import Price, bound_micro
 from models.providers.spend import SpendLedger
 from models.voter import Candidate, Message, Sampling, VoterRequest
-from tests.providers import REQUEST, event_bytes, fixture_named
+from tests.providers import DIALECTS, INFO, REQUEST, event_bytes, fixture_named
 from tests.upstreams import CHUNKED, Then, Upstream, chunk, parts_of, serving, voting
 
 PROVIDERS: list[Provider] = ["openai", "anthropic", "gemini"]
@@ -142,6 +144,47 @@ async def test_state_of_one_call_does_not_leak_into_the_next() -> None:
         upstream.parts, upstream.then = whole, "keep"
         answered = await voter.ask(REQUEST)
     assert answered == Candidate("Hello!", "stop", 9, 2, answered.first_token_ms)
+
+
+class Canned:
+    """An upstream that has its response already."""
+
+    def __init__(self, wire: object) -> None:
+        self._wire = wire
+
+    async def whole(self, body: Wire, give_up: float) -> object:
+        """Return it."""
+        return self._wire
+
+    async def events(self, body: Wire, give_up: float) -> AsyncGenerator[Wire, None]:
+        """Yield nothing."""
+        for event in ():
+            yield event
+
+    async def close(self) -> None:
+        """Have nothing to close."""
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_an_answer_nested_without_end_costs_the_ballot(provider: Provider) -> None:
+    """However deep a field that nobody reads is, and what it is in: an answer or a ``VoterError``, never another error."""
+    errors = []
+    for depth in (10, 200, 400, 600, 800, 900, 950, 1000, 3000):
+        nested: list[Any] = []
+        for _ in range(depth):
+            nested = [nested]
+        for name in ("plain", "tool_call"):
+            wire = json.loads(fixture_named(provider, name).wire)
+            inner = wire["content"][-1] if provider == "anthropic" else wire
+            inner.setdefault("input", {}).update(deep=nested)
+            wire["deep"] = nested
+            voter = CloudVoter(INFO, DIALECTS[provider], Canned(wire), "m", Limits())
+            for method in (voter.ask, voter.answer):
+                try:
+                    await method(REQUEST)
+                except VoterError as error:
+                    errors.append(error)
+    assert errors
 
 
 async def test_usage_reaches_the_answer() -> None:

@@ -98,6 +98,7 @@ def test_events_of_another_kind_are_kept_beside() -> None:
         ([START, OPEN | {"content_block": None}], Malformed),
         ([START, OPEN, HELLO | {"delta": {"type": "text_delta", "text": 5}}], Malformed),
         ([START, OPEN, HELLO | {"delta": {"type": "thinking_delta", "thinking": "x"}}], Malformed),
+        ([START, OPEN | {"content_block": {"type": "text", "text": 5}}, HELLO], Malformed),
         ([START, OPEN, HELLO | {"delta": {"type": "input_json_delta", "partial_json": "{"}}, CLOSE], Malformed),
         ([START, OPEN, HELLO, {"type": "error", "error": {"type": "overloaded_error"}}], ErrorEvent),
     ],
