@@ -9,8 +9,8 @@ Rules:
 - Interim responses (1xx) are skipped and trailers dropped: neither changes a header. An upgrade is no response.
 - Responses are parsed by llhttp, which refuses what is ambiguous.
 
-Left out: streaming, proxies, HTTP/2, cookies. A request costs a third of what a general client takes, and a panel makes
-one for each voter.
+Left out: proxies, HTTP/2, cookies; bodies as they come (``models.http1_stream``). A request costs a third of what a
+general client takes, and a panel makes one for each voter.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import ssl
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -30,6 +30,8 @@ FRAMING = 2
 """Most bytes on the wire for each byte of body that is taken: chunks of four bytes still pass."""
 KEEP_IDLE_S = 4.0
 """Below the 5 s after which common servers close an idle connection."""
+
+Lent = TypeVar("Lent", bound="Connection")
 
 
 class CannotConnect(Exception):
@@ -69,7 +71,7 @@ class Endpoint:
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("a header must not contain a line break")
         self._head = ("\r\n".join(lines) + "\r\nContent-Length: ").encode("latin-1")
-        self.idle: deque[_Connection] = deque()
+        self.idle: deque[Connection] = deque()
 
     def encode(self, body: bytes) -> bytes:
         """Return a whole request."""
@@ -82,20 +84,39 @@ class ConnectionPool:
     def __init__(self, max_connections: int) -> None:
         self._max_connections = max_connections
         self._slots: WeakKeyDictionary[Endpoint, asyncio.Semaphore] = WeakKeyDictionary()
-        self._open: set[_Connection] = set()
+        self._open: set[Connection] = set()
 
     async def post(self, endpoint: Endpoint, body: bytes, timeout_s: float, max_body_bytes: int) -> Response:
         """Return the whole response; raise ``TimeoutError``, ``CannotConnect``, ``BrokenOff`` or ``TooLarge``."""
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + timeout_s
+        give_up = asyncio.get_running_loop().time() + timeout_s
+        connection = await self.lend(endpoint, give_up, Connection)
+        try:
+            return await connection.ask(endpoint.encode(body), give_up, max_body_bytes)
+        except BaseException:
+            connection.abort()
+            raise
+        finally:
+            self.take_back(endpoint, connection)
+
+    async def lend(self, endpoint: Endpoint, give_up: float, kind: "type[Lent]") -> "Lent":
+        """Return a connection of this kind, idle or new, that is the caller's until ``take_back``."""
         slots = self._slots_of(endpoint)
         async with asyncio.timeout_at(give_up) if slots.locked() else contextlib.nullcontext():
             await slots.acquire()
         try:
-            connection = self._idle(endpoint, loop.time()) or await self._connect(endpoint, give_up)
-            return await self._ask(connection, endpoint, body, give_up, max_body_bytes)
-        finally:
+            return self._idle(endpoint, kind) or await self._connect(endpoint, give_up, kind)
+        except BaseException:
             slots.release()
+            raise
+
+    def take_back(self, endpoint: Endpoint, connection: "Connection") -> None:
+        """Keep a lent connection for the next request if its response was whole and allows it, else close it."""
+        self._slots_of(endpoint).release()
+        if connection.reusable:
+            connection.idle_since = asyncio.get_running_loop().time()
+            endpoint.idle.append(connection)
+        else:
+            connection.abort()
 
     def close(self) -> None:
         """Close every connection."""
@@ -108,36 +129,21 @@ class ConnectionPool:
             slots = self._slots[endpoint] = asyncio.Semaphore(self._max_connections)
         return slots
 
-    @staticmethod
-    async def _ask(
-        connection: "_Connection", endpoint: Endpoint, body: bytes, give_up: float, max_body_bytes: int
-    ) -> Response:
-        try:
-            response = await connection.ask(endpoint.encode(body), give_up, max_body_bytes)
-        except BaseException:
-            connection.abort()
-            raise
-        if connection.reusable:
-            connection.idle_since = asyncio.get_running_loop().time()
-            endpoint.idle.append(connection)
-        else:
-            connection.abort()
-        return response
-
-    def _idle(self, endpoint: Endpoint, now: float) -> "_Connection | None":
+    def _idle(self, endpoint: Endpoint, kind: "type[Lent]") -> "Lent | None":
+        now = asyncio.get_running_loop().time()
         while endpoint.idle:
             connection = endpoint.idle.pop()
-            if connection.reusable and now - connection.idle_since < KEEP_IDLE_S:
+            if connection.reusable and now - connection.idle_since < KEEP_IDLE_S and isinstance(connection, kind):
                 return connection
             connection.abort()
         return None
 
-    async def _connect(self, endpoint: Endpoint, give_up: float) -> "_Connection":
+    async def _connect(self, endpoint: Endpoint, give_up: float, kind: "type[Lent]") -> "Lent":
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(give_up):
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(self._open),
+                    lambda: kind(self._open),
                     endpoint.host,
                     endpoint.port,
                     ssl=endpoint.tls,
@@ -150,16 +156,17 @@ class ConnectionPool:
         return connection
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection: writes a request, parses the response, tells the one who waits."""
 
-    def __init__(self, registry: "set[_Connection]") -> None:
+    def __init__(self, registry: "set[Connection]") -> None:
         self.idle_since = 0.0
         self._registry = registry
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[Response] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._keep = False
         self._max_body_bytes = 0
         self._received_bytes = 0
@@ -172,20 +179,29 @@ class _Connection(asyncio.Protocol):
 
     async def ask(self, request: bytes, give_up: float, max_body_bytes: int) -> Response:
         """Send a request and return its response."""
+        try:
+            return await self.start(request, give_up, max_body_bytes)
+        finally:
+            self.stop()
+
+    def start(self, request: bytes, give_up: float, max_body_bytes: int) -> asyncio.Future[Response]:
+        """Send a request; its response, or why there is none, comes into the future. ``stop`` has to follow."""
         if self._transport is None:
             raise BrokenOff
         self._max_body_bytes = max_body_bytes
         self._received_bytes = 0
         self._begin()
         self._keep = False
-        self._waiter = self._loop.create_future()
-        timer = self._loop.call_at(give_up, self._fail, TimeoutError())
-        try:
-            self._transport.write(request)
-            return await self._waiter
-        finally:
-            timer.cancel()
-            self._waiter = None
+        waiter = self._waiter = self._loop.create_future()
+        self._timer = self._loop.call_at(give_up, self._fail, TimeoutError())
+        self._transport.write(request)
+        return waiter
+
+    def stop(self) -> None:
+        """Wait no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._waiter = self._timer = None
 
     def abort(self) -> None:
         """Close at once."""

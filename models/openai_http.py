@@ -5,47 +5,23 @@ context is asked again, without ``max_tokens``, as ``models.context`` says); eve
 a truncated or malformed answer is never a candidate; redirects are not followed (the key would go along); the response is
 bounded; upstream error texts are not repeated (servers echo parts of keys). Cancelling ``ask`` closes the connection.
 
-It asks without streaming: the panel decides on whole answers, and one parsed body costs a fraction of a parsed stream.
+It shares the request and the meaning of errors with the cloud voters (``models.providers``), and reads answers itself, into
+the few fields that a candidate has. It asks without streaming: the panel decides on whole answers, and one parsed body
+costs a fraction of a parsed stream.
 """
 
 import asyncio
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from models.context import require_room, says_too_long
-from models.errors import (
-    VoterBusy,
-    VoterEmpty,
-    VoterFailed,
-    VoterInvalid,
-    VoterRefused,
-    VoterTimeout,
-    VoterTooLong,
-    bounded_retry_after_s,
-)
+from models.context import require_room
+from models.errors import VoterEmpty, VoterFailed, VoterInvalid, VoterRefused, VoterTimeout
 from models.http1 import BrokenOff, CannotConnect, ConnectionPool, Endpoint, Response, TooLarge
+from models.providers.failures import failure_of_status
+from models.providers.openai_map import OpenAI, body_of
 from models.voter import Candidate, TokenCount, VoterInfo, VoterRequest
 
-_MAX_COMPLAINT_BYTES = 4096
-
-
-class _Turn(msgspec.Struct):
-    role: str
-    content: str
-
-
-class _Body(msgspec.Struct, omit_defaults=True):
-    model: str
-    messages: list[_Turn]
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
+_PROTOCOL = OpenAI()
 
 
 class _Message(msgspec.Struct):
@@ -112,10 +88,8 @@ class OpenAIHttpVoter:
         require_room(self._info, request.messages)
         give_up = asyncio.get_running_loop().time() + self._timeout_s
         response = await self._post(self._body(request, request.sampling.max_tokens), give_up)
-        if _does_not_fit(response):
+        if response.status == 400 and _PROTOCOL.complaint(400, response.body).kind == "too_long":
             response = await self._post(self._body(request, None), give_up)
-        if response.status == 413 or _does_not_fit(response):
-            raise VoterTooLong(self._info.id, "the prompt is too long for it")
         return self._candidate(self._checked(response))
 
     async def _post(self, body: bytes, give_up: float) -> Response:
@@ -132,29 +106,13 @@ class OpenAIHttpVoter:
             raise VoterFailed(self._info.id, "the connection broke off") from error
 
     def _body(self, request: VoterRequest, max_tokens: int | None) -> bytes:
-        sampling = request.sampling
-        seed = None if sampling.seed is None else sampling.seed + request.sample
-        return self._encode(
-            _Body(
-                model=self._model,
-                messages=[_Turn(m.role, m.content) for m in request.messages],
-                max_tokens=max_tokens,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                presence_penalty=sampling.presence_penalty,
-                frequency_penalty=sampling.frequency_penalty,
-                seed=seed,
-                stop=sampling.stop + self._stop,
-            )
-        )
+        return self._encode(body_of(self._model, request, max_tokens, self._stop))
 
     def _checked(self, response: Response) -> bytes:
         headers = response.headers
         if response.status != 200:
-            wait_s = retry_after_s(headers)
-            # Without a time to come back, 429 is a quota that is used up: no passing state.
-            kind = VoterBusy if response.status == 429 and wait_s is not None else VoterFailed
-            raise kind(self._info.id, f"answered with status {response.status}", wait_s)
+            complaint = _PROTOCOL.complaint(response.status, response.body)
+            raise failure_of_status(self._info.id, response.status, headers, complaint)
         content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if content_type != b"application/json":
             raise VoterInvalid(self._info.id, f"answered with content type {content_type[:64].decode('latin-1')!r}")
@@ -186,23 +144,3 @@ class OpenAIHttpVoter:
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
         )
-
-
-def retry_after_s(headers: Mapping[bytes, bytes]) -> float | None:
-    """Read ``Retry-After``: seconds, or a date told against the response's own ``Date``; ``None`` if absent or unreadable."""
-    text = headers.get(b"retry-after", b"").decode("latin-1")
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            date = headers.get(b"date", b"").decode("latin-1")
-            seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds()
-        except (TypeError, ValueError, OverflowError):
-            return None
-    return bounded_retry_after_s(seconds)
-
-
-def _does_not_fit(response: Response) -> bool:
-    return response.status == 400 and says_too_long(response.body[:_MAX_COMPLAINT_BYTES].decode("utf-8", "replace"))

@@ -246,6 +246,14 @@ async def test_nobody_listening_is_told_apart(pool: ConnectionPool) -> None:
         await post(pool, Endpoint("http://127.0.0.1:9/", {}))
 
 
+async def test_a_connection_that_fails_gives_its_slot_back(pool: ConnectionPool) -> None:
+    """More failures than there are connections leave the pool as it was."""
+    nobody = Endpoint("http://127.0.0.1:9/", {})
+    for _ in range(3):
+        with pytest.raises(CannotConnect):
+            await post(pool, nobody)
+
+
 async def test_time_bounds_the_whole_request(pool: ConnectionPool, serve: Serve) -> None:
     """A server that stops in the middle costs the timeout and its connection."""
     script = Script(OK[:-1], OK)

@@ -19,7 +19,8 @@ from models.errors import (
     VoterTooLong,
 )
 from models.http1 import ConnectionPool
-from models.openai_http import OpenAIHttpVoter, retry_after_s
+from models.openai_http import OpenAIHttpVoter
+from models.providers.failures import retry_after_s
 from models.recorded import RecordedVoter, load_recorded
 from models.recorded_server import RecordedServer, start
 from models.voter import Candidate, Message, Sampling, VoterInfo, VoterRequest

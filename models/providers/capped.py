@@ -1,0 +1,76 @@
+"""A voter that asks only while the day's money lasts.
+
+Rules:
+- The most a call can cost is reserved before it and settled after it, whether it ends in a candidate, an error or a
+  cancellation: what the provider counted; nothing where nothing was asked or the provider said no; else all that was
+  reserved, because a provider may charge for what nobody received.
+- Between looking and reserving nothing is awaited, so concurrent calls cannot spend the same money.
+- At the cap the voter failed, it did not refuse: its silence says nothing about the question, and the next layer has to
+  step in. ``retry_after_s`` is when the day ends, inside our bounds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from models.errors import VoterFailed, bounded_retry_after_s
+from models.providers.cloud import Bill
+from models.providers.prices import Price, bound_micro, cost_micro
+from models.providers.spend import SpendLedger, day_ends_in_s
+from models.voter import Candidate, VoterInfo, VoterRequest
+
+
+class SpendCapReached(VoterFailed):
+    """The day's cap leaves no room for another call."""
+
+
+class BilledVoter(Protocol):
+    """A voter that says what a call may have cost."""
+
+    @property
+    def info(self) -> VoterInfo:
+        """Who this is."""
+
+    async def ask_billed(self, request: VoterRequest, bill: Bill) -> Candidate:
+        """Return one complete candidate or raise ``VoterError``; ``bill`` holds whatever happens."""
+
+
+@dataclass(slots=True)
+class Purse:
+    """The ledger that several voters of one process spend from."""
+
+    ledger: SpendLedger
+
+
+class CappedVoter:
+    """A voter with a price, and a purse that it pays from."""
+
+    def __init__(self, voter: BilledVoter, price: Price, purse: Purse, now_s: Callable[[], float]) -> None:
+        self._voter = voter
+        self._price = price
+        self._purse = purse
+        self._now_s = now_s
+
+    @property
+    def info(self) -> VoterInfo:
+        """Who this is."""
+        return self._voter.info
+
+    async def ask(self, request: VoterRequest) -> Candidate:
+        """Ask once, inside the cap; raises ``VoterError``."""
+        purse, now_s = self._purse, self._now_s()
+        purse.ledger, reservation = purse.ledger.reserve(bound_micro(self._price, request), now_s)
+        if reservation is None:
+            wait_s = bounded_retry_after_s(day_ends_in_s(purse.ledger, now_s))
+            raise SpendCapReached(self.info.id, "the day's spend cap has no room for another call", wait_s)
+        bill = Bill()
+        try:
+            return await self._voter.ask_billed(request, bill)
+        finally:
+            purse.ledger = purse.ledger.reconcile(reservation, self._cost(bill, reservation.micro), self._now_s())
+
+    def _cost(self, bill: Bill, reserved_micro: int) -> int:
+        if not bill.asked:
+            return 0
+        counted = None if bill.usage is None else cost_micro(self._price, bill.usage)
+        return reserved_micro if counted is None else counted

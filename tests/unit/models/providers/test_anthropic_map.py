@@ -1,0 +1,114 @@
+"""Anthropic's protocol: what is asked, what cannot be, and which events are refused."""
+
+from typing import Any
+
+import pytest
+
+from models.providers.answer import Other, Text, ToolCall, Usage
+from models.providers.anthropic_map import Anthropic, Events
+from models.providers.dialect import answer_of
+from models.providers.faults import Cut, ErrorEvent, Fault, Malformed
+from models.voter import Message, Sampling, VoterRequest
+from tests.providers import REQUEST, fed, fixture_named
+
+EVENTS = fixture_named("anthropic", "stream").events
+START, OPEN, PING, HELLO, REST, CLOSE, END, STOP = EVENTS
+TURNS = (Message("system", "s"), Message("user", "u"), Message("system", "t"), Message("assistant", "a"))
+SAMPLING = Sampling(9, 0.1, 0.2, 0.3, 0.4, 5, ("a", " "))
+
+
+def test_the_newest_version_is_asked_without_sampling() -> None:
+    """System turns go apart, the bound always along, what the protocol refuses not at all; the key is a bearer's."""
+    dialect = Anthropic()
+    assert dialect.body("m", VoterRequest("r", TURNS, SAMPLING), 9, stream=True) == {
+        "model": "m",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}],
+        "system": "s\n\nt",
+        "stop_sequences": ["a"],
+        "stream": True,
+    }
+    assert dialect.headers("k") == {"anthropic-version": "2026-10-21", "Authorization": "Bearer k"}
+    expected = {"temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "stop of white space"}
+    assert set(dialect.left_out(SAMPLING)) == expected
+    assert set(dialect.unsupported) == expected - {"stop of white space"}
+    assert dialect.left_out(Sampling(9)) == ()
+
+
+def test_the_older_version_takes_temperature_and_top_p() -> None:
+    """Inside its range; a temperature above it is left out and said, not sent as another."""
+    dialect = Anthropic("2023-06-01")
+    body = dialect.body("m", VoterRequest("r", TURNS, SAMPLING), 9, stream=False)
+    assert (body["temperature"], body["top_p"], "stream" in body, "seed" in body) == (0.1, 0.2, False, False)
+    hot = Sampling(9, temperature=1.5)
+    assert dialect.left_out(hot) == ("temperature above 1",)
+    assert "temperature" not in dialect.body("m", VoterRequest("r", TURNS, hot), 9, stream=False)
+
+
+def test_what_the_protocol_wants_is_asked_for() -> None:
+    """No request without a bound, no version that nobody speaks."""
+    with pytest.raises(ValueError, match="max_tokens"):
+        Anthropic().body("m", REQUEST, None, stream=False)
+    with pytest.raises(ValueError, match="2023-06-01"):
+        Anthropic("2022-01-01")
+
+
+def test_all_of_the_input_is_counted() -> None:
+    """The protocol counts cached input apart from the rest; here it is among it."""
+    answer = answer_of(Anthropic(), fixture_named("anthropic", "usage_details").content)
+    assert answer.usage == Usage(38 + 188086 + 12, 393, 188086, 12)
+
+
+def test_blocks_keep_their_order() -> None:
+    """Thinking stays where it was, a tool's input is JSON again."""
+    thinking = answer_of(Anthropic(), fed(Events(), fixture_named("anthropic", "stream_thinking").events).finish())
+    assert [type(part) for part in thinking.parts] == [Other, Text]
+    assert any(place == "/content/0/signature" for place, _ in thinking.extra)
+    calling = answer_of(Anthropic(), fed(Events(), fixture_named("anthropic", "stream_tool_call").events).finish())
+    assert calling.tool_calls == (
+        ToolCall("toolu_01T1x1fJ34qAmk2tNTrN7Up6", "get_weather", '{"location":"San Francisco, CA"}'),
+    )
+
+
+def test_events_of_another_kind_are_kept_beside() -> None:
+    """The protocol may grow; what it says then is not lost and changes nothing."""
+    events = fixture_named("anthropic", "stream_unknown_event").events
+    answer = answer_of(Anthropic(), fed(Events(), events).finish())
+    assert ("/stream_events", '[{"sky":"clear","type":"weather_report"}]') in answer.extra
+
+
+@pytest.mark.parametrize(
+    ("events", "fault"),
+    [
+        ([], Cut),
+        (EVENTS[:-1], Cut),
+        ([START, OPEN, HELLO, CLOSE, STOP], Malformed),
+        ([START, OPEN, HELLO, END, STOP], Malformed),
+        ([START, END, OPEN], Malformed),
+        ([OPEN], Malformed),
+        ([START, START], Malformed),
+        ([START, HELLO], Malformed),
+        ([START, CLOSE], Malformed),
+        ([START, OPEN, OPEN | {"index": 1}], Malformed),
+        ([START, OPEN | {"index": 1}], Malformed),
+        ([START, OPEN, HELLO | {"index": 1}], Malformed),
+        ([START, OPEN, CLOSE | {"index": 1}], Malformed),
+        ([*EVENTS, HELLO], Malformed),
+        ([*EVENTS, STOP], Malformed),
+        ([START, OPEN | {"content_block": None}], Malformed),
+        ([START, OPEN, HELLO | {"delta": {"type": "text_delta", "text": 5}}], Malformed),
+        ([START, OPEN, HELLO | {"delta": {"type": "thinking_delta", "thinking": "x"}}], Malformed),
+        ([START, OPEN | {"content_block": {"type": "text", "text": 5}}, HELLO], Malformed),
+        ([START, OPEN, HELLO | {"delta": {"type": "input_json_delta", "partial_json": "{"}}, CLOSE], Malformed),
+        ([START, OPEN, HELLO, {"type": "error", "error": {"type": "overloaded_error"}}], ErrorEvent),
+    ],
+)
+def test_events_out_of_order_are_refused(events: list[dict[str, Any]], fault: type[Fault]) -> None:
+    """One start, one block at a time, one end, nothing after it; an error is one wherever it comes."""
+    with pytest.raises(fault):
+        fed(Events(), events).finish()
+
+
+def test_the_answer_begins_with_its_first_letter() -> None:
+    """A start, an empty block and a ping are no beginning."""
+    assert [fed(Events(), EVENTS[:length]).started for length in (3, 4)] == [False, True]

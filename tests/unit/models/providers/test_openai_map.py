@@ -1,0 +1,97 @@
+"""OpenAI's protocol: what is asked, and which chunks are refused."""
+
+from typing import Any
+
+import pytest
+
+from models.providers.dialect import answer_of
+from models.providers.faults import Cut, ErrorEvent, Fault, Malformed
+from models.providers.openai_map import Chunks, OpenAI, error_fields
+from models.voter import Message, Sampling, VoterRequest
+from tests.providers import REQUEST, fed, fixture_named
+
+EVENTS = fixture_named("openai", "stream").events
+START, HELLO, REST, STOP, USAGE = EVENTS
+CALL, MORE = fixture_named("openai", "stream_tool_call").events[:2]
+
+
+def changed(event: dict[str, Any], **choice: Any) -> dict[str, Any]:
+    """Return an event whose choice is changed."""
+    return event | {"choices": [event["choices"][0] | choice]}
+
+
+def test_everything_asked_is_sent_in_the_protocols_words() -> None:
+    """All fields of a sampling have a name here; the sample shifts the seed; nothing unset is sent."""
+    sampling = Sampling(9, 0.1, 0.2, 0.3, 0.4, 5, ("a", "b"))
+    turns = (Message("system", "s"), Message("user", "u"), Message("assistant", "a"))
+    assert OpenAI().body("m", VoterRequest("r", turns, sampling, 2), 9, stream=False) == {
+        "model": "m",
+        "messages": [{"role": m.role, "content": m.content} for m in turns],
+        "max_tokens": 9, "temperature": 0.1, "top_p": 0.2, "presence_penalty": 0.3, "frequency_penalty": 0.4,
+        "seed": 7, "stop": ("a", "b"),
+    }  # fmt: skip
+    bare = VoterRequest("r", turns[1:2], Sampling(9))
+    assert OpenAI().body("m", bare, None, stream=True) == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "u"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    assert OpenAI().left_out(sampling) == OpenAI.unsupported == ()
+
+
+def test_newer_models_have_another_name_for_the_bound() -> None:
+    """The bound goes out under the name that is configured, and no other."""
+    body = OpenAI("max_completion_tokens").body("m", REQUEST, 8, stream=False)
+    assert (body.get("max_completion_tokens"), "max_tokens" in body) == (8, False)
+    with pytest.raises(ValueError, match="max_completion_tokens"):
+        OpenAI("max")
+
+
+def test_a_tool_call_in_pieces_is_one() -> None:
+    """Pieces of arguments are joined in their order."""
+    fixture = fixture_named("openai", "stream_tool_call")
+    (call,) = answer_of(OpenAI(), fed(Chunks(), fixture.events).finish()).tool_calls
+    assert (call.id, call.name, call.arguments) == ("call_abc123", "get_current_weather", '{"location": "Boston"}')
+
+
+@pytest.mark.parametrize(
+    ("events", "fault"),
+    [
+        ([START, HELLO, STOP, REST], Malformed),
+        ([START, STOP, STOP], Malformed),
+        ([START, HELLO | {"id": "another"}], Malformed),
+        ([changed(HELLO, index=1)], Malformed),
+        ([HELLO | {"choices": HELLO["choices"] * 2}], Malformed),
+        ([{"id": "x"}], Malformed),
+        ([changed(HELLO, delta=5)], Malformed),
+        ([HELLO | {"choices": [5]}], Malformed),
+        ([CALL, changed(MORE, delta={"tool_calls": [{"index": 2, "function": {"arguments": ""}}]})], Malformed),
+        ([CALL, changed(MORE, delta={"tool_calls": [{"function": {}}]})], Malformed),
+        ([CALL, changed(CALL, delta={"tool_calls": [{"index": 1, "function": {"name": "f"}}]}), MORE], Malformed),
+        ([CALL, changed(MORE, delta={"tool_calls": [{"index": 0, "function": {"arguments": 5}}]})], Malformed),
+        ([START, HELLO, {"error": {"message": "late"}}], ErrorEvent),
+        ([START, HELLO | {"error": {"message": "late"}}], ErrorEvent),
+        ([], Cut),
+        ([START, HELLO, REST], Cut),
+        ([USAGE], Cut),
+    ],
+)
+def test_chunks_out_of_order_are_refused(events: list[dict[str, Any]], fault: type[Fault]) -> None:
+    """What goes on after its end, mixes answers, is none, is an error or has no end is no answer."""
+    with pytest.raises(fault):
+        fed(Chunks(), events).finish()
+
+
+def test_the_answer_begins_with_its_first_letter() -> None:
+    """A role and an empty text are no beginning; a refusal and a call are."""
+    refusal = fixture_named("openai", "stream_refusal").events
+    beginnings = ([START], [START, HELLO], [CALL], refusal[:1], refusal[:2])
+    assert [fed(Chunks(), events).started for events in beginnings] == [False, True, True, False, True]
+
+
+def test_an_errors_codes_are_read_and_nothing_else() -> None:
+    """Codes are what a prompt cannot write; broken bodies have none."""
+    assert error_fields(b'{"error": {"code": "a", "type": "b", "message": "content_filter"}}') == {"a", "b"}
+    assert error_fields(b'[{"error": {"status": "S", "code": 5}}]') == {"S"}
+    assert [error_fields(body) for body in (b"{", b"[]", b"5", b'{"error": "x"}', b"[" * 9000)] == [set()] * 5
