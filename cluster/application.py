@@ -1,21 +1,22 @@
 """From configuration to what the Serve application is built from."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from actors.base.errors import ConfigurationError
 from actors.consensus.layers import independence
 from actors.consensus.tally import LEAST_LINEAGES
-from cluster.config import Config, EngineConfig, VoterConfig
+from cluster.config import Config, EngineConfig
 from cluster.home import Home
 from cluster.status import system_id
+from cluster.voter_config import SERVERS, VoterConfig
 from models.catalog import Catalog, CatalogEntry
 from models.engine import engine_settings
 from models.errors import WeightsError
 from models.processor import this_processors_dtype
+from models.providers.keys import KeyMissing, read_key
 from serve_apps.builder import AppSettings, GatewayLimits, LocalVoter
-from serve_apps.gateway.settings import GatewaySettings, OpenAIVoterSettings, RecordedSettings
+from serve_apps.gateway.settings import GatewaySettings, RecordedSettings, ServerSettings
 from serve_apps.llm import EngineLimits
 
 
@@ -100,10 +101,12 @@ def _lesser(config: Config, voter_lineages: Mapping[str, str]) -> tuple[str, ...
 def _require_api_keys(config: Config) -> None:
     """Raise ``ConfigurationError`` where a voter's key is missing here already: replicas inherit this environment."""
     for voter in config.voters:
-        if voter.api_key_env and not os.environ.get(voter.api_key_env, "").strip():
-            raise ConfigurationError(
-                f"voter {voter.id}: the environment variable {voter.api_key_env} is not set or empty; set it and try again"
-            )
+        if voter.provider not in SERVERS or not (voter.api_key_env or voter.api_key_file):
+            continue
+        try:
+            read_key(env=voter.api_key_env, file=voter.api_key_file)
+        except KeyMissing as error:
+            raise ConfigurationError(f"voter {voter.id}: {error}; then try again") from error
 
 
 def _gateway(home: Home, config: Config, degraded: tuple[str, ...]) -> GatewaySettings:
@@ -125,11 +128,12 @@ def _gateway(home: Home, config: Config, degraded: tuple[str, ...]) -> GatewaySe
         log=config.log,
         store=config.store,
         recorded=tuple(RecordedSettings(path=item.path, sha256=item.sha256) for item in config.answers),
-        openai_voters=tuple(
-            OpenAIVoterSettings(**voter.model_dump(include=set(OpenAIVoterSettings.model_fields), exclude_none=True))
+        servers=tuple(
+            ServerSettings(**voter.model_dump(include=set(ServerSettings.model_fields), exclude_none=True))
             for voter in config.voters
-            if voter.provider == "openai"
+            if voter.provider in SERVERS
         ),
+        spend_per_day_usd=config.budgets.spend_per_day_usd,
         voter_timeout_s=config.engine.request_timeout_s,
         max_connections=config.engine.max_connections,
     )

@@ -13,19 +13,15 @@ Left out: where the configuration is kept (``cluster.home``) and what is in a mo
 import difflib
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
-    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -45,119 +41,20 @@ from actors.policy.config import CalibrationConfig, PolicyConfig
 from actors.spans.config import LogConfig, SpansConfig
 from actors.store.config import StoreConfig
 from cluster.strict_yaml import parse_yaml
+from cluster.voter_config import Frozen, Name, Sha256, VoterConfig
 
 THRESHOLDS = frozenset({"similarity", "min_gap", "min_correlation"})
-OWN_VARIABLES = ("WEAVERGEN_", "RAY_")
 PROFILES = Path(__file__).parent / "profiles"
 PORTS = 1000
 """Length of the range that Ray keeps to on a node that others join."""
 RESERVED_REQUESTS = 64
 """Requests that a replica takes beside generation."""
-Provider = Literal["vllm", "openai", "recorded"]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,63}$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class VoterConfig(_Frozen):
-    """One voter: a local engine, a server speaking OpenAI's protocol, or recorded answers."""
-
-    id: Name
-    provider: Provider
-    weights: str | None = None
-    """Catalogue entry of a local engine; ``None`` means the voter's own id. Family and lineage come from there."""
-    revision: str | None = None
-    """Hub commit of weights that the catalogue does not pin, together with ``sha256``."""
-    sha256: Sha256 | None = None
-    pool: Literal["cpu", "gpu"] = "cpu"
-    family: str | None = None
-    lineage: str | None = None
-    context_tokens: int | None = Field(default=None, ge=256, le=2_097_152)
-    """Context of an ``openai`` voter, 8192 unless given; a local engine's is in the catalogue."""
-    model: str | None = None
-    """Model name an ``openai`` server knows."""
-    base_url: str | None = None
-    api_key_env: str | None = None
-    """Environment variable of ``up`` that holds the server's API key; the key itself is never configuration."""
-
-    @model_validator(mode="after")
-    def _fits_provider(self) -> Self:
-        missing = [name for name in _NEEDED[self.provider] if not getattr(self, name)]
-        if missing:
-            raise ValueError(f"{_A[self.provider]} voter needs {', '.join(missing)}")
-        inert = [name for name in _NOTHING_TO[self.provider] if getattr(self, name) != _unset(name)]
-        if inert:
-            raise ValueError(
-                f"{', '.join(inert)} would mean nothing to {_A[self.provider]} voter{_WHERE[self.provider]}"
-            )
-        if (self.revision is None) != (self.sha256 is None):
-            raise ValueError("revision and sha256 pin weights together")
-        return self
-
-    @field_validator("base_url")
-    @classmethod
-    def _is_address(cls, value: str | None) -> str | None:
-        if value is not None:
-            require_base_url(value)
-        return value
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _reaches_replicas(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-            raise ValueError(f"{value!r} is no name of an environment variable")
-        if value is not None and value.startswith(OWN_VARIABLES):
-            raise ValueError(
-                f"{value} does not reach the replicas: variables of {' and '.join(OWN_VARIABLES)} are ours"
-            )
-        return value
-
-    @property
-    def catalog_id(self) -> str:
-        """Return the catalogue entry of a local engine."""
-        return self.weights or self.id
-
-
-_NEEDED: Mapping[Provider, Sequence[str]] = {
-    "vllm": (), "openai": ("base_url", "model", "family", "lineage"), "recorded": ("family", "lineage"),
-}  # fmt: skip
-_OF_ENGINES = ("weights", "revision", "sha256", "pool")
-_OF_SERVERS = ("base_url", "model", "api_key_env", "context_tokens")
-_NOTHING_TO: Mapping[Provider, Sequence[str]] = {
-    "vllm": (*_OF_SERVERS, "family", "lineage"), "openai": _OF_ENGINES, "recorded": (*_OF_ENGINES, *_OF_SERVERS),
-}  # fmt: skip
-_A: Mapping[Provider, str] = {"vllm": "a vllm", "openai": "an openai", "recorded": "a recorded"}
-_WHERE: Mapping[Provider, str] = {"vllm": ": the catalogue has it", "openai": "", "recorded": ""}
-
-
-def _unset(name: str) -> object:
-    return VoterConfig.model_fields[name].default
-
-
-def require_base_url(value: str) -> None:
-    """Raise ``ValueError`` unless a server speaking OpenAI's protocol can be reached under this address."""
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError as error:
-        raise ValueError(f"{value!r} is no address ({error}); an IPv6 address stands in brackets") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or any(c.isspace() for c in value):
-        raise ValueError(f"{value!r} is no address; write http://host:port/v1 or https://host/v1")
-    if parts.query or parts.fragment or parts.username is not None:
-        raise ValueError(
-            f"{parts.scheme}://{parts.hostname}…: no query, fragment or user name belongs into it; keys go into api_key_env"
-        )
-
-
 QUORUM = 0.55
 """More than half of the weight: of up to nine equal lineages exactly a majority, so that a minority of dissenters cannot keep
 the others from answering."""
 
 
-class LayerConfig(_Frozen):
+class LayerConfig(Frozen):
     """One consensus layer."""
 
     name: Name
@@ -180,7 +77,7 @@ class LayerConfig(_Frozen):
         return self
 
 
-class GatewayConfig(_Frozen):
+class GatewayConfig(Frozen):
     """The HTTP surface and its replicas."""
 
     host: str = "127.0.0.1"
@@ -212,7 +109,7 @@ class GatewayConfig(_Frozen):
         return value
 
 
-class EngineConfig(_Frozen):
+class EngineConfig(Frozen):
     """Bounds of one local engine's deployment."""
 
     threads: int = Field(default=2, ge=1, le=256)
@@ -231,7 +128,7 @@ class EngineConfig(_Frozen):
     """Connections of one replica to each ``openai`` server: as many as there are deliberations, so that none waits."""
 
 
-class RayConfig(_Frozen):
+class RayConfig(Frozen):
     """The Ray node that ``up`` starts."""
 
     bind: Literal["loopback", "network"] = "loopback"
@@ -266,7 +163,7 @@ class RayConfig(_Frozen):
         return range(self.first_port, self.first_port + PORTS)
 
 
-class SupervisorConfig(_Frozen):
+class SupervisorConfig(Frozen):
     """How the node is watched and brought back."""
 
     poll_s: float = Field(default=0.5, ge=0.05, le=30)
@@ -294,14 +191,21 @@ class SupervisorConfig(_Frozen):
     """Writer certificates in force at once."""
 
 
-class AnswersFile(_Frozen):
+class BudgetsConfig(Frozen):
+    """What may be spent."""
+
+    spend_per_day_usd: float | None = Field(default=None, ge=0, le=1_000_000)
+    """Most that all priced voters together may cost in a UTC day, over all replicas and restarts; no cap unless given."""
+
+
+class AnswersFile(Frozen):
     """A file of recorded answers and the digest it had at bring-up."""
 
     path: Path
     sha256: Sha256
 
 
-class Config(_Frozen):
+class Config(Frozen):
     """Everything that is configured."""
 
     profile: Name
@@ -319,6 +223,7 @@ class Config(_Frozen):
     policy: PolicyConfig = PolicyConfig()
     consensus: ConsensusConfig = ConsensusConfig()
     breakers: BreakerConfig = BreakerConfig()
+    budgets: BudgetsConfig = BudgetsConfig()
     screening: ScreeningConfig = ScreeningConfig()
     sandbox: SandboxConfig = SandboxConfig()
     behaviour: BehaviourConfig = BehaviourConfig()
@@ -357,6 +262,16 @@ class Config(_Frozen):
             raise ValueError(f"gateway.port: {PORTS} ports from ray.first_port on are Ray's; choose another port")
         if 0 < self.ray.logical_cpus <= self.needed_cpus:
             raise ValueError(f"ray.logical_cpus: the deployments take {self.needed_cpus} and one stays free for jobs")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_capped(self) -> Self:
+        capped = self.budgets.spend_per_day_usd is not None
+        for number, voter in enumerate(self.voters):
+            if voter.price is not None and not capped:
+                raise ValueError(f"voters.{number}.price: would mean nothing: set budgets.spend_per_day_usd")
+            if capped and voter.price is None and voter.provider in ("anthropic", "gemini"):
+                raise ValueError(f"voters.{number}.price: a day's spending is capped, so say what its tokens cost")
         return self
 
     @model_validator(mode="after")

@@ -72,6 +72,12 @@ class VoterEmpty(VoterInvalid):
     """The voter answered nothing."""
 
 
+class SpendCapReached(VoterError):
+    """There is no money left for another call: nothing is wrong with the voter, and coming back may help."""
+
+    cause = "busy"
+
+
 class CircuitBreakerOpenError(VoterError):
     """The voter was not asked: its circuit breaker is open; ``retry_after_s`` is what is left of the cool-down, if known."""
 

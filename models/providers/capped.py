@@ -5,23 +5,19 @@ Rules:
   cancellation: what the provider counted; nothing where nothing was asked or the provider said no; else all that was
   reserved, because a provider may charge for what nobody received.
 - Between looking and reserving nothing is awaited, so concurrent calls cannot spend the same money.
-- At the cap the voter failed, it did not refuse: its silence says nothing about the question, and the next layer has to
-  step in. ``retry_after_s`` is when the day ends, inside our bounds.
+- At the cap the voter is silent, it did not refuse: that says nothing about the question nor about the voter's health, and
+  the next layer has to step in.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from models.errors import VoterFailed, bounded_retry_after_s
+from models.errors import SpendCapReached
 from models.providers.cloud import Bill
 from models.providers.prices import Price, bound_micro, cost_micro
-from models.providers.spend import SpendLedger, day_ends_in_s
+from models.providers.spend import SpendLedger
 from models.voter import Candidate, VoterInfo, VoterRequest
-
-
-class SpendCapReached(VoterFailed):
-    """The day's cap leaves no room for another call."""
 
 
 class BilledVoter(Protocol):
@@ -35,9 +31,15 @@ class BilledVoter(Protocol):
         """Return one complete candidate or raise ``VoterError``; ``bill`` holds whatever happens."""
 
 
+class HoldsLedger(Protocol):
+    """Where the ledger lies that several voters of one process spend from."""
+
+    ledger: SpendLedger
+
+
 @dataclass(slots=True)
 class Purse:
-    """The ledger that several voters of one process spend from."""
+    """A ledger with a cap of its own."""
 
     ledger: SpendLedger
 
@@ -45,7 +47,7 @@ class Purse:
 class CappedVoter:
     """A voter with a price, and a purse that it pays from."""
 
-    def __init__(self, voter: BilledVoter, price: Price, purse: Purse, now_s: Callable[[], float]) -> None:
+    def __init__(self, voter: BilledVoter, price: Price, purse: HoldsLedger, now_s: Callable[[], float]) -> None:
         self._voter = voter
         self._price = price
         self._purse = purse
@@ -61,8 +63,7 @@ class CappedVoter:
         purse, now_s = self._purse, self._now_s()
         purse.ledger, reservation = purse.ledger.reserve(bound_micro(self._price, request), now_s)
         if reservation is None:
-            wait_s = bounded_retry_after_s(day_ends_in_s(purse.ledger, now_s))
-            raise SpendCapReached(self.info.id, "the day's spend cap has no room for another call", wait_s)
+            raise SpendCapReached(self.info.id, "the day's spend cap has no room for another call")
         bill = Bill()
         try:
             return await self._voter.ask_billed(request, bill)

@@ -87,8 +87,3 @@ class SpendLedger:
     def refund(self, reservation: Reservation, now_s: float) -> "SpendLedger":
         """End a reservation whose call cost nothing."""
         return self.reconcile(reservation, 0, now_s)
-
-
-def day_ends_in_s(ledger: SpendLedger, now_s: float) -> float:
-    """Return how long it is until the cap begins anew."""
-    return (ledger.at(now_s).day + 1) * DAY_S - now_s

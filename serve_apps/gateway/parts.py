@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from actors.base.errors import ConfigurationError, HomeError, StorageUnavailable
 from actors.base.signing import SigningKey
+from actors.consensus.ports import Clock
 from actors.consensus.retention.adapters.keeper import ContentKeeper, Fate
 from actors.consensus.retention.adapters.store import ContentStore
 from actors.health.adapters.capture import CONTENT, SWITCH
@@ -26,12 +27,11 @@ from actors.store.adapters.incidents import IncidentQueue, Incidents
 from actors.store.adapters.policy_history import PolicyHistory
 from actors.store.adapters.revocations import NotedRevocations
 from models.errors import AnswersError
-from models.http1 import ConnectionPool
-from models.openai_http import OpenAIHttpVoter
 from models.recorded import RecordedVoter, load_recorded
-from models.voter import Voter, VoterInfo
+from models.voter import Voter
 from serve_apps.gateway.desk import PolicyDesk
-from serve_apps.gateway.settings import GatewaySettings, OpenAIVoterSettings
+from serve_apps.gateway.settings import GatewaySettings
+from serve_apps.gateway.spending import Wallet
 
 _log = logging.getLogger("weavergen.gateway")
 MIN_SALT_BYTES = 16
@@ -90,33 +90,6 @@ def build_parts(settings: GatewaySettings) -> Parts:
     )
 
 
-def http_voters(settings: GatewaySettings, pool: ConnectionPool) -> dict[str, Voter]:
-    """Return the voters behind HTTP servers; raise ``ConfigurationError`` if a key they need is not there."""
-    voters: dict[str, Voter] = {}
-    for item in settings.openai_voters:
-        info, key = VoterInfo(item.id, item.family, item.lineage, item.context_tokens), _api_key(item)
-        try:
-            voters[item.id] = OpenAIHttpVoter(
-                info, item.base_url, item.model, key, pool, timeout_s=settings.voter_timeout_s
-            )
-        except ValueError as error:  # an address or a key that no request could carry; its text may hold the key
-            raise ConfigurationError(
-                f"voter {item.id}: base_url must be a whole http or https address, and the key one line"
-            ) from error
-    return voters
-
-
-def _api_key(voter: OpenAIVoterSettings) -> str | None:
-    if voter.api_key_env is None:
-        return None
-    if not (key := os.environ.get(voter.api_key_env, "").strip()):
-        raise ConfigurationError(
-            f"voter {voter.id}: the environment variable {voter.api_key_env} is not set or empty; "
-            "set it for `weavergen up`, or leave api_key_env out if the server needs no key"
-        )
-    return key
-
-
 def recorded_voters(settings: GatewaySettings) -> dict[str, Voter]:
     """Return the voters that play recorded answers; refuse a file that is not the one of the configuration."""
     if not settings.recorded:
@@ -135,6 +108,15 @@ def content_keeper(settings: GatewaySettings, count: Callable[[Fate], None]) -> 
         return None
     store = ContentStore(settings.home / CONTENT, settings.content, time.time)
     return ContentKeeper(store, settings.content, settings.behaviour, settings.home / "run" / SWITCH, count)
+
+
+def wallet(settings: GatewaySettings, clock: Clock) -> Wallet | None:
+    """Return what priced voters spend from, with its first lease; ``None`` without a cap."""
+    if settings.spend_per_day_usd is None:
+        return None
+    made = Wallet(settings.home / "run" / "spend", settings.spend_per_day_usd, lambda: clock.time_ns() / 1e9)
+    made.start()
+    return made
 
 
 def _read(path: os.PathLike[str]) -> bytes:

@@ -32,11 +32,12 @@ from serve_apps.gateway.feedback import FeedbackDesk
 from serve_apps.gateway.guards import BreakerShown, Guards, force
 from serve_apps.gateway.layers import LayerStanding, deciding, standings
 from serve_apps.gateway.open_incidents import OpenIncidents
-from serve_apps.gateway.parts import build_parts, content_keeper, http_voters, recorded_voters
+from serve_apps.gateway.parts import build_parts, content_keeper, recorded_voters, wallet
 from serve_apps.gateway.readiness import Observed, Readiness, judge
 from serve_apps.gateway.renewal import IssuerWatch
 from serve_apps.gateway.schemas import TransitionBody
 from serve_apps.gateway.scrutiny import Scrutiny
+from serve_apps.gateway.servers import server_voters
 from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.gateway.wire import Receive
 from serve_apps.gateway.writer import renew, request_identity
@@ -59,12 +60,14 @@ class Gateway:
         self._settings = settings
         self._pool = ConnectionPool(settings.max_connections)
         self._parts = build_parts(settings)
-        self._voters = {**engines, **http_voters(settings, self._pool), **recorded_voters(settings)}
+        self._clock = SystemClock()
+        self._wallet = wallet(settings, self._clock)
+        servers = server_voters(settings, self._pool, self._wallet, self._clock)
+        self._voters = {**engines, **servers, **recorded_voters(settings)}
         identity = request_identity(settings.home / "run" / "certs", settings.certificate_wait_s)
         self._wal = WalWriter(settings.home / "wal", identity, settings.spans)
         self._log = WalDecisionLog(self._wal, identity, self._parts.trust)
         self._meter = RayMeter(identity.id)
-        self._clock = SystemClock()
         self._health = VoterHealth(self._meter, self._clock.monotonic, settings.consensus.deadline_ms / 1000)
         self._own = frozenset(engines)
         self._emitter = Emitter(self._wal)
@@ -133,6 +136,8 @@ class Gateway:
         self._tasks.append(asyncio.create_task(self._spans.follow(SPANS_LOOK_S)))
         self._tasks.append(asyncio.create_task(self._open_incidents.follow(INCIDENTS_LOOK_S)))
         self._tasks.append(asyncio.create_task(self._guards.follow(self._settings.breakers_exchange_s)))
+        if self._wallet is not None:
+            self._tasks.append(asyncio.create_task(self._wallet.follow()))
 
     async def close(self) -> None:
         """Make everything durable and let go."""
@@ -143,6 +148,8 @@ class Gateway:
         await self._scrutiny.close()
         if self._content is not None:
             await asyncio.to_thread(self._content.close)
+        if self._wallet is not None:
+            await asyncio.to_thread(self._wallet.close)
         await asyncio.to_thread(self._stop)
         self._pool.close()
 

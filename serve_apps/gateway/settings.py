@@ -1,6 +1,7 @@
 """What one gateway replica is built from: a plain, frozen value that can be sent to another process."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,19 +16,40 @@ from actors.spans.config import LogConfig, SpansConfig
 from actors.store.config import StoreConfig
 
 
-class OpenAIVoterSettings(BaseModel):
-    """A voter behind an OpenAI-compatible HTTP server."""
+class PriceSettings(BaseModel):
+    """What a million tokens cost, in dollars."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_usd: float
+    output_usd: float
+    cached_input_usd: float | None = None
+
+
+class ServerSettings(BaseModel):
+    """A voter behind a cloud provider, or behind another server that speaks its protocol."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     family: str
     lineage: str
-    base_url: str
+    provider: Literal["openai", "anthropic", "gemini"] = "openai"
     model: str
+    base_url: str | None = None
+    """``None`` is the provider's own address."""
     context_tokens: int = 8192
     api_key_env: str | None = None
     """Environment variable that holds the server's API key; the key itself is no setting."""
+    api_key_file: Path | None = None
+    """File that holds it instead."""
+    adapter: Literal["sdk", "thin"] | None = None
+    stream: bool = False
+    first_token_s: float = 60.0
+    stall_s: float = 30.0
+    max_tokens_name: str = "max_tokens"
+    api_version: str | None = None
+    price: PriceSettings | None = None
 
 
 class RecordedSettings(BaseModel):
@@ -66,7 +88,9 @@ class GatewaySettings(BaseModel):
     store: StoreConfig
     recorded: tuple[RecordedSettings, ...] = ()
     """Files of recorded answers; their voters are this replica's."""
-    openai_voters: tuple[OpenAIVoterSettings, ...] = ()
+    servers: tuple[ServerSettings, ...] = ()
+    spend_per_day_usd: float | None = None
+    """Cap on what priced voters cost in a day."""
     max_body_bytes: int = Field(default=4_194_304, ge=1024, le=67_108_864)
     body_timeout_s: float = Field(default=10.0, gt=0, le=600)
     """How long a client may take to send a request's body."""

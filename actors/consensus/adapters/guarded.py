@@ -7,7 +7,8 @@ Rules:
   ever took lately, and ``patience_s`` at least.
 - What an end says of the voter (``verdict_of``): an answer or a refusal that it is well; an error, a time-out or something
   that is no answer that it is sick. Nothing say a cancellation, whoever cancelled; a busy voter; a prompt that is too long;
-  an empty answer (a caller can ask for one, and must not open breakers for everybody); another breaker that is open.
+  an empty answer (a caller can ask for one, and must not open breakers for everybody); money that
+  is spent; another breaker that is open.
 - Whatever the end, what it says comes to the breaker once, with the time that the voter asked to be left alone for.
 - This is the one layer that retries: failures that pass, not time-outs, not what the breaker denies, out of the budget and
   within the time for retries. A retry that is denied leaves the failure before it standing. Every try has its own permit.
@@ -32,6 +33,7 @@ from actors.consensus.ports import Clock
 from models.errors import (
     CircuitBreakerBusyError,
     CircuitBreakerOpenError,
+    SpendCapReached,
     VoterBusy,
     VoterEmpty,
     VoterError,
@@ -46,7 +48,7 @@ T = TypeVar("T")
 OPENED = "circuit_breaker_opened"
 OUT_OF_TIME = "the asker's time is up"
 """Message of a cancellation: nobody waits any longer, and nobody changed his mind."""
-SAYS_NOTHING = (VoterBusy, VoterTooLong, VoterEmpty, CircuitBreakerOpenError)
+SAYS_NOTHING = (VoterBusy, VoterTooLong, VoterEmpty, SpendCapReached, CircuitBreakerOpenError)
 PASSING = (VoterFailed, VoterBusy)
 
 

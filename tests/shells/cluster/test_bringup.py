@@ -269,7 +269,7 @@ def test_a_key_that_is_promised_and_missing_is_refused_before_anything_starts(
         with pytest.raises(ConfigurationError, match="voter v: the environment variable UPSTREAM_KEY"):
             app_settings(home, config, catalog, {}, ())
     monkeypatch.setenv("UPSTREAM_KEY", "s3cret")
-    assert app_settings(home, config, catalog, {}, ()).gateway.openai_voters[0].api_key_env == "UPSTREAM_KEY"
+    assert app_settings(home, config, catalog, {}, ()).gateway.servers[0].api_key_env == "UPSTREAM_KEY"
 
 
 @dataclass

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from models.errors import VoterError, VoterFailed, VoterTimeout
+from models.errors import SpendCapReached, VoterError, VoterFailed, VoterTimeout
 from models.providers.answer import Usage
-from models.providers.capped import CappedVoter, Purse, SpendCapReached
+from models.providers.capped import CappedVoter, Purse
 from models.providers.cloud import Bill
 from models.providers.prices import Price, bound_micro
 from models.providers.spend import DAY_S, SpendLedger
@@ -99,8 +99,8 @@ async def test_concurrent_calls_never_reserve_more_than_the_cap() -> None:
     assert (purse.ledger.spent_micro, purse.ledger.reserved_micro) == (77, 0)
 
 
-async def test_at_the_cap_a_voter_failed_until_the_day_ends() -> None:
-    """Failed and not refused, with the time to come back; the next day it asks again."""
+async def test_at_the_cap_a_voter_is_silent_until_there_is_money() -> None:
+    """Failed and not refused, and nothing is said of its health; the next day it asks again."""
     now_s = DAY_S - 30.0
     inner = Scripted(ANSWER, Bill(asked=True, usage=Usage(5, 3)))
     inner.go.set()
@@ -108,7 +108,7 @@ async def test_at_the_cap_a_voter_failed_until_the_day_ends() -> None:
     assert await capped.ask(REQUEST) is ANSWER
     with pytest.raises(SpendCapReached) as caught:
         await capped.ask(REQUEST)
-    assert (caught.value.outcome, caught.value.cause, caught.value.retry_after_s) == ("failed", "", 30.0)
+    assert (caught.value.outcome, caught.value.cause, caught.value.retry_after_s) == ("failed", "busy", None)
     now_s = float(DAY_S)
     assert await capped.ask(REQUEST) is ANSWER
     assert capped.info is INFO

@@ -14,10 +14,8 @@ from actors.spans.config import SpansConfig
 from actors.store.adapters.revocations import NotedRevocations
 from actors.store.config import StoreConfig
 from cluster.trust import load_trust
-from models.http1 import ConnectionPool
-from models.openai_http import OpenAIHttpVoter
-from serve_apps.gateway.parts import build_parts, http_voters, recorded_voters
-from serve_apps.gateway.settings import GatewaySettings, OpenAIVoterSettings, RecordedSettings
+from serve_apps.gateway.parts import build_parts, recorded_voters
+from serve_apps.gateway.settings import GatewaySettings, RecordedSettings
 from tests.shells.cluster.governed import NOW, governed
 
 
@@ -25,45 +23,6 @@ def settings_of(tmp_path: Path, **more: Any) -> GatewaySettings:
     """Return settings with the given voters."""
     domains = {"consensus": ConsensusConfig(), "policy": PolicyConfig(), "spans": SpansConfig(), "store": StoreConfig()}
     return GatewaySettings(home=tmp_path, config_sha256="0" * 64, profile="t", **domains, **more)
-
-
-def remote(**more: Any) -> OpenAIVoterSettings:
-    """Return the settings of one voter behind a server."""
-    base = {"id": "v", "family": "f", "lineage": "l", "base_url": "http://127.0.0.1:9/v1", "model": "m"}
-    return OpenAIVoterSettings(**base | more)
-
-
-def sent_by(tmp_path: Path, voter: OpenAIVoterSettings) -> bytes:
-    """Return a request as the voter would send it."""
-    made = http_voters(settings_of(tmp_path, openai_voters=(voter,)), ConnectionPool(1))[voter.id]
-    assert isinstance(made, OpenAIHttpVoter)
-    return made._endpoint.encode(b"")
-
-
-def test_a_voter_sends_the_key_it_was_given_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server without a key gets no authorization header at all; a key that was promised and is missing is refused."""
-    monkeypatch.setenv("SOME_KEY", "s3cret")
-    monkeypatch.delenv("NO_KEY", raising=False)
-    assert b"Authorization: Bearer s3cret\r\n" in sent_by(tmp_path, remote(api_key_env="SOME_KEY"))
-    assert b"Authorization" not in sent_by(tmp_path, remote())
-    with pytest.raises(ConfigurationError, match="voter v: the environment variable NO_KEY"):
-        sent_by(tmp_path, remote(api_key_env="NO_KEY"))
-
-
-@pytest.mark.parametrize("base_url", ["ftp://h/v1", "h/v1", "http://h\r\nX: y/v1", "http://"])
-def test_an_address_no_request_can_go_to_is_refused(tmp_path: Path, base_url: str) -> None:
-    """The complaint is one line and names the voter and the field."""
-    with pytest.raises(ConfigurationError, match="voter v: base_url") as caught:
-        sent_by(tmp_path, remote(base_url=base_url))
-    assert "\n" not in str(caught.value)
-
-
-def test_a_key_is_never_part_of_a_complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key of two lines cannot be sent, and is not shown either."""
-    monkeypatch.setenv("SOME_KEY", "s3c\nret")
-    with pytest.raises(ConfigurationError) as caught:
-        sent_by(tmp_path, remote(api_key_env="SOME_KEY"))
-    assert "s3c" not in str(caught.value)
 
 
 def test_a_replica_that_starts_believes_no_older_bundle(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from actors.consensus.breakers.config import BreakerConfig, OutlierConfig, Retry
 from models.errors import (
     CircuitBreakerBusyError,
     CircuitBreakerOpenError,
+    SpendCapReached,
     VoterBusy,
     VoterEmpty,
     VoterError,
@@ -38,6 +39,7 @@ FAILED = VoterFailed("v", "answered with status 500")
         (VoterBusy("v", ""), "says_nothing"),
         (VoterTooLong("v", ""), "says_nothing"),
         (VoterEmpty("v", ""), "says_nothing"),
+        (SpendCapReached("v", ""), "says_nothing"),
         (CircuitBreakerOpenError("v", ""), "says_nothing"),
     ],
 )
