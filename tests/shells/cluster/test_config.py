@@ -37,6 +37,33 @@ def test_the_cpu_profiles_first_layer_is_of_three_families() -> None:
     assert config.logical_cpus == 6
 
 
+@pytest.mark.parametrize("name", ["cloud", "gpu"])
+def test_the_seeds_layers_ship(name: str) -> None:
+    """Primary and backup share no lineage with each other; the last two are local models, the last of them one alone."""
+    config = read_config(load_profile(name), name)
+    voters = {voter.id: voter for voter in config.voters}
+    assert [layer.name for layer in config.layers] == ["primary", "backup", "emergency", "air-gapped"]
+    primary, backup, emergency, alone = ([voters[member] for member in layer.members] for layer in config.layers)
+    assert {voter.provider for voter in primary} == {"openai", "anthropic", "vllm"}
+    assert "gemini" in {voter.provider for voter in backup}
+    assert not {voter.id for voter in primary} & {voter.id for voter in backup}
+    assert {voter.provider for voter in (*emergency, *alone)} == {"vllm"}
+    assert (len(emergency), len(alone)) == (2, 1)
+    assert all(voter.price is not None and voter.api_key_env for voter in config.voters if voter.provider != "vllm")
+
+
+def test_spending_is_capped_only_where_it_can_be() -> None:
+    """A price without a cap would mean nothing; under a cap a cloud provider's voter needs one."""
+    voter = {"id": "a", "provider": "anthropic", "model": "m", "family": "f", "lineage": "l"}
+    price = {"input_usd": 1, "output_usd": 2}
+    for sections, complaint in (
+        ({"voters": [voter | {"price": price}]}, "voters.0.price: would mean nothing"),
+        ({"voters": [voter], "budgets": {"spend_per_day_usd": 1}}, "voters.0.price: a day's spending is capped"),
+    ):
+        with pytest.raises(ConfigurationError, match=complaint):
+            read_config({"profile": "p", **sections}, "p")
+
+
 @pytest.mark.parametrize(
     ("sections", "complaint"),
     [
@@ -89,7 +116,7 @@ def test_what_is_no_mapping_is_refused(text: str) -> None:
 
 def test_an_unknown_profile_names_those_there_are() -> None:
     """The message lists the profiles that ship."""
-    with pytest.raises(ConfigurationError, match="there are cluster, cpu, gpu, replay"):
+    with pytest.raises(ConfigurationError, match="there are cloud, cluster, cpu, gpu, replay"):
         load_profile("cup")
 
 
@@ -171,6 +198,10 @@ def layer(**changes: Any) -> dict[str, Any]:
         ({"voters": [OPENAI | {"weights": "x"}]}, "voters.0: weights would mean nothing to an openai voter"),
         ({"voters": [OPENAI | {"pool": "gpu"}]}, "voters.0: pool would mean nothing to an openai voter"),
         ({"voters": [OPENAI | {"revision": "x", "sha256": "0" * 64}]}, "revision, sha256 would mean nothing"),
+        ({"voters": [OPENAI | {"api_version": "x"}]}, "voters.0: api_version would mean nothing to an openai voter"),
+        ({"voters": [OPENAI | {"stall_s": 3}]}, "voters.0: first_token_s and stall_s bound a streamed answer"),
+        ({"voters": [OPENAI | {"api_key_env": "A", "api_key_file": "b"}]}, "voters.0: api_key_env and api_key_file"),
+        ({"voters": [{"id": "a", "provider": "gemini"}]}, "voters.0: a gemini voter needs model, family, lineage"),
         ({"voters": [RECORDED | {"weights": "x"}]}, "voters.0: weights would mean nothing to a recorded voter"),
         ({"voters": [RECORDED | {"base_url": "http://a/"}]}, "base_url would mean nothing to a recorded voter"),
         ({"voters": [VLLM | {"context_tokens": 4096}]}, "voters.0: context_tokens would mean nothing to a vllm voter"),
