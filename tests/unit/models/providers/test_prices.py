@@ -59,6 +59,15 @@ def test_a_letter_of_several_bytes_may_be_several_tokens() -> None:
     assert cost <= bound_micro(Price(10**6, 10**6), request)
 
 
+def test_input_that_is_written_may_be_the_dearest() -> None:
+    """A bound at the price of other input would be too low where writing into the cache costs more."""
+    price = Price(0, 0, written_micro=4_000_000)
+    request = VoterRequest("r", (Message("user", "a" * 1000),), Sampling(1))
+    cost = cost_micro(price, Usage(1000, 0, written_tokens=1000))
+    assert cost is not None
+    assert cost <= bound_micro(price, request)
+
+
 def test_a_negative_price_is_refused() -> None:
     """Nobody pays us."""
     with pytest.raises(ValueError, match="below 0"):
