@@ -44,6 +44,10 @@ class VoterBusy(VoterError):
     cause = "busy"
 
 
+class VoterFull(VoterBusy):
+    """Our own queue in front of the voter is full: that is no word of the voter, and asking again here would only lengthen it."""
+
+
 class VoterTimeout(VoterError):
     """The voter did not answer inside its share of the deadline."""
 

@@ -12,7 +12,7 @@ from collections.abc import Generator
 from typing import Any, Protocol
 
 from models.context import require_room
-from models.errors import VoterBusy, VoterError, VoterFailed, VoterTimeout
+from models.errors import VoterError, VoterFailed, VoterFull, VoterTimeout
 from models.voter import Candidate, VoterInfo, VoterRequest
 
 BUSY_RETRY_AFTER_S = 1.0
@@ -74,7 +74,7 @@ class HandleVoter:
             # A fresh one: what crossed the process boundary carries Ray's wrapping and the remote traceback.
             raise _plain(error)(self._info.id, error.message, error.retry_after_s) from None
         except self._full:
-            raise VoterBusy(self._info.id, "its queue is full", BUSY_RETRY_AFTER_S) from None
+            raise VoterFull(self._info.id, "its queue is full", BUSY_RETRY_AFTER_S) from None
         except Exception as error:  # a Serve handle raises whatever the replica, the router or Ray did
             raise VoterFailed(self._info.id, f"the engine could not be asked ({type(error).__name__})") from error
 

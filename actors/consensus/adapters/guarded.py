@@ -7,11 +7,12 @@ Rules:
   ever took lately, and ``patience_s`` at least.
 - What an end says of the voter (``verdict_of``): an answer or a refusal that it is well; an error, a time-out or something
   that is no answer that it is sick. Nothing say a cancellation, whoever cancelled; a busy voter; a prompt that is too long;
-  an empty answer (a caller can ask for one, and must not open breakers for everybody); money that
-  is spent; another breaker that is open.
+  an empty answer (a caller can ask for one, and must not open breakers for everybody); money that is spent;
+  another breaker that is open.
 - Whatever the end, what it says comes to the breaker once, with the time that the voter asked to be left alone for.
-- This is the one layer that retries: failures that pass, not time-outs, not what the breaker denies, out of the budget and
-  within the time for retries. A retry that is denied leaves the failure before it standing. Every try has its own permit.
+- This is the one layer that retries: failures that pass, not time-outs, not a full queue of our own, not what the breaker
+  denies, out of the budget and within the time for retries. A retry that is denied leaves the failure before it standing.
+  Every try has its own permit.
 
 Left out: deadlines of requests (they cancel), time-outs of calls (each voter has its own), hedges (a hedge is a second voter's
 ask: ``hedge_due_s`` says when).
@@ -38,6 +39,7 @@ from models.errors import (
     VoterEmpty,
     VoterError,
     VoterFailed,
+    VoterFull,
     VoterRefused,
     VoterTooLong,
 )
@@ -67,6 +69,11 @@ def publish(service: str, moves: Moves, listener: BreakerListener) -> None:
             lasts = "until let go" if move.until_s is None else f"{move.until_s - move.at_s:g}"
             evidence = {"service": service, "cause": move.cause, "before": move.before, "open_s": lasts}
             listener.alert(OPENED, service, evidence)
+
+
+def _asked_for(error: Exception) -> float | None:
+    """Return how long the voter itself asked to be left alone for."""
+    return error.retry_after_s if isinstance(error, VoterError) and not isinstance(error, VoterFull) else None
 
 
 class AIServiceCircuitBreaker:
@@ -107,8 +114,7 @@ class AIServiceCircuitBreaker:
                 verdict = "sick"
             raise
         except Exception as error:
-            verdict = verdict_of(error)
-            asked_s = error.retry_after_s if isinstance(error, VoterError) else None
+            verdict, asked_s = verdict_of(error), _asked_for(error)
             raise
         finally:
             publish(self._service, self._gate.settle(permit, verdict, self._clock.monotonic(), asked_s), self._listener)
@@ -170,7 +176,7 @@ class GuardedVoter:
     async def ask(self, request: VoterRequest) -> Candidate:
         """Ask the voter; raise ``VoterError``."""
         if self._under_way >= self._config.bulkhead.max_calls:
-            raise VoterBusy(self.info.id, f"{self._under_way} asks of it are under way here, as many as may be")
+            raise VoterFull(self.info.id, f"{self._under_way} asks of it are under way here, as many as may be")
         self._under_way += 1
         try:
             return await self._asked(request)
@@ -185,6 +191,8 @@ class GuardedVoter:
         while True:
             try:
                 candidate = await self._once(request)
+            except VoterFull:
+                raise
             except CircuitBreakerOpenError as denied:
                 if failure is None or cost is None:
                     raise

@@ -75,8 +75,9 @@ class HedgeConfig(_Section):
 class BulkheadConfig(_Section):
     """What one voter may hold, so that a hung one does not hold everything."""
 
-    max_calls: int = Field(default=64, ge=1, le=10_000)
-    """Asks of one voter under way in one replica; more are turned away at once."""
+    max_calls: int = Field(default=256, ge=1, le=10_000)
+    """Asks of one voter under way in one replica; more are turned away at once. As many as there are deliberations by default:
+    one that hangs holds no more than its own asks."""
 
 
 class BreakerConfig(_Section):

@@ -17,6 +17,7 @@ from models.errors import (
     VoterEmpty,
     VoterError,
     VoterFailed,
+    VoterFull,
     VoterInvalid,
     VoterRefused,
     VoterTimeout,
@@ -308,3 +309,12 @@ async def test_who_said_when_to_come_back_is_busy_until_then() -> None:
     with pytest.raises(CircuitBreakerBusyError) as denied:
         await world.voter.ask(REQUEST)
     assert (denied.value.cause, denied.value.outcome) == ("busy", "breaker_open")
+
+
+async def test_our_own_full_queue_is_neither_asked_again_nor_held_against_the_voter() -> None:
+    """The caller hears at once that there is no room, and the next ask goes to the voter as if nothing had been."""
+    world = guarded(VoterFull("v", "its queue is full", 1.0), TWO)
+    with pytest.raises(VoterFull):
+        await world.voter.ask(REQUEST)
+    assert (world.inner.asked, world.clock.slept, world.listener.moves) == (1, [], [])
+    assert await world.voter.ask(REQUEST) == TWO
