@@ -4,9 +4,9 @@ A file's first two lines may declare in a comment which encoding its bytes are i
 nothing: what is parsed, compared, screened and run is not what runs for whoever saves the answer.
 
 Rules:
-- A declaration counts as Python's tokenizer or ``tokenize.detect_encoding`` reads it: in the first line, or in the second if
-  the first is blank or a comment. A lone carriage return ends a line for the one and not for the other; either may find it.
-  Blank lines in front do not count, as whoever copies code leaves them out.
+- A declaration counts as ``tokenize.detect_encoding`` reads it: in the first line, or in the second if the first is a comment.
+  The tokenizer, for which a lone carriage return ends a line as well, finds no other ones. Blank lines in front do not count,
+  as whoever copies code leaves them out.
 - UTF-8 and, where all is ASCII, ASCII may be declared, by any name that Python has for them. With every other encoding the file
   is other code, and with one that Python does not know it is none.
 - A byte order mark is taken off a file and is a fault in text.
@@ -28,9 +28,6 @@ from actors.consensus.reading.python_form import parse
 
 _BYTE_ORDER_MARK = "\ufeff"
 _DECLARES = re.compile(r"[ \t\f]*#[^\n]*?coding[:=][ \t]*([-\w.]+)", re.ASCII)
-_SAYS_NOTHING = re.compile(r"[ \t\f]*(?:[#\r\n]|\Z)")
-_LINE_ENDS = (re.compile(r"\n"), re.compile(r"\r\n?|\n"))
-"""Of ``detect_encoding``, and of the tokenizer."""
 
 
 def is_read_otherwise(content: str, language: str, screened: Iterable[str] = ()) -> bool:
@@ -46,10 +43,10 @@ def is_read_otherwise(content: str, language: str, screened: Iterable[str] = ())
 def declares_another(source: str) -> bool:
     """Tell whether a source has a byte order mark, or declares an encoding in which its UTF-8 bytes are not this text."""
     text = source.lstrip()
-    if text.startswith(_BYTE_ORDER_MARK):
-        return True
-    declared = {name for ends in _LINE_ENDS if (name := _declared(ends.split(text, 2)[:2]))}
-    return any(not _is_plain(name, text) for name in declared)
+    if not text.startswith("#"):
+        return text.startswith(_BYTE_ORDER_MARK)
+    declared = next(filter(None, map(_DECLARES.match, text.split("\n", 2)[:2])), None)
+    return declared is not None and not _is_plain(declared.group(1), text)
 
 
 def _files(content: str, language: str) -> Iterator[str]:
@@ -57,20 +54,15 @@ def _files(content: str, language: str) -> Iterator[str]:
     fenced = blocks(content)
     for block in fenced:
         is_other = language not in {"", PYTHON} and is_of(block, language)
-        if not is_other and (block.label in {"", *PYTHON_LABELS} or parse(block.code) is not None):
+        if not is_other and (block.label in {"", *PYTHON_LABELS} or parse(_unmarked(block.code)) is not None):
             yield block.code
     if not fenced and language in {"", PYTHON}:
-        yield content if language or parse(content) is not None else python_program(content)
+        is_program = python_program(_unmarked(content)) == _unmarked(content)
+        yield content if language or is_program or parse(content) is not None else python_program(content)
 
 
-def _declared(lines: list[str]) -> str:
-    """Return the encoding that a file with these first lines declares, or an empty string."""
-    for line in lines:
-        if found := _DECLARES.match(line):
-            return found.group(1)
-        if not _SAYS_NOTHING.match(line):
-            break
-    return ""
+def _unmarked(text: str) -> str:
+    return text.replace(_BYTE_ORDER_MARK, "")
 
 
 def _is_plain(name: str, source: str) -> bool:

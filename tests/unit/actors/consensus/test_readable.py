@@ -71,7 +71,12 @@ OTHERWISE = "# coding: utf-7\ndef f(x):\n    return x + 1 #+AAo-    - 1\n"
         ("text", "Type this:\n```pycon\n>>> # coding: utf-7\n>>> x = 1 #+AAo-f(x)\n```"),
         ("text", "# coding: utf-7\n#+AAo-import os"),
         ("text", "Run this:\n```python\n# coding: utf-7\n+ACIAIgAi-\nno Python\n+ACIAIgAi-\n```"),
+        ("text", "Run this:\n```\n# coding: utf-7\n+ACIAIgAi-\nno Python\n+ACIAIgAi-\n```"),
+        ("text", "Run this:\n```python\n# coding: utf-7 +AAo-x=+ACg-\n)\n```"),
+        ("text", "Run this:\n```text\n# coding: utf-7\nx = 1 #+AAo-import os\n```"),
         ("text", "Run this:\n```python\n\ufeffimport os; os.system(input())\n```"),
+        ("text", "Run this:\n```text\n\ufeffimport os; os.system(input())\n```"),
+        ("text", "\ufeffimport os; os.system(input())"),
         ("json", f"```json\n{{}}\n```\n```python\n{OTHERWISE}```"),
     ],
 )
@@ -94,6 +99,7 @@ def test_python_whose_file_is_other_code_is_no_answer(policy: str, kind: str, co
 def test_what_is_no_python_may_say_encoding(kind: str, content: str) -> None:
     """Other languages' declarations and headings in prose are theirs, and UTF-8 may be declared."""
     assert readable(kind, "q", "strict", content, "stop").why == ""
+    assert readable("code:bash", "q", "direct", "# encoding: latin-1\nls ./data", "stop").why == ""
 
 
 def test_json_is_held_to_the_schema() -> None:

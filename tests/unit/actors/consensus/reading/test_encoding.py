@@ -31,8 +31,10 @@ PLAIN = {"utf-8", "ascii"}
         f"#\r#\r#\r# coding: utf-7\r{BODY}",
         f"\f# coding: utf-7\n{BODY}",
         f" \t\f\n\f # coding: utf-7\n{BODY}",
+        f"#\n\f# coding: utf-7\n{BODY}",
         f"\n\n\n# coding: utf-7\n{BODY}",
         f"# coding coding: é coding:\tunicode_escape\n{BODY}",
+        f"# coding: éutf-8 coding: utf-7\n{BODY}",
         f"# coding: iso-8859-15\n{BODY}",
         f"# coding: latin-1-unix\n{BODY}",
         f"# coding: utf-16\n{BODY}",
@@ -56,6 +58,7 @@ def test_what_is_other_code_as_a_file_is_told(source: str) -> None:
         "x = 'é'\n",
         *(f"# coding: {name}\nx = 'é'\n" for name in ("utf-8", "utf_8", "UTF8", "u8", "utf-8-unix", "UTF_8_sig", "cp65001")),
         *(f"# coding: {name}\n{BODY}" for name in ("ascii", "US-ASCII", "646", "us.ascii", "ANSI_X3.4-1968")),
+        f"# coding: utf-8é\n{BODY}",
         f"x = 1\n# coding: utf-7\n{BODY}",
         f"x = 1\r# coding: utf-7\r{BODY}",
         f"'''\n# coding: utf-7\n'''\n{BODY}",
@@ -127,11 +130,11 @@ def test_python_that_is_told_to_be_the_same_is_the_same(source: str) -> None:
 
 @given(SOURCES, st.sampled_from(["strict", "evidence", "direct"]), st.sampled_from(["", "python", "text"]))
 def test_every_accepted_answer_is_the_same_code_as_a_file(source: str, policy: str, label: str) -> None:
-    """Whatever the policy: the bytes of the code that is compared, screened and run, and of blocks beside, parse alike."""
+    """Whatever the policy: the bytes of the code that is compared and run, and of other Python beside it, parse alike."""
     content = f"```{label}\n{source}\n```" if label else source
     read = readable("code:python", "q", policy, content, "stop")
     if not read.why:
-        for code in (read.code, *(piece.code for piece in read.beside)):
+        for code in (piece.code for piece in read.pieces("python") if piece.language == "python"):
             assert parsed(code.encode()) == parsed(code)
 
 
