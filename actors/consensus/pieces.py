@@ -20,7 +20,7 @@ from itertools import islice
 
 import msgspec
 
-from actors.consensus.reading.code import LABELS, look_for_code, python_program
+from actors.consensus.reading.code import LABELS, PYTHON, PYTHON_LABELS, look_for_code, python_program
 from actors.consensus.reading.fences import Block, blocks
 from actors.consensus.reading.python_form import parse
 from actors.consensus.reading.reading import Look
@@ -29,8 +29,6 @@ from actors.consensus.screening.findings import Finding, Screening, conclude
 MAX_PIECES = 48
 MAX_CHARS = 131_072  # of all pieces together
 MAX_STATEMENTS = 512  # places at which an excerpt is taken apart
-PYTHON = "python"
-_PYTHON_LABELS = frozenset({PYTHON, *LABELS[PYTHON], "py3", "pycon", "ipython", "python2", "doctest"})
 _NAMED = {
     **{label: language for language, labels in LABELS.items() for label in (language, *labels)},
     **{
@@ -108,7 +106,7 @@ def _of_blocks(fenced: Iterable[Block]) -> Iterator[Piece]:
 
 
 def _of_block(code: str, label: str) -> Iterator[Piece]:
-    if label in _PYTHON_LABELS:
+    if label in PYTHON_LABELS:
         yield from _claimed(code)
         return
     language = _NAMED.get(label, "")

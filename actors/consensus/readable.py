@@ -3,6 +3,8 @@
 Rules:
 - Deliberation and whoever groups retained answers again ask the same functions.
 - Code or JSON that was cut off by ``max_tokens`` is none, nor is text that is no valid Unicode.
+- Nor is Python of which a file is read otherwise than the answer is (``reading.encoding``), asked for or beside, whatever the
+  policy: what was looked at would not be what runs.
 - What was read last is remembered, in the process's memory and bounded in bytes: popular questions bring the same answers again,
   and reading one takes a millisecond.
 - A voter that is asked alone is compared with nobody: whatever it says, if it is text and satisfies the schema, can be read.
@@ -16,12 +18,17 @@ import msgspec
 
 from actors.base.memo import remembered
 from actors.consensus.pieces import Piece, TooMuch, taken_apart
-from actors.consensus.reading.code import look_for_code
+from actors.consensus.reading.code import PYTHON, look_for_code
+from actors.consensus.reading.encoding import is_read_otherwise
 from actors.consensus.reading.kind import language_of
 from actors.consensus.reading.reading import Reading, read_answer, single_answer
 
 MAX_REMEMBERED_BYTES = 16 * 2**20
 """Of questions, answers and what was read in them, in a process; an answer of more than a 64th of that is read each time."""
+
+READ_OTHERWISE = (
+    "Python of which a file is other code: it declares another encoding than UTF-8 (PEP 263), or has a byte order mark"
+)
 
 
 class Readable(msgspec.Struct, frozen=True):
@@ -57,9 +64,12 @@ def readable(
     if policy == "direct" and content.strip() and is_text(content) and not (why and schema):
         reading, why = single_answer(reading, content), ""
     try:
-        code, beside = taken_apart(content, language_of(kind), look)
+        code, beside = taken_apart(content, language := language_of(kind), look)
     except TooMuch:
         return Readable(reading, "more code beside the answer than is looked at")
+    screened = (piece.code for piece in looked_at(code, language, beside) if piece.language == PYTHON)
+    if is_read_otherwise(content, language, screened):
+        return Readable(reading, READ_OTHERWISE)
     return Readable(reading, why, code, beside)
 
 

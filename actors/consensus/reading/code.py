@@ -23,13 +23,15 @@ from actors.consensus.reading.python_form import normal_tree, parse
 from actors.consensus.reading.tree_form import has_grammar, normal_tokens
 
 MAX_PROSE_LINES = 40
-_PYTHON = "python"
+PYTHON = "python"
 LABELS = {
     "python": {"python3", "py"}, "javascript": {"js", "jsx", "node", "mjs", "cjs"}, "typescript": {"ts", "tsx"}, "go": {"golang"},
     "sql": {"postgresql", "postgres", "mysql", "sqlite", "plsql", "tsql"}, "bash": {"sh", "shell", "zsh"},
     "cpp": {"c++", "cc", "cxx"}, "csharp": {"c#", "cs"}, "ruby": {"rb"}, "rust": {"rs"}, "kotlin": {"kt"},
 }  # fmt: skip
 """Language → the other labels that blocks of it carry."""
+PYTHON_LABELS = frozenset({PYTHON, *LABELS[PYTHON], "py3", "pycon", "ipython", "python2", "doctest"})
+"""What a block may claim to be that claims to be Python, transcripts and old Python included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,14 @@ def look_for_code(content: str, language: str) -> Code:
     fenced = blocks(content)
     if not fenced:
         return _unfenced(content, language)
-    own = [_is_of(block, language) for block in fenced]
+    own = [is_of(block, language) for block in fenced]
     found = _joined(fenced, own, language)
     labelled = [is_own and bool(block.label) for block, is_own in zip(fenced, own, strict=True)]
     return _joined(fenced, labelled, language) if not found.form and any(labelled) and labelled != own else found
 
 
-def _is_of(block: Block, language: str) -> bool:
+def is_of(block: Block, language: str) -> bool:
+    """Tell whether a block may be of a language: it says so, or nothing."""
     return block.label in {"", language} or block.label in LABELS.get(language, ())
 
 
@@ -92,11 +95,11 @@ def _joined(fenced: list[Block], own: list[bool], language: str) -> Code:
 
 
 def _is_parsed(language: str) -> bool:
-    return language == _PYTHON or has_grammar(language)
+    return language == PYTHON or has_grammar(language)
 
 
 def _form(code: str, language: str) -> str:
-    if language == _PYTHON:
+    if language == PYTHON:
         tree = parse(code)
         return normal_tree(tree) if tree is not None and tree.body else ""
     if has_grammar(language):
@@ -106,7 +109,7 @@ def _form(code: str, language: str) -> str:
 
 
 def _unfenced(content: str, language: str) -> Code:
-    if language == _PYTHON:
+    if language == PYTHON:
         return _unfenced_python(content)
     if not has_grammar(language):
         return Code("")

@@ -54,8 +54,6 @@ _IDLE = (
     ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.List, ast.BinOp, ast.BitOr, ast.expr_context,
 )  # fmt: skip
 """What annotations are made of that only name types."""
-_COOKIE = re.compile(r"[ \t\f]*#.*?coding[:=](?![ \t]*utf-?8\b)", re.IGNORECASE)
-"""A line that has a file read in other letters than we read it in (PEP 263)."""
 _ROLES = {
     "test": "test", "ifs": "test", "comparators": "operand", "left": "operand", "right": "operand", "operand": "operand",
     "values": "operand", "slice": "index", "iter": "sequence", "args": "argument", "func": "callee",
@@ -87,8 +85,7 @@ def parts_of(content: str, code: str, question: str) -> Parts | None:
     if len(content) > MAX_CHARS:
         return None
     try:
-        tree = None if any(map(_COOKIE.match, code.split("\n", 2)[:2])) else parse(code)
-        return None if tree is None else _parts(tree, content, code, question)
+        return None if (tree := parse(code)) is None else _parts(tree, content, code, question)
     except _FAILURES:
         return None
 

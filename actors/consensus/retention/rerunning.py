@@ -17,7 +17,8 @@ import msgspec
 from actors.base.canonical import micro
 from actors.consensus.behaviour.compare import Comparison
 from actors.consensus.grouping import Answer, group_answers
-from actors.consensus.pieces import PYTHON, taken_apart
+from actors.consensus.pieces import taken_apart
+from actors.consensus.reading.code import PYTHON
 from actors.consensus.reading.context import in_context
 from actors.consensus.retention.asked import context_asked
 from actors.consensus.retention.content import Content

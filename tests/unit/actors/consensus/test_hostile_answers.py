@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.base.errors import NoConsensus
+from actors.base.errors import CriticalSystemFailure, NoConsensus, VoterUnavailable, WeaverGenError
 from actors.consensus.verification import verify_envelope
 from tests.unit.actors.consensus.world import CALLER, NOW_S, World, request, says, voter
 
@@ -67,3 +67,28 @@ async def test_one_voters_answer_is_served_as_it_stands(make_world: MakeWorld, k
     assert decision.candidate.content == content
     (committed,) = world.log.committed
     assert verify_envelope(committed.data, world.trust, NOW_S).record.method == "single"
+
+
+OTHERWISE = "# coding: utf-7\ndef f(x):\n    return x + 1 #+AAo-    - 1\n"
+"""Python that is another program as a file."""
+
+
+@pytest.mark.parametrize(("kind", "content"), [("code", OTHERWISE), ("text", f"Run this:\n```python\n{OTHERWISE}```")])
+@pytest.mark.parametrize(
+    ("asked", "refusal"),
+    [
+        ({"policy": "strict"}, CriticalSystemFailure),
+        ({"policy": "evidence"}, CriticalSystemFailure),
+        ({"model": "a"}, VoterUnavailable),
+    ],
+)
+async def test_python_that_is_another_program_as_a_file_never_leaves(
+    make_world: MakeWorld, asked: dict[str, str], refusal: type[WeaverGenError], kind: str, content: str
+) -> None:
+    """Though every voter says it and nothing is found in it: what was looked at is not what would run."""
+    world = make_world(*(voter(name, says(content)) for name in "abc"))
+    with pytest.raises(refusal, match="PEP 263"):
+        await world.coordinator.generate(request("Write f(x).", answer_kind=kind, **asked), CALLER)
+    (committed,) = world.log.committed
+    assert {ballot.outcome for ballot in committed.record.ballots} - {"cancelled"} == {"invalid"}
+    assert verify_envelope(committed.data, world.trust, NOW_S).record.answer_sha256 == ""

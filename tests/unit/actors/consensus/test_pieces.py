@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.consensus.pieces import MAX_CHARS, MAX_PIECES, PYTHON, Piece, TooMuch, joined, taken_apart
-from actors.consensus.reading.code import code_of
+from actors.consensus.pieces import MAX_CHARS, MAX_PIECES, Piece, TooMuch, joined, taken_apart
+from actors.consensus.reading.code import PYTHON, code_of
 from actors.consensus.screening.findings import Finding, Screening, Verdict
 from actors.consensus.screening.screen import screen
 

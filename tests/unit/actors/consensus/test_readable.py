@@ -3,7 +3,7 @@
 import pytest
 
 from actors.consensus.pieces import MAX_PIECES
-from actors.consensus.readable import is_text, readable
+from actors.consensus.readable import READ_OTHERWISE, is_text, readable
 from actors.consensus.reading.reading import NOT_SATISFIED
 
 
@@ -51,6 +51,55 @@ def test_other_code_of_an_answer_is_screened_beside_it() -> None:
     ]
     crowded = readable("text", "q", "strict", "words\n" + "```sh\nls\n```\n" * (MAX_PIECES + 1), "stop")
     assert crowded.why == "more code beside the answer than is looked at"
+
+
+OTHERWISE = "# coding: utf-7\ndef f(x):\n    return x + 1 #+AAo-    - 1\n"
+"""As a file ``f`` adds a line."""
+
+
+@pytest.mark.parametrize("policy", ["strict", "evidence", "direct"])
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("code:python", OTHERWISE),
+        ("code:python", f"Sure, this is it.\n{OTHERWISE}"),
+        ("code:python", f"```python\nx = 1\n```\n```python\n{OTHERWISE}```"),
+        ("code:python", f"```python\nx = 1\n```\n```text\n{OTHERWISE}```"),
+        ("code:go", f"```go\nf()\n```\nAnd:\n```py\n{OTHERWISE}```"),
+        ("text", f"Sure, this is it.\n{OTHERWISE}"),
+        ("text", f"Run this:\n```\n{OTHERWISE}```"),
+        ("text", "Type this:\n```pycon\n>>> # coding: utf-7\n>>> x = 1 #+AAo-f(x)\n```"),
+        ("text", "# coding: utf-7\n#+AAo-import os"),
+        ("text", "Run this:\n```python\n# coding: utf-7\n+ACIAIgAi-\nno Python\n+ACIAIgAi-\n```"),
+        ("text", "Run this:\n```\n# coding: utf-7\n+ACIAIgAi-\nno Python\n+ACIAIgAi-\n```"),
+        ("text", "Run this:\n```python\n# coding: utf-7 +AAo-x=+ACg-\n)\n```"),
+        ("text", "Run this:\n```text\n# coding: utf-7\nx = 1 #+AAo-import os\n```"),
+        ("text", "Run this:\n```python\n\ufeffimport os; os.system(input())\n```"),
+        ("text", "Run this:\n```text\n\ufeffimport os; os.system(input())\n```"),
+        ("text", "\ufeffimport os; os.system(input())"),
+        ("json", f"```json\n{{}}\n```\n```python\n{OTHERWISE}```"),
+    ],
+)
+def test_python_whose_file_is_other_code_is_no_answer(policy: str, kind: str, content: str) -> None:
+    """Whoever saves it runs what nobody looked at; no policy and no kind of answer lets it pass, asked for or beside."""
+    assert readable(kind, "q", policy, content, "stop").why == READ_OTHERWISE
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("code:python", OTHERWISE.replace("utf-7", "utf-8")),
+        ("code:ruby", "```ruby\n# encoding: ascii-8bit\nputs 1\n```"),
+        ("code:ruby", "```\n# encoding: ascii-8bit\nputs 1\n```"),
+        ("text", "```ruby\n# encoding: ascii-8bit\nputs 1\n```"),
+        ("text", "# Encoding: what it is\n\nAn encoding maps characters to bytes."),
+        ("text", "\ufeffParis is the capital."),
+    ],
+)
+def test_what_is_no_python_may_say_encoding(kind: str, content: str) -> None:
+    """Other languages' declarations and headings in prose are theirs, and UTF-8 may be declared."""
+    assert readable(kind, "q", "strict", content, "stop").why == ""
+    assert readable("code:bash", "q", "direct", "# encoding: latin-1\nls ./data", "stop").why == ""
 
 
 def test_json_is_held_to_the_schema() -> None:

@@ -185,10 +185,3 @@ def test_a_program_far_larger_than_most_has_something_of_its_own() -> None:
     assert large is not None
     assert small.code & {"nodes 8", "nodes 64"} == {"nodes 8"}
     assert large.code >= {"nodes 8", "nodes 64"}
-
-
-@pytest.mark.parametrize("line", ["# encoding: U7", "\f# -*- coding=utf_7 -*-", "\n# vim: fileencoding: latin-1"])
-def test_code_that_a_file_would_read_in_other_letters_has_no_parts(line: str) -> None:
-    """What is parsed here is not what whoever saves it runs."""
-    assert parts_of(f"{line}\n{PLAIN}", f"{line}\n{PLAIN}", "") is None
-    assert parts_of(f"# coding: utf-8\n{PLAIN}", f"# coding: utf-8\n{PLAIN}", "") is not None
