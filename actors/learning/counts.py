@@ -2,9 +2,8 @@
 
 Rules:
 - An observation is a voter in a decision that found a winner (of several layers, in the one that did): it agreed with the
-  winner or dissented. Failed, cancelled
-  and isolated ballots, and decisions in which nobody agreed, are none. Several ballots of a voter in one decision are one:
-  it agreed if one did, and took as long as the slowest.
+  winner or dissented. Failed, cancelled and isolated ballots, and decisions in which nobody agreed, are none. Several ballots
+  of a voter in one decision are one: it agreed if one did, and took as long as the slowest.
 - A ballot that does not say how long it took counts all the same, but not towards latency.
 - ``merge`` is associative and commutative, and ``Counts({}, {})`` changes nothing.
 - A decision's ballots are counted together. They are written as one frame, of one day, so they lie in one file.
