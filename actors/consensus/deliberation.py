@@ -136,7 +136,8 @@ def _carried(state: State, ballot: Ballot, known: Ballot) -> tuple[State, list[C
     if known.state == "readable" and known.candidate is not None:
         return _answered(state, Answered(ballot.ask_id, known.candidate, latency_ms))
     if known.outcome == "screened_out":
-        return _substitute(state, replace(known, ask_id=ballot.ask_id, seat=ballot.seat, carried=True, replaced=False))
+        again = replace(known, ask_id=ballot.ask_id, seat=ballot.seat, carried=True, replaced=False, hedged=False)
+        return _substitute(state, again)
     outcome = "timeout" if known.outcome in (None, "late") else known.outcome
     return _out(state, ballot.ask_id, outcome, known.note, latency_ms, known.candidate, cause=known.cause)
 

@@ -147,5 +147,9 @@ def test_a_voter_is_asked_once_and_what_was_rejected_stays_out(course: Course, o
         if not b.carried and b.state != "outstanding" and b.outcome not in never
     ]  # fmt: skip
     assert len(asked) == len(set(asked))
-    told = [b.seat.voter for _, b in ballots_told(last) if b.outcome not in never and b.state != "outstanding"]
+    told = [
+        b.seat.voter
+        for _, b in ballots_told(last)
+        if b.carried or (b.outcome not in never and b.state != "outstanding")
+    ]
     assert sorted(told) == sorted(asked)

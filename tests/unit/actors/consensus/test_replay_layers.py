@@ -163,3 +163,18 @@ def test_a_weaker_layer_is_passed_over_and_a_fresh_one_decides() -> None:
     check(record)
     assert [tried.name for tried in record.layer.tried] == ["layer0", "layer2"]
     assert (record.result, record.layer.index) == ("answered", 2)
+
+
+def test_a_voter_that_one_layer_hedged_and_rejected_has_a_substitute_in_the_next() -> None:
+    """The hedge was the first layer's: carried over, the rejected answer has one more asked in its place, and that replays."""
+    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": TWO, "e": TWO}
+    made = course(("a", "b", "c"), ("a", "d"), does=does, kind="code:python")
+    hedging = replace(made.first.plan, seats=made.first.plan.seats[:2], spares=made.first.plan.seats[2:])
+    spared = replace(made.later[0], spares=(Seat("e", "f", "l-e", 500_000),))
+    first = Script(hedging, does, {ONE: screened("reject")}, slow=frozenset("a"))
+    record = record_of(run(Course(first, (spared,)), "abcde"))
+    check(record)
+    assert record.earlier[0].ballots[0].hedged
+    carried = record.ballots[0]
+    assert (carried.carried, carried.hedged, carried.replaced) == (True, False, True)
+    assert record.result == "answered"
