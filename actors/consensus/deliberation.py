@@ -125,15 +125,18 @@ def _called(state: State, ballot: Ballot) -> tuple[State, list[Command]]:
 
 
 def _known(state: State, voter: str) -> Ballot | None:
-    """Return what an earlier layer heard of a voter, the newest; whoever was cancelled or isolated was not heard."""
+    """Return what an earlier layer heard of a voter, the newest; whoever was cancelled or isolated was not heard.
+
+    An answer that was not looked at any more when its layer ended was heard all the same.
+    """
     ballots = (b for layer in reversed(state.earlier) for b in layer.ballots if b.seat.voter == voter)
-    return next((b for b in ballots if b.state not in OPEN and b.outcome not in ("isolated", "cancelled")), None)
+    return next((b for b in ballots if b.state != "outstanding" and b.outcome not in ("isolated", "cancelled")), None)
 
 
 def _carried(state: State, ballot: Ballot, known: Ballot) -> tuple[State, list[Command]]:
     state = _with(state, replace(ballot, carried=True))
     latency_ms = min(known.latency_ms, state.plan.deadline_ms)
-    if known.state == "readable" and known.candidate is not None:
+    if known.state != "out" and known.candidate is not None:
         return _answered(state, Answered(ballot.ask_id, known.candidate, latency_ms))
     if known.outcome == "screened_out":
         again = replace(known, ask_id=ballot.ask_id, seat=ballot.seat, carried=True, replaced=False, hedged=False)

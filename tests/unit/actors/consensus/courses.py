@@ -10,7 +10,7 @@ from actors.consensus.deliberation import recount
 from actors.consensus.layers import barred, following, no_weaker
 from actors.consensus.tally import Rule
 from actors.consensus.vocabulary import Plan, PolicyChanged, Seat, State
-from tests.unit.actors.consensus.panels import RULES, WEIGHTS, Script, play, scripts
+from tests.unit.actors.consensus.panels import CODES, RULES, WEIGHTS, Script, play, scripts
 
 EVERYONE = [Seat(f"v{n}", f"f{n}", lineage, WEIGHTS[n % 4]) for n, lineage in enumerate("LMNOLPQ")]
 """Voters that layers are drawn from; the first and the fifth are of one lineage."""
@@ -60,7 +60,8 @@ def courses(draw: st.DrawFn) -> Course:
     end = draw(st.none() | st.tuples(isolated, RULES, st.sampled_from([False] * 7 + [True])))
     slow = draw(st.frozensets(st.sampled_from(names), max_size=2))
     breaks = draw(st.frozensets(st.integers(0, 3), max_size=1))
-    return Course(replace(first, does=does, slow=slow), tuple(plans), changes, breaks, end)
+    unseen = draw(st.frozensets(st.sampled_from(CODES), max_size=2))
+    return Course(replace(first, does=does, slow=slow, unseen=unseen), tuple(plans), changes, breaks, end)
 
 
 def run(course: Course, order: Sequence[str]) -> State:

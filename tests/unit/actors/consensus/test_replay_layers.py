@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from actors.base.errors import IntegrityError
 from actors.consensus.choosing import choose_served
+from actors.consensus.deliberation import begin
 from actors.consensus.records import build_record
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
 from actors.consensus.replay_layers import check_layers
@@ -16,7 +17,7 @@ from actors.consensus.vocabulary import Seat, State
 from actors.spans.record import BallotEntry, DecisionRecord, LayerEntry, WriterRef
 from tests.examples import examples
 from tests.unit.actors.consensus.courses import EVERYONE, Course, courses, run
-from tests.unit.actors.consensus.panels import FAILS, Script
+from tests.unit.actors.consensus.panels import FAILS, Script, play
 from tests.unit.actors.consensus.test_replay import FACTS
 from tests.unit.actors.consensus.world import NOW_S, WRITER, plan, screened
 
@@ -178,3 +179,31 @@ def test_a_voter_that_one_layer_hedged_and_rejected_has_a_substitute_in_the_next
     carried = record.ballots[0]
     assert (carried.carried, carried.hedged, carried.replaced) == (True, False, True)
     assert record.result == "answered"
+
+
+def test_an_answer_that_nobody_looked_at_any_more_goes_on_and_is_not_asked_for_again() -> None:
+    """The first layer ends while it is being screened; the second screens it, and the record says that it was carried."""
+    does = {"a": FAILS, "b": ONE, "c": FAILS, "d": ONE}
+    made = course(("a", "b", "c"), ("b", "d"), does=does, kind="code:python")
+    first = play(Script(made.first.plan, does, unseen=frozenset([ONE])), "bac")
+    last = play(Script(made.later[0], does), "bd", earlier=(replace(first, tie_salt="ab" * 16),))
+    _, commands = begin(made.later[0], (first,))
+    assert [type(command).__name__ for command in commands] == ["Screen", "Ask"]
+    record = record_of(replace(last, tie_salt="ab" * 16))
+    check(record)
+    assert (record.earlier[0].ballots[1].outcome, record.ballots[0].carried) == ("cancelled", True)
+    assert [ballot.outcome for ballot in record.ballots] == ["agreed", "agreed"]
+
+
+@pytest.mark.parametrize("silenced", ["failed", "timeout", "isolated"])
+def test_a_carried_dissent_cannot_be_silenced(silenced: str) -> None:
+    """What was answered before was answered: its digest stands, and the voter can have failed only in ways that keep it."""
+    does = {"a": "Rome", "b": FAILS, "c": FAILS, "d": "Paris", "e": "Paris", "g": "Paris"}
+    record = record_of(run(course(("a", "b", "c"), ("a", "d", "e", "g"), does=does, hear_everyone=True), "abcdeg"))
+    check(record)
+    dissent = record.ballots[0]
+    assert (dissent.carried, dissent.group) == (True, 1)
+    gone = replace(dissent, outcome=silenced, group=-1, candidate_sha256="", normal_form_sha256="")
+    assert not is_believed(replace(record, ballots=[gone, *record.ballots[1:]]))
+    kept = replace(gone, received_sha256=dissent.candidate_sha256 if silenced != "failed" else "")
+    assert is_believed(replace(record, ballots=[kept, *record.ballots[1:]])) is (silenced != "failed")
