@@ -44,6 +44,7 @@ def check_layers(record: DecisionRecord, now_s: int) -> None:
     _require([view.layer.tried[-1] for view in views] == record.layer.tried, "the layers tried are not those told of")
     indices = [view.layer.index for view in views]
     _require(indices == sorted(set(indices)), "layers out of order, or one twice")
+    _require(indices[0] == 0, "a layer before those told of was left out: a request begins with the first")
     _require(not any(ballot.carried for ballot in views[0].ballots), "a ballot from a layer before the first")
     for view in views[:-1]:
         _check_refusal(view, now_s)

@@ -104,6 +104,9 @@ def lies(r: DecisionRecord) -> Iterator[tuple[str, DecisionRecord]]:
         return earlier(change)
 
     yield "left out", replace(r, earlier=[])
+    alone = replace(r.layer, tried=r.layer.tried[1:])
+    own = [replace(ballot, carried=False) for ballot in r.ballots]
+    yield "left out, and nothing speaks of it", replace(r, earlier=[], layer=alone, ballots=own)
     yield "told twice", replace(r, earlier=r.earlier * 2)
     yield "another index", replace(r, layer=replace(r.layer, index=0))
     yield "not degraded", replace(r, degraded=False)
