@@ -76,11 +76,12 @@ def decision_spans(state: State, trace: Trace) -> list[Span]:
     if trace.end_user:
         attributes[names.END_USER] = trace.end_user
     root = _span(state, trace, root_id, trace.parent_span_id, names.INVOKE_WORKFLOW, outcome, ok, attributes, support)
-    layers = [_layer(layer, trace, root_id) for layer in (*state.earlier, state)]
+    layers = [_layer(layer, trace, root_id, _ended_ns(layer, trace)) for layer in state.earlier]
+    layers.append(_layer(state, trace, root_id, trace.ended_ns))
     return [root, *layers, *(_chat(layer, ballot, trace) for layer, ballot in ballots_told(state))]
 
 
-def _layer(state: State, trace: Trace, root_id: bytes) -> Span:
+def _layer(state: State, trace: Trace, root_id: bytes, ended_ns: int) -> Span:
     """Return the span of one layer; the last one ends with the decision."""
     conclusion = state.conclusion
     outcome = conclusion.outcome if conclusion else "unavailable"
@@ -88,7 +89,6 @@ def _layer(state: State, trace: Trace, root_id: bytes) -> Span:
     ok: SpanStatus = "ok" if outcome == "agreed" else "error"
     span = _span(state, trace, _layer_id(state, trace), root_id, names.LAYER, outcome, ok, {}, support)
     began_ns = _began_ns(state, trace)
-    ended_ns = trace.ended_ns if not state.took_ms else min(began_ns + state.took_ms * 1_000_000, trace.ended_ns)
     return msgspec.structs.replace(
         span, start_unix_nano=began_ns, end_unix_nano=ended_ns, latency_ms=(ended_ns - began_ns) // 1_000_000
     )
@@ -100,6 +100,10 @@ def _layer_id(state: State, trace: Trace) -> bytes:
 
 def _began_ns(state: State, trace: Trace) -> int:
     return min(trace.started_ns + state.began_ms * 1_000_000, trace.ended_ns)
+
+
+def _ended_ns(state: State, trace: Trace) -> int:
+    return min(_began_ns(state, trace) + state.took_ms * 1_000_000, trace.ended_ns)
 
 
 def _span(

@@ -1,8 +1,13 @@
 """Spans of a decision."""
 
+from msgspec.structs import replace
+
 from actors.consensus.telemetry import Trace, decision_spans, span_rows, withheld_spans
 from actors.consensus.vocabulary import Answered, Failed
+from tests.unit.actors.consensus.courses import run
+from tests.unit.actors.consensus.panels import FAILS
 from tests.unit.actors.consensus.test_records import finished
+from tests.unit.actors.consensus.test_replay_layers import course
 from tests.unit.actors.consensus.world import NOW_S, candidate
 
 TRACE = Trace(
@@ -34,3 +39,14 @@ def test_a_withheld_answer_adds_one_span_of_its_own() -> None:
     assert (taken_back.name, taken_back.outcome, taken_back.status) == ("weavergen.policy", "withheld", "error")
     assert taken_back.parent_span_id == root.span_id
     assert taken_back.span_id not in {root.span_id, *(span.span_id for span in others)}
+
+
+def test_a_layer_lasts_as_long_as_it_took_and_the_last_until_the_decision() -> None:
+    """One in which nobody was asked took no time at all."""
+    does = {"a": FAILS, "b": FAILS, "c": "Paris", "d": "Paris"}
+    state = run(course(("a", "b"), ("c", "d"), does=does), "abcd")
+    first, last = replace(state.earlier[0], took_ms=0), replace(state, began_ms=5, took_ms=3)
+    _, *layers = decision_spans(replace(last, earlier=(first,)), TRACE)[:3]
+    assert [(span.layer, span.latency_ms) for span in layers] == [("layer0", 0), ("layer1", 7)]
+    _, *layers = decision_spans(replace(last, earlier=(replace(first, took_ms=5),)), TRACE)[:3]
+    assert [(span.layer, span.latency_ms) for span in layers] == [("layer0", 5), ("layer1", 7)]
