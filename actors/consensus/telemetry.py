@@ -1,7 +1,7 @@
 """Spans of one decision: the root, a span for each layer that was tried, one ``chat`` span for each voter that was asked. Pure.
 
 Rules:
-- A voter whose ballot a later layer took over has one span, under the last layer that it counted in.
+- A voter whose ballot a later layer took over has one span, under the last layer that it counted in, from when it was asked.
 - Content never enters a span.
 """
 
@@ -78,7 +78,23 @@ def decision_spans(state: State, trace: Trace) -> list[Span]:
     root = _span(state, trace, root_id, trace.parent_span_id, names.INVOKE_WORKFLOW, outcome, ok, attributes, support)
     layers = [_layer(layer, trace, root_id, _ended_ns(layer, trace)) for layer in state.earlier]
     layers.append(_layer(state, trace, root_id, trace.ended_ns))
-    return [root, *layers, *(_chat(layer, ballot, trace) for layer, ballot in ballots_told(state))]
+    return [
+        root,
+        *layers,
+        *(_chat(layer, ballot, trace, _asker(state, layer, ballot)) for layer, ballot in ballots_told(state)),
+    ]
+
+
+def _asker(state: State, layer: State, ballot: Ballot) -> State:
+    """Return the layer that asked a ballot's voter."""
+    if not ballot.carried:
+        return layer
+    before = (one for one in reversed(state.earlier) if one.plan.index < layer.plan.index)
+    return next(one for one in before if any(_asked(theirs, ballot) for theirs in one.ballots))
+
+
+def _asked(theirs: Ballot, ballot: Ballot) -> bool:
+    return theirs.seat.voter == ballot.seat.voter and not theirs.carried and theirs.outcome != "isolated"
 
 
 def _layer(state: State, trace: Trace, root_id: bytes, ended_ns: int) -> Span:
@@ -130,7 +146,7 @@ def _span(
     )
 
 
-def _chat(state: State, ballot: Ballot, trace: Trace) -> Span:
+def _chat(state: State, ballot: Ballot, trace: Trace, asker: State) -> Span:
     outcome = ballot_outcome(state, ballot)
     attributes = {
         names.GEN_AI_OPERATION_NAME: "chat",
@@ -145,7 +161,7 @@ def _chat(state: State, ballot: Ballot, trace: Trace) -> Span:
         attributes[names.GEN_AI_USAGE_OUTPUT_TOKENS] = str(ballot.candidate.completion_tokens)
         attributes[names.CANDIDATE_SHA256] = ballot.candidate_sha256
     failed = outcome not in ("agreed", "dissented", "cancelled")
-    began_ns = _began_ns(state, trace)
+    began_ns = _began_ns(asker, trace)
     return Span(
         trace_id=trace.trace_id,
         span_id=_span_id(trace, f"chat{ballot.ask_id}" + (f"/{state.plan.index}" if state.plan.index else "")),
