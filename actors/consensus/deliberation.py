@@ -264,7 +264,8 @@ def _unshared(state: State) -> dict[int, tuple[str, ...]]:
         b.ask_id: (b.seat.lineage, frozenset(b.screening.sinks))
         for b in state.ballots
         if b.screening is not None and b.screening.verdict != "reject" and b.outcome != "isolated"
-    }
+        and not (b.carried and b.outcome == "screened_out")  # what was rejected before vouches for nobody
+    }  # fmt: skip
     used[-1] = ("", frozenset())  # a lineage that uses nothing: one alone is held to the same rule
     found = unshared(used, state.plan.asked_sinks)
     return {ask_id: sinks for ask_id, sinks in found.items() if state.ballots[ask_id].state == "readable"}

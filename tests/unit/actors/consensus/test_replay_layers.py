@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.base.errors import IntegrityError
+from actors.consensus.causes import BARRED_NOTE
 from actors.consensus.choosing import choose_served
 from actors.consensus.deliberation import begin
 from actors.consensus.records import build_record
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
 from actors.consensus.replay_layers import check_layers
-from actors.consensus.vocabulary import Seat, State
+from actors.consensus.tally import Rule
+from actors.consensus.vocabulary import PolicyChanged, Seat, State
 from actors.spans.record import BallotEntry, DecisionRecord, LayerEntry, WriterRef
 from tests.examples import examples
 from tests.unit.actors.consensus.courses import EVERYONE, Course, courses, run
@@ -210,3 +212,26 @@ def test_a_carried_dissent_cannot_be_silenced(silenced: str) -> None:
     assert not is_believed(replace(record, ballots=[gone, *record.ballots[1:]]))
     kept = replace(gone, received_sha256=dissent.candidate_sha256 if silenced != "failed" else "")
     assert is_believed(replace(record, ballots=[kept, *record.ballots[1:]])) is (silenced != "failed")
+
+
+def test_a_sink_that_one_layer_rejected_vouches_for_nobody_in_the_next() -> None:
+    """One lineage alone used the network and was put out; another that does so in the second layer is alone there as well."""
+    does = {"a": ONE, "b": "def f(x):\n    return x", "c": FAILS, "d": TWO, "e": "def f(x):\n    return 3 + x"}
+    made = course(("a", "b", "c"), ("a", "d", "e"), does=does, kind="code:python", rule=Rule(900_000, 2, 0, 0))
+    reaching = {code: screened("pass", "network") for code in (ONE, TWO)}
+    last = run(Course(Script(made.first.plan, does, reaching), made.later), "abcde")
+    check(record_of(last))
+    assert [ballot.outcome for ballot in last.earlier[0].ballots] == ["screened_out", None, "failed"]
+    assert [ballot.outcome for ballot in last.ballots] == ["screened_out", "screened_out", None]
+
+
+def test_isolating_whoever_gave_a_rejected_answer_lets_nobody_else_give_it() -> None:
+    """The answer stays barred from later layers, whoever gives it there."""
+    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": ONE, "e": ONE}
+    made = course(("a", "b", "c"), ("d", "e"), does=does, kind="code:python", hear_everyone=True)
+    isolating = {0: (1, PolicyChanged(frozenset("a"), halted=False))}
+    rejecting = Script(made.first.plan, does, {ONE: screened("reject")})
+    last = run(Course(rejecting, made.later, isolating), "abcde")
+    assert [ballot.outcome for ballot in last.earlier[0].ballots] == ["isolated", "failed", "failed"]
+    assert [ballot.note for ballot in last.ballots] == [BARRED_NOTE] * 2
+    check(record_of(last))
