@@ -70,6 +70,7 @@ def _view(record: DecisionRecord, entry: LayerEntry) -> DecisionRecord:
     return replace(
         record, layer=entry.layer, method=entry.method, ballots=entry.ballots, tie_salt=entry.tie_salt, tally=entry.tally,
         examples=entry.examples, result=_RESULTS[outcome], answer_sha256="", degraded=degraded, earlier=[],
+        similarity=entry.similarity or record.similarity,
     )  # fmt: skip
 
 
