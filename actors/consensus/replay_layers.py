@@ -104,9 +104,11 @@ def _check_carried(earlier: Sequence[DecisionRecord], view: DecisionRecord) -> N
     for ballot in (ballot for layer in earlier for ballot in layer.ballots):
         if ballot.outcome not in _NOT_HEARD or (ballot.outcome == "cancelled" and ballot.received_sha256):
             heard[ballot.voter] = ballot
+    nobody_asked = all(ballot.outcome in _NOT_HEARD for ballot in view.ballots)
     for ballot in view.ballots:
         known, who = heard.get(ballot.voter), f"{ballot.voter} in layer {view.layer.name}"
-        _require(ballot.carried == (known is not None) or ballot.outcome in _NOT_HEARD, f"{who}: asked twice, or never")
+        passed_over = not ballot.carried and (ballot.outcome == "isolated" or nobody_asked)
+        _require(ballot.carried == (known is not None) or passed_over, f"{who}: asked twice, or never")
         if known is not None and ballot.carried:
             _require(_answer(ballot) == _answer(known), f"{who}: another answer than before")
             _require(ballot.outcome in _may_become(known), f"{who}: {known.outcome} before, and now {ballot.outcome}")

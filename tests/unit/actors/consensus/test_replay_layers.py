@@ -212,6 +212,8 @@ def test_a_carried_dissent_cannot_be_silenced(silenced: str) -> None:
     assert not is_believed(replace(record, ballots=[gone, *record.ballots[1:]]))
     kept = replace(gone, received_sha256=dissent.candidate_sha256 if silenced != "failed" else "")
     assert is_believed(replace(record, ballots=[kept, *record.ballots[1:]])) is (silenced != "failed")
+    never = replace(gone, outcome="cancelled", carried=False)
+    assert not is_believed(replace(record, ballots=[never, *record.ballots[1:]]))
 
 
 def test_a_sink_that_one_layer_rejected_vouches_for_nobody_in_the_next() -> None:
