@@ -11,6 +11,7 @@ from actors.base.errors import IntegrityError
 from actors.consensus.causes import BARRED_NOTE
 from actors.consensus.choosing import choose_served
 from actors.consensus.deliberation import begin
+from actors.consensus.reading.examples import Example
 from actors.consensus.records import build_record
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
 from actors.consensus.replay_layers import check_layers
@@ -144,8 +145,8 @@ def _digests(r: DecisionRecord) -> dict[str, str]:
 
 
 def test_an_answer_that_one_layer_rejected_wins_in_no_later_one() -> None:
-    """Screening rejects it in the first layer; though the second would let it pass, it stays out, and the record shows it."""
-    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": ONE, "e": ONE}
+    """Screening rejects it in the first layer: in the second it stays out, byte for byte and written otherwise."""
+    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": ONE, "e": f"{ONE}  # written otherwise"}
     made = course(("a", "b", "c"), ("d", "e"), does=does, kind="code:python")
     made = Course(_rejecting(made.first), made.later)
     ended = run(made, "abc")
@@ -237,3 +238,22 @@ def test_isolating_whoever_gave_a_rejected_answer_lets_nobody_else_give_it() -> 
     assert [ballot.outcome for ballot in last.earlier[0].ballots] == ["isolated", "failed", "failed"]
     assert [ballot.note for ballot in last.ballots] == [BARRED_NOTE] * 2
     check(record_of(last))
+
+
+def test_an_answer_that_failed_an_example_wins_in_no_later_layer() -> None:
+    """Nor does one that says the same otherwise; the record is held to it by what the first layer's ballots say they passed."""
+    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": f"{ONE}  # written otherwise", "e": TWO, "g": TWO}
+    proven = {"examples": (Example("f(1)", "3"),) * 2, "compare_ms": 100, "hear_everyone": True}
+    made = course(("a", "b", "c"), ("d", "e", "g"), does=does, kind="code:python", **proven)
+    last = run(Course(Script(made.first.plan, does, passes={ONE: 0}), made.later), "abcdeg")
+    record = record_of(last)
+    check(record)
+    assert [ballot.note for ballot in last.ballots] == [BARRED_NOTE, "", ""]
+    first = record.earlier[0]
+    assert first.rejected == [first.ballots[0].normal_form_sha256]
+    again = replace(record.ballots[1], normal_form_sha256=first.rejected[0])
+    lied = replace(
+        record, ballots=[record.ballots[0], again, replace(record.ballots[2], normal_form_sha256=first.rejected[0])]
+    )
+    assert not is_believed(replace(lied, earlier=[replace(first, rejected=[])]))
+    assert is_believed(lied) is False
