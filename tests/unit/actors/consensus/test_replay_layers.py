@@ -110,6 +110,8 @@ def lies(r: DecisionRecord) -> Iterator[tuple[str, DecisionRecord]]:
     alone = replace(r.layer, tried=r.layer.tried[1:])
     own = [replace(ballot, carried=False) for ballot in r.ballots]
     yield "left out, and nothing speaks of it", replace(r, earlier=[], layer=alone, ballots=own)
+    tried = r.layer.tried
+    yield "tried otherwise", replace(r, layer=replace(r.layer, tried=[replace(tried[0], cause="another"), tried[1]]))
     yield "told twice", replace(r, earlier=r.earlier * 2)
     yield "another index", replace(r, layer=replace(r.layer, index=0))
     yield "not degraded", replace(r, degraded=False)
@@ -125,6 +127,7 @@ def lies(r: DecisionRecord) -> Iterator[tuple[str, DecisionRecord]]:
         "nobody was heard",
         ballots(0, outcome="failed", group=-1, candidate_sha256="", normal_form_sha256="", screening="none"),
     )
+    yield "replaced by nobody", ballots(1, replaced=True)
     yield "carried into the first", ballots(0, carried=True)
     yield "another answer was heard", ballots(0, candidate_sha256="f" * 64)
     yield "it was rejected", earlier(lambda e: replace(e, rejected=[r.ballots[0].normal_form_sha256]))
@@ -257,3 +260,32 @@ def test_an_answer_that_failed_an_example_wins_in_no_later_layer() -> None:
     )
     assert not is_believed(replace(lied, earlier=[replace(first, rejected=[])]))
     assert is_believed(lied) is False
+
+
+def forced(made: Course, order: str) -> DecisionRecord:
+    """Return the record of a request whose layers were all asked, whether they might follow or not."""
+    tried: tuple[State, ...] = ()
+    for asked in (made.first.plan, *made.later):
+        script = Script(asked, made.first.does)
+        held = [voter for voter in order if voter in script.voters]
+        tried = (*tried, replace(play(script, held, earlier=tried), earlier=(), tie_salt="ab" * 16))
+    return record_of(replace(tried[-1], earlier=tried[:-1]))
+
+
+def test_a_jury_that_might_not_follow_is_refused() -> None:
+    """A weaker one behind a disagreement, also with a layer in between that could not be heard, and layers out of order."""
+    does = {"a": "Paris", "b": "Rome", "c": FAILS, "d": FAILS, "e": "Oslo", "g": "Oslo"}
+    weaker = {"rule": Rule(500_000, 2, 1_300_000, 500_000)}
+    made = course(("a", "b"), ("c", "d"), ("e", "g"), does=does)
+    check(good := forced(made, "abcdeg"))
+    last = replace(made.later[1], **weaker)
+    for lied in (
+        forced(Course(made.first, (last,)), "abeg"),
+        forced(Course(made.first, (made.later[0], last)), "abcdeg"),
+    ):
+        with pytest.raises(IntegrityError, match="could not follow"):
+            check(lied)
+    for second, third in ((2, 2), (3, 2)):
+        entry = replace(good.earlier[1], layer=replace(good.earlier[1].layer, index=second))
+        with pytest.raises(IntegrityError, match="out of order"):
+            check(replace(good, earlier=[good.earlier[0], entry], layer=replace(good.layer, index=third)))
