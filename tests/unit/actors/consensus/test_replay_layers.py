@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.base.errors import IntegrityError
-from actors.consensus.causes import BARRED_NOTE
+from actors.consensus.causes import BARRED_NOTE, UNVOUCHED_CAUSE
 from actors.consensus.choosing import choose_served
 from actors.consensus.deliberation import begin
 from actors.consensus.reading.examples import Example
@@ -20,7 +20,7 @@ from actors.consensus.vocabulary import PolicyChanged, Seat, State
 from actors.spans.record import BallotEntry, DecisionRecord, LayerEntry, WriterRef
 from tests.examples import examples
 from tests.unit.actors.consensus.courses import EVERYONE, Course, courses, run
-from tests.unit.actors.consensus.panels import FAILS, Script, play
+from tests.unit.actors.consensus.panels import CODES, FAILS, Script, play
 from tests.unit.actors.consensus.test_replay import FACTS
 from tests.unit.actors.consensus.world import NOW_S, WRITER, plan, screened
 
@@ -204,7 +204,7 @@ def test_an_answer_that_nobody_looked_at_any_more_goes_on_and_is_not_asked_for_a
     assert [ballot.outcome for ballot in record.ballots] == ["agreed", "agreed"]
 
 
-@pytest.mark.parametrize("silenced", ["failed", "timeout", "isolated"])
+@pytest.mark.parametrize("silenced", ["failed", "invalid", "timeout", "isolated"])
 def test_a_carried_dissent_cannot_be_silenced(silenced: str) -> None:
     """What was answered before was answered: its digest stands, and the voter can have failed only in ways that keep it."""
     does = {"a": "Rome", "b": FAILS, "c": FAILS, "d": "Paris", "e": "Paris", "g": "Paris"}
@@ -215,7 +215,7 @@ def test_a_carried_dissent_cannot_be_silenced(silenced: str) -> None:
     gone = replace(dissent, outcome=silenced, group=-1, candidate_sha256="", normal_form_sha256="")
     assert not is_believed(replace(record, ballots=[gone, *record.ballots[1:]]))
     kept = replace(gone, received_sha256=dissent.candidate_sha256 if silenced != "failed" else "")
-    assert is_believed(replace(record, ballots=[kept, *record.ballots[1:]])) is (silenced != "failed")
+    assert is_believed(replace(record, ballots=[kept, *record.ballots[1:]])) is (silenced in ("timeout", "isolated"))
     never = replace(gone, outcome="cancelled", carried=False)
     assert not is_believed(replace(record, ballots=[never, *record.ballots[1:]]))
 
@@ -260,6 +260,8 @@ def test_an_answer_that_failed_an_example_wins_in_no_later_layer() -> None:
     )
     assert not is_believed(replace(lied, earlier=[replace(first, rejected=[])]))
     assert is_believed(lied) is False
+    same = replace(record.ballots[1], candidate_sha256=first.ballots[0].candidate_sha256)
+    assert not is_believed(replace(record, ballots=[record.ballots[0], same, record.ballots[2]], result="no_consensus"))
 
 
 def forced(made: Course, order: str) -> DecisionRecord:
@@ -285,7 +287,39 @@ def test_a_jury_that_might_not_follow_is_refused() -> None:
     ):
         with pytest.raises(IntegrityError, match="could not follow"):
             check(lied)
+    barring = replace(good.earlier[0], rejected=[good.ballots[0].normal_form_sha256])
+    assert not is_believed(replace(good, earlier=[barring, good.earlier[1]]))
+    unsorted = replace(good.earlier[0], rejected=["b" * 64, "a" * 64])
+    assert not is_believed(replace(good, earlier=[unsorted, good.earlier[1]]))
     for second, third in ((2, 2), (3, 2)):
         entry = replace(good.earlier[1], layer=replace(good.earlier[1].layer, index=second))
         with pytest.raises(IntegrityError, match="out of order"):
             check(replace(good, earlier=[good.earlier[0], entry], layer=replace(good.layer, index=third)))
+
+
+def test_parts_that_nobody_vouched_for_in_one_layer_leave_by_another() -> None:
+    """Two do the same in words of their own: nothing is served; a fresh jury decides, and no record calls them vouched for."""
+    does = {"a": CODES[5], "b": CODES[6], "d": TWO, "e": TWO}
+    made = course(("a", "b"), ("d", "e"), does=does, kind="code:python", compare_ms=100)
+    record = record_of(run(made, "abde"))
+    check(record)
+    assert [(tried.outcome, tried.cause) for tried in record.layer.tried] == [
+        ("disagreed", UNVOUCHED_CAUSE),
+        ("agreed", ""),
+    ]
+    first = record.earlier[0]
+    common = [replace(ballot, own_code=0, own_words=0) for ballot in first.ballots]
+    with pytest.raises(IntegrityError, match="picks another candidate"):
+        check(replace(record, earlier=[replace(first, ballots=common)]))
+
+
+def test_a_rejected_answer_is_known_by_its_ballot_too() -> None:
+    """Leaving its form out of what the layer rejected does not let its bytes count later."""
+    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": TWO, "e": TWO}
+    made = course(("a", "b", "c"), ("d", "e"), does=does, kind="code:python")
+    record = record_of(run(Course(_rejecting(made.first), made.later), "abcde"))
+    check(record)
+    first = replace(record.earlier[0], rejected=[])
+    assert is_believed(replace(record, earlier=[first]))
+    same = replace(first.ballots[0], received_sha256=record.ballots[0].candidate_sha256)
+    assert not is_believed(replace(record, earlier=[replace(first, ballots=[same, *first.ballots[1:]])]))
