@@ -424,10 +424,10 @@ def _unavailable(state: State, cause: str, details: Mapping[str, Any]) -> Weaver
     if cause == SANDBOX_CAUSE:
         return NotReady(f"{cause}; see /readyz, and try again later", details=details)
     layers = (*state.earlier, state)
-    if any(was_lost_to(layer, "busy") for layer in layers):
-        return Overloaded(f"too few voters had room ({_notes(state)}); try again shortly", details=details)
-    if any(was_lost_to(layer, "too_long") for layer in layers):
-        return PromptTooLarge(f"the prompt is too long ({_notes(state)}); shorten it", "messages", details)
+    if full := next((layer for layer in layers if was_lost_to(layer, "busy")), None):
+        return Overloaded(f"too few voters had room ({_notes(full)}); try again shortly", details=details)
+    if short := next((layer for layer in layers if was_lost_to(layer, "too_long")), None):
+        return PromptTooLarge(f"the prompt is too long ({_notes(short)}); shorten it", "messages", details)
     if state.plan.policy == "direct":
         return VoterUnavailable(f"the voter gave no usable answer: {_notes(state)}", details=details)
     causes = [f"layer {layer.plan.layer}: {_cause(layer)} ({_notes(layer)})" for layer in layers]

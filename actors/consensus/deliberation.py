@@ -26,7 +26,6 @@ Rules:
   what a halt ended stays ended.
 - The verdict is a function of the ballots that are in by the end, not of their order.
 - No clock, no randomness: events carry what was measured.
-
 - A voter that an earlier layer of the request asked is not asked again: what came of that stands, a late answer as none. An
   answer that an earlier layer rejected is put out. Under ``strict`` nobody is asked where nobody could win.
 
@@ -125,20 +124,21 @@ def _called(state: State, ballot: Ballot) -> tuple[State, list[Command]]:
 
 
 def _known(state: State, voter: str) -> Ballot | None:
-    """Return what an earlier layer heard of a voter, the newest; whoever was cancelled or isolated was not heard."""
+    """Return what came of asking a voter before, the newest; nothing did if policy isolated it or it was cancelled first."""
     ballots = (b for layer in reversed(state.earlier) for b in layer.ballots if b.seat.voter == voter)
-    return next((b for b in ballots if b.state not in OPEN and b.outcome not in ("isolated", "cancelled")), None)
+    return next((b for b in ballots if b.state != "outstanding" and b.outcome not in ("isolated", "cancelled")), None)
 
 
 def _carried(state: State, ballot: Ballot, known: Ballot) -> tuple[State, list[Command]]:
     state = _with(state, replace(ballot, carried=True))
-    latency_ms = min(known.latency_ms, state.plan.deadline_ms)
-    if known.state == "readable" and known.candidate is not None:
-        return _answered(state, Answered(ballot.ask_id, known.candidate, latency_ms))
+    if known.state != "out" and known.candidate is not None:
+        state, commands = _answered(state, Answered(ballot.ask_id, known.candidate, 0))  # in time, as it was
+        return _with(state, replace(state.ballots[ballot.ask_id], latency_ms=known.latency_ms)), commands
     if known.outcome == "screened_out":
-        return _substitute(state, replace(known, ask_id=ballot.ask_id, seat=ballot.seat, carried=True, replaced=False))
+        again = replace(known, ask_id=ballot.ask_id, seat=ballot.seat, carried=True, replaced=False, hedged=False)
+        return _substitute(state, again)
     outcome = "timeout" if known.outcome in (None, "late") else known.outcome
-    return _out(state, ballot.ask_id, outcome, known.note, latency_ms, known.candidate, cause=known.cause)
+    return _out(state, ballot.ask_id, outcome, known.note, known.latency_ms, known.candidate, cause=known.cause)
 
 
 def step(state: State, event: Event) -> tuple[State, list[Command]]:
@@ -170,9 +170,8 @@ def _taken_in(
         case Screened():
             return _screened(state, event)
         case Compared():
-            known = (
-                event.comparison if state.comparing else state.comparison
-            )  # one that nobody waits for changes nothing
+            # one that nobody waits for changes nothing
+            known = event.comparison if state.comparing else state.comparison
             return replace(state, comparing=False, comparison=known), []
 
 
@@ -265,7 +264,8 @@ def _unshared(state: State) -> dict[int, tuple[str, ...]]:
         b.ask_id: (b.seat.lineage, frozenset(b.screening.sinks))
         for b in state.ballots
         if b.screening is not None and b.screening.verdict != "reject" and b.outcome != "isolated"
-    }
+        and not (b.carried and b.outcome == "screened_out")  # what was rejected before vouches for nobody
+    }  # fmt: skip
     used[-1] = ("", frozenset())  # a lineage that uses nothing: one alone is held to the same rule
     found = unshared(used, state.plan.asked_sinks)
     return {ask_id: sinks for ask_id, sinks in found.items() if state.ballots[ask_id].state == "readable"}
@@ -441,9 +441,8 @@ def _outcome_without_winner(state: State, groups: dict[int, int], counted: Tally
     if rejected and settled(_unless_rejected(state, votes), state.plan.rule) is None:
         return "screened_out"
     asked = [replace(v, isolated=b.outcome == "isolated") for v, b in zip(votes, state.ballots, strict=True)]
-    heard = (
-        tally(asked, state.plan.rule).outcome != "unavailable"
-    )  # examples or screening may have barred what was heard
+    # examples or screening may have barred what was heard
+    heard = tally(asked, state.plan.rule).outcome != "unavailable"
     return "disagreed" if heard else counted.outcome
 
 

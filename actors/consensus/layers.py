@@ -131,7 +131,7 @@ def _rejected(state: State, ballot: Ballot) -> list[str]:
 
 
 def _is_rejected(state: State, ballot: Ballot) -> bool:
-    if ballot.outcome == "screened_out":
+    if ballot.outcome == "screened_out" or ballot.rejected_form:  # isolating its voter afterwards makes it no better
         return True
     passed = state.comparison.examples_passed.get(ballot.ask_id, 0) if state.comparison else 0
     return ballot.ask_id in groups_of(state) and passed < examples_run(state)

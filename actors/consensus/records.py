@@ -98,13 +98,17 @@ def build_record(state: State, served: Ballot | None, facts: Facts, writer: Writ
         promise=facts.promise,
         examples=examples_run(state),
         schema_sha256=schema_sha256(state.plan.schema),
-        similarity=decimal_str(state.plan.similarity_micro) if state.plan.kind == "text" else "",
-        earlier=[_earlier(layer) for layer in state.earlier],
+        similarity=_similarity(state),
+        earlier=[_earlier(layer, _similarity(state)) for layer in state.earlier],
     )
 
 
-def _earlier(state: State) -> LayerEntry:
-    """Return what the record says of a layer that was tried before."""
+def _similarity(state: State) -> str:
+    return decimal_str(state.plan.similarity_micro) if state.plan.kind == "text" else ""
+
+
+def _earlier(state: State, similarity: str) -> LayerEntry:
+    """Return what the record says of a layer that was tried before; ``similarity`` is that of the layer that decided."""
     if state.conclusion is None:
         raise ValueError("the layer is not over")
     return LayerEntry(
@@ -115,6 +119,7 @@ def _earlier(state: State) -> LayerEntry:
         tally=_tally(state, state.conclusion, ""),
         examples=examples_run(state),
         rejected=rejected_forms(state),
+        similarity=own if (own := _similarity(state)) != similarity else "",
     )
 
 

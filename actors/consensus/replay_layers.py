@@ -27,13 +27,15 @@ from actors.consensus.replay import (
     rule_of,
 )
 from actors.consensus.tally import NO_GROUP
-from actors.spans.record import BallotEntry, DecisionRecord, LayerEntry, LayerOutcome, Result
+from actors.spans.record import BallotEntry, DecisionRecord, LayerEntry, LayerOutcome, Result, VoteOutcome
 
 _RESULTS: dict[LayerOutcome, Result] = {
     "disagreed": "no_consensus", "screened_out": "screened_out", "unavailable": "unavailable", "deadline": "deadline",
 }  # fmt: skip
 _NOT_HEARD = ("isolated", "cancelled")
-"""Outcomes of ballots whose voter may be asked by a later layer."""
+"""Outcomes of ballots whose voter may be asked by a later layer, if it had not answered when it was cancelled."""
+_LOOKED_AT_AGAIN = ("agreed", "dissented", "cancelled")
+"""Outcomes of ballots whose answer the next layer looks at as if it had just come."""
 
 
 def check_layers(record: DecisionRecord, now_s: int) -> None:
@@ -42,6 +44,7 @@ def check_layers(record: DecisionRecord, now_s: int) -> None:
     _require([view.layer.tried[-1] for view in views] == record.layer.tried, "the layers tried are not those told of")
     indices = [view.layer.index for view in views]
     _require(indices == sorted(set(indices)), "layers out of order, or one twice")
+    _require(indices[0] == 0, "a layer before those told of was left out: a request begins with the first")
     _require(not any(ballot.carried for ballot in views[0].ballots), "a ballot from a layer before the first")
     for view in views[:-1]:
         _check_refusal(view, now_s)
@@ -67,6 +70,7 @@ def _view(record: DecisionRecord, entry: LayerEntry) -> DecisionRecord:
     return replace(
         record, layer=entry.layer, method=entry.method, ballots=entry.ballots, tie_salt=entry.tie_salt, tally=entry.tally,
         examples=entry.examples, result=_RESULTS[outcome], answer_sha256="", degraded=degraded, earlier=[],
+        similarity=entry.similarity or record.similarity,
     )  # fmt: skip
 
 
@@ -98,15 +102,23 @@ def _check_carried(earlier: Sequence[DecisionRecord], view: DecisionRecord) -> N
     """Check that a layer's ballots say of voters asked before what came of that."""
     heard: dict[str, BallotEntry] = {}
     for ballot in (ballot for layer in earlier for ballot in layer.ballots):
-        if ballot.outcome not in _NOT_HEARD:
+        if ballot.outcome not in _NOT_HEARD or (ballot.outcome == "cancelled" and ballot.received_sha256):
             heard[ballot.voter] = ballot
+    nobody_asked = all(ballot.outcome in _NOT_HEARD for ballot in view.ballots)
     for ballot in view.ballots:
         known, who = heard.get(ballot.voter), f"{ballot.voter} in layer {view.layer.name}"
-        _require(ballot.carried == (known is not None) or ballot.outcome in _NOT_HEARD, f"{who}: asked twice, or never")
+        passed_over = not ballot.carried and (ballot.outcome == "isolated" or nobody_asked)
+        _require(ballot.carried == (known is not None) or passed_over, f"{who}: asked twice, or never")
         if known is not None and ballot.carried:
-            came, again = _answer(known), _answer(ballot)
-            _require(not again or again == came, f"{who}: another answer than before")
-            _require(ballot.group == NO_GROUP or known.group != NO_GROUP, f"{who}: counts, and did not before")
+            _require(_answer(ballot) == _answer(known), f"{who}: another answer than before")
+            _require(ballot.outcome in _may_become(known), f"{who}: {known.outcome} before, and now {ballot.outcome}")
+
+
+def _may_become(known: BallotEntry) -> tuple[VoteOutcome, ...]:
+    """Return what a ballot may be in a later layer that carries it."""
+    if known.outcome in _LOOKED_AT_AGAIN:
+        return ("agreed", "dissented", "screened_out", "timeout", "cancelled", "isolated")
+    return ("timeout" if known.outcome == "late" else known.outcome, "isolated")
 
 
 def _answer(ballot: BallotEntry) -> str:

@@ -9,7 +9,7 @@ from actors.consensus.choosing import ballot_outcome
 from actors.consensus.layers import independence
 from actors.consensus.pieces import TooMuch, taken_apart
 from actors.consensus.ports import Committed
-from actors.consensus.standing import examples_run
+from actors.consensus.standing import ballots_told, examples_run
 from actors.consensus.vocabulary import Ballot, State
 from actors.spans.record import Promise
 
@@ -42,7 +42,7 @@ def summary(state: State, committed: Committed, durability: str, *, explain: boo
             "examples": _examples(state),
             "calibrated_error": micro(stated) / MICRO if (stated := record.policy.calibrated_error) else None,
         },
-        "votes": [vote for layer in (*state.earlier, state) for vote in _votes(layer, explain=explain)],
+        "votes": _votes(state, explain=explain),
         "screening": _screening(state, record.screening_version),
         "signature": to_builtins(committed.envelope.signature),
         "log": {**_promised(record.promise), "durability": durability},
@@ -102,35 +102,43 @@ def _promised(promise: Promise | None) -> dict[str, str | None]:
 
 
 def _votes(state: State, *, explain: bool) -> list[dict[str, Any]]:
-    groups = state.conclusion.groups if state.conclusion else {}
-    votes = []
-    for ballot in state.ballots:
-        vote: dict[str, Any] = {
-            "voter": ballot.seat.voter,
-            "layer": state.plan.layer,
-            "family": ballot.seat.family,
-            "lineage": ballot.seat.lineage,
-            "outcome": ballot_outcome(state, ballot),
-            "weight": ballot.seat.weight_micro / MICRO,
-            "latency_ms": ballot.latency_ms,
-            "candidate_sha256": ballot.candidate_sha256,
-            "group": groups.get(ballot.ask_id),
-        }
-        if ballot.screening is not None:
-            vote["screening"] = ballot.screening.verdict if ballot.outcome != "screened_out" else "reject"
-        if ballot.note:
-            vote["note"] = ballot.note
-        if explain and ballot.candidate is not None and _may_be_shown(state, ballot):
-            vote["answer"] = asdict(ballot.candidate)
-            vote["reading"] = ballot.reading.form if ballot.reading else None
-        votes.append(vote)
-    return votes
+    """Return the ballots of every layer; an answer is shown once, with the last layer that it counted in."""
+    halted = state.conclusion is not None and state.conclusion.outcome == "halted"
+    shown = (
+        {(layer.plan.index, ballot.ask_id) for layer, ballot in ballots_told(state)} if explain and not halted else ()
+    )
+    return [
+        _vote(layer, ballot, explain=(layer.plan.index, ballot.ask_id) in shown)
+        for layer in (*state.earlier, state)
+        for ballot in layer.ballots
+    ]
+
+
+def _vote(state: State, ballot: Ballot, *, explain: bool) -> dict[str, Any]:
+    vote: dict[str, Any] = {
+        "voter": ballot.seat.voter,
+        "layer": state.plan.layer,
+        "family": ballot.seat.family,
+        "lineage": ballot.seat.lineage,
+        "outcome": ballot_outcome(state, ballot),
+        "weight": ballot.seat.weight_micro / MICRO,
+        "latency_ms": ballot.latency_ms,
+        "candidate_sha256": ballot.candidate_sha256,
+        "group": state.conclusion.groups.get(ballot.ask_id) if state.conclusion else None,
+    }
+    if ballot.screening is not None:
+        vote["screening"] = ballot.screening.verdict if ballot.outcome != "screened_out" else "reject"
+    if ballot.note:
+        vote["note"] = ballot.note
+    if explain and ballot.candidate is not None and _may_be_shown(state, ballot):
+        vote["answer"] = asdict(ballot.candidate)
+        vote["reading"] = ballot.reading.form if ballot.reading else None
+    return vote
 
 
 def _may_be_shown(state: State, ballot: Ballot) -> bool:
-    """Tell whether an answer may leave beside the served one: not while halted, and code only once it passed screening."""
-    halted = state.conclusion is not None and state.conclusion.outcome == "halted"
-    return not halted and (ballot.state == "readable" or not (state.plan.language or _holds_code(ballot)))
+    """Tell whether an answer may leave beside the served one: code only once it passed screening."""
+    return ballot.state == "readable" or not (state.plan.language or _holds_code(ballot))
 
 
 def _holds_code(ballot: Ballot) -> bool:

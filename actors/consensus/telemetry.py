@@ -1,7 +1,7 @@
 """Spans of one decision: the root, a span for each layer that was tried, one ``chat`` span for each voter that was asked. Pure.
 
 Rules:
-- A voter whose ballot a later layer took over has one span, under the last layer that it counted in.
+- A voter whose ballot a later layer took over has one span, under the last layer that it counted in, from when it was asked.
 - Content never enters a span.
 """
 
@@ -78,11 +78,28 @@ def decision_spans(state: State, trace: Trace) -> list[Span]:
     if trace.end_user:
         attributes[names.END_USER] = trace.end_user
     root = _span(state, trace, root_id, trace.parent_span_id, names.INVOKE_WORKFLOW, outcome, ok, attributes, support)
-    layers = [_layer(layer, trace, root_id) for layer in (*state.earlier, state)]
-    return [root, *layers, *(_chat(layer, ballot, trace) for layer, ballot in ballots_told(state))]
+    layers = [_layer(layer, trace, root_id, _ended_ns(layer, trace)) for layer in state.earlier]
+    layers.append(_layer(state, trace, root_id, trace.ended_ns))
+    return [
+        root,
+        *layers,
+        *(_chat(layer, ballot, trace, _asker(state, layer, ballot)) for layer, ballot in ballots_told(state)),
+    ]
 
 
-def _layer(state: State, trace: Trace, root_id: bytes) -> Span:
+def _asker(state: State, layer: State, ballot: Ballot) -> State:
+    """Return the layer that asked a ballot's voter."""
+    if not ballot.carried:
+        return layer
+    before = (one for one in reversed(state.earlier) if one.plan.index < layer.plan.index)
+    return next(one for one in before if any(_asked(theirs, ballot) for theirs in one.ballots))
+
+
+def _asked(theirs: Ballot, ballot: Ballot) -> bool:
+    return theirs.seat.voter == ballot.seat.voter and not theirs.carried and theirs.outcome != "isolated"
+
+
+def _layer(state: State, trace: Trace, root_id: bytes, ended_ns: int) -> Span:
     """Return the span of one layer; the last one ends with the decision."""
     conclusion = state.conclusion
     outcome = conclusion.outcome if conclusion else "unavailable"
@@ -90,7 +107,6 @@ def _layer(state: State, trace: Trace, root_id: bytes) -> Span:
     ok: SpanStatus = "ok" if outcome == "agreed" else "error"
     span = _span(state, trace, _layer_id(state, trace), root_id, names.LAYER, outcome, ok, {}, support)
     began_ns = _began_ns(state, trace)
-    ended_ns = trace.ended_ns if not state.took_ms else min(began_ns + state.took_ms * 1_000_000, trace.ended_ns)
     return msgspec.structs.replace(
         span, start_unix_nano=began_ns, end_unix_nano=ended_ns, latency_ms=(ended_ns - began_ns) // 1_000_000
     )
@@ -102,6 +118,10 @@ def _layer_id(state: State, trace: Trace) -> bytes:
 
 def _began_ns(state: State, trace: Trace) -> int:
     return min(trace.started_ns + state.began_ms * 1_000_000, trace.ended_ns)
+
+
+def _ended_ns(state: State, trace: Trace) -> int:
+    return min(_began_ns(state, trace) + state.took_ms * 1_000_000, trace.ended_ns)
 
 
 def _span(
@@ -128,7 +148,7 @@ def _span(
     )
 
 
-def _chat(state: State, ballot: Ballot, trace: Trace) -> Span:
+def _chat(state: State, ballot: Ballot, trace: Trace, asker: State) -> Span:
     outcome = ballot_outcome(state, ballot)
     attributes = {
         names.GEN_AI_OPERATION_NAME: "chat",
@@ -143,7 +163,7 @@ def _chat(state: State, ballot: Ballot, trace: Trace) -> Span:
         attributes[names.GEN_AI_USAGE_OUTPUT_TOKENS] = str(ballot.candidate.completion_tokens)
         attributes[names.CANDIDATE_SHA256] = ballot.candidate_sha256
     failed = outcome not in ("agreed", "dissented", "cancelled")
-    began_ns = _began_ns(state, trace)
+    began_ns = _began_ns(asker, trace)
     return Span(
         trace_id=trace.trace_id,
         span_id=_span_id(trace, f"chat{ballot.ask_id}" + (f"/{state.plan.index}" if state.plan.index else "")),

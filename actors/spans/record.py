@@ -145,6 +145,8 @@ class LayerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     examples: int = 0
     rejected: list[str] = []
     """Digests of the normal forms that it rejected, sorted: none of them counts in a later layer."""
+    similarity: str = ""
+    """Least likeness by which its prose was grouped, where policy changed it before the last layer; else the record's."""
 
 
 class CacheRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -76,6 +76,8 @@ class Script:
     """Whether the sandbox answers: else comparing never ends."""
     breaks: bool = False
     """Whether the sandbox answers that it ran nothing."""
+    unseen: frozenset[str] = frozenset()
+    """Codes that screening never comes to."""
     slow: frozenset[str] = frozenset()
     """Voters that take so long that another is asked beside them, whatever comes of them then."""
 
@@ -174,7 +176,7 @@ def advance(script: Script, state: State, event: Event) -> State:
 def acted(script: Script, state: State, commands: Sequence[Command]) -> State:
     """Take in what screening and comparing bring."""
     for command in commands:
-        if isinstance(command, Screen):
+        if isinstance(command, Screen) and command.code not in script.unseen:
             state = advance(script, state, Screened(command.ask_id, script.screenings.get(command.code, screened())))
         if isinstance(command, Compare) and script.runs:
             found = None if script.breaks else behaviour(script, command.candidates)

@@ -169,7 +169,7 @@ async def test_a_policy_that_loosens_meanwhile_loosens_no_layer_under_way(make_w
 
 
 async def test_an_earlier_layer_that_was_only_busy_lets_the_client_come_back(make_world: MakeWorld) -> None:
-    """Had the first layer had room, it might have answered: 429, not 503."""
+    """Had the first layer had room, it might have answered: 429, not 503, and whose room it was is said."""
     voters = [
         voter("a", raises(VoterBusy("a", "full", 1.0))),
         voter("b", says("Paris")),
@@ -177,5 +177,5 @@ async def test_an_earlier_layer_that_was_only_busy_lets_the_client_come_back(mak
         voter("d", DOWN),
     ]
     world = layered(make_world, layer("primary", "ab"), layer("backup", "cd"), voters=voters)
-    with pytest.raises(Overloaded):
+    with pytest.raises(Overloaded, match="a: full"):
         await world.coordinator.generate(request(), CALLER)

@@ -47,6 +47,13 @@ def test_a_layer_that_was_heard_never_reaches_a_weaker_one(outcome: LayerOutcome
     assert not may_follow(heard, Offer(replace(RULE, **weaker), FRESH))
 
 
+@pytest.mark.parametrize("outcome", ["disagreed", "screened_out"])
+def test_a_layer_that_had_to_disagree_before_all_were_heard_was_no_silent_one(outcome: LayerOutcome) -> None:
+    """It ended as soon as nobody could win any more: those it cancelled then make no silence of it."""
+    weaker = Offer(replace(RULE, quorum_micro=1), FRESH)
+    assert not may_follow([end(outcome, heard=False)], weaker)
+
+
 def test_a_layer_that_was_heard_is_not_asked_again_under_another_name() -> None:
     """As many lineages as must agree have to be new."""
     for lineages, may in ((frozenset("abc"), False), (frozenset("abx"), False), (frozenset("axy"), True)):
@@ -147,5 +154,9 @@ def test_a_voter_is_asked_once_and_what_was_rejected_stays_out(course: Course, o
         if not b.carried and b.state != "outstanding" and b.outcome not in never
     ]  # fmt: skip
     assert len(asked) == len(set(asked))
-    told = [b.seat.voter for _, b in ballots_told(last) if b.outcome not in never and b.state != "outstanding"]
+    told = [
+        b.seat.voter
+        for _, b in ballots_told(last)
+        if b.carried or (b.outcome not in never and b.state != "outstanding")
+    ]
     assert sorted(told) == sorted(asked)

@@ -8,15 +8,19 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.base.errors import IntegrityError
+from actors.consensus.causes import BARRED_NOTE, UNVOUCHED_CAUSE
 from actors.consensus.choosing import choose_served
+from actors.consensus.deliberation import begin
+from actors.consensus.reading.examples import Example
 from actors.consensus.records import build_record
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
 from actors.consensus.replay_layers import check_layers
-from actors.consensus.vocabulary import Seat, State
+from actors.consensus.tally import Rule
+from actors.consensus.vocabulary import PolicyChanged, Seat, State
 from actors.spans.record import BallotEntry, DecisionRecord, LayerEntry, WriterRef
 from tests.examples import examples
 from tests.unit.actors.consensus.courses import EVERYONE, Course, courses, run
-from tests.unit.actors.consensus.panels import FAILS, Script
+from tests.unit.actors.consensus.panels import CODES, FAILS, Script, play
 from tests.unit.actors.consensus.test_replay import FACTS
 from tests.unit.actors.consensus.world import NOW_S, WRITER, plan, screened
 
@@ -103,6 +107,11 @@ def lies(r: DecisionRecord) -> Iterator[tuple[str, DecisionRecord]]:
         return earlier(change)
 
     yield "left out", replace(r, earlier=[])
+    alone = replace(r.layer, tried=r.layer.tried[1:])
+    own = [replace(ballot, carried=False) for ballot in r.ballots]
+    yield "left out, and nothing speaks of it", replace(r, earlier=[], layer=alone, ballots=own)
+    tried = r.layer.tried
+    yield "tried otherwise", replace(r, layer=replace(r.layer, tried=[replace(tried[0], cause="another"), tried[1]]))
     yield "told twice", replace(r, earlier=r.earlier * 2)
     yield "another index", replace(r, layer=replace(r.layer, index=0))
     yield "not degraded", replace(r, degraded=False)
@@ -118,6 +127,7 @@ def lies(r: DecisionRecord) -> Iterator[tuple[str, DecisionRecord]]:
         "nobody was heard",
         ballots(0, outcome="failed", group=-1, candidate_sha256="", normal_form_sha256="", screening="none"),
     )
+    yield "replaced by nobody", ballots(1, replaced=True)
     yield "carried into the first", ballots(0, carried=True)
     yield "another answer was heard", ballots(0, candidate_sha256="f" * 64)
     yield "it was rejected", earlier(lambda e: replace(e, rejected=[r.ballots[0].normal_form_sha256]))
@@ -138,8 +148,8 @@ def _digests(r: DecisionRecord) -> dict[str, str]:
 
 
 def test_an_answer_that_one_layer_rejected_wins_in_no_later_one() -> None:
-    """Screening rejects it in the first layer; though the second would let it pass, it stays out, and the record shows it."""
-    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": ONE, "e": ONE}
+    """Screening rejects it in the first layer: in the second it stays out, byte for byte and written otherwise."""
+    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": ONE, "e": f"{ONE}  # written otherwise"}
     made = course(("a", "b", "c"), ("d", "e"), does=does, kind="code:python")
     made = Course(_rejecting(made.first), made.later)
     ended = run(made, "abc")
@@ -163,3 +173,153 @@ def test_a_weaker_layer_is_passed_over_and_a_fresh_one_decides() -> None:
     check(record)
     assert [tried.name for tried in record.layer.tried] == ["layer0", "layer2"]
     assert (record.result, record.layer.index) == ("answered", 2)
+
+
+def test_a_voter_that_one_layer_hedged_and_rejected_has_a_substitute_in_the_next() -> None:
+    """The hedge was the first layer's: carried over, the rejected answer has one more asked in its place, and that replays."""
+    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": TWO, "e": TWO}
+    made = course(("a", "b", "c"), ("a", "d"), does=does, kind="code:python")
+    hedging = replace(made.first.plan, seats=made.first.plan.seats[:2], spares=made.first.plan.seats[2:])
+    spared = replace(made.later[0], spares=(Seat("e", "f", "l-e", 500_000),))
+    first = Script(hedging, does, {ONE: screened("reject")}, slow=frozenset("a"))
+    record = record_of(run(Course(first, (spared,)), "abcde"))
+    check(record)
+    assert record.earlier[0].ballots[0].hedged
+    carried = record.ballots[0]
+    assert (carried.carried, carried.hedged, carried.replaced) == (True, False, True)
+    assert record.result == "answered"
+
+
+def test_an_answer_that_nobody_looked_at_any_more_goes_on_and_is_not_asked_for_again() -> None:
+    """The first layer ends while it is being screened; the second screens it, and the record says that it was carried."""
+    does = {"a": FAILS, "b": ONE, "c": FAILS, "d": ONE}
+    made = course(("a", "b", "c"), ("b", "d"), does=does, kind="code:python")
+    first = play(Script(made.first.plan, does, unseen=frozenset([ONE])), "bac")
+    last = play(Script(made.later[0], does), "bd", earlier=(replace(first, tie_salt="ab" * 16),))
+    _, commands = begin(made.later[0], (first,))
+    assert [type(command).__name__ for command in commands] == ["Screen", "Ask"]
+    record = record_of(replace(last, tie_salt="ab" * 16))
+    check(record)
+    assert (record.earlier[0].ballots[1].outcome, record.ballots[0].carried) == ("cancelled", True)
+    assert [ballot.outcome for ballot in record.ballots] == ["agreed", "agreed"]
+
+
+@pytest.mark.parametrize("silenced", ["failed", "invalid", "timeout", "isolated"])
+def test_a_carried_dissent_cannot_be_silenced(silenced: str) -> None:
+    """What was answered before was answered: its digest stands, and the voter can have failed only in ways that keep it."""
+    does = {"a": "Rome", "b": FAILS, "c": FAILS, "d": "Paris", "e": "Paris", "g": "Paris"}
+    record = record_of(run(course(("a", "b", "c"), ("a", "d", "e", "g"), does=does, hear_everyone=True), "abcdeg"))
+    check(record)
+    dissent = record.ballots[0]
+    assert (dissent.carried, dissent.group) == (True, 1)
+    gone = replace(dissent, outcome=silenced, group=-1, candidate_sha256="", normal_form_sha256="")
+    assert not is_believed(replace(record, ballots=[gone, *record.ballots[1:]]))
+    kept = replace(gone, received_sha256=dissent.candidate_sha256 if silenced != "failed" else "")
+    assert is_believed(replace(record, ballots=[kept, *record.ballots[1:]])) is (silenced in ("timeout", "isolated"))
+    never = replace(gone, outcome="cancelled", carried=False)
+    assert not is_believed(replace(record, ballots=[never, *record.ballots[1:]]))
+
+
+def test_a_sink_that_one_layer_rejected_vouches_for_nobody_in_the_next() -> None:
+    """One lineage alone used the network and was put out; another that does so in the second layer is alone there as well."""
+    does = {"a": ONE, "b": "def f(x):\n    return x", "c": FAILS, "d": TWO, "e": "def f(x):\n    return 3 + x"}
+    made = course(("a", "b", "c"), ("a", "d", "e"), does=does, kind="code:python", rule=Rule(900_000, 2, 0, 0))
+    reaching = {code: screened("pass", "network") for code in (ONE, TWO)}
+    last = run(Course(Script(made.first.plan, does, reaching), made.later), "abcde")
+    check(record_of(last))
+    assert [ballot.outcome for ballot in last.earlier[0].ballots] == ["screened_out", None, "failed"]
+    assert [ballot.outcome for ballot in last.ballots] == ["screened_out", "screened_out", None]
+
+
+def test_isolating_whoever_gave_a_rejected_answer_lets_nobody_else_give_it() -> None:
+    """The answer stays barred from later layers, whoever gives it there."""
+    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": ONE, "e": ONE}
+    made = course(("a", "b", "c"), ("d", "e"), does=does, kind="code:python", hear_everyone=True)
+    isolating = {0: (1, PolicyChanged(frozenset("a"), halted=False))}
+    rejecting = Script(made.first.plan, does, {ONE: screened("reject")})
+    last = run(Course(rejecting, made.later, isolating), "abcde")
+    assert [ballot.outcome for ballot in last.earlier[0].ballots] == ["isolated", "failed", "failed"]
+    assert [ballot.note for ballot in last.ballots] == [BARRED_NOTE] * 2
+    check(record_of(last))
+
+
+def test_an_answer_that_failed_an_example_wins_in_no_later_layer() -> None:
+    """Nor does one that says the same otherwise; the record is held to it by what the first layer's ballots say they passed."""
+    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": f"{ONE}  # written otherwise", "e": TWO, "g": TWO}
+    proven = {"examples": (Example("f(1)", "3"),) * 2, "compare_ms": 100, "hear_everyone": True}
+    made = course(("a", "b", "c"), ("d", "e", "g"), does=does, kind="code:python", **proven)
+    last = run(Course(Script(made.first.plan, does, passes={ONE: 0}), made.later), "abcdeg")
+    record = record_of(last)
+    check(record)
+    assert [ballot.note for ballot in last.ballots] == [BARRED_NOTE, "", ""]
+    first = record.earlier[0]
+    assert first.rejected == [first.ballots[0].normal_form_sha256]
+    again = replace(record.ballots[1], normal_form_sha256=first.rejected[0])
+    lied = replace(
+        record, ballots=[record.ballots[0], again, replace(record.ballots[2], normal_form_sha256=first.rejected[0])]
+    )
+    assert not is_believed(replace(lied, earlier=[replace(first, rejected=[])]))
+    assert is_believed(lied) is False
+    same = replace(record.ballots[1], candidate_sha256=first.ballots[0].candidate_sha256)
+    assert not is_believed(replace(record, ballots=[record.ballots[0], same, record.ballots[2]], result="no_consensus"))
+
+
+def forced(made: Course, order: str) -> DecisionRecord:
+    """Return the record of a request whose layers were all asked, whether they might follow or not."""
+    tried: tuple[State, ...] = ()
+    for asked in (made.first.plan, *made.later):
+        script = Script(asked, made.first.does)
+        held = [voter for voter in order if voter in script.voters]
+        tried = (*tried, replace(play(script, held, earlier=tried), earlier=(), tie_salt="ab" * 16))
+    return record_of(replace(tried[-1], earlier=tried[:-1]))
+
+
+def test_a_jury_that_might_not_follow_is_refused() -> None:
+    """A weaker one behind a disagreement, also with a layer in between that could not be heard, and layers out of order."""
+    does = {"a": "Paris", "b": "Rome", "c": FAILS, "d": FAILS, "e": "Oslo", "g": "Oslo"}
+    weaker = {"rule": Rule(500_000, 2, 1_300_000, 500_000)}
+    made = course(("a", "b"), ("c", "d"), ("e", "g"), does=does)
+    check(good := forced(made, "abcdeg"))
+    last = replace(made.later[1], **weaker)
+    for lied in (
+        forced(Course(made.first, (last,)), "abeg"),
+        forced(Course(made.first, (made.later[0], last)), "abcdeg"),
+    ):
+        with pytest.raises(IntegrityError, match="could not follow"):
+            check(lied)
+    barring = replace(good.earlier[0], rejected=[good.ballots[0].normal_form_sha256])
+    assert not is_believed(replace(good, earlier=[barring, good.earlier[1]]))
+    unsorted = replace(good.earlier[0], rejected=["b" * 64, "a" * 64])
+    assert not is_believed(replace(good, earlier=[unsorted, good.earlier[1]]))
+    for second, third in ((2, 2), (3, 2)):
+        entry = replace(good.earlier[1], layer=replace(good.earlier[1].layer, index=second))
+        with pytest.raises(IntegrityError, match="out of order"):
+            check(replace(good, earlier=[good.earlier[0], entry], layer=replace(good.layer, index=third)))
+
+
+def test_parts_that_nobody_vouched_for_in_one_layer_leave_by_another() -> None:
+    """Two do the same in words of their own: nothing is served; a fresh jury decides, and no record calls them vouched for."""
+    does = {"a": CODES[5], "b": CODES[6], "d": TWO, "e": TWO}
+    made = course(("a", "b"), ("d", "e"), does=does, kind="code:python", compare_ms=100)
+    record = record_of(run(made, "abde"))
+    check(record)
+    assert [(tried.outcome, tried.cause) for tried in record.layer.tried] == [
+        ("disagreed", UNVOUCHED_CAUSE),
+        ("agreed", ""),
+    ]
+    first = record.earlier[0]
+    common = [replace(ballot, own_code=0, own_words=0) for ballot in first.ballots]
+    with pytest.raises(IntegrityError, match="picks another candidate"):
+        check(replace(record, earlier=[replace(first, ballots=common)]))
+
+
+def test_a_rejected_answer_is_known_by_its_ballot_too() -> None:
+    """Leaving its form out of what the layer rejected does not let its bytes count later."""
+    does = {"a": ONE, "b": FAILS, "c": FAILS, "d": TWO, "e": TWO}
+    made = course(("a", "b", "c"), ("d", "e"), does=does, kind="code:python")
+    record = record_of(run(Course(_rejecting(made.first), made.later), "abcde"))
+    check(record)
+    first = replace(record.earlier[0], rejected=[])
+    assert is_believed(replace(record, earlier=[first]))
+    same = replace(first.ballots[0], received_sha256=record.ballots[0].candidate_sha256)
+    assert not is_believed(replace(record, earlier=[replace(first, ballots=[same, *first.ballots[1:]])]))

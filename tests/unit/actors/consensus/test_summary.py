@@ -5,9 +5,12 @@ import msgspec
 from actors.base.signing import SigningKey
 from actors.consensus.ports import Committed
 from actors.consensus.summary import summary
-from actors.consensus.vocabulary import Answered
+from actors.consensus.vocabulary import Answered, State
 from actors.spans.record import Envelope
+from tests.unit.actors.consensus.courses import run
+from tests.unit.actors.consensus.panels import FAILS, recounted
 from tests.unit.actors.consensus.test_records import finished, record
+from tests.unit.actors.consensus.test_replay_layers import course
 from tests.unit.actors.consensus.world import candidate
 
 
@@ -44,3 +47,20 @@ def test_the_runner_up_and_the_error_that_policy_states_are_told() -> None:
     signature = SigningKey.from_seed(b"\x01" * 32).sign("t", b"p")
     told = summary(state, Committed(made, Envelope("", signature, [], None), b""), "local")["agreement"]
     assert (told["support"], told["runner_up"], told["calibrated_error"]) == (0.666666, 0.333333, 0.05)
+
+
+def test_an_answer_is_shown_once_and_of_no_layer_while_halted() -> None:
+    """Carried over, it is shown with the last layer that it counted in; a halt hides those of all layers."""
+    does = {"a": "Paris", "b": FAILS, "c": FAILS, "d": "Paris"}
+    state = run(course(("a", "b", "c"), ("a", "d"), does=does), "abcd")
+
+    def shown(last: State) -> list[tuple[str, str]]:
+        signed = Envelope("", SigningKey.from_seed(b"\x01" * 32).sign("t", b"p"), [], None)
+        told = summary(last, Committed(record(last), signed, b""), "local", explain=True)
+        return [(vote["layer"], vote["voter"]) for vote in told["votes"] if "answer" in vote]
+
+    assert shown(state) == [("layer1", "a"), ("layer1", "d")]
+    assert shown(recounted(state, frozenset(), halted=True)) == []
+    alone = run(course(("a", "b", "c"), ("d", "b"), does=does), "abcd")
+    assert shown(alone) == [("layer0", "a")]
+    assert shown(recounted(alone, frozenset(), halted=True)) == []

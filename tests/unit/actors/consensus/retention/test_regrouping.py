@@ -12,6 +12,7 @@ from actors.consensus.retention.content import Content, encode_content, read_con
 from actors.consensus.retention.regrouping import Regrouped, regroup
 from actors.consensus.screening.findings import Finding, Screening
 from actors.spans.record import BallotEntry, DecisionRecord
+from models.voter import Candidate, VoterRequest
 from tests.unit.actors.consensus.retention.kept import (
     ADDS_ONE,
     CODE,
@@ -19,11 +20,13 @@ from tests.unit.actors.consensus.retention.kept import (
     OTHER,
     TWO,
     MakeWorld,
+    Sink,
     decided,
     does,
     screens,
 )
-from tests.unit.actors.consensus.world import hangs, says, screened, voter
+from tests.unit.actors.consensus.test_failover import layer
+from tests.unit.actors.consensus.world import CALLER, candidate, hangs, request, says, screened, voter
 
 Change = Callable[[DecisionRecord], DecisionRecord]
 TEXT = "Describe the sea in a few words, as a poet would."
@@ -287,3 +290,24 @@ async def test_a_rule_of_choice_without_a_name_is_an_older_versions(make_world: 
     assert "names how it chose" in refused(unnamed, content, "choice")
     older = regroup(unnamed, replace(content, reading_version="another"), screens)
     assert older.steps[-1].detail == "by lots alone, as older records were"
+
+
+async def test_prose_of_every_layer_is_grouped_by_the_likeness_that_was_in_force_there(make_world: MakeWorld) -> None:
+    """Policy asks for more likeness while the first layer votes: the second is held to that, the first was not."""
+    said = ("the grey sea sings", "the grey sea sings low", "bread and butter, daily", *["a low grey sea"] * 3)
+    sink, voters = Sink(), [voter(name, says(text)) for name, text in zip("abcdef", said, strict=True)]
+    world = make_world(*voters, content=sink)
+    layers = [layer("primary", "abc", quorum="1.000000"), layer("backup", "def", quorum="1.000000")]
+    world.policy.publish(layers=layers)
+
+    async def tightening(_: VoterRequest) -> Candidate:
+        world.policy.publish(thresholds={"similarity": "0.990000"})
+        return candidate(said[2])
+
+    world.voters["c"].answer = tightening
+    await world.coordinator.generate(request(TEXT), CALLER)
+    record = world.log.committed[0].record
+    assert (record.layer.name, record.similarity, record.earlier[0].similarity) == ("backup", "0.990000", "0.600000")
+    assert regroup(record, sink.kept[0], screens).complete
+    forgotten = replace(record, earlier=[replace(record.earlier[0], similarity="")])
+    assert "layer primary" in refused(forgotten, sink.kept[0], "grouping")
