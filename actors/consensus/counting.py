@@ -76,16 +76,19 @@ def _is_guessed(casts: Sequence[Cast], group: int) -> bool:
     return len(authors) == 1 and [cast.vote.lineage for cast in casts].count(authors[0]) > 1
 
 
-def was_heard(casts: Sequence[Cast], outcomes: Sequence[VoteOutcome], rule: Rule) -> bool:
-    """Tell whether those that answered would have formed a quorum had they agreed.
+def has_answered(outcome: VoteOutcome, *, came: bool) -> bool:
+    """Tell whether a ballot that is in no group was an answer all the same; ``came`` is whether there was one.
 
-    What screening put out was an answer, whatever examples or screening say of it: else being rejected were being silent.
+    What screening put out was one, and so is declining, and what cannot be read: else being rejected were being silent.
     """
+    return outcome in ("screened_out", "refused") or (outcome == "invalid" and came)
+
+
+def was_heard(casts: Sequence[Cast], answers: Sequence[bool], rule: Rule) -> bool:
+    """Tell whether those that answered would have formed a quorum had they agreed; ``answers`` as ``has_answered`` says."""
     votes = [
-        msgspec.structs.replace(
-            cast.vote, outstanding=outcome == "screened_out", isolated=cast.vote.isolated and outcome != "screened_out"
-        )
-        for cast, outcome in zip(casts, outcomes, strict=True)
+        msgspec.structs.replace(cast.vote, outstanding=answered, isolated=cast.vote.isolated and not answered)
+        for cast, answered in zip(casts, answers, strict=True)
     ]
     return could_agree(votes, rule)
 

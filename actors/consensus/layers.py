@@ -2,10 +2,12 @@
 
 Rules:
 - A layer that was not *heard* (those that answered could not have formed a quorum had they agreed) fails over to the next one,
-  whatever that asks for. Being too late is being silent; being rejected is not.
-- A layer that was heard and did not agree, or whose answers screening put out, escalates only to a layer that is *no weaker*:
-  none of quorum, lineages, n_eff and lead is lower, and at least as many lineages as must agree were not asked before. So
-  whoever makes a layer disagree never gets a weaker jury, nor the same one again. Weaker layers are passed over.
+  whatever that asks for. Being late, failing and being cancelled is silence. Being rejected, declining, and answering what cannot
+  be read are answers: else a question that everybody declines would be asked of ever weaker models.
+- A layer that was heard and did not agree, or whose answers screening put out, escalates only to a layer that is *no weaker* and
+  *new*: none of quorum, lineages, n_eff and lead is lower, and none of its lineages, on the panel or standing by, was asked
+  before. So whoever makes a layer disagree gets no weaker jury, no other majority of the same voters, and takes no ballot along.
+  Layers that may not be asked are passed over.
 - Every layer that ended so far must allow the next one, not only the last.
 - An answer, a halt, and what was to be proven and could not be (``UNPROVEN``) end the request: the sandbox is the same for all.
 - The time that is left is divided by the shares of the layers that are left, so that what one did not use the others have.
@@ -22,7 +24,7 @@ import msgspec
 from actors.base.digests import sha256_hex
 from actors.consensus.causes import HALTED_CAUSE, UNPROVEN
 from actors.consensus.choosing import ballot_outcome
-from actors.consensus.counting import was_heard
+from actors.consensus.counting import has_answered, was_heard
 from actors.consensus.standing import casts_of, examples_run, form_of, groups_of
 from actors.consensus.tally import Rule
 from actors.consensus.vocabulary import Ballot, Plan, State
@@ -46,6 +48,8 @@ class Offer(msgspec.Struct, frozen=True):
     rule: Rule
     lineages: frozenset[str]
     """Of its panel, without whom policy isolates."""
+    everyone: frozenset[str]
+    """Of all who may get a ballot in it."""
 
 
 def may_follow(ended: Sequence[Ended], offer: Offer) -> bool:
@@ -58,7 +62,8 @@ def _allows(layer: Ended, offer: Offer, asked: frozenset[str]) -> bool:
     if layer.outcome == "agreed" or layer.cause in UNPROVEN or layer.cause == HALTED_CAUSE:
         return False
     silent = layer.outcome in ("unavailable", "deadline") and not layer.heard
-    return silent or (_is_no_weaker(layer.rule, offer.rule) and len(offer.lineages - asked) >= layer.rule.min_lineages)
+    new = offer.everyone.isdisjoint(asked) and len(offer.lineages) >= layer.rule.min_lineages
+    return silent or (new and _is_no_weaker(layer.rule, offer.rule))
 
 
 def _is_no_weaker(old: Rule, new: Rule) -> bool:
@@ -86,11 +91,11 @@ def ended(state: State) -> Ended:
     if state.conclusion is None:
         raise ValueError("the layer is not over")
     outcome = state.conclusion.outcome
-    outcomes = [ballot_outcome(state, ballot) for ballot in state.ballots]
+    answers = [has_answered(ballot_outcome(state, b), came=b.candidate is not None) for b in state.ballots]
     return Ended(
         outcome="unavailable" if outcome == "halted" else outcome,
         cause=state.conclusion.cause,
-        heard=was_heard(casts_of(state, state.conclusion.groups), outcomes, state.plan.rule),
+        heard=was_heard(casts_of(state, state.conclusion.groups), answers, state.plan.rule),
         rule=state.plan.rule,
         lineages=frozenset(ballot.seat.lineage for ballot in state.ballots),
     )
@@ -98,7 +103,8 @@ def ended(state: State) -> Ended:
 
 def offer(plan: Plan) -> Offer:
     """Return what a planned layer brings."""
-    return Offer(plan.rule, frozenset(s.lineage for s in plan.seats if s.voter not in plan.isolated))
+    seated = frozenset(seat.lineage for seat in plan.seats if seat.voter not in plan.isolated)
+    return Offer(plan.rule, seated, frozenset(seat.lineage for seat in (*plan.seats, *plan.spares)))
 
 
 def following(tried: Sequence[State], plans: Iterable[Plan]) -> Plan | None:

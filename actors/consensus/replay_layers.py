@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from actors.base.errors import IntegrityError
 from actors.consensus.causes import HALTED_CAUSE
-from actors.consensus.counting import was_heard
+from actors.consensus.counting import has_answered, was_heard
 from actors.consensus.layers import Ended, Offer, may_follow
 from actors.consensus.records import DEGRADED_METHODS
 from actors.consensus.replay import (
@@ -50,7 +50,7 @@ def check_layers(record: DecisionRecord, now_s: int) -> None:
         _check_refusal(view, now_s)
     ends = [_ended(view) for view in views]
     for place in range(1, len(views)):
-        offer = Offer(ends[place].rule, frozenset(b.lineage for b in _panel(views[place])))
+        offer = Offer(ends[place].rule, frozenset(b.lineage for b in _panel(views[place])), ends[place].lineages)
         _require(may_follow(ends[:place], offer), f"layer {views[place].layer.name} could not follow those before it")
         _check_carried(views[:place], views[place])
     _check_rejected(record.earlier, views)
@@ -85,10 +85,11 @@ def _check_refusal(view: DecisionRecord, now_s: int) -> None:
 
 def _ended(view: DecisionRecord) -> Ended:
     tried = view.layer.tried[-1]
+    answers = [has_answered(ballot.outcome, came=bool(ballot.received_sha256)) for ballot in view.ballots]
     return Ended(
         outcome=tried.outcome,
         cause=tried.cause,
-        heard=was_heard(casts_in(view), [ballot.outcome for ballot in view.ballots], rule_of(view)),
+        heard=was_heard(casts_in(view), answers, rule_of(view)),
         rule=rule_of(view),
         lineages=frozenset(ballot.lineage for ballot in view.ballots),
     )

@@ -132,6 +132,8 @@ def event_of(ask_id: int, does: str) -> Event | None:
             return Failed(ask_id, "failed", "x", 5)
         case "<times out>":
             return TimedOut(ask_id, 6)
+        case "<refuses>":
+            return Failed(ask_id, "refused", "declined", 5)
         case "<late>":
             return Answered(ask_id, candidate("Paris"), DEADLINE_MS + 1)
         case "<hangs>":
