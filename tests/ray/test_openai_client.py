@@ -314,9 +314,12 @@ def test_what_is_sent_is_what_openapi_describes(http: httpx.Client, system: Syst
             (http, "get", "/openapi.json", None, 200),
             *(
                 (operator, "get", f"/ops/{name}", None, 200)
-                for name in ("status", "voters", "policy", "incidents", "predictions")
+                for name in ("status", "layers", "breakers", "voters", "policy", "incidents", "predictions")
             ),
             (operator, "get", "/metrics", None, 200),
+            (operator, "post", "/ops/breakers", {"voter": "m1", "force": "none"}, 200),
+            (operator, "post", "/ops/breakers", {"voter": "nobody", "force": "open"}, 404),
+            (operator, "post", "/ops/breakers", {"voter": "m1", "force": "shut"}, 400),
             (operator, "post", "/ops/halt", {"reason": "x", "if_version": 10**9}, 409),
             (operator, "post", "/ops/resume", {"reason": "x"}, 403),
             (operator, "post", "/ops/isolate", {"reason": "x", "target": "nobody"}, 404),
