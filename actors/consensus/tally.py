@@ -135,6 +135,11 @@ def _settled(votes: tuple[Vote, ...], rule: Rule, spares: tuple[Vote, ...]) -> T
 
 def could_agree(votes: Sequence[Vote], rule: Rule) -> bool:
     """Tell whether somebody wins if every ballot that gave an answer, or may yet give one, is for the same."""
+    return _could_agree(tuple(votes), rule)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _could_agree(votes: tuple[Vote, ...], rule: Rule) -> bool:
     return _could_win(votes, rule, hopeful=True)
 
 
