@@ -22,7 +22,7 @@ def ran() -> dict[str, Any]:
 
 
 def test_a_fault_ends_in_a_right_answer_or_a_clean_error_in_time(ran: dict[str, Any]) -> None:
-    """No truncated success, no wrong answer, no hang: others answer, later layers too, and where nobody can, all causes are told."""
+    """Nothing cut, wrong or late: others answer, later layers too, and where nobody can, every cause is told."""
     ends = {name: set(cell["outcomes"]) for name, cell in ran["cells"].items()}
     assert ends == {name: {OUTCOME[name.split("/")[0]]} for name in ran["cells"]}, ran["cells"]
     assert len(ends) == len(ROWS) * 8
