@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from cluster.acceptance.fault_matrix import totals
+from cluster.acceptance.fault_matrix import GOOD, totals
 from cluster.acceptance.provider_faults import mode_ran, orders
 from tests.ray.world import free_port
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 ROWS = ("cut_stream", "stalled_stream", "error_event", "unavailable")
 MODE = "streamed"
-OUTCOME = {"one": "right", "named": "error", "primaries": "right", "everybody": "error"}
+ANSWERED = {"one": True, "named": False, "primaries": True, "everybody": False}
+"""Whether somebody is left who can answer."""
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +25,16 @@ def ran() -> dict[str, Any]:
 def test_a_fault_ends_in_a_right_answer_or_a_clean_error_in_time(ran: dict[str, Any]) -> None:
     """Nothing cut, wrong or late: others answer, later layers too, and where nobody can, every cause is told."""
     ends = {name: set(cell["outcomes"]) for name, cell in ran["cells"].items()}
-    assert ends == {name: {OUTCOME[name.split("/")[0]]} for name in ran["cells"]}, ran["cells"]
+    assert all(end <= set(GOOD) for end in ends.values()), ran["cells"]
+    answered = {name: "right" in end for name, end in ends.items()}
+    assert answered == {name: ANSWERED[name.split("/")[0]] for name in ends}, ran["cells"]
     assert len(ends) == len(ROWS) * 8
 
 
 def test_every_fault_was_met_and_no_ballot_of_a_struck_voter_counted(ran: dict[str, Any]) -> None:
     """What was not met would prove nothing."""
-    told = totals({MODE: ran})
-    assert (told["requests that met no fault"], told["ballots of struck voters that counted"]) == (0, 0)
+    assert all(cell["met_the_fault"] for cell in ran["cells"].values())
+    assert totals({MODE: ran})["ballots of struck voters that counted"] == 0
 
 
 def test_every_received_answer_is_on_disk_and_verifies(ran: dict[str, Any]) -> None:
