@@ -75,6 +75,7 @@ def cell(heard: Sequence[Heard], words: Sequence[Word], ballots: int, met: int) 
         "outcomes": {word: words.count(word) for word in (*GOOD, *BAD) if word in words},
         "p95_s": round(p95([item.took_s for item in heard]), 3),
         "codes": sorted({_code(item) for item in heard if item.status != 200}),
+        "messages": {_code(item): _message(item) for item in heard if item.error},
         "asked": len(heard),
         "met_the_fault": min(met, len(heard)),
         "faulty_ballots_that_counted": ballots,
@@ -179,3 +180,8 @@ def _both(pair: Sequence[Cell | None]) -> str:
 def _code(heard: Heard) -> str:
     error = heard.error.get("error")
     return f"{heard.status} {error.get('code')}" if isinstance(error, Mapping) else str(heard.status)
+
+
+def _message(heard: Heard) -> str:
+    error = heard.error.get("error")
+    return str(error.get("message", ""))[:400] if isinstance(error, Mapping) else ""

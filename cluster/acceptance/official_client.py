@@ -12,6 +12,8 @@ import httpx2
 import openai
 
 TAIL_BYTES = 64
+BROKEN = (openai.APIError, httpx2.HTTPError, ValueError, TypeError, AttributeError, IndexError)
+"""What the SDK raises: an error event, a broken connection, no JSON, and what it stumbles over where a success is none."""
 
 
 @dataclass(slots=True)
@@ -82,7 +84,7 @@ async def hear(client: openai.AsyncOpenAI, body: Mapping[str, Any], *, stream: b
     except openai.APIStatusError as error:
         heard.status, heard.headers = error.status_code, error.response.headers
         heard.error = _body_of(error.response)
-    except (openai.APIError, httpx2.HTTPError, ValueError) as error:  # an error event, a broken connection, no JSON
+    except BROKEN as error:
         heard.broke = f"{type(error).__name__}: {error}"
     heard.ended_s = time.monotonic()
     return heard

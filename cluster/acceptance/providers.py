@@ -25,6 +25,8 @@ from cluster.node import REPOSITORY
 PRIMARY = ("openai", "anthropic", "gemini")
 BACKUP = ("openai", "anthropic")
 VALUE = "Paris"
+SILENT_S = 1.4
+"""How long a stream may be silent: a little less than the layer's time."""
 ENDED_WITHIN_S = 10.0
 
 
@@ -42,7 +44,7 @@ class Provider:
     def voter(self, *, stream: bool) -> dict[str, Any]:
         """Return its voter as a profile has it: asked through the provider's own SDK."""
         base = f"http://127.0.0.1:{self.port}" + ("/v1" if self.protocol == "openai" else "")
-        limits = {"first_token_s": 1.0, "stall_s": 1.0} if stream else {}
+        limits = {"first_token_s": SILENT_S, "stall_s": SILENT_S} if stream else {}
         return {
             "id": self.name, "provider": self.protocol, "adapter": "sdk", "model": self.name, "base_url": base,
             "family": self.protocol, "lineage": self.name, "api_key_file": str(self.key_file), "stream": stream, **limits,

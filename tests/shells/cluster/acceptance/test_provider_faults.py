@@ -77,8 +77,12 @@ async def test_a_cut_stream_is_heard_without_its_end(client: openai.AsyncOpenAI,
 
 
 @pytest.mark.parametrize(
-    ("fault", "status"), [("server_error", 500), ("bad_gateway", 502), ("silent", 0), ("reset_mid_body", 0)]
-)
+    ("fault", "status"),
+    [
+        ("server_error", 500), ("bad_gateway", 502), ("silent", 0), ("reset_mid_body", 0), ("malformed_json", 0),
+        ("error_event", 0), ("wrong_content_type", 0),
+    ],
+)  # fmt: skip
 async def test_whatever_comes_is_heard(client: openai.AsyncOpenAI, provider: Provider, fault: str, status: int) -> None:
     """A refusal with its status, silence and a broken connection with how they broke, and none of them is clean."""
     async with aiohttp.ClientSession() as session:
