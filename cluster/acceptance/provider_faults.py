@@ -99,8 +99,10 @@ def mode_ran(name: str, port: int, mode: str, rows: Mapping[str, Mapping[str, An
         file = directory / "profile.yaml"
         file.write_text(json.dumps(profile(found, stream=mode == "streamed")))
         with running(name, port, ["--profile", str(file)]) as system:
+            began = time.monotonic()
             ran = asyncio.run(_struck(system, found, rows))
-    told = {"load_average": f"{before:.1f}, {os.getloadavg()[0]:.1f}", "cells": ran.cells}
+            seconds = {"up_s": round(system.up_s, 1), "struck_s": round(time.monotonic() - began, 1)}
+    told = {"load_average": f"{before:.1f}, {os.getloadavg()[0]:.1f}", **seconds, "cells": ran.cells}
     return told | {"records": checked(ran.received, records_of(system), system, int(time.time()))}
 
 
