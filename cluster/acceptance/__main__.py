@@ -6,15 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cluster.acceptance import control_actors, disk_fills, faults, halt, spans
+from cluster.acceptance import control_actors, disk_fills, fault_matrix, faults, halt, provider_faults, spans
 from cluster.acceptance.page import render
 from cluster.node import REPOSITORY
 
 Stages = Callable[[Callable[[str, dict[str, Any]], None], set[str]], None]
 CAMPAIGNS: dict[str, Stages] = {
     "control_actors": control_actors.stages, "disk_fills": disk_fills.stages, "faults": faults.stages,
-    "halt": halt.stages, "spans": spans.stages,
+    "halt": halt.stages, "provider_faults": provider_faults.stages, "spans": spans.stages,
 }  # fmt: skip
+PAGES: dict[str, Callable[[str, str, dict[str, Any]], str]] = {"provider_faults": fault_matrix.page}
+"""Of campaigns whose page is no list of stages."""
 RESULTS = REPOSITORY / "docs" / "acceptance"
 
 
@@ -35,7 +37,8 @@ def run(name: str, results: Path, restart: bool) -> dict[str, Any]:
     CAMPAIGNS[name](save, set(found))
     results.mkdir(parents=True, exist_ok=True)
     (results / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
-    (results / f"{name}.md").write_text(render(name, CAMPAIGNS[name].__globals__["__doc__"], found))
+    page = PAGES.get(name, render)
+    (results / f"{name}.md").write_text(page(name, CAMPAIGNS[name].__globals__["__doc__"], found))
     partial.unlink()
     return found
 

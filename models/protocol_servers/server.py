@@ -155,9 +155,10 @@ class ProtocolServer:
         counts.faulted += order is not None or not planned.right
         try:
             response = await play(request, planned, headers)
-        except (asyncio.CancelledError, ConnectionError):
+        except (asyncio.CancelledError, ConnectionError) as left:
             counts.cancelled += not self._stopping
-            raise
+            # What else ends a handler is logged as an error of ours.
+            raise asyncio.CancelledError("the client has left") from left
         counts.answered += planned.right
         return response
 

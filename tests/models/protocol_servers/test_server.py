@@ -1,13 +1,14 @@
 """What is the same for all three providers: answers, their faults as recorded, ids, counts, refusals."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from models.protocol_servers.faults import Counts
 from models.recorded_server import MAX_REQUEST_BYTES
-from tests.models.protocol_servers.world import ANSWER, TEXT, Heard, Serve
+from tests.models.protocol_servers.world import ANSWER, KEY, TEXT, Heard, Serve
 
 PROTOCOLS = ("openai", "anthropic", "gemini")
 FINISHES = {
@@ -125,3 +126,20 @@ async def test_stopping_is_not_a_client_that_left(serve: Serve) -> None:
     with pytest.raises(Exception, match="Connection error"):
         await asked
     assert provider.server.counts["m1"].cancelled == 0
+
+
+async def test_a_client_that_leaves_at_once_is_no_error_of_the_server(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever is gone before a first byte could be sent is counted as having left, and logged as nothing worse."""
+    provider = await serve("openai")
+    body = json.dumps({"model": "m1", "messages": [{"role": "user", "content": "hello"}], "stream": True}).encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {len(body)}"
+    )
+    for _ in range(10):
+        _, writer = await asyncio.open_connection("127.0.0.1", provider.server.port)
+        writer.write(head.encode() + b"\r\n\r\n" + body)
+        writer.close()
+    await provider.counted(received=10, answered=0, faulted=0, cancelled=10)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

@@ -10,7 +10,7 @@ from actors.base.signing import SigningKey
 from actors.consensus import deliberation
 from actors.consensus.actor import ConsensusCoordinator, Identity
 from actors.consensus.config import ConsensusConfig
-from actors.consensus.ports import ContentSink
+from actors.consensus.ports import ContentSink, Hedges
 from actors.consensus.readable import readable
 from actors.consensus.weights import default_weights, read_weights
 from tests.unit.actors.consensus.world import (
@@ -64,8 +64,9 @@ def make_world(trust_chain: tuple[TrustBundle, SigningKey, object]) -> Callable[
     trust, key, certificate = trust_chain
 
     def make(
-        *voters: FunctionVoter, config: ConsensusConfig | None = None, content: ContentSink | None = None
-    ) -> World:
+        *voters: FunctionVoter, config: ConsensusConfig | None = None, content: ContentSink | None = None,
+        hedges: Hedges | None = None,
+    ) -> World:  # fmt: skip
         named = {v.info.id: v for v in voters}
         policy = Policy(View(snapshot(list(named))))
         weights = FixedWeights(read_weights(default_weights([])))
@@ -84,6 +85,7 @@ def make_world(trust_chain: tuple[TrustBundle, SigningKey, object]) -> Callable[
             identity=Identity("c" * 64, b"salt" * 8),
             randomness=lambda n: b"\x07" * n,
             content=content,
+            hedges=hedges,
         )
         return World(coordinator, named, policy, weights, log, meter, clock, trust, screener, comparer)
 

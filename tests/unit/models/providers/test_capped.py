@@ -72,7 +72,7 @@ async def test_a_call_costs_what_it_may_have_cost(outcome: Candidate | VoterErro
     assert await spent_on(outcome, bill) == cost
 
 
-async def test_a_cancelled_call_is_accounted() -> None:
+async def test_14_the_usage_of_a_cancelled_request_is_lost() -> None:
     """A provider may charge for what nobody waited for: the reservation is spent, and nothing stays reserved."""
     purse = Purse(SpendLedger(10 * BOUND))
     inner = Scripted(ANSWER, Bill(asked=True, usage=Usage(5, 3)))
