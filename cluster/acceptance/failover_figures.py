@@ -212,7 +212,7 @@ def _ballots(outcomes: Iterable[Outcome], failing: Sequence[str], records: Recor
         for recorded in records.get(outcome.decision_id, ())[:1]:
             record = read_envelope(recorded.envelope).read()
             ballots = [*record.ballots, *(ballot for layer in record.earlier for ballot in layer.ballots)]
-            found.update(ballot.outcome for ballot in ballots if ballot.voter in failing and not ballot.carried)
+            found.update(ballot.outcome for ballot in ballots if ballot.voter in failing)
     return dict(sorted(found.items()))
 
 
