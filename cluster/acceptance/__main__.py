@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cluster.acceptance import control_actors, disk_fills, fault_matrix, faults, halt, provider_faults, spans
+from cluster.acceptance import control_actors, disk_fills, failover, fault_matrix, faults, halt, provider_faults, spans
 from cluster.acceptance.page import render
 from cluster.node import REPOSITORY
 
 Stages = Callable[[Callable[[str, dict[str, Any]], None], set[str]], None]
 CAMPAIGNS: dict[str, Stages] = {
-    "control_actors": control_actors.stages, "disk_fills": disk_fills.stages, "faults": faults.stages,
-    "halt": halt.stages, "provider_faults": provider_faults.stages, "spans": spans.stages,
+    "control_actors": control_actors.stages, "disk_fills": disk_fills.stages, "failover": failover.stages,
+    "faults": faults.stages, "halt": halt.stages, "provider_faults": provider_faults.stages, "spans": spans.stages,
 }  # fmt: skip
 PAGES: dict[str, Callable[[str, str, dict[str, Any]], str]] = {"provider_faults": fault_matrix.page}
 """Of campaigns whose page is no list of stages."""

@@ -1,6 +1,7 @@
-"""A bounded, closed loop of requests that writes down what came back and when."""
+"""Bounded streams of requests, a closed loop and an open one, that write down what came back and when."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ class Outcome:
     decision_id: str
     cause: str = ""
     """Why it is no answer: the status with the error's code, or how the connection failed."""
+    layer: str = ""
+    """The layer that answered."""
+    degraded: bool = False
 
 
 @dataclass(slots=True)
@@ -67,6 +71,26 @@ async def stream(
         await asyncio.gather(*(work() for _ in range(connections)))
 
 
+async def steady(
+    session: aiohttp.ClientSession, url: str, body: Callable[[int], dict[str, Any]], load: Load, per_s: float
+) -> None:  # fmt: skip
+    """Begin ``per_s`` requests a second, whatever became of those before, until ``load.stop``; wait for the last of them."""
+    began_s, under_way = time.monotonic(), set[asyncio.Task[None]]()
+    for number in itertools.count(1):
+        if load.stop:
+            break
+        task = asyncio.create_task(noted(session, url, body(number), load))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        await asyncio.sleep(max(began_s + number / per_s - time.monotonic(), 0))
+    await asyncio.gather(*under_way)
+
+
+async def noted(session: aiohttp.ClientSession, url: str, body: dict[str, Any], load: Load) -> None:
+    """Send one request and note what came of it."""
+    load.outcomes.append(await one(session, url, body))
+
+
 async def one(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> Outcome:
     """Send one request; an answer that breaks off is no answer."""
     began = time.monotonic()
@@ -75,7 +99,9 @@ async def one(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) ->
             data = await response.read()
             decision = response.headers.get("X-Weavergen-Decision", "")
             cause = "" if response.status == 200 else refusal(response.status, data)
-            return Outcome(began, time.monotonic(), response.status, decision, cause)
+            layer = response.headers.get("X-Weavergen-Layer", "")
+            degraded = response.headers.get("X-Weavergen-Degraded") == "true"
+            return Outcome(began, time.monotonic(), response.status, decision, cause, layer, degraded)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         return Outcome(began, time.monotonic(), 0, "", broken(error))
 
