@@ -121,10 +121,15 @@ class _Report:
 
 
 class IncidentQueue:
-    """The ``IncidentSink`` of a process: logs at once, stores from a thread, never waits, never raises."""
+    """The ``IncidentSink`` of a process: logs at once, stores from a thread, never waits, never raises.
 
-    def __init__(self, table: Incidents, capacity: int = 256) -> None:
+    While the database takes nothing an incident waits, and those behind it, for ever ``retry_s`` apart; closing tries once more.
+    """
+
+    def __init__(self, table: Incidents, capacity: int = 256, retry_s: float = 2.0) -> None:
         self._table = table
+        self._retry_s = retry_s
+        self._closing = threading.Event()
         self._waiting: queue.Queue[_Report | None] = queue.Queue(capacity)
         self._thread = threading.Thread(target=self._run, name="incidents", daemon=True)
         self._thread.start()
@@ -140,6 +145,7 @@ class IncidentQueue:
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Store what waits, for at most ``timeout_s``, and end the thread."""
+        self._closing.set()
         try:
             self._waiting.put(None, timeout=timeout_s)
         except queue.Full:
@@ -148,10 +154,16 @@ class IncidentQueue:
 
     def _run(self) -> None:
         while (report := self._waiting.get()) is not None:
-            try:
-                self._table.record(report.kind, report.level, report.evidence, report.dedup_key)
-            except StorageUnavailable:
-                _log.exception("incident %s is not stored", report.kind)
+            while not self._stored(report) and not self._closing.is_set():
+                self._closing.wait(self._retry_s)
+
+    def _stored(self, report: _Report) -> bool:
+        try:
+            self._table.record(report.kind, report.level, report.evidence, report.dedup_key)
+        except StorageUnavailable:
+            _log.exception("incident %s is not stored", report.kind)
+            return False
+        return True
 
 
 def _bounded(evidence: Mapping[str, str]) -> str:

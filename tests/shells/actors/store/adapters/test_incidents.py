@@ -1,7 +1,7 @@
 """Incidents."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -9,6 +9,7 @@ from threading import Event
 import pytest
 
 from actors.base.errors import NotFound, StorageUnavailable
+from actors.base.ports import IncidentLevel
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import IncidentQueue, Incidents
 
@@ -104,6 +105,29 @@ def test_the_reporter_never_waits_for_the_database(table: Incidents, caplog: pyt
     dropped = [record.getMessage() for record in caplog.records if "waiting for the database" in record.getMessage()]
     assert len(dropped) == 3
     assert "later-4" in dropped[-1]
+
+
+def test_an_incident_waits_for_a_database_that_is_away(table: Incidents) -> None:
+    """A lock that is held longer than the database waits for it costs nothing: what was opened meanwhile is stored, in order."""
+    tries: list[str] = []
+    done = Event()
+
+    class Locked(Incidents):
+        def record(self, kind: str, level: IncidentLevel, evidence: Mapping[str, str], dedup_key: str) -> None:
+            tries.append(kind)
+            if len(tries) < 4:
+                raise StorageUnavailable("locked")
+            super().record(kind, level, evidence, dedup_key)
+            if kind == "two":
+                done.set()
+
+    queue = IncidentQueue(Locked(table._database), retry_s=0.01)
+    for kind in ("one", "two"):
+        queue.open(kind, "level_3_minor", {}, kind)
+    assert done.wait(10)
+    queue.close()
+    assert tries == ["one"] * 4 + ["two"]
+    assert {incident.kind for incident in table.list()} == {"one", "two"}
 
 
 def test_a_dead_database_is_logged_not_raised(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
