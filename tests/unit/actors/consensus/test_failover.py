@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from actors.base.errors import CriticalSystemFailure, GenerationHalted, NoConsensus, Overloaded
+from actors.consensus.config import ConsensusConfig
 from actors.consensus.verification import verify_envelope
 from actors.policy.snapshot import LayerRule
 from models.errors import VoterBusy, VoterFailed
@@ -179,3 +180,31 @@ async def test_an_earlier_layer_that_was_only_busy_lets_the_client_come_back(mak
     world = layered(make_world, layer("primary", "ab"), layer("backup", "cd"), voters=voters)
     with pytest.raises(Overloaded, match="a: full"):
         await world.coordinator.generate(request(), CALLER)
+
+
+class Impatient:
+    """Finds every voter slow at once, and has money for one more ask."""
+
+    def __init__(self) -> None:
+        self.money = 1
+
+    def due_s(self, voter: str, left_s: float) -> float | None:
+        """Return no time."""
+        return 0.0
+
+    def pay(self) -> bool:
+        """Take a coin."""
+        self.money -= 1
+        return self.money >= 0
+
+
+async def test_a_slow_voter_is_hedged_by_whoever_stands_by(make_world: MakeWorld) -> None:
+    """One of two never answers: the third is asked beside it, inside the budget, and the record tells and verifies."""
+    voters = [voter("a", hangs), voter("b", says("Paris")), voter("c", says("Paris"))]
+    world = make_world(*voters, config=ConsensusConfig(panel_size=2), hedges=Impatient())
+    decision = await world.coordinator.generate(request(), CALLER)
+    assert decision.candidate.content == "Paris"
+    assert [v.asked for v in world.voters.values()] == [1, 1, 1]
+    record = verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record
+    assert [ballot.hedged for ballot in record.ballots].count(True) == 1
+    assert not any(ballot.replaced for ballot in record.ballots)
