@@ -58,8 +58,8 @@ from actors.consensus.own import levels_in
 from actors.consensus.readable import Readable, readable
 from actors.consensus.screening.difference import unshared
 from actors.consensus.screening.findings import Screening
-from actors.consensus.standing import casts_of, counted_in, form_of, forms_alone, groups_of, spare_votes
-from actors.consensus.tally import NO_GROUP, Tally, Vote, could_agree, settled, tally
+from actors.consensus.standing import casts_of, counted_in, form_of, forms_alone, groups_of, is_hopeless, spare_votes
+from actors.consensus.tally import NO_GROUP, Tally, Vote, settled, tally
 from actors.consensus.vocabulary import (
     OPEN,
     Answered,
@@ -93,8 +93,8 @@ def begin(plan: Plan, earlier: tuple[State, ...] = (), began_ms: int = 0) -> tup
     ballots = tuple(Ballot(number, seat, "outstanding") for number, seat in enumerate(plan.seats))
     state = State(plan, ballots, plan.spares, earlier=earlier, began_ms=began_ms)
     commands: list[Command] = []
-    if _is_hopeless(state):
-        nobody = replace(state, ballots=tuple(replace(b, state="out", outcome="cancelled") for b in ballots))
+    if is_hopeless(state):
+        nobody = replace(state, ballots=tuple(_unasked(ballot, plan) for ballot in ballots))
         return _conclude(nobody, [], "unavailable", counted_in(nobody, {}), {}, HOPELESS_CAUSE)
     for ballot in ballots:
         state, more = _seated(state, ballot)
@@ -102,12 +102,11 @@ def begin(plan: Plan, earlier: tuple[State, ...] = (), began_ms: int = 0) -> tup
     return _advance(state, commands)
 
 
-def _is_hopeless(state: State) -> bool:
-    """Tell whether nobody could win whatever everybody on the panel and standing by answers: then nobody is asked."""
-    if state.plan.policy != "strict" or state.plan.isolated:
-        return False
-    everyone = [cast.vote for cast in casts_of(state, {})] + spare_votes(state)
-    return not could_agree(everyone, state.plan.rule)
+def _unasked(ballot: Ballot, plan: Plan) -> Ballot:
+    isolated = ballot.seat.voter in plan.isolated
+    return replace(
+        ballot, state="out", outcome="isolated" if isolated else "cancelled", note=ISOLATED_NOTE if isolated else ""
+    )
 
 
 def _seated(state: State, ballot: Ballot) -> tuple[State, list[Command]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from actors.consensus.counting import DISSENT, Cast, Counted, count
 from actors.consensus.grouping import Answer, group_answers
-from actors.consensus.tally import NO_GROUP, Tally, Vote, tally
+from actors.consensus.tally import NO_GROUP, Tally, Vote, could_agree, tally
 from actors.consensus.vocabulary import OPEN, Ballot, State
 
 
@@ -69,6 +69,14 @@ def forms_alone(state: State, groups: dict[int, int]) -> Tally:
 def examples_run(state: State) -> int:
     """Return how many of the prompt's examples the candidates were held to; 0 if nothing was run."""
     return state.comparison.examples_total if state.comparison else 0
+
+
+def is_hopeless(state: State) -> bool:
+    """Tell whether nobody could win whatever everybody on the panel and standing by answers: then nobody is asked."""
+    if state.plan.policy != "strict":
+        return False
+    everyone = [cast.vote for cast in casts_of(state, {})] + spare_votes(state)
+    return not could_agree(everyone, state.plan.rule)
 
 
 def ballots_told(state: State) -> Iterator[tuple[State, Ballot]]:
