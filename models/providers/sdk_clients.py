@@ -8,6 +8,7 @@ Google's SDK drops every field that it does not know; those are put back from th
 """
 
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -17,7 +18,7 @@ from models.providers.pointers import merge, missing
 from models.providers.sdk import Tap, client, watching
 
 
-class _Sdk:
+class _Sdk(ABC):
     """What the SDKs have in common: one call, watched."""
 
     _errors: tuple[type[Exception], ...] = ()
@@ -59,14 +60,17 @@ class _Sdk:
         """Close every connection."""
         await self._http.aclose()
 
+    @abstractmethod
     async def _asked(self, body: Wire) -> Any:  # noqa: ANN401 - an SDK's own type
-        raise NotImplementedError
+        """Ask for a whole answer; return the SDK's own value."""
 
+    @abstractmethod
     async def _streamed(self, body: Wire) -> Any:  # noqa: ANN401 - an SDK's own type
-        raise NotImplementedError
+        """Ask for a stream; return the SDK's own iterator."""
 
+    @abstractmethod
     def _written(self, said: Any, came: object) -> Wire:  # noqa: ANN401 - an SDK's own type
-        raise NotImplementedError
+        """Return what the SDK read in the protocol's own words; ``came`` is what it read it from."""
 
 
 class _Generated(_Sdk):
