@@ -5,7 +5,8 @@ Rules:
 - The file system holds system libraries, the Python that runs, this package and the weights, all read-only, and one writable
   folder with the engine's socket. No home, no keys, and no socket of anybody else: a path would be a way round the network.
 - Nobody inside, without a capability, and none of this process's environment but what is named here.
-- A GPU's device files are there for an engine on a GPU, and only then.
+- It stays in the session of whoever started it, which has no terminal: so it is found, and ended, with the rest of a system.
+- A GPU's device files are there for an engine on a GPU, and only then; the machine's shared memory never is.
 
 Left out: starting it (``engine``), what it does inside (``inside``). An engine spread over several machines cannot be closed off.
 """
@@ -32,6 +33,7 @@ _SETTINGS = (
 )  # fmt: skip
 _TMP = "/tmp"  # noqa: S108 - inside: a file system of its own
 _TMP_BYTES = 2 << 30
+_SHARED = "/dev/shm"  # noqa: S108 - inside: Ray keeps its objects in the machine's
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,10 @@ class Python:
 
 def arguments(python: Python, folder: Path, weights: Path | None, *, gpu: bool) -> tuple[str, ...]:
     """Return the arguments of bubblewrap up to ``--``; ``folder`` becomes the one writable folder."""
-    devices = ("--dev-bind", "/dev", "/dev") if gpu else ("--dev", "/dev")
+    devices = ("--dev-bind", "/dev", "/dev", "--tmpfs", _SHARED) if gpu else ("--dev", "/dev")
     seen = [python.package, *([str(weights)] if weights else [])]
     return (
-        "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
+        "--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL",
         "--uid", "65534", "--gid", "65534", "--hostname", "localhost", "--clearenv",
         *_each("--ro-bind-try", _SYSTEM), *devices, "--proc", "/proc",
         "--size", str(_TMP_BYTES), "--tmpfs", _TMP,

@@ -80,7 +80,7 @@ async def test_without_bubblewrap_the_reason_is_told(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("barrier", "instead", "reason"),
     [
-        ("--new-session", "--share-net", "network namespace of the machine"),
+        ("--die-with-parent", "--share-net", "network namespace of the machine"),
         ("--unshare-all", "--not-an-option", "no namespaces here"),
     ],
 )
@@ -94,7 +94,7 @@ async def test_a_barrier_that_is_missing_is_found(
 
 async def test_an_engine_that_reaches_a_listener_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if the namespaces' numbers said otherwise: what it can do decides."""
-    weaken(monkeypatch, "--new-session", "--share-net")
+    weaken(monkeypatch, "--die-with-parent", "--share-net")
     monkeypatch.setattr(sealing, "_namespace", len)  # "self" and a number of another length
     assert "reached a listener" in await why_not()
 
