@@ -62,7 +62,17 @@ def shared(config: Config, voter_lineages: Mapping[str, str]) -> tuple[str, ...]
     return tuple(found)
 
 
-def local_voter(voter: VoterConfig, entry: CatalogEntry, model_path: Path, engine: EngineConfig) -> LocalVoter:
+def unsealed(config: Config, reason: str) -> tuple[str, ...]:
+    """Return a line for each voter whose engine has a network that it should not have, for this reason."""
+    closed = [voter.id for voter in config.voters if voter.egress == "none"]
+    return tuple(
+        f"voter {voter}: its engine is not closed off from the network: {reason}" for voter in closed if reason
+    )
+
+
+def local_voter(
+    voter: VoterConfig, entry: CatalogEntry, model_path: Path, engine: EngineConfig, *, sealable: bool = True
+) -> LocalVoter:
     """Return a voter whose weights lie in ``model_path``; ``auto`` is what this machine computes in quickest."""
     cpu_dtype = this_processors_dtype() if engine.cpu_dtype == "auto" else engine.cpu_dtype
     return LocalVoter(
@@ -71,22 +81,27 @@ def local_voter(voter: VoterConfig, entry: CatalogEntry, model_path: Path, engin
         lineage=entry.lineage,
         context_tokens=entry.context_tokens,
         tags=entry.tags,
+        sealed=sealable and voter.egress == "none",
         engine=engine_settings(entry, model_path, voter.pool, threads=engine.threads, cpu_dtype=cpu_dtype),
     )
 
 
 def app_settings(
-    home: Home, config: Config, catalog: Catalog, models: dict[str, Path], degraded: tuple[str, ...]
+    home: Home, config: Config, catalog: Catalog, models: dict[str, Path], degraded: tuple[str, ...], why_open: str = ""
 ) -> AppSettings:
-    """Return what the application is built from; ``models`` says where each local voter's weights lie."""
+    """Return what the application is built from; ``models`` says where each local voter's weights lie.
+
+    ``why_open`` says why no engine can be closed off here, where that is taken.
+    """
     _require_api_keys(config)
+    degraded += unsealed(config, why_open)
     return AppSettings(
-        gateway=_gateway(home, config, degraded + _lesser(config, lineages(config, catalog))),
+        gateway=_gateway(home, config, degraded + _lesser(config, lineages(config, catalog)), sealable=not why_open),
         gateway_limits=GatewayLimits(
             **config.gateway.model_dump(include=set(GatewayLimits.model_fields)),
         ),
         voters=tuple(
-            local_voter(voter, catalog_entry(voter, catalog), models[voter.id], config.engine)
+            local_voter(voter, catalog_entry(voter, catalog), models[voter.id], config.engine, sealable=not why_open)
             for voter in config.voters
             if voter.provider == "vllm"
         ),
@@ -109,7 +124,7 @@ def _require_api_keys(config: Config) -> None:
             raise ConfigurationError(f"voter {voter.id}: {error}; then try again") from error
 
 
-def _gateway(home: Home, config: Config, degraded: tuple[str, ...]) -> GatewaySettings:
+def _gateway(home: Home, config: Config, degraded: tuple[str, ...], *, sealable: bool) -> GatewaySettings:
     return GatewaySettings(
         home=home.root,
         config_sha256=config.sha256,
@@ -119,6 +134,9 @@ def _gateway(home: Home, config: Config, degraded: tuple[str, ...]) -> GatewaySe
         consensus=config.consensus,
         breakers=config.breakers,
         layers=tuple(layer.members for layer in config.layers),
+        closed=tuple(
+            voter.id for voter in config.voters if voter.provider == "recorded" or (voter.egress == "none" and sealable)
+        ),
         screening=config.screening,
         sandbox=config.sandbox,
         behaviour=config.behaviour,

@@ -5,6 +5,7 @@ weights, application, policy, supervisor, ready. Every step completes what an in
 when nothing is left that could refuse the profile.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -37,6 +38,7 @@ from cluster.succession import Succession
 from models.catalog import Catalog, load_catalog
 from models.errors import AnswersError, WeightsError
 from models.recorded import load_recorded
+from models.sealed.engine import why_not
 from models.weights import allows_hub, models_dir_of, resolve
 from serve_apps.builder import AppSettings
 
@@ -107,13 +109,14 @@ def bring_up(root: Path, wanted: Wanted, reporter: Reporter) -> tuple[Home, Conf
             await_ready(home, config, reporter)
             return home, config, True
         _clear_leftovers(home, config)
+        why_open = require_sealable(config, lambda: asyncio.run(why_not()))
         require_unheld(config.gateway.port)
         require_port(config.gateway.host, config.gateway.port)
         _require_space(home)
         reporter.step("keys, database")
         _prepare_state(home, config)
         models = resolve_weights(home, config, catalog, reporter)
-        settings = _application(home, config, catalog, models)
+        settings = _application(home, config, catalog, models, why_open)
         reporter.step("policy")
         _bring_into_force(home, config, voter_lineages, reporter)
         _write_application(home, config, settings)
@@ -274,6 +277,18 @@ def require_surroundings(config: Config, gpus: int) -> None:
         )
 
 
+def require_sealable(config: Config, why_not: Callable[[], str]) -> str:
+    """Return why engines cannot be closed off here, empty if none must be or all can; raise ``ConfigurationError`` to refuse."""
+    closed = [voter.id for voter in config.voters if voter.egress == "none"]
+    reason = why_not() if closed else ""
+    if reason and config.engine.unsealed == "refuse":
+        raise ConfigurationError(
+            f"voter {closed[0]}: egress none cannot be had here: {reason}. Install bubblewrap and let it make namespaces, or set "
+            "engine.unsealed: tell, which starts the engine with a network and says so"
+        )
+    return reason
+
+
 def require_lineages(config: Config, voter_lineages: dict[str, str]) -> None:
     """Raise ``ConfigurationError`` for a layer that asks for more lineages than its members have."""
     for index, layer in enumerate(config.layers):
@@ -301,9 +316,9 @@ def _bring_into_force(home: Home, config: Config, voter_lineages: dict[str, str]
             reporter.step(f"the profile changed, and the policy is looser than it was: {followed.loosened}")
 
 
-def _application(home: Home, config: Config, catalog: Catalog, models: dict[str, Path]) -> AppSettings:
+def _application(home: Home, config: Config, catalog: Catalog, models: dict[str, Path], why_open: str) -> AppSettings:
     operators = trusts.operator_dir(os.environ, home.root)
-    return app_settings(home, config, catalog, models, trusts.co_located(operators))
+    return app_settings(home, config, catalog, models, trusts.co_located(operators), why_open)
 
 
 def _write_application(home: Home, config: Config, settings: AppSettings) -> None:

@@ -49,6 +49,7 @@ PORTS = 1000
 """Length of the range that Ray keeps to on a node that others join."""
 RESERVED_REQUESTS = 64
 """Requests that a replica takes beside generation."""
+AIR_GAPPED = "air-gapped"
 QUORUM = 0.55
 """More than half of the weight: of up to nine equal lineages exactly a majority, so that a minority of dissenters cannot keep
 the others from answering."""
@@ -114,6 +115,9 @@ class EngineConfig(Frozen):
 
     threads: int = Field(default=2, ge=1, le=256)
     """Threads one CPU engine computes with."""
+    unsealed: Literal["refuse", "tell"] = "refuse"
+    """What ``up`` does on a machine where it cannot close off an engine whose voter says ``egress: none``: refuse, or start it
+    with the network that everything has, and say so (``/readyz``, ``/ops/layers``)."""
     cpu_dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """What CPU engines compute in: ``auto`` is bfloat16 where the processor has instructions for it, else float32, which
     takes twice the memory and is several times as quick there."""
@@ -262,6 +266,17 @@ class Config(Frozen):
             raise ValueError(f"gateway.port: {PORTS} ports from ray.first_port on are Ray's; choose another port")
         if 0 < self.ray.logical_cpus <= self.needed_cpus:
             raise ValueError(f"ray.logical_cpus: the deployments take {self.needed_cpus} and one stays free for jobs")
+        return self
+
+    @model_validator(mode="after")
+    def _has_no_egress_where_it_says_so(self) -> Self:
+        closed = {voter.id for voter in self.voters if voter.egress == "none" or voter.provider == "recorded"}
+        for number, layer in enumerate(self.layers):
+            if layer.name == AIR_GAPPED and (others := sorted(set(layer.members) - closed)):
+                raise ValueError(
+                    f"layers.{number}: layer {AIR_GAPPED} takes local engines without a network: set egress: none for "
+                    f"{', '.join(others)}, or name the layer otherwise"
+                )
         return self
 
     @model_validator(mode="after")

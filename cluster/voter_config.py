@@ -50,6 +50,9 @@ class VoterConfig(Frozen):
     """Hub commit of weights that the catalogue does not pin, together with ``sha256``."""
     sha256: Sha256 | None = None
     pool: Literal["cpu", "gpu"] = "cpu"
+    egress: Literal["none", "open"] = "open"
+    """``none`` closes a local engine off: it runs without any network and is asked over a socket in the file system. Members of a
+    layer named ``air-gapped`` have none."""
     family: str | None = None
     lineage: str | None = None
     context_tokens: int | None = Field(default=None, ge=256, le=2_097_152)
@@ -124,7 +127,7 @@ _NEEDED: Mapping[Provider, Sequence[str]] = {
     "vllm": (), "openai": ("base_url", "model", "family", "lineage"), "anthropic": ("model", "family", "lineage"),
     "gemini": ("model", "family", "lineage"), "recorded": ("family", "lineage"),
 }  # fmt: skip
-_OF_ENGINES = ("weights", "revision", "sha256", "pool")
+_OF_ENGINES = ("weights", "revision", "sha256", "pool", "egress")
 _OF_SERVERS = (
     "base_url", "model", "api_key_env", "api_key_file", "context_tokens", "adapter", "stream", "first_token_s", "stall_s",
     "price", "max_tokens_name", "api_version",

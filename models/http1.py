@@ -19,6 +19,7 @@ import ssl
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -56,13 +57,17 @@ class Response:
 
 
 class Endpoint:
-    """Where requests go and what never changes about them: parsed and encoded once."""
+    """Where requests go and what never changes about them: parsed and encoded once.
 
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+    With ``socket_path`` they go to that Unix socket, and the address only names the host and the target.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str], socket_path: Path | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"{url!r} is no http or https address")
         self.host = parts.hostname
+        self.socket_path = socket_path
         self.tls = ssl.create_default_context() if parts.scheme == "https" else None
         self.port = parts.port or (443 if self.tls else 80)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -139,20 +144,23 @@ class ConnectionPool:
         return None
 
     async def _connect(self, endpoint: Endpoint, give_up: float, kind: "type[Lent]") -> "Lent":
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(give_up):
-                _, connection = await loop.create_connection(
-                    lambda: kind(self._open),
-                    endpoint.host,
-                    endpoint.port,
-                    ssl=endpoint.tls,
-                    server_hostname=endpoint.host if endpoint.tls else None,
-                )
+                return await self._opened(endpoint, kind)
         except TimeoutError:
             raise
         except OSError as error:
             raise CannotConnect from error
+
+    async def _opened(self, endpoint: Endpoint, kind: "type[Lent]") -> "Lent":
+        loop = asyncio.get_running_loop()
+        if endpoint.socket_path is not None:
+            _, connection = await loop.create_unix_connection(lambda: kind(self._open), str(endpoint.socket_path))
+            return connection
+        name = endpoint.host if endpoint.tls else None
+        _, connection = await loop.create_connection(
+            lambda: kind(self._open), endpoint.host, endpoint.port, ssl=endpoint.tls, server_hostname=name
+        )
         return connection
 
 

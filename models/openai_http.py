@@ -11,6 +11,7 @@ costs a fraction of a parsed stream.
 """
 
 import asyncio
+from pathlib import Path
 
 import msgspec
 
@@ -59,7 +60,9 @@ class OpenAIHttpVoter:
         timeout_s: float = 120.0,
         max_response_bytes: int = 4 << 20,
         stop: tuple[str, ...] = (),
+        socket_path: Path | None = None,
     ) -> None:
+        """``socket_path`` is a Unix socket that the server listens on instead of the address."""
         self._info = info
         self._model = model
         self._pool = pool
@@ -74,7 +77,7 @@ class OpenAIHttpVoter:
         }
         if api_key is not None:
             headers["Authorization"] = f"Bearer {api_key}"
-        self._endpoint = Endpoint(base_url.rstrip("/") + "/chat/completions", headers)
+        self._endpoint = Endpoint(base_url.rstrip("/") + "/chat/completions", headers, socket_path)
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(_Completion).decode
 

@@ -12,6 +12,7 @@ from serve_apps.actors import ON_HEAD
 from serve_apps.gateway.problems import OVERLOADED_RETRY_AFTER_S
 from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.llm import EngineLimits, build_engine
+from serve_apps.sealed import build_sealed
 from serve_apps.voters import EngineHandle, HandleVoter
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class LocalVoter(BaseModel):
     context_tokens: int
     tags: tuple[str, ...]
     engine: EngineSettings
+    sealed: bool = False
+    """Whether its engine is closed off from every network."""
 
     @property
     def info(self) -> VoterInfo:
@@ -130,11 +133,16 @@ def gateway_options(limits: GatewayLimits) -> dict[str, Any]:
     }
 
 
+def build_voter(voter: LocalVoter, limits: EngineLimits) -> "Application":
+    """Return the node of one local voter."""
+    return (build_sealed if voter.sealed else build_engine)(voter.id, voter.engine, limits)
+
+
 def build_app(settings: AppSettings) -> "Application":
     """Return the whole application."""
     from ray import serve
 
-    engines = {voter.id: build_engine(voter.id, voter.engine, settings.engine_limits) for voter in settings.voters}
+    engines = {voter.id: build_voter(voter, settings.engine_limits) for voter in settings.voters}
     infos = {voter.id: voter.info for voter in settings.voters}
     replica = serve.ingress()(GatewayReplica)
     deployment = serve.deployment(replica, **gateway_options(settings.gateway_limits))

@@ -38,6 +38,7 @@ TIMEOUT_S = 120.0
 SETTLED_S = 60.0
 ROLES = (
     ("gateway replica", "ServeReplica:weavergen:gateway"), ("engine", "ServeReplica:weavergen:"), ("engine core", "VLLM::"),
+    ("engine server, closed off", "models.sealed.inside"),
     ("Serve proxy", "ProxyActor"), ("Serve proxy", "HAProxyManager"),
     ("Serve controller", "ServeController"), ("SpanActor", "ray::SpanProcess"),
     ("HealthActor", "ray::HealthProcess"), ("HAProxy", "haproxy"), ("Ray: raylet", "/raylet/raylet"),

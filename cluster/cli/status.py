@@ -178,7 +178,7 @@ def _show_gateway(console: Console, gateway: dict[str, Any]) -> None:
     for layer in gateway.get("layers") or []:
         rules = ", ".join(
             f"{name} {safe(layer.get(name))}"
-            for name in ("quorum", "min_lineages", "min_n_eff", "time_share", "independence")
+            for name in ("quorum", "min_lineages", "min_n_eff", "time_share", "independence", "egress")
         )
         members = safe(", ".join(layer.get("members") or {}))
         console.print(f"layer {safe(layer.get('name'))}: {rules}; {members}", soft_wrap=True)

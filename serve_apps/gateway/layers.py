@@ -31,6 +31,8 @@ class LayerStanding(msgspec.Struct, frozen=True):
     time_share: str
     independence: str
     """How much of it is new beside the layers before it: ``full``, ``partial`` or ``none``."""
+    egress: Literal["none", "open"]
+    """``none`` if nothing of it reaches a network: its voters are engines that are closed off, or recorded answers."""
     members: dict[str, MemberState]
     """Voter → how it stands; ``missing`` is one that is in the policy and not deployed."""
     answering_lineages: int
@@ -42,20 +44,24 @@ class LayerStanding(msgspec.Struct, frozen=True):
 
 
 def standings(
-    snapshot: PolicySnapshot, lineages: Mapping[str, str], failing: Collection[str], own: Collection[str]
-) -> tuple[LayerStanding, ...]:
-    """Return every layer's standing; ``lineages`` is of every deployed voter, ``own`` are engines that a restart may mend."""
+    snapshot: PolicySnapshot, lineages: Mapping[str, str], failing: Collection[str], own: Collection[str],
+    closed: Collection[str] = (),
+) -> tuple[LayerStanding, ...]:  # fmt: skip
+    """Return every layer's standing.
+
+    ``lineages`` is of every deployed voter; ``own`` are engines that a restart may mend, ``closed`` those without a network.
+    """
     before: set[str] = set()
     found = []
     for index, layer in enumerate(snapshot.layers):
-        found.append(_standing(index, layer, before, snapshot, lineages, failing, own))
+        found.append(_standing(index, layer, before, snapshot, lineages, failing, own, closed))
         before |= {lineages.get(member, member) for member in layer.members}
     return tuple(found)
 
 
 def _standing(
     index: int, layer: LayerRule, before: Collection[str], snapshot: PolicySnapshot, lineages: Mapping[str, str],
-    failing: Collection[str], own: Collection[str],
+    failing: Collection[str], own: Collection[str], closed: Collection[str],
 ) -> LayerStanding:  # fmt: skip
     deployed = {m: lineages[m] for m in layer.members if m in lineages and not snapshot.isolated(m)}
     answering = {lineage for voter, lineage in deployed.items() if voter not in failing}
@@ -68,6 +74,7 @@ def _standing(
         min_n_eff=layer.min_n_eff,
         time_share=layer.time_share,
         independence=independence(before, [lineages.get(member, member) for member in layer.members]),
+        egress="none" if set(layer.members) <= set(closed) else "open",
         members={member: _state(member, snapshot, lineages, failing) for member in layer.members},
         answering_lineages=len(answering),
         restartable_lineages=len(restartable),

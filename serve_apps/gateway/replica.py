@@ -187,7 +187,7 @@ class Gateway:
     def layers(self) -> tuple[LayerStanding, ...]:
         """Return how every layer stands now."""
         lineages = {name: voter.info.lineage for name, voter in self._voters.items()}
-        return standings(self.policy(), lineages, self._failing(), self._own)
+        return standings(self.policy(), lineages, self._failing(), self._own, self._settings.closed)
 
     def _failing(self) -> list[str]:
         """Return the voters whose last ballots all failed, and those that are not asked because of that."""

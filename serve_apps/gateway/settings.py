@@ -78,6 +78,8 @@ class GatewaySettings(BaseModel):
     breakers: BreakerConfig = BreakerConfig()
     layers: tuple[tuple[str, ...], ...] = ()
     """Members of each layer, first asked first: where too few of one are well, health is ignored in it."""
+    closed: tuple[str, ...] = ()
+    """Voters that no network reaches."""
     screening: ScreeningConfig = ScreeningConfig()
     sandbox: SandboxConfig = SandboxConfig()
     behaviour: BehaviourConfig = BehaviourConfig()

@@ -22,6 +22,7 @@ from cluster.bringup import (
     ended_stuck,
     is_served,
     require_lineages,
+    require_sealable,
     require_surroundings,
     running,
 )
@@ -36,6 +37,8 @@ from cluster.trust import load_trust
 from models.catalog import load_catalog
 from models.processor import this_processors_dtype
 from serve_apps.builder import AppSettings
+
+NOT_CLOSED = "its engine is not closed off from the network"
 
 
 def answers(tmp_path: Path, *voters: str) -> Path:
@@ -87,6 +90,35 @@ def test_the_cpu_profile_becomes_three_engines_of_three_lineages(tmp_path: Path)
     assert settings.engine_limits.max_ongoing_requests == config.engine.max_ongoing_requests
     assert settings.gateway_limits.replicas == config.gateway.replicas
     assert AppSettings.model_validate(plain(settings)) == settings
+
+
+@pytest.mark.parametrize(("why_open", "egress"), [("", "none"), ("no namespaces here", "open")])
+def test_an_engine_that_cannot_be_closed_off_is_started_open_and_told(
+    tmp_path: Path, why_open: str, egress: str
+) -> None:
+    """The one voter without egress is built closed off, or like the others; then every look at the system says why."""
+    config, catalog = configure(Wanted("cpu", None, ())), load_catalog()
+    models = {voter.id: tmp_path / voter.id for voter in config.voters}
+    settings = app_settings(create_home(tmp_path / "home"), config, catalog, models, (), why_open)
+    closed = [voter.id for voter in settings.voters if voter.sealed]
+    assert closed == list(settings.gateway.closed) == (["qwen2.5-coder-0.5b"] if egress == "none" else [])
+    told = [line for line in settings.gateway.degraded if "not closed off" in line]
+    assert told == ([] if egress == "none" else [f"voter qwen2.5-coder-0.5b: {NOT_CLOSED}: no namespaces here"])
+
+
+@pytest.mark.parametrize("name", ["cpu", "cloud"])
+def test_a_machine_without_namespaces_is_refused_where_the_profile_says_so(name: str) -> None:
+    """``refuse`` names the voter, the reason and the two ways out; ``tell`` goes on; nobody asks where nobody must be closed."""
+    config, asked = configure(Wanted(name, None, ())), []
+    assert require_sealable(config, lambda: "") == ""
+    if name == "cpu":
+        assert require_sealable(config, lambda: "because") == "because"
+    else:
+        with pytest.raises(ConfigurationError, match=r"egress none .* because.*unsealed: tell"):
+            require_sealable(config, lambda: "because")
+    open_ones = config.model_copy(update={"voters": tuple(v for v in config.voters if v.egress == "open")})
+    assert require_sealable(open_ones, lambda: asked.append("asked") or "because") == ""
+    assert asked == []
 
 
 @pytest.mark.parametrize(
@@ -327,6 +359,21 @@ def test_a_bring_up_that_fails_has_loosened_nothing(starts: Starts, monkeypatch:
     assert (starts.quorum, open_home(starts.root).read_config(), starts.started) == ("0.900000", config, 1)
     starts.up(0.5)
     assert (starts.quorum, starts.started) == ("0.500000", 2)
+
+
+def test_an_engine_that_cannot_be_closed_off_stops_bring_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found out before anything is fetched or made."""
+    monkeypatch.setattr("cluster.bringup.why_not", no_namespaces)
+    monkeypatch.setattr("cluster.bringup.resolve_weights", None)
+    profile = tmp_path / "p.yaml"
+    profile.write_text("extends: cpu\nprofile: p\nengine: {unsealed: refuse}\n")
+    with pytest.raises(ConfigurationError, match="egress none cannot be had here: no namespaces"):
+        bring_up(tmp_path / "home", Wanted(str(profile), None, ()), Quiet())
+
+
+async def no_namespaces() -> str:
+    """Say why no engine can be closed off."""
+    return "no namespaces"
 
 
 def test_a_port_that_another_home_holds_stops_bring_up(starts: Starts) -> None:

@@ -52,6 +52,31 @@ def test_the_seeds_layers_ship(name: str) -> None:
     assert all(voter.price is not None and voter.api_key_env for voter in config.voters if voter.provider != "vllm")
 
 
+@pytest.mark.parametrize("name", ["cloud", "cpu", "gpu"])
+def test_the_air_gapped_layer_ships_closed(name: str) -> None:
+    """Its voters are local engines without egress; only the profile that has to start anywhere starts them open."""
+    config = read_config(load_profile(name), name)
+    members = set(config.layers[-1].members)
+    assert {voter.egress for voter in config.voters if voter.id in members} == {"none"}
+    assert config.engine.unsealed == ("tell" if name == "cpu" else "refuse")
+
+
+@pytest.mark.parametrize(
+    "voter",
+    [
+        {"id": "a", "provider": "vllm"},
+        {"id": "a", "provider": "openai", "base_url": "http://h/v1", "model": "m", "family": "f", "lineage": "l"},
+    ],
+)
+def test_an_air_gapped_layer_takes_nobody_with_a_network(voter: dict[str, Any]) -> None:
+    """Neither a local engine that is not closed off nor any server; the complaint says what to set."""
+    layer = {"name": "air-gapped", "members": ["a"], "min_lineages": 1}
+    with pytest.raises(ConfigurationError, match="set egress: none for a, or name the layer otherwise"):
+        read_config(changed(voters=[voter], layers=[layer]), "p")
+    closed = {"id": "a", "provider": "vllm", "egress": "none"}
+    assert read_config(changed(voters=[closed], layers=[layer]), "p").layers[0].name == "air-gapped"
+
+
 def test_spending_is_capped_only_where_it_can_be() -> None:
     """A price without a cap would mean nothing; under a cap a cloud provider's voter needs one."""
     voter = {"id": "a", "provider": "anthropic", "model": "m", "family": "f", "lineage": "l"}

@@ -90,7 +90,7 @@ def test_bring_up_says_what_lies_beside_the_system(home: Home, tmp_path: Path, m
     """The words are among what ``/readyz`` calls degraded for as long as the installation lasts."""
     monkeypatch.setenv("WEAVERGEN_OPERATOR_DIR", str(tmp_path / "op"))
     config = config_of("a", "b")
-    told = _application(home, config, load_catalog(), {}).gateway.degraded
+    told = _application(home, config, load_catalog(), {}, "").gateway.degraded
     assert told == ("root: co-located", "operator: co-located")
     for name in ("root", "operator"):
         (tmp_path / "op" / f"{name}.key").rename(tmp_path / f"{name}.key")

@@ -1,5 +1,6 @@
 """How layers stand."""
 
+import pytest
 from msgspec.structs import replace
 
 from actors.policy.snapshot import LayerRule
@@ -48,3 +49,11 @@ def test_readiness_rests_on_layers_that_make_a_consensus() -> None:
     found = stands(rule("one", "ac"), rule("alone", "d", 1))
     assert [layer.name for layer in deciding(found)] == ["one"]
     assert deciding(found[1:]) == found[1:]
+
+
+@pytest.mark.parametrize(("closed", "egress"), [("ab", "none"), ("abc", "none"), ("a", "open"), ("", "open")])
+def test_a_layer_has_no_egress_if_none_of_it_has(closed: str, egress: str) -> None:
+    """One voter with a network is one too many."""
+    made = snapshot("abcd", layers=[rule("air-gapped", "ab", 1)])
+    (layer,) = standings(made, LINEAGES, (), "", closed)
+    assert layer.egress == egress

@@ -11,7 +11,7 @@ from serve_apps.gateway.readiness import RESTART_HEADER, SYSTEM_HEADER, Observed
 def layer(answering: int, restartable: int = 3, name: str = "primary") -> LayerStanding:
     """Return a layer that needs two lineages."""
     return LayerStanding(
-        name, 0, "0.6", 2, "1.0", "1.0", "full", {}, answering, max(answering, restartable), able=answering >= 2
+        name, 0, "0.6", 2, "1.0", "1.0", "full", "open", {}, answering, max(answering, restartable), able=answering >= 2
     )
 
 

@@ -54,7 +54,7 @@ def gateway() -> Any:
     made._wal = SimpleNamespace(unavailable_because="")
     made._spans = SimpleNamespace(problem="")
     made._log = SimpleNamespace(seconds_left=lambda _: 100.0)
-    made._settings = SimpleNamespace(degraded=())
+    made._settings = SimpleNamespace(degraded=(), closed=("a",))
     made._scrutiny = SimpleNamespace(degraded=tuple)
     made._content = SimpleNamespace(problems=())
     return made
@@ -89,6 +89,13 @@ def test_readiness_asks_every_part(gateway: Any, fault: str) -> None:
     judged = gateway.readiness()
     assert judged.ready is ready
     assert judged.degraded if ready else judged.reasons
+
+
+def test_layers_say_whether_anything_of_them_reaches_a_network(gateway: Any) -> None:
+    """What the settings say of each voter is what is shown of the layer."""
+    assert [layer.egress for layer in gateway.layers()] == ["open"]
+    gateway._settings = SimpleNamespace(degraded=(), closed=("a", "b"))
+    assert [layer.egress for layer in gateway.layers()] == ["none"]
 
 
 ROOT, OLD, NEW, WRITER = (SigningKey.from_seed(bytes([n]) * 32) for n in range(4))

@@ -1,0 +1,51 @@
+"""Builds the deployments of local voters that are closed off: the replica holds the door, the engine runs behind it.
+
+Beside ``serve_apps.llm``, whose engines run inside their replicas: a replica speaks with Ray over the network, so what must not
+have one runs in a process of its own (``models.sealed``). The replica imports no vLLM.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.engine import EngineSettings
+from models.voter import Candidate, VoterRequest
+from serve_apps.llm import EngineLimits, deployment_options
+
+if TYPE_CHECKING:
+    from ray.serve.deployment import Application
+
+ENGINES = "WEAVERGEN_ENGINES"
+"""Environment variable that names the node's folder for engines' sockets; a node without it takes the system's temporary one."""
+
+
+class SealedReplica:
+    """Serve's shell around one ``SealedEngine``."""
+
+    async def __init__(self, voter: str, engine: EngineSettings) -> None:  # type: ignore[misc]  # Serve awaits it
+        from models.sealed.engine import SealedEngine
+
+        place = os.environ.get(ENGINES)
+        self.engine = SealedEngine(voter, engine, Path(place) if place else None)
+        await self.engine.start()
+
+    async def ask(self, request: VoterRequest) -> Candidate:
+        """Return one complete candidate or raise ``VoterError``."""
+        return await self.engine.ask(request)
+
+    async def check_health(self) -> None:
+        """Raise if the engine is dead, or no longer closed off, and this replica should be replaced."""
+        await self.engine.check()
+
+    async def __del__(self) -> None:
+        if hasattr(self, "engine"):  # Serve awaits this when a replica drains, also one whose start failed
+            await self.engine.close()
+
+
+def build_sealed(voter: str, engine: EngineSettings, limits: EngineLimits) -> "Application":
+    """Return the Serve application node of one voter's engine, closed off; its variables are set inside alone."""
+    from ray import serve
+
+    options = deployment_options(voter, engine.model_copy(update={"env": {}}), limits)
+    application: Application = serve.deployment(SealedReplica, **options).bind(voter, engine)
+    return application

@@ -1,0 +1,223 @@
+"""Engines that are closed off, for real: bubblewrap's namespaces, and one vLLM engine with real weights behind them."""
+
+import asyncio
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.catalog import load_catalog
+from models.engine import EngineSettings, engine_settings
+from models.errors import VoterFailed
+from models.processor import this_processors_dtype
+from models.sealed import engine as sealing
+from models.sealed.confinement import arguments, environment
+from models.sealed.engine import NotSealed, Sealed, SealedEngine, python_of_this, why_not
+from models.voter import Message, Sampling, VoterRequest
+from models.weights import allows_hub, models_dir_of, resolve
+
+ROOT = Path(__file__).parents[3]
+NAME = "smollm2-135m-instruct"
+QUESTION = VoterRequest(
+    "r",
+    (Message("user", "What is the capital of France? Answer in one short sentence."),),
+    Sampling(48, temperature=0.0),
+)
+
+
+async def says(script: str, folder: Path) -> str:
+    """Return what a program prints that runs where an engine would."""
+    python = python_of_this()
+    process = await asyncio.create_subprocess_exec(
+        str(shutil.which("bwrap")), *arguments(python, folder, None, gpu=False), *environment({}, os.environ), "--",
+        python.executable, "-c", script, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    return output.decode().strip()
+
+
+def weaken(monkeypatch: pytest.MonkeyPatch, barrier: str, instead: str) -> None:
+    """Put another option in place of one (bubblewrap shares the network when told so)."""
+
+    def weaker(*given: Any, **named: Any) -> tuple[str, ...]:
+        return tuple(instead if word == barrier else word for word in arguments(*given, **named))
+
+    monkeypatch.setattr(sealing, "arguments", weaker)
+
+
+async def running(engine: SealedEngine) -> float:
+    """Return how many requests vLLM says that it computes."""
+    reader, writer = await asyncio.open_unix_connection(str(engine._sealed.socket))
+    writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+    lines = (await reader.read()).decode().splitlines()
+    writer.close()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("vllm:num_requests_running{"))
+
+
+async def becomes(engine: SealedEngine, wanted: float) -> None:
+    """Wait until so many requests are computed."""
+    async with asyncio.timeout(60):
+        while await running(engine) != wanted:  # noqa: ASYNC110 - another process's state
+            await asyncio.sleep(0.2)
+
+
+async def test_an_engine_can_be_closed_off_here() -> None:
+    """The machine that runs the tests makes namespaces, and the look from inside shows nothing."""
+    assert await why_not() == ""
+
+
+async def test_without_bubblewrap_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is started, and the words name what is missing."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert await why_not() == "bubblewrap (bwrap) is not installed"
+
+
+@pytest.mark.parametrize(
+    ("barrier", "instead", "reason"),
+    [
+        ("--die-with-parent", "--share-net", "network namespace of the machine"),
+        ("--unshare-all", "--not-an-option", "no namespaces here"),
+    ],
+)
+async def test_a_barrier_that_is_missing_is_found(
+    monkeypatch: pytest.MonkeyPatch, barrier: str, instead: str, reason: str
+) -> None:
+    """An engine that shares the machine's network, or cannot be started at all, is never taken for closed off."""
+    weaken(monkeypatch, barrier, instead)
+    assert reason in await why_not()
+
+
+async def test_an_engine_that_reaches_a_listener_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the namespaces' numbers said otherwise: what it can do decides."""
+    weaken(monkeypatch, "--die-with-parent", "--share-net")
+    monkeypatch.setattr(sealing, "_namespace", len)  # "self" and a number of another length
+    assert "reached a listener" in await why_not()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return an engine's folder beside a key."""
+    (tmp_path / "key").write_text("secret")
+    (tmp_path / "engine").mkdir()
+    return tmp_path / "engine"
+
+
+async def test_nothing_of_the_machine_is_reached_from_inside(folder: Path, tmp_path: Path) -> None:
+    """No TCP listener, no datagram, no socket in a folder or in the abstract namespace, no file of a home."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_UNIX) as named,
+        socket.socket(socket.AF_UNIX) as abstract,
+    ):
+        named.bind(str(tmp_path / "other.sock"))
+        named.listen()
+        abstract.bind(f"\0weavergen-test-{os.getpid()}")
+        abstract.listen()
+        script = f"""
+import pathlib, socket
+def tries(what):
+    try:
+        what()
+        return "reached"
+    except OSError as error:
+        return type(error).__name__
+def unix(path):
+    socket.socket(socket.AF_UNIX).connect(path)
+print(
+    tries(lambda: socket.create_connection(("127.0.0.1", {tcp.getsockname()[1]}), 2)),
+    tries(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.1", 9))),
+    tries(lambda: unix({str(tmp_path / "other.sock")!r})),
+    tries(lambda: unix({abstract.getsockname()!r})),
+    tries(lambda: pathlib.Path({str(tmp_path / "key")!r}).read_text()),
+    tries(lambda: pathlib.Path("/etc/shadow").read_text()),
+    tries(lambda: pathlib.Path("/usr/x").write_text("x")),
+)
+"""
+        found = await says(script, folder)
+    assert "reached" not in found.split(), found
+    assert len(found.split()) == 7, found
+
+
+async def test_an_engine_that_ended_is_told(tmp_path: Path) -> None:
+    """One that only looks is over at once; its folder goes with it."""
+    sealed = Sealed(None, tmp_path)
+    await sealed.start()
+    assert sealed._process is not None
+    assert await sealed._process.wait() == 0
+    with pytest.raises(NotSealed, match="does not run"):
+        sealed.check()
+    assert sealed.socket.parent.exists()
+    await sealed.close()
+    assert not sealed.socket.parent.exists()
+
+
+@pytest.fixture(scope="module")
+def settings() -> EngineSettings:
+    """Return the settings of the smallest voter, its weights resolved as ``up`` resolves them."""
+    pytest.importorskip("vllm")
+    models_dir = models_dir_of(Path(os.environ.get("WEAVERGEN_HOME") or ROOT / "var"), os.environ)
+    entry = load_catalog().entry(NAME)
+    path = resolve(entry, models_dir, lambda *_: None, allow_hub=allows_hub(os.environ))
+    return engine_settings(entry, path, "cpu", threads=2, cpu_dtype=this_processors_dtype())
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Return a folder whose path is short, as a socket's has to be; nothing may be left in it."""
+    with tempfile.TemporaryDirectory(prefix="wg-") as name:
+        yield Path(name)
+        assert not [*Path(name).iterdir()]
+
+
+@pytest.fixture
+async def engine(settings: EngineSettings, place: Path) -> AsyncIterator[SealedEngine]:
+    """Run one engine."""
+    engine = SealedEngine(NAME, settings, place)
+    try:
+        await engine.start()
+        yield engine
+    finally:
+        await engine.close()
+
+
+@pytest.mark.weights
+@pytest.mark.timeout(900)
+async def test_a_real_engine_answers_through_its_only_door(
+    engine: SealedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers what the model knows, stops when an ask is cancelled, is kept warm, and is missed when it is gone."""
+    assert "Paris" in (await engine.ask(QUESTION)).content
+    assert sealing._namespace(str(engine._sealed._inner)) != sealing._namespace("self")
+
+    long = VoterRequest("l", (Message("user", "Count to a thousand."),), Sampling(1500, temperature=0.0))
+    asks = [asyncio.create_task(engine.ask(long)) for _ in range(3)]
+    await becomes(engine, 3)
+    for ask in asks:
+        ask.cancel()
+    await becomes(engine, 0)
+
+    asked = engine._asked_s
+    await engine.check()
+    assert engine._asked_s == asked  # somebody asked just now
+    monkeypatch.setattr(sealing, "IDLE_S", 0.0)
+    await engine.check()
+    assert engine._asked_s > asked
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sealing, "_namespace", lambda _: 1)
+        with pytest.raises(NotSealed, match="network namespace of the machine"):
+            await engine.check()
+
+    process = engine._sealed._process
+    assert process is not None
+    process.kill()
+    await process.wait()
+    with pytest.raises(NotSealed, match="does not run"):
+        await engine.check()
+    with pytest.raises(VoterFailed):
+        await engine.ask(QUESTION)
