@@ -1,4 +1,8 @@
-"""What the tests of cloud voters share: the providers' fixtures, each naming its source, and what a voter is asked."""
+"""What the tests of cloud voters share: the providers' fixtures, each naming its source, and what a voter is asked.
+
+A fixture whose name begins with ``published_`` or ``reported_`` is what its source shows, but for what ``changed`` says;
+every other is written after the documents that its source names, and proves nothing about them.
+"""
 
 import json
 from dataclasses import dataclass
@@ -30,7 +34,12 @@ class Fixture:
 
     provider: str
     name: str
+    origin: str
+    """``published`` by the provider, ``reported`` by who saw it, or written by us ``after the documents``."""
     source: str
+    """Where it stands, or what of the documents it follows."""
+    unlike_sdk: str
+    """Why the SDK's own types do not take it; empty if they do."""
     kind: str
     status: int
     headers: dict[str, str]
@@ -71,7 +80,9 @@ def _load(path: Path) -> Fixture:
     return Fixture(
         path.parent.name,
         path.stem,
+        read["origin"],
         read["source"],
+        read.get("unlike_sdk", ""),
         read["kind"],
         read["status"],
         read["headers"],

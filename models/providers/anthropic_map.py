@@ -2,11 +2,14 @@
 
 Rules: system turns go where the protocol has them, in their order; ``max_tokens`` is required. Of the stream's events the
 order is checked one by one: one start, blocks opened, filled and closed one after the other, the end's reason, the end.
-Events of a kind that is not known are kept beside the response (``/stream_events``), as the protocol asks of its clients.
+Events of a kind that is not known are kept beside the response (``/stream_events``), as the protocol asks of its clients;
+so are fields of known events that are not, and what the end says anew of a field, token counts aside: these are sums.
 
 Version 2026-10-21 of the API, which the SDK speaks, refuses ``temperature`` and ``top_p``; 2023-06-01 takes them. Neither
 has a word for ``seed``, penalties, temperatures above 1 and stop strings of white space: these are never sent.
 """
+
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -212,6 +215,16 @@ _TEXTS = {
 }
 
 
+_KNOWN: dict[str, set[str]] = {
+    "message_start": {"message"},
+    "content_block_start": {"index", "content_block"},
+    "content_block_delta": {"index", "delta"},
+    "content_block_stop": {"index"},
+    "message_stop": set(),
+}
+"""The fields of each kind of event but ``message_delta``, whose fields are the message's own."""
+
+
 class Events:
     """The events of one message."""
 
@@ -227,13 +240,20 @@ class Events:
 
     def add(self, event: Wire) -> None:
         """Take one event."""
-        kind = event.get("type")
+        kind = str(event.get("type"))
         if kind == "error":
             raise ErrorEvent
         if kind == "ping":
             return
+        if kind in _KNOWN or kind == "message_delta":
+            self._take(kind, event)
+        else:
+            self._unknown.append(event)
+
+    def _take(self, kind: str, event: Wire) -> None:
         if self._ended or (self._message is None) != (kind == "message_start"):
             raise Malformed("answered events out of order")
+        self._keep(event, _KNOWN.get(kind, event.keys()))
         match kind:
             case "message_start":
                 self._message = _object(event, "message")
@@ -248,8 +268,6 @@ class Events:
             case "message_stop":
                 self._require(self._ending)
                 self._ended = True
-            case _:
-                self._unknown.append(event)
 
     def finish(self) -> Wire:
         """Return the message."""
@@ -261,6 +279,11 @@ class Events:
     def _require(right: object) -> None:
         if not right:
             raise Malformed("answered events out of order")
+
+    def _keep(self, event: Wire, known: AbstractSet[str]) -> None:
+        if rest := {name: value for name, value in event.items() if name not in known and name != "type"}:
+            place = {name: event[name] for name in ("type", "index") if name in event}
+            self._unknown.append(place | rest)
 
     def _begin_block(self, event: Wire) -> None:
         self._require(self._open is None and not self._ending and event.get("index") == len(self._blocks))
@@ -279,6 +302,8 @@ class Events:
         value = delta.get(name)
         if not isinstance(value, str) or (name in {"text", "thinking"} and block.get("type") != name):
             raise Malformed("answered a piece that does not belong to its block")
+        if rest := {key: said for key, said in delta.items() if key not in {"type", name}}:
+            self._unknown.append({"type": "content_block_delta", "index": event["index"], "delta": rest})
         if name == "partial_json":
             self._input += value
         elif isinstance(before := block.get(name, ""), Growing):
@@ -306,8 +331,11 @@ class Events:
             before = self._message.get("usage")
             told = {name: value for name, value in usage.items() if value is not None}
             self._message = self._message | {"usage": (before if isinstance(before, dict) else {}) | told}
-        rest = {name: value for name, value in event.items() if name not in {"type", "delta", "usage"}}
-        self._message = self._message | delta | rest
+        said = delta | {name: value for name, value in event.items() if name not in {"type", "delta", "usage"}}
+        before = {name: self._message[name] for name in said if self._message.get(name) is not None}
+        if lost := {name: value for name, value in before.items() if said[name] != value}:
+            self._unknown.append({"type": "message_start", "message": lost})
+        self._message = self._message | said
         self._ending = self._ending or delta.get("stop_reason") is not None
 
 

@@ -125,6 +125,8 @@ class CloudVoter:
         except Fault as fault:
             bill.asked = not fault.free
             raise self._failure(fault) from fault
+        except RecursionError as error:
+            raise VoterInvalid(self._info.id, "answered something that is nested too deep") from error
 
     async def _streamed(self, body: Wire, give_up: float) -> tuple[Wire, int | None]:
         loop = asyncio.get_running_loop()

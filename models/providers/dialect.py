@@ -1,5 +1,6 @@
 """The port of a provider's protocol, and what every protocol's mapping has in common. Pure."""
 
+import copy
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -85,7 +86,39 @@ class Growing(list[str]):
 
 def grown(fields: Wire) -> Wire:
     """Return the fields with every text whole."""
-    return {name: "".join(value) if isinstance(value, Growing) else value for name, value in fields.items()}
+    return {name: _grown(value) for name, value in fields.items()}
+
+
+def _grown(value: object) -> object:
+    if isinstance(value, Growing):
+        return "".join(value)
+    return grown(value) if isinstance(value, dict) else value
+
+
+def join(fields: Wire, key: str, said: object, *, texts: bool) -> Wire:
+    """Add to a field what a later event says of it, and return what that took the place of.
+
+    Objects are joined field by field, lists one after the other, texts if ``texts`` says that they come in pieces; of
+    anything else the later one stands, unless it says nothing.
+    """
+    before = fields.get(key)
+    if isinstance(before, dict) and isinstance(said, dict):
+        lost: Wire = {}
+        for name, value in said.items():
+            lost |= join(before, name, value, texts=texts)
+        return {key: lost} if lost else {}
+    if texts and isinstance(said, str) and isinstance(before, Growing | str | None):
+        if not isinstance(before, Growing):
+            fields[key] = before = Growing([] if before is None else [before])
+        before.append(said)
+        return {}
+    if isinstance(before, list) and isinstance(said, list):
+        before += said
+        return {}
+    if said is None and key in fields:
+        return {}
+    fields[key] = copy.deepcopy(said)
+    return grown({key: before}) if before is not None and before != said else {}
 
 
 def parsed(wire: object, kind: type[T], what: str) -> T:

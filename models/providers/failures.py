@@ -2,7 +2,7 @@
 
 Rules:
 - Nothing of what a provider said is repeated: error texts echo keys and prompts. Messages carry the status and our words.
-- The time to come back is the later of ``Retry-After`` and what the body asks for, inside our own bounds.
+- The time to come back is the latest of ``Retry-After``, ``retry-after-ms`` and what the body asks for, inside our own bounds.
 - 429 with a time is busy; without one it is a quota that is used up, no passing state. Server errors (500, 502, 503, 529)
   are failures, with the time if one was given; 408 and 504 too: it was the provider that gave up.
 """
@@ -89,16 +89,22 @@ def failure_of(voter: str, fault: Fault, complaint: Complaint) -> VoterError:
 
 
 def retry_after_s(headers: Mapping[bytes, bytes]) -> float | None:
-    """Read ``Retry-After``: seconds, or a date told against the response's own ``Date``; ``None`` if absent or unreadable."""
-    text = headers.get(b"retry-after", b"").decode("latin-1")
-    if not text:
-        return None
+    """Read when to come back, the later of the two headers that say so; ``None`` if absent or unreadable.
+
+    ``Retry-After`` has seconds, or a date told against the response's own ``Date``; ``retry-after-ms`` has milliseconds
+    and is in no standard, but the SDKs of OpenAI and Anthropic read it first.
+    """
+    texts = [headers.get(name, b"").decode("latin-1") for name in (b"retry-after", b"retry-after-ms", b"date")]
+    asked = (_seconds(texts[0], texts[2]), _seconds(texts[1], "", per_s=1000.0))
+    waits = [wait for seconds in asked if seconds is not None if (wait := bounded_retry_after_s(seconds)) is not None]
+    return max(waits, default=None)
+
+
+def _seconds(text: str, date: str, per_s: float = 1.0) -> float | None:
     try:
-        seconds = float(text)
+        return float(text) / per_s
     except ValueError:
         try:
-            date = headers.get(b"date", b"").decode("latin-1")
-            seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds()
+            return (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds()
         except (TypeError, ValueError, OverflowError):
             return None
-    return bounded_retry_after_s(seconds)

@@ -1,8 +1,10 @@
 """Google's Gemini API (``generateContent``): request, response, stream, errors. Pure.
 
 Rules: system turns are the ``systemInstruction``, the assistant's role is ``model``. One candidate is asked for, so a
-second one is malformed. A prompt that was blocked has no candidate; the block's reason is a refusal. A stream is whole
-once its candidate has a finish reason; nothing of it may come after that.
+second one is malformed. A prompt that was blocked is refused, whatever was said before that. A stream is whole once its
+candidate has a finish reason; nothing of it may come after that. The first models set that reason in every response of
+a stream: nobody can tell whether such a stream is whole, so it is malformed. What a later response says anew of a field
+is kept beside (``/stream_events``), token counts aside: these are sums.
 
 Left out: images, code execution, grounding (they stay in ``extra``); candidates continued over several calls.
 """
@@ -29,6 +31,8 @@ _FINISH: dict[str, Finish] = {
     "PROHIBITED_CONTENT": "refused",
     "SPII": "refused",
     "IMAGE_SAFETY": "refused",
+    "IMAGE_PROHIBITED_CONTENT": "refused",
+    "IMAGE_RECITATION": "refused",
     "MODEL_ARMOR": "refused",
 }
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
@@ -58,6 +62,12 @@ class _Candidate(msgspec.Struct, rename="camel"):
 
 class _Feedback(msgspec.Struct, rename="camel"):
     block_reason: str | None = None
+    block_reason_message: str | None = None
+
+    @property
+    def refusal(self) -> str | None:
+        """Return why the prompt was blocked; a few responses have only a message."""
+        return self.block_reason or self.block_reason_message
 
 
 class _Usage(msgspec.Struct, rename="camel"):
@@ -127,7 +137,7 @@ class Gemini:
         if response.error is not None:
             raise Malformed("answered an error as if it were an answer")
         candidates = response.candidates or []
-        blocked = None if response.prompt_feedback is None else response.prompt_feedback.block_reason
+        blocked = None if response.prompt_feedback is None else response.prompt_feedback.refusal
         if len(candidates) != 1 and not (blocked and not candidates):
             raise Malformed("answered without a candidate" if not candidates else "answered more than was asked for")
         chosen = candidates[0] if candidates else _Candidate()
@@ -236,6 +246,15 @@ def _rendered(usage: Usage | None) -> Wire | None:
     return {name: value for name, value in optional.items() if value is not None}
 
 
+def _blocks(response: Wire) -> bool:
+    feedback = response.get("promptFeedback")
+    return isinstance(feedback, dict) and bool(feedback.get("blockReason") or feedback.get("blockReasonMessage"))
+
+
+def _replaced(before: Wire, said: Wire, but: str) -> Wire:
+    return {key: value for key, value in before.items() if key != but and key in said and said[key] != value}
+
+
 class Responses:
     """The partial responses of one answer."""
 
@@ -244,6 +263,7 @@ class Responses:
         self._whole: Wire = {}
         self._candidate: Wire | None = None
         self._parts: list[Wire] = []
+        self._replaced: list[Wire] = []
 
     def add(self, event: Wire) -> None:
         """Take one partial response."""
@@ -252,7 +272,7 @@ class Responses:
         for key in ("responseId", "modelVersion"):
             if event.get(key) and self._whole.get(key, event[key]) != event[key]:
                 raise Malformed("mixed two answers in one stream")
-        self._whole |= {key: value for key, value in event.items() if key != "candidates"}
+        self._take_head({key: value for key, value in event.items() if key != "candidates"})
         candidates = event.get("candidates", [])
         if not isinstance(candidates, list) or len(candidates) > 1:
             raise Malformed("answered more than was asked for")
@@ -262,18 +282,24 @@ class Responses:
     def finish(self) -> Wire:
         """Return the whole response."""
         candidate = self._candidate
+        if (candidate is None or candidate.get("finishReason") is None) and not _blocks(self._whole):
+            raise Cut
+        whole = self._whole | ({"stream_events": self._replaced} if self._replaced else {})
         if candidate is None:
-            feedback = self._whole.get("promptFeedback")
-            if isinstance(feedback, dict) and feedback.get("blockReason"):
-                return self._whole
-            raise Cut
-        if candidate.get("finishReason") is None:
-            raise Cut
+            return whole
         if self._parts:
             candidate = candidate | {
                 "content": candidate.get("content", {}) | {"parts": [grown(part) for part in self._parts]}
             }
-        return self._whole | {"candidates": [candidate]}
+        return whole | {"candidates": [candidate]}
+
+    def _take_head(self, said: Wire) -> None:
+        if "promptFeedback" in said and _blocks(self._whole) and not _blocks(said):
+            # A block stays, whatever is said of the prompt later.
+            self._replaced.append({"promptFeedback": said.pop("promptFeedback")})
+        if lost := _replaced(self._whole, said, "usageMetadata"):
+            self._replaced.append(lost)
+        self._whole |= said
 
     def _take(self, candidate: object) -> None:
         content = candidate.get("content", {}) if isinstance(candidate, dict) else None
@@ -286,6 +312,8 @@ class Responses:
         if before.get("finishReason") is not None and (parts or candidate.get("finishReason") is not None):
             raise Malformed("went on after it had finished")
         kept = before.get("content", {}) | {key: value for key, value in content.items() if key != "parts"}
+        if lost := _replaced(before, candidate, "content"):
+            self._replaced.append({"candidates": [lost]})
         self._candidate = before | candidate | ({"content": kept} if kept or "content" in candidate else {})
         for part in parts:
             self._add_part(part)

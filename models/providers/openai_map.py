@@ -2,7 +2,7 @@
 
 Rules: the first choice is the answer (one is asked for; more of them stay in ``extra``, and a stream that mixes several is
 malformed); the whole response and the stream of the same answer read the same; a stream is whole once its choice has a
-finish reason and ``[DONE]`` came.
+finish reason and ``[DONE]`` came. What a later chunk says anew is kept beside the response (``/stream_events``).
 
 Left out: images, audio, log probabilities (they stay in ``extra``), the Responses API.
 """
@@ -11,7 +11,7 @@ import msgspec
 
 from models.context import says_too_long
 from models.providers.answer import Finish, Part, ProviderAnswer, Text, ToolCall, Usage
-from models.providers.dialect import Growing, Wire, grown, parsed
+from models.providers.dialect import Wire, grown, join, parsed
 from models.providers.failures import MAX_COMPLAINT_BYTES, Complaint
 from models.providers.faults import Cut, ErrorEvent, Malformed
 from models.voter import Sampling, TokenCount, VoterRequest
@@ -239,6 +239,7 @@ class Chunks:
         self._whole: Wire = {}
         self._choice: Wire = {}
         self._message: Wire = {}
+        self._replaced: list[Wire] = []
 
     def add(self, event: Wire) -> None:
         """Take one chunk."""
@@ -255,7 +256,8 @@ class Chunks:
         """Return the completion."""
         if self._choice.get("finish_reason") is None:
             raise Cut
-        return self._whole | {"choices": [self._choice | {"message": grown(self._message)}]}
+        whole = self._whole | {"choices": [self._choice | {"message": grown(self._message)}]}
+        return whole | ({"stream_events": self._replaced} if self._replaced else {})
 
     def _take_head(self, event: Wire) -> None:
         before, now = self._whole.get("id"), event.get("id")
@@ -265,6 +267,9 @@ class Chunks:
             if key == "object":
                 self._whole[key] = "chat.completion" if value == "chat.completion.chunk" else value
             elif key != "choices" and (value or key not in self._whole):
+                said = self._whole.get(key)
+                if said and said != value and key != "usage":
+                    self._replaced.append({key: said})
                 self._whole[key] = value
 
     def _take_choice(self, choice: object) -> None:
@@ -277,23 +282,17 @@ class Chunks:
         for key, value in (delta or {}).items():
             self._take_delta(key, value)
         for key, value in choice.items():
-            if key != "delta" and (value is not None or key not in self._choice):
-                self._choice[key] = value
+            if key != "delta" and (lost := join(self._choice, key, value, texts=False)):
+                self._replaced.append({"choices": [lost]})
         self.started = self.started or any(key != "role" for key in said)
 
     def _take_delta(self, key: str, value: object) -> None:
-        before = self._message.get(key)
         if key == "tool_calls" and isinstance(value, list):
-            self._message[key] = before = before or []
+            self._message[key] = calls = self._message.get(key) or []
             for call in value:
-                _add_call(before, call)
-        elif key != "role" and isinstance(value, str):
-            if isinstance(before, Growing):
-                before.append(value)
-            else:
-                self._message[key] = Growing([value])
-        elif value is not None or key not in self._message:
-            self._message[key] = value
+                _add_call(calls, call)
+        elif lost := join(self._message, key, value, texts=key != "role"):
+            self._replaced.append({"choices": [{"delta": lost}]})
 
 
 def _add_call(calls: list[Wire], delta: object) -> None:

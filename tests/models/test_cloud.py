@@ -147,18 +147,19 @@ async def test_state_of_one_call_does_not_leak_into_the_next() -> None:
 
 
 class Canned:
-    """An upstream that has its response already."""
+    """An upstream that has its response already, or its events."""
 
-    def __init__(self, wire: object) -> None:
+    def __init__(self, wire: object, events: tuple[Wire, ...] = ()) -> None:
         self._wire = wire
+        self._events = events
 
     async def whole(self, body: Wire, give_up: float) -> object:
         """Return it."""
         return self._wire
 
     async def events(self, body: Wire, give_up: float) -> AsyncGenerator[Wire, None]:
-        """Yield nothing."""
-        for event in ():
+        """Yield each of them."""
+        for event in self._events:
             yield event
 
     async def close(self) -> None:
@@ -185,6 +186,26 @@ async def test_an_answer_nested_without_end_costs_the_ballot(provider: Provider)
                 except VoterError as error:
                     errors.append(error)
     assert errors
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("depth", [10, 200, 400, 600, 800, 900, 950, 1000, 3000])
+async def test_a_stream_nested_without_end_costs_the_ballot(provider: Provider, depth: int) -> None:
+    """Pieces of a field that nobody reads are put together however deep they are: an answer or a ``VoterError``."""
+    nested: dict[str, Any] = {}
+    for _ in range(depth):
+        nested = {"deep": nested}
+    first, *rest = json.loads(json.dumps(fixture_named(provider, "stream").events))
+    for event in (first, rest[0]):
+        place = {"openai": event.get("choices"), "anthropic": [event], "gemini": event.get("candidates")}[provider][0]
+        place["deep"] = nested
+        place.setdefault("delta", {})["deep"] = nested
+    voter = CloudVoter(INFO, DIALECTS[provider], Canned(None, (first, *rest)), "m", Limits(), stream=True)
+    for method in (voter.ask, voter.answer):
+        try:
+            await method(REQUEST)
+        except VoterError as error:
+            assert "nested too deep" in str(error)  # noqa: PT017 - either outcome is right
 
 
 async def test_usage_reaches_the_answer() -> None:

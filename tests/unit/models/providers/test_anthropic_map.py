@@ -77,6 +77,45 @@ def test_events_of_another_kind_are_kept_beside() -> None:
     assert ("/stream_events", '[{"sky":"clear","type":"weather_report"}]') in answer.extra
 
 
+def test_fields_of_an_event_that_nobody_knows_are_kept_beside() -> None:
+    """Those of the message stay in it; those of an event, of a piece, and what the end says anew stand beside it."""
+    wire = fed(Events(), fixture_named("anthropic", "stream_extra_fields").events).finish()
+    assert wire["mood"] == {"level": 7}
+    assert wire["stream_events"] == [
+        {"type": "content_block_delta", "index": 0, "mood": 4},
+        {"type": "content_block_delta", "index": 0, "delta": {"mood": 5}},
+        {"type": "content_block_stop", "index": 0, "mood": 6},
+        {"type": "message_start", "message": {"mood": {"level": 3}}},
+        {"type": "message_stop", "mood": 8},
+    ]
+    told = fed(Events(), fixture_named("anthropic", "published_stream_transformations").events).finish()
+    reasons = [told["input_transformations"], told["stream_events"][0]["message"]["input_transformations"]]
+    assert [reason[0]["reason"] for reason in reasons] == ["model_binding_mismatch", "prefix_binding_mismatch"]
+    assert "stream_events" not in fed(Events(), EVENTS).finish()
+
+
+def test_an_event_of_a_kind_to_come_may_stand_anywhere() -> None:
+    """Before the message, in the middle of it and after it, as the SDK's own test has it; it changes nothing."""
+    wire = fed(Events(), fixture_named("anthropic", "published_stream_unknown_events").events).finish()
+    assert [event["type"] for event in wire["stream_events"]] == ["future_event"] * 3
+    assert wire["usage"] == {"input_tokens": 11, "output_tokens": 6}
+
+
+def test_what_stands_in_for_another_model_is_told() -> None:
+    """An answer that another model gave carries the block that says so."""
+    answer = answer_of(
+        Anthropic(), fed(Events(), fixture_named("anthropic", "published_stream_fallback").events).finish()
+    )
+    assert answer.parts == (Other("fallback"), Text("Hello there!"))
+    assert ("/content/0/to", '{"model":"claude-sonnet-4-5"}') in answer.extra
+
+
+def test_a_stream_may_say_nothing_of_its_usage() -> None:
+    """The documents' own example does not."""
+    events = fixture_named("anthropic", "published_stream_thinking").events
+    assert answer_of(Anthropic(), fed(Events(), events).finish()).usage is None
+
+
 @pytest.mark.parametrize(
     ("events", "fault"),
     [

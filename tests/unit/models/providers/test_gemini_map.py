@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from models.providers.answer import Other, Text, Usage
+from models.errors import VoterRefused
+from models.providers.answer import Other, Text, Usage, candidate_of
 from models.providers.dialect import answer_of
 from models.providers.faults import Cut, ErrorEvent, Fault, Malformed
 from models.providers.gemini_map import Gemini, Responses
@@ -62,6 +63,41 @@ def test_a_blocked_prompt_ends_refused() -> None:
     """Without a candidate there is no finish reason; the block is one."""
     blocked = answer_of(Gemini(), fixture_named("gemini", "blocked_prompt").content)
     assert (blocked.refusal, blocked.native_finish, blocked.finish) == ("PROHIBITED_CONTENT", None, "refused")
+
+
+def test_a_block_refuses_whatever_was_said_before_or_after() -> None:
+    """A prompt may be blocked in the middle of a stream, and what is said of it later does not lift that."""
+    block = {"promptFeedback": {"blockReason": "SAFETY"}}
+    for events in ([FIRST, SECOND, block], [block, FIRST, LAST], [block, FIRST | {"promptFeedback": {}}, SECOND, LAST]):
+        answer = answer_of(Gemini(), fed(Responses(), events).finish())
+        assert answer.refusal == "SAFETY"
+        assert answer.text.startswith("AI")
+        with pytest.raises(VoterRefused):
+            candidate_of(answer, "v")
+
+
+def test_a_block_may_have_a_message_only() -> None:
+    """It is a refusal all the same, whole or streamed, and the response comes back as it was."""
+    wire = fixture_named("gemini", "published_blocked_without_reason").content
+    assert answer_of(Gemini(), wire).refusal == "Message"
+    assert answer_of(Gemini(), fed(Responses(), [wire]).finish()).refusal == "Message"
+
+
+def test_what_a_later_response_says_anew_is_kept_beside() -> None:
+    """Each piece has its own citations and ratings; only the token counts are sums."""
+    wire = fed(Responses(), fixture_named("gemini", "published_stream_recitation").events).finish()
+    assert [source["startIndex"] for source in sources(wire)] == [793]
+    earlier = [source["startIndex"] for event in wire["stream_events"] for source in sources(event)]
+    assert earlier == [110, 395, 699]
+    assert "stream_events" not in fed(Responses(), EVENTS).finish()
+    anew = fed(Responses(), [FIRST | {"createTime": 1}, SECOND | {"createTime": 2}, LAST]).finish()
+    assert (anew["createTime"], anew["stream_events"]) == (2, [{"createTime": 1}])
+
+
+def sources(wire: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the citations of a response's candidate."""
+    found: list[dict[str, Any]] = wire["candidates"][0]["citationMetadata"]["citationSources"]
+    return found
 
 
 def test_thoughts_are_no_part_of_the_text() -> None:

@@ -1,5 +1,6 @@
 """OpenAI's protocol: what is asked, and which chunks are refused."""
 
+import json
 from typing import Any
 
 import pytest
@@ -53,6 +54,45 @@ def test_a_tool_call_in_pieces_is_one() -> None:
     fixture = fixture_named("openai", "stream_tool_call")
     (call,) = answer_of(OpenAI(), fed(Chunks(), fixture.events).finish()).tool_calls
     assert (call.id, call.name, call.arguments) == ("call_abc123", "get_current_weather", '{"location": "Boston"}')
+
+
+def test_what_comes_in_pieces_is_whole_again() -> None:
+    """Log probabilities are lists to be joined, older calls texts to be joined, as a response that came whole has them."""
+    fixture = fixture_named("openai", "published_stream_logprobs")
+    (choice,) = fed(Chunks(), fixture.events).finish()["choices"]
+    assert [token["token"] for token in choice["logprobs"]["content"]] == ["Foo", "!"]
+    assert choice["logprobs"]["refusal"] is None
+    pieces = [{"name": "f", "arguments": ""}, {"arguments": '{"a"'}, {"arguments": ": 1}"}]
+    calling = [changed(HELLO, delta={"function_call": piece}) for piece in pieces]
+    message = fed(Chunks(), [START, *calling, STOP]).finish()["choices"][0]["message"]
+    assert message["function_call"] == {"name": "f", "arguments": '{"a": 1}'}
+    assert fixture.events[1]["choices"][0]["logprobs"]["content"][0]["token"] == "Foo", "joining changes no event"
+
+
+def test_what_a_later_chunk_says_anew_is_kept_beside() -> None:
+    """Padding, tiers, marks: what took another's place in the response does not make it vanish."""
+    events = [
+        START | {"obfuscation": "a"},
+        changed(HELLO, mark=1, delta={"content": "Hello", "mood": 1}) | {"obfuscation": "b"},
+        changed(REST, mark=2, delta={"content": "!", "mood": 2}) | {"obfuscation": "b"},
+        STOP,
+        USAGE,
+    ]
+    answer = answer_of(OpenAI(), fed(Chunks(), events).finish())
+    extra = dict(answer.extra)
+    assert (extra["/obfuscation"], extra["/choices/0/mark"], extra["/choices/0/message/mood"]) == ('"b"', "2", "2")
+    replaced = [{"obfuscation": "a"}, {"choices": [{"delta": {"mood": 1}}]}, {"choices": [{"mark": 1}]}]
+    assert json.loads(extra["/stream_events"]) == replaced
+    assert answer.text == "Hello!"
+
+
+def test_usage_told_with_every_chunk_is_the_last_ones() -> None:
+    """Whoever counts as it goes says the same thing again, only larger: nothing is lost that would have to be kept."""
+    counted = {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11}
+    events = [START | {"usage": counted}, HELLO | {"usage": counted}, REST, STOP, USAGE]
+    answer = answer_of(OpenAI(), fed(Chunks(), events).finish())
+    assert answer.usage == answer_of(OpenAI(), fed(Chunks(), [START, HELLO, REST, STOP, USAGE]).finish()).usage
+    assert "/stream_events" not in dict(answer.extra)
 
 
 @pytest.mark.parametrize(
