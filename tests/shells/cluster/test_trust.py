@@ -94,4 +94,4 @@ def test_bring_up_says_what_lies_beside_the_system(home: Home, tmp_path: Path, m
     assert told == ("root: co-located", "operator: co-located")
     for name in ("root", "operator"):
         (tmp_path / "op" / f"{name}.key").rename(tmp_path / f"{name}.key")
-    assert _application(home, config, load_catalog(), {}).gateway.degraded == ()
+    assert _application(home, config, load_catalog(), {}, "").gateway.degraded == ()
