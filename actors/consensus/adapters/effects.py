@@ -143,7 +143,8 @@ class Effects:
         except VoterTimeout as error:
             event = TimedOut(ask.ask_id, self._elapsed_ms(), error.message[:200])
         except VoterError as error:
-            event = Failed(ask.ask_id, error.outcome, error.message[:200], self._elapsed_ms(), error.cause)
+            said, again_s = error.message[:200], error.retry_after_s
+            event = Failed(ask.ask_id, error.outcome, said, self._elapsed_ms(), error.cause, again_s)
         except Exception as error:  # noqa: BLE001 - whatever a voter raises costs its ballot, not the request
             _log.warning("voter %s raised %s", ask.voter, type(error).__name__)
             event = Failed(ask.ask_id, "failed", f"raised {type(error).__name__}", self._elapsed_ms())
