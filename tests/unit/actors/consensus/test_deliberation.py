@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from actors.consensus.causes import HOPELESS_CAUSE
 from actors.consensus.choosing import ballot_outcome, choose_served
 from actors.consensus.deliberation import begin, recount, step
 from actors.consensus.vocabulary import (
@@ -105,6 +106,61 @@ def test_substitutes_are_bounded() -> None:
     assert [c for c in commands if isinstance(c, Ask)] == [Ask(2, "c")]
     assert state.conclusion is not None
     assert state.conclusion.outcome == "unavailable"
+
+
+def kin(name: str, lineage: str) -> Seat:
+    """Return a seat whose voter is of another's lineage."""
+    return Seat(name, name, lineage, 500_000)
+
+
+def asked(commands: list[object]) -> list[str]:
+    """Return whom commands ask."""
+    return [command.voter for command in commands if isinstance(command, Ask)]
+
+
+def test_a_panel_without_hope_asks_nobody_and_says_who_was_isolated() -> None:
+    """Of one lineage, also with those that stand by: none of them is asked, and the record does not say cancelled of all."""
+    state, commands = begin(plan([A, kin("b", "a")], spares=(kin("c", "a"),), isolated=frozenset("b")))
+    assert [type(command) for command in commands] == [Conclude]
+    assert state.conclusion is not None
+    assert (state.conclusion.outcome, state.conclusion.cause) == ("unavailable", HOPELESS_CAUSE)
+    assert outcomes(state) == ["cancelled", "isolated"]
+    assert [ballot.note for ballot in state.ballots] == ["", "isolated by policy"]
+    assert asked(begin(plan([A, kin("b", "a")], spares=(C,)))[1]) == ["a", "b"]
+    assert asked(begin(plan([A, kin("b", "a")], spares=(C,), max_substitutes=0))[1]) == []
+
+
+def test_a_panel_that_isolation_leaves_without_hope_asks_nobody() -> None:
+    """Nobody stands by who could make the second lineage."""
+    state, commands = begin(plan([A, B], isolated=frozenset("b")))
+    assert asked(commands) == []
+    assert outcomes(state) == ["cancelled", "isolated"]
+    assert asked(begin(plan([A, B], spares=(C,), isolated=frozenset("b")))[1]) == ["a", "c"]
+
+
+def test_a_panel_with_somebody_standing_by_has_hope_until_he_has_failed_too() -> None:
+    """Two of three fail: the spare and the last one may yet agree; when the spare fails, the last one is not waited for."""
+    state, commands = run(
+        begin(plan([A, B, C], spares=(D,)))[0], Failed(0, "failed", "x", 1), Failed(1, "failed", "x", 1)
+    )
+    assert (asked(commands), state.conclusion) == (["d"], None)
+    ended, commands = run(state, Failed(3, "failed", "x", 1))
+    assert ended.conclusion is not None
+    assert ended.conclusion.outcome == "unavailable"
+    assert Cancel(2) in commands
+    assert outcomes(ended) == ["failed", "failed", "cancelled", "failed"]
+    ended, _ = run(state, says(3, "Paris"), says(2, "Paris"))
+    assert ended.conclusion is not None
+    assert ended.conclusion.outcome == "agreed"
+
+
+def test_a_substitute_that_could_bring_no_quorum_is_not_asked() -> None:
+    """The only other lineage has failed and the spare is of the first: it ends at once, and what was asked is cancelled."""
+    state, commands = run(begin(plan([A, B], spares=(kin("c", "a"),)))[0], Failed(1, "failed", "x", 1))
+    assert (asked(commands), commands[0]) == ([], Cancel(0))
+    assert isinstance(commands[-1], Conclude)
+    assert [command for command in commands if isinstance(command, Cancel)] == [Cancel(0)]
+    assert outcomes(state) == ["cancelled", "failed", "cancelled"]
 
 
 @pytest.mark.parametrize(

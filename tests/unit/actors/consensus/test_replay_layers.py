@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.base.errors import IntegrityError
-from actors.consensus.causes import BARRED_NOTE, UNVOUCHED_CAUSE
+from actors.consensus.causes import BARRED_NOTE, HOPELESS_CAUSE, UNVOUCHED_CAUSE
 from actors.consensus.choosing import choose_served
 from actors.consensus.deliberation import begin
 from actors.consensus.reading.examples import Example
@@ -173,6 +173,21 @@ def test_a_weaker_layer_is_passed_over_and_a_fresh_one_decides() -> None:
     check(record)
     assert [tried.name for tried in record.layer.tried] == ["layer0", "layer2"]
     assert (record.result, record.layer.index) == ("answered", 2)
+
+
+def test_a_layer_without_hope_is_on_record_and_whom_it_did_not_ask_the_next_one_asks() -> None:
+    """Its voters are of one lineage, one of them isolated: nobody was asked, and whoever could have been is asked behind it."""
+    kin = (Seat("a", "f", "l-a", 500_000), Seat("b", "f", "l-a", 500_000))
+    made = course(("a", "b"), ("a", "d"), does=dict.fromkeys("abd", "Paris"))
+    hopeless = replace(made.first.plan, seats=kin, isolated=frozenset("b"), spares=(replace(kin[1], voter="c"),))
+    record = record_of(run(Course(Script(hopeless, made.first.does | {"c": "Paris"}), made.later), "abcd"))
+    check(record)
+    first = record.earlier[0]
+    assert (first.layer.tried[0].cause, [b.outcome for b in first.ballots]) == (
+        HOPELESS_CAUSE,
+        ["cancelled", "isolated"],
+    )
+    assert [(b.voter, b.outcome, b.carried) for b in record.ballots] == [("a", "agreed", False), ("d", "agreed", False)]
 
 
 def test_a_voter_that_one_layer_hedged_and_rejected_has_a_substitute_in_the_next() -> None:
