@@ -18,6 +18,19 @@ def test_a_ballot_that_a_later_layer_carried_over_is_told_with_that_layer() -> N
     assert told == [("primary", "b"), ("second", "a"), ("second", "c")]
 
 
+def test_a_ballot_of_a_voter_that_was_asked_anew_is_told_beside_the_first() -> None:
+    """One layer cancelled it before it answered, the next asked it again: these are two asks."""
+    a, b = (Seat(name, "f", name, 500_000) for name in "ab")
+    first = State(plan([a, b]), (Ballot(0, a, "out", outcome="cancelled"), Ballot(1, b, "out", outcome="failed")), ())
+    second = replace(plan([a, b]), layer="second")
+    ballots = (Ballot(0, a, "readable"), Ballot(1, b, "out", outcome="failed", carried=True))
+    told = [
+        (layer.plan.layer, ballot.seat.voter)
+        for layer, ballot in ballots_told(State(second, ballots, (), earlier=(first,)))
+    ]
+    assert told == [("primary", "a"), ("second", "a"), ("second", "b")]
+
+
 def of_lineages(seats: str, spares: str = "", **changes: object) -> State:
     """Return a deliberation that has asked nobody yet: a letter is the lineage of one voter."""
     everyone = [Seat(f"v{n}", "f", lineage, 500_000) for n, lineage in enumerate(seats + spares)]
