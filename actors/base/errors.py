@@ -112,9 +112,20 @@ class ScreenedOut(RefusedAnswer):
 
 
 class UnavailableError(WeaverGenError):
-    """Nothing the caller did; trying later may help."""
+    """Nothing the caller did; trying later may help. ``retry_after_s`` is from when on, where that is known."""
 
     code = "not_ready"
+
+    def __init__(
+        self,
+        message: str,
+        param: str | None = None,
+        details: Mapping[str, Any] | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message, param, details)
+        self.args = (message, param, details, retry_after_s)
+        self.retry_after_s = retry_after_s
 
 
 class NotReady(UnavailableError):

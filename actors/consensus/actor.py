@@ -33,8 +33,9 @@ from actors.consensus.adapters.effects import Bench, Effects
 from actors.consensus.causes import SANDBOX_CAUSE
 from actors.consensus.choosing import ballot_outcome, choose_served
 from actors.consensus.config import ConsensusConfig
-from actors.consensus.deliberation import begin, recount, step, was_lost_to
+from actors.consensus.deliberation import begin, recount, step
 from actors.consensus.layers import following
+from actors.consensus.lost import asking_again_s, was_lost_to
 from actors.consensus.planning import kept_out, later_plans, make_plan, replan
 from actors.consensus.ports import (
     Clock,
@@ -423,15 +424,18 @@ def _unavailable(state: State, cause: str, details: Mapping[str, Any]) -> Weaver
     """Return why no quorum could be formed, in words that tell the caller what would help."""
     if cause == SANDBOX_CAUSE:
         return NotReady(f"{cause}; see /readyz, and try again later", details=details)
-    layers = (*state.earlier, state)
+    layers, again_s = (*state.earlier, state), asking_again_s(state)
     if full := next((layer for layer in layers if was_lost_to(layer, "busy")), None):
-        return Overloaded(f"too few voters had room ({_notes(full)}); try again shortly", details=details)
+        when = f"in {again_s} s" if again_s is not None and again_s > 1 else "shortly"
+        message = f"too few voters had room ({_notes(full)}); try again {when}"
+        return Overloaded(message, details=details, retry_after_s=again_s)
     if short := next((layer for layer in layers if was_lost_to(layer, "too_long")), None):
         return PromptTooLarge(f"the prompt is too long ({_notes(short)}); shorten it", "messages", details)
     if state.plan.policy == "direct":
-        return VoterUnavailable(f"the voter gave no usable answer: {_notes(state)}", details=details)
+        message = f"the voter gave no usable answer: {_notes(state)}"
+        return VoterUnavailable(message, details=details, retry_after_s=again_s)
     causes = [f"layer {layer.plan.layer}: {_cause(layer)} ({_notes(layer)})" for layer in layers]
-    return CriticalSystemFailure("; ".join(causes), details=details)
+    return CriticalSystemFailure("; ".join(causes), details=details, retry_after_s=again_s)
 
 
 def _cause(state: State) -> str:

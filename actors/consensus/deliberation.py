@@ -54,6 +54,7 @@ from actors.consensus.causes import (
 )
 from actors.consensus.choosing import is_vouched
 from actors.consensus.counting import Counted
+from actors.consensus.lost import back_after_ms
 from actors.consensus.own import levels_in
 from actors.consensus.readable import Readable, readable
 from actors.consensus.screening.difference import unshared
@@ -137,7 +138,10 @@ def _carried(state: State, ballot: Ballot, known: Ballot) -> tuple[State, list[C
         again = replace(known, ask_id=ballot.ask_id, seat=ballot.seat, carried=True, replaced=False, hedged=False)
         return _substitute(state, again)
     outcome = "timeout" if known.outcome in (None, "late") else known.outcome
-    return _out(state, ballot.ask_id, outcome, known.note, known.latency_ms, known.candidate, cause=known.cause)
+    return _out(
+        state, ballot.ask_id, outcome, known.note, known.latency_ms, known.candidate,
+        cause=known.cause, back_ms=known.back_ms,
+    )  # fmt: skip
 
 
 def step(state: State, event: Event) -> tuple[State, list[Command]]:
@@ -161,7 +165,10 @@ def _taken_in(
         case Answered():
             return _answered(state, event)
         case Failed():
-            return _out(state, event.ask_id, event.outcome, event.note, event.latency_ms, cause=event.cause)
+            back_ms = back_after_ms(state.began_ms + event.latency_ms, event.retry_after_s)
+            return _out(
+                state, event.ask_id, event.outcome, event.note, event.latency_ms, cause=event.cause, back_ms=back_ms
+            )
         case TimedOut():
             return _out(state, event.ask_id, "timeout", event.note, event.latency_ms)
         case Slow():
@@ -191,14 +198,6 @@ def recount(state: State, plan: Plan, *, halted: bool) -> State:
     )
     recounted, _ = _policy_changed(reopened, PolicyChanged(plan.isolated, halted or was_halted))
     return recounted if recounted.conclusion is not None else _not_compared(recounted, [], unproven)[0]
-
-
-def was_lost_to(state: State, cause: FailureCause) -> bool:
-    """Tell whether a quorum could yet have been formed had no ballot been lost to ``cause``."""
-    votes = [cast.vote for cast in casts_of(state, groups_of(state))]
-    lost = [ballot.cause == cause and ballot.outcome != "isolated" for ballot in state.ballots]
-    hoped = [replace(vote, outstanding=vote.outstanding or gone) for vote, gone in zip(votes, lost, strict=True)]
-    return any(lost) and settled(hoped, state.plan.rule) is None
 
 
 def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
@@ -279,14 +278,15 @@ def _without_unshared(state: State) -> State:
 
 def _out(
     state: State, ask_id: int, outcome: VoteOutcome, note: str, latency_ms: int, candidate: Candidate | None = None,
-    *, cause: FailureCause = "",
+    *, cause: FailureCause = "", back_ms: int | None = None,
 ) -> tuple[State, list[Command]]:  # fmt: skip
     ballot = _ballot(state, ask_id, "outstanding")
     if ballot is None:
         return state, []
     out = replace(
-        ballot, state="out", outcome=outcome, note=note, latency_ms=latency_ms, candidate=candidate, cause=cause
-    )
+        ballot, state="out", outcome=outcome, note=note, latency_ms=latency_ms, candidate=candidate, cause=cause,
+        back_ms=back_ms,
+    )  # fmt: skip
     return _substitute(state, out)
 
 

@@ -106,6 +106,8 @@ class Ballot(msgspec.Struct, frozen=True):
     """Short cause without content."""
     cause: FailureCause = ""
     """What the caller could change about it."""
+    back_ms: int | None = None
+    """When its voter is back, from the beginning of the request, if the voter or its breaker says so."""
     candidate: Candidate | None = None
     candidate_sha256: str = ""
     reading: Reading | None = None
@@ -182,6 +184,8 @@ class Failed(msgspec.Struct, frozen=True):
     note: str
     latency_ms: int
     cause: FailureCause = ""
+    retry_after_s: float | None = None
+    """How long from now on the voter, or its breaker, wants to be left alone, if it says so."""
 
 
 class TimedOut(msgspec.Struct, frozen=True):

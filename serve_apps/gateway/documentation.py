@@ -22,12 +22,12 @@ _ERROR_HEADERS = {
     401: ("WWW-Authenticate",),
     422: ("X-Weavergen-Decision",),
     429: ("Retry-After",),
-    503: ("x-should-retry", "X-Weavergen-Decision"),
+    503: ("Retry-After", "x-should-retry", "X-Weavergen-Decision"),
     504: ("x-should-retry", "X-Weavergen-Decision"),
 }
 _HEADERS = {
     "WWW-Authenticate": "`Bearer`.",
-    "Retry-After": "Seconds.",
+    "Retry-After": "Seconds until asking again can make sense, where that is known.",
     "x-should-retry": "`false` where repeating the request makes it worse; absent otherwise.",
     "X-Weavergen-Decision": "Id of the recorded decision, if there is one.",
     "X-Weavergen-Layer": "Name of the layer that decided.",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from actors.base.errors import WeaverGenError
+from actors.base.errors import UnavailableError, WeaverGenError
 
 STATUS = {
     "invalid_request": 400, "unsupported_parameter": 400, "prompt_too_large": 413,
@@ -21,6 +21,7 @@ _TYPE = {
 }  # fmt: skip
 _CLIENTS_MUST_NOT_RETRY = {"generation_halted", "all_layers_failed", "deadline_exceeded"}
 OVERLOADED_RETRY_AFTER_S = 1
+"""What a client is told to wait where too much is under way here, and nobody knows for how long."""
 
 Header = tuple[bytes, bytes]
 JSON_HEADER: Header = (b"content-type", b"application/json")
@@ -44,6 +45,12 @@ def status_of(error: WeaverGenError) -> int:
     return STATUS.get(_code(error), 500)
 
 
+def _wait_s(error: WeaverGenError, status: int) -> int | None:
+    """Return in how many seconds asking again can make sense, if that is known."""
+    known_s = error.retry_after_s if isinstance(error, UnavailableError) else None
+    return OVERLOADED_RETRY_AFTER_S if known_s is None and status == 429 else known_s
+
+
 def problem(error: WeaverGenError) -> Problem:
     """Return how an error looks on the wire."""
     code, status = _code(error), status_of(error)
@@ -60,8 +67,8 @@ def problem(error: WeaverGenError) -> Problem:
     headers: list[Header] = [JSON_HEADER]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    if status == 429:
-        headers.append((b"retry-after", str(OVERLOADED_RETRY_AFTER_S).encode()))
+    if (wait_s := _wait_s(error, status)) is not None:
+        headers.append((b"retry-after", str(wait_s).encode()))
     if code in _CLIENTS_MUST_NOT_RETRY:
         headers.append((b"x-should-retry", b"false"))
     if decision := error.details.get("decision_id"):

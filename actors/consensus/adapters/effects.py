@@ -3,7 +3,8 @@
 Rules:
 - Every command ends in exactly one event, whatever its effect raises: a voter that raises costs its ballot; a screener that
   raises rejects; a comparison that raises is none; one that ran out of time ends the time.
-- A voter that takes longer than it nearly ever does is told as slow once, if anybody stands by and the budget allows another ask.
+- A voter that takes longer than it nearly ever does is told as slow once, if anybody who may be asked stands by by then and the
+  budget allows another ask.
 - A voter that is cancelled because its time is up is told so: its breaker counts it.
 - Nothing outlives the request: closing cancels all that is under way.
 - The salt that breaks ties and seeds the inputs is drawn when the ballots are closed, so no voter's answer can depend on it.
@@ -121,14 +122,19 @@ class Effects:
     def _hedge(self, ask: Ask) -> None:
         """Have it told when a voter takes longer than it nearly ever does, if anybody stands by."""
         hedges, left_s = self._bench.hedges, self._plan.deadline_ms / 1000 - self.elapsed_s
-        due_s = hedges.due_s(ask.voter, left_s) if hedges is not None and self._plan.spares else None
+        due_s = hedges.due_s(ask.voter, left_s) if hedges is not None and self._stands_by() else None
         if due_s is not None:
             self._timers.append(asyncio.get_running_loop().call_later(due_s, self._tell_slow, ask.ask_id))
 
     def _tell_slow(self, ask_id: int) -> None:
-        hedges = self._bench.hedges
-        if hedges is not None and not self._asks[ask_id].done() and hedges.pay():
+        hedges, is_over = self._bench.hedges, self._asks[ask_id].done()
+        if hedges is not None and not is_over and self._stands_by() and hedges.pay():
             self.events.put(Slow(ask_id))
+
+    def _stands_by(self) -> bool:
+        """Tell whether somebody is left who may be asked in another's place or beside him: else a hedge is paid for nothing."""
+        asked = sum(ask_id >= len(self._plan.seats) for ask_id in self._asks)
+        return asked < min(len(self._plan.spares), self._plan.max_substitutes)
 
     def _elapsed_ms(self) -> int:
         return round(self.elapsed_s * 1000)
@@ -143,7 +149,8 @@ class Effects:
         except VoterTimeout as error:
             event = TimedOut(ask.ask_id, self._elapsed_ms(), error.message[:200])
         except VoterError as error:
-            event = Failed(ask.ask_id, error.outcome, error.message[:200], self._elapsed_ms(), error.cause)
+            said, again_s = error.message[:200], error.retry_after_s
+            event = Failed(ask.ask_id, error.outcome, said, self._elapsed_ms(), error.cause, again_s)
         except Exception as error:  # noqa: BLE001 - whatever a voter raises costs its ballot, not the request
             _log.warning("voter %s raised %s", ask.voter, type(error).__name__)
             event = Failed(ask.ask_id, "failed", f"raised {type(error).__name__}", self._elapsed_ms())

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from actors.consensus.causes import HOPELESS_CAUSE
 from actors.consensus.choosing import ballot_outcome, choose_served
 from actors.consensus.deliberation import begin, recount, step
 from actors.consensus.vocabulary import (
@@ -107,6 +108,61 @@ def test_substitutes_are_bounded() -> None:
     assert state.conclusion.outcome == "unavailable"
 
 
+def kin(name: str, lineage: str) -> Seat:
+    """Return a seat whose voter is of another's lineage."""
+    return Seat(name, name, lineage, 500_000)
+
+
+def asked(commands: list[object]) -> list[str]:
+    """Return whom commands ask."""
+    return [command.voter for command in commands if isinstance(command, Ask)]
+
+
+def test_a_panel_without_hope_asks_nobody_and_says_who_was_isolated() -> None:
+    """Of one lineage, also with those that stand by: none of them is asked, and the record does not say cancelled of all."""
+    state, commands = begin(plan([A, kin("b", "a")], spares=(kin("c", "a"),), isolated=frozenset("b")))
+    assert [type(command) for command in commands] == [Conclude]
+    assert state.conclusion is not None
+    assert (state.conclusion.outcome, state.conclusion.cause) == ("unavailable", HOPELESS_CAUSE)
+    assert outcomes(state) == ["cancelled", "isolated"]
+    assert [ballot.note for ballot in state.ballots] == ["", "isolated by policy"]
+    assert asked(begin(plan([A, kin("b", "a")], spares=(C,)))[1]) == ["a", "b"]
+    assert asked(begin(plan([A, kin("b", "a")], spares=(C,), max_substitutes=0))[1]) == []
+
+
+def test_a_panel_that_isolation_leaves_without_hope_asks_nobody() -> None:
+    """Nobody stands by who could make the second lineage."""
+    state, commands = begin(plan([A, B], isolated=frozenset("b")))
+    assert asked(commands) == []
+    assert outcomes(state) == ["cancelled", "isolated"]
+    assert asked(begin(plan([A, B], spares=(C,), isolated=frozenset("b")))[1]) == ["a", "c"]
+
+
+def test_a_panel_with_somebody_standing_by_has_hope_until_he_has_failed_too() -> None:
+    """Two of three fail: the spare and the last one may yet agree; when the spare fails, the last one is not waited for."""
+    state, commands = run(
+        begin(plan([A, B, C], spares=(D,)))[0], Failed(0, "failed", "x", 1), Failed(1, "failed", "x", 1)
+    )
+    assert (asked(commands), state.conclusion) == (["d"], None)
+    ended, commands = run(state, Failed(3, "failed", "x", 1))
+    assert ended.conclusion is not None
+    assert ended.conclusion.outcome == "unavailable"
+    assert Cancel(2) in commands
+    assert outcomes(ended) == ["failed", "failed", "cancelled", "failed"]
+    ended, _ = run(state, says(3, "Paris"), says(2, "Paris"))
+    assert ended.conclusion is not None
+    assert ended.conclusion.outcome == "agreed"
+
+
+def test_a_substitute_that_could_bring_no_quorum_is_not_asked() -> None:
+    """The only other lineage has failed and the spare is of the first: it ends at once, and what was asked is cancelled."""
+    state, commands = run(begin(plan([A, B], spares=(kin("c", "a"),)))[0], Failed(1, "failed", "x", 1))
+    assert (asked(commands), commands[0]) == ([], Cancel(0))
+    assert isinstance(commands[-1], Conclude)
+    assert [command for command in commands if isinstance(command, Cancel)] == [Cancel(0)]
+    assert outcomes(state) == ["cancelled", "failed", "cancelled"]
+
+
 @pytest.mark.parametrize(
     ("content", "note"),
     [(" ", "empty answer"), ("x" * 2000, "answer too large"), ("x = '\ud800'", "answer is not valid Unicode")],
@@ -152,6 +208,34 @@ def test_isolation_removes_a_ballot_at_once() -> None:
     assert state.conclusion.outcome == "unavailable"
 
 
+def test_whom_a_newer_policy_isolates_is_no_substitute_any_more() -> None:
+    """The next one in order is asked instead."""
+    state, commands = run(
+        begin(plan([A, B], spares=(C, D)))[0], PolicyChanged(frozenset("c"), halted=False), Failed(0, "failed", "x", 1)
+    )
+    assert asked(commands) == ["d"]
+    assert [ballot.seat.voter for ballot in state.ballots] == ["a", "b", "d"]
+
+
+def test_isolating_a_voter_that_failed_gives_it_no_second_substitute() -> None:
+    """One was asked in its place when it failed; whom another policy isolates again has none either."""
+    start, _ = begin(plan([A, B, C], spares=(D, kin("e", "e")), max_substitutes=3))
+    state, commands = run(start, Failed(0, "failed", "x", 1), PolicyChanged(frozenset("a"), halted=False))
+    assert asked(commands) == ["d"]
+    assert outcomes(state)[0] == "isolated"
+    assert state.ballots[0].replaced
+    state, commands = run(state, *[PolicyChanged(frozenset("ab"), halted=False)] * 2)
+    assert asked(commands) == ["e"]
+    assert [command for command in commands if isinstance(command, Cancel)] == [Cancel(1)]
+
+
+def test_a_halt_that_isolates_asks_nobody_in_that_place() -> None:
+    """It ends the deliberation: the isolated voter's ballot is dissent, and whoever stood by stays unasked."""
+    state, commands = run(begin(plan([A, B], spares=(C,)))[0], PolicyChanged(frozenset("a"), halted=True))
+    assert asked(commands) == []
+    assert outcomes(state) == ["isolated", "cancelled"]
+
+
 def test_a_halt_concludes_and_cancels() -> None:
     """Halting ends the deliberation and every ask."""
     state, commands = run(begin(plan([A, B]))[0], PolicyChanged(frozenset(), halted=True))
@@ -170,6 +254,16 @@ def test_recounting_under_a_newer_policy_drops_isolated_ballots() -> None:
     assert again.conclusion.outcome == "unavailable"
     assert outcomes(again) == ["isolated", "dissented", "cancelled"]
     assert choose_served(again, "00") is None
+
+
+def test_recounting_asks_nobody_who_stood_by() -> None:
+    """It is over: whom a newer policy isolates has no substitute any more."""
+    base = plan([A, B, C], spares=(D,))
+    state, _ = run(begin(base)[0], says(0, "Paris"), says(1, "Paris"), says(2, "Paris"))
+    assert state.conclusion is not None
+    again = recount(state, replace(base, isolated=frozenset("a")), halted=False)
+    assert again.conclusion is not None
+    assert (again.conclusion.outcome, outcomes(again)) == ("agreed", ["isolated", "agreed", "agreed"])
 
 
 def test_isolated_members_are_on_record_and_never_asked() -> None:
@@ -239,6 +333,10 @@ def test_answers_after_the_deadline_are_late() -> None:
     state, _ = run(start, *(Answered(n, candidate("Paris"), 101) for n in range(3)))
     assert state.conclusion is not None
     assert state.conclusion.outcome == "deadline"
+    state, _ = run(
+        begin(plan([A, B, C], deadline_ms=100))[0], *(Answered(n, candidate("Paris"), 100) for n in range(2))
+    )
+    assert outcomes(state)[:2] == ["agreed", "agreed"]
 
 
 def test_isolating_a_heavy_dissenter_with_a_spare_makes_no_quorum() -> None:

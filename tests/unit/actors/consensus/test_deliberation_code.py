@@ -310,6 +310,15 @@ def test_a_substitute_that_comes_while_comparing_is_compared_too() -> None:
     assert choose_served(state, "00") is None
 
 
+def test_nobody_is_asked_once_the_voting_is_over() -> None:
+    """Whoever is isolated while behaviour is compared behind it has no substitute: there is no time left for one."""
+    events = [*said(0, ONE), *said(1, TWO), DeadlinePassed(60_000)]
+    state, told = deliberate(A, B, C, spares=(D,), events=events)
+    assert told.count(Compare({0: ONE, 1: TWO})) == 1
+    state, commands = step(state, PolicyChanged(frozenset("b"), halted=False))
+    assert (commands, len(state.ballots), state.spares) == ([], 3, ())
+
+
 def test_counting_again_runs_nothing() -> None:
     """A newer policy is applied to what is known; a comparison that was not due is not made up."""
     light = Seat("l", "l", "l", 100_000)

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.base.errors import CriticalSystemFailure, GenerationHalted, NoConsensus, Overloaded
+from actors.base.errors import CriticalSystemFailure, GenerationHalted, NoConsensus, Overloaded, UnavailableError
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.verification import verify_envelope
 from actors.policy.snapshot import LayerRule
-from models.errors import VoterBusy, VoterFailed
+from models.errors import CircuitBreakerBusyError, CircuitBreakerOpenError, VoterBusy, VoterFailed
 from models.voter import Candidate, VoterRequest
 from tests.unit.actors.consensus.world import (
     CALLER,
@@ -180,6 +180,50 @@ async def test_an_earlier_layer_that_was_only_busy_lets_the_client_come_back(mak
     world = layered(make_world, layer("primary", "ab"), layer("backup", "cd"), voters=voters)
     with pytest.raises(Overloaded, match="a: full"):
         await world.coordinator.generate(request(), CALLER)
+
+
+async def told_to_wait(world: World, **changes: object) -> tuple[str, int | None, str]:
+    """Ask in vain; return the error's code, the seconds it says, and its message."""
+    with pytest.raises(UnavailableError) as caught:
+        await world.coordinator.generate(request(**changes), CALLER)
+    return caught.value.code, caught.value.retry_after_s, caught.value.message
+
+
+async def test_the_caller_is_told_when_a_layer_may_have_a_quorum_again(make_world: MakeWorld) -> None:
+    """Providers that said when to come back, and breakers that are open: whichever layer has two voters again first.
+
+    Whoever was not heard out, because one was lost and nobody could win any more, is taken to be there.
+    """
+    busy = {name: raises(VoterBusy(name, "status 429", wait_s)) for name, wait_s in (("a", 30.0), ("b", 40.0))}
+    denied = {name: raises(CircuitBreakerOpenError(name, "open", wait_s)) for name, wait_s in (("c", 9.0), ("d", 12.0))}
+    layers = (layer("primary", "ab"), layer("backup", "cd"))
+    for answers, heard_out, told in (
+        ({**busy, "c": DOWN, "d": DOWN}, True, ("overloaded", 40)),
+        ({**busy, "c": DOWN, "d": DOWN}, False, ("overloaded", 30)),
+        ({**busy, **denied}, True, ("overloaded", 12)),
+        ({"a": DOWN, "b": DOWN, **denied}, True, ("all_layers_failed", 12)),
+        ({"a": DOWN, "b": DOWN, **denied}, False, ("all_layers_failed", 9)),
+        ({"a": DOWN, "b": DOWN, "c": DOWN, "d": DOWN}, True, ("all_layers_failed", None)),
+    ):
+        world = layered(make_world, *layers, voters=[voter(name, answers[name]) for name in "abcd"])
+        code, wait_s, message = await told_to_wait(world, explain=heard_out)
+        assert (code, wait_s) == told
+        assert (f"try again in {wait_s} s" in message) is (code == "overloaded")
+
+
+async def test_whoever_asks_one_voter_is_told_what_that_one_said(make_world: MakeWorld) -> None:
+    """Its own word while it is busy, its breaker's rest while that is open, nothing where nobody knows."""
+    for error, told in (
+        (VoterBusy("a", "status 429", 30.0), ("overloaded", 30)),
+        (VoterBusy("a", "its queue is full"), ("overloaded", 1)),
+        (CircuitBreakerBusyError("a", "open (retry_after)", 28.2), ("overloaded", 29)),
+        (CircuitBreakerOpenError("a", "open (failure_rate)", 57.5), ("voter_unavailable", 58)),
+        (CircuitBreakerOpenError("a", "half_open", None), ("voter_unavailable", None)),
+        (VoterFailed("a", "status 503", 15.0), ("voter_unavailable", 15)),
+        (VoterFailed("a", "status 500"), ("voter_unavailable", None)),
+    ):
+        world = make_world(voter("a", raises(error)), voter("b", says("x")))
+        assert (await told_to_wait(world, model="a"))[:2] == told
 
 
 class Impatient:

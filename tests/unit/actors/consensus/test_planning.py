@@ -3,16 +3,18 @@
 import msgspec
 import pytest
 
+from actors.base.digests import sha256_hex
 from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.independence import Pair
-from actors.consensus.planning import kept_out, make_plan, replan
+from actors.consensus.planning import kept_out, later_plans, make_plan, plan_layer, replan
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.tally import Vote, tally
-from actors.consensus.vocabulary import Plan
+from actors.consensus.vocabulary import Ballot, Plan, State
 from actors.consensus.weights import Correlation, Reliability, Weights, default_weights, read_weights
+from actors.policy.snapshot import LayerRule, PolicySnapshot
 from models.voter import VoterInfo
-from tests.unit.actors.consensus.world import CALLER, request, snapshot
+from tests.unit.actors.consensus.world import CALLER, candidate, request, snapshot
 
 WEIGHTS = read_weights(default_weights([]))
 INFOS = {name: VoterInfo(name, name, name) for name in "abc"}
@@ -207,3 +209,108 @@ def test_whoever_is_asked_alone_is_held_to_no_pairs_and_no_gap() -> None:
     held = snapshot("abc", thresholds={"min_gap": "0.200000"})
     made = make_plan(request(model="b"), CALLER, held, correlated(ab="0.900000"), INFOS, ConsensusConfig())
     assert (made.rule.min_gap_micro, made.rule.pairs, made.rule.rho_micro) == (0, (), 0)
+
+
+def several(
+    *names: str, shares: tuple[str, ...] = ("0.500000", "0.250000", "0.250000"), quorum: str = "0.600000"
+) -> PolicySnapshot:
+    """Return a policy with these layers, each of all three voters."""
+    return snapshot(
+        "abc",
+        layers=[
+            LayerRule(
+                name=name, members=list("abc"), quorum=quorum, min_lineages=2, min_n_eff="1.000000", time_share=share
+            )
+            for name, share in zip(names, shares, strict=False)
+        ],
+    )
+
+
+def behind(
+    tried: Plan, held: PolicySnapshot, left_ms: int = 30_000, *ballots: Ballot, may_run: bool = False
+) -> list[Plan]:
+    """Plan the layers behind one that was tried, under a policy."""
+    asked = request(deadline_ms=60_000) if tried.kind == "value" else request("Write a Python function f(x).")
+    state = State(tried, ballots, ())
+    return list(
+        later_plans(asked, [state], left_ms, held, WEIGHTS, INFOS, ConsensusConfig(panel_size=2), may_run=may_run)
+    )
+
+
+def test_layers_have_their_shares_of_the_time_that_is_left() -> None:
+    """The first half of all of it; each of the others what its share is beside those behind it."""
+    held = several("one", "two", "three")
+    first = make_plan(request(deadline_ms=60_000), CALLER, held, WEIGHTS, INFOS, ConsensusConfig())
+    assert (first.index, first.layer, first.deadline_ms) == (0, "one", 30_000)
+    assert [(p.index, p.layer, p.deadline_ms) for p in behind(first, held, 40_000)] == [
+        (1, "two", 20_000), (2, "three", 40_000),
+    ]  # fmt: skip
+
+
+def test_time_for_comparing_comes_out_of_the_layer_s_own() -> None:
+    """A quarter of it at most, however much is configured; the rest is for voting."""
+    held, config = several("one", "two"), ConsensusConfig(compare_ms=5_000)
+    for left_ms, compare_ms, deadline_ms in ((60_000, 5_000, 35_000), (12_000, 2_000, 6_000)):
+        asked = request("Write a Python function f(x).")
+        made = plan_layer(asked, "strict", 0, left_ms, held, WEIGHTS, INFOS, config, may_run=True)
+        assert (made.compare_ms, made.deadline_ms) == (compare_ms, deadline_ms)
+        assert made.layer_ms == left_ms * 2 // 3
+        (later,) = behind(made, held, left_ms, may_run=True)
+        assert later.compare_ms == min(5_000, left_ms // 4)
+
+
+def test_what_was_rejected_is_barred_from_every_later_layer() -> None:
+    """By its bytes; what was not is not."""
+    held = several("one", "two", "three")
+    first = make_plan(request(), CALLER, held, WEIGHTS, INFOS, ConsensusConfig())
+    gone = Ballot(0, first.seats[0], "out", outcome="screened_out", candidate=candidate("x"), rejected_form="f" * 64)
+    other = Ballot(1, first.seats[1], "out", outcome="invalid", candidate=candidate("y"))
+    plans = behind(first, held, 30_000, gone, other)
+    assert [plan.barred for plan in plans] == [frozenset({sha256_hex(b"x"), "f" * 64})] * 2
+    assert first.barred == frozenset()
+
+
+def test_nothing_is_behind_a_voter_asked_by_name_or_a_layer_that_is_no_more() -> None:
+    """Nor behind the last."""
+    held = several("one", "two", "three")
+    alone = make_plan(request(model="b"), CALLER, held, WEIGHTS, INFOS, ConsensusConfig())
+    assert behind(alone, several("direct", "two")) == []
+    first = make_plan(request(), CALLER, held, WEIGHTS, INFOS, ConsensusConfig())
+    assert behind(first, several("two", "three")) == []
+    assert behind(first, several("two", "one")) == []
+    assert behind(msgspec.structs.replace(first, layer="three", index=2), held) == []
+
+
+def test_a_policy_that_moves_layers_meanwhile_has_none_asked_twice() -> None:
+    """Behind a layer come those that are behind it now, and none whose place is not behind the one it was asked in."""
+    tried = make_plan(request(), CALLER, several("one", "two", "three"), WEIGHTS, INFOS, ConsensusConfig())
+    assert [p.layer for p in behind(tried, several("zero", "one", "two"))] == ["two"]
+    assert [p.layer for p in behind(msgspec.structs.replace(tried, index=1), several("one", "two", "three"))] == [
+        "three"
+    ]
+
+
+def test_those_who_stand_by_are_told_by_rank() -> None:
+    """The heaviest are seated, and of the rest the heaviest stands first; equals stay in the layer's order."""
+    learned = msgspec.structs.replace(WEIGHTS, voters={"c": {"value": Reliability("9.000000", "1.000000", 8)}})
+    config = ConsensusConfig(panel_size=1, max_substitutes=1)
+    made = make_plan(request(explain=True), CALLER, snapshot("abc"), learned, INFOS, config)
+    assert ([seat.voter for seat in made.seats], [seat.voter for seat in made.spares]) == (["c"], ["a", "b"])
+    assert (made.max_substitutes, made.hear_everyone) == (1, True)
+
+
+def test_a_later_layer_is_held_to_no_less_than_it_was_chosen_for() -> None:
+    """A newer policy that loosens meanwhile loosens the first layer alone: what is behind it follows by the rule that it had."""
+    loose = several("one", "two", quorum="0.300000")
+    for index, held in ((0, 300_000), (1, 600_000)):
+        made = plan_layer(request(), "strict", index, 60_000, several("one", "two"), WEIGHTS, INFOS, ConsensusConfig())
+        assert replan(made, loose, WEIGHTS, INFOS).rule.quorum_micro == held
+
+
+def test_a_newer_snapshot_tells_anew_who_is_kept_out() -> None:
+    """Planned anew, the plan isolates whom the snapshot in force does; a layer that is gone keeps its rule, and all are out."""
+    made = make(request())
+    again = replan(made, snapshot("abc", voter_state={"a": "active", "b": "isolated", "c": "active"}), WEIGHTS, INFOS)
+    assert again.isolated == frozenset("b")
+    gone = replan(made, several("other", quorum="0.900000"), WEIGHTS, INFOS)
+    assert (gone.isolated, gone.rule) == (frozenset("abc"), made.rule)

@@ -1,6 +1,6 @@
 """Records of requests that went through several layers: what is built replays, and what cannot have been is caught."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.base.errors import IntegrityError
-from actors.consensus.causes import BARRED_NOTE, UNVOUCHED_CAUSE
+from actors.consensus.causes import BARRED_NOTE, HOPELESS_CAUSE, UNVOUCHED_CAUSE
 from actors.consensus.choosing import choose_served
 from actors.consensus.deliberation import begin
 from actors.consensus.reading.examples import Example
@@ -20,7 +20,7 @@ from actors.consensus.vocabulary import PolicyChanged, Seat, State
 from actors.spans.record import BallotEntry, DecisionRecord, LayerEntry, WriterRef
 from tests.examples import examples
 from tests.unit.actors.consensus.courses import EVERYONE, Course, courses, run
-from tests.unit.actors.consensus.panels import CODES, FAILS, Script, play
+from tests.unit.actors.consensus.panels import CODES, FAILS, LATE, Script, play
 from tests.unit.actors.consensus.test_replay import FACTS
 from tests.unit.actors.consensus.world import NOW_S, WRITER, plan, screened
 
@@ -113,6 +113,7 @@ def lies(r: DecisionRecord) -> Iterator[tuple[str, DecisionRecord]]:
     tried = r.layer.tried
     yield "tried otherwise", replace(r, layer=replace(r.layer, tried=[replace(tried[0], cause="another"), tried[1]]))
     yield "told twice", replace(r, earlier=r.earlier * 2)
+    yield "it tells of another", earlier(lambda e: replace(e, layer=replace(e.layer, tried=[e.layer.tried[0]] * 2)))
     yield "another index", replace(r, layer=replace(r.layer, index=0))
     yield "not degraded", replace(r, degraded=False)
     yield "another name", earlier(lambda e: replace(e, layer=replace(e.layer, name="other")))
@@ -121,6 +122,7 @@ def lies(r: DecisionRecord) -> Iterator[tuple[str, DecisionRecord]]:
     yield "halted", earlier(lambda e: _ending(e, "unavailable", "generation was halted"))
     yield "disagreed", earlier(lambda e: _ending(e, "disagreed", "x"))
     yield "another tally", earlier(lambda e: replace(e, tally=replace(e.tally, winner=0)))
+    yield "a likeness of code", earlier(lambda e: replace(e, similarity="0.600000"))
     yield "another method", earlier(lambda e: replace(e, method="value"))
     yield "one more was heard", ballots(1, outcome="dissented", group=0, **_digests(r))
     yield (
@@ -173,6 +175,57 @@ def test_a_weaker_layer_is_passed_over_and_a_fresh_one_decides() -> None:
     check(record)
     assert [tried.name for tried in record.layer.tried] == ["layer0", "layer2"]
     assert (record.result, record.layer.index) == ("answered", 2)
+
+
+def test_a_layer_without_hope_is_on_record_and_whom_it_did_not_ask_the_next_one_asks() -> None:
+    """Its voters are of one lineage, one of them isolated: nobody was asked, and whoever could have been is asked behind it."""
+    kin = (Seat("a", "f", "l-a", 500_000), Seat("b", "f", "l-a", 500_000))
+    made = course(("a", "b"), ("a", "d"), does=dict.fromkeys("abd", "Paris"))
+    hopeless = replace(made.first.plan, seats=kin, isolated=frozenset("b"), spares=(replace(kin[1], voter="c"),))
+    record = record_of(run(Course(Script(hopeless, made.first.does | {"c": "Paris"}), made.later), "abcd"))
+    check(record)
+    first = record.earlier[0]
+    assert (first.layer.tried[0].cause, [b.outcome for b in first.ballots]) == (
+        HOPELESS_CAUSE,
+        ["cancelled", "isolated"],
+    )
+    assert [(b.voter, b.outcome, b.carried) for b in record.ballots] == [("a", "agreed", False), ("d", "agreed", False)]
+
+
+def test_a_late_answer_is_a_silent_ballot_of_the_next_layer() -> None:
+    """There it is called a time-out, with the digest of what came; late, or agreed with, it would be another history."""
+    does = {"a": LATE, "b": FAILS, "c": FAILS, "d": "Paris", "e": "Paris"}
+    record = record_of(run(course(("a", "b", "c"), ("a", "d", "e"), does=does, hear_everyone=True), "abcde"))
+    check(record)
+    late, carried = record.earlier[0].ballots[0], record.ballots[0]
+    assert (late.outcome, carried.outcome, carried.carried) == ("late", "timeout", True)
+    assert carried.received_sha256 == late.received_sha256 != ""
+    again = replace(carried, outcome="late")
+    assert not is_believed(replace(record, ballots=[again, *record.ballots[1:]]))
+
+
+@pytest.mark.parametrize("gone", ["a", "g"])
+def test_whom_policy_isolates_by_then_is_not_carried(gone: str) -> None:
+    """Whether an earlier layer asked it or not; and nobody is said to be carried who was not asked before."""
+    does = {"a": FAILS, "b": FAILS, "d": "Paris", "e": "Paris", "g": "Paris"}
+    made = course(("a", "b"), ("d", "e", gone), does=does, hear_everyone=True)
+    isolating = replace(made.later[0], isolated=frozenset(gone))
+    record = record_of(run(Course(made.first, (isolating,)), "abdeg"))
+    check(record)
+    isolated = record.ballots[-1]
+    assert (record.result, isolated.voter, isolated.outcome, isolated.carried) == ("answered", gone, "isolated", False)
+    if gone == "g":
+        assert not is_believed(replace(record, ballots=[*record.ballots[:-1], replace(isolated, carried=True)]))
+
+
+def test_a_layer_without_hope_carries_nothing_of_those_that_were_asked_before() -> None:
+    """It asked nobody, so what it says of a voter that failed before is that it was not asked; the layer behind it decides."""
+    made = course(("a", "b"), ("a",), ("a", "d", "e"), does={"a": FAILS, "b": FAILS, "d": "Paris", "e": "Paris"})
+    record = record_of(run(made, "abde"))
+    check(record)
+    assert [tried.cause == HOPELESS_CAUSE for tried in record.layer.tried] == [False, True, False]
+    assert [(b.outcome, b.carried) for b in record.earlier[1].ballots] == [("cancelled", False)]
+    assert [(b.outcome, b.carried) for b in record.ballots] == [("failed", True), ("agreed", False), ("agreed", False)]
 
 
 def test_a_voter_that_one_layer_hedged_and_rejected_has_a_substitute_in_the_next() -> None:
@@ -264,7 +317,7 @@ def test_an_answer_that_failed_an_example_wins_in_no_later_layer() -> None:
     assert not is_believed(replace(record, ballots=[record.ballots[0], same, record.ballots[2]], result="no_consensus"))
 
 
-def forced(made: Course, order: str) -> DecisionRecord:
+def forced(made: Course, order: Sequence[str]) -> DecisionRecord:
     """Return the record of a request whose layers were all asked, whether they might follow or not."""
     tried: tuple[State, ...] = ()
     for asked in (made.first.plan, *made.later):
@@ -295,6 +348,17 @@ def test_a_jury_that_might_not_follow_is_refused() -> None:
         entry = replace(good.earlier[1], layer=replace(good.earlier[1].layer, index=second))
         with pytest.raises(IntegrityError, match="out of order"):
             check(replace(good, earlier=[good.earlier[0], entry], layer=replace(good.layer, index=third)))
+
+
+@pytest.mark.parametrize(("seated", "standing_by"), [("cd", "e"), ("c", "e"), ("cd", "a")])
+def test_those_who_stand_by_make_no_new_jury_of_a_layer(seated: str, standing_by: str) -> None:
+    """Behind a disagreement as many as must agree are seated, and nobody who stands by is of a lineage that was asked before."""
+    does = {"a": "Paris", "b": "Rome", "c": FAILS, "d": "Oslo", "e": "Oslo"}
+    made = course(("a", "b"), tuple(seated), does={**does, f"{standing_by}2": "Oslo"})
+    spare = Seat(f"{standing_by}2", "f", f"l-{standing_by}", 500_000)
+    record = forced(Course(made.first, (replace(made.later[0], spares=(spare,)),)), ("a", "b", "c", "d", spare.voter))
+    assert [ballot.voter for ballot in record.ballots] == [*seated, spare.voter]
+    assert is_believed(record) is ((seated, standing_by) == ("cd", "e"))
 
 
 def test_parts_that_nobody_vouched_for_in_one_layer_leave_by_another() -> None:

@@ -50,6 +50,22 @@ def test_overload_says_when_to_come_back_and_401_how() -> None:
     assert any(name == b"www-authenticate" for name, _ in problem(errors.InvalidKey("x")).headers)
 
 
+def test_clients_are_told_when_asking_again_can_make_sense() -> None:
+    """Where that is known, whatever the status; clients that are told not to repeat what makes it worse stay told so."""
+
+    def told(error: WeaverGenError) -> tuple[str | None, bool]:
+        headers = dict(problem(error).headers)
+        wait = headers.get(b"retry-after")
+        return wait.decode() if wait else None, headers.get(b"x-should-retry") == b"false"
+
+    assert told(errors.Overloaded("x", retry_after_s=30)) == ("30", False)
+    assert told(errors.Overloaded("x")) == ("1", False)
+    assert told(errors.VoterUnavailable("x", retry_after_s=60)) == ("60", False)
+    assert told(errors.VoterUnavailable("x")) == (None, False)
+    assert told(errors.CriticalSystemFailure("x", retry_after_s=60)) == ("60", True)
+    assert told(errors.CriticalSystemFailure("x")) == (None, True)
+
+
 def test_internal_errors_tell_nothing() -> None:
     """The text of an unexpected error stays in the log."""
     assert b"secret" not in problem(WeaverGenError("secret path")).body

@@ -9,7 +9,8 @@ import pytest
 from actors.consensus.adapters.clock import SystemClock
 from actors.consensus.adapters.effects import Bench, Effects
 from actors.consensus.adapters.guarded import OUT_OF_TIME
-from actors.consensus.vocabulary import Ask, Cancel, Compare, Compared, Seat, Slow
+from actors.consensus.vocabulary import Answered, Ask, Cancel, Compare, Compared, Failed, Seat, Slow
+from models.errors import VoterBusy
 from models.voter import Candidate, Message, Sampling, VoterRequest
 from tests.unit.actors.consensus.world import (
     Comparer,
@@ -19,6 +20,8 @@ from tests.unit.actors.consensus.world import (
     comparison,
     hangs,
     plan,
+    raises,
+    says,
     until,
     voter,
 )
@@ -67,11 +70,14 @@ class Hedging:
         return self.money >= 0
 
 
-def hanging(hedges: Hedging, *, spare: bool = True, deadline_ms: int = 60_000) -> tuple[Effects, FunctionVoter]:
+def hanging(
+    hedges: Hedging, *, spare: bool = True, deadline_ms: int = 60_000, max_substitutes: int = 2
+) -> tuple[Effects, FunctionVoter]:
     """Return the effects of a deliberation whose voter never answers."""
     silent = voter("a", hangs)
     seats = [Seat(name, "f", name, 500_000) for name in "ab"]
-    made = plan(seats[:1], spares=tuple(seats[1:]) if spare else (), deadline_ms=deadline_ms)
+    spares = tuple(seats[1:]) if spare else ()
+    made = plan(seats[:1], spares=spares, deadline_ms=deadline_ms, max_substitutes=max_substitutes)
     bench = Bench({"a": silent}, Screener(), Comparer(), SystemClock(), lambda n: b"\x07" * n, hedges)
     request = VoterRequest("r", (Message("user", "q"),), Sampling(max_tokens=1))
     return Effects(bench, request, made, deadline_ms), silent
@@ -95,6 +101,89 @@ async def test_nobody_is_slow_where_that_would_bring_nothing(hedges: Hedging, *,
     effects.act([Ask(0, "a")])
     assert await effects.events.get(0.05) is None
     effects.close()
+
+
+async def test_nothing_is_paid_where_nobody_who_stands_by_may_be_asked() -> None:
+    """Not where policy lets nobody be asked in another's place, and not once everybody who stood by has been."""
+    for max_substitutes, commands in ((0, [Ask(0, "a")]), (2, [Ask(1, "b"), Ask(0, "a")])):
+        hedges = Hedging(5)
+        effects, _ = hanging(hedges, max_substitutes=max_substitutes)
+        effects.act(commands)
+        told = []
+        while (event := await effects.events.get(0.05)) is not None:
+            told.append(event)
+        assert ([event for event in told if isinstance(event, Slow)], hedges.money) == ([], 5)
+        effects.close()
+
+
+async def test_a_voter_is_not_slow_for_whom_another_was_asked_meanwhile() -> None:
+    """Whoever stood by when it was asked has taken the place of one that failed since: nothing is paid."""
+    hedges = Hedging(5, 0.01)
+    effects, silent = hanging(hedges)
+    effects.act([Ask(0, "a")])
+    effects.act([Ask(1, "a")])
+    assert await effects.events.get(0.1) is None
+    assert (hedges.money, silent.asked) == (5, 2)
+    effects.close()
+
+
+class Asking(Hedging):
+    """Notes what it is asked."""
+
+    def due_s(self, voter: str, left_s: float) -> float | None:
+        """Note the voter and the time that is left."""
+        self.asked = (voter, left_s)
+        return super().due_s(voter, left_s)
+
+
+async def test_when_a_voter_is_slow_is_asked_of_it_and_of_the_time_that_is_left_for_voting() -> None:
+    """And it is told no sooner than that; once it has answered, never."""
+    hedges = Asking(5, 0.05)
+    effects, silent = hanging(hedges, deadline_ms=30_000)
+    effects._started -= 10.0
+    effects.act([Ask(0, "a")])
+    voter_asked, left_s = hedges.asked
+    assert voter_asked == "a"
+    assert 19.0 < left_s <= 20.0
+    await until(lambda: silent.asked == 1)
+    assert effects.events.take() is None
+    assert await effects.events.get(30) == Slow(0)
+    effects.close()
+
+
+async def test_an_answer_in_time_costs_no_hedge() -> None:
+    """The timer finds the ask over, and nothing is paid."""
+    hedges = Hedging(5, 0.01)
+    effects, quick = hanging(hedges)
+    quick.answer = says("Paris")
+    effects.act([Ask(0, "a")])
+    assert isinstance(await effects.events.get(30), Answered)
+    assert await effects.events.get(0.1) is None
+    assert hedges.money == 5
+
+
+async def test_closing_ends_what_was_to_be_told() -> None:
+    """No budget is spent for a deliberation that is over."""
+    hedges = Hedging(5, 0.01)
+    effects, _ = hanging(hedges)
+    effects.act([Ask(0, "a")])
+    effects.close()
+    assert (await effects.events.get(0.1), hedges.money) == (None, 5)
+
+
+async def test_what_a_failure_says_reaches_deliberation_whole() -> None:
+    """Outcome, note, cause, and when the voter is back."""
+    effects, busy = hanging(Hedging(0))
+    busy.answer = raises(VoterBusy("a", "its queue is full", 30.0))
+    effects.act([Ask(0, "a")])
+    event = await effects.events.get(30)
+    assert isinstance(event, Failed)
+    assert (event.outcome, event.note, event.cause, event.retry_after_s) == (
+        "failed",
+        "its queue is full",
+        "busy",
+        30.0,
+    )
 
 
 @pytest.mark.parametrize(("deadline_ms", "told"), [(0, (OUT_OF_TIME,)), (60_000, ())])
