@@ -62,10 +62,8 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (
-            SQLAlchemyError,
-            OSError,
-        ) as error:  # OSError: PostgreSQL's driver lets most failures of a socket through
+        # The driver for PostgreSQL lets most failures of a socket through as they are.
+        except (SQLAlchemyError, OSError) as error:
             cause = _cause(error)
             raise StorageUnavailable(
                 f"state database {self} failed ({cause}): check that it runs, has connections left and space, and is "
