@@ -127,6 +127,22 @@ def test_a_server_that_hangs(server: Server) -> None:
     database.close()
 
 
+def test_a_server_that_hangs_in_the_middle(server: Server) -> None:
+    """A connection that broke while it was used is not given to the next one."""
+    database = Database(server.url(), pool_size=1, timeout_s=0.2)
+
+    def ask_twice() -> None:
+        with database.read() as connection:
+            connection.execute(text("SELECT 1"))
+            with frozen(server):
+                connection.execute(text("SELECT 2"))
+
+    with pytest.raises(StorageUnavailable, match="timed out"):
+        ask_twice()
+    database.ping()
+    database.close()
+
+
 def test_a_statement_that_takes_too_long(server: Server) -> None:
     """The server ends it, so that nothing of it is left there, and the connection is good for the next one."""
     database = Database(server.url(), pool_size=1, timeout_s=0.2)

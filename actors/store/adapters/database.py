@@ -6,7 +6,6 @@ Rules:
   its turn instead of failing half-way.
 - Connections and waits are bounded. PostgreSQL itself ends a statement that takes longer: if only we went away, it would keep
   our session waiting, and each new try would take one more of its connections.
-- A connection whose network failed is never used again: what it would answer next belongs to an earlier question.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,9 +14,9 @@ from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -25,7 +24,6 @@ from actors.base.errors import ConfigurationError, StorageUnavailable
 
 LAST_WORD_S = 1.0
 """How much longer than its own bound PostgreSQL is waited for, to say that it ended a statement."""
-UNIQUE_VIOLATION = "23505"
 _OF_THE_SERVER = ("08", "28", "3D", "53", "57")
 """Classes of SQLSTATE whose messages tell of connections, access and resources: never of a statement's values."""
 
@@ -78,14 +76,6 @@ class Database:
         return f"Database({self})"
 
 
-def is_duplicate(error: StorageUnavailable) -> bool:
-    """Tell whether a row was refused because one with the same key is there already. Pure."""
-    cause = error.__cause__
-    if isinstance(cause, DBAPIError):
-        return isinstance(cause, IntegrityError) or _told(cause.orig).get("C") == UNIQUE_VIOLATION
-    return False
-
-
 def _cause(error: Exception) -> str:
     """Return what failed, in the words of whom it failed for where these cannot hold a statement's values. Pure."""
     if isinstance(error, PoolExhausted):
@@ -106,9 +96,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__context__
 
 
-def _told(said: BaseException | None) -> Mapping[str, str]:
+def _told(said: BaseException) -> Mapping[str, str]:
     """Return the fields of PostgreSQL's error message, by their letters; none where the error is not its."""
-    return said.args[0] if said is not None and said.args and isinstance(said.args[0], Mapping) else {}
+    return said.args[0] if said.args and isinstance(said.args[0], Mapping) else {}
 
 
 def _driver_url(url: str) -> URL:
@@ -141,7 +131,6 @@ def _engine(url: URL, pool_size: int, timeout_s: float) -> Engine:
         event.listen(engine, "begin", _take_write_lock)
     else:
         event.listen(engine, "connect", lambda connection, _entry: _bound_statements(connection, timeout_s))
-        event.listen(engine, "handle_error", _drop_broken)
     return engine
 
 
@@ -150,11 +139,6 @@ def _bound_statements(connection: DBAPIConnection, timeout_s: float) -> None:
     cursor.execute(f"SET statement_timeout = {round(timeout_s * 1000)}")
     cursor.close()
     connection.commit()
-
-
-def _drop_broken(context: ExceptionContext) -> None:
-    if isinstance(context.original_exception, OSError):
-        context.is_disconnect = True
 
 
 def _prepare_sqlite(connection: SqliteConnection, _entry: ConnectionPoolEntry) -> None:

@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError as UniqueViolation
 
 from actors.base.digests import sha256_hex
 from actors.base.errors import NotFound, StorageUnavailable
 from actors.base.ids import new_ulid
 from actors.base.ports import IncidentLevel
-from actors.store.adapters.database import Database, is_duplicate
+from actors.store.adapters.database import Database
 from actors.store.adapters.tables import incidents
 
 MAX_EVIDENCE = 2000
@@ -62,7 +63,7 @@ class Incidents:
             with self._database.write() as connection:
                 connection.execute(insert(incidents).values(**row))
         except StorageUnavailable as error:
-            if not is_duplicate(error):
+            if not isinstance(error.__cause__, UniqueViolation):
                 raise
             self._count(key, now_ms)  # another process opened it between the two statements
 

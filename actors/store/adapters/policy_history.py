@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from sqlalchemy import Row, func, insert, select
+from sqlalchemy.exc import IntegrityError as UniqueViolation
 
 from actors.base.errors import StorageUnavailable
 from actors.policy.snapshot import PolicySnapshot
-from actors.store.adapters.database import Database, is_duplicate
+from actors.store.adapters.database import Database
 from actors.store.adapters.tables import policy_versions
 
 MAX_LISTED = 1000
@@ -41,7 +42,7 @@ class PolicyHistory:
             with self._database.write() as connection:
                 connection.execute(insert(policy_versions).values(**row))
         except StorageUnavailable as error:
-            if not is_duplicate(error):
+            if not isinstance(error.__cause__, UniqueViolation):
                 raise
 
     def high_water(self) -> int:

@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable, Mapping
 
 from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError as UniqueViolation
 
 from actors.base.errors import StorageUnavailable
-from actors.store.adapters.database import Database, is_duplicate
+from actors.store.adapters.database import Database
 from actors.store.adapters.tables import revoked_keys
 
 
@@ -24,7 +25,7 @@ class NotedRevocations:
                 with self._database.write() as connection:
                     connection.execute(insert(revoked_keys).values(**row))
             except StorageUnavailable as error:
-                if not is_duplicate(error):  # else another process noted it meanwhile
+                if not isinstance(error.__cause__, UniqueViolation):  # else another process noted it meanwhile
                     raise
 
     def since(self) -> dict[str, int]:

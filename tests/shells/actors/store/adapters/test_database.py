@@ -1,5 +1,6 @@
 """The state database."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread
@@ -93,8 +94,10 @@ def test_a_busy_database_is_unavailable_in_bounded_time(tmp_path: Path, database
 def test_an_exhausted_pool_is_unavailable(tmp_path: Path) -> None:
     """More users than connections wait a bounded time, and hear which bound it is."""
     small = Database(f"sqlite:///{tmp_path}/x.db", pool_size=1, timeout_s=0.05)
+    began_s = time.monotonic()
     with small.read(), pytest.raises(StorageUnavailable, match=r"in use: store\.pool_size") as caught, small.read():
         pytest.fail("two connections from a pool of one")
+    assert time.monotonic() - began_s < 5
     assert str(caught.value.details["cause"]).startswith("every connection of this process")
     small.close()
 
