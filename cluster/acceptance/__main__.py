@@ -1,4 +1,7 @@
-"""``python -m cluster.acceptance NAME``: run a campaign, keep its results, write its page."""
+"""``python -m cluster.acceptance NAME``: run a campaign, keep its results, write its page.
+
+With ``--restart`` it begins anew, with ``--page`` nothing is run: the page is written from the results there are.
+"""
 
 import json
 import sys
@@ -6,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from actors.base.files import write_atomic
 from cluster.acceptance import control_actors, disk_fills, failover, fault_matrix, faults, halt, provider_faults, spans
-from cluster.acceptance.page import render
+from cluster.acceptance.page import render, with_part
 from cluster.node import REPOSITORY
 
 Stages = Callable[[Callable[[str, dict[str, Any]], None], set[str]], None]
@@ -17,7 +21,10 @@ CAMPAIGNS: dict[str, Stages] = {
 }  # fmt: skip
 PAGES: dict[str, Callable[[str, str, dict[str, Any]], str]] = {"provider_faults": fault_matrix.page}
 """Of campaigns whose page is no list of stages."""
+PARTS: dict[str, Callable[[dict[str, Any]], list[str]]] = {"provider_faults": fault_matrix.short}
+"""Of campaigns that README shows a part of."""
 RESULTS = REPOSITORY / "docs" / "acceptance"
+README = REPOSITORY / "README.md"
 
 
 def run(name: str, results: Path, restart: bool) -> dict[str, Any]:
@@ -37,19 +44,30 @@ def run(name: str, results: Path, restart: bool) -> dict[str, Any]:
     CAMPAIGNS[name](save, set(found))
     results.mkdir(parents=True, exist_ok=True)
     (results / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
-    page = PAGES.get(name, render)
-    (results / f"{name}.md").write_text(page(name, CAMPAIGNS[name].__globals__["__doc__"], found))
+    write_pages(name, results, README)
     partial.unlink()
     return found
+
+
+def write_pages(name: str, results: Path, readme: Path) -> None:
+    """Write a campaign's page, and its part of README where it has one, from its results."""
+    found: dict[str, Any] = json.loads((results / f"{name}.json").read_text())
+    page = PAGES.get(name, render)
+    (results / f"{name}.md").write_text(page(name, CAMPAIGNS[name].__globals__["__doc__"], found))
+    if name in PARTS:
+        write_atomic(readme, with_part(readme.read_text(), name, PARTS[name](found)).encode())
 
 
 def main() -> int:
     """Run the campaign that is named."""
     names = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     if len(names) != 1 or names[0] not in CAMPAIGNS:
-        sys.stderr.write(f"usage: python -m cluster.acceptance [--restart] {{{','.join(CAMPAIGNS)}}}\n")
+        sys.stderr.write(f"usage: python -m cluster.acceptance [--restart | --page] {{{','.join(CAMPAIGNS)}}}\n")
         return 2
-    run(names[0], RESULTS, "--restart" in sys.argv)
+    if "--page" in sys.argv:
+        write_pages(names[0], RESULTS, README)
+    else:
+        run(names[0], RESULTS, "--restart" in sys.argv)
     return 0
 
 

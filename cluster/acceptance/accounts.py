@@ -12,6 +12,7 @@ Left out: reading the disk (``disk``).
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
@@ -43,6 +44,12 @@ def unproven(received: Iterable[Outcome], records: Records, trust: TrustBundle, 
     """Return the received answers that the disk does not prove, each with why."""
     faults = ((outcome.decision_id, _fault(outcome.decision_id, records, trust, now_s)) for outcome in received)
     return [f"{decision_id or 'no decision id'}: {fault}" for decision_id, fault in faults if fault]
+
+
+def checked(received: Sequence[Outcome], records: Records, trust: TrustBundle, now_s: int) -> dict[str, Any]:
+    """Return how many received answers were looked for on disk, how many it does not prove, and the first three of these."""
+    bad = unproven(received, records, trust, now_s)
+    return {"checked_on_disk": len(received), "answers_without_verifiable_record": len(bad), "examples": bad[:3]}
 
 
 def withheld(records: Records) -> list[str]:

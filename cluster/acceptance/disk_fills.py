@@ -19,7 +19,7 @@ import msgspec
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import WeaverGenError
-from cluster.acceptance.accounts import Records, unproven
+from cluster.acceptance.accounts import Records, checked
 from cluster.acceptance.disk import records_of
 from cluster.acceptance.load import Load, stream, value_question
 from cluster.acceptance.small_disk import Filler, mounted, used_share
@@ -138,17 +138,12 @@ async def _recovered(system: System, ran: Ran) -> None:
 def figures(ran: Ran, records: Records, trust: TrustBundle, now_s: int) -> dict[str, dict[str, Any]]:
     """Return stage → figures, from what was received and what is on disk. Pure."""
     received = [outcome for load in (ran.filling, ran.full, ran.after) for outcome in load.answered()]
-    bad = unproven(received, records, trust, now_s)
     return {
         "prediction": _prediction(ran),
         "filling": _requests(ran.filling),
         "full": _full(ran),
         "recovery": _recovery(ran),
-        "disk": {
-            "checked_on_disk": len(received),
-            "answers_without_verifiable_record": len(bad),
-            "examples": bad[:3],
-        },
+        "disk": checked(received, records, trust, now_s),
     }
 
 

@@ -35,10 +35,10 @@ import msgspec
 
 from actors.base.certificates import TrustBundle
 from cluster.acceptance.accounts import Records
-from cluster.acceptance.counted_providers import Provider, all_calls, provider
 from cluster.acceptance.disk import records_of
 from cluster.acceptance.failover_figures import Held, Looked, Mark, Ran, database_figures, fault_figures, jury_figures
 from cluster.acceptance.load import Load, noted, steady, value_question
+from cluster.acceptance.providers import Provider, all_calls, provider
 from cluster.acceptance.system import WORK, System, running, write_answers
 from cluster.client import gateway_client
 
@@ -73,15 +73,18 @@ def stages(save: Save, done: set[str]) -> None:
     answers = _answers()
     with ExitStack() as stack:
         protocols = zip(("openai", "anthropic", "gemini"), PRIMARY, strict=True)
-        primaries = [stack.enter_context(provider(protocol, [voter], answers)) for protocol, voter in protocols]
-        others = [stack.enter_context(provider("openai", voters, answers)) for voters in (BACKUP, EMERGENCY)]
+        primaries = [stack.enter_context(provider(voter, protocol, [voter], answers)) for protocol, voter in protocols]
+        others = [
+            stack.enter_context(provider(layer, "openai", voters, answers))
+            for layer, voters in (("backup", BACKUP), ("emergency", EMERGENCY))
+        ]
         everybody = [*primaries, *others]
         layered: dict[str, Stage] = {
             f"primaries: {fault}": partial(_stage, primaries, everybody, PRIMARY, fault, {}, FAULT_S) for fault in DOWN
         }
         layered |= {DATABASE: partial(_locked, primaries), JURY: _jury}
         _run(save, _profile(everybody, LAYERS), _left(layered, done))
-    with provider("openai", FIVE, answers) as five:
+    with provider("five", "openai", FIVE, answers) as five:
         sick: dict[str, Stage] = {
             f"one of five: {fault}": partial(
                 _stage, [five], [five], FIVE[:1], fault, {"model": FIVE[0], **more}, SICK_S

@@ -17,7 +17,7 @@ from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
 from actors.consensus.verification import verify_envelope
 from actors.spans.record import read_envelope
-from cluster.acceptance.accounts import Records, unproven
+from cluster.acceptance.accounts import Records, checked
 from cluster.acceptance.load import Load, Outcome
 
 RECOVERED_WITHIN_S = 10.0
@@ -87,7 +87,7 @@ def fault_figures(
         "calls_of_the_failing": {voter: end.calls[voter] - fault.calls[voter] for voter in failing},
         "ballots_of_the_failing_on_record": _ballots(during, failing, records),
         **_recovery(ran),
-        **_proven([*ran.load.answered(), *ran.burst.answered()], records, trust, now_s),
+        **checked([*ran.load.answered(), *ran.burst.answered()], records, trust, now_s),
     }
 
 
@@ -134,7 +134,7 @@ def database_figures(held: Held, records: Records, trust: TrustBundle, now_s: in
         "answered_by": _layers(during),
         "latency_ms": _quantiles(during),
         "openings_of_breakers_told_afterwards": held.openings_told,
-        **_proven(held.load.answered(), records, trust, now_s),
+        **checked(held.load.answered(), records, trust, now_s),
     }
 
 
@@ -150,7 +150,7 @@ def jury_figures(load: Load, records: Records, trust: TrustBundle, now_s: int) -
         "refusals_checked_on_disk": len(refused),
         "refusals_without_verifiable_record": len(faults),
         "refusal_examples": faults[:3],
-        **_proven(load.answered(), records, trust, now_s),
+        **checked(load.answered(), records, trust, now_s),
     }
 
 
@@ -166,13 +166,6 @@ def _refusal_fault(outcome: Outcome, records: Records, trust: TrustBundle, now_s
     if record.result == "answered" or record.earlier or record.layer.index:
         return f"{outcome.decision_id}: recorded as {record.result} by {record.layer.name}"
     return ""
-
-
-def _proven(received: Sequence[Outcome], records: Records, trust: TrustBundle, now_s: int) -> dict[str, Any]:
-    bad = unproven(received, records, trust, now_s)
-    return {
-        "checked_on_disk": len(received), "answers_without_verifiable_record": len(bad), "examples": bad[:3],
-    }  # fmt: skip
 
 
 def _begun(load: Load, since_s: float, until_s: float) -> list[Outcome]:

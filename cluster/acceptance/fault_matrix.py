@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from cluster.acceptance.official_client import Heard
-from cluster.acceptance.providers import PRIMARY
+from cluster.acceptance.struck_providers import PRIMARY
 
 Word = Literal["right", "error", "truncated", "wrong", "unclean", "hang"]
 GOOD: tuple[Word, ...] = ("right", "error")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.base.certificates import TrustBundle
-from cluster.acceptance.accounts import Records, unproven
+from cluster.acceptance.accounts import Records, checked
 from cluster.acceptance.disk import records_of
 from cluster.acceptance.load import Load, stream, value_question
 from cluster.acceptance.system import System, pss_mib, running
@@ -95,7 +95,6 @@ def figures(ran: Ran, records: Records, trust: TrustBundle, now_s: int) -> dict[
     """Return a stage's figures, from what was received and what is on disk. Pure."""
     received = ran.load.answered()
     after = sorted(outcome.ended_s for outcome in ran.load.answered(ran.killed_s))
-    bad = unproven(received, records, trust, now_s)
     return {
         "killed": ran.killed,
         "requests": len(ran.load.outcomes),
@@ -104,9 +103,7 @@ def figures(ran: Ran, records: Records, trust: TrustBundle, now_s: int) -> dict[
         "failures": ran.load.failures(),
         "recovered": ran.recovered,
         "first_answer_after_s": round(after[0] - ran.killed_s, 1) if after else None,
-        "checked_on_disk": len(received),
-        "answers_without_verifiable_record": len(bad),
-        "examples": bad[:3],
+        **checked(received, records, trust, now_s),
     }
 
 

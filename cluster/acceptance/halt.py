@@ -23,7 +23,7 @@ from actors.base.signing import SigningKey
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.snapshot import PolicySnapshot, SignedSnapshot, sign_snapshot
 from actors.policy.transitions import halted, resumed, successor
-from cluster.acceptance.accounts import Records, half_recorded, last_answers, unproven, withheld
+from cluster.acceptance.accounts import Records, checked, half_recorded, last_answers, withheld
 from cluster.acceptance.dead import HeldDead, held_dead
 from cluster.acceptance.disk import commits_in, records_of
 from cluster.acceptance.load import Load, stream, value_question
@@ -128,8 +128,7 @@ def figures(ran: Ran, records: Records, trust: TrustBundle, now_s: int) -> dict[
     """Return what became of the answers, from what was received and what is on disk. Pure."""
     received = ran.load.answered()
     last = last_answers(received, records, ran.published_s)
-    bad = unproven(received, records, trust, now_s)
-    half = half_recorded(received, records)
+    half, proven = half_recorded(received, records), checked(received, records, trust, now_s)
     return {
         "replicas_that_answered": len(last),
         "answers_before": sum(outcome.ended_s <= ran.published_s for outcome in received),
@@ -140,11 +139,10 @@ def figures(ran: Ran, records: Records, trust: TrustBundle, now_s: int) -> dict[
         "refused": sum(outcome.status == 503 for outcome in ran.load.outcomes),
         "failed_otherwise": sum(outcome.status not in (200, 503) for outcome in ran.load.outcomes),
         "failures": ran.load.failures(),
-        "checked_on_disk": len(received),
-        "answers_without_verifiable_record": len(bad),
+        **proven,
         "withheld": len(withheld(records)),
         "half_recorded": len(half),
-        "examples": (bad + half)[:3],
+        "examples": (proven["examples"] + half)[:3],
     }
 
 

@@ -24,12 +24,13 @@ from typing import Any
 import aiohttp
 import openai
 
-from cluster.acceptance.accounts import Records, unproven
+from cluster.acceptance.accounts import checked
 from cluster.acceptance.disk import records_of
 from cluster.acceptance.fault_matrix import MODES, cell, counted_ballots, judged, key_of
 from cluster.acceptance.load import Outcome
 from cluster.acceptance.official_client import Heard, hear, official_client
-from cluster.acceptance.providers import PRIMARY, Provider, faulted, order, profile, providers, question, text_of
+from cluster.acceptance.providers import Provider
+from cluster.acceptance.struck_providers import PRIMARY, faulted, profile, providers, question, text_of
 from cluster.acceptance.system import WORK, System, running
 from models.protocol_servers.faults import Fault
 
@@ -45,7 +46,6 @@ ASKS_BY_NAME = 2
 LATER_THAN_ANY_DEADLINE_S = 60.0
 LAYERS = ("primary", "backup")
 RETRY_AFTER = "rate_limited, Retry-After"
-LIFTED: Mapping[str, Any] = {"fault": None}
 
 
 def orders() -> dict[str, dict[str, Any]]:
@@ -103,7 +103,7 @@ def mode_ran(name: str, port: int, mode: str, rows: Mapping[str, Mapping[str, An
             ran = asyncio.run(_struck(system, found, rows))
             seconds = {"up_s": round(system.up_s, 1), "struck_s": round(time.monotonic() - began, 1)}
     told = {"load_average": f"{before:.1f}, {os.getloadavg()[0]:.1f}", **seconds, "cells": ran.cells}
-    return told | {"records": checked(ran.received, records_of(system), system, int(time.time()))}
+    return told | {"records": checked(ran.received, records_of(system), system.trust, int(time.time()))}
 
 
 def strikes(found: Sequence[Provider]) -> list[Strike]:
@@ -125,38 +125,25 @@ def strikes(found: Sequence[Provider]) -> list[Strike]:
     ]
 
 
-def checked(received: Sequence[Outcome], records: Records, system: System, now_s: int) -> dict[str, Any]:
-    """Return how many of the received answers the disk proves."""
-    bad = unproven(received, records, system.trust, now_s)
-    return {
-        "checked_on_disk": len(received),
-        "answers_without_verifiable_record": len(bad),
-        "examples": bad[:3],
-    }
-
-
 async def _struck(system: System, found: Sequence[Provider], rows: Mapping[str, Mapping[str, Any]]) -> Ran:
     ran = Ran()
     client = official_client(system.url, system.client_key, GIVE_UP_S)
-    async with client, aiohttp.ClientSession() as session:
-        await _force_closed(session, system, [item.name for item in found])
+    async with client:
+        await _force_closed(system, [item.name for item in found])
         for row, wanted in rows.items():
             for strike in strikes(found):
-                await _cell(client, session, strike, row, wanted, ran)
+                await _cell(client, strike, row, wanted, ran)
     return ran
 
 
-async def _cell(
-    client: openai.AsyncOpenAI, session: aiohttp.ClientSession, strike: Strike, row: str, wanted: Mapping[str, Any],
-    ran: Ran,
-) -> None:  # fmt: skip
+async def _cell(client: openai.AsyncOpenAI, strike: Strike, row: str, wanted: Mapping[str, Any], ran: Ran) -> None:
     """Order the fault, ask, lift it, judge."""
-    before = [await order(session, item, wanted) for item in strike.struck]
+    before = [await item.order(**wanted) for item in strike.struck]
     try:
         ways = [stream for _ in range(strike.asks) for stream in (False, True)]
         heard = await asyncio.gather(*(hear(client, strike.body(), stream=stream) for stream in ways))
     finally:
-        after = [await order(session, item, LIFTED) for item in strike.struck]
+        after = [await item.order(None) for item in strike.struck]
     met = max(_met(then, now, len(heard)) for then, now in zip(before, after, strict=True))
     texts = {text_of(f"{layer}-{protocol}") for layer in LAYERS for protocol in PRIMARY}
     words = [judged(item, texts, strike.layers, DEADLINE_S) for item in heard]
@@ -175,11 +162,11 @@ def _outcome(heard: Heard) -> Outcome:
     return Outcome(heard.began_s, heard.ended_s, heard.status, heard.decision_id)
 
 
-async def _force_closed(session: aiohttp.ClientSession, system: System, voters: Sequence[str]) -> None:
-    headers = {"Authorization": f"Bearer {system.operator_key}"}
-    for voter in voters:
-        wanted = {"voter": voter, "force": "closed"}
-        async with session.post(f"{system.url}/ops/breakers", json=wanted, headers=headers) as response:
-            shown = {item["voter"]: item["state"] for item in await response.json()}
-        if shown.get(voter) != "forced_closed":
-            raise RuntimeError(f"the breaker of {voter} is {shown.get(voter)} and would hide faults")
+async def _force_closed(system: System, voters: Sequence[str]) -> None:
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {system.operator_key}"}) as session:
+        for voter in voters:
+            wanted = {"voter": voter, "force": "closed"}
+            async with session.post(f"{system.url}/ops/breakers", json=wanted) as response:
+                shown = {item["voter"]: item["state"] for item in await response.json()}
+            if shown.get(voter) != "forced_closed":
+                raise RuntimeError(f"the breaker of {voter} is {shown.get(voter)} and would hide faults")

@@ -1,19 +1,12 @@
-"""Providers of a campaign's own: protocol servers as processes on loopback, each with its keys, that fail on order.
+"""Providers of a campaign's own: protocol servers as processes on loopback, each with its keys, that fail on order and count."""
 
-Rules:
-- A provider's only voter bears its name, and answers every question with the same whole text after ``others_ms``; the question
-  that names its own protocol it answers at once, so that it is the first to be heard wherever it is the one that is struck.
-- All texts begin with the same value and go on after it: half of one reads like the whole, so that who takes it for whole is
-  found out.
-"""
-
-import hashlib
+import asyncio
 import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +15,9 @@ import aiohttp
 
 from cluster.node import REPOSITORY
 
-PRIMARY = ("openai", "anthropic", "gemini")
-BACKUP = ("openai", "anthropic")
-VALUE = "Paris"
-SILENT_S = 1.4
-"""How long a stream may be silent: a little less than the layer's time."""
-ENDED_WITHIN_S = 10.0
+_END_S = 10.0
+_TALK_S = 30.0
+_PATHS = {"openai": "/v1", "anthropic": "", "gemini": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,109 +28,81 @@ class Provider:
     protocol: str
     port: int
     control_port: int
+    models: tuple[str, ...]
     key_file: Path
+    """Holds the key that its voters show."""
     control_key: str
 
-    def voter(self, *, stream: bool) -> dict[str, Any]:
-        """Return its voter as a profile has it: asked through the provider's own SDK."""
-        base = f"http://127.0.0.1:{self.port}" + ("/v1" if self.protocol == "openai" else "")
-        limits = {"first_token_s": SILENT_S, "stall_s": SILENT_S} if stream else {}
-        return {
-            "id": self.name, "provider": self.protocol, "adapter": "sdk", "model": self.name, "base_url": base,
-            "family": self.protocol, "lineage": self.name, "api_key_file": str(self.key_file), "stream": stream, **limits,
-        }  # fmt: skip
+    def voters(self, adapter: str = "thin") -> list[dict[str, Any]]:
+        """Return its models as voters of a profile, each of a family and a lineage of its own."""
+        base_url = f"http://127.0.0.1:{self.port}{_PATHS[self.protocol]}"
+        return [
+            {
+                "id": model, "provider": self.protocol, "model": model, "base_url": base_url, "adapter": adapter,
+                "family": f"family-{model}", "lineage": f"lineage-{model}", "api_key_file": str(self.key_file),
+            }
+            for model in self.models
+        ]  # fmt: skip
 
+    async def order(self, fault: str | None, **more: object) -> dict[str, Any]:
+        """Order a fault, or with ``None`` the right answers again; return its state after that."""
+        return await self._control({"fault": fault, **more})
 
-def text_of(name: str) -> str:
-    """Return what a provider's voter answers. Pure."""
-    return f"{VALUE}\n\nSo says {name}, and the Seine flows through it to the north-west and on to the sea."
+    async def calls(self) -> dict[str, int]:
+        """Return how many requests came for each model so far; a connection that is refused is none."""
+        counts = (await self._control(None))["models"]
+        return {model: int(counts[model]["received"]) for model in self.models}
 
-
-def question(struck: str) -> str:
-    """Return the question that a protocol answers at once, or all at once where ``struck`` is none. Pure."""
-    return f"What is the capital of France? Case {struck}."
-
-
-def answers(name: str, protocol: str, others_ms: int) -> list[dict[str, Any]]:
-    """Return the recorded answers of a provider's voter. Pure."""
-
-    def said(latency_ms: int) -> dict[str, Any]:
-        return {"voter": name, "family": protocol, "lineage": name,
-                "answers": [{"content": text_of(name), "latency_ms": latency_ms}]}  # fmt: skip
-
-    late = [other for other in PRIMARY if other != protocol]
-    lines = [
-        {"prompt_sha256": hashlib.sha256(question(other).encode()).hexdigest(), **said(others_ms)} for other in late
-    ]
-    return [*lines, {"default": said(1)}]
-
-
-@contextmanager
-def providers(directory: Path, others_ms: int) -> Iterator[list[Provider]]:
-    """Start three primary and two backup providers in a directory of their own; end them."""
-    directory.mkdir(parents=True, exist_ok=True)
-    names = [(f"primary-{item}", item) for item in PRIMARY] + [(f"backup-{item}", item) for item in BACKUP]
-    with ExitStack() as stack:
-        yield [stack.enter_context(_provider(directory, name, item, others_ms)) for name, item in names]
-
-
-async def order(session: aiohttp.ClientSession, provider: Provider, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Order a fault of a provider, or lift it; return its state after that."""
-    headers = {"Authorization": f"Bearer {provider.control_key}"}
-    url = f"http://127.0.0.1:{provider.control_port}/control"
-    async with session.post(url, json=wanted, headers=headers) as response:
-        told: dict[str, Any] = await response.json()
-        if response.status != 200:
-            raise RuntimeError(f"{provider.name} refused an order: {told}")
-        return told
-
-
-def faulted(state: Mapping[str, Any]) -> int:
-    """Return how many requests have met a fault. Pure."""
-    return sum(int(counts["faulted"]) for counts in state["models"].values())
+    async def _control(self, order: dict[str, object] | None) -> dict[str, Any]:
+        url, method = f"http://127.0.0.1:{self.control_port}/control", "GET" if order is None else "POST"
+        headers, limit = {"Authorization": f"Bearer {self.control_key}"}, aiohttp.ClientTimeout(total=_TALK_S)
+        async with (
+            aiohttp.ClientSession(headers=headers, timeout=limit) as session,
+            session.request(method, url, json=order) as response,
+        ):
+            told: dict[str, Any] = await response.json()
+            if response.status != 200:
+                raise RuntimeError(f"{self.name} refused an order: {told}")
+            return told
 
 
 @contextmanager
-def _provider(directory: Path, name: str, protocol: str, others_ms: int) -> Iterator[Provider]:
-    key_file, control_file = (_key(directory / f"{name}.{kind}") for kind in ("key", "control"))
-    recorded = directory / f"{name}.jsonl"
-    recorded.write_text("".join(json.dumps(line) + "\n" for line in answers(name, protocol, others_ms)))
+def provider(name: str, protocol: str, models: Sequence[str], answers: Path) -> Iterator[Provider]:
+    """Run a protocol server on free ports; ``answers`` are recorded for its models and may be for others.
+
+    Its keys lie beside them, and its log: clients that leave are told there, with a traceback each.
+    """
+    key_file, control_file = (_key(answers.parent / f"{name}.{kind}") for kind in ("key", "control"))
     command = [
-        sys.executable, "-m", "models.protocol_servers", "--protocol", protocol, "--answers", str(recorded),
+        sys.executable, "-m", "models.protocol_servers", "--protocol", protocol, "--answers", str(answers),
         "--key-file", str(key_file), "--control-key-file", str(control_file),
     ]  # fmt: skip
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
-        try:
-            yield _listening(process, name, protocol, key_file, control_file.read_text())
-        finally:
-            process.terminate()
-            process.wait(ENDED_WITHIN_S)
+    log = answers.parent / f"{name}.log"
+    with log.open("w") as errors:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            command, stdout=subprocess.PIPE, stderr=errors, cwd=REPOSITORY, text=True
+        )
+    try:
+        line = process.stdout.readline() if process.stdout is not None else ""
+        if not line:
+            raise RuntimeError(f"{name} did not start; it ended with {process.wait(_END_S)}: {log.read_text()[-2000:]}")
+        said = json.loads(line)
+        control_key = control_file.read_text()
+        yield Provider(name, protocol, said["port"], said["control_port"], tuple(models), key_file, control_key)
+    finally:
+        process.terminate()
+        process.wait(_END_S)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
-def _listening(process: "subprocess.Popen[str]", name: str, protocol: str, key_file: Path, control: str) -> Provider:
-    line = process.stdout.readline() if process.stdout is not None else ""
-    if not line:
-        raise RuntimeError(f"the protocol server {name} did not start; what it wrote to stderr says why")
-    told = json.loads(line)
-    return Provider(name, protocol, told["port"], told["control_port"], key_file, control)
+async def all_calls(providers: Sequence[Provider]) -> dict[str, int]:
+    """Return how many requests came for each model of all providers so far."""
+    found = await asyncio.gather(*(provider.calls() for provider in providers))
+    return {model: count for counts in found for model, count in counts.items()}
 
 
 def _key(path: Path) -> Path:
     path.touch(mode=0o600)
     path.write_text(secrets.token_hex(16))
     return path
-
-
-def profile(found: Sequence[Provider], *, stream: bool) -> dict[str, Any]:
-    """Return the profile of a system that asks these providers: two layers with half of the time each. Pure."""
-    layers = [
-        {
-            "name": layer, "members": [item.name for item in found if item.name.startswith(layer)], "min_lineages": 2,
-            "time_share": 0.5,
-        }
-        for layer in ("primary", "backup")
-    ]  # fmt: skip
-    return {
-        "profile": "provider_faults", "demo": False, "voters": [item.voter(stream=stream) for item in found],
-        "layers": layers,
-    }  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 
 from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import pinned_schema
-from cluster.acceptance.accounts import unproven
+from cluster.acceptance.accounts import checked
 from cluster.acceptance.disk import records_of
 from cluster.acceptance.load import Load, stream, value_question
 from cluster.acceptance.system import WORK, System, running, write_answers
@@ -31,9 +31,7 @@ def stages(save: Callable[[str, dict[str, Any]], None], done: set[str]) -> None:
     answers = write_answers(WORK / "answers.jsonl", {"m1": [right], "m2": ["Paris"], "m3": [right, "London", "Rome"]})
     with running("spans", PORT, ["--profile", "replay", "--answers", str(answers)]) as system:
         load, figures = asyncio.run(_stage(system))
-    bad = unproven(load.answered(), records_of(system), system.trust, int(time.time()))
-    checked = {"checked_on_disk": len(load.answered()), "answers_without_verifiable_record": len(bad)}
-    save("spans", figures | checked | {"examples": bad[:3]})
+    save("spans", figures | checked(load.answered(), records_of(system), system.trust, int(time.time())))
 
 
 async def _stage(system: System) -> tuple[Load, dict[str, Any]]:

@@ -13,6 +13,8 @@ class OpenIncidents:
     """The last count. While the database is away it stays what it was; before the first there is none."""
 
     def __init__(self, count: Callable[[], int]) -> None:
+        self.problem = ""
+        """What keeps the database from answering, as last heard; empty while nothing is known to."""
         self._count = count
         self._known: int | None = None
 
@@ -25,7 +27,10 @@ class OpenIncidents:
         try:
             self._known = await asyncio.to_thread(self._count)
         except StorageUnavailable as error:
+            self.problem = str(error.details.get("cause", error))
             _log.warning("open incidents cannot be counted: %s", error)
+        else:
+            self.problem = ""
 
     async def follow(self, every_s: float) -> None:
         """Count again and again."""

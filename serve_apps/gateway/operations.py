@@ -150,10 +150,13 @@ OPERATIONS: tuple[Operation, ...] = (
         _ok(list[SeatedVoter], "The voters."), READERS,
     ),
     Operation("get", "/ops/policy", "policy", "The policy snapshot in force", _ok(PolicyInForce, "The policy."), READERS),
-    Operation("get", "/ops/incidents", "incidents", "Newest incidents first", _ok(list[Incident], "The incidents."), READERS),
+    Operation(
+        "get", "/ops/incidents", "incidents", "Newest incidents first", _ok(list[Incident], "The incidents."), READERS,
+        codes=("overloaded",),
+    ),
     Operation(
         "get", "/ops/predictions", "predictions", "Health score, checks and forecasts of the newest tick",
-        _ok(Predictions, "What the health actor saw last."), READERS,
+        _ok(Predictions, "What the health actor saw last."), READERS, codes=("overloaded",),
     ),
     _transition("halt"),
     _transition("resume", "operator_signature_required"),

@@ -46,6 +46,8 @@ class Observed:
     """Why the weights that the policy names cannot be used; empty if they can."""
     spans: str
     """What keeps rows from the spans table, as far as is known; answers do not wait for it."""
+    database: str
+    """What keeps the state database from answering, as far as is known; answers do not wait for it, incidents do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ def judge(seen: Observed) -> Readiness:
     degraded += [f"voter {voter}: failing" for voter in seen.failing]
     degraded += [f"voter {voter}: isolated" for voter in seen.isolated]
     degraded += [f"spans: {seen.spans}"] if seen.spans else []
+    degraded += [f"state database: {seen.database}"] if seen.database else []
     degraded += ["policy: stale"] if seen.policy_stale else []
     degraded += ["halted"] if seen.halted else []
     return Readiness(not reasons, degraded, reasons, bool(missing) and all(helps for _, helps in missing))

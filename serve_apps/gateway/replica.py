@@ -39,6 +39,7 @@ from serve_apps.gateway.schemas import TransitionBody
 from serve_apps.gateway.scrutiny import Scrutiny
 from serve_apps.gateway.servers import server_voters
 from serve_apps.gateway.settings import GatewaySettings
+from serve_apps.gateway.threads import BoundedThreads
 from serve_apps.gateway.wire import Receive
 from serve_apps.gateway.writer import renew, request_identity
 from serve_apps.health import health_now
@@ -51,6 +52,9 @@ RENEW_WAIT_S = 10.0
 SPANS_LOOK_S = 5.0
 INCIDENTS_LOOK_S = 5.0
 TRANSITION_THREADS = 4
+LOOK_THREADS = 4
+MAX_LOOKS = 8
+"""Who looks into the database at once: more are refused, or they would wait for each other while it hangs."""
 
 
 class Gateway:
@@ -96,7 +100,10 @@ class Gateway:
             self._coordinator, self.access, settings.consensus, settings.max_body_bytes, settings.body_timeout_s
         )
         # Threads of their own: whatever clients look up, an operator's halt and the certificate's renewal wait for no one.
+        # Nor for the database: who looks there, and the history's notes, may wait until it gives up.
         self._transitions = ThreadPoolExecutor(TRANSITION_THREADS, "transition")
+        self._notes = ThreadPoolExecutor(TRANSITION_THREADS, "note")
+        self._looks = BoundedThreads(LOOK_THREADS, MAX_LOOKS, "database")
         self._renewal = ThreadPoolExecutor(1, "renewal")
         self._decisions = Decisions(
             self._coordinator.recent, self._parts.lookup, self._parts.archive.prove,
@@ -174,6 +181,7 @@ class Gateway:
                 weights=self._coordinator.weights_problem(),
                 wal=self._wal.unavailable_because,
                 spans=self._spans.problem,
+                database=self._open_incidents.problem,
                 certificate_left_s=self._log.seconds_left(time.time()),
                 layers=deciding(self.layers()) if view else (),
                 failing=self._failing(),
@@ -254,11 +262,11 @@ class Gateway:
 
     async def incidents(self) -> list[dict[str, Any]]:
         """Return the newest incidents."""
-        return [asdict(incident) for incident in await asyncio.to_thread(self._parts.incidents.list)]
+        return [asdict(incident) for incident in await self._looks.run(self._parts.incidents.list)]
 
     async def predictions(self) -> dict[str, Any]:
         """Return the health actor's newest tick, as it is in the database."""
-        return health_now(await asyncio.to_thread(self._parts.health.newest), time.time())
+        return health_now(await self._looks.run(self._parts.health.newest), time.time())
 
     def status(self) -> dict[str, Any]:
         """Return versions, layers, voters, the log's state and readiness."""
@@ -297,9 +305,7 @@ class Gateway:
         loop, history = asyncio.get_running_loop(), self._parts.history
         new = await loop.run_in_executor(self._transitions, self._apply, verb, body, author)
         try:
-            await loop.run_in_executor(
-                self._transitions, history.record, new, verb, body.target or "", body.reason, author
-            )
+            await loop.run_in_executor(self._notes, history.record, new, verb, body.target or "", body.reason, author)
         except StorageUnavailable as error:  # the transition is in force; its note can wait for the database
             _log.warning("policy version %d is in force and not in the history: %s", new.version, error)
         return new
@@ -374,7 +380,9 @@ class Gateway:
 
     def _stop(self) -> None:
         self._decisions.close()
+        self._looks.close()
         self._transitions.shutdown()
+        self._notes.shutdown()
         self._renewal.shutdown(wait=False)
         self._parts.policy.stop()
         self._parts.auth.stop()

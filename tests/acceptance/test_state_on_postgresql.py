@@ -1,15 +1,7 @@
-"""The state database on a real PostgreSQL server, started here on a Unix socket and ended by its process id."""
+"""The state database on a real PostgreSQL server."""
 
-import contextlib
-import os
-import pwd
-import shutil
-import signal
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -20,62 +12,23 @@ from actors.base.errors import HomeError, InvalidRequest, StorageUnavailable
 from actors.store.adapters.api_keys import ApiKeys, NewKey
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import Incidents
+from actors.store.adapters.revocations import NotedRevocations
 from actors.store.adapters.tables import metadata
 from cluster.migrations import current_revision, newest_revision, upgrade
-
-
-def _binary(name: str) -> str | None:
-    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return shutil.which(name) or (str(versions[-1]) if versions else None)
+from tests.acceptance.postgresql import Server, frozen, postgresql, taken
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Path]:
-    """Start a server of this module's own; return the directory of its socket."""
-    initdb, postgres = _binary("initdb"), _binary("postgres")
-    if initdb is None or postgres is None:
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name  # the server refuses to run as root
-    account = pwd.getpwnam(user)
-    with tempfile.TemporaryDirectory(prefix="weavergen-pg-") as name:
-        folder, data = Path(name), f"{name}/data"
-        os.chown(folder, account.pw_uid, account.pw_gid)
-        who = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-        make = [initdb, "-D", data, "-U", "weavergen", "--auth=trust", "--no-sync", "-E", "UTF8", "--no-locale"]
-        subprocess.run(make, check=True, capture_output=True, cwd=folder, **who)  # type: ignore[call-overload]  # noqa: S603 - our own command
-        serve = [postgres, "-D", data, "-k", name, "-c", "listen_addresses=", "-c", "fsync=off"]
-        with folder.joinpath("log").open("wb") as log:
-            process = subprocess.Popen(serve, stdout=log, stderr=log, cwd=folder, **who)  # type: ignore[call-overload]  # noqa: S603 - our own command
-        try:
-            _await_ready(process, folder)
-            yield folder
-        finally:
-            process.send_signal(signal.SIGINT)  # its "fast" shutdown
-            process.wait(30)
-
-
-def _await_ready(process: "subprocess.Popen[bytes]", folder: Path) -> None:
-    database = Database(_url(folder), pool_size=1, timeout_s=5)
-    for _ in range(600):
-        with contextlib.suppress(StorageUnavailable):
-            database.ping()
-            break
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.05)
-            pytest.fail(f"PostgreSQL ended at its start: {folder.joinpath('log').read_text()}")
-    else:
-        pytest.fail("PostgreSQL did not become ready")
-    database.close()
-
-
-def _url(folder: Path, port: int = 5432, password: str = "") -> str:
-    return f"postgresql://weavergen:{password}@/postgres?unix_sock={folder}/.s.PGSQL.{port}"
+def server() -> Iterator[Server]:
+    """Start a server of this module's own."""
+    with postgresql() as running:
+        yield running
 
 
 @pytest.fixture
-def database(server: Path) -> Iterator[Database]:
+def database(server: Server) -> Iterator[Database]:
     """Return an empty database of the server."""
-    database = Database(_url(server), pool_size=8, timeout_s=10)
+    database = Database(server.url(), pool_size=8, timeout_s=10)
     with database.write() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
@@ -131,9 +84,79 @@ def test_concurrent_reporters_open_one_incident(database: Database) -> None:
     assert [incident.occurrences for incident in table.list()] == [40]
 
 
-def test_a_server_that_is_gone(server: Path) -> None:
+def test_a_server_that_is_gone(server: Server) -> None:
     """A socket nobody listens on is a storage error that shows no password."""
-    gone = Database(_url(server, 1, "passw0rd"), timeout_s=1)
+    gone = Database(server.url(1, "passw0rd"), timeout_s=1)
     with pytest.raises(StorageUnavailable) as caught:
         gone.ping()
     assert "passw0rd" not in str(caught.value)
+
+
+def test_what_another_process_noted_first(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that is there already is told apart from a database that fails, and changes nothing."""
+    upgrade(database)
+    noted = NotedRevocations(database)
+    noted.note({"f" * 16: 1})
+    with monkeypatch.context() as late:
+        late.setattr(NotedRevocations, "since", lambda _: {})
+        noted.note({"f" * 16: 2})
+    assert noted.since() == {"f" * 16: 1}
+
+
+def test_a_server_without_a_connection_left(server: Server) -> None:
+    """It says so itself, at once, and gives connections again when there are any."""
+    database = Database(server.url(), pool_size=2, timeout_s=5)
+    database.ping()
+    with taken(server):
+        for _ in range(2):
+            with pytest.raises(StorageUnavailable, match="too many clients already, SQLSTATE 53300"):
+                database.ping()
+    database.ping()
+    database.close()
+
+
+def test_a_server_that_hangs(server: Server) -> None:
+    """Silence costs a bounded wait, and the connection that it broke is not used again."""
+    database = Database(server.url(), pool_size=1, timeout_s=0.2)
+    database.ping()
+    with frozen(server):
+        for _ in range(2):
+            with pytest.raises(StorageUnavailable, match="timed out"):
+                database.ping()
+    database.ping()
+    database.close()
+
+
+def test_a_server_that_hangs_in_the_middle(server: Server) -> None:
+    """A connection that broke while it was used is not given to the next one."""
+    database = Database(server.url(), pool_size=1, timeout_s=0.2)
+
+    def ask_twice() -> None:
+        with database.read() as connection:
+            connection.execute(text("SELECT 1"))
+            with frozen(server):
+                connection.execute(text("SELECT 2"))
+
+    with pytest.raises(StorageUnavailable, match="timed out"):
+        ask_twice()
+    database.ping()
+    database.close()
+
+
+def test_a_statement_that_takes_too_long(server: Server) -> None:
+    """The server ends it, so that nothing of it is left there, and the connection is good for the next one."""
+    database = Database(server.url(), pool_size=1, timeout_s=0.2)
+    with database.read() as connection:
+        session = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with pytest.raises(StorageUnavailable, match="statement timeout, SQLSTATE 57014"), database.read() as connection:
+        connection.execute(text("SELECT pg_sleep(60)"))
+    with database.read() as connection:
+        assert connection.execute(text("SELECT pg_backend_pid()")).scalar_one() == session
+    database.close()
+
+
+def test_values_do_not_show(database: Database) -> None:
+    """What the server says of a statement's values stays out of the error: only its code is told."""
+    with pytest.raises(StorageUnavailable, match="SQLSTATE 22P02") as caught, database.read() as connection:
+        connection.execute(text("SELECT CAST(:value AS integer)"), {"value": "a-secret-value"})
+    assert "a-secret-value" not in f"{caught.value} {caught.value.details}"

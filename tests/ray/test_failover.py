@@ -10,7 +10,7 @@ import pytest
 
 from actors.base.certificates import read_trust
 from actors.consensus.verification import verify_envelope
-from cluster.acceptance.counted_providers import Provider, provider
+from cluster.acceptance.providers import Provider, provider
 from cluster.acceptance.system import write_answers
 from tests.ray.test_command_line import members
 from tests.ray.test_health import get
@@ -31,8 +31,8 @@ def providers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Provid
     )
     with ExitStack() as stack:
         yield (
-            stack.enter_context(provider("openai", PRIMARY, answers)),
-            stack.enter_context(provider("openai", BACKUP, answers)),
+            stack.enter_context(provider("primary", "openai", PRIMARY, answers)),
+            stack.enter_context(provider("backup", "openai", BACKUP, answers)),
         )
 
 

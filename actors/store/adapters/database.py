@@ -4,20 +4,28 @@ Rules:
 - Every foreign exception becomes ``StorageUnavailable`` with what to do; statements' parameters are never shown.
 - SQLite runs with a write-ahead log; a writing transaction takes the write lock at its beginning, so that it waits for
   its turn instead of failing half-way.
-- Connections and waits are bounded.
+- Connections and waits are bounded. PostgreSQL itself ends a statement that takes longer: if only we went away, it would keep
+  our session waiting, and each new try would take one more of its connections.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from actors.base.errors import ConfigurationError, StorageUnavailable
+
+LAST_WORD_S = 1.0
+"""How much longer than its own bound PostgreSQL is waited for, to say that it ended a statement."""
+_OF_THE_SERVER = ("08", "28", "3D", "53", "57")
+"""Classes of SQLSTATE whose messages tell of connections, access and resources: never of a statement's values."""
 
 
 class Database:
@@ -52,11 +60,13 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
+        # The driver for PostgreSQL lets most failures of a socket through as they are.
+        except (SQLAlchemyError, OSError) as error:
+            cause = _cause(error)
             raise StorageUnavailable(
-                f"state database {self} failed ({type(cause).__name__}): check that it runs, has space, and is migrated "
-                "(`weavergen up` does that)"
+                f"state database {self} failed ({cause}): check that it runs, has connections left and space, and is "
+                "migrated (`weavergen up` does that)",
+                details={"cause": cause},
             ) from error
 
     def __str__(self) -> str:
@@ -64,6 +74,31 @@ class Database:
 
     def __repr__(self) -> str:
         return f"Database({self})"
+
+
+def _cause(error: Exception) -> str:
+    """Return what failed, in the words of whom it failed for where these cannot hold a statement's values. Pure."""
+    if isinstance(error, PoolExhausted):
+        return "every connection of this process is in use: store.pool_size"
+    said = error.orig if isinstance(error, DBAPIError) else error
+    for each in _chain(said):
+        if told := _told(each):
+            code = told.get("C", "")
+            return f"{told.get('M')}, SQLSTATE {code}" if code.startswith(_OF_THE_SERVER) else f"SQLSTATE {code}"
+    name = type(said).__name__
+    return f"{name}: {said}" if isinstance(said, OSError) or name in ("InterfaceError", "OperationalError") else name
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came in the middle of: a refused driver hangs up, and tells of that if it fails, too."""
+    while error is not None:
+        yield error
+        error = error.__context__
+
+
+def _told(said: BaseException) -> Mapping[str, str]:
+    """Return the fields of PostgreSQL's error message, by their letters; none where the error is not its."""
+    return said.args[0] if said.args and isinstance(said.args[0], Mapping) else {}
 
 
 def _driver_url(url: str) -> URL:
@@ -89,12 +124,21 @@ def _engine(url: URL, pool_size: int, timeout_s: float) -> Engine:
         pool_timeout=timeout_s,
         pool_pre_ping=not sqlite,
         hide_parameters=True,
-        connect_args={"timeout": timeout_s},
+        connect_args={"timeout": timeout_s if sqlite else timeout_s + LAST_WORD_S},
     )
     if sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _take_write_lock)
+    else:
+        event.listen(engine, "connect", lambda connection, _entry: _bound_statements(connection, timeout_s))
     return engine
+
+
+def _bound_statements(connection: DBAPIConnection, timeout_s: float) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"SET statement_timeout = {round(timeout_s * 1000)}")
+    cursor.close()
+    connection.commit()
 
 
 def _prepare_sqlite(connection: SqliteConnection, _entry: ConnectionPoolEntry) -> None:

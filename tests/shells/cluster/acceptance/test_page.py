@@ -1,6 +1,12 @@
 """Results are told in words."""
 
-from cluster.acceptance.page import render
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cluster.acceptance.__main__ import PARTS, README, RESULTS, write_pages
+from cluster.acceptance.page import render, with_part
 
 
 def test_lists_and_counts_are_told_in_words() -> None:
@@ -9,3 +15,29 @@ def test_lists_and_counts_are_told_in_words() -> None:
     assert "about `this`" in page
     assert "## stage one" in page
     assert "| a b | x y: 2, z: 1 |\n| c | none |\n| d | none |\n| e | 1.5 |" in page
+
+
+def test_a_part_of_another_page_is_renewed_between_its_comments() -> None:
+    """What stands around it stays, to the byte; written again it is the same."""
+    page = "before\n<!-- n: written by its campaign -->\nold\n<!-- n ends -->\nafter\n"
+    renewed = with_part(page, "n", ["new", "lines"])
+    assert renewed == "before\n<!-- n: written by its campaign -->\n\nnew\nlines\n\n<!-- n ends -->\nafter\n"
+    assert with_part(renewed, "n", ["new", "lines"]) == renewed
+
+
+@pytest.mark.parametrize("page", ["", "<!-- n: written by its campaign -->", "<!-- n ends -->"])
+def test_a_page_without_a_place_for_the_part_is_refused(page: str) -> None:
+    """A comment that somebody removed is said, not guessed."""
+    with pytest.raises(ValueError, match="<!-- n ends -->: put them"):
+        with_part(page, "n", ["new"])
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_readme_and_the_page_are_what_the_results_say(name: str, tmp_path: Path) -> None:
+    """Neither is edited by hand, nor the results without them: written again from these, nothing changes."""
+    for file in (README, RESULTS / f"{name}.json"):
+        shutil.copy(file, tmp_path)
+    write_pages(name, tmp_path, tmp_path / README.name)
+    again = "`python -m cluster.acceptance --page " + name + "` writes them"
+    assert (tmp_path / README.name).read_text() == README.read_text(), again
+    assert (tmp_path / f"{name}.md").read_text() == (RESULTS / f"{name}.md").read_text(), again

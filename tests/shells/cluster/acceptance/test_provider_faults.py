@@ -12,13 +12,12 @@ import pytest
 from cluster.acceptance.fault_matrix import judged
 from cluster.acceptance.official_client import hear, official_client
 from cluster.acceptance.provider_faults import LAYERS, RETRY_AFTER, Strike, orders, strikes
-from cluster.acceptance.providers import (
+from cluster.acceptance.providers import Provider
+from cluster.acceptance.struck_providers import (
     BACKUP,
     PRIMARY,
-    Provider,
     answers,
     faulted,
-    order,
     profile,
     providers,
     question,
@@ -33,7 +32,7 @@ from models.recorded import load_recorded
 NAME = "primary-openai"
 BODY: dict[str, Any] = {"model": NAME, "messages": [{"role": "user", "content": question("openai")}]}
 RUNNING = [
-    Provider(f"{layer}-{item}", item, 9000 + n, 9100 + n, Path("key"), "control")
+    Provider(f"{layer}-{item}", item, 9000 + n, 9100 + n, (f"{layer}-{item}",), Path("key"), "control")
     for layer, items in (("primary", PRIMARY), ("backup", BACKUP))
     for n, item in enumerate(items)
 ]
@@ -47,7 +46,7 @@ async def provider(tmp_path: Path) -> AsyncIterator[Provider]:
     server = ProtocolServer(PROTOCOLS["openai"](None), load_recorded([file]), "control")
     await server.start()
     assert server.control_port
-    yield Provider(NAME, "openai", server.port, server.control_port, file, "control")
+    yield Provider(NAME, "openai", server.port, server.control_port, (NAME,), file, "control")
     await server.stop()
 
 
@@ -68,8 +67,7 @@ async def test_a_whole_answer_is_heard_whole(client: openai.AsyncOpenAI, *, stre
 
 async def test_a_cut_stream_is_heard_without_its_end(client: openai.AsyncOpenAI, provider: Provider) -> None:
     """The SDK takes it for a success; whoever looks below it sees that ``[DONE]`` did not come."""
-    async with aiohttp.ClientSession() as session:
-        await order(session, provider, {"fault": "cut_stream"})
+    await provider.order("cut_stream")
     heard = await hear(client, BODY, stream=True)
     assert (heard.status, heard.is_done, heard.finish_reason, heard.broke) == (200, False, None, "")
     assert text_of(NAME).startswith(heard.text)
@@ -85,12 +83,11 @@ async def test_a_cut_stream_is_heard_without_its_end(client: openai.AsyncOpenAI,
 )  # fmt: skip
 async def test_whatever_comes_is_heard(client: openai.AsyncOpenAI, provider: Provider, fault: str, status: int) -> None:
     """A refusal with its status, silence and a broken connection with how they broke, and none of them is clean."""
-    async with aiohttp.ClientSession() as session:
-        state = await order(session, provider, {"fault": fault})
-        heard = await hear(client, BODY, stream=False)
-        assert faulted(await order(session, provider, {"fault": None})) - faulted(state) == 1
-        with pytest.raises(RuntimeError, match="refused an order"):
-            await order(session, provider, {"fault": "no such fault"})
+    state = await provider.order(fault)
+    heard = await hear(client, BODY, stream=False)
+    assert faulted(await provider.order(None)) - faulted(state) == 1
+    with pytest.raises(RuntimeError, match="primary-openai refused an order"):
+        await provider.order("no such fault")
     assert (heard.status, bool(heard.broke)) == (status, status == 0)
     assert judged(heard, {text_of(NAME)}, LAYERS, 3.0) == "unclean"
 
@@ -125,9 +122,7 @@ async def test_providers_run_as_processes_and_end(tmp_path: Path) -> None:
     with providers(tmp_path, 20) as found:
         assert [item.name for item in found] == [item.name for item in RUNNING]
         assert {item.key_file.stat().st_mode & 0o777 for item in found} == {0o600}
-        async with aiohttp.ClientSession() as session:
-            assert all([(await order(session, item, {"fault": None}))["listening"] for item in found])
-    async with aiohttp.ClientSession() as session:
-        for item in found:
-            with pytest.raises(aiohttp.ClientConnectorError):
-                await order(session, item, {"fault": None})
+        assert all([(await item.order(None))["listening"] for item in found])
+    for item in found:
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await item.order(None)

@@ -17,7 +17,7 @@ def layer(answering: int, restartable: int = 3, name: str = "primary") -> LayerS
 
 WELL = Observed(
     policy=True, policy_stale=False, halted=False, keys=True, weights="", wal="", certificate_left_s=100.0,
-    layers=[layer(3)], failing=[], isolated=[], standing=["root: co-located"], spans="",
+    layers=[layer(3)], failing=[], isolated=[], standing=["root: co-located"], spans="", database="",
 )  # fmt: skip
 
 
@@ -47,11 +47,21 @@ def test_anything_an_answer_needs_makes_it_unready(change: dict[str, object], wo
 
 
 def test_what_is_less_than_whole_is_degraded_not_unready() -> None:
-    """Halted, stale, isolated and failing voters and a table that takes no rows are said and do not make the replica unready."""
-    judged = judge(replace(WELL, halted=True, policy_stale=True, isolated=["a"], failing=["b"], spans="no space"))
+    """Halted, stale, isolated and failing voters, a table or a database that takes nothing are said; the replica stays ready."""
+    less = replace(
+        WELL,
+        halted=True,
+        policy_stale=True,
+        isolated=["a"],
+        failing=["b"],
+        spans="no space",
+        database="too many clients",
+    )
+    judged = judge(less)
     assert judged.ready
     assert set(judged.degraded) == {
         "root: co-located", "halted", "policy: stale", "voter a: isolated", "voter b: failing", "spans: no space",
+        "state database: too many clients",
     }  # fmt: skip
 
 

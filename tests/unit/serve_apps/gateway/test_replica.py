@@ -53,6 +53,7 @@ def gateway() -> Any:
     made._coordinator = SimpleNamespace(weights_problem=str)
     made._wal = SimpleNamespace(unavailable_because="")
     made._spans = SimpleNamespace(problem="")
+    made._open_incidents = SimpleNamespace(problem="")
     made._log = SimpleNamespace(seconds_left=lambda _: 100.0)
     made._settings = SimpleNamespace(degraded=(), closed=("a",))
     made._scrutiny = SimpleNamespace(degraded=tuple)
@@ -70,6 +71,7 @@ FAULTS: dict[str, tuple[str, str, object, bool]] = {
     "halted": ("_parts.policy.current", "halted", lambda _: True, True),
     "stale policy": ("_parts.policy.current", "stale", True, True),
     "spans without a table": ("_spans", "problem", "away", True),
+    "a database without connections": ("_open_incidents", "problem", "too many clients already", True),
     "no sandbox": ("_scrutiny", "degraded", lambda: ("sandbox: bwrap is missing",), True),
     "content that cannot be kept": ("_content", "problems", ("content is not kept: the disk fills",), True),
     "co-located keys": ("_settings", "degraded", ("root: co-located",), True),

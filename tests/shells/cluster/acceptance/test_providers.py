@@ -4,7 +4,7 @@ from pathlib import Path
 
 import aiohttp
 
-from cluster.acceptance.counted_providers import Provider, all_calls, provider
+from cluster.acceptance.providers import Provider, all_calls, provider
 from cluster.acceptance.system import write_answers
 from cluster.config import read_config
 
@@ -23,7 +23,7 @@ async def status(each: Provider, model: str) -> int:
 async def test_faults_come_and_go_and_every_call_is_counted(tmp_path: Path) -> None:
     """One model fails as ordered, the other does not; both are counted, and the voters fit a profile."""
     answers = write_answers(tmp_path / "answers.jsonl", {"a": ["Paris"], "b": ["Paris"]})
-    with provider("openai", ("a", "b"), answers) as each:
+    with provider("p", "openai", ("a", "b"), answers) as each:
         layers = [{"name": "primary", "members": ["a", "b"]}]
         assert len(read_config({"profile": "p", "voters": each.voters(), "layers": layers}, "profile").voters) == 2
         await each.order("unavailable", model="a")
