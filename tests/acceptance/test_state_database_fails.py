@@ -6,7 +6,7 @@ The server is a real PostgreSQL, the replica a real one.
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -123,19 +123,19 @@ async def test_whoever_looks_waits_alone(
     server: Server, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the database hangs, those who look into it take neither threads from whom else needs one nor its connections."""
-    async with running(prepared(tmp_path, url, TIMEOUT_S), monkeypatch) as replica:
+    async with running(prepared(tmp_path, url, 1.0), monkeypatch) as replica:
         await until(lambda: _incidents_read(replica))
-        with locked(server, "incidents", "health_ticks") as other:
+        with closing(server.connect()) as other, locked(server, "incidents", "health_ticks"):
             before = sessions(other)
             looking = [asyncio.create_task(replica.get("/ops/incidents")) for _ in range(20)]
             await asyncio.wait(looking, return_when=asyncio.FIRST_COMPLETED)
             began_s = time.monotonic()
             await asyncio.to_thread(lambda: None)
-            assert time.monotonic() - began_s < TIMEOUT_S / 2
+            assert time.monotonic() - began_s < 0.5
             looked = await asyncio.gather(*looking)
             assert {answer.status_code for answer in looked} == {429, 503}
             assert time.monotonic() - began_s < BOUND_S
-            for _ in range(8):
+            for _ in range(4):
                 assert (await replica.get("/ops/predictions")).status_code == 503
             assert len(sessions(other) - before) <= 2  # of its pool, and nothing that it only left behind
 
@@ -144,7 +144,7 @@ async def test_a_halt_waits_for_no_note(
     server: Server, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Transitions whose notes wait for the database hold up no other: it is in force at once, and is answered within bounds."""
-    async with running(prepared(tmp_path, url, 2.0), monkeypatch) as replica:
+    async with running(prepared(tmp_path, url, 3.0), monkeypatch) as replica:
         await until(lambda: _incidents_read(replica))
         with locked(server, "policy_versions"):
             isolating = [asyncio.create_task(replica.order("isolate", target=f"m{n}")) for n in range(1, 5)]
@@ -152,7 +152,7 @@ async def test_a_halt_waits_for_no_note(
             began_s = time.monotonic()
             halting = asyncio.create_task(replica.order("halt"))
             await until(lambda: _halted(replica))
-            assert time.monotonic() - began_s < 1.0
+            assert time.monotonic() - began_s < 1.5
             ordered = await asyncio.gather(*isolating, halting)
             assert [answer.status_code for answer in ordered] == [200] * 5
             assert time.monotonic() - began_s < BOUND_S
@@ -163,4 +163,4 @@ async def _isolated(replica: Replica, voters: int) -> bool:
 
 
 async def _halted(replica: Replica) -> bool:
-    return (await replica.ask()).status_code == 503
+    return replica.gateway.policy().halt.on
