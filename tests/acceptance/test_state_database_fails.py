@@ -1,4 +1,4 @@
-"""A state database that has no connection left, hangs or is held: the replica serves, says so, forgets nothing and recovers.
+"""A state database that has no connection left, hangs or is locked: the replica serves, says so, forgets nothing and recovers.
 
 The server is a real PostgreSQL, the replica a real one.
 """
@@ -6,7 +6,7 @@ The server is a real PostgreSQL, the replica a real one.
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,28 +57,35 @@ async def _incidents(replica: Replica) -> dict[str, int]:
     return {item["kind"]: item["occurrences"] for item in answer.json()} if answer.status_code == 200 else {}
 
 
-def _held(server: Server) -> AbstractContextManager[object]:
-    return locked(server, "incidents", "health_ticks", "policy_versions")
+@contextmanager
+def _pool_taken(replica: Replica) -> Iterator[None]:
+    """Hold every connection that the replica may have."""
+    database = replica.gateway._parts.incidents._database
+    with ExitStack() as stack:
+        for _ in range(replica.gateway.settings.store.pool_size):
+            stack.enter_context(database.read())
+        yield
 
 
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (taken, "sorry, too many clients already, SQLSTATE 53300"),
-        (frozen, "TimeoutError: timed out"),
-        (_held, "canceling statement due to statement timeout, SQLSTATE 57014"),
+        (lambda server, _: taken(server), "sorry, too many clients already, SQLSTATE 53300"),
+        (lambda _, replica: _pool_taken(replica), "every connection of this process is in use: store.pool_size"),
+        (lambda server, _: frozen(server), "TimeoutError: timed out"),
+        (lambda server, _: locked(server, "incidents"), "canceling statement due to statement timeout, SQLSTATE 57014"),
     ],
-    ids=["no connection left", "the server hangs", "its tables are held"],
+    ids=["no connection left", "its own connections are taken", "the server hangs", "a table is held"],
 )
 async def test_serving_goes_on_and_incidents_wait(
     server: Server, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    fault: Callable[[Server], AbstractContextManager[object]], said: str,
+    fault: Callable[[Server, Replica], AbstractContextManager[object]], said: str,
 ) -> None:  # fmt: skip
     """Every request is answered, ``/readyz`` says what is wrong, and what was raised meanwhile is stored once it is over."""
     async with running(prepared(tmp_path, url, TIMEOUT_S), monkeypatch) as replica:
         await until(lambda: _incidents_read(replica))
         assert await replica.degraded() == []
-        with fault(server):
+        with fault(server, replica):
             await _served(replica)
             await replica.break_a_voter()
             await until(lambda: _says(replica, said))
