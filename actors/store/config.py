@@ -31,7 +31,7 @@ class StoreConfig(BaseModel):
     pool_size: int = Field(default=4, ge=1, le=64)
     """Most connections of one process."""
     timeout_s: float = Field(default=5.0, gt=0, le=60)
-    """Longest wait for a connection or a lock."""
+    """Longest wait for a connection, for a lock, and for one statement of PostgreSQL's."""
     auth_poll_ms: int = Field(default=250, ge=10, le=1000)
     """A revocation is promised to reach every replica within 2 s."""
     max_auth_bytes: int = Field(default=16_777_216, ge=1024, le=268_435_456)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from actors.base.files import write_atomic
 from cluster.acceptance import control_actors, disk_fills, failover, fault_matrix, faults, halt, provider_faults, spans
 from cluster.acceptance.page import render, with_part
 from cluster.node import REPOSITORY
@@ -55,7 +54,7 @@ def write_pages(name: str, results: Path, readme: Path) -> None:
     page = PAGES.get(name, render)
     (results / f"{name}.md").write_text(page(name, CAMPAIGNS[name].__globals__["__doc__"], found))
     if name in PARTS:
-        write_atomic(readme, with_part(readme.read_text(), name, PARTS[name](found)).encode())
+        readme.write_text(with_part(readme.read_text(), name, PARTS[name](found)))
 
 
 def main() -> int:

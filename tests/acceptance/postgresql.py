@@ -101,7 +101,7 @@ def taken(server: Server) -> Iterator[None]:
 
 
 def sessions(connection: native.Connection) -> set[int]:
-    """Return the process ids of all clients' sessions."""
+    """Return the process ids of all clients' sessions; in a transaction it would be those at its beginning."""
     rows = connection.run("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'")
     return {pid for (pid,) in rows}
 
@@ -122,14 +122,14 @@ def frozen(server: Server) -> Iterator[None]:
 
 
 @contextmanager
-def locked(server: Server, *tables: str) -> Iterator[native.Connection]:
+def locked(server: Server, *tables: str) -> Iterator[None]:
     """Hold tables: every statement of others that reads or writes them waits."""
     connection = server.connect()
     try:
         connection.run("BEGIN")
         for table in tables:
             connection.run(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-        yield connection
+        yield
     finally:
         connection.close()
 
