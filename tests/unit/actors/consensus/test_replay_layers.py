@@ -204,6 +204,28 @@ def test_a_late_answer_is_a_silent_ballot_of_the_next_layer() -> None:
     assert not is_believed(replace(record, ballots=[again, *record.ballots[1:]]))
 
 
+def test_whom_policy_kept_out_of_one_layer_and_lets_answer_in_the_next_is_asked_there() -> None:
+    """It was not heard before: there is nothing to carry."""
+    made = course(("a", "b"), ("a", "d"), does={"a": "Paris", "b": FAILS, "d": "Paris"})
+    keeping_out = Script(replace(made.first.plan, isolated=frozenset("a")), made.first.does)
+    record = record_of(run(Course(keeping_out, made.later), "abd"))
+    check(record)
+    assert record.earlier[0].ballots[0].outcome == "isolated"
+    assert [(ballot.outcome, ballot.carried) for ballot in record.ballots] == [("agreed", False)] * 2
+
+
+def test_whom_policy_isolates_after_its_ballot_was_carried_is_isolated_and_was_carried() -> None:
+    """Whether it had failed or answered before."""
+    for does in (FAILS, "Paris"):
+        made = course(
+            ("a", "b", "c"), ("a", "d", "e"), does={"a": does, "b": FAILS, "c": FAILS, "d": "Rome", "e": "Rome"}
+        )
+        isolating = {1: (0, PolicyChanged(frozenset("a"), halted=False))}
+        record = record_of(run(Course(made.first, made.later, isolating), "abcde"))
+        check(record)
+        assert (record.result, record.ballots[0].outcome, record.ballots[0].carried) == ("answered", "isolated", True)
+
+
 @pytest.mark.parametrize("gone", ["a", "g"])
 def test_whom_policy_isolates_by_then_is_not_carried(gone: str) -> None:
     """Whether an earlier layer asked it or not; and nobody is said to be carried who was not asked before."""
