@@ -111,7 +111,8 @@ def settled(votes: Sequence[Vote], rule: Rule, spares: Sequence[Vote] = ()) -> T
 
     A completion lets each outstanding ballot fail, join any group or found a new one; for each that fails the next spare
     may be asked. Supports are bounded from both sides for every number of spares that may yet be asked: the winner must win
-    when everyone else dissents, and no rival may reach it when everyone else sides with the rival.
+    when everyone else dissents, and no rival may reach it when everyone else sides with the rival. While spares are left, that
+    there is no winner is settled only if nobody could win though all agreed.
     """
     return _settled(tuple(votes), rule, tuple(spares))
 
@@ -124,13 +125,19 @@ def _settled(votes: tuple[Vote, ...], rule: Rule, spares: tuple[Vote, ...]) -> T
     standings = _standings(votes, scale, rule)
     if standings and _wins(standings[0], rule):
         return _settled_winner(votes, rule, spares)
-    if spares:
+    if spares and _is_hope_left(votes, rule, spares):
         return None
     groups = [*(standing.group for standing in standings), _fresh_group(votes)]
     if any(_wins(_standing_if_joined(votes, group, rule), rule) for group in groups):
         return None
     now = tally(votes, rule)
     return now if now.outcome == "disagreed" or not _could_win(votes, rule, hopeful=True) else None
+
+
+def _is_hope_left(votes: Sequence[Vote], rule: Rule, spares: Sequence[Vote]) -> bool:
+    """Tell whether somebody could win with some number of the spares; what is open again though it was put out may agree."""
+    opened = [msgspec.structs.replace(v, isolated=False) if v.outstanding and v.isolated else v for v in votes]
+    return any(could_agree([*opened, *spares[:asked]], rule) for asked in range(len(spares) + 1))
 
 
 def could_agree(votes: Sequence[Vote], rule: Rule) -> bool:

@@ -154,13 +154,25 @@ def test_a_panel_with_somebody_standing_by_has_hope_until_he_has_failed_too() ->
     assert ended.conclusion.outcome == "agreed"
 
 
-def test_a_substitute_that_could_bring_no_quorum_is_not_asked() -> None:
-    """The only other lineage has failed and the spare is of the first: it ends at once, and what was asked is cancelled."""
-    state, commands = run(begin(plan([A, B], spares=(kin("c", "a"),)))[0], Failed(1, "failed", "x", 1))
+@pytest.mark.parametrize("others", ["", "a", "aa"])
+def test_a_substitute_that_could_bring_no_quorum_is_not_asked(others: str) -> None:
+    """The only other lineage has failed and all spares are of the first: it ends at once, and what was asked is cancelled."""
+    spares = (kin("c", "a"), *(kin(f"{lineage}{n}", lineage) for n, lineage in enumerate(others)))
+    state, commands = run(begin(plan([A, B], spares=spares))[0], Failed(1, "failed", "x", 1))
     assert (asked(commands), commands[0]) == ([], Cancel(0))
     assert isinstance(commands[-1], Conclude)
     assert [command for command in commands if isinstance(command, Cancel)] == [Cancel(0)]
     assert outcomes(state) == ["cancelled", "failed", "cancelled"]
+
+
+def test_a_substitute_behind_which_another_may_make_the_quorum_is_asked() -> None:
+    """The first spare alone would be of no use: the second is of another lineage, and is asked if the first fails."""
+    state, commands = run(begin(plan([A, B], spares=(kin("c", "a"), D)))[0], Failed(1, "failed", "x", 1))
+    assert (asked(commands), state.conclusion) == (["c"], None)
+    state, commands = run(state, Failed(2, "failed", "x", 1), says(3, "Paris"), says(0, "Paris"))
+    assert asked(commands) == ["d"]
+    assert state.conclusion is not None
+    assert state.conclusion.outcome == "agreed"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from actors.consensus.vocabulary import (
     Compared,
     DeadlinePassed,
     Event,
+    Failed,
     PolicyChanged,
     Screen,
     Screened,
@@ -98,6 +99,19 @@ def test_what_is_rejected_is_out_and_a_substitute_is_asked() -> None:
     assert outcomes(state)[0] == "screened_out"
     assert state.ballots[0].note == "test-rule (CWE-94, line 1)"
     assert told[-1] == Ask(2, "c")
+
+
+def test_what_was_rejected_might_have_won_with_those_who_stand_by() -> None:
+    """Without it nobody can win any more; had it passed, with one more substitute somebody could: that may yet be the cause."""
+    heavy, rule = replace(C, weight_micro=1_500_000), replace(plan([]).rule, quorum_micro=900_000)
+    spares = tuple(Seat(name, name, name, 500_000) for name in "efg")
+    events = [*said(0, ONE, screened("reject")), Failed(2, "failed", "x", 1)]
+    changes = {"rule": rule, "max_substitutes": 3, "compare_ms": 0}
+    state, told = deliberate(A, B, heavy, spares=spares, events=events, **changes)
+    assert [command.voter for command in told if isinstance(command, Ask)] == ["a", "b", "c", "e", "f"]
+    assert state.conclusion is None
+    state, _ = deliberate(A, B, heavy, spares=spares[:2], events=events, **changes)
+    assert end(state)[0] == "unavailable"
 
 
 def test_a_majority_that_is_rejected_never_wins() -> None:

@@ -58,6 +58,7 @@ LATER: tuple[Deed, ...] = ("isolated", "hangs", (FORMS[0], None))
 MERGES = ("abc", "aab", "aba", "baa", "aaa", "aa-")
 """What each form does on the inputs tried; ``-`` did nothing that could be compared."""
 EXAMPLES = (Example("f(1)", "2"), Example("f(2)", "3"))
+THREE, THREE_OF_FOUR = Rule(500_000, 3, 1_000_000, 0), Rule(740_000, 2, 1_000_000, 0)
 HALF, TWO_THIRDS = Rule(500_000, 2, 1_000_000, 0), Rule(660_000, 2, 1_300_000, 500_000)
 
 
@@ -235,6 +236,23 @@ def test_no_completion_changes_a_concluded_end(asked: Plan, deeds: tuple[Deed, .
     walk = Walk(deeds, screened_last)
     walk.through(begin(asked)[0], begin(replace(asked, hear_everyone=True))[0])
     assert walk.seen["early agreed"] > 0
+    assert walk.seen["late agreed"] > 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "deeds"),
+    [
+        (panel("KLMNKKK", THREE, spares=3, max_substitutes=3), (*FEW[:2], DEEDS[6])),
+        (panel("KLMNKKK", THREE, spares=3, max_substitutes=3), (*FEW[:2], "isolated")),
+        (panel("KLMKK", THREE_OF_FOUR, (500_000, 500_000, 500_000, 900_000, 900_000), spares=2), (*FEW[:3], *LATER)),
+        (panel("LMLLN", HALF, spares=3, max_substitutes=2), (*FEW, *LATER[:2])),
+    ],
+)
+def test_where_those_who_stand_by_are_no_hope_it_ends_as_it_would_have(asked: Plan, deeds: tuple[Deed, ...]) -> None:
+    """They are of a lineage that is there, or too heavy an opponent: whoever was not waited for would have changed nothing."""
+    walk = Walk(deeds, screened_last=False)
+    walk.through(begin(asked)[0], begin(replace(asked, hear_everyone=True))[0])
+    assert walk.seen["early unavailable"] > 0
     assert walk.seen["late agreed"] > 0
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from actors.consensus.causes import HALTED_CAUSE, HOPELESS_CAUSE, NOT_COMPARED_CAUSE, SANDBOX_CAUSE
 from actors.consensus.deliberation import begin
-from actors.consensus.layers import Ended, Offer, barred, ended, independence, may_follow, no_weaker, time_ms
+from actors.consensus.layers import Ended, Offer, barred, ended, independence, may_follow, no_weaker, offer, time_ms
 from actors.consensus.standing import ballots_told
 from actors.consensus.tally import Rule
 from actors.consensus.vocabulary import Ask, Seat
@@ -73,6 +73,13 @@ def test_a_layer_that_had_to_disagree_before_all_were_heard_was_no_silent_one(ou
 def test_a_layer_that_was_heard_is_followed_by_new_voters_only(panel: str, standing_by: str, *, may: bool) -> None:
     """Not one of them may bring along what he said before, as a substitute neither; and as many as must agree are seated."""
     assert may_follow([end("disagreed", heard=True)], brings(RULE, panel, standing_by)) is may
+
+
+def test_a_layer_offers_those_whom_policy_lets_answer_and_may_ask_more() -> None:
+    """On its panel count those that are asked; new must be everybody, the isolated and those who stand by too."""
+    a, b, c = (Seat(f"v-{lineage}", "f", lineage, 500_000) for lineage in "abc")
+    made = plan([a, b], spares=(c,), isolated=frozenset(["v-b"]))
+    assert offer(made) == Offer(made.rule, frozenset("a"), frozenset("abc"))
 
 
 def test_every_layer_that_was_tried_binds_the_next() -> None:

@@ -105,6 +105,13 @@ def test_whoever_disagreed_is_taken_to_disagree_again() -> None:
     assert asking_again_s(state) is None
 
 
+def test_nothing_is_lost_while_nobody_has_failed() -> None:
+    """Whoever is still asked may decide it yet: nobody is to blame, and there is nothing to come back for."""
+    for state in (ended(), ended(says(0, "Paris"))):
+        assert not was_lost_to(state, "busy")
+        assert asking_again_s(state) is None
+
+
 def test_an_isolated_voter_is_not_waited_for() -> None:
     """It is not asked next time either, whatever it said before."""
     events = (failed(0, 5), failed(1, 7, "busy"), says(2, "Paris"))

@@ -123,6 +123,8 @@ def test_voters_that_leave_the_layer_are_kept_out() -> None:
     made = make(request())
     assert kept_out(made, snapshot("abc", voter_state={"a": "active", "b": "isolated"})) == frozenset("bc")
     assert kept_out(made, snapshot("ab", voter_state=dict.fromkeys("abc", "active"))) == frozenset("c")
+    spared = make(request(), panel_size=2)
+    assert kept_out(spared, snapshot("abc", voter_state={"a": "active", "b": "active"})) == frozenset("c")
     other = msgspec.structs.replace(snapshot("abc").layers[0], name="other")
     assert kept_out(made, snapshot("abc", layers=[other])) == frozenset("abc")
     assert kept_out(make(request(model="b")), snapshot("ac", voter_state={"b": "active"})) == frozenset()
@@ -268,6 +270,9 @@ def test_what_was_rejected_is_barred_from_every_later_layer() -> None:
     plans = behind(first, held, 30_000, gone, other)
     assert [plan.barred for plan in plans] == [frozenset({sha256_hex(b"x"), "f" * 64})] * 2
     assert first.barred == frozenset()
+    tried = [State(first, (gone,), ()), State(plans[0], (), ())]
+    (third,) = later_plans(request(), tried, 30_000, held, WEIGHTS, INFOS, ConsensusConfig())
+    assert third.barred == plans[0].barred
 
 
 def test_nothing_is_behind_a_voter_asked_by_name_or_a_layer_that_is_no_more() -> None:

@@ -192,6 +192,19 @@ def test_a_layer_without_hope_is_on_record_and_whom_it_did_not_ask_the_next_one_
     assert [(b.voter, b.outcome, b.carried) for b in record.ballots] == [("a", "agreed", False), ("d", "agreed", False)]
 
 
+def test_a_layer_that_ended_while_somebody_stood_by_in_vain_replays() -> None:
+    """One of two lineages failed and the spares are of the other: one has a ballot, none was asked, the next layer decides."""
+    made = course(("a", "b"), ("a", "d"), does=dict.fromkeys("ad", "Paris") | dict.fromkeys("bcg", FAILS))
+    spares = tuple(Seat(voter, "f", "l-a", 500_000) for voter in "cg")
+    first = Script(replace(made.first.plan, spares=spares), made.first.does)
+    record = record_of(run(Course(first, made.later), "bacdg"))
+    check(record)
+    assert [(b.voter, b.outcome, b.replaced) for b in record.earlier[0].ballots] == [
+        ("a", "cancelled", False), ("b", "failed", True), ("c", "cancelled", False),
+    ]  # fmt: skip
+    assert (record.result, record.layer.index) == ("answered", 1)
+
+
 def test_a_late_answer_is_a_silent_ballot_of_the_next_layer() -> None:
     """There it is called a time-out, with the digest of what came; late, or agreed with, it would be another history."""
     does = {"a": LATE, "b": FAILS, "c": FAILS, "d": "Paris", "e": "Paris"}
@@ -202,6 +215,28 @@ def test_a_late_answer_is_a_silent_ballot_of_the_next_layer() -> None:
     assert carried.received_sha256 == late.received_sha256 != ""
     again = replace(carried, outcome="late")
     assert not is_believed(replace(record, ballots=[again, *record.ballots[1:]]))
+
+
+def test_whom_policy_kept_out_of_one_layer_and_lets_answer_in_the_next_is_asked_there() -> None:
+    """It was not heard before: there is nothing to carry."""
+    made = course(("a", "b"), ("a", "d"), does={"a": "Paris", "b": FAILS, "d": "Paris"})
+    keeping_out = Script(replace(made.first.plan, isolated=frozenset("a")), made.first.does)
+    record = record_of(run(Course(keeping_out, made.later), "abd"))
+    check(record)
+    assert record.earlier[0].ballots[0].outcome == "isolated"
+    assert [(ballot.outcome, ballot.carried) for ballot in record.ballots] == [("agreed", False)] * 2
+
+
+def test_whom_policy_isolates_after_its_ballot_was_carried_is_isolated_and_was_carried() -> None:
+    """Whether it had failed or answered before."""
+    for does in (FAILS, "Paris"):
+        made = course(
+            ("a", "b", "c"), ("a", "d", "e"), does={"a": does, "b": FAILS, "c": FAILS, "d": "Rome", "e": "Rome"}
+        )
+        isolating = {1: (0, PolicyChanged(frozenset("a"), halted=False))}
+        record = record_of(run(Course(made.first, made.later, isolating), "abcde"))
+        check(record)
+        assert (record.result, record.ballots[0].outcome, record.ballots[0].carried) == ("answered", "isolated", True)
 
 
 @pytest.mark.parametrize("gone", ["a", "g"])

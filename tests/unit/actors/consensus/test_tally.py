@@ -197,11 +197,11 @@ def test_no_completion_changes_a_settled_end(votes: list[Vote], rule: Rule) -> N
 @given(
     panels(), RULES, st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from([1, 500_000, 900_000])), max_size=2)
 )
-def test_no_substitute_changes_a_settled_winner(votes: list[Vote], rule: Rule, spares: list[tuple[str, int]]) -> None:
-    """A winner settled with spares at hand stays the winner however many of them are asked for voters that fail."""
+def test_no_substitute_changes_a_settled_end(votes: list[Vote], rule: Rule, spares: list[tuple[str, int]]) -> None:
+    """An end settled with spares at hand, with a winner or without, stays however many of them are asked for voters that fail."""
     bench = [Vote(lineage, weight, NO_GROUP, outstanding=True, substitute=True) for lineage, weight in spares]
     end = settled(votes, rule, bench)
-    if end is None or end.winner is None:
+    if end is None:
         return
     places = [i for i, v in enumerate(votes) if v.outstanding]
     for count in range(min(len(places), len(bench)) + 1):
@@ -209,8 +209,8 @@ def test_no_substitute_changes_a_settled_winner(votes: list[Vote], rule: Rule, s
             asked = [replace(v, outstanding=False) if i in failing else v for i, v in enumerate(votes)]
             for closed in completions([*asked, *bench[:count]]):
                 final = tally(closed, rule)
-                assert final.winner is not None
-                assert final.winner.group == end.winner.group
+                assert final.outcome == end.outcome
+                assert (final.winner.group if final.winner else None) == (end.winner.group if end.winner else None)
 
 
 @settings(max_examples=examples(200))
@@ -270,6 +270,41 @@ def test_a_heavy_spare_that_is_never_asked_settles_nothing() -> None:
     rule = Rule(640_000, 2, MICRO, 0)
     assert tally(votes, rule).winner is not None
     assert settled(votes, rule, [replace(vote("a", NO_GROUP, 900_000, outstanding=True), substitute=True)]) is None
+
+
+def test_spares_that_could_bring_no_quorum_are_not_waited_for() -> None:
+    """The only other lineage has failed: with spares of the first it is over; one of another is hope, wherever it stands."""
+    votes = [vote("a", NO_GROUP, outstanding=True), vote("b", NO_GROUP)]
+    spares = [replace(vote(lineage, NO_GROUP, outstanding=True), substitute=True) for lineage in "aac"]
+    end = settled(votes, RULE, spares[:2])
+    assert end is not None
+    assert end.outcome == "unavailable"
+    assert settled(votes, RULE, spares) is None
+    assert settled(votes, RULE, [spares[2], spares[0]]) is None
+
+
+def test_hope_of_few_spares_is_hope_though_all_of_them_would_be_none() -> None:
+    """A heavy one of an isolated lineage halves its own support: those who agree win only if it is never asked."""
+    kept_out = replace(vote("a", NO_GROUP, 100_000), isolated=True)
+    waited_for = vote("b", NO_GROUP, 900_000, outstanding=True)
+    one, heavy = (replace(vote(name, NO_GROUP, 900_000, outstanding=True), substitute=True) for name in "da")
+    rule = Rule(900_000, 2, MICRO, 0)
+    # Hope lies in the first spare alone.
+    votes = [kept_out, vote("b", 0, 900_000), vote("c", NO_GROUP, 900_000), waited_for]
+    assert settled(votes, rule) is not None
+    assert settled(votes, rule, [one]) is None
+    assert settled(votes, rule, [one, heavy]) is None
+    # They disagree; asked for whoever fails, the spare would make them too few to have agreed.
+    votes = [kept_out, vote("b", 0, 900_000), vote("c", 1, 900_000), waited_for]
+    assert settled(votes, rule) is not None
+    assert settled(votes, rule, [heavy]) is None
+
+
+def test_a_disagreement_that_nobody_can_end_is_settled() -> None:
+    """Three of four said different things: with the fourth none of them has more than half."""
+    end = settled([vote("a", 0), vote("b", 1), vote("c", 2), vote("d", NO_GROUP, outstanding=True)], RULE)
+    assert end is not None
+    assert end.outcome == "disagreed"
 
 
 def test_one_answer_settles_nothing() -> None:

@@ -35,6 +35,23 @@ def test_it_is_not_due_where_its_answer_would_come_too_late() -> None:
     assert remembered.hedge_due_s(2.0) == 1.0
 
 
+def test_a_usual_answer_is_one_that_half_of_them_took_no_longer_for() -> None:
+    """Late after 1.9 s, the other one usually there within 1 s: of 2.9 s that suffices."""
+    remembered = after([n / 10 for n in range(1, 21)], HedgeConfig())
+    assert remembered.hedge_due_s(2.9) == 1.9
+    assert remembered.hedge_due_s(2.89) is None
+
+
+def test_the_oldest_answers_are_forgotten_whatever_they_took() -> None:
+    """Long ones and short ones; of those that are left the longest is told, of none nothing."""
+    config = HedgeConfig(window=3, min_samples=1)
+    for latencies, last in (([9, 1, 1, 1], [1, 1, 1]), ([1, 2, 3, 9, 1, 2, 1], [1, 1, 2]), ([1, 5, 6, 7], [5, 6, 7])):
+        remembered = after([float(took_s) for took_s in latencies], config)
+        assert [remembered.quantile_s(share) for share in (0.3, 0.5, 1.0)] == last
+        assert remembered.longest_s() == last[-1]
+    assert (after([], config).longest_s(), after([], config).quantile_s(1.0)) == (0.0, None)
+
+
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=80), st.integers(1, 30), st.floats(0.01, 1))
 def test_the_quantile_is_of_the_last_answers(latencies: list[float], window: int, share: float) -> None:
     """Whatever came: so large a share of the window is at or below it, and it is one of them."""
