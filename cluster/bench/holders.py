@@ -4,7 +4,8 @@ Rules:
 - A stack that is not the voters' (``stages``) keeps to ``OTHERS``, or to ``LOOP`` where nothing of Python's shows.
 - Of the voters' the innermost frame of a known package decides; what runs compiled counts for the frame that called it, so
   pydantic's core is where its validators are called from.
-- The HTTP client that we hand to an SDK counts for the SDKs: without them nobody needs it.
+- The library of the HTTP client that an SDK is given counts for the SDKs: without them nobody needs it. What we put under it
+  is ours.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ OPENAI, ANTHROPIC, GOOGLE, PYDANTIC, HTTPX = (
     "Anthropic's SDK",
     "Google's SDK",
     "pydantic, called by an SDK",
-    "HTTP client under the SDKs",
+    "the SDKs' HTTP library",
 )
 SDKS = (OPENAI, ANTHROPIC, GOOGLE, PYDANTIC, HTTPX)
 OURS = "our adapters"
@@ -26,7 +27,7 @@ _PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (ANTHROPIC, ("(anthropic/",)),
     (GOOGLE, ("(genai/", "(google/genai/")),
     (PYDANTIC, ("(pydantic/",)),
-    (HTTPX, ("(httpx2/", "(httpcore2/", "(h11/", "(anyio/")),
+    (HTTPX, ("(httpx2/", "(anyio/")),
     (OURS, ("(models/",)),
 )
 

@@ -4,7 +4,7 @@ Rules:
 - Input is py-spy's ``raw`` format: one stack a line, outermost frame first, then a space and how often it was seen.
 - The innermost frame that names one of our own places decides the stage; without one the stack is the server's or, where
   nothing of Python's shows, the event loop's.
-- Libraries count for whoever called them; those under the SDKs of cloud providers, which the loop calls itself, for the voters.
+- Libraries count for whoever called them.
 - Only threads that held the interpreter's lock were sampled: the event loop's own C code, sockets, the kernel and libraries
   that let go of the lock are what remains of the processor time that the kernel counted.
 """
@@ -29,7 +29,7 @@ CONTROL = "policy, keys, health"
 SERVER = "Serve and HTTP server"
 LOOP = "the rest: event loop, sockets, kernel, cryptography"
 _STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (VOTERS, ("(models/", "(openai/", "(anthropic/", "(genai/", "(google/genai/", "(httpx2/", "(httpcore2/", "(anyio/")),
+    (VOTERS, ("(models/",)),
     (RECORD, (
         "(actors/spans/", "(actors/base/signing.py", "(actors/base/canonical.py", "(actors/consensus/records.py",
         "(actors/consensus/telemetry.py", "(actors/consensus/adapters/decision_log.py", "(actors/base/ids.py",

@@ -15,7 +15,8 @@ from typing import Any
 from models.providers.dialect import Dialect, Wire, decoded
 from models.providers.faults import Malformed
 from models.providers.pointers import merge, missing
-from models.providers.sdk import Tap, client, watching
+from models.providers.sdk import Tap, watching
+from models.providers.sdk_transport import client
 
 
 class _Sdk(ABC):

@@ -23,9 +23,11 @@ CALL = "_asked (models/providers/sdk_clients.py:100)"
         ([ROOT, ASK, CALL, "_generate_content (genai/models.py:2)"], holders.GOOGLE),
         ([ROOT, ASK, CALL, "request (openai/_base_client.py:2)", "construct (pydantic/main.py:3)"], holders.PYDANTIC),
         ([ROOT, ASK, CALL, "request (openai/_base_client.py:2)", "send (httpx2/_client.py:3)"], holders.HTTPX),
-        ([ROOT, ASK, CALL, "send (httpx2/_client.py:3)", "handle (models/providers/sdk.py:160)"], holders.OURS),
+        (
+            [ROOT, ASK, CALL, "send (httpx2/_client.py:3)", "_whole (models/providers/sdk_transport.py:60)"],
+            holders.OURS,
+        ),
         ([ROOT, ASK, CALL, "create (openai/x.py:1)", "deepcopy (copy.py:128)"], holders.OPENAI),
-        ([ROOT, "data_received (anyio/_backends/_asyncio.py:1)"], holders.HTTPX),
         ([ROOT, "data_received (models/http1.py:266)"], holders.OURS),
     ],
 )

@@ -42,7 +42,6 @@ def test_the_innermost_part_of_ours_decides(inner: list[str], stage: str) -> Non
         ([ROOT, CHAT, "send (uvicorn/protocols/http/httptools_impl.py:524)"], stages.SERVER),
         ([ROOT, CHAT, "parse_body (serve_apps/gateway/parsing.py:15)"], stages.PARSE),
         ([ROOT, "data_received (models/http1.py:266)"], stages.VOTERS),
-        ([ROOT, "data_received (anyio/_backends/_asyncio.py:1)"], stages.VOTERS),
         ([ROOT, CHAT, "parse_body (serve_apps/gateway/parsing.py:15)", "validate (pydantic/main.py:1)"], stages.PARSE),
         (
             [
