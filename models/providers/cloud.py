@@ -118,8 +118,7 @@ class CloudVoter:
         try:
             if self._stream:
                 return await self._streamed(body, give_up)
-            async with asyncio.timeout_at(give_up):
-                return await self._upstream.whole(body, give_up), None
+            return await self._upstream.whole(body, give_up), None
         except TimeoutError as error:
             raise VoterTimeout(self._info.id, f"no answer within {self._limits.total_s:g} s") from error
         except Fault as fault:

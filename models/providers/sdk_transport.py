@@ -8,7 +8,7 @@ Rules:
 
 The library's own transport took a third of an SDK's call.
 
-Left out: time. The voter cancels, and that closes the connection.
+Left out: time. Whoever waits cancels, and that closes the connection.
 """
 
 import asyncio
