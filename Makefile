@@ -57,6 +57,7 @@ bench: env-test  ## measure against peers, write docs/benchmarks.md
 	@$(ENVIRONMENT) .cache/bench/litellm bench
 	@$(BIN)/python -m cluster.bench
 	@$(BIN)/python -m cluster.bench.breakers
+	@$(BIN)/python -m cluster.bench.cloud
 	@$(BIN)/python -m cluster.bench.code
 	@$(BIN)/python -m cluster.bench.learning
 	@$(BIN)/python -m cluster.bench.sandbox

@@ -223,9 +223,11 @@ class ConsensusCoordinator:
         self, request: GenerationRequest, tried: tuple[State, ...], left_ms: int, *, may_run: bool
     ) -> Plan | None:
         """Return the plan of the layer to be asked next, ``None`` if the last one's end is the end."""
-        view = self._policy.current
+        view, last = self._policy.current, tried[-1].conclusion
         if view is None or self._halted(view) or left_ms < 1:
             return None
+        if last is not None and last.outcome == "agreed":
+            return None  # nothing follows an answer: plans of the layers behind it would be made for nothing
         weights = self._weights_of(view)
         plans = later_plans(request, tried, left_ms, view.snapshot, weights, self._infos, self._config, may_run=may_run)
         return following(tried, plans)

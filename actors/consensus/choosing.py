@@ -87,6 +87,8 @@ def rank(group: Sequence[Contender], lineages: Iterable[str], tie_salt: str, *, 
 
     ``majority_last`` puts the lineage with more than half of the ballots behind all others, whatever these wrote.
     """
+    if len(group) == 1:
+        return [0]
     ballots = Counter(lineages)
     half = len({one.lineage for one in group}) / 2
     authors: dict[str, set[str]] = {}

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from actors.base.canonical import MICRO, micro, to_builtins
@@ -97,8 +98,12 @@ def _promised(promise: Promise | None) -> dict[str, str | None]:
     """Return what is promised of the record's way into the log."""
     if promise is None:
         return {"status": "none", "merge_by": None}
-    merge_by = datetime.fromtimestamp(promise.merge_by, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"status": "promised", "merge_by": merge_by}
+    return {"status": "promised", "merge_by": _utc(promise.merge_by)}
+
+
+@lru_cache(maxsize=16)  # all decisions of a second are promised by the same one
+def _utc(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _votes(state: State, *, explain: bool) -> list[dict[str, Any]]:

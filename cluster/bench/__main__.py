@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from cluster.bench import facts, systems
-from cluster.bench.driving import arguments, driven, profiles, say, started
+from cluster.bench.driving import arguments, driven, samples_of, say, started, take_turns
 from cluster.bench.figures import CONNECTIONS, CONSENSUS, EMPTY, LITELLM, PORTKEY, SINGLE, UPSTREAM, tabulate
-from cluster.bench.load import Figures, Target, drive, warm_up
+from cluster.bench.load import Figures, Target
 from cluster.bench.page import write_page
 from cluster.bench.report import SYSTEMS, Run, as_json, markdown
 from cluster.home import Home
@@ -40,7 +40,9 @@ class Bench:
         with ExitStack() as stack:
             ports, key = stack.enter_context(systems.upstreams(self._folder, systems.recordings()))
             say("our gateway")
-            home, port, client_key = stack.enter_context(systems.our_gateway(self._folder, ports, key))
+            home, port, client_key = stack.enter_context(
+                systems.our_gateway(self._folder, systems.profile_of(ports), key)
+            )
             targets = {
                 CONSENSUS: systems.completions(port, "consensus", client_key),
                 SINGLE: systems.completions(port, systems.VOTERS[0], client_key),
@@ -54,12 +56,13 @@ class Bench:
             ordered = {name: targets[name] for name in SYSTEMS if name in targets}
             samples, syncs = self._measure(ordered)
             cells = {name: (targets[name], CONNECTIONS[-1]) for name in (CONSENSUS, SINGLE)}
-            shares = profiles(home, self._wrk, self._folder, self._missing, cells)
+            seen = samples_of(home, self._wrk, self._folder, self._missing, cells)
             table, versions = tabulate(samples), facts.versions(self._wrk, list(targets))
         p50s, p99s = zip(*syncs, strict=True)
         return Run(
             self._machine, versions, self._options.seconds, self._options.rounds, table, self._missing,
-            statistics.median(p50s), statistics.median(p99s), shares,
+            statistics.median(p50s), statistics.median(p99s),
+            {name: found.by() for name, found in seen.items()},
         )  # fmt: skip
 
     def _peer(
@@ -82,15 +85,7 @@ class Bench:
         for number in range(self._options.rounds):
             pace = facts.sync_pace(self._folder)
             syncs.append((pace.p50_us / 1e3, pace.p99_us / 1e3))
-            for connections in CONNECTIONS:
-                for name, target in targets.items():
-                    warm_up(self._wrk, target, self._folder, connections, self._options.warm_up)
-                    found = drive(self._wrk, target, self._folder, connections, self._options.seconds)
-                    samples.setdefault((name, connections), []).append(found)
-                    say(
-                        f"round {number + 1}, {connections} conn., {name}: {found.requests_per_s:.0f}/s, "
-                        f"p50 {found.p50_ms:.2f} ms, p99 {found.p99_ms:.2f} ms"
-                    )
+            take_turns(self._wrk, self._folder, self._options, targets, number + 1, samples)
         return samples, syncs
 
 

@@ -43,7 +43,7 @@ from cluster.bench.code_page import (
     connections_of,
     section,
 )
-from cluster.bench.driving import arguments, driven, profiles, say, started
+from cluster.bench.driving import arguments, driven, samples_of, say, started
 from cluster.bench.figures import CONNECTIONS, LITELLM, tabulate
 from cluster.bench.load import NUMBER, Figures, NothingAnswered, Numbers, Target, drive
 from cluster.bench.page import write_section
@@ -116,7 +116,9 @@ class CodeBench:
         with ExitStack() as stack:
             ports, key = stack.enter_context(systems.upstreams(self._folder, recordings(systems.VOTERS)))
             say("our gateway")
-            home, port, client_key = stack.enter_context(systems.our_gateway(self._folder, ports, key))
+            home, port, client_key = stack.enter_context(
+                systems.our_gateway(self._folder, systems.profile_of(ports), key)
+            )
             ours = systems.completions(port, "consensus", client_key)
             targets = {row: target_of(ours, row) for row in OURS}
             peer = started(stack, self._missing, LITELLM, systems.litellm(self._folder, ports[0], key))
@@ -194,7 +196,8 @@ class CodeBench:
 
     def _profiles(self, home: Home, targets: Mapping[str, Target]) -> dict[str, list[Share]]:
         cells = {row: (self._onward(row, targets[row]), connections_of(row)[-1]) for row in _PROFILED}
-        return profiles(home, self._wrk, self._folder, self._missing, cells)
+        seen = samples_of(home, self._wrk, self._folder, self._missing, cells)
+        return {row: found.by() for row, found in seen.items()}
 
 
 def _median(found: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from typing import Any
 from cluster.bench.figures import CONNECTIONS, LITELLM, Table, Verdict, ratio_verdicts
 from cluster.bench.spent import PARTS
 from cluster.bench.stages import Share
-from cluster.bench.tables import measured, rates, reached
+from cluster.bench.tables import measured, rates, reached, stage_lines
 
 TITLE = "Code"
 SAME, NEW, DIFFERS = (
@@ -131,16 +131,9 @@ def _spent_lines(run: CodeRun) -> list[str]:
 def _profile_lines(profiles: Mapping[str, Sequence[Share]]) -> list[str]:
     if not profiles:
         return []
-    found = {system: {share.stage: share.us_per_request for share in shares} for system, shares in profiles.items()}
-    stages = dict.fromkeys(share.stage for shares in profiles.values() for share in shares)
-    ranked = sorted(stages, key=lambda stage: -max(each.get(stage, 0.0) for each in found.values()))
-    lines = [
+    return [
         "Where the gateway replica's share of it goes, by a sampler, in microseconds a request:",
         "",
-        f"| stage | {' | '.join(found)} |",
-        "|---|" + "---:|" * len(found),
+        *stage_lines("stage", profiles),
+        "",
     ]
-    for stage in ranked:
-        cells = " | ".join(f"{each[stage]:.0f}" if stage in each else "–" for each in found.values())
-        lines.append(f"| {stage} | {cells} |")
-    return [*lines, ""]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from cluster.bench import systems
-from cluster.bench.load import Target
-from cluster.bench.profiling import profile, replica_pid
-from cluster.bench.stages import Share
+from cluster.bench.figures import CONNECTIONS
+from cluster.bench.load import Figures, Target, drive, warm_up
+from cluster.bench.profiling import Sampled, replica_pid, sampled
 from cluster.bench.started import BenchError
 from cluster.home import Home
 from cluster.node import REPOSITORY
@@ -60,14 +60,30 @@ def started(
         return None
 
 
-def profiles(
+def take_turns(
+    wrk: str, folder: Path, options: argparse.Namespace, targets: Mapping[str, Target], number: int,
+    samples: dict[tuple[str, int], list[Figures]],
+) -> None:  # fmt: skip
+    """Measure every target once at each number of connections, in a round of that number."""
+    for connections in CONNECTIONS:
+        for name, target in targets.items():
+            warm_up(wrk, target, folder, connections, options.warm_up)
+            found = drive(wrk, target, folder, connections, options.seconds)
+            samples.setdefault((name, connections), []).append(found)
+            say(
+                f"round {number}, {connections} conn., {name}: {found.requests_per_s:.0f}/s, "
+                f"p50 {found.p50_ms:.2f} ms, p99 {found.p99_ms:.2f} ms"
+            )
+
+
+def samples_of(
     home: Home, wrk: str, folder: Path, missing: dict[str, str], cells: Mapping[str, tuple[Target, int]]
-) -> dict[str, list[Share]]:
-    """Return where the replica's time goes under each (target, connections); nothing, and why, if that cannot be told."""
+) -> dict[str, Sampled]:
+    """Return what a sampler saw of the replica under each (target, connections); nothing, and why, if that cannot be told."""
     say("where the time goes")
     try:
         pid = replica_pid(home)
-        return {name: profile(pid, wrk, target, folder, count) for name, (target, count) in cells.items()}
+        return {name: sampled(pid, wrk, target, folder, count) for name, (target, count) in cells.items()}
     except BenchError as error:
         missing["profile"] = str(error)
         say(f"no profile: {error}")

@@ -4,10 +4,12 @@ import os
 import shutil
 import sys
 import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.bench.load import Target, drive
-from cluster.bench.stages import Share, count, shares
+from cluster.bench.stages import Share, count, shares, stage_of
 from cluster.bench.started import BenchError, run
 from cluster.home import Home
 from cluster.status import processes
@@ -19,6 +21,22 @@ _MARGIN_S = 4
 _TITLE = f"ray::ServeReplica:{APPLICATION}:{GATEWAY}"
 
 
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What a sampler saw of a process under load."""
+
+    raw: str = field(repr=False)
+    """Stacks, as py-spy writes them."""
+    requests: float
+    """How many were answered meanwhile."""
+    cpu_us_per_request: float
+    """Processor time of the whole process, as the kernel counted it."""
+
+    def by(self, name_of: Callable[[Sequence[str]], str] = stage_of) -> list[Share]:
+        """Return where the time goes, by what each stack is called."""
+        return shares(count(self.raw, name_of), RATE_HZ, self.requests, self.cpu_us_per_request)
+
+
 def replica_pid(home: Home) -> int:
     """Return the process of the home's gateway replica."""
     for known in processes(home):
@@ -28,7 +46,7 @@ def replica_pid(home: Home) -> int:
     raise BenchError("the gateway's replica was not found among this home's processes")
 
 
-def profile(pid: int, wrk: str, target: Target, folder: Path, connections: int) -> list[Share]:
+def sampled(pid: int, wrk: str, target: Target, folder: Path, connections: int) -> Sampled:
     """Load the target and sample the process meanwhile."""
     spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if spy is None:
@@ -57,7 +75,7 @@ def profile(pid: int, wrk: str, target: Target, folder: Path, connections: int) 
     if failed:
         raise failed[0]
     used_us = (_cpu_s(pid) - before_s) / (rates[0] * (SECONDS + _MARGIN_S)) * 1e6
-    return shares(count(raw.read_text()), RATE_HZ, rates[0] * SECONDS, used_us)
+    return Sampled(raw.read_text(), rates[0] * SECONDS, used_us)
 
 
 def _cpu_s(pid: int) -> float:

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cluster.bench.figures import (
-    CONNECTIONS,
     CONSENSUS,
     EMPTY,
     LITELLM,
@@ -13,12 +12,10 @@ from cluster.bench.figures import (
     SINGLE,
     UPSTREAM,
     Table,
-    Verdict,
-    ratio,
     verdicts,
 )
 from cluster.bench.stages import Share
-from cluster.bench.tables import measured, rates, reached
+from cluster.bench.tables import rates, ratio_lines, verdict_lines
 
 SYSTEMS = (CONSENSUS, SINGLE, LITELLM, PORTKEY, EMPTY, UPSTREAM)
 _WHAT = {
@@ -75,7 +72,7 @@ def markdown(run: Run) -> str:
             f"after a warm-up, {run.rounds} rounds in which the systems take turns, medians of the rounds, a closed loop of wrk."
         ),
         "",
-        *_verdict_lines(verdicts(run.table, run.sync_p50_ms)),
+        *verdict_lines(verdicts(run.table, run.sync_p50_ms)),
         "",
         *rates("system", SYSTEMS, run.table, run.missing, _WHAT, digits=0),
         "",
@@ -84,7 +81,7 @@ def markdown(run: Run) -> str:
             "measured between the rounds. Every answer of ours waits for one; concurrent answers share them."
         ),
         "",
-        *_ratio_lines(run.table),
+        *ratio_lines(run.table, (CONSENSUS, SINGLE)),
         "",
         *_profile_lines(run.profiles),
         "## The machine",
@@ -99,23 +96,6 @@ def markdown(run: Run) -> str:
         ),
     ]
     return "\n".join(parts) + "\n"
-
-
-def _verdict_lines(judged: Sequence[Verdict]) -> list[str]:
-    lines = ["| wanted | measured | limit | |", "|---|---:|---:|---|"]
-    for verdict in judged:
-        limit = f"{verdict.limit:.2f} {verdict.unit}"
-        lines.append(f"| {verdict.wanted} | {measured(verdict)} | {limit} | {reached(verdict)} |")
-    return lines
-
-
-def _ratio_lines(table: Table) -> list[str]:
-    lines = ["| requests/s of ours as a multiple of | 1 connection | 16 connections |", "|---|---:|---:|"]
-    for ours in (CONSENSUS, SINGLE):
-        for peer in (LITELLM, PORTKEY):
-            found = [ratio(table, ours, peer, count) for count in CONNECTIONS]
-            lines.append(f"| {ours} / {peer} | " + " | ".join("–" if x is None else f"{x:.2f}" for x in found) + " |")
-    return lines
 
 
 def _profile_lines(profiles: Mapping[str, Sequence[Share]]) -> list[str]:

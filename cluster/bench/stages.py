@@ -4,16 +4,17 @@ Rules:
 - Input is py-spy's ``raw`` format: one stack a line, outermost frame first, then a space and how often it was seen.
 - The innermost frame that names one of our own places decides the stage; without one the stack is the server's or, where
   nothing of Python's shows, the event loop's.
+- Libraries count for whoever called them.
 - Only threads that held the interpreter's lock were sampled: the event loop's own C code, sockets, the kernel and libraries
   that let go of the lock are what remains of the processor time that the kernel counted.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 _LOG_THREAD = "_run (actors/spans/adapters/wal.py"
-VOTERS = "voters' HTTP client"
+VOTERS = "voters' HTTP client and SDKs"
 READ = "read the question and the answers"
 SCREEN = "screen"
 COMPARE = "compare behaviour"
@@ -36,7 +37,7 @@ _STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (RESPONSE, ("(serve_apps/gateway/responses.py", "(actors/consensus/summary.py")),
     (METRICS, ("(serve_apps/metrics.py", "(ray/util/metrics.py", "(aiohttp/")),
     (CONTROL, ("(actors/policy/", "(serve_apps/gateway/readiness.py", "(serve_apps/gateway/replica.py")),
-    (PARSE, ("(serve_apps/gateway/", "(actors/store/", "(pydantic/")),
+    (PARSE, ("(serve_apps/gateway/", "(actors/store/")),
     (COORDINATOR, (
         "(actors/consensus/actor.py", "(actors/consensus/adapters/effects.py", "(actors/consensus/adapters/mailbox.py",
     )),
@@ -68,13 +69,13 @@ def stage_of(frames: Sequence[str]) -> str:
     return LOOP
 
 
-def count(raw: str) -> Counter[str]:
-    """Return how often each stage was seen."""
+def count(raw: str, name_of: Callable[[Sequence[str]], str] = stage_of) -> Counter[str]:
+    """Return how often each stage, or whatever else ``name_of`` calls a stack, was seen."""
     seen: Counter[str] = Counter()
     for line in raw.splitlines():
         stack, _, times = line.rpartition(" ")
         if times.isdigit():
-            seen[stage_of(stack.split(";"))] += int(times)
+            seen[name_of(stack.split(";"))] += int(times)
     return seen
 
 

@@ -31,7 +31,8 @@ PROMPT = "What is the capital of France?"
 ANSWER = "The capital of France is Paris."
 VOTERS = ("voter-a", "voter-b", "voter-c")
 CACHE = REPOSITORY / ".cache" / "bench"
-_UPSTREAM_KEY = "WG_BENCH_UPSTREAM_KEY"
+UPSTREAM_KEY = "WG_BENCH_UPSTREAM_KEY"
+"""Variable of ``up`` that holds the key of every upstream."""
 _PORTKEY = Path(__file__).parent / "portkey"
 _UP_WAIT_S = 300.0
 _INSTALL_WAIT_S = 600.0
@@ -95,12 +96,12 @@ def upstreams(folder: Path, lines: Sequence[Mapping[str, Any]]) -> Iterator[tupl
 
 
 @contextmanager
-def our_gateway(folder: Path, ports: list[int], upstream_key: str) -> Iterator[tuple[Home, int, str]]:
-    """Bring our system up in a home of its own; yield home, port and client key."""
+def our_gateway(folder: Path, settings: Mapping[str, Any], upstream_key: str) -> Iterator[tuple[Home, int, str]]:
+    """Bring our system up by a profile, in a home of its own; yield home, port and client key."""
     port, profile, home = free_port(), folder / "bench.yaml", folder / "home"
-    profile.write_text(yaml.safe_dump(profile_of(ports)))
+    profile.write_text(yaml.safe_dump(dict(settings)))
     environment = {
-        _UPSTREAM_KEY: upstream_key,
+        UPSTREAM_KEY: upstream_key,
         "WEAVERGEN_OPERATOR_DIR": str(folder / "operator"),
     }
     weavergen = [sys.executable, "-m", "cluster"]
@@ -124,7 +125,7 @@ def profile_of(ports: list[int]) -> dict[str, Any]:
     voters = [
         {
             "id": voter, "provider": "openai", "family": voter, "lineage": voter, "model": voter,
-            "base_url": f"http://{LOOPBACK}:{port}/v1", "api_key_env": _UPSTREAM_KEY,
+            "base_url": f"http://{LOOPBACK}:{port}/v1", "api_key_env": UPSTREAM_KEY,
         }
         for voter, port in zip(VOTERS, ports, strict=True)
     ]  # fmt: skip

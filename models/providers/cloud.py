@@ -13,8 +13,9 @@ Rules:
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from models.context import require_room
 from models.errors import VoterError, VoterInvalid, VoterTimeout, VoterTooLong
@@ -92,8 +93,7 @@ class CloudVoter:
     async def answer(self, request: VoterRequest) -> ProviderAnswer:
         """Return everything the provider said; raises ``VoterError``."""
         wire, _ = await self._asked(request, Bill())
-        with self._understanding():
-            return answer_of(self._dialect, wire)
+        return self._understood(partial(answer_of, self._dialect), wire)
 
     async def close(self) -> None:
         """Close the connections that are this voter's own."""
@@ -118,8 +118,7 @@ class CloudVoter:
         try:
             if self._stream:
                 return await self._streamed(body, give_up)
-            async with asyncio.timeout_at(give_up):
-                return await self._upstream.whole(body, give_up), None
+            return await self._upstream.whole(body, give_up), None
         except TimeoutError as error:
             raise VoterTimeout(self._info.id, f"no answer within {self._limits.total_s:g} s") from error
         except Fault as fault:
@@ -157,13 +156,11 @@ class CloudVoter:
         return VoterTimeout(self._info.id, f"nothing of an answer within {self._limits.first_token_s:g} s")
 
     def _read(self, wire: object) -> ProviderAnswer:
-        with self._understanding():
-            return self._dialect.read(wire)
+        return self._understood(self._dialect.read, wire)
 
-    @contextlib.contextmanager
-    def _understanding(self) -> Iterator[None]:
+    def _understood(self, read: Callable[[object], ProviderAnswer], wire: object) -> ProviderAnswer:
         try:
-            yield
+            return read(wire)
         except Fault as fault:
             raise self._failure(fault) from fault
         except RecursionError as error:

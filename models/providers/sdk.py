@@ -1,17 +1,15 @@
-"""What stands under the providers' SDKs: one HTTP client for all three, bounded and watched.
+"""What one call of a provider's SDK saw on the wire, and what follows from that.
 
 Rules:
 - An SDK only sees what our own adapter would take: successes, of the right type, in no encoding, inside the bound, of
   well-formed events. So an SDK that forgives more does not make a candidate out of less.
-- Nothing goes out but the headers named here: what an SDK reads from the environment (organization, project, custom
-  headers) stays here. No proxy from the environment, no redirect, no cookie.
 - What happened is told by the ``Tap``, not by the SDK's exceptions: these differ, and carry what the provider said.
 
-Left out: time. The voter cancels, and the client closes the connection.
+Left out: the wire itself (``sdk_transport``).
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Literal
@@ -20,32 +18,10 @@ import httpx2
 
 from models.providers.dialect import decoded
 from models.providers.failures import MAX_COMPLAINT_BYTES
-from models.providers.faults import (
-    Broken,
-    Cut,
-    ErrorEvent,
-    Fault,
-    Malformed,
-    Oversized,
-    Rejected,
-    Unaskable,
-    Unreachable,
-)
+from models.providers.faults import Cut, ErrorEvent, Fault, Malformed, Oversized, Rejected, Unaskable
 from models.providers.sse import Event, EventDecoder
 from models.providers.thin import require
 
-_SENT = {
-    "host",
-    "content-type",
-    "content-length",
-    "accept",
-    "connection",
-    "user-agent",
-    "authorization",
-    "x-goog-api-key",
-    "anthropic-version",
-}
-KEEP_IDLE_S = 4.0
 CURRENT: ContextVar["Tap"] = ContextVar("tap")
 
 
@@ -129,69 +105,6 @@ class Tap:
         if self.complete and self._decoder.pending:
             return Cut()
         return Malformed("answered something that is no JSON") if self.status else Unaskable()
-
-
-class Watched(httpx2.AsyncBaseTransport):
-    """A transport that holds every response against the call's ``Tap``."""
-
-    def __init__(self, max_connections: int) -> None:
-        limits = httpx2.Limits(max_connections=max_connections, keepalive_expiry=KEEP_IDLE_S)
-        self._inner = httpx2.AsyncHTTPTransport(trust_env=False, limits=limits, retries=0)
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send what may go out, take the head of what comes."""
-        tap = CURRENT.get()
-        kept = [(name, value) for name, value in request.headers.raw if name.decode("latin-1").lower() in _SENT]
-        request.headers = httpx2.Headers([*kept, (b"accept-encoding", b"identity")])
-        try:
-            response = await self._inner.handle_async_request(request)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            tap.fault = Unreachable()
-            raise tap.fault from error
-        except httpx2.HTTPError as error:
-            tap.fault = Broken()
-            raise tap.fault from error
-        try:
-            tap.begin(response.status_code, {name.lower(): value for name, value in response.headers.raw})
-        except Fault as fault:
-            tap.fault = fault
-            await response.aclose()
-            raise
-        tap.response = response
-        if isinstance(response.stream, httpx2.AsyncByteStream):
-            response.stream = _WatchedStream(response.stream, tap)
-        return response
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        await self._inner.aclose()
-
-
-class _WatchedStream(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream, tap: Tap) -> None:
-        self._inner = inner
-        self._tap = tap
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for part in self._inner:
-                self._tap.take(part)
-                yield part
-            self._tap.complete = True
-        except httpx2.HTTPError as error:
-            self._tap.fault = Broken()
-            raise self._tap.fault from error
-        except Fault as fault:
-            self._tap.fault = fault
-            raise
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-def client(max_connections: int) -> httpx2.AsyncClient:
-    """Return the HTTP client that an SDK is given: no time limits (the voter has them), no environment, no redirects."""
-    return httpx2.AsyncClient(transport=Watched(max_connections), follow_redirects=False, timeout=httpx2.Timeout(None))
 
 
 class watching:  # noqa: N801 - reads as a statement

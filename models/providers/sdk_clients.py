@@ -7,6 +7,7 @@ mapping reads both this and the thin adapter.
 Google's SDK drops every field that it does not know; those are put back from the response itself.
 """
 
+import asyncio
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
@@ -15,7 +16,8 @@ from typing import Any
 from models.providers.dialect import Dialect, Wire, decoded
 from models.providers.faults import Malformed
 from models.providers.pointers import merge, missing
-from models.providers.sdk import Tap, client, watching
+from models.providers.sdk import Tap, watching
+from models.providers.sdk_transport import client
 
 
 class _Sdk(ABC):
@@ -31,16 +33,16 @@ class _Sdk(ABC):
 
     async def whole(self, body: Wire, give_up: float) -> object:
         """Return the response as the SDK read it."""
-        del give_up
         tap = Tap("json", self._max_response_bytes, keep=self._keep)
-        with watching(tap, self._errors):
-            response = await self._asked(body)
-            tap.require_success()
-            return self._written(response, decoded(bytes(tap.body)) if tap.keep else None)
+        async with asyncio.timeout_at(give_up):
+            with watching(tap, self._errors):
+                response = await self._asked(body)
+                tap.require_success()
+                return self._written(response, decoded(bytes(tap.body)) if tap.keep else None)
 
     async def events(self, body: Wire, give_up: float) -> AsyncGenerator[Wire, None]:
         """Yield the events as the SDK read them."""
-        del give_up
+        del give_up  # whoever reads them waits no longer for each
         tap = Tap("events", self._max_response_bytes, keep=self._keep, end_marker=self._dialect.end_marker)
         try:
             with watching(tap, self._errors):

@@ -12,8 +12,10 @@ Left out: sharing between processes. A cap holds for whoever holds the ledger: r
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+
+import msgspec
+from msgspec.structs import replace
 
 DAY_S = 86_400
 
@@ -22,8 +24,7 @@ class SpendError(ValueError):
     """The ledger was asked for something that cannot be; the message says what."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(msgspec.Struct, frozen=True):
     """A part of one day's cap, set aside for one call."""
 
     number: int
@@ -31,15 +32,14 @@ class Reservation:
     micro: int
 
 
-@dataclass(frozen=True, slots=True)
-class SpendLedger:
+class SpendLedger(msgspec.Struct, frozen=True):
     """What may be spent in a day, what was, and what is set aside, in micro-dollars."""
 
     cap_micro: int
     day: int = 0
     """Days since 1970-01-01, UTC."""
     spent_micro: int = 0
-    open: Mapping[int, Reservation] = field(default_factory=lambda: MappingProxyType({}))
+    open: Mapping[int, Reservation] = MappingProxyType({})
     """Reservations of any day that have not ended, by their number."""
     next_number: int = 0
 
@@ -50,7 +50,7 @@ class SpendLedger:
     @property
     def reserved_micro(self) -> int:
         """Return what is set aside of this day."""
-        return sum(reservation.micro for reservation in self.open.values() if reservation.day == self.day)
+        return sum([reservation.micro for reservation in self.open.values() if reservation.day == self.day])
 
     @property
     def left_micro(self) -> int:
@@ -80,9 +80,10 @@ class SpendLedger:
         if self.open.get(reservation.number) != reservation:
             raise SpendError(f"reservation {reservation.number} is not open: it ends once")
         today = self.at(now_s)
-        left_open = MappingProxyType({n: r for n, r in today.open.items() if n != reservation.number})
+        left_open = dict(today.open)
+        del left_open[reservation.number]
         spent = today.spent_micro + (cost_micro if reservation.day == today.day else 0)
-        return replace(today, open=left_open, spent_micro=spent)
+        return replace(today, open=MappingProxyType(left_open), spent_micro=spent)
 
     def refund(self, reservation: Reservation, now_s: float) -> "SpendLedger":
         """End a reservation whose call cost nothing."""

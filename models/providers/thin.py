@@ -15,11 +15,12 @@ from models.http1 import BrokenOff, CannotConnect, ConnectionPool, Endpoint, Too
 from models.http1_stream import StreamedResponse, streamed
 from models.providers.dialect import Dialect, Wire, decoded
 from models.providers.failures import MAX_COMPLAINT_BYTES
-from models.providers.faults import Broken, Cut, Malformed, Oversized, Rejected, Unreachable
+from models.providers.faults import Broken, Cut, Fault, Malformed, Oversized, Rejected, Unreachable
 from models.providers.sse import Event, EventDecoder
 
 JSON = b"application/json"
 EVENTS = b"text/event-stream"
+_FAULTS: Mapping[type[Exception], type[Fault]] = {CannotConnect: Unreachable, TooLarge: Oversized, BrokenOff: Broken}
 
 
 class ThinUpstream:
@@ -51,8 +52,10 @@ class ThinUpstream:
     async def whole(self, body: Wire, give_up: float) -> object:
         """Return the response as it was decoded."""
         left_s = give_up - asyncio.get_running_loop().time()
-        with _faults():
+        try:
             response = await self._pool.post(self._whole, self._encode(body), left_s, self._max_response_bytes)
+        except (CannotConnect, TooLarge, BrokenOff) as error:
+            raise _FAULTS[type(error)] from error
         require(response.status, response.headers, response.body, "json")
         return decoded(response.body)
 
@@ -117,9 +120,5 @@ async def _beginning(response: StreamedResponse) -> bytes:
 def _faults() -> Iterator[None]:
     try:
         yield
-    except CannotConnect as error:
-        raise Unreachable from error
-    except TooLarge as error:
-        raise Oversized from error
-    except BrokenOff as error:
-        raise Broken from error
+    except (CannotConnect, TooLarge, BrokenOff) as error:
+        raise _FAULTS[type(error)] from error

@@ -9,7 +9,8 @@ from models.providers.dialect import Wire
 class Upstream(Protocol):
     """One provider's address, with whatever speaks to it; every failure is a ``Fault``.
 
-    ``give_up`` is the running loop's time after which nobody waits any more. Cancelling closes the connection.
+    ``give_up`` is the running loop's time after which nobody waits any more: ``TimeoutError`` then. Cancelling closes the
+    connection.
     """
 
     async def whole(self, body: Wire, give_up: float) -> object:

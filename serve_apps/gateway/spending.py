@@ -15,10 +15,10 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from actors.base.canonical import MICRO
 from actors.base.files import write_atomic

@@ -11,7 +11,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
-WATCH_AFTER_S = 0.02
+WATCH_AFTER_S = 0.1
 
 
 class ClientGone(Exception):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cluster.bench import driving, systems
-from cluster.bench.driving import arguments, driven, profiles, started
-from cluster.bench.load import Target
+from cluster.bench.driving import arguments, driven, samples_of, started, take_turns
+from cluster.bench.load import Figures, Target
 from cluster.bench.started import BenchError
 from cluster.home import create_home
 
@@ -72,8 +72,31 @@ def test_a_peer_that_does_not_start_is_missing(capsys: pytest.CaptureFixture[str
 def test_a_replica_that_is_not_found_has_no_profile(tmp_path: Path) -> None:
     """The report has no stages then, and says so."""
     missing = dict[str, str]()
-    assert profiles(create_home(tmp_path / "home"), "wrk", tmp_path, missing, {"row": (TARGET, 1)}) == {}
+    assert samples_of(create_home(tmp_path / "home"), "wrk", tmp_path, missing, {"row": (TARGET, 1)}) == {}
     assert "replica was not found" in missing["profile"]
+
+
+def test_systems_take_turns_at_each_number_of_connections(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is warmed up and then measured; what is found goes beside what earlier rounds found."""
+    wrk = tmp_path / "wrk"
+    told = '{"requests":10,"duration_us":1000000,"p50_us":1,"p99_us":2,"errors":{}}'.replace(
+        "{}", '{"connect":0,"read":0,"write":0,"timeout":0,"status":0}'
+    )
+    wrk.write_text(f"#!/bin/sh\necho $2 $3 >> {tmp_path}/asked\necho 'RESULT {told}'\n")
+    wrk.chmod(0o755)
+    options = arguments("cluster.bench", "words").parse_args(["--seconds", "3"])
+    samples = {("b", 1): [Figures(1.0, 1.0, 1.0)]}
+    take_turns(str(wrk), tmp_path, options, {"a": TARGET, "b": TARGET}, 1, samples)
+    assert (tmp_path / "asked").read_text().split("\n")[:-1] == [
+        f"-c{count} -d{seconds}s" for count in (1, 1, 16, 16) for seconds in (2, 3)
+    ]
+    assert {cell: len(found) for cell, found in samples.items()} == {
+        ("a", 1): 1,
+        ("b", 1): 2,
+        ("a", 16): 1,
+        ("b", 16): 1,
+    }
+    assert "round 1, 16 conn., b: 10/s" in capsys.readouterr().err
 
 
 def test_each_takes_the_same_options() -> None:

@@ -25,6 +25,7 @@ GENERATE = "generate (actors/consensus/actor.py:120)"
         ),
         (["commit (actors/consensus/adapters/decision_log.py:33)", "sign (actors/base/signing.py:116)"], stages.RECORD),
         (["create_task (asyncio/tasks.py:384)"], stages.COORDINATOR),
+        (["_asked (models/providers/sdk_clients.py:90)", "validate (pydantic/main.py:1)"], stages.VOTERS),
         (["inc (ray/util/metrics.py:133)"], stages.METRICS),
     ],
 )
@@ -41,6 +42,7 @@ def test_the_innermost_part_of_ours_decides(inner: list[str], stage: str) -> Non
         ([ROOT, CHAT, "send (uvicorn/protocols/http/httptools_impl.py:524)"], stages.SERVER),
         ([ROOT, CHAT, "parse_body (serve_apps/gateway/parsing.py:15)"], stages.PARSE),
         ([ROOT, "data_received (models/http1.py:266)"], stages.VOTERS),
+        ([ROOT, CHAT, "parse_body (serve_apps/gateway/parsing.py:15)", "validate (pydantic/main.py:1)"], stages.PARSE),
         (
             [
                 "run (concurrent/futures/thread.py:58)",
@@ -65,6 +67,11 @@ def test_counts_add_up_and_other_lines_are_ignored() -> None:
     """Equal stages of different stacks are one stage."""
     raw = f"{ROOT} 3\n{ROOT};{CHAT};{GENERATE} 2\n{ROOT};{GENERATE} 1\nnot a stack\n"
     assert count(raw) == Counter({stages.LOOP: 3, stages.COORDINATOR: 3})
+
+
+def test_stacks_are_counted_by_any_name() -> None:
+    """What a stack is called may be somebody else's to say."""
+    assert count(f"{ROOT};{CHAT} 2\n{ROOT} 1\n", lambda frames: str(len(frames))) == Counter({"2": 2, "1": 1})
 
 
 def test_shares_are_percent_and_microseconds_a_request() -> None:

@@ -1,12 +1,15 @@
 """The coordinator over several layers: who is asked, what is recorded and told, and how long it may take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from actors.base.errors import CriticalSystemFailure, GenerationHalted, NoConsensus, Overloaded, UnavailableError
+from actors.consensus import actor
 from actors.consensus.config import ConsensusConfig
+from actors.consensus.request import GenerationRequest
 from actors.consensus.verification import verify_envelope
+from actors.consensus.vocabulary import Plan, State
 from actors.policy.snapshot import LayerRule
 from models.errors import CircuitBreakerBusyError, CircuitBreakerOpenError, VoterBusy, VoterFailed
 from models.voter import Candidate, VoterRequest
@@ -67,6 +70,28 @@ async def test_an_answer_of_the_first_layer_is_not_degraded_and_asks_nobody_else
     told = (await world.coordinator.generate(request(), CALLER)).summary()
     assert (told["degraded"], told["layer"]["index"], told["layer"]["failover_used"]) == (False, 0, False)
     assert [v.asked for v in world.voters.values()] == [1, 1, 0, 0]
+
+
+async def test_behind_an_answer_no_layer_is_even_planned(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Plans that nobody can follow would cost every answer; behind a layer that gave none they are made."""
+    planned: list[str] = []
+
+    def later(request: GenerationRequest, tried: Sequence[State], *more: object, **named: object) -> list[Plan]:
+        planned.append(tried[-1].plan.layer)
+        return []
+
+    monkeypatch.setattr(actor, "later_plans", later)
+    world = layered(
+        make_world, layer("primary", "ab"), layer("backup", "ab"), voters=[voter(n, says("Paris")) for n in "ab"]
+    )
+    await world.coordinator.generate(request(), CALLER)
+    assert planned == []
+    world = layered(make_world, layer("primary", "ab"), layer("backup", "ab"), voters=[voter(n, DOWN) for n in "ab"])
+    with pytest.raises(CriticalSystemFailure):
+        await world.coordinator.generate(request(), CALLER)
+    assert planned == ["primary"]
 
 
 async def test_disagreement_never_reaches_a_weaker_jury(make_world: MakeWorld) -> None:

@@ -6,7 +6,7 @@ from actors.base.signing import SigningKey
 from actors.consensus.ports import Committed
 from actors.consensus.summary import summary
 from actors.consensus.vocabulary import Answered, State
-from actors.spans.record import Envelope
+from actors.spans.record import Envelope, Promise
 from tests.unit.actors.consensus.courses import run
 from tests.unit.actors.consensus.panels import FAILS, recounted
 from tests.unit.actors.consensus.test_records import finished, record
@@ -47,6 +47,21 @@ def test_the_runner_up_and_the_error_that_policy_states_are_told() -> None:
     signature = SigningKey.from_seed(b"\x01" * 32).sign("t", b"p")
     told = summary(state, Committed(made, Envelope("", signature, [], None), b""), "local")["agreement"]
     assert (told["support"], told["runner_up"], told["calibrated_error"]) == (0.666666, 0.333333, 0.05)
+
+
+def test_every_promise_is_told_to_the_second() -> None:
+    """Also one that was told before, after another."""
+    state = finished(*(Answered(ask_id, candidate("Paris"), 4) for ask_id in range(3)))
+    signed = Envelope("", SigningKey.from_seed(b"\x01" * 32).sign("t", b"p"), [], None)
+
+    def told(merge_by: int) -> str:
+        made = msgspec.structs.replace(record(state), promise=Promise(log_id="a" * 16, merge_by=merge_by))
+        by: str = summary(state, Committed(made, signed, b""), "local")["log"]["merge_by"]
+        return by
+
+    assert [told(s) for s in (1_800_000_000, 1_800_000_001, 1_800_000_000)] == [
+        "2027-01-15T08:00:00Z", "2027-01-15T08:00:01Z", "2027-01-15T08:00:00Z",
+    ]  # fmt: skip
 
 
 def test_an_answer_is_shown_once_and_of_no_layer_while_halted() -> None:
