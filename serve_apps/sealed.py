@@ -6,7 +6,7 @@ have one runs in a process of its own (``models.sealed``). The replica imports n
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.engine import EngineSettings
 from models.voter import Candidate, VoterRequest
@@ -42,10 +42,24 @@ class SealedReplica:
             await self.engine.close()
 
 
+def sealed_options(voter: str, engine: EngineSettings, limits: EngineLimits) -> dict[str, Any]:
+    """Return the options of the deployment. The engine's variables are set inside alone.
+
+    Its GPUs are the replica's own, on one machine: no worker of Ray could be behind the barriers to hold them for it.
+    """
+    options = deployment_options(voter, engine.model_copy(update={"env": {}}), limits)
+    if engine.device == "gpu":
+        first, *more = options["placement_group_bundles"]
+        gpus = 1 + len(more)
+        options["placement_group_bundles"] = [{**first, "GPU": gpus}]
+        options["ray_actor_options"] = {**options["ray_actor_options"], "num_gpus": gpus}
+    return options
+
+
 def build_sealed(voter: str, engine: EngineSettings, limits: EngineLimits) -> "Application":
-    """Return the Serve application node of one voter's engine, closed off; its variables are set inside alone."""
+    """Return the Serve application node of one voter's engine, closed off."""
     from ray import serve
 
-    options = deployment_options(voter, engine.model_copy(update={"env": {}}), limits)
-    application: Application = serve.deployment(SealedReplica, **options).bind(voter, engine)
+    deployment = serve.deployment(SealedReplica, **sealed_options(voter, engine, limits))
+    application: Application = deployment.bind(voter, engine)
     return application

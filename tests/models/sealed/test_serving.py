@@ -6,7 +6,7 @@ from models.catalog import load_catalog
 from models.engine import engine_settings
 from serve_apps.builder import LocalVoter, build_voter
 from serve_apps.llm import EngineLimits, VoterReplica
-from serve_apps.sealed import SealedReplica
+from serve_apps.sealed import SealedReplica, sealed_options
 
 LIMITS = EngineLimits(
     max_ongoing_requests=3,
@@ -15,6 +15,16 @@ LIMITS = EngineLimits(
     health_check_timeout_s=6,
     graceful_shutdown_s=7,
 )
+
+
+def test_the_gpus_of_a_closed_off_engine_are_its_replica_s() -> None:
+    """All of them on one machine, and given to the process that starts the engine, which takes their names along."""
+    settings = engine_settings(load_catalog().entry("qwen2.5-coder-7b-instruct"), Path("/m"), "gpu")
+    for degree in (1, 2):
+        kwargs = settings.engine_kwargs | {"tensor_parallel_size": degree}
+        options = sealed_options("v", settings.model_copy(update={"engine_kwargs": kwargs}), LIMITS)
+        assert options["placement_group_bundles"] == [{"GPU": degree, "accelerator_type:L4": 0.001, "CPU": 0}]
+        assert options["ray_actor_options"] == {"num_cpus": 0, "num_gpus": degree, "runtime_env": {"env_vars": {}}}
 
 
 def voter(*, sealed: bool) -> LocalVoter:

@@ -108,7 +108,10 @@ def test_an_engine_that_cannot_be_closed_off_is_started_open_and_told(
 
 @pytest.mark.parametrize("name", ["cpu", "cloud"])
 def test_a_machine_without_namespaces_is_refused_where_the_profile_says_so(name: str) -> None:
-    """``refuse`` names the voter, the reason and the two ways out; ``tell`` goes on; nobody asks where nobody must be closed."""
+    """``refuse`` names the voter, the reason and the two ways out; ``tell`` goes on; else nobody asks.
+
+    On several machines each engine proves itself where it runs.
+    """
     config, asked = configure(Wanted(name, None, ())), []
     assert require_sealable(config, lambda: "") == ""
     if name == "cpu":
@@ -118,6 +121,8 @@ def test_a_machine_without_namespaces_is_refused_where_the_profile_says_so(name:
             require_sealable(config, lambda: "because")
     open_ones = config.model_copy(update={"voters": tuple(v for v in config.voters if v.egress == "open")})
     assert require_sealable(open_ones, lambda: asked.append("asked") or "because") == ""
+    several = read_config(load_profile("cluster"), "cluster")
+    assert require_sealable(several, lambda: asked.append("asked") or "because") == ""
     assert asked == []
 
 

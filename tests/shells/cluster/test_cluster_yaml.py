@@ -25,6 +25,13 @@ def described() -> dict[str, Any]:
     return loaded
 
 
+def test_every_node_has_what_closes_an_engine_off(described: dict[str, Any]) -> None:
+    """The profile has engines without egress, and they run on any node, or not at all."""
+    config = read_config(load_profile("cluster"), "cluster")
+    assert "none" in {voter.egress for voter in config.voters}
+    assert any("install -y bubblewrap" in command for command in described["setup_commands"])
+
+
 def ray_schema() -> dict[str, Any]:
     """Return the schema that `ray up` checks with."""
     found = find_spec("ray")
