@@ -99,6 +99,23 @@ async def test_a_busy_engine_is_not_probed_and_fails_only_when_it_answers_nobody
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
+async def test_an_answer_to_one_gives_the_others_time_and_no_more(engine: Any, clock: Clock) -> None:
+    """Whoever goes on waiting is waited with from the last answer on."""
+    engine._door.silent = True
+    waiting = asyncio.create_task(engine.ask(REQUEST))
+    await asyncio.sleep(0)
+    clock.now_s += 300
+    engine._door.silent = False
+    await engine.ask(REQUEST)
+    clock.now_s += 300
+    await engine.check()
+    clock.now_s += 31
+    with pytest.raises(VoterFailed, match="answered nobody"):
+        await engine.check()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
 async def test_asks_that_fail_one_after_the_other_hide_nothing(engine: Any, clock: Clock) -> None:
     """Between two of them it is idle, and has not answered for a minute."""
     engine._door.refusal = VoterFailed("v", "broke off")
