@@ -280,11 +280,9 @@ def require_surroundings(config: Config, gpus: int) -> None:
 def require_sealable(config: Config, why_not: Callable[[], str]) -> str:
     """Return why engines cannot be closed off here, empty if none must be or all can; raise ``ConfigurationError`` to refuse."""
     closed = [voter.id for voter in config.voters if voter.egress == "none"]
-    if (
-        not closed or config.ray.bind == "network"
-    ):  # on several machines each engine is held to it where it runs, or does not
-        return ""
-    reason = why_not()
+    # On several machines each engine is held to it where it runs, or does not start.
+    is_asked_here = closed and config.ray.bind == "loopback"
+    reason = why_not() if is_asked_here else ""
     if reason and config.engine.unsealed == "refuse":
         raise ConfigurationError(
             f"voter {closed[0]}: egress none cannot be had here: {reason}. Install bubblewrap and let it make namespaces, or set "

@@ -280,6 +280,14 @@ class Config(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _closes_engines_off_where_they_run(self) -> Self:
+        if self.ray.bind == "network" and self.engine.unsealed == "tell":
+            raise ValueError(
+                "engine.unsealed: tell is for one machine; of several `up` cannot know which would run it open: leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _can_be_capped(self) -> Self:
         capped = self.budgets.spend_per_day_usd is not None
         for number, voter in enumerate(self.voters):

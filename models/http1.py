@@ -15,9 +15,10 @@ general client takes, and a panel makes one for each voter.
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
@@ -155,13 +156,24 @@ class ConnectionPool:
     async def _opened(self, endpoint: Endpoint, kind: "type[Lent]") -> "Lent":
         loop = asyncio.get_running_loop()
         if endpoint.socket_path is not None:
-            _, connection = await loop.create_unix_connection(lambda: kind(self._open), str(endpoint.socket_path))
+            with _held(endpoint.socket_path) as path:
+                _, connection = await loop.create_unix_connection(lambda: kind(self._open), path)
             return connection
         name = endpoint.host if endpoint.tls else None
         _, connection = await loop.create_connection(
             lambda: kind(self._open), endpoint.host, endpoint.port, ssl=endpoint.tls, server_hostname=name
         )
         return connection
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[str]:
+    """Yield a name of what lies at a path, itself: a link that was put there is not followed, and the name is always short."""
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 class Connection(asyncio.Protocol):

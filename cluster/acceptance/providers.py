@@ -91,7 +91,11 @@ def provider(name: str, protocol: str, models: Sequence[str], answers: Path) -> 
         yield Provider(name, protocol, said["port"], said["control_port"], tuple(models), key_file, control_key)
     finally:
         process.terminate()
-        process.wait(_END_S)
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         if process.stdout is not None:
             process.stdout.close()
 

@@ -26,6 +26,7 @@ from cluster.acceptance.load import Load, Outcome, one, stream, value_question
 from cluster.acceptance.system import WORK, System, running, title, write_answers
 from cluster.bench import facts
 from cluster.bench.page import write_section
+from cluster.config import load_profile
 from cluster.node import REPOSITORY
 from cluster.processes import Process
 from cluster.status import processes, supervisor
@@ -179,17 +180,15 @@ def main() -> int:
 
 
 def _profile() -> Path:
-    """Write the profile: the three engines decide, a recorded voter can be asked by its name."""
+    """Write the profile: the engines of ``cpu`` decide, a recorded voter can be asked by its name."""
     answers = write_answers(WORK / "footprint.jsonl", {RECORDED: ["Paris"]})
-    engines = ("qwen2.5-coder-0.5b", "qwen2.5-coder-0.5b-instruct"), ("smollm2-135m", "smollm2-135m-instruct"), (
-        "gemma-3-270m", "gemma-3-270m",
-    )  # fmt: skip
-    voters: list[dict[str, str]] = [
-        {"id": name, "provider": "vllm", "weights": weights, "pool": "cpu"} for name, weights in engines
-    ]
-    voters.append(
-        {"id": RECORDED, "provider": "recorded", "family": f"family-{RECORDED}", "lineage": f"lineage-{RECORDED}"}
-    )
+    recorded = {
+        "id": RECORDED,
+        "provider": "recorded",
+        "family": f"family-{RECORDED}",
+        "lineage": f"lineage-{RECORDED}",
+    }
+    voters = [*load_profile("cpu")["voters"], recorded]
     file = {"path": str(answers), "sha256": sha256_hex(answers.read_bytes())}
     profile = WORK / "footprint.yaml"
     settings = {"extends": "cpu", "profile": "footprint", "demo": False, "voters": voters, "answers": [file]}

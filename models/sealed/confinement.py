@@ -1,17 +1,18 @@
 """Everything that closes an engine off, as plain values: the arguments of bubblewrap and what the engine is told. Pure.
 
 Rules:
-- A network namespace of its own that has a loopback interface and no route: nothing goes out, whatever runs inside.
+- A network namespace of its own that has a loopback interface and no route, and no sockets of families that know no namespaces
+  (``seccomp``).
 - The file system holds system libraries, the Python that runs, this package and the weights, all read-only, and one writable
   folder with the engine's socket. No home, no keys, and no socket of anybody else: a path would be a way round the network.
 - Nobody inside, without a capability, and none of this process's environment but what is named here.
-- It stays in the session of whoever started it, which has no terminal: so it is found, and ended, with the rest of a system.
-- A GPU's device files are there for an engine on a GPU, and only then; the machine's shared memory never is.
+- It stays in the session of whoever started it: so it is found, and ended, with the rest of a system.
+- A GPU's device files are there for an engine on a GPU, and nothing else of the machine's: no terminal, log or shared memory.
 
 Left out: starting it (``engine``), what it does inside (``inside``). An engine spread over several machines cannot be closed off.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -33,7 +34,6 @@ _SETTINGS = (
 )  # fmt: skip
 _TMP = "/tmp"  # noqa: S108 - inside: a file system of its own
 _TMP_BYTES = 2 << 30
-_SHARED = "/dev/shm"  # noqa: S108 - inside: Ray keeps its objects in the machine's
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,13 @@ class Python:
     """Folder of the package ``models``."""
 
 
-def arguments(python: Python, folder: Path, weights: Path | None, *, gpu: bool) -> tuple[str, ...]:
-    """Return the arguments of bubblewrap up to ``--``; ``folder`` becomes the one writable folder."""
-    devices = ("--dev-bind", "/dev", "/dev", "--tmpfs", _SHARED) if gpu else ("--dev", "/dev")
+def arguments(python: Python, folder: Path, weights: Path | None, devices: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the arguments of bubblewrap up to ``--``; ``folder`` becomes the one writable folder, ``devices`` are a GPU's."""
     seen = [python.package, *([str(weights)] if weights else [])]
     return (
         "--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL",
         "--uid", "65534", "--gid", "65534", "--hostname", "localhost", "--clearenv",
-        *_each("--ro-bind-try", _SYSTEM), *devices, "--proc", "/proc",
+        *_each("--ro-bind-try", _SYSTEM), "--dev", "/dev", *_each("--dev-bind", devices), "--proc", "/proc",
         "--size", str(_TMP_BYTES), "--tmpfs", _TMP,
         *_each("--ro-bind-try", _SETTINGS), *_each("--ro-bind", _outermost(python.prefixes)), *_each("--ro-bind", seen),
         "--bind", str(folder), FOLDER, "--chdir", str(PurePosixPath(python.package).parent),

@@ -34,7 +34,7 @@ async def says(script: str, folder: Path) -> str:
     """Return what a program prints that runs where an engine would."""
     python = python_of_this()
     process = await asyncio.create_subprocess_exec(
-        str(shutil.which("bwrap")), *arguments(python, folder, None, gpu=False), *environment({}, os.environ), "--",
+        str(shutil.which("bwrap")), *arguments(python, folder, None), *environment({}, os.environ), "--",
         python.executable, "-c", script, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     output, _ = await process.communicate()
@@ -52,7 +52,7 @@ def weaken(monkeypatch: pytest.MonkeyPatch, barrier: str, instead: str) -> None:
 
 async def running(engine: SealedEngine) -> float:
     """Return how many requests vLLM says that it computes."""
-    reader, writer = await asyncio.open_unix_connection(str(engine._sealed.socket))
+    reader, writer = await asyncio.open_unix_connection(str(engine._sealed.folder / "api.sock"))
     writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
     lines = (await reader.read()).decode().splitlines()
     writer.close()
@@ -81,7 +81,7 @@ async def test_without_bubblewrap_the_reason_is_told(monkeypatch: pytest.MonkeyP
     ("barrier", "instead", "reason"),
     [
         ("--die-with-parent", "--share-net", "network namespace of the machine"),
-        ("--unshare-all", "--not-an-option", "no namespaces here"),
+        ("--unshare-all", "--not-an-option", "no namespaces here: bwrap: Unknown option --not-an-option"),
     ],
 )
 async def test_a_barrier_that_is_missing_is_found(
@@ -103,6 +103,7 @@ async def test_an_engine_that_reaches_a_listener_is_found(monkeypatch: pytest.Mo
 def folder(tmp_path: Path) -> Path:
     """Return an engine's folder beside a key."""
     (tmp_path / "key").write_text("secret")
+    (tmp_path / "key").chmod(0o644)
     (tmp_path / "engine").mkdir()
     return tmp_path / "engine"
 
@@ -134,13 +135,33 @@ print(
     tries(lambda: unix({str(tmp_path / "other.sock")!r})),
     tries(lambda: unix({abstract.getsockname()!r})),
     tries(lambda: pathlib.Path({str(tmp_path / "key")!r}).read_text()),
-    tries(lambda: pathlib.Path("/etc/shadow").read_text()),
-    tries(lambda: pathlib.Path("/usr/x").write_text("x")),
+    tries(lambda: pathlib.Path({str(tmp_path / "new")!r}).write_text("x")),
+    tries(lambda: pathlib.Path({str(ROOT / "models" / "new")!r}).write_text("x")),
 )
 """
         found = await says(script, folder)
     assert "reached" not in found.split(), found
     assert len(found.split()) == 7, found
+
+
+async def test_other_families_of_sockets_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the filter an engine is not taken for closed off: some family that knows no namespace is always there."""
+    harmless = b"\x06\x00\x00\x00\x00\x00\xff\x7f"  # one step: allow
+    monkeypatch.setattr(sealing, "program", lambda _: harmless)
+    assert "makes sockets of address family" in await why_not()
+    monkeypatch.setattr(sealing, "program", lambda _: None)
+    assert "no filter of system calls" in await why_not()
+
+
+async def test_what_is_not_closed_off_is_ended_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nobody has to close what failed to start: no process and no folder stays."""
+    weaken(monkeypatch, "--die-with-parent", "--share-net")
+    sealed = Sealed(None, tmp_path)
+    with pytest.raises(NotSealed):
+        await sealed.start()
+    assert sealed._process is not None
+    assert sealed._process.returncode is not None
+    assert not sealed.folder.exists()
 
 
 async def test_an_engine_that_ended_is_told(tmp_path: Path) -> None:
@@ -151,9 +172,9 @@ async def test_an_engine_that_ended_is_told(tmp_path: Path) -> None:
     assert await sealed._process.wait() == 0
     with pytest.raises(NotSealed, match="does not run"):
         sealed.check()
-    assert sealed.socket.parent.exists()
+    assert sealed.folder.exists()
     await sealed.close()
-    assert not sealed.socket.parent.exists()
+    assert not sealed.folder.exists()
 
 
 @pytest.fixture(scope="module")
@@ -201,22 +222,24 @@ async def test_a_real_engine_answers_through_its_only_door(
         ask.cancel()
     await becomes(engine, 0)
 
-    asked = engine._asked_s
+    answered = engine._answered_s
     await engine.check()
-    assert engine._asked_s == asked  # somebody asked just now
+    assert engine._answered_s == answered  # somebody was answered just now
     monkeypatch.setattr(sealing, "IDLE_S", 0.0)
     await engine.check()
-    assert engine._asked_s > asked
+    assert engine._answered_s > answered
 
     with monkeypatch.context() as patch:
-        patch.setattr(sealing, "_namespace", lambda _: 1)
-        with pytest.raises(NotSealed, match="network namespace of the machine"):
-            await engine.check()
+        patch.setattr(sealing, "leads_out", lambda _: ("veth0",))
+        with pytest.raises(NotSealed, match="leads out by the network interface veth0"):
+            engine._sealed.check()
 
     process = engine._sealed._process
     assert process is not None
-    process.kill()
-    await process.wait()
+    monkeypatch.setattr(sealing, "_namespace", lambda _: 1)
+    with pytest.raises(NotSealed, match="network namespace of the machine"):
+        await engine.check()
+    assert process.returncode is not None  # ended, not only told
     with pytest.raises(NotSealed, match="does not run"):
         await engine.check()
     with pytest.raises(VoterFailed):

@@ -376,6 +376,20 @@ def test_an_engine_that_cannot_be_closed_off_stops_bring_up(tmp_path: Path, monk
         bring_up(tmp_path / "home", Wanted(str(profile), None, ()), Quiet())
 
 
+def test_what_could_not_be_closed_off_is_what_is_deployed(
+    starts: Starts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the profile takes it, the application is built with the engine open, and with the words that say so."""
+    monkeypatch.setattr("cluster.bringup.why_not", no_namespaces)
+    monkeypatch.setattr(
+        "cluster.bringup.resolve_weights", lambda _home, config, *_: {v.id: tmp_path for v in config.voters}
+    )
+    home, config, _ = bring_up(starts.root, Wanted("cpu", starts.port, ()), Quiet())
+    settings = read_application(home, config)
+    assert not [voter.id for voter in settings.voters if voter.sealed]
+    assert any(NOT_CLOSED in line for line in settings.gateway.degraded)
+
+
 async def no_namespaces() -> str:
     """Say why no engine can be closed off."""
     return "no namespaces"

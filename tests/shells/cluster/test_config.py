@@ -61,6 +61,14 @@ def test_the_air_gapped_layer_ships_closed(name: str) -> None:
     assert config.engine.unsealed == ("tell" if name == "cpu" else "refuse")
 
 
+def test_open_engines_are_told_of_on_one_machine_alone() -> None:
+    """Of several nobody knows at `up` where an engine would run open."""
+    sections = {"ray": {"bind": "network"}, "engine": {"unsealed": "tell"}}
+    with pytest.raises(ConfigurationError, match="unsealed: tell is for one machine"):
+        read_config(changed(**sections), "p")
+    assert read_config(changed(engine={"unsealed": "tell"}), "p").engine.unsealed == "tell"
+
+
 @pytest.mark.parametrize(
     "voter",
     [

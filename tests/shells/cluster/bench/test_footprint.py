@@ -1,8 +1,11 @@
 """What processes take is summed under the names that people read."""
 
+from pathlib import Path
+
 import pytest
 
-from cluster.bench.footprint import Look, Phase, Taken, role, section, taken
+from cluster.bench.footprint import RECORDED, Look, Phase, Taken, _profile, role, section, taken
+from cluster.config import load_profile, read_config
 from cluster.processes import Process
 
 A, B, C = (Process(number, 1, 1) for number in (1, 2, 3))
@@ -23,6 +26,7 @@ A, B, C = (Process(number, 1, 1) for number in (1, 2, 3))
         ("ray::HAProxyManager", "Serve proxy"),
         ("ray::IDLE", "Ray: idle worker"),
         ("ray::JobSupervisor", "Ray: other workers"),
+        ("/x/bin/python -m models.sealed.inside 4237", "engine server, closed off"),
         ("/usr/bin/cat", "other"),
     ],
 )
@@ -47,3 +51,12 @@ def test_the_section_has_a_row_a_name_and_their_sum() -> None:
     assert "| HAProxy | 2 | – | – | 2.0 % | 10 |" in text
     assert "| **all** | 3 | 0.5 % | 40 | 3.0 % | 51 |" in text
     assert "asked: 60 s, 9 answered, 1 failed" in text
+
+
+def test_the_profile_that_is_measured_is_one_that_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ``cpu`` with one voter more, and the configuration takes it."""
+    monkeypatch.setattr("cluster.bench.footprint.WORK", tmp_path)
+    config = read_config(load_profile(str(_profile())), "footprint")
+    shipped = read_config(load_profile("cpu"), "cpu")
+    assert config.layers == shipped.layers
+    assert [voter.id for voter in config.voters] == [*(voter.id for voter in shipped.voters), RECORDED]
