@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import VoterError
@@ -175,6 +175,80 @@ def test_events_out_of_order_never_make_another_answer(fixture: Fixture, data: s
         return
     # Pieces of text carry no number: their order is all a client knows of it.
     assert sorted(answer_of(fixture.dialect, wire).text) == sorted(text)
+
+
+TELLING = {
+    "content",
+    "text",
+    "refusal",
+    "tool_calls",
+    "arguments",
+    "parts",
+    "stop_reason",
+    "finish_reason",
+    "finishReason",
+}
+"""Where the answer, or its end, is told."""
+
+
+def places(node: Any) -> list[tuple[Any, Any]]:
+    """Return every place in a value: what holds it, and its key there."""
+    keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+    inner = [place for key in keys if isinstance(node[key], dict | list) for place in places(node[key])]
+    return [(node, key) for key in keys] + inner
+
+
+def altered(events: list[Any], data: st.DataObject) -> None:
+    """Replace, drop, add or repeat one value or event."""
+    at = data.draw(st.integers(0, len(events) - 1))
+    everywhere = places(events[at]) or [(events[at], "")]
+    telling = [place for place in everywhere if place[1] in TELLING]
+    holder, key = data.draw(st.sampled_from(telling if telling and data.draw(st.booleans()) else everywhere))
+    match data.draw(st.sampled_from(("replace", "replace", "drop", "add", "repeat", "move"))):
+        case "replace":
+            holder[key] = data.draw(VALUES)
+        case "drop" if events[at]:
+            del holder[key]
+        case "add" if isinstance(holder, dict):
+            holder[data.draw(st.sampled_from((*sorted(TELLING), "a")))] = data.draw(VALUES)
+        case "repeat":
+            events.insert(at, copy.deepcopy(events[at]))
+        case _:
+            events.insert(data.draw(st.integers(0, len(events) - 1)), events.pop(at))
+
+
+def pieces(provider: str, event: dict[str, Any]) -> list[Any]:
+    """Return whatever an event of a stream that was taken says of the answer's text."""
+    if provider == "openai":
+        return [(choice.get("delta") or {}).get("content") for choice in event["choices"]]
+    if provider == "gemini":
+        parts = [part for c in event.get("candidates", []) for part in c.get("content", {}).get("parts", [])]
+        return [part.get("text") for part in parts if not part.get("thought") and part.get("functionCall") is None]
+    if event.get("type") == "message_start":
+        return [*(event["message"].get("content") or [])]
+    if event.get("type") == "content_block_delta":
+        return [event["delta"].get("text")]
+    block = event["content_block"] if event.get("type") == "content_block_start" else {}
+    return [block.get("text")] if block.get("type") == "text" else []
+
+
+@settings(max_examples=400)
+@given(fixture=st.sampled_from(STREAMS), data=st.data())
+def test_any_stream_is_whole_or_is_refused(fixture: Fixture, data: st.DataObject) -> None:
+    """Any values in any events: every piece of the text that came is in the answer, in its order, or there is none."""
+    events = copy.deepcopy(fixture.events)
+    for _ in range(data.draw(st.integers(1, 4))):
+        altered(events, data)
+    came = copy.deepcopy(events)
+    try:
+        wire = fed(fixture.dialect.accumulator(), events).finish()
+        answer = answer_of(fixture.dialect, wire)
+    except Fault:
+        return
+    assert wire_of(fixture.dialect, answer) == wire
+    said = [piece for event in came for piece in pieces(fixture.provider, event) if piece is not None]
+    assert answer.text == "".join(said)
+    assert events == came, "putting together changes no event"
 
 
 @pytest.mark.parametrize("text", ["", "{", "nul", "[1", '{"a": NaN}', "[" * 100_000, b"\xff"])
