@@ -187,6 +187,7 @@ TELLING = {
     "stop_reason",
     "finish_reason",
     "finishReason",
+    "index",
 }
 """Where the answer, or its end, is told."""
 
@@ -199,16 +200,20 @@ def places(node: Any) -> list[tuple[Any, Any]]:
 
 
 def altered(events: list[Any], data: st.DataObject) -> None:
-    """Replace, drop, add or repeat one value or event."""
+    """Replace, drop or add one value, most often where it tells, or repeat or move an event."""
     at = data.draw(st.integers(0, len(events) - 1))
-    everywhere = places(events[at]) or [(events[at], "")]
+    everywhere = places(events[at])
     telling = [place for place in everywhere if place[1] in TELLING]
-    holder, key = data.draw(st.sampled_from(telling if telling and data.draw(st.booleans()) else everywhere))
-    match data.draw(st.sampled_from(("replace", "replace", "drop", "add", "repeat", "move"))):
-        case "replace":
+    holder, key = data.draw(st.sampled_from(telling or everywhere or [(events[at], "")]))
+    match data.draw(st.sampled_from(("say", "say", "say", "replace", "drop", "add", "repeat", "move"))):
+        case "say":
             holder[key] = data.draw(VALUES)
-        case "drop" if events[at]:
-            del holder[key]
+        case "replace" | "drop" as what if everywhere:
+            holder, key = data.draw(st.sampled_from(everywhere))
+            if what == "drop":
+                del holder[key]
+            else:
+                holder[key] = data.draw(VALUES)
         case "add" if isinstance(holder, dict):
             holder[data.draw(st.sampled_from((*sorted(TELLING), "a")))] = data.draw(VALUES)
         case "repeat":
@@ -232,12 +237,26 @@ def pieces(provider: str, event: dict[str, Any]) -> list[Any]:
     return [block.get("text")] if block.get("type") == "text" else []
 
 
-@settings(max_examples=400)
-@given(fixture=st.sampled_from(STREAMS), data=st.data())
-def test_any_stream_is_whole_or_is_refused(fixture: Fixture, data: st.DataObject) -> None:
-    """Any values in any events: every piece of the text that came is in the answer, in its order, or there is none."""
+def reasons(provider: str, event: dict[str, Any]) -> list[Any]:
+    """Return whatever an event of a stream that was taken says of why the answer ended."""
+    match provider, event.get("type"):
+        case "openai", _:
+            return [choice.get("finish_reason") for choice in event["choices"]]
+        case "gemini", _:
+            return [candidate.get("finishReason") for candidate in event.get("candidates", [])]
+        case _, "message_start" | "message_delta":
+            return [{**event, **event.get("message", {}), **event.get("delta", {})}.get("stop_reason")]
+    return []
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@settings(max_examples=200)
+@given(data=st.data())
+def test_any_stream_is_whole_or_is_refused(provider: str, data: st.DataObject) -> None:
+    """Any values in any events: every piece of the text that came is in the answer, and every reason to end, or there is none."""
+    fixture = data.draw(st.sampled_from([stream for stream in STREAMS if stream.provider == provider]))
     events = copy.deepcopy(fixture.events)
-    for _ in range(data.draw(st.integers(1, 4))):
+    for _ in range(data.draw(st.integers(1, 3))):
         altered(events, data)
     came = copy.deepcopy(events)
     try:
@@ -246,8 +265,10 @@ def test_any_stream_is_whole_or_is_refused(fixture: Fixture, data: st.DataObject
     except Fault:
         return
     assert wire_of(fixture.dialect, answer) == wire
-    said = [piece for event in came for piece in pieces(fixture.provider, event) if piece is not None]
+    said = [piece for event in came for piece in pieces(provider, event) if piece is not None]
     assert answer.text == "".join(said)
+    why = [reason for event in came for reason in reasons(provider, event) if reason is not None]
+    assert {answer.native_finish, *why} == {answer.native_finish}
     assert events == came, "putting together changes no event"
 
 
