@@ -8,6 +8,8 @@ Rules:
 - A body ends by its length, its last chunk, or (if it has neither) with the connection. One that ends too early is broken.
 - Interim responses (1xx) are skipped and trailers dropped: neither changes a header. An upgrade is no response.
 - Responses are parsed by llhttp, which refuses what is ambiguous.
+- Certificates are verified, names too. Whom to trust is the system's word, or the operator's where ``SSL_CERT_FILE`` or
+  ``SSL_CERT_DIR`` is set. ``SSLKEYLOGFILE`` gets no session's secrets.
 
 Left out: proxies, HTTP/2, cookies; bodies as they come (``models.http1_stream``). A request costs a third of what a
 general client takes, and a panel makes one for each voter.
@@ -40,6 +42,10 @@ class CannotConnect(Exception):
     """No connection could be opened."""
 
 
+class Untrusted(CannotConnect):
+    """Who answered has no certificate that verifies."""
+
+
 class BrokenOff(Exception):
     """The connection ended, or said something that is no response, before the response was whole."""
 
@@ -69,7 +75,7 @@ class Endpoint:
             raise ValueError(f"{url!r} is no http or https address")
         self.host = parts.hostname
         self.socket_path = socket_path
-        self.tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self.tls = _verifying() if parts.scheme == "https" else None
         self.port = parts.port or (443 if self.tls else 80)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         lines = [f"POST {target or '/'} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}"]
@@ -84,6 +90,13 @@ class Endpoint:
         return b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
 
 
+def _verifying() -> ssl.SSLContext:
+    """Return what ``ssl.create_default_context`` does, without the file that it writes secrets to where one is named."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    return context
+
+
 class ConnectionPool:
     """All connections of one process to its voters, so many to each endpoint; used from one event loop."""
 
@@ -93,7 +106,10 @@ class ConnectionPool:
         self._open: set[Connection] = set()
 
     async def post(self, endpoint: Endpoint, body: bytes, timeout_s: float, max_body_bytes: int) -> Response:
-        """Return the whole response; raise ``TimeoutError``, ``CannotConnect``, ``BrokenOff`` or ``TooLarge``."""
+        """Return the whole response; raise ``TimeoutError``, ``CannotConnect``, ``BrokenOff`` or ``TooLarge``.
+
+        ``CannotConnect`` is ``Untrusted`` where the certificate is why.
+        """
         give_up = asyncio.get_running_loop().time() + timeout_s
         connection = await self.lend(endpoint, give_up, Connection)
         try:
@@ -150,6 +166,8 @@ class ConnectionPool:
                 return await self._opened(endpoint, kind)
         except TimeoutError:
             raise
+        except ssl.SSLCertVerificationError as error:
+            raise Untrusted from error
         except OSError as error:
             raise CannotConnect from error
 

@@ -17,7 +17,7 @@ import msgspec
 
 from models.context import require_room
 from models.errors import VoterEmpty, VoterFailed, VoterInvalid, VoterRefused, VoterTimeout
-from models.http1 import BrokenOff, CannotConnect, ConnectionPool, Endpoint, Response, TooLarge
+from models.http1 import BrokenOff, CannotConnect, ConnectionPool, Endpoint, Response, TooLarge, Untrusted
 from models.providers.failures import failure_of_status
 from models.providers.openai_map import OpenAI, body_of
 from models.voter import Candidate, TokenCount, VoterInfo, VoterRequest
@@ -101,6 +101,8 @@ class OpenAIHttpVoter:
             return await self._pool.post(self._endpoint, body, left_s, self._max_response_bytes)
         except TimeoutError as error:
             raise VoterTimeout(self._info.id, f"no answer within {self._timeout_s:g} s") from error
+        except Untrusted as error:
+            raise VoterFailed(self._info.id, "its certificate does not verify") from error
         except CannotConnect as error:
             raise VoterFailed(self._info.id, "cannot be connected to") from error
         except TooLarge as error:

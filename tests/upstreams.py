@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -69,9 +70,9 @@ class Upstream:
 
 
 @contextlib.asynccontextmanager
-async def serving(upstream: Upstream) -> AsyncIterator[Upstream]:
+async def serving(upstream: Upstream, tls: ssl.SSLContext | None = None) -> AsyncIterator[Upstream]:
     """Listen on loopback while inside."""
-    server = await asyncio.start_server(upstream, "127.0.0.1", 0)
+    server = await asyncio.start_server(upstream, "127.0.0.1", 0, ssl=tls)
     upstream.port = server.sockets[0].getsockname()[1]
     try:
         yield upstream

@@ -6,7 +6,8 @@ Rules:
   ``output_tokens`` are all that was made, reasoning among them. ``None`` is what the provider did not say.
 - What a protocol's mapping has no name for is in ``extra``, by JSON Pointer into the response: read, render and merge
   give the response back.
-- Only a whole text that nothing else came with is a candidate. A tool call is none: nobody offers a voter tools.
+- Only a whole text that nothing else came with is a candidate. A tool call is none: nobody offers a voter tools. Nor is
+  what another model said in the voter's place: it would count for a lineage that it is not of.
 
 Left out: what tools and reasoning say. A panel decides on texts.
 """
@@ -45,6 +46,8 @@ class Other:
 
 
 Part = Text | ToolCall | Other
+STOOD_IN = Other("fallback")
+"""Where another model took over (Anthropic's block; no other protocol has a word for it)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ class ProviderAnswer:
 
 def candidate_of(answer: ProviderAnswer, voter: str, first_token_ms: int | None = None) -> Candidate:
     """Return the candidate that an answer is, or raise the ``VoterError`` that it is."""
+    if STOOD_IN in answer.parts:
+        raise VoterInvalid(voter, "another model answered in its place")
     if answer.refusal or answer.finish == "refused":
         raise VoterRefused(voter, "declined (content filter)" if answer.finish == "refused" else "declined")
     if answer.finish == "tool_calls" or answer.tool_calls:

@@ -2,6 +2,7 @@
 
 Rules: system turns go where the protocol has them, in their order; ``max_tokens`` is required. Of the stream's events the
 order is checked one by one: one start, blocks opened, filled and closed one after the other, the end's reason, the end.
+Content comes in blocks only, and a reason that was given stays: another one after it is malformed, nothing unsays it.
 Events of a kind that is not known are kept beside the response (``/stream_events``), as the protocol asks of its clients;
 so are fields of known events that are not, and what the end says anew of a field, token counts aside: these are sums.
 
@@ -257,6 +258,7 @@ class Events:
         match kind:
             case "message_start":
                 self._message = _object(event, "message")
+                self._require(not self._message.get("content"))
             case "content_block_start":
                 self._begin_block(event)
             case "content_block_delta":
@@ -297,6 +299,8 @@ class Events:
         delta = _object(event, "delta")
         name = _TEXTS.get(str(delta.get("type")))
         if block is None or name is None:
+            # A piece of a kind that is not known may say anything but some of the answer.
+            self._require("text" not in delta)
             self._unknown.append(event)
             return
         value = delta.get(name)
@@ -319,6 +323,9 @@ class Events:
         self._require(block is not None and event.get("index") == len(self._blocks))
         if block is not None:
             whole = grown(block)
+            if self._input and (begun := whole.get("input")):
+                place = {"type": "content_block_start", "index": len(self._blocks)}
+                self._unknown.append(place | {"content_block": {"input": begun}})
             self._blocks.append(whole | {"input": decoded(self._input)} if self._input else whole)
         self._open = None
 
@@ -332,6 +339,11 @@ class Events:
             told = {name: value for name, value in usage.items() if value is not None}
             self._message = self._message | {"usage": (before if isinstance(before, dict) else {}) | told}
         said = delta | {name: value for name, value in event.items() if name not in {"type", "delta", "usage"}}
+        self._require("content" not in said)
+        said = {name: value for name, value in said.items() if value is not None or name not in self._message}
+        reason = self._message.get("stop_reason")
+        if reason is not None and said.get("stop_reason", reason) != reason:
+            raise Malformed("ended in two ways")
         before = {name: self._message[name] for name in said if self._message.get(name) is not None}
         if lost := {name: value for name, value in before.items() if said[name] != value}:
             self._unknown.append({"type": "message_start", "message": lost})

@@ -112,13 +112,15 @@ def join(fields: Wire, key: str, said: object, *, texts: bool) -> Wire:
             fields[key] = before = Growing([] if before is None else [before])
         before.append(said)
         return {}
-    if isinstance(before, list) and isinstance(said, list):
+    # A text that still grows is a list to Python and none to the protocol.
+    if isinstance(before, list) and isinstance(said, list) and not isinstance(before, Growing):
         before += said
         return {}
     if said is None and key in fields:
         return {}
     fields[key] = copy.deepcopy(said)
-    return grown({key: before}) if before is not None and before != said else {}
+    lost = grown({key: before})
+    return lost if before is not None and lost[key] != said else {}
 
 
 def parsed(wire: object, kind: type[T], what: str) -> T:

@@ -31,6 +31,7 @@ from models.providers.faults import (
     Rejected,
     Unaskable,
     Unreachable,
+    Unverified,
 )
 
 MAX_COMPLAINT_BYTES = 4096
@@ -70,6 +71,7 @@ def failure_of_status(voter: str, status: int, headers: Mapping[bytes, bytes], c
 
 _MEANINGS: dict[type[Fault], tuple[type[VoterError], str]] = {
     Unreachable: (VoterFailed, "cannot be connected to"),
+    Unverified: (VoterFailed, "its certificate does not verify"),
     Unaskable: (VoterFailed, "its SDK refused the request"),
     Broken: (VoterFailed, "the connection broke off"),
     Cut: (VoterFailed, "the stream ended before the answer was whole"),

@@ -15,6 +15,10 @@ class Unreachable(Fault):
     free = True
 
 
+class Unverified(Unreachable):
+    """Who answered has no certificate that verifies, so nothing was asked."""
+
+
 class Unaskable(Fault):
     """An SDK refused what it was told to ask, so nothing was asked."""
 

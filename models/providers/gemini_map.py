@@ -2,9 +2,9 @@
 
 Rules: system turns are the ``systemInstruction``, the assistant's role is ``model``. One candidate is asked for, so a
 second one is malformed. A prompt that was blocked is refused, whatever was said before that. A stream is whole once its
-candidate has a finish reason; nothing of it may come after that. The first models set that reason in every response of
-a stream: nobody can tell whether such a stream is whole, so it is malformed. What a later response says anew of a field
-is kept beside (``/stream_events``), token counts aside: these are sums.
+candidate has a finish reason; nothing of it may come after that, and nothing unsays it. The first models set that reason
+in every response of a stream: nobody can tell whether such a stream is whole, so it is malformed. What a later response
+says anew of a field is kept beside (``/stream_events``), token counts aside: these are sums.
 
 Left out: images, code execution, grounding (they stay in ``extra``); candidates continued over several calls.
 """
@@ -251,6 +251,11 @@ def _blocks(response: Wire) -> bool:
     return isinstance(feedback, dict) and bool(feedback.get("blockReason") or feedback.get("blockReasonMessage"))
 
 
+def _saying(said: Wire, before: Wire) -> Wire:
+    """Return what says something: null takes no other value's place."""
+    return {key: value for key, value in said.items() if value is not None or before.get(key) is None}
+
+
 def _replaced(before: Wire, said: Wire, but: str) -> Wire:
     return {key: value for key, value in before.items() if key != but and key in said and said[key] != value}
 
@@ -297,6 +302,7 @@ class Responses:
         if "promptFeedback" in said and _blocks(self._whole) and not _blocks(said):
             # A block stays, whatever is said of the prompt later.
             self._replaced.append({"promptFeedback": said.pop("promptFeedback")})
+        said = _saying(said, self._whole)
         if lost := _replaced(self._whole, said, "usageMetadata"):
             self._replaced.append(lost)
         self._whole |= said
@@ -312,9 +318,10 @@ class Responses:
         if before.get("finishReason") is not None and (parts or candidate.get("finishReason") is not None):
             raise Malformed("went on after it had finished")
         kept = before.get("content", {}) | {key: value for key, value in content.items() if key != "parts"}
-        if lost := _replaced(before, candidate, "content"):
+        said = _saying(candidate, before)
+        if lost := _replaced(before, said, "content"):
             self._replaced.append({"candidates": [lost]})
-        self._candidate = before | candidate | ({"content": kept} if kept or "content" in candidate else {})
+        self._candidate = before | said | ({"content": kept} if kept or "content" in candidate else {})
         for part in parts:
             self._add_part(part)
 

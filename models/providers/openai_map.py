@@ -2,10 +2,13 @@
 
 Rules: the first choice is the answer (one is asked for; more of them stay in ``extra``, and a stream that mixes several is
 malformed); the whole response and the stream of the same answer read the same; a stream is whole once its choice has a
-finish reason and ``[DONE]`` came. What a later chunk says anew is kept beside the response (``/stream_events``).
+finish reason and ``[DONE]`` came. Pieces of a text are texts: one that is a number or a list of parts is malformed, as it
+is in a whole response. What a later chunk says anew is kept beside the response (``/stream_events``).
 
 Left out: images, audio, log probabilities (they stay in ``extra``), the Responses API.
 """
+
+import copy
 
 import msgspec
 
@@ -231,6 +234,10 @@ def _rendered(usage: Usage | None) -> Wire | None:
     )
 
 
+_PIECES: dict[str, type] = {"content": str, "refusal": str, "tool_calls": list}
+"""What a piece of a field that ``read`` knows has to be, if it says anything."""
+
+
 class Chunks:
     """The chunks of one completion."""
 
@@ -257,7 +264,10 @@ class Chunks:
         if self._choice.get("finish_reason") is None:
             raise Cut
         whole = self._whole | {"choices": [self._choice | {"message": grown(self._message)}]}
-        return whole | ({"stream_events": self._replaced} if self._replaced else {})
+        # A message among the chunks is none of the protocol's, and no reason to lose it.
+        beside = [{"choices": [{"message": self._choice["message"]}]}] if "message" in self._choice else []
+        kept = [*self._replaced, *beside]
+        return whole | ({"stream_events": kept} if kept else {})
 
     def _take_head(self, event: Wire) -> None:
         before, now = self._whole.get("id"), event.get("id")
@@ -287,24 +297,34 @@ class Chunks:
         self.started = self.started or any(key != "role" for key in said)
 
     def _take_delta(self, key: str, value: object) -> None:
+        if value is not None and not isinstance(value, _PIECES.get(key, object)):
+            raise Malformed("answered a piece that does not belong to its message")
         if key == "tool_calls" and isinstance(value, list):
             self._message[key] = calls = self._message.get(key) or []
             for call in value:
-                _add_call(calls, call)
+                if lost := _add_call(calls, call):
+                    self._replaced.append({"choices": [{"delta": {"tool_calls": [lost]}}]})
         elif lost := join(self._message, key, value, texts=key != "role"):
             self._replaced.append({"choices": [{"delta": lost}]})
 
 
-def _add_call(calls: list[Wire], delta: object) -> None:
+def _add_call(calls: list[Wire], delta: object) -> Wire:
+    """Add a piece to the last call or begin another, and return what it took the place of."""
     if not isinstance(delta, dict) or not isinstance(place := delta.get("index"), int):
         raise Malformed("answered a tool call that is none")
     call = {key: value for key, value in delta.items() if key != "index"}
     if place == len(calls):
-        calls.append(call)
-        return
-    if place != len(calls) - 1:
+        calls.append(copy.deepcopy(call))
+        return {}
+    if not calls or place != len(calls) - 1:
         raise Malformed("answered tool calls out of order")
-    said, function = call.get("function"), calls[place].get("function")
-    if not isinstance(said, dict) or not isinstance(function, dict) or not isinstance(said.get("arguments", ""), str):
+    said, function = call.get("function"), calls[-1].get("function")
+    if not isinstance(said, dict) or not isinstance(function, dict):
         raise Malformed("answered a tool call that is none")
-    calls[place]["function"] = function | {"arguments": f"{function.get('arguments', '')}{said.get('arguments', '')}"}
+    before, more = function.get("arguments", ""), said.get("arguments", "")
+    if not isinstance(before, str) or not isinstance(more, str):
+        raise Malformed("answered a tool call that is none")
+    anew = {name: value for name, value in said.items() if name != "arguments" and value != ""}
+    lost = join({"call": calls[-1]}, "call", call | {"function": anew}, texts=False)
+    calls[-1]["function"] |= {"arguments": before + more}
+    return {"index": place} | lost["call"] if lost else {}

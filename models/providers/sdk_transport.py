@@ -4,7 +4,8 @@ Rules:
 - Nothing goes out but the headers named here: what an SDK reads from the environment (organization, project, custom
   headers) stays here. No proxy from the environment, no redirect, no cookie; one POST to where the SDK says.
 - A whole response is read before the SDK sees it, a stream as the SDK reads it, both inside the call's bound.
-- Connections are the client's own; it closes them. Whom they trust is the system's word, as for our own servers.
+- Connections are the client's own; it closes them. Whom they trust is the system's word, or that of ``SSL_CERT_FILE`` and
+  ``SSL_CERT_DIR``, which are the operator's; ``SSLKEYLOGFILE`` is passed over (``models.http1``).
 
 The library's own transport took a third of an SDK's call.
 
@@ -17,9 +18,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx2
 
-from models.http1 import BrokenOff, CannotConnect, ConnectionPool, Endpoint, TooLarge
+from models.http1 import BrokenOff, CannotConnect, ConnectionPool, Endpoint, TooLarge, Untrusted
 from models.http1_stream import StreamedResponse, streamed
-from models.providers.faults import Broken, Fault, Oversized, Unaskable, Unreachable
+from models.providers.faults import Broken, Fault, Oversized, Unaskable, Unreachable, Unverified
 from models.providers.sdk import CURRENT, Tap
 
 _SENT = frozenset({
@@ -113,7 +114,7 @@ def _noted(tap: Tap) -> Iterator[None]:
     try:
         yield
     except CannotConnect as error:
-        tap.fault = Unreachable()
+        tap.fault = Unverified() if isinstance(error, Untrusted) else Unreachable()
         raise tap.fault from error
     except TooLarge as error:
         tap.fault = Oversized()

@@ -11,16 +11,21 @@ from typing import Literal
 
 import msgspec
 
-from models.http1 import BrokenOff, CannotConnect, ConnectionPool, Endpoint, TooLarge
+from models.http1 import BrokenOff, CannotConnect, ConnectionPool, Endpoint, TooLarge, Untrusted
 from models.http1_stream import StreamedResponse, streamed
 from models.providers.dialect import Dialect, Wire, decoded
 from models.providers.failures import MAX_COMPLAINT_BYTES
-from models.providers.faults import Broken, Cut, Fault, Malformed, Oversized, Rejected, Unreachable
+from models.providers.faults import Broken, Cut, Fault, Malformed, Oversized, Rejected, Unreachable, Unverified
 from models.providers.sse import Event, EventDecoder
 
 JSON = b"application/json"
 EVENTS = b"text/event-stream"
-_FAULTS: Mapping[type[Exception], type[Fault]] = {CannotConnect: Unreachable, TooLarge: Oversized, BrokenOff: Broken}
+_FAULTS: Mapping[type[Exception], type[Fault]] = {
+    CannotConnect: Unreachable,
+    Untrusted: Unverified,
+    TooLarge: Oversized,
+    BrokenOff: Broken,
+}
 
 
 class ThinUpstream:

@@ -31,10 +31,13 @@ def test_a_whole_text_is_a_candidate() -> None:
         ({"parts": (Text(" \n"),)}, VoterEmpty),
         ({"parts": (Other("thinking"),)}, VoterEmpty),
         ({"parts": ()}, VoterEmpty),
+        ({"parts": (Other("fallback"), Text("Paris"))}, VoterInvalid),
+        ({"parts": (Text("Paris"), Other("fallback"))}, VoterInvalid),
+        ({"parts": (Other("fallback"),), "finish": "refused"}, VoterInvalid),
     ],
 )
 def test_everything_else_costs_the_ballot(change: dict[str, object], error: type[VoterError]) -> None:
-    """Refusals, tool calls nobody offered, unknown ends and empty answers are never candidates."""
+    """Refusals, tool calls nobody offered, unknown ends, empty answers and another model's are never candidates."""
     with pytest.raises(error) as caught:
         candidate_of(replace(WHOLE, **change), "v")
     assert type(caught.value) is error

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from models.providers.answer import Other, Text, ToolCall, Usage
+from models.errors import VoterInvalid
+from models.providers.answer import Other, Text, ToolCall, Usage, candidate_of
 from models.providers.anthropic_map import Anthropic, Events
 from models.providers.dialect import answer_of
 from models.providers.faults import Cut, ErrorEvent, Fault, Malformed
@@ -15,6 +16,16 @@ EVENTS = fixture_named("anthropic", "stream").events
 START, OPEN, PING, HELLO, REST, CLOSE, END, STOP = EVENTS
 TURNS = (Message("system", "s"), Message("user", "u"), Message("system", "t"), Message("assistant", "a"))
 SAMPLING = Sampling(9, 0.1, 0.2, 0.3, 0.4, 5, ("a", " "))
+
+
+def ended(reason: str | None) -> dict[str, Any]:
+    """Return the end with another reason."""
+    return END | {"delta": END["delta"] | {"stop_reason": reason}}
+
+
+def begun(**message: Any) -> dict[str, Any]:
+    """Return the start of a message that says this."""
+    return START | {"message": START["message"] | message}
 
 
 def test_the_newest_version_is_asked_without_sampling() -> None:
@@ -102,18 +113,39 @@ def test_an_event_of_a_kind_to_come_may_stand_anywhere() -> None:
 
 
 def test_what_stands_in_for_another_model_is_told() -> None:
-    """An answer that another model gave carries the block that says so."""
+    """An answer that another model gave carries the block that says so, and is no answer of this voter."""
     answer = answer_of(
         Anthropic(), fed(Events(), fixture_named("anthropic", "published_stream_fallback").events).finish()
     )
     assert answer.parts == (Other("fallback"), Text("Hello there!"))
     assert ("/content/0/to", '{"model":"claude-sonnet-4-5"}') in answer.extra
+    with pytest.raises(VoterInvalid, match="another model answered in its place"):
+        candidate_of(answer, "v")
 
 
 def test_a_stream_may_say_nothing_of_its_usage() -> None:
     """The documents' own example does not."""
     events = fixture_named("anthropic", "published_stream_thinking").events
     assert answer_of(Anthropic(), fed(Events(), events).finish()).usage is None
+
+
+def test_nothing_unsays_why_an_answer_ended() -> None:
+    """Counts may come after the end's reason, and the same reason again; null says nothing."""
+    silent = END | {"delta": {"stop_reason": None, "stop_sequence": None}}
+    cut = ended("max_tokens")
+    for events in ([cut, cut], [cut, silent], [cut, silent, silent], [silent, cut]):
+        wire = fed(Events(), [START, OPEN, HELLO, CLOSE, *events, STOP]).finish()
+        assert (wire["stop_reason"], "stream_events" in wire) == ("max_tokens", False)
+
+
+def test_what_a_tools_input_began_with_is_kept_beside() -> None:
+    """Pieces make another one, which stands."""
+    piece = HELLO | {"delta": {"type": "input_json_delta", "partial_json": '{"a":2}'}}
+    tool = OPEN | {"content_block": {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}}
+    wire = fed(Events(), [START, tool, piece, CLOSE, END, STOP]).finish()
+    assert wire["content"][0]["input"] == {"a": 2}
+    first = {"type": "content_block_start", "index": 0, "content_block": {"input": {"a": 1}}}
+    assert wire["stream_events"] == [first]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +165,15 @@ def test_a_stream_may_say_nothing_of_its_usage() -> None:
         ([START, OPEN, HELLO | {"index": 1}], Malformed),
         ([START, OPEN, CLOSE | {"index": 1}], Malformed),
         ([*EVENTS, HELLO], Malformed),
+        ([*EVENTS[:-2], ended("max_tokens"), END, STOP], Malformed),
+        ([*EVENTS[:-2], ended("refusal"), END, STOP], Malformed),
+        ([*EVENTS[:-2], END, ended("max_tokens"), STOP], Malformed),
+        ([*EVENTS[:-2], ended("max_tokens"), ended(None), END, STOP], Malformed),
+        ([begun(stop_reason="max_tokens"), *EVENTS[1:]], Malformed),
+        ([begun(content=[{"type": "text", "text": "not"}]), *EVENTS[1:]], Malformed),
+        ([*EVENTS[:-2], END | {"delta": END["delta"] | {"content": ["not"]}}, STOP], Malformed),
         ([*EVENTS, STOP], Malformed),
+        ([*EVENTS[:4], HELLO | {"delta": {"type": "prose_delta", "text": "not"}}, *EVENTS[4:]], Malformed),
         ([START, OPEN | {"content_block": None}], Malformed),
         ([START, OPEN, HELLO | {"delta": {"type": "text_delta", "text": 5}}], Malformed),
         ([START, OPEN, HELLO | {"delta": {"type": "thinking_delta", "thinking": "x"}}], Malformed),

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import VoterError
@@ -175,6 +175,101 @@ def test_events_out_of_order_never_make_another_answer(fixture: Fixture, data: s
         return
     # Pieces of text carry no number: their order is all a client knows of it.
     assert sorted(answer_of(fixture.dialect, wire).text) == sorted(text)
+
+
+TELLING = {
+    "content",
+    "text",
+    "refusal",
+    "tool_calls",
+    "arguments",
+    "parts",
+    "stop_reason",
+    "finish_reason",
+    "finishReason",
+    "index",
+}
+"""Where the answer, or its end, is told."""
+
+
+def places(node: Any) -> list[tuple[Any, Any]]:
+    """Return every place in a value: what holds it, and its key there."""
+    keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+    inner = [place for key in keys if isinstance(node[key], dict | list) for place in places(node[key])]
+    return [(node, key) for key in keys] + inner
+
+
+def altered(events: list[Any], data: st.DataObject) -> None:
+    """Replace, drop or add one value, most often where it tells, or repeat or move an event."""
+    at = data.draw(st.integers(0, len(events) - 1))
+    everywhere = places(events[at])
+    telling = [place for place in everywhere if place[1] in TELLING]
+    holder, key = data.draw(st.sampled_from(telling or everywhere or [(events[at], "")]))
+    match data.draw(st.sampled_from(("say", "say", "say", "replace", "drop", "add", "repeat", "move"))):
+        case "say":
+            holder[key] = data.draw(VALUES)
+        case "replace" | "drop" as what if everywhere:
+            holder, key = data.draw(st.sampled_from(everywhere))
+            if what == "drop":
+                del holder[key]
+            else:
+                holder[key] = data.draw(VALUES)
+        case "add" if isinstance(holder, dict):
+            holder[data.draw(st.sampled_from((*sorted(TELLING), "a")))] = data.draw(VALUES)
+        case "repeat":
+            events.insert(at, copy.deepcopy(events[at]))
+        case _:
+            events.insert(data.draw(st.integers(0, len(events) - 1)), events.pop(at))
+
+
+def pieces(provider: str, event: dict[str, Any]) -> list[Any]:
+    """Return whatever an event of a stream that was taken says of the answer's text."""
+    if provider == "openai":
+        return [(choice.get("delta") or {}).get("content") for choice in event["choices"]]
+    if provider == "gemini":
+        parts = [part for c in event.get("candidates", []) for part in c.get("content", {}).get("parts", [])]
+        return [part.get("text") for part in parts if not part.get("thought") and part.get("functionCall") is None]
+    if event.get("type") == "message_start":
+        return [*(event["message"].get("content") or [])]
+    if event.get("type") == "content_block_delta":
+        return [event["delta"].get("text")]
+    block = event["content_block"] if event.get("type") == "content_block_start" else {}
+    return [block.get("text")] if block.get("type") == "text" else []
+
+
+def reasons(provider: str, event: dict[str, Any]) -> list[Any]:
+    """Return whatever an event of a stream that was taken says of why the answer ended."""
+    match provider, event.get("type"):
+        case "openai", _:
+            return [choice.get("finish_reason") for choice in event["choices"]]
+        case "gemini", _:
+            return [candidate.get("finishReason") for candidate in event.get("candidates", [])]
+        case _, "message_start" | "message_delta":
+            return [{**event, **event.get("message", {}), **event.get("delta", {})}.get("stop_reason")]
+    return []
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@settings(max_examples=200)
+@given(data=st.data())
+def test_any_stream_is_whole_or_is_refused(provider: str, data: st.DataObject) -> None:
+    """Any values in any events: every piece of the text that came is in the answer, and every reason to end, or there is none."""
+    fixture = data.draw(st.sampled_from([stream for stream in STREAMS if stream.provider == provider]))
+    events = copy.deepcopy(fixture.events)
+    for _ in range(data.draw(st.integers(1, 3))):
+        altered(events, data)
+    came = copy.deepcopy(events)
+    try:
+        wire = fed(fixture.dialect.accumulator(), events).finish()
+        answer = answer_of(fixture.dialect, wire)
+    except Fault:
+        return
+    assert wire_of(fixture.dialect, answer) == wire
+    said = [piece for event in came for piece in pieces(provider, event) if piece is not None]
+    assert answer.text == "".join(said)
+    why = [reason for event in came for reason in reasons(provider, event) if reason is not None]
+    assert {answer.native_finish, *why} == {answer.native_finish}
+    assert events == came, "putting together changes no event"
 
 
 @pytest.mark.parametrize("text", ["", "{", "nul", "[1", '{"a": NaN}', "[" * 100_000, b"\xff"])

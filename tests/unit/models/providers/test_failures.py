@@ -61,6 +61,7 @@ def test_a_refused_key_is_named(status: int, complaint: Complaint) -> None:
     ("fault", "kind"),
     [
         (faults.Unreachable(), VoterFailed),
+        (faults.Unverified(), VoterFailed),
         (faults.Unaskable(), VoterFailed),
         (faults.Broken(), VoterFailed),
         (faults.Cut(), VoterFailed),
@@ -72,6 +73,12 @@ def test_a_refused_key_is_named(status: int, complaint: Complaint) -> None:
 def test_every_fault_has_its_meaning(fault: faults.Fault, kind: type[VoterError]) -> None:
     """What broke is a failure, what was said wrongly is invalid."""
     assert type(failure_of("v", fault, Complaint())) is kind
+
+
+def test_a_certificate_that_does_not_verify_is_named() -> None:
+    """Whom to trust is for who operates this to say: nobody there is another matter."""
+    messages = [failure_of("v", fault, Complaint()).message for fault in (faults.Unreachable(), faults.Unverified())]
+    assert messages == ["cannot be connected to", "its certificate does not verify"]
 
 
 def test_a_time_to_come_back_is_bounded() -> None:

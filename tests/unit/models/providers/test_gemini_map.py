@@ -22,6 +22,10 @@ def changed(event: dict[str, Any], **candidate: Any) -> dict[str, Any]:
     return event | {"candidates": [event["candidates"][0] | candidate]}
 
 
+CUT = changed(SECOND, finishReason="MAX_TOKENS")
+NULL = {"candidates": [{"finishReason": None}]}
+
+
 def test_everything_asked_is_sent_in_the_protocols_words() -> None:
     """System turns go apart, the assistant is the model, every field of a sampling has its name; model in the path."""
     turns = (Message("system", "s"), Message("user", "u"), Message("assistant", "a"), Message("system", "t"))
@@ -94,6 +98,15 @@ def test_what_a_later_response_says_anew_is_kept_beside() -> None:
     assert (anew["createTime"], anew["stream_events"]) == (2, [{"createTime": 1}])
 
 
+def test_nothing_unsays_what_was_said() -> None:
+    """A reason, a count and a version that a later response has no value for stand as they were, and nothing is lost."""
+    late = NULL | {"modelVersion": None, "usageMetadata": None}
+    wire = fed(Responses(), [FIRST, CUT, late]).finish()
+    assert wire == fed(Responses(), [FIRST, CUT]).finish()
+    assert wire["candidates"][0]["finishReason"] == "MAX_TOKENS"
+    assert {"modelVersion", "usageMetadata"} <= {name for name, value in wire.items() if value is not None}
+
+
 def sources(wire: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the citations of a response's candidate."""
     found: list[dict[str, Any]] = wire["candidates"][0]["citationMetadata"]["citationSources"]
@@ -115,6 +128,8 @@ def test_thoughts_are_no_part_of_the_text() -> None:
         ([{"usageMetadata": {}}], Cut),
         ([FIRST, LAST, SECOND], Malformed),
         ([FIRST, LAST, LAST], Malformed),
+        ([FIRST, CUT, NULL, LAST], Malformed),
+        ([FIRST, CUT, NULL, SECOND], Malformed),
         ([FIRST, SECOND | {"responseId": "another"}], Malformed),
         ([FIRST, SECOND | {"modelVersion": "another"}], Malformed),
         ([changed(FIRST, index=1)], Malformed),

@@ -1,5 +1,6 @@
 """OpenAI's protocol: what is asked, and which chunks are refused."""
 
+import copy
 import json
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.providers import REQUEST, fed, fixture_named
 EVENTS = fixture_named("openai", "stream").events
 START, HELLO, REST, STOP, USAGE = EVENTS
 CALL, MORE = fixture_named("openai", "stream_tool_call").events[:2]
+NO_TEXTS: list[object] = [{"text": "not"}, {}, 5, False, ["not"], [{"type": "text", "text": "not"}], []]
 
 
 def changed(event: dict[str, Any], **choice: Any) -> dict[str, Any]:
@@ -86,6 +88,35 @@ def test_what_a_later_chunk_says_anew_is_kept_beside() -> None:
     assert answer.text == "Hello!"
 
 
+def test_a_text_and_a_list_are_not_joined() -> None:
+    """Of a field that nobody knows the later one stands and the earlier one is kept, whichever is the list."""
+    for first, later in (("a", ["a"]), ("a", [{"b": 1}]), (["a"], "a"), ([{"b": 1}], "a")):
+        events = [changed(HELLO, delta={"reasoning": said}) for said in (first, later)]
+        wire = fed(Chunks(), [*events, HELLO, STOP]).finish()
+        assert wire["choices"][0]["message"]["reasoning"] == later
+        assert wire["stream_events"] == [{"choices": [{"delta": {"reasoning": first}}]}]
+
+
+def test_a_message_among_the_chunks_is_kept_beside() -> None:
+    """It takes nothing's place: the answer is what its pieces say."""
+    events = [START, HELLO, changed(REST, message={"content": "5."}), STOP]
+    answer = answer_of(OpenAI(), fed(Chunks(), events).finish())
+    assert answer.text == answer_of(OpenAI(), fed(Chunks(), [START, HELLO, REST, STOP]).finish()).text
+    assert dict(answer.extra)["/stream_events"] == '[{"choices":[{"message":{"content":"5."}}]}]'
+
+
+def test_what_a_piece_of_a_call_says_anew_is_kept_beside() -> None:
+    """Its arguments are joined, the rest of it stands once."""
+    piece = {"index": 0, "id": "another", "function": {"name": "", "arguments": "{}"}}
+    begun = copy.deepcopy(CALL)
+    first = CALL["choices"][0]["delta"]["tool_calls"][0]
+    wire = fed(Chunks(), [CALL, changed(MORE, delta={"tool_calls": [piece]}), STOP]).finish()
+    (call,) = wire["choices"][0]["message"]["tool_calls"]
+    assert (call["id"], call["function"]["name"]) == ("another", first["function"]["name"])
+    assert wire["stream_events"] == [{"choices": [{"delta": {"tool_calls": [{"index": 0, "id": first["id"]}]}}]}]
+    assert begun == CALL, "joining changes no event"
+
+
 def test_usage_told_with_every_chunk_is_the_last_ones() -> None:
     """Whoever counts as it goes says the same thing again, only larger: nothing is lost that would have to be kept."""
     counted = {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11}
@@ -105,6 +136,13 @@ def test_usage_told_with_every_chunk_is_the_last_ones() -> None:
         ([HELLO | {"choices": HELLO["choices"] * 2}], Malformed),
         ([{"id": "x"}], Malformed),
         ([changed(HELLO, delta=5)], Malformed),
+        *(([START, HELLO, changed(HELLO, delta={"content": said}), REST, STOP], Malformed) for said in NO_TEXTS),
+        ([START, changed(HELLO, delta={"content": [{"type": "text", "text": "not"}]}), HELLO, STOP], Malformed),
+        ([START, HELLO, changed(HELLO, delta={"refusal": ["no"]}), STOP], Malformed),
+        ([changed(CALL, delta={"tool_calls": "x"}), CALL, STOP], Malformed),
+        ([CALL, changed(CALL, delta={"tool_calls": {}}), STOP], Malformed),
+        ([changed(CALL, delta={"tool_calls": [{"index": -1, "function": {}}]}), STOP], Malformed),
+        ([changed(CALL, delta={"tool_calls": [{"index": 0, "function": {"arguments": 5}}]}), MORE, STOP], Malformed),
         ([HELLO | {"choices": [5]}], Malformed),
         ([CALL, changed(MORE, delta={"tool_calls": [{"index": 2, "function": {"arguments": ""}}]})], Malformed),
         ([CALL, changed(MORE, delta={"tool_calls": [{"function": {}}]})], Malformed),
