@@ -368,7 +368,8 @@ def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command
     state = _without_unshared(state)
     if candidates := _to_compare(state):
         return replace(state, comparing=True, compared=frozenset(candidates)), [*commands, Compare(candidates)]
-    return _end(state, commands)
+    groups = groups_of(state)
+    return _end(state, commands, groups, counted_in(state, groups))
 
 
 def _conclude_early(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
@@ -383,14 +384,15 @@ def _conclude_early(state: State, commands: list[Command]) -> tuple[State, list[
         certain = settled(_unless_rejected(state, votes), plan.rule, spares)
     if certain is None:
         return state, commands
-    cancels = [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
     asked = {command.ask_id for command in commands if isinstance(command, Ask)}
     kept: list[Command] = [command for command in commands if not isinstance(command, Ask)]
-    kept += [command for command in cancels if command.ask_id not in asked]
+    kept += [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding" and b.ask_id not in asked]
     ending = _without_unshared(state)
-    certain = counted_in(ending, groups_of(ending)).tally  # groups have the numbers of what is left
-    own = _own(ending, certain, frozenset(vote.lineage for vote in spares))
-    return (state, commands) if _is_unvouched(ending, certain, own) else _end(ending, kept)
+    groups = groups_of(ending)
+    counted = counted_in(ending, groups)  # groups have the numbers of what is left
+    own = _own(ending, counted.tally, groups, frozenset(vote.lineage for vote in spares))
+    unvouched = _is_unvouched(ending, counted.tally, groups, own)
+    return (state, commands) if unvouched else _end(ending, kept, groups, counted)
 
 
 def _unless_rejected(state: State, votes: list[Vote]) -> list[Vote]:
@@ -421,9 +423,9 @@ def _to_compare(state: State) -> dict[int, str]:
     return candidates if matters and not candidates.keys() <= state.compared else {}
 
 
-def _end(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
-    groups = groups_of(state)
-    counted = counted_in(state, groups)
+def _end(
+    state: State, commands: list[Command], groups: dict[int, int], counted: Counted
+) -> tuple[State, list[Command]]:
     if counted.tally.winner is not None:
         return _conclude(state, commands, "agreed", counted, groups, "")
     if any(ballot.outcome == "late" or ballot.note == DEADLINE_NOTE for ballot in state.ballots):
@@ -451,25 +453,25 @@ def _conclude(
 ) -> tuple[State, list[Command]]:  # fmt: skip
     if outcome == "halted":
         commands = commands + [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
-    unread = (replace(b, reading=None, candidate_sha256="") if b.state == "screening" else b for b in state.ballots)
-    state = replace(state, ballots=tuple(unread))  # what was never screened is no ballot for anybody
-    own = _own(state, counted.tally)
-    if outcome == "agreed" and _is_unvouched(state, counted.tally, own):
+    for ballot in state.ballots:
+        if ballot.state == "screening":  # what was never screened is no ballot for anybody
+            state = _with(state, replace(ballot, reading=None, candidate_sha256=""))
+    own = _own(state, counted.tally, groups, frozenset())
+    if outcome == "agreed" and _is_unvouched(state, counted.tally, groups, own):
         outcome, cause = "disagreed", UNVOUCHED_CAUSE
     conclusion = Conclusion(outcome, counted.tally, groups, _method(state, counted, groups), cause, own)
     return replace(state, comparing=False, conclusion=conclusion), [*commands, Conclude(conclusion)]
 
 
-def _own(state: State, counted: Tally, more: frozenset[str] = frozenset()) -> dict[int, tuple[int, int]]:
+def _own(state: State, counted: Tally, groups: dict[int, int], more: frozenset[str]) -> dict[int, tuple[int, int]]:
     """Return what of each answer is its lineage's own, if there is a winner; ``more`` are lineages that may yet be asked."""
-    return levels_in(state, groups_of(state), counted.winner.group, more) if counted.winner else {}
+    return levels_in(state, groups, counted.winner.group, more) if counted.winner else {}
 
 
-def _is_unvouched(state: State, counted: Tally, own: dict[int, tuple[int, int]]) -> bool:
+def _is_unvouched(state: State, counted: Tally, groups: dict[int, int], own: dict[int, tuple[int, int]]) -> bool:
     """Tell whether nothing of what won may be served."""
     if counted.winner is None or not state.plan.vouched_only:
         return False
-    groups = groups_of(state)
     return not any(is_vouched(own, ask_id) for ask_id, group in groups.items() if group == counted.winner.group)
 
 
@@ -492,6 +494,5 @@ def _ballot(state: State, ask_id: int, expected: BallotState) -> Ballot | None:
 
 
 def _with(state: State, ballot: Ballot) -> State:
-    ballots = list(state.ballots)
-    ballots[ballot.ask_id] = ballot
-    return replace(state, ballots=tuple(ballots))
+    before, behind = state.ballots[: ballot.ask_id], state.ballots[ballot.ask_id + 1 :]
+    return replace(state, ballots=(*before, ballot, *behind))

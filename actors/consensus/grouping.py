@@ -32,6 +32,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 def group_answers(answers: Sequence[Answer], similarity_micro: int) -> dict[int, int]:
     """Return ask_id → group number."""
+    if len(answers) == 1:
+        return {answers[0].ask_id: 0}
     prose = any(answer.method == "similarity" for answer in answers)
     sets = _by_similarity(answers, similarity_micro) if prose else _by_form(answers)
     ordered = sorted(sets, key=lambda members: min(m.form_sha256 for m in members))
