@@ -16,7 +16,8 @@ Rules:
 - Conclusion comes as soon as no completion of the open ballots could change the winning group (``tally.settled``), or at the
   deadline; whoever is still outstanding is cancelled. Where behaviour can be compared, groups beside the leading one may yet
   merge, so their ballots are as good as open too; with examples nothing concludes early. Nor do similarity groups: a late text
-  may move their medoid. Without a winner it concludes early only if nothing that screening rejects could have made one.
+  may move their medoid. Without a winner it concludes early only if nothing that screening rejects could have made one. A voter
+  that is asked alone is waited for.
 - At the end of the voting what is still open is out; then what is in is compared, if that is due. A comparison that does not
   end in its own time, or that fails where there are examples, ends the deliberation without an answer: nothing unproven slips
   through a slow, full or broken sandbox, nor through counting again. Which of them it was, time or the sandbox, is the cause.
@@ -374,9 +375,9 @@ def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command
 
 def _conclude_early(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
     plan = state.plan
-    prose = plan.kind == "text" and plan.policy != "direct"
+    alone, prose = plan.policy == "direct", plan.kind == "text"
     must_run = bool(plan.compare_ms and plan.examples)
-    if prose or must_run or plan.hear_everyone:
+    if alone or prose or must_run or plan.hear_everyone:
         return state, commands
     votes, spares = _not_yet_certain(state), spare_votes(state)
     certain = settled(votes, plan.rule, spares)
