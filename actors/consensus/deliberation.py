@@ -120,7 +120,7 @@ def _seated(state: State, ballot: Ballot) -> tuple[State, list[Command]]:
 
 def _called(state: State, ballot: Ballot) -> tuple[State, list[Command]]:
     """Ask a voter, unless an earlier layer did."""
-    known = _known(state, ballot.seat.voter)
+    known = _known(state, ballot.seat.voter) if state.earlier else None
     return (state, [Ask(ballot.ask_id, ballot.seat.voter)]) if known is None else _carried(state, ballot, known)
 
 
@@ -225,8 +225,8 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
     )  # fmt: skip
     if not plan.barred.isdisjoint((digest, form_of(kept))):
         return _substitute(state, _screened_out(kept, None, BARRED_NOTE))
-    looked_at: list[Command] = [Screen(ballot.ask_id, read.code, plan.language, read.beside)]
-    return _with(state, kept), looked_at if is_screened else []
+    state = _with(state, kept)
+    return state, [Screen(ballot.ask_id, read.code, plan.language, read.beside)] if is_screened else []
 
 
 def _read(state: State, candidate: Candidate, digest: str) -> Readable:
