@@ -14,10 +14,9 @@ Rules:
   another lineage may yet use it, so until then such a ballot is as good as open; if it ends before that, it is out.
 - Behaviour is compared once every ballot is in, if it could matter: several forms, or examples that must be passed.
 - Conclusion comes as soon as no completion of the open ballots could change the winning group (``tally.settled``), or at the
-  deadline; whoever is still outstanding is cancelled. Where behaviour can be compared, groups beside the leading one may yet
-  merge, so their ballots are as good as open too; with examples nothing concludes early. Nor do similarity groups: a late text
-  may move their medoid. Without a winner it concludes early only if nothing that screening rejects could have made one. A voter
-  that is asked alone is waited for.
+  deadline; whoever is still outstanding is cancelled. Who is asked alone is waited for. Where behaviour can be compared, groups
+  beside the leading one may yet merge, so their ballots count as open; with examples nothing concludes early. Nor do similarity
+  groups: a late text may move their medoid. Without a winner it takes that nothing screening rejects could have made one.
 - At the end of the voting what is still open is out; then what is in is compared, if that is due. A comparison that does not
   end in its own time, or that fails where there are examples, ends the deliberation without an answer: nothing unproven slips
   through a slow, full or broken sandbox, nor through counting again. Which of them it was, time or the sandbox, is the cause.
@@ -379,7 +378,8 @@ def _conclude_early(state: State, commands: list[Command]) -> tuple[State, list[
     must_run = bool(plan.compare_ms and plan.examples)
     if alone or prose or must_run or plan.hear_everyone:
         return state, commands
-    votes, spares = _not_yet_certain(state), spare_votes(state)
+    groups = groups_of(state)
+    votes, spares = _not_yet_certain(state, groups), spare_votes(state)
     certain = settled(votes, plan.rule, spares)
     if certain is not None and certain.winner is None:
         certain = settled(_unless_rejected(state, votes), plan.rule, spares)
@@ -389,8 +389,8 @@ def _conclude_early(state: State, commands: list[Command]) -> tuple[State, list[
     kept: list[Command] = [command for command in commands if not isinstance(command, Ask)]
     kept += [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding" and b.ask_id not in asked]
     ending = _without_unshared(state)
-    groups = groups_of(ending)
-    counted = counted_in(ending, groups)  # groups have the numbers of what is left
+    groups = groups if ending is state else groups_of(ending)  # which have the numbers of what is left
+    counted = counted_in(ending, groups)
     own = _own(ending, counted.tally, groups, frozenset(vote.lineage for vote in spares))
     unvouched = _is_unvouched(ending, counted.tally, groups, own)
     return (state, commands) if unvouched else _end(ending, kept, groups, counted)
@@ -402,9 +402,9 @@ def _unless_rejected(state: State, votes: list[Vote]) -> list[Vote]:
     return [replace(v, outstanding=v.outstanding or gone) for v, gone in zip(votes, rejected, strict=True)]
 
 
-def _not_yet_certain(state: State) -> list[Vote]:
+def _not_yet_certain(state: State, groups: dict[int, int]) -> list[Vote]:
     """Return the votes with everything open that may yet change: see the rules on sinks and on behaviour."""
-    votes = [cast.vote for cast in casts_of(state, groups_of(state))]
+    votes = [cast.vote for cast in casts_of(state, groups)]
     suspect = _unshared(state)
     standings = tally(votes, state.plan.rule).standings if state.plan.compare_ms else ()
     fixed = (NO_GROUP, standings[0].group) if standings else ()
