@@ -42,6 +42,11 @@ def group_answers(answers: Sequence[Answer], similarity_micro: int) -> dict[int,
 
 def _by_form(answers: Sequence[Answer]) -> list[list[Answer]]:
     """Join answers with a form or a behaviour in common, until no two sets have one."""
+    if not any(answer.behaviour_sha256 for answer in answers):
+        forms: dict[str, list[Answer]] = {}
+        for answer in answers:
+            forms.setdefault(answer.form_sha256, []).append(answer)
+        return list(forms.values())
     sets: list[list[Answer]] = []
     for answer in answers:
         related = [members for members in sets if any(_means_the_same(answer, member) for member in members)]
