@@ -239,7 +239,7 @@ class ConsensusCoordinator:
         self, plan: Plan, request: GenerationRequest, earlier: tuple[State, ...], began_ms: int, seen: int
     ) -> State:
         """Deliberate in one layer to its end. ``seen`` is the policy version that it was planned by."""
-        asked = VoterRequest(new_ulid(), request.asked, request.sampling)
+        asked = VoterRequest(self._randomness(8).hex(), request.asked, request.sampling)
         effects = Effects(self._bench, asked, plan, plan.layer_ms)
         try:
             state, commands = begin(plan, earlier, began_ms)
