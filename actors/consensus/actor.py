@@ -76,8 +76,7 @@ MAX_TENANTS = 4096
 """Tenants whose pseudonyms are kept at hand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """An answer that may leave."""
 
     candidate: Candidate
