@@ -6,8 +6,6 @@ Rules:
 Left out: what follows from it (``deliberation``), and the counting itself (``counting``).
 """
 
-from collections.abc import Iterator
-
 from actors.consensus.counting import DISSENT, Cast, Counted, count
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.tally import NO_GROUP, Tally, Vote, could_agree, tally
@@ -79,9 +77,11 @@ def is_hopeless(state: State) -> bool:
     return not could_agree(everyone, state.plan.rule)
 
 
-def ballots_told(state: State) -> Iterator[tuple[State, Ballot]]:
-    """Yield each ask of a request once, with the last layer that it counted in, layer by layer."""
+def ballots_told(state: State) -> list[tuple[State, Ballot]]:
+    """Return each ask of a request once, with the last layer that it counted in, layer by layer."""
+    told = [(state, ballot) for ballot in state.ballots]
     layers = (*state.earlier, state)
-    for place, layer in enumerate(layers):
+    for place in reversed(range(len(state.earlier))):
         carried = {b.seat.voter for later in layers[place + 1 :] for b in later.ballots if b.carried}
-        yield from ((layer, ballot) for ballot in layer.ballots if ballot.seat.voter not in carried)
+        told = [(layers[place], b) for b in layers[place].ballots if b.seat.voter not in carried] + told
+    return told
