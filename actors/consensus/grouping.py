@@ -32,8 +32,6 @@ class Answer(msgspec.Struct, frozen=True):
 
 def group_answers(answers: Sequence[Answer], similarity_micro: int) -> dict[int, int]:
     """Return ask_id → group number."""
-    if len(answers) == 1:
-        return {answers[0].ask_id: 0}
     prose = any(answer.method == "similarity" for answer in answers)
     sets = _by_similarity(answers, similarity_micro) if prose else _by_form(answers)
     ordered = sorted(sets, key=lambda members: min(m.form_sha256 for m in members))
@@ -42,11 +40,6 @@ def group_answers(answers: Sequence[Answer], similarity_micro: int) -> dict[int,
 
 def _by_form(answers: Sequence[Answer]) -> list[list[Answer]]:
     """Join answers with a form or a behaviour in common, until no two sets have one."""
-    if not any(answer.behaviour_sha256 for answer in answers):
-        forms: dict[str, list[Answer]] = {}
-        for answer in answers:
-            forms.setdefault(answer.form_sha256, []).append(answer)
-        return list(forms.values())
     sets: list[list[Answer]] = []
     for answer in answers:
         related = [members for members in sets if any(_means_the_same(answer, member) for member in members)]

@@ -19,14 +19,14 @@ def form_of(ballot: Ballot) -> str:
 
 def groups_of(state: State) -> dict[int, int]:
     """Return ask_id → group of every readable answer."""
+    readable = [(b, b.reading) for b in state.ballots if b.state == "readable" and b.reading is not None]
+    if len(readable) == 1:
+        return {readable[0][0].ask_id: 0}
     vectors = state.comparison.vector_sha256 if state.comparison else {}
     answers = [
-        Answer(
-            b.ask_id, b.reading.form, b.reading.sha256, b.reading.method, b.seat.weight_micro, vectors.get(b.ask_id, "")
-        )
-        for b in state.ballots
-        if b.state == "readable" and b.reading is not None
-    ]  # fmt: skip
+        Answer(b.ask_id, read.form, read.sha256, read.method, b.seat.weight_micro, vectors.get(b.ask_id, ""))
+        for b, read in readable
+    ]
     return group_answers(answers, state.plan.similarity_micro)
 
 
