@@ -16,7 +16,7 @@ Rules:
 - Conclusion comes as soon as no completion of the open ballots could change the winning group (``tally.settled``), or at the
   deadline; whoever is still outstanding is cancelled. Who is asked alone is waited for. Where behaviour can be compared, groups
   beside the leading one may yet merge, so their ballots count as open; with examples nothing concludes early. Nor do similarity
-  groups: a late text may move their medoid. Without a winner it takes that nothing screening rejects could have made one.
+  groups: a late text may move their medoid. Without a winner it concludes early only if nothing rejected could have made one.
 - At the end of the voting what is still open is out; then what is in is compared, if that is due. A comparison that does not
   end in its own time, or that fails where there are examples, ends the deliberation without an answer: nothing unproven slips
   through a slow, full or broken sandbox, nor through counting again. Which of them it was, time or the sandbox, is the cause.
