@@ -76,8 +76,7 @@ MAX_TENANTS = 4096
 """Tenants whose pseudonyms are kept at hand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """An answer that may leave."""
 
     candidate: Candidate
@@ -239,7 +238,7 @@ class ConsensusCoordinator:
         self, plan: Plan, request: GenerationRequest, earlier: tuple[State, ...], began_ms: int, seen: int
     ) -> State:
         """Deliberate in one layer to its end. ``seen`` is the policy version that it was planned by."""
-        asked = VoterRequest(new_ulid(), request.asked, request.sampling)
+        asked = VoterRequest(self._randomness(8).hex(), request.asked, request.sampling)
         effects = Effects(self._bench, asked, plan, plan.layer_ms)
         try:
             state, commands = begin(plan, earlier, began_ms)

@@ -61,12 +61,16 @@ def choose_served(state: State, tie_salt: str) -> Ballot | None:
         return None
     group = conclusion.tally.winner.group
     members = [b for b in state.ballots if conclusion.groups.get(b.ask_id) == group]
+    ranked = _ranked(members, state, conclusion, tie_salt) if len(members) > 1 else members
+    return next((b for b in ranked if not state.plan.vouched_only or is_vouched(conclusion.own, b.ask_id)), None)
+
+
+def _ranked(members: Sequence[Ballot], state: State, conclusion: Conclusion, tie_salt: str) -> list[Ballot]:
     order = rank(
         [_contender(b, conclusion) for b in members], [b.seat.lineage for b in state.ballots], tie_salt,
         majority_last=state.plan.policy != "evidence",
     )  # fmt: skip
-    ranked = (members[place] for place in order)
-    return next((b for b in ranked if not state.plan.vouched_only or is_vouched(conclusion.own, b.ask_id)), None)
+    return [members[place] for place in order]
 
 
 def is_vouched(own: Mapping[int, tuple[int, int]], ask_id: int) -> bool:

@@ -14,9 +14,9 @@ Rules:
   another lineage may yet use it, so until then such a ballot is as good as open; if it ends before that, it is out.
 - Behaviour is compared once every ballot is in, if it could matter: several forms, or examples that must be passed.
 - Conclusion comes as soon as no completion of the open ballots could change the winning group (``tally.settled``), or at the
-  deadline; whoever is still outstanding is cancelled. Where behaviour can be compared, groups beside the leading one may yet
-  merge, so their ballots are as good as open too; with examples nothing concludes early. Nor do similarity groups: a late text
-  may move their medoid. Without a winner it concludes early only if nothing that screening rejects could have made one.
+  deadline; whoever is still outstanding is cancelled. Who is asked alone is waited for. Where behaviour can be compared, groups
+  beside the leading one may yet merge, so their ballots count as open; with examples nothing concludes early. Nor do similarity
+  groups: a late text may move their medoid. Without a winner it concludes early only if nothing rejected could have made one.
 - At the end of the voting what is still open is out; then what is in is compared, if that is due. A comparison that does not
   end in its own time, or that fails where there are examples, ends the deliberation without an answer: nothing unproven slips
   through a slow, full or broken sandbox, nor through counting again. Which of them it was, time or the sandbox, is the cause.
@@ -119,7 +119,7 @@ def _seated(state: State, ballot: Ballot) -> tuple[State, list[Command]]:
 
 def _called(state: State, ballot: Ballot) -> tuple[State, list[Command]]:
     """Ask a voter, unless an earlier layer did."""
-    known = _known(state, ballot.seat.voter)
+    known = _known(state, ballot.seat.voter) if state.earlier else None
     return (state, [Ask(ballot.ask_id, ballot.seat.voter)]) if known is None else _carried(state, ballot, known)
 
 
@@ -224,8 +224,8 @@ def _answered(state: State, event: Answered) -> tuple[State, list[Command]]:
     )  # fmt: skip
     if not plan.barred.isdisjoint((digest, form_of(kept))):
         return _substitute(state, _screened_out(kept, None, BARRED_NOTE))
-    looked_at: list[Command] = [Screen(ballot.ask_id, read.code, plan.language, read.beside)]
-    return _with(state, kept), looked_at if is_screened else []
+    state = _with(state, kept)
+    return state, [Screen(ballot.ask_id, read.code, plan.language, read.beside)] if is_screened else []
 
 
 def _read(state: State, candidate: Candidate, digest: str) -> Readable:
@@ -368,29 +368,32 @@ def _advance(state: State, commands: list[Command]) -> tuple[State, list[Command
     state = _without_unshared(state)
     if candidates := _to_compare(state):
         return replace(state, comparing=True, compared=frozenset(candidates)), [*commands, Compare(candidates)]
-    return _end(state, commands)
+    groups = groups_of(state)
+    return _end(state, commands, groups, counted_in(state, groups))
 
 
 def _conclude_early(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
     plan = state.plan
-    prose = plan.kind == "text" and plan.policy != "direct"
+    alone, prose = plan.policy == "direct", plan.kind == "text"
     must_run = bool(plan.compare_ms and plan.examples)
-    if prose or must_run or plan.hear_everyone:
+    if alone or prose or must_run or plan.hear_everyone:
         return state, commands
-    votes, spares = _not_yet_certain(state), spare_votes(state)
+    groups = groups_of(state)
+    votes, spares = _not_yet_certain(state, groups), spare_votes(state)
     certain = settled(votes, plan.rule, spares)
     if certain is not None and certain.winner is None:
         certain = settled(_unless_rejected(state, votes), plan.rule, spares)
     if certain is None:
         return state, commands
-    cancels = [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
     asked = {command.ask_id for command in commands if isinstance(command, Ask)}
     kept: list[Command] = [command for command in commands if not isinstance(command, Ask)]
-    kept += [command for command in cancels if command.ask_id not in asked]
+    kept += [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding" and b.ask_id not in asked]
     ending = _without_unshared(state)
-    certain = counted_in(ending, groups_of(ending)).tally  # groups have the numbers of what is left
-    own = _own(ending, certain, frozenset(vote.lineage for vote in spares))
-    return (state, commands) if _is_unvouched(ending, certain, own) else _end(ending, kept)
+    groups = groups if ending is state else groups_of(ending)  # which have the numbers of what is left
+    counted = counted_in(ending, groups)
+    own = _own(ending, counted.tally, groups, frozenset(vote.lineage for vote in spares))
+    unvouched = _is_unvouched(ending, counted.tally, groups, own)
+    return (state, commands) if unvouched else _end(ending, kept, groups, counted)
 
 
 def _unless_rejected(state: State, votes: list[Vote]) -> list[Vote]:
@@ -399,9 +402,9 @@ def _unless_rejected(state: State, votes: list[Vote]) -> list[Vote]:
     return [replace(v, outstanding=v.outstanding or gone) for v, gone in zip(votes, rejected, strict=True)]
 
 
-def _not_yet_certain(state: State) -> list[Vote]:
+def _not_yet_certain(state: State, groups: dict[int, int]) -> list[Vote]:
     """Return the votes with everything open that may yet change: see the rules on sinks and on behaviour."""
-    votes = [cast.vote for cast in casts_of(state, groups_of(state))]
+    votes = [cast.vote for cast in casts_of(state, groups)]
     suspect = _unshared(state)
     standings = tally(votes, state.plan.rule).standings if state.plan.compare_ms else ()
     fixed = (NO_GROUP, standings[0].group) if standings else ()
@@ -421,9 +424,9 @@ def _to_compare(state: State) -> dict[int, str]:
     return candidates if matters and not candidates.keys() <= state.compared else {}
 
 
-def _end(state: State, commands: list[Command]) -> tuple[State, list[Command]]:
-    groups = groups_of(state)
-    counted = counted_in(state, groups)
+def _end(
+    state: State, commands: list[Command], groups: dict[int, int], counted: Counted
+) -> tuple[State, list[Command]]:
     if counted.tally.winner is not None:
         return _conclude(state, commands, "agreed", counted, groups, "")
     if any(ballot.outcome == "late" or ballot.note == DEADLINE_NOTE for ballot in state.ballots):
@@ -451,25 +454,25 @@ def _conclude(
 ) -> tuple[State, list[Command]]:  # fmt: skip
     if outcome == "halted":
         commands = commands + [Cancel(b.ask_id) for b in state.ballots if b.state == "outstanding"]
-    unread = (replace(b, reading=None, candidate_sha256="") if b.state == "screening" else b for b in state.ballots)
-    state = replace(state, ballots=tuple(unread))  # what was never screened is no ballot for anybody
-    own = _own(state, counted.tally)
-    if outcome == "agreed" and _is_unvouched(state, counted.tally, own):
+    for ballot in state.ballots:
+        if ballot.state == "screening":  # what was never screened is no ballot for anybody
+            state = _with(state, replace(ballot, reading=None, candidate_sha256=""))
+    own = _own(state, counted.tally, groups, frozenset())
+    if outcome == "agreed" and _is_unvouched(state, counted.tally, groups, own):
         outcome, cause = "disagreed", UNVOUCHED_CAUSE
     conclusion = Conclusion(outcome, counted.tally, groups, _method(state, counted, groups), cause, own)
     return replace(state, comparing=False, conclusion=conclusion), [*commands, Conclude(conclusion)]
 
 
-def _own(state: State, counted: Tally, more: frozenset[str] = frozenset()) -> dict[int, tuple[int, int]]:
+def _own(state: State, counted: Tally, groups: dict[int, int], more: frozenset[str]) -> dict[int, tuple[int, int]]:
     """Return what of each answer is its lineage's own, if there is a winner; ``more`` are lineages that may yet be asked."""
-    return levels_in(state, groups_of(state), counted.winner.group, more) if counted.winner else {}
+    return levels_in(state, groups, counted.winner.group, more) if counted.winner else {}
 
 
-def _is_unvouched(state: State, counted: Tally, own: dict[int, tuple[int, int]]) -> bool:
+def _is_unvouched(state: State, counted: Tally, groups: dict[int, int], own: dict[int, tuple[int, int]]) -> bool:
     """Tell whether nothing of what won may be served."""
     if counted.winner is None or not state.plan.vouched_only:
         return False
-    groups = groups_of(state)
     return not any(is_vouched(own, ask_id) for ask_id, group in groups.items() if group == counted.winner.group)
 
 
@@ -492,6 +495,5 @@ def _ballot(state: State, ask_id: int, expected: BallotState) -> Ballot | None:
 
 
 def _with(state: State, ballot: Ballot) -> State:
-    ballots = list(state.ballots)
-    ballots[ballot.ask_id] = ballot
-    return replace(state, ballots=tuple(ballots))
+    before, behind = state.ballots[: ballot.ask_id], state.ballots[ballot.ask_id + 1 :]
+    return replace(state, ballots=(*before, ballot, *behind))

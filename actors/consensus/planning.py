@@ -30,7 +30,7 @@ from actors.consensus.layers import barred, no_weaker, time_ms
 from actors.consensus.reading.context import context_of
 from actors.consensus.reading.examples import Example, entry_point_of, examples_of
 from actors.consensus.reading.kind import answer_kind
-from actors.consensus.request import Caller, GenerationRequest
+from actors.consensus.request import AskedKind, Caller, GenerationRequest
 from actors.consensus.screening.difference import asked_sinks
 from actors.consensus.tally import LEAST_LINEAGES, Rule
 from actors.consensus.vocabulary import RUNNABLE, Plan, Seat, State
@@ -40,14 +40,15 @@ from models.voter import VoterInfo
 
 CONSENSUS = "consensus"
 MAX_REMEMBERED_BYTES = 4 * 2**20
-"""Of questions and what they say of the code that they ask for, in a process."""
+"""Of questions and what they say of the answers that they ask for, in a process."""
 _STRICTEST: tuple[PolicyName, ...] = ("strict", "evidence")
 _DIRECT_RULE = Rule(quorum_micro=MICRO, min_lineages=1, min_n_eff_micro=MICRO, rho_micro=0)
 
 
 class _Said(msgspec.Struct, frozen=True):
-    """What a question says of the code that it asks for."""
+    """What a question says of the answer that it asks for."""
 
+    kind: str
     examples: tuple[Example, ...]
     entry_point: str
     context: str
@@ -65,15 +66,15 @@ def make_plan(
     if request.model == CONSENSUS:
         policy, left_ms = _policy(request, caller), request.deadline_ms
         return plan_layer(request, policy, 0, left_ms, snapshot, weights, voters, config, may_run=may_run)
-    kind = answer_kind(request.answer_kind, request.question)
     if request.model not in voters:
         raise ModelNotFound(f"there is no model {request.model!r}; GET /v1/models lists them", "model")
     if "direct" not in caller.policies or request.policy not in (None, "direct"):
         raise PolicyNotAllowed(f"this key may not ask {request.model!r} alone; use model 'consensus'", "model")
     if snapshot.isolated(request.model):
         raise VoterUnavailable(f"voter {request.model!r} is isolated; use model 'consensus'", "model")
-    seat = _seat(request.model, voters, weights, kind)
-    return _plan(request, "direct", kind, "direct", [seat], _DIRECT_RULE, snapshot, config)
+    said = _said_in(request.answer_kind, request.question)
+    seat = _seat(request.model, voters, weights, said.kind)
+    return _plan(request, "direct", said, "direct", [seat], _DIRECT_RULE, snapshot, config)
 
 
 def plan_layer(
@@ -81,13 +82,13 @@ def plan_layer(
     voters: Mapping[str, VoterInfo], config: ConsensusConfig, *, may_run: bool = False,
 ) -> Plan:  # fmt: skip
     """Return the plan of one layer of a consensus request, with its share of the ``left_ms`` that are left."""
-    kind, layer = answer_kind(request.answer_kind, request.question), snapshot.layers[index]
-    members = [_seat(voter, voters, weights, kind) for voter in layer.members]
+    said, layer = _said_in(request.answer_kind, request.question), snapshot.layers[index]
+    members = [_seat(voter, voters, weights, said.kind) for voter in layer.members]
     rule = layer_rule(layer, snapshot, weights, members)
-    plan = _plan(request, policy, kind, layer.name, members, rule, snapshot, config)
+    plan = _plan(request, policy, said, layer.name, members, rule, snapshot, config)
     own_ms = time_ms(left_ms, [micro(later.time_share) for later in snapshot.layers[index:]])
     plan = replace(plan, index=index, deadline_ms=own_ms)
-    return _with_comparison(plan, config) if may_run and kind == RUNNABLE else plan
+    return _with_comparison(plan, config) if may_run and said.kind == RUNNABLE else plan
 
 
 def later_plans(
@@ -167,7 +168,7 @@ def _similarity(snapshot: PolicySnapshot) -> int:
 def _plan(
     request: GenerationRequest,
     policy: PolicyName,
-    kind: str,
+    said: _Said,
     layer: str,
     members: list[Seat],
     rule: Rule,
@@ -177,10 +178,9 @@ def _plan(
     ranked = sorted(members, key=lambda seat: -seat.weight_micro)
     size = config.panel_size or len(ranked)
     isolated = frozenset(seat.voter for seat in ranked if snapshot.isolated(seat.voter))
-    said = _said_in(request.question, kind)
     return Plan(
         policy=policy,
-        kind=kind,
+        kind=said.kind,
         question=request.question,
         layer=layer,
         seats=tuple(ranked[:size]),
@@ -201,12 +201,13 @@ def _plan(
 
 
 @remembered(MAX_REMEMBERED_BYTES)
-def _said_in(question: str, kind: str) -> _Said:
+def _said_in(asked: AskedKind, question: str) -> _Said:
+    kind = answer_kind(asked, question)
     entry_point = entry_point_of(question) if kind == RUNNABLE else ""
     context = context_of(question, entry_point)
     if not kind.startswith("code:"):
-        return _Said((), entry_point, context, frozenset())
-    return _Said(examples_of(question), entry_point, context, asked_sinks(question))
+        return _Said(kind, (), entry_point, context, frozenset())
+    return _Said(kind, examples_of(question), entry_point, context, asked_sinks(question))
 
 
 def _policy(request: GenerationRequest, caller: Caller) -> PolicyName:

@@ -6,8 +6,6 @@ Rules:
 Left out: what follows from it (``deliberation``), and the counting itself (``counting``).
 """
 
-from collections.abc import Iterator
-
 from actors.consensus.counting import DISSENT, Cast, Counted, count
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.tally import NO_GROUP, Tally, Vote, could_agree, tally
@@ -21,14 +19,14 @@ def form_of(ballot: Ballot) -> str:
 
 def groups_of(state: State) -> dict[int, int]:
     """Return ask_id → group of every readable answer."""
+    readable = [(b, b.reading) for b in state.ballots if b.state == "readable" and b.reading is not None]
+    if len(readable) == 1:
+        return {readable[0][0].ask_id: 0}
     vectors = state.comparison.vector_sha256 if state.comparison else {}
     answers = [
-        Answer(
-            b.ask_id, b.reading.form, b.reading.sha256, b.reading.method, b.seat.weight_micro, vectors.get(b.ask_id, "")
-        )
-        for b in state.ballots
-        if b.state == "readable" and b.reading is not None
-    ]  # fmt: skip
+        Answer(b.ask_id, read.form, read.sha256, read.method, b.seat.weight_micro, vectors.get(b.ask_id, ""))
+        for b, read in readable
+    ]
     return group_answers(answers, state.plan.similarity_micro)
 
 
@@ -79,9 +77,11 @@ def is_hopeless(state: State) -> bool:
     return not could_agree(everyone, state.plan.rule)
 
 
-def ballots_told(state: State) -> Iterator[tuple[State, Ballot]]:
-    """Yield each ask of a request once, with the last layer that it counted in, layer by layer."""
+def ballots_told(state: State) -> list[tuple[State, Ballot]]:
+    """Return each ask of a request once, with the last layer that it counted in, layer by layer."""
+    told = [(state, ballot) for ballot in state.ballots]
     layers = (*state.earlier, state)
-    for place, layer in enumerate(layers):
+    for place in reversed(range(len(state.earlier))):
         carried = {b.seat.voter for later in layers[place + 1 :] for b in later.ballots if b.carried}
-        yield from ((layer, ballot) for ballot in layer.ballots if ballot.seat.voter not in carried)
+        told = [(layers[place], b) for b in layers[place].ballots if b.seat.voter not in carried] + told
+    return told

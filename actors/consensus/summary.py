@@ -52,6 +52,8 @@ def summary(state: State, committed: Committed, durability: str, *, explain: boo
 
 def _independence(state: State) -> str:
     """Return how much of the layer that decided is new beside those before it."""
+    if not state.earlier:
+        return "full"
     earlier = (ballot.seat.lineage for layer in state.earlier for ballot in layer.ballots)
     return independence(earlier, (ballot.seat.lineage for ballot in state.ballots))
 

@@ -121,8 +121,10 @@ class Effects:
 
     def _hedge(self, ask: Ask) -> None:
         """Have it told when a voter takes longer than it nearly ever does, if anybody stands by."""
-        hedges, left_s = self._bench.hedges, self._plan.deadline_ms / 1000 - self.elapsed_s
-        due_s = hedges.due_s(ask.voter, left_s) if hedges is not None and self._stands_by() else None
+        hedges = self._bench.hedges
+        if hedges is None or not self._stands_by():
+            return
+        due_s = hedges.due_s(ask.voter, self._plan.deadline_ms / 1000 - self.elapsed_s)
         if due_s is not None:
             self._timers.append(asyncio.get_running_loop().call_later(due_s, self._tell_slow, ask.ask_id))
 
@@ -133,8 +135,8 @@ class Effects:
 
     def _stands_by(self) -> bool:
         """Tell whether somebody is left who may be asked in another's place or beside him: else a hedge is paid for nothing."""
-        asked = sum(ask_id >= len(self._plan.seats) for ask_id in self._asks)
-        return asked < min(len(self._plan.spares), self._plan.max_substitutes)
+        room = min(len(self._plan.spares), self._plan.max_substitutes)
+        return room > 0 and sum(ask_id >= len(self._plan.seats) for ask_id in self._asks) < room
 
     def _elapsed_ms(self) -> int:
         return round(self.elapsed_s * 1000)

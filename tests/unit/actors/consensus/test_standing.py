@@ -3,8 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
-from actors.consensus.standing import ballots_told, is_hopeless, spare_votes
+from actors.consensus.grouping import Answer, group_answers
+from actors.consensus.reading.reading import Reading
+from actors.consensus.standing import ballots_told, groups_of, is_hopeless, spare_votes
 from actors.consensus.vocabulary import Ballot, Seat, State
+from actors.spans.record import Method
 from tests.unit.actors.consensus.world import plan
 
 
@@ -29,6 +32,16 @@ def test_a_ballot_of_a_voter_that_was_asked_anew_is_told_beside_the_first() -> N
         for layer, ballot in ballots_told(State(second, ballots, (), earlier=(first,)))
     ]
     assert told == [("primary", "a"), ("second", "a"), ("second", "b")]
+
+
+@pytest.mark.parametrize("method", ["value", "similarity"])
+def test_the_only_answer_that_can_be_read_is_in_the_group_that_grouping_gives_it(method: Method) -> None:
+    """Whoever else was asked: what is out is in no group."""
+    a, b = (Seat(name, "f", name, 500_000) for name in "ab")
+    ballots = (Ballot(0, a, "out"), Ballot(1, b, "readable", reading=Reading("paris", method, "", "5" * 64)))
+    state = State(plan([a, b]), ballots, ())
+    answer = Answer(1, "paris", "5" * 64, method, 500_000)
+    assert groups_of(state) == group_answers([answer], state.plan.similarity_micro)
 
 
 def of_lineages(seats: str, spares: str = "", **changes: object) -> State:
