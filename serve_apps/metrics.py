@@ -5,6 +5,7 @@ Rules:
 - An agent that cannot be read takes nothing from the others; ``weavergen_metrics_agents_unread`` says how many were.
 - The union is read from the agents of all nodes, so every replica answers the same; the ``replica`` label tells processes
   apart. What an agent exports lags by up to ten seconds.
+- What every request counts is kept here and told to Ray when gauges are shown, about once a second.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import logging
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -75,6 +76,31 @@ class RayPredictions:
             self._gauge.set(values.get((signal, horizon), math.nan), tags)
 
 
+class Increments(Protocol):
+    """What Ray's counter takes."""
+
+    def inc(self, value: int, tags: dict[str, str]) -> None:
+        """Count so many with these labels."""
+
+
+class Counted:
+    """A counter that is told of many increments at once, by label values; used from one event loop."""
+
+    def __init__(self, counter: Increments, *labels: str) -> None:
+        self._counter, self._labels = counter, labels
+        self._untold: dict[tuple[str, ...], int] = {}
+
+    def add(self, *values: str) -> None:
+        """Count one, with a value for each label."""
+        self._untold[values] = self._untold.get(values, 0) + 1
+
+    def tell(self) -> None:
+        """Hand over what was counted since the last time."""
+        untold, self._untold = self._untold, {}
+        for values, count in untold.items():
+            self._counter.inc(count, dict(zip(self._labels, values, strict=True)))
+
+
 class RayMeter(RayGauges):
     """Counts decisions and votes of one process, beside its gauges."""
 
@@ -83,13 +109,13 @@ class RayMeter(RayGauges):
 
         super().__init__(replica)
 
-        self._decisions = Counter(
+        decisions = Counter(
             "weavergen_decisions", "Deliberations by result and kind.", tag_keys=("replica", "result", "kind")
         )
         self._seconds = Histogram(
             "weavergen_decision_seconds", "Time to a durable decision.", boundaries=SECONDS, tag_keys=("replica",)
         )
-        self._votes = Counter("weavergen_votes", "Ballots by outcome.", tag_keys=("replica", "voter", "outcome"))
+        votes = Counter("weavergen_votes", "Ballots by outcome.", tag_keys=("replica", "voter", "outcome"))
         self._vote_seconds = Histogram(
             "weavergen_vote_seconds", "Time to a ballot.", boundaries=SECONDS, tag_keys=("replica", "voter")
         )
@@ -97,7 +123,7 @@ class RayMeter(RayGauges):
             "weavergen_agreement", "Share of the weight behind a tally's strongest group.", boundaries=SHARES,
             tag_keys=("replica",),
         )  # fmt: skip
-        self._requests = Counter(
+        requests = Counter(
             "weavergen_requests", "Requests by surface and HTTP status.", tag_keys=("replica", "surface", "status")
         )
         self._content = Counter(
@@ -109,12 +135,25 @@ class RayMeter(RayGauges):
             tag_keys=("replica", "voter"),
         )  # fmt: skip
         self._asks = Gauge("weavergen_asks_under_way", "Asks that a voter holds.", tag_keys=("replica", "voter"))
-        self._seconds.set_default_tags(self._tags)
-        self._agreement.set_default_tags(self._tags)
+        for metric in (decisions, votes, requests, self._seconds, self._agreement):
+            metric.set_default_tags(self._tags)
+        self._decisions = Counted(decisions, "result", "kind")
+        self._votes = Counted(votes, "voter", "outcome")
+        self._requests = Counted(requests, "surface", "status")
+
+    def show(self, values: Mapping[str, float]) -> None:
+        """Set gauges, and tell what was counted since the last time."""
+        super().show(values)
+        self.tell()
+
+    def tell(self) -> None:
+        """Hand over what was counted: at least once more before this process ends."""
+        for counted in (self._decisions, self._votes, self._requests):
+            counted.tell()
 
     def answered(self, surface: str, status: str) -> None:
         """One HTTP request was answered, or its client went away first."""
-        self._requests.inc(1, {**self._tags, "surface": surface, "status": status})
+        self._requests.add(surface, status)
 
     def content(self, outcome: str) -> None:
         """Count what became of a content that was to be kept."""
@@ -129,13 +168,13 @@ class RayMeter(RayGauges):
 
     def decided(self, result: str, kind: str, seconds: float) -> None:
         """One deliberation ended."""
-        self._decisions.inc(1, {**self._tags, "result": result, "kind": kind})
+        self._decisions.add(result, kind)
         if seconds > 0:
             self._seconds.observe(seconds)
 
     def voted(self, voter: str, outcome: str, seconds: float) -> None:
         """One ballot is on record."""
-        self._votes.inc(1, {**self._tags, "voter": voter, "outcome": outcome})
+        self._votes.add(voter, outcome)
         if seconds > 0:
             self._vote_seconds.observe(seconds, {**self._tags, "voter": voter})
 

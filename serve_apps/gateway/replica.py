@@ -151,6 +151,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._meter.tell()
         await self._emitter.close()
         await self._scrutiny.close()
         if self._content is not None:

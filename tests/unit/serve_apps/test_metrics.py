@@ -5,7 +5,7 @@ import socket
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from serve_apps.metrics import VoterHealth, merge, union_of
+from serve_apps.metrics import Counted, VoterHealth, merge, union_of
 
 PAGE = """# HELP ray_weavergen_votes_total Ballots by outcome.
 # TYPE ray_weavergen_votes_total counter
@@ -47,6 +47,31 @@ async def test_an_agent_that_is_gone_takes_nothing_from_the_others() -> None:
 def test_no_pages_is_no_metrics() -> None:
     """Nothing scraped, nothing said."""
     assert merge([]) == b""
+
+
+class Told:
+    """A counter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.increments: list[tuple[int, dict[str, str]]] = []
+
+    def inc(self, value: int, tags: dict[str, str]) -> None:
+        """Keep an increment."""
+        self.increments.append((value, tags))
+
+
+def test_what_is_counted_is_told_once_with_its_labels() -> None:
+    """Increments of the same values are told as one; what was told is not told again."""
+    told = Told()
+    counted = Counted(told, "voter", "outcome")
+    for outcome in ("agreed", "agreed", "timeout"):
+        counted.add("a", outcome)
+    counted.tell()
+    counted.tell()
+    counted.add("a", "agreed")
+    counted.tell()
+    agreed, timeout = {"voter": "a", "outcome": "agreed"}, {"voter": "a", "outcome": "timeout"}
+    assert told.increments == [(2, agreed), (1, timeout), (1, agreed)]
 
 
 class Silent:

@@ -44,6 +44,8 @@ class Meter:
     def __init__(self, _: str) -> None:
         self._gauges: dict[str, float] = {}
         self._news = asyncio.Event()
+        self.told = False
+        """Whether it was asked to hand over what it counted."""
 
     async def until(self, gauge: str, value: float) -> None:
         """Wait until a gauge shows a value."""
@@ -56,6 +58,10 @@ class Meter:
         """Keep the gauges."""
         self._gauges.update(values)
         self._news.set()
+
+    def tell(self) -> None:
+        """Take note that nothing is kept back."""
+        self.told = True
 
     def show_voters(self, states: Mapping[str, int], asks: Mapping[str, int]) -> None:
         """Take each voter's."""

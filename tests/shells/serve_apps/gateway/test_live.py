@@ -81,3 +81,11 @@ async def test_whoever_asks_a_voter_behind_an_open_breaker_is_told_its_rest(
         assert "x-should-retry" not in alone.headers
         assert (together.status, together.headers["x-should-retry"]) == (503, "false")
         assert all(70 <= int(each.headers["retry-after"]) <= 100 for each in (alone, together))
+
+
+async def test_a_replica_that_closes_keeps_no_count_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was counted since the gauges were last shown is handed over before the replica ends."""
+    async with live(tmp_path, monkeypatch) as system:
+        meter = system.meter()
+        assert not meter.told
+    assert meter.told
