@@ -21,13 +21,13 @@ import os
 import ssl
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import httptools
+import msgspec
 
 MAX_HEAD_BYTES = 65_536
 FRAMING = 2
@@ -54,8 +54,7 @@ class TooLarge(Exception):
     """The response has more bytes than are taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """A whole response; header names in lower case, of a repeated header the last."""
 
     status: int

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Protocol
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length"]
@@ -11,16 +11,14 @@ TokenCount = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 """A plausible number of tokens as a server reports it: summed over a panel it still fits every client's integer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """One turn of the conversation."""
 
     role: Role
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
+class Sampling(Struct, frozen=True):
     """How to sample; ``None`` leaves a value to the voter. Names and ranges as in OpenAI's chat completions API."""
 
     max_tokens: int
@@ -32,8 +30,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class VoterRequest:
+class VoterRequest(Struct, frozen=True):
     """What every voter of a panel is asked."""
 
     request_id: str
@@ -48,8 +45,7 @@ class VoterRequest:
         return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """One complete answer. A broken-off answer is never a candidate but a ``VoterError``."""
 
     content: str

@@ -9,8 +9,9 @@ Left out: the call itself (``voter_server``).
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
+
+from msgspec import structs
 
 from models.context import says_too_long
 from models.errors import VoterEmpty, VoterError, VoterFailed, VoterRefused, VoterTooLong
@@ -23,7 +24,7 @@ def chat_payload(model: str, request: VoterRequest, stop: tuple[str, ...]) -> di
     """Return the body of a chat completion; a seed is shifted by the sample's number."""
     body: dict[str, Any] = {
         "model": model,
-        "messages": [asdict(message) for message in request.messages],
+        "messages": [structs.asdict(message) for message in request.messages],
         "stream": False,
         **_sampling(request.sampling, request.sample),
     }

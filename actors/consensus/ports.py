@@ -1,8 +1,9 @@
 """What the coordinator needs from its surroundings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
 from actors.consensus.retention.content import Content
@@ -70,8 +71,7 @@ class Comparer(Protocol):
         """Compare candidates (ask_id → code) within ``deadline_s`` seconds; ``seed`` decides which inputs are tried."""
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True):
     """A decision that is durable."""
 
     record: DecisionRecord

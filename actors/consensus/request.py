@@ -1,7 +1,8 @@
 """What a client asks of the panel, after the gateway has checked its form."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from actors.policy.snapshot import PolicyName
 from models.voter import Message, Sampling
@@ -11,8 +12,7 @@ HELD_TO = "Answer with JSON that satisfies this JSON Schema, and with nothing be
 """What voters are told before the schema of a request that gives one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """On whose behalf: the tenant, the key and the policies the key holds."""
 
     tenant: str
@@ -20,8 +20,7 @@ class Caller:
     policies: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationRequest:
+class GenerationRequest(msgspec.Struct, frozen=True):
     """One request for an answer."""
 
     model: str

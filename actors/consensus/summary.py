@@ -1,6 +1,5 @@
 """The ``weavergen`` object of a response: a decision in a client's words. Pure."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -138,7 +137,7 @@ def _vote(state: State, ballot: Ballot, *, explain: bool) -> dict[str, Any]:
     if ballot.note:
         vote["note"] = ballot.note
     if explain and ballot.candidate is not None and _may_be_shown(state, ballot):
-        vote["answer"] = asdict(ballot.candidate)
+        vote["answer"] = to_builtins(ballot.candidate)
         vote["reading"] = ballot.reading.form if ballot.reading else None
     return vote
 

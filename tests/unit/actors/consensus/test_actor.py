@@ -301,7 +301,7 @@ async def test_isolating_who_vouched_for_a_part_withholds_too(make_world: MakeWo
     assert [b.outcome for b in world.log.committed[0].record.ballots] == ["agreed", "agreed", "dissented"]
     world = make_world(*world.voters.values())
     world.log.on_commit = lambda _: world.policy.isolate("c")
-    await world.coordinator.generate(dataclasses.replace(asked, policy="evidence"), CALLER)
+    await world.coordinator.generate(msgspec.structs.replace(asked, policy="evidence"), CALLER)
 
 
 async def test_a_policy_that_came_during_deliberation_is_the_one_named(make_world: MakeWorld) -> None:
