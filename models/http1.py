@@ -122,7 +122,10 @@ class ConnectionPool:
     async def lend(self, endpoint: Endpoint, give_up: float, kind: "type[Lent]") -> "Lent":
         """Return a connection of this kind, idle or new, that is the caller's until ``take_back``."""
         slots = self._slots_of(endpoint)
-        async with asyncio.timeout_at(give_up) if slots.locked() else contextlib.nullcontext():
+        if slots.locked():
+            async with asyncio.timeout_at(give_up):
+                await slots.acquire()
+        else:
             await slots.acquire()
         try:
             return self._idle(endpoint, kind) or await self._connect(endpoint, give_up, kind)
