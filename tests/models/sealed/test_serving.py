@@ -5,16 +5,9 @@ from pathlib import Path
 from models.catalog import load_catalog
 from models.engine import engine_settings
 from serve_apps.builder import LocalVoter, build_voter
-from serve_apps.llm import EngineLimits, VoterReplica
+from serve_apps.llm import VoterReplica
 from serve_apps.sealed import SealedReplica, sealed_options
-
-LIMITS = EngineLimits(
-    max_ongoing_requests=3,
-    max_queued_requests=4,
-    health_check_period_s=5,
-    health_check_timeout_s=6,
-    graceful_shutdown_s=7,
-)
+from tests.unit.serve_apps.test_llm import LIMITS
 
 
 def test_the_gpus_of_a_closed_off_engine_are_its_replica_s() -> None:
