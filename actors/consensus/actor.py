@@ -4,7 +4,6 @@ The loop is decide (``deliberation.step``), act (ask voters, cancel them), learn
 its record is durable, and nothing leaves if the policy in force then forbids it.
 """
 
-import asyncio
 import logging
 import os
 from collections import OrderedDict
@@ -29,6 +28,7 @@ from actors.base.errors import (
     WeaverGenError,
 )
 from actors.base.ids import new_ulid
+from actors.base.patience import within
 from actors.consensus.adapters.effects import Bench, Effects
 from actors.consensus.causes import SANDBOX_CAUSE
 from actors.consensus.choosing import ballot_outcome, choose_served
@@ -315,7 +315,7 @@ class ConsensusCoordinator:
             return msgspec.structs.replace(record, result="withheld", issued_at=now_ms), withheld_spans(state, trace)
 
         try:
-            async with asyncio.timeout(wait_s):
+            with within(wait_s):
                 committed = await self._log.commit(1 if withheld else span_rows(state), build)
         except TimeoutError as error:
             self._meter.decided("deadline", state.plan.kind, 0.0)

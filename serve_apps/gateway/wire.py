@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, TypeVar
 
 from actors.base.errors import InvalidRequest, PromptTooLarge, WeaverGenError
+from actors.base.patience import within
 from serve_apps.gateway.problems import Header, problem
 
 Scope = MutableMapping[str, Any]
@@ -22,7 +23,7 @@ async def read_body(receive: Receive, max_bytes: int, timeout_s: float) -> bytes
     """Return the request's body; raise ``PromptTooLarge`` beyond ``max_bytes``, ``InvalidRequest`` after ``timeout_s``."""
     body = bytearray()
     try:
-        async with asyncio.timeout(timeout_s):
+        with within(timeout_s):
             while True:
                 message = await receive()
                 if message["type"] != "http.request":
