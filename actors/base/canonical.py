@@ -75,7 +75,7 @@ def micro(decimal: str) -> int:
 
 def b64(data: bytes) -> str:
     """Write bytes as padded standard base64 (RFC 4648 §4)."""
-    return base64.b64encode(data).decode("ascii")
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def unb64(text: str, what: str) -> bytes:
