@@ -9,6 +9,7 @@
 # - x-request-timeout-seconds and x-request-disconnect-disabled switch off Serve's watch over a request's time and over its
 #   client. No client may do that. On the hot path, where the watch costs three tasks a request, the gateway keeps both itself
 #   (deadlines; `wire.Watch`): there it is off.
+# - a request gets its id here: made in the replica it costs as much as reading the question. One that a client sent stays.
 # - a request that never ends holds its connection for an hour: `timeout http-request`, which Serve has no setting for.
 # - `option splice-request`: with it HAProxy 2.8 does not see that a client left whose body came behind its head in a packet of
 #   its own, and spins on that connection until the answer comes: gone. Bodies are small.
@@ -36,6 +37,7 @@ narrow() {
     http-request return status 404 if { path,url_dec -m beg /-/ }\
     http-request del-header x-request-timeout-seconds\
     http-request del-header x-request-disconnect-disabled\
+    http-request set-header x-request-id %[uuid] unless { req.hdr(x-request-id) -m found }\
     http-request set-header x-request-timeout-seconds 0 if { path /v1/chat/completions }\
     http-request set-header x-request-disconnect-disabled ?1 if { path /v1/chat/completions }
         }' \

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +25,7 @@ from tests.ray.world import ROOT, free_port
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 SCRIPT = ROOT / "cluster" / "haproxy.sh"
 SWITCHES = ("x-request-timeout-seconds", "x-request-disconnect-disabled")
+ID = "x-request-id"
 
 
 def binary() -> str:
@@ -142,8 +144,8 @@ class Waiting(BaseHTTPRequestHandler):
     gone: ClassVar[threading.Semaphore]
 
     def do_GET(self) -> None:
-        """Pass the health check, and say what arrived of Serve's switches."""
-        body = json.dumps([self.headers.get(name) for name in SWITCHES]).encode()
+        """Pass the health check, and say what arrived of Serve's switches and as the request's id."""
+        body = json.dumps([self.headers.get(name) for name in (*SWITCHES, ID)]).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -169,8 +171,19 @@ def test_only_the_hot_path_is_watched_by_the_gateway_alone(tmp_path: Path) -> No
         threading.Thread(target=replica.serve_forever, daemon=True).start()
         with fronting(tmp_path / "log", replica.server_address[1]) as port:
             sent = {SWITCHES[0]: "77", SWITCHES[1]: "?1"}
-            assert json.loads(get(port, "/v1/models", sent)[2]) == [None, None]
-            assert json.loads(get(port, "/v1/chat/completions", sent)[2]) == ["0", "?1"]
+            assert json.loads(get(port, "/v1/models", sent)[2])[:2] == [None, None]
+            assert json.loads(get(port, "/v1/chat/completions", sent)[2])[:2] == ["0", "?1"]
+        replica.shutdown()
+
+
+def test_a_request_has_an_id_of_its_own_or_the_one_it_came_with(tmp_path: Path) -> None:
+    """The replica need not make one; what a client calls its request stays its name."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Waiting) as replica:
+        threading.Thread(target=replica.serve_forever, daemon=True).start()
+        with fronting(tmp_path / "log", replica.server_address[1]) as port:
+            first, second = (json.loads(get(port, "/v1/models")[2])[2] for _ in range(2))
+            assert uuid.UUID(first) != uuid.UUID(second)
+            assert json.loads(get(port, "/v1/models", {ID: "mine"})[2])[2] == "mine"
         replica.shutdown()
 
 
