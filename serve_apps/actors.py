@@ -37,6 +37,8 @@ _LOCK_RETRY_S = 0.5
 _TRUST_RETRY_S = 60.0
 """How soon trust that was refused is looked at again: each time it is refused is said."""
 _ASK_TIMEOUT_S = 5.0
+NICENESS = 5
+"""Of the control path's processes: where processors are scarce requests come first, and a third of a share is left to it."""
 
 _log = logging.getLogger("weavergen.spans")
 
@@ -58,6 +60,7 @@ class SpanProcess:
         self._waiting_for = "SpanActor begins"
         self._gauges = RayGauges(SPAN_ACTOR)
         self._heart = Heart(home, SPAN_ACTOR, new_ulid())
+        os.nice(NICENESS)
         threading.Thread(target=self._run, name="spans", daemon=True).start()
 
     def health(self) -> dict[str, Any]:
@@ -118,6 +121,7 @@ class HealthProcess:
         self._at_ms = 0
         self._gauges, self._predictions = RayGauges(HEALTH_ACTOR), RayPredictions(HEALTH_ACTOR)
         self._heart = Heart(home, HEALTH_ACTOR, new_ulid())
+        os.nice(NICENESS)
         threading.Thread(target=self._run, name="health", daemon=True).start()
 
     def health(self) -> dict[str, Any]:

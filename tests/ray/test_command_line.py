@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import grpc
 import pytest
 
+from serve_apps.actors import NICENESS
 from tests.ray.listening import answers, listeners, own_address
 from tests.ray.waiting import until
 from tests.ray.world import AGREED, BROKEN, DISAGREED, System
@@ -212,6 +213,21 @@ def test_the_span_reader_that_dies_is_replaced(system: System) -> None:
     os.kill(old, 9)
     assert system.weavergen("ask", AGREED).returncode == 0
     until(lambda: any("SpanProcess" in line and pid != old for pid, line in members(system.home).items()))
+
+
+def niceness(pid: int) -> list[int]:
+    """Return how nice each thread of a process is."""
+    tasks = (Path("/proc") / str(pid) / "task").iterdir()
+    return [int((task / "stat").read_text().rpartition(")")[2].split()[16]) for task in tasks]
+
+
+def test_the_control_path_gives_way_to_requests(system: System) -> None:
+    """What ingests, judges and seals, and what watches, is nicer than what answers."""
+    found = members(system.home)
+    control = [pid for pid, line in found.items() if "SpanProcess" in line or "HealthProcess" in line]
+    (answering,) = (max(niceness(pid)) for pid, line in found.items() if "ServeReplica" in line)
+    assert len(control) == 2
+    assert {max(niceness(pid)) for pid in control} == {min(19, answering + NICENESS)}
 
 
 def test_everything_listens_on_loopback_but_the_replica_s_own_port(system: System) -> None:
