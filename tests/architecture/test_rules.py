@@ -36,6 +36,9 @@ IMPURE: dict[str, dict[str, str]] = {
     "actors/base/memo.py": {
         "threading": "the threads of a process share a memory; what a call returns never depends on it"
     },
+    "actors/base/patience.py": {
+        "asyncio": "bounds how long a shell's task waits; what it waits for never depends on it",
+    },
     "actors/base/python_source.py": {
         "threading": "before Python 3.13 the interpreter's parser is one for all threads; what it returns never depends on it"
     },
