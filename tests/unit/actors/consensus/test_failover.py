@@ -6,7 +6,6 @@ import pytest
 
 from actors.base.errors import CriticalSystemFailure, GenerationHalted, NoConsensus, Overloaded, UnavailableError
 from actors.consensus import actor
-from actors.consensus.config import ConsensusConfig
 from actors.consensus.request import GenerationRequest
 from actors.consensus.verification import verify_envelope
 from actors.consensus.vocabulary import Plan, State
@@ -249,31 +248,3 @@ async def test_whoever_asks_one_voter_is_told_what_that_one_said(make_world: Mak
     ):
         world = make_world(voter("a", raises(error)), voter("b", says("x")))
         assert (await told_to_wait(world, model="a"))[:2] == told
-
-
-class Impatient:
-    """Finds every voter slow at once, and has money for one more ask."""
-
-    def __init__(self) -> None:
-        self.money = 1
-
-    def due_s(self, voter: str, left_s: float) -> float | None:
-        """Return no time."""
-        return 0.0
-
-    def pay(self) -> bool:
-        """Take a coin."""
-        self.money -= 1
-        return self.money >= 0
-
-
-async def test_a_slow_voter_is_hedged_by_whoever_stands_by(make_world: MakeWorld) -> None:
-    """One of two never answers: the third is asked beside it, inside the budget, and the record tells and verifies."""
-    voters = [voter("a", hangs), voter("b", says("Paris")), voter("c", says("Paris"))]
-    world = make_world(*voters, config=ConsensusConfig(panel_size=2), hedges=Impatient())
-    decision = await world.coordinator.generate(request(), CALLER)
-    assert decision.candidate.content == "Paris"
-    assert [v.asked for v in world.voters.values()] == [1, 1, 1]
-    record = verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record
-    assert [ballot.hedged for ballot in record.ballots].count(True) == 1
-    assert not any(ballot.replaced for ballot in record.ballots)
