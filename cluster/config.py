@@ -118,6 +118,8 @@ class EngineConfig(Frozen):
     unsealed: Literal["refuse", "tell"] = "refuse"
     """What ``up`` does on a machine where it cannot close off an engine whose voter says ``egress: none``: refuse, or start it
     with the network that everything has, and say so (``/readyz``, ``/ops/layers``)."""
+    scratch_mib: int = Field(default=2048, ge=64, le=1_048_576)
+    """Most memory that a closed-off engine's temporary files may take, and its shared memory as much again."""
     cpu_dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """What CPU engines compute in: ``auto`` is bfloat16 where the processor has instructions for it, else float32, which
     takes twice the memory and is several times as quick there."""
