@@ -295,8 +295,11 @@ class Config(Frozen):
         for number, voter in enumerate(self.voters):
             if voter.price is not None and not capped:
                 raise ValueError(f"voters.{number}.price: would mean nothing: set budgets.spend_per_day_usd")
-            if capped and voter.price is None and voter.provider in ("anthropic", "gemini"):
-                raise ValueError(f"voters.{number}.price: a day's spending is capped, so say what its tokens cost")
+            has_key = voter.api_key_env is not None or voter.api_key_file is not None
+            if capped and voter.price is None and (has_key or voter.provider in ("anthropic", "gemini")):
+                raise ValueError(
+                    f"voters.{number}.price: a day's spending is capped, so say what its tokens cost, 0 where they are free"
+                )
         return self
 
     @model_validator(mode="after")
