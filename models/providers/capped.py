@@ -36,8 +36,8 @@ class HoldsLedger(Protocol):
 
     ledger: SpendLedger
 
-    def back_s(self, micro: int, now_s: float) -> float | None:
-        """Return how long until ``micro``, for which there is no room, can be spent; ``None`` if nobody knows."""
+    def refused(self, micro: int, now_s: float) -> float | None:
+        """Hear that there was no room for ``micro``; return how long until there is, ``None`` if nobody knows."""
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class Purse:
 
     ledger: SpendLedger
 
-    def back_s(self, micro: int, now_s: float) -> float | None:
+    def refused(self, micro: int, now_s: float) -> float | None:
         """Return how long until ``micro`` can be spent."""
         return self.ledger.back_s(micro, now_s)
 
@@ -70,7 +70,7 @@ class CappedVoter:
         purse, now_s, most_micro = self._purse, self._now_s(), bound_micro(self._price, request)
         purse.ledger, reservation = purse.ledger.reserve(most_micro, now_s)
         if reservation is None:
-            back_s = purse.back_s(most_micro, now_s)
+            back_s = purse.refused(most_micro, now_s)
             raise SpendCapReached(self.info.id, "the day's spend cap has no room for another call", back_s)
         bill = Bill()
         try:

@@ -3,6 +3,7 @@
 Rules:
 - The cap holds over replicas and restarts: what is leased is noted, durable, before it is spent (``run/spend``, under a lock).
 - A replica leases a part at a time, ahead of its needs, beside the requests; while it waits for one, it spends what it has.
+  For a call that costs more than a part, and found no room, it leases what that call may cost, if the day has so much.
 - What it did not spend it gives back when it closes. One that is killed takes its last lease with it: too little may be spent,
   never too much.
 - A new day (UTC) begins with nothing leased; a lease is for the day that it was taken in.
@@ -57,6 +58,8 @@ class Wallet:
         self._part_micro = max(1, self._cap_micro // LEASES)
         self._now_s = now_s
         self._ledger = SpendLedger(0, int(now_s() // DAY_S))
+        self._refused_micro = 0
+        """The most that found no room since the last lease."""
         self._all_leased_day = -1
         """The day of which nothing more can be leased."""
 
@@ -72,9 +75,9 @@ class Wallet:
     def ledger(self, ledger: SpendLedger) -> None:
         self._ledger = ledger
 
-    def back_s(self, micro: int, now_s: float) -> float | None:
-        """Return how long until ``micro`` can be spent; ``None`` while the next lease may bring it."""
-        today = self.ledger
+    def refused(self, micro: int, now_s: float) -> float | None:
+        """Hear that there was no room for ``micro``; return how long until there is, ``None`` while a lease may bring it."""
+        today, self._refused_micro = self.ledger, max(self._refused_micro, micro)
         return today.back_s(micro, now_s) if self._all_leased_day == today.day else None
 
     def start(self) -> None:
@@ -89,11 +92,14 @@ class Wallet:
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:
-        """Lease once more if less than half a part is left."""
-        if self.ledger.left_micro >= self._part_micro / 2:
+        """Lease once more if less than half a part is left, or less than a call needs that found no room."""
+        left_micro, refused_micro, self._refused_micro = self.ledger.left_micro, self._refused_micro, 0
+        part_micro = self._part_micro if left_micro < self._part_micro / 2 else 0
+        missing_micro = max(0, refused_micro - left_micro)
+        if not part_micro and not missing_micro:
             return
         now_s = self._now_s()
-        got = await asyncio.to_thread(lease, self._directory, self._cap_micro, self._part_micro, now_s)
+        got = await asyncio.to_thread(lease, self._directory, self._cap_micro, part_micro, now_s, missing_micro)
         self._add(got, int(now_s // DAY_S))
 
     def close(self) -> None:
@@ -113,8 +119,11 @@ class Wallet:
             self._all_leased_day = day if got.is_last else -1
 
 
-def lease(directory: Path, cap_micro: int, wanted_micro: int, now_s: float) -> Lease:
-    """Note a lease of today's cap and return it; it is of 0 if nothing is left or the note cannot be kept."""
+def lease(directory: Path, cap_micro: int, part_micro: int, now_s: float, missing_micro: int = 0) -> Lease:
+    """Note a lease of today's cap and return it; it is of 0 if nothing is left or the note cannot be kept.
+
+    It is of a part, or of what a call misses if that is more, and there is so much.
+    """
     day = int(now_s // DAY_S)
     try:
         with _locked(directory):
@@ -122,7 +131,8 @@ def lease(directory: Path, cap_micro: int, wanted_micro: int, now_s: float) -> L
             leased = noted.micro if noted.day == day else 0
             if noted.day > day:
                 return Lease(0)
-            got = min(wanted_micro, max(0, cap_micro - leased))
+            room = max(0, cap_micro - leased)
+            got = missing_micro if part_micro < missing_micro <= room else min(part_micro, room)
             if got:
                 _write(directory, Leased(day, leased + got))
             return Lease(got, is_last=leased + got >= cap_micro)

@@ -94,18 +94,34 @@ async def test_money_is_back_with_the_next_day_once_all_of_this_one_is_leased(tm
     """While there is more to lease nobody knows, nor if what is leased is only held by calls that have not ended."""
     one = wallet(tmp_path / "spend", day)
     left_s = DAY_S - 100.0
-    assert one.back_s(10 * PART, NOW_S) is None
+    assert one.refused(10 * PART, NOW_S) is None
     rest = lease(tmp_path / "spend", CAP_MICRO, CAP_MICRO - 2 * PART, NOW_S)
     assert rest == Lease(CAP_MICRO - 2 * PART)
     one.ledger, held = one.ledger.reserve(PART, NOW_S)
     assert held is not None
     await one.look()  # the last part
-    assert one.back_s(2 * PART, NOW_S) is None
-    assert one.back_s(2 * PART + 1, NOW_S) == left_s
+    assert one.refused(2 * PART, NOW_S) is None
+    assert one.refused(2 * PART + 1, NOW_S) == left_s
     one.ledger = one.ledger.reconcile(held, PART, NOW_S)
-    assert one.back_s(PART + 1, NOW_S + 1) == left_s - 1
+    assert one.refused(PART + 1, NOW_S + 1) == left_s - 1
     day.now_s += DAY_S
-    assert one.back_s(1, day.now_s) is None  # the next lease brings it
+    assert one.refused(1, day.now_s) is None  # the next lease brings it
+
+
+async def test_a_call_that_costs_more_than_a_part_is_leased_for(tmp_path: Path, day: Day) -> None:
+    """Once it found no room, and only if the day has so much: else it would take what smaller calls can spend."""
+    one = wallet(tmp_path / "spend", day)
+    await one.look()
+    assert one.ledger.left_micro == PART
+    assert [one.refused(parts * PART, NOW_S) for parts in (5, 2)] == [None, None]
+    await one.look()
+    assert one.ledger.left_micro == 5 * PART
+    assert spend(one, 5 * PART)
+    await one.look()
+    assert one.ledger.left_micro == PART  # nothing was refused since
+    one.refused(CAP_MICRO, NOW_S)
+    await one.look()
+    assert one.ledger.left_micro == PART
 
 
 async def test_what_others_give_back_is_leased_before_the_day_is_over(tmp_path: Path, day: Day) -> None:
@@ -114,10 +130,10 @@ async def test_what_others_give_back_is_leased_before_the_day_is_over(tmp_path: 
     lease(tmp_path / "spend", CAP_MICRO, CAP_MICRO, NOW_S)
     spend(one, PART)
     await one.look()
-    assert one.back_s(1, NOW_S) == DAY_S - 100.0
+    assert one.refused(1, NOW_S) == DAY_S - 100.0
     give_back(tmp_path / "spend", 3 * PART, one.ledger.day)
     await one.look()
-    assert (one.ledger.left_micro, one.back_s(2 * PART, NOW_S)) == (PART, None)
+    assert (one.ledger.left_micro, one.refused(2 * PART, NOW_S)) == (PART, None)
 
 
 class Midnight(Day):
@@ -146,7 +162,7 @@ async def test_a_lease_that_midnight_overtook_is_not_spent(tmp_path: Path) -> No
 def test_without_its_note_nobody_knows_when_there_is_money_again(tmp_path: Path, day: Day) -> None:
     """It is not the day's cap that is reached."""
     os.close(os.open(tmp_path / "spend", os.O_CREAT))
-    assert wallet(tmp_path / "spend", day).back_s(1, NOW_S) is None
+    assert wallet(tmp_path / "spend", day).refused(1, NOW_S) is None
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", b'{"day": "x"}'])
