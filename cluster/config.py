@@ -118,6 +118,8 @@ class EngineConfig(Frozen):
     unsealed: Literal["refuse", "tell"] = "refuse"
     """What ``up`` does on a machine where it cannot close off an engine whose voter says ``egress: none``: refuse, or start it
     with the network that everything has, and say so (``/readyz``, ``/ops/layers``)."""
+    scratch_mib: int = Field(default=2048, ge=64, le=1_048_576)
+    """Most memory that a closed-off engine's temporary files may take, and its shared memory as much again."""
     cpu_dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """What CPU engines compute in: ``auto`` is bfloat16 where the processor has instructions for it, else float32, which
     takes twice the memory and is several times as quick there."""
@@ -293,8 +295,11 @@ class Config(Frozen):
         for number, voter in enumerate(self.voters):
             if voter.price is not None and not capped:
                 raise ValueError(f"voters.{number}.price: would mean nothing: set budgets.spend_per_day_usd")
-            if capped and voter.price is None and voter.provider in ("anthropic", "gemini"):
-                raise ValueError(f"voters.{number}.price: a day's spending is capped, so say what its tokens cost")
+            has_key = voter.api_key_env is not None or voter.api_key_file is not None
+            if capped and voter.price is None and (has_key or voter.provider in ("anthropic", "gemini")):
+                raise ValueError(
+                    f"voters.{number}.price: a day's spending is capped, so say what its tokens cost, 0 where they are free"
+                )
         return self
 
     @model_validator(mode="after")

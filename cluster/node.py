@@ -26,7 +26,6 @@ from cluster.config import Config, RayConfig
 from cluster.home import Home
 from cluster.observability import files as observability
 from cluster.processes import MARKER
-from serve_apps.sealed import ENGINES
 
 LOOPBACK = "127.0.0.1"
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - only to ask whether a port is free on all of a machine's addresses
@@ -134,7 +133,6 @@ class Node:
         self.private = config.ray.temp_root / f"wg-{home.marker[:8]}"
         self.temp = self.private / "r"  # Ray opens its directory to everybody; ours around it stays closed
         self.haproxy = self.private / "h"
-        self.engines = self.private / "e"
         self._ports_file = home.run / "ports.json"
 
     @property
@@ -156,7 +154,7 @@ class Node:
             write_atomic(self.home.ray_token, secrets.token_hex(32).encode())
         write_atomic(self._ports_file, json.dumps(asdict(self._choose_ports()), indent=1).encode())
         self.tidy()
-        for path in (self.private, self.temp, self.haproxy, self.engines):
+        for path in (self.private, self.temp, self.haproxy):
             _private_directory(path)
         observability.write(self.home, self.config, self.temp / "session_latest" / _DISCOVERY)
 
@@ -183,7 +181,6 @@ class Node:
         return inherited | {
             MARKER: self.home.marker,
             "WEAVERGEN_HAPROXY": _haproxy_binary(),
-            ENGINES: str(self.engines),
             "WEAVERGEN_HTTP_HOST": self.config.gateway.host,
             "WEAVERGEN_HTTP_REQUEST_TIMEOUT_S": str(math.ceil(self.config.gateway.request_head_timeout_s)),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",

@@ -3,7 +3,8 @@
 Rules:
 - A key is never configuration: an environment variable or a file is named that holds it.
 - A setting that would do nothing for a provider is refused, and so is a voter without what its provider needs.
-- Where the profile caps a day's spending, voters of cloud providers say what their tokens cost: nothing else could be capped.
+- Where the profile caps a day's spending, voters of cloud providers, and of servers that take a key, say what their tokens cost:
+  nothing else could be capped.
 
 Left out: layers and everything else (``cluster.config``).
 """

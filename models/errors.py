@@ -7,11 +7,14 @@ FailureKind = Literal["failed", "timeout", "refused", "invalid", "breaker_open"]
 FailureCause = Literal["", "busy", "too_long"]
 """What a caller can do about a failure: nothing, come back later, send less."""
 MAX_RETRY_AFTER_S = 3600.0
+"""Longest that a voter may ask to be left alone for."""
+MAX_BACK_S = 86_400.0
+"""Longest that anybody is said to be away for: the day's money, which comes with the next day."""
 
 
-def bounded_retry_after_s(seconds: float) -> float | None:
+def bounded_retry_after_s(seconds: float, most_s: float = MAX_RETRY_AFTER_S) -> float | None:
     """Return what a voter asked for inside our own bounds, ``None`` if it is no number."""
-    return None if math.isnan(seconds) else min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), most_s)
 
 
 class VoterError(Exception):
@@ -77,7 +80,10 @@ class VoterEmpty(VoterInvalid):
 
 
 class SpendCapReached(VoterError):
-    """There is no money left for another call: nothing is wrong with the voter, and coming back may help."""
+    """There is no money left for another call: nothing is wrong with the voter, and coming back may help.
+
+    ``retry_after_s`` is until there is some again, if that is known: our word, not the voter's.
+    """
 
     cause = "busy"
 

@@ -21,6 +21,8 @@ class EngineLimits(BaseModel):
     health_check_period_s: float
     health_check_timeout_s: float
     graceful_shutdown_s: float
+    scratch_mib: int
+    """Of an engine that is closed off: the most that its temporary files, and the most that its shared memory may hold."""
 
 
 def deployment_name(voter: str) -> str:

@@ -4,8 +4,6 @@ Beside ``serve_apps.llm``, whose engines run inside their replicas: a replica sp
 have one runs in a process of its own (``models.sealed``). The replica imports no vLLM.
 """
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.engine import EngineSettings
@@ -15,18 +13,14 @@ from serve_apps.llm import EngineLimits, deployment_options
 if TYPE_CHECKING:
     from ray.serve.deployment import Application
 
-ENGINES = "WEAVERGEN_ENGINES"
-"""Environment variable that names the node's folder for engines' sockets; a node without it takes the system's temporary one."""
-
 
 class SealedReplica:
     """Serve's shell around one ``SealedEngine``."""
 
-    async def __init__(self, voter: str, engine: EngineSettings) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(self, voter: str, engine: EngineSettings, scratch_mib: int) -> None:  # type: ignore[misc]  # Serve awaits it
         from models.sealed.engine import SealedEngine
 
-        place = os.environ.get(ENGINES)
-        self.engine = SealedEngine(voter, engine, Path(place) if place else None)
+        self.engine = SealedEngine(voter, engine, scratch_mib)
         await self.engine.start()
 
     async def ask(self, request: VoterRequest) -> Candidate:
@@ -61,5 +55,5 @@ def build_sealed(voter: str, engine: EngineSettings, limits: EngineLimits) -> "A
     from ray import serve
 
     deployment = serve.deployment(SealedReplica, **sealed_options(voter, engine, limits))
-    application: Application = deployment.bind(voter, engine)
+    application: Application = deployment.bind(voter, engine, limits.scratch_mib)
     return application

@@ -62,6 +62,7 @@ from actors.consensus.vocabulary import (
     Event,
     Plan,
     PolicyChanged,
+    Slow,
     State,
 )
 from actors.consensus.weights import Weights
@@ -245,15 +246,27 @@ class ConsensusCoordinator:
             effects.act(commands)
             while state.conclusion is None:
                 event = await self._next_event(effects, plan.layer_ms if state.comparing else plan.deadline_ms)
-                now = self._policy.current
-                if event is None and now is not None and (self._halted(now) or now.snapshot.version != seen):
-                    event, seen = self._policy_event(state, now), now.snapshot.version
+                if event is None or isinstance(event, Slow):
+                    event, seen = self._unless_changed(state, event, effects, seen)
                 if event is not None:
-                    state, commands = step(state, event)
-                    effects.act(commands)
+                    after, commands = step(state, event)
+                    if not isinstance(event, Slow) or effects.affords(commands):
+                        state = after
+                        effects.act(commands)
             return msgspec.structs.replace(state, tie_salt=effects.salt)
         finally:
             effects.close()
+
+    def _unless_changed(
+        self, state: State, event: Event | None, effects: Effects, seen: int
+    ) -> tuple[Event | None, int]:
+        """Return the event, or before it that the policy changed: whom it isolates by now is not asked beside a slow voter."""
+        now = self._policy.current
+        if now is None or not (self._halted(now) or now.snapshot.version != seen):
+            return event, seen
+        if event is not None:
+            effects.events.put(event)
+        return self._policy_event(state, now), now.snapshot.version
 
     async def _next_event(self, effects: Effects, deadline_ms: int) -> Event | None:
         """Return the next event, ``DeadlinePassed`` when time is up, or ``None`` when it is time to look at the policy."""

@@ -1,11 +1,12 @@
 """What a layer lost with the ballots that failed, and when asking again can bring it back. Pure.
 
 Rules:
-- A voter that failed is back when it said it would be, or when its breaker lets somebody in again. One that merely had no room,
-  or was no longer waited for, may be back at once. Of any other nobody knows when, so nothing is built on it.
+- A voter that failed is back when it said it would be, when its breaker lets somebody in again, or when there is money for it
+  again. One that merely had no room, or was no longer waited for, may be back at once. Of any other nobody knows when, so
+  nothing is built on it.
 - Asking again makes sense as soon as, in one of the layers that were tried, those that are back could form a quorum with those
   that did not fail; whoever disagreed is taken to disagree again. It is the soonest, by what was heard: no promise.
-- It is told in whole seconds from the end of the deliberation, rounded up: one at least, and no more than a voter may ask for.
+- It is told in whole seconds from the end of the deliberation, rounded up: one at least, and a day at most.
 
 Left out: which error is told (``actor``), and that a client may ask sooner.
 """
@@ -18,7 +19,7 @@ from msgspec.structs import replace
 from actors.consensus.standing import casts_of, groups_of
 from actors.consensus.tally import settled
 from actors.consensus.vocabulary import Ballot, State
-from models.errors import MAX_RETRY_AFTER_S, FailureCause, bounded_retry_after_s
+from models.errors import MAX_BACK_S, FailureCause, bounded_retry_after_s
 
 
 def was_lost_to(state: State, cause: FailureCause) -> bool:
@@ -32,12 +33,12 @@ def asking_again_s(state: State) -> int | None:
     if not known:
         return None
     left_ms = min(known) - (state.began_ms + state.took_ms)
-    return min(max(-(-left_ms // 1000), 1), int(MAX_RETRY_AFTER_S))
+    return min(max(-(-left_ms // 1000), 1), int(MAX_BACK_S))
 
 
 def back_after_ms(now_ms: int, retry_after_s: float | None) -> int | None:
     """Return when a voter is back that wants to be left alone for so long from ``now_ms`` on."""
-    wait_s = None if retry_after_s is None else bounded_retry_after_s(retry_after_s)
+    wait_s = None if retry_after_s is None else bounded_retry_after_s(retry_after_s, MAX_BACK_S)
     return None if wait_s is None else now_ms + ceil(wait_s * 1000)
 
 

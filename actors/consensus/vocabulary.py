@@ -197,7 +197,7 @@ class TimedOut(msgspec.Struct, frozen=True):
 
 
 class Slow(msgspec.Struct, frozen=True):
-    """A voter has taken longer than it nearly ever does, and asking another beside it is worth it and paid for."""
+    """A voter has taken longer than it nearly ever does: asking another beside it is worth it, if it can be paid for."""
 
     ask_id: int
 

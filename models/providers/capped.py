@@ -6,7 +6,7 @@ Rules:
   reserved, because a provider may charge for what nobody received.
 - Between looking and reserving nothing is awaited, so concurrent calls cannot spend the same money.
 - At the cap the voter is silent, it did not refuse: that says nothing about the question nor about the voter's health, and
-  the next layer has to step in.
+  the next layer has to step in. It says when there is money again, if that is known.
 """
 
 from collections.abc import Callable
@@ -36,12 +36,19 @@ class HoldsLedger(Protocol):
 
     ledger: SpendLedger
 
+    def refused(self, micro: int, now_s: float) -> float | None:
+        """Hear that there was no room for ``micro``; return how long until there is, ``None`` if nobody knows."""
+
 
 @dataclass(slots=True)
 class Purse:
     """A ledger with a cap of its own."""
 
     ledger: SpendLedger
+
+    def refused(self, micro: int, now_s: float) -> float | None:
+        """Return how long until ``micro`` can be spent."""
+        return self.ledger.back_s(micro, now_s)
 
 
 class CappedVoter:
@@ -60,10 +67,11 @@ class CappedVoter:
 
     async def ask(self, request: VoterRequest) -> Candidate:
         """Ask once, inside the cap; raises ``VoterError``."""
-        purse, now_s = self._purse, self._now_s()
-        purse.ledger, reservation = purse.ledger.reserve(bound_micro(self._price, request), now_s)
+        purse, now_s, most_micro = self._purse, self._now_s(), bound_micro(self._price, request)
+        purse.ledger, reservation = purse.ledger.reserve(most_micro, now_s)
         if reservation is None:
-            raise SpendCapReached(self.info.id, "the day's spend cap has no room for another call")
+            back_s = purse.refused(most_micro, now_s)
+            raise SpendCapReached(self.info.id, "the day's spend cap has no room for another call", back_s)
         bill = Bill()
         try:
             return await self._voter.ask_billed(request, bill)

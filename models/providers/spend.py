@@ -62,6 +62,11 @@ class SpendLedger(msgspec.Struct, frozen=True):
         day = int(now_s // DAY_S)
         return self if day <= self.day else replace(self, day=day, spent_micro=0)
 
+    def back_s(self, micro: int, now_s: float) -> float | None:
+        """Return how long until ``micro`` fits: until the next day, or ``None`` if calls that end may make room for it sooner."""
+        today = self.at(now_s)
+        return (today.day + 1) * DAY_S - now_s if today.spent_micro + micro > today.cap_micro else None
+
     def reserve(self, micro: int, now_s: float) -> tuple["SpendLedger", Reservation | None]:
         """Set ``micro`` aside; ``None`` if the day's cap has no room for it."""
         if micro < 0:

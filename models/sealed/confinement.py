@@ -3,8 +3,10 @@
 Rules:
 - A network namespace of its own that has a loopback interface and no route, and no sockets of families that know no namespaces
   (``seccomp``).
-- The file system holds system libraries, the Python that runs, this package and the weights, all read-only, and one writable
-  folder with the engine's socket. No home, no keys, and no socket of anybody else: a path would be a way round the network.
+- The file system holds system libraries, the Python that runs, this package and the weights, all read-only. No home, no keys,
+  and no socket of anybody else: a path would be a way round the network.
+- What can be written lies in memory, has a bound and is gone with the engine: the folder with its socket, temporary files and
+  shared memory.
 - Nobody inside, without a capability, and none of this process's environment but what is named here.
 - It stays in the session of whoever started it: so it is found, and ended, with the rest of a system.
 - A GPU's device files are there for an engine on a GPU, and nothing else of the machine's: no terminal, log or shared memory.
@@ -19,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from models.engine import EngineArgument, EngineSettings
 
 FOLDER = "/engine"
-"""The writable folder, inside."""
+"""The folder of the engine's socket, inside."""
 SOCKET = "api.sock"
 LOOK = "look.json"
 INHERITED = (
@@ -32,8 +34,8 @@ _SETTINGS = (
     "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/hosts", "/etc/passwd", "/etc/group",
     "/etc/nsswitch.conf", "/etc/localtime",
 )  # fmt: skip
-_TMP = "/tmp"  # noqa: S108 - inside: a file system of its own
-_TMP_BYTES = 2 << 30
+_TMP, _SHARED = "/tmp", "/dev/shm"  # noqa: S108 - inside: file systems of its own
+_FOLDER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +49,22 @@ class Python:
     """Folder of the package ``models``."""
 
 
-def arguments(python: Python, folder: Path, weights: Path | None, devices: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the arguments of bubblewrap up to ``--``; ``folder`` becomes the one writable folder, ``devices`` are a GPU's."""
+def arguments(
+    python: Python, weights: Path | None, scratch_mib: int, devices: Sequence[str] = ()
+) -> tuple[str, ...]:  # fmt: skip
+    """Return the arguments of bubblewrap up to ``--``; ``devices`` are a GPU's.
+
+    ``scratch_mib`` is the most that temporary files, and the most that shared memory may hold.
+    """
+    scratch = scratch_mib << 20
     seen = [python.package, *([str(weights)] if weights else [])]
     return (
         "--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL",
         "--uid", "65534", "--gid", "65534", "--hostname", "localhost", "--clearenv",
         *_each("--ro-bind-try", _SYSTEM), "--dev", "/dev", *_each("--dev-bind", devices), "--proc", "/proc",
-        "--size", str(_TMP_BYTES), "--tmpfs", _TMP,
+        *_in_memory(_TMP, scratch), *_in_memory(_SHARED, scratch), *_in_memory(FOLDER, _FOLDER_BYTES),
         *_each("--ro-bind-try", _SETTINGS), *_each("--ro-bind", _outermost(python.prefixes)), *_each("--ro-bind", seen),
-        "--bind", str(folder), FOLDER, "--chdir", str(PurePosixPath(python.package).parent),
+        "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(PurePosixPath(python.package).parent),
     )  # fmt: skip
 
 
@@ -84,6 +92,10 @@ def _flag(name: str, value: EngineArgument) -> list[str]:
     if isinstance(value, bool):
         return [f"--{flag}" if value else f"--no-{flag}"]
     return [f"--{flag}", str(value)]
+
+
+def _in_memory(path: str, most_bytes: int) -> list[str]:
+    return ["--size", str(most_bytes), "--tmpfs", path]
 
 
 def _each(option: str, paths: Iterable[str]) -> list[str]:

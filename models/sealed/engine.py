@@ -5,7 +5,8 @@ Rules:
 - The listener that the engine must not reach is reached from here first: a proof that could not fail would be none.
 - ``check`` tells at any time whether the engine still runs, in a network namespace of its own that leads nowhere, and answers:
   one that nobody asks for a minute is kept warm with one token, which it has to give; one that is busy has to answer somebody.
-- The door is the socket that the engine made and nothing that it may have put there instead: a link is not followed.
+- The door is the socket that the engine made and nothing that it may have put there instead: a link is not followed. Its folder
+  is in the engine's own memory and held from here from the first look on, whatever becomes of the process's number.
 - The kernel ends it with the thread that started it, so a killed replica leaves no engine behind.
 """
 
@@ -17,7 +18,6 @@ import platform
 import shutil
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ from models.engine import EngineSettings
 from models.errors import VoterEmpty, VoterFailed, VoterTimeout
 from models.http1 import ConnectionPool
 from models.openai_http import OpenAIHttpVoter
-from models.sealed.confinement import LOOK, SOCKET, Python, arguments, environment, serve_arguments
+from models.sealed.confinement import FOLDER, LOOK, SOCKET, Python, arguments, environment, serve_arguments
 from models.sealed.look import Look, leads_out, why_open
 from models.sealed.seccomp import program
 from models.voter import Candidate, Message, Sampling, VoterInfo, VoterRequest
@@ -42,6 +42,8 @@ IDLE_S = 60.0
 PROBE_S = 15.0
 STUCK_S = 330.0
 """Longer than anybody waits for an answer: an engine that answered nobody for so long, though asked, hangs."""
+SCRATCH_MIB = 64
+"""What is enough for looking around."""
 LOOK_S = 30.0
 START_S = 900.0
 NO_BWRAP = "bubblewrap (bwrap) is not installed"
@@ -58,20 +60,20 @@ class NotSealed(Exception):
 class Sealed:
     """A process of ours behind its barriers; as a context it is ended at the end."""
 
-    def __init__(self, settings: EngineSettings | None, place: Path | None = None) -> None:
-        """Prepare an engine with these settings, its folder in ``place``; without settings it only looks around and ends."""
+    def __init__(self, settings: EngineSettings | None, scratch_mib: int = SCRATCH_MIB) -> None:
+        """Prepare an engine with these settings; without any it only looks around. ``arguments`` says what ``scratch_mib`` is."""
         self._settings = settings
-        self._place = place
-        self._folder: Path | None = None
+        self._scratch_mib = scratch_mib
+        self._folder: int | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._inner: int | None = None
 
     @property
     def folder(self) -> Path:
-        """The folder that the engine's socket is in; there is one from the start on."""
+        """The folder that the engine's socket is in; there is one while it runs."""
         if self._folder is None:
-            raise NotSealed("it was not started")
-        return self._folder
+            raise NotSealed("it does not run")
+        return Path(f"/proc/self/fd/{self._folder}")
 
     async def start(self) -> None:
         """Start it and hold it to its look around; raise ``NotSealed``, with nothing left behind, unless it is closed off."""
@@ -91,13 +93,14 @@ class Sealed:
             raise NotSealed(f"a route leads out by the network interface {out[0]}")
 
     async def close(self) -> None:
-        """End it and everything inside, and remove its folder."""
+        """End it and everything inside; what it wrote goes with it."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
         if self._folder is not None:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            os.close(self._folder)
+            self._folder = None
 
     async def __aenter__(self) -> Self:
         """Start it."""
@@ -117,7 +120,6 @@ class Sealed:
         if filter_ is None:
             raise NotSealed(f"no filter of system calls is written for {platform.machine()}")
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix="engine-", dir=self._place))
             with _listening() as port:
                 self._inner = await _within(LOOK_S, self._start(bwrap, filter_, port), "bubblewrap did not start it")
                 seen, namespace = await _within(LOOK_S, self._look(), "it said nothing")
@@ -137,7 +139,7 @@ class Sealed:
             written.close()
             self._process = await asyncio.create_subprocess_exec(
                 bwrap, "--info-fd", str(tell.fileno()), "--seccomp", str(rules.fileno()),
-                *arguments(python, self.folder, weights, devices), *environment(variables, os.environ), "--",
+                *arguments(python, weights, self._scratch_mib, devices), *environment(variables, os.environ), "--",
                 python.executable, "-m", "models.sealed.inside", str(port),
                 *([json.dumps(serve_arguments(settings))] if settings else []),
                 stdin=asyncio.subprocess.DEVNULL, pass_fds=(tell.fileno(), rules.fileno()), cwd="/",
@@ -155,11 +157,19 @@ class Sealed:
         """Return what it saw and its network namespace, which is read before it can have ended."""
         namespace = self._namespace()
         while True:
-            with contextlib.suppress(FileNotFoundError):
-                return msgspec.json.decode((self.folder / LOOK).read_bytes(), type=Look), namespace
+            self._hold()
+            if self._folder is not None and (look := self.folder / LOOK).exists():
+                return msgspec.json.decode(look.read_bytes(), type=Look), namespace
             if self._process is None or self._process.returncode is not None:
                 raise NotSealed(f"it ended before it looked around{await self._words()}")
             await asyncio.sleep(_POLL_S)
+
+    def _hold(self) -> None:
+        """Hold its folder from here, once it has a root of its own with one in it."""
+        root = f"/proc/{self._inner}/root"
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if self._folder is None and not Path(root).samefile("/"):
+                self._folder = os.open(root + FOLDER, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def _namespace(self) -> int:
         try:
@@ -180,10 +190,10 @@ class Sealed:
 class SealedEngine:
     """A voter's engine, closed off."""
 
-    def __init__(self, voter: str, settings: EngineSettings, place: Path | None = None) -> None:
-        """Prepare it; its folder will be in ``place``."""
+    def __init__(self, voter: str, settings: EngineSettings, scratch_mib: int) -> None:
+        """Prepare it."""
         self._voter, self._settings = voter, settings
-        self._sealed = Sealed(settings, place)
+        self._sealed = Sealed(settings, scratch_mib)
         self._pool = ConnectionPool(int(settings.engine_kwargs["max_num_seqs"]) * 4)
         self._door: OpenAIHttpVoter | None = None
         self._under_way = 0
@@ -205,7 +215,7 @@ class SealedEngine:
     async def ask(self, request: VoterRequest) -> Candidate:
         """Return one complete candidate or raise ``VoterError``."""
         if self._door is None:
-            raise VoterFailed(self._voter, "its engine was not started")
+            raise VoterFailed(self._voter, "its engine does not run")
         if self._waiting_since_s is None:
             self._waiting_since_s = time.monotonic()
         self._under_way += 1
@@ -236,6 +246,7 @@ class SealedEngine:
 
     async def close(self) -> None:
         """End it."""
+        self._door = None
         self._pool.close()
         await self._sealed.close()
 

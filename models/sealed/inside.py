@@ -1,12 +1,13 @@
 """``python -m models.sealed.inside``: runs closed off: says what it sees of the network, then serves one model on its socket.
 
 Two arguments: the port of a listener outside that must not be reached, and the arguments of vLLM's server as JSON; without the
-latter it only looks. What it sees is written before anything of the engine is loaded. Nothing is decided in here: who started
-it reads the file and ends it, unless it is closed off.
+latter it only looks, and waits to be ended. What it sees is written before anything of the engine is loaded. Nothing is decided
+in here: who started it reads the file and ends it, unless it is closed off.
 """
 
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ import msgspec
 
 from models.sealed.confinement import FOLDER, LOOK
 from models.sealed.look import look
+
+ALONE_S = 60
+"""After so long what only looks ends, if nobody did it."""
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -29,6 +33,9 @@ def main() -> int:
     part.rename(target)
     if serve:
         asyncio.run(_serve(json.loads(serve[0])))
+    else:
+        signal.alarm(ALONE_S)
+        signal.pause()
     return 0
 
 

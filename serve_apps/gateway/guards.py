@@ -4,7 +4,8 @@ Rules:
 - Every voter is asked through its guard, engines and servers alike. State is this replica's own.
 - What breakers of other replicas of this home saw may open ours sooner and keep it open, nothing else: reports lie in
   ``run/breakers``, one file a replica, and count while they are fresh. A report that cannot be read is no report.
-- What an operator forces (``run/breakers/forced``) holds in every replica until it is let go.
+- What an operator forces (``run/breakers/forced``) holds in every replica until it is let go. A note of that which cannot be
+  read lets nobody go.
 - Every opening is an incident (``circuit_breaker_opened``) and a span, every move is counted; none of it holds up an ask.
 
 Left out: when a breaker opens (``actors.consensus.breakers``).
@@ -153,7 +154,8 @@ class Guards:
             return
         for voter, moves in self._circuits.hear(reports, now_s).items():
             publish(voter, moves, self)
-        self._force(forced, now_s)
+        if forced is not None:
+            self._force(forced, now_s)
 
     def _force(self, forced: Mapping[str, Force], now_s: float) -> None:
         for voter in self._forced.keys() | forced.keys():
@@ -166,13 +168,13 @@ class Guards:
 def force(directory: Path, voter: str, wanted: Force) -> None:
     """Keep what an operator wants of a voter's breaker, for every replica of the home; raise ``OSError`` if it cannot be kept."""
     directory.mkdir(mode=0o700, exist_ok=True)
-    forced = _read_forced(directory) | {voter: wanted}
+    forced = (_read_forced(directory) or {}) | {voter: wanted}
     kept = {name: value for name, value in forced.items() if value != "none"}
     write_atomic(directory / f"{FORCED}.json", msgspec.json.encode(kept))
 
 
-def _swap(directory: Path, replica: str, own: bytes) -> tuple[dict[str, list[Report]], dict[str, Force]]:
-    """Write this replica's reports; return the others' fresh ones by voter, and what is forced."""
+def _swap(directory: Path, replica: str, own: bytes) -> tuple[dict[str, list[Report]], dict[str, Force] | None]:
+    """Write this replica's reports; return the others' fresh ones by voter, and what is forced, if that can be read."""
     directory.mkdir(mode=0o700, exist_ok=True)
     write_atomic(directory / f"{replica}.json", own)
     found: dict[str, list[Report]] = {}
@@ -194,23 +196,23 @@ def _read_reports(path: Path) -> dict[str, Report]:
             if age_s > 100 * FRESH_S:
                 path.unlink(missing_ok=True)
             return {}
-        return _decoded(path, _REPORTS)
+        return _decoded(path, _REPORTS) or {}
     except FileNotFoundError:
         return {}
 
 
-def _read_forced(directory: Path) -> dict[str, Force]:
+def _read_forced(directory: Path) -> dict[str, Force] | None:
     try:
         return _decoded(directory / f"{FORCED}.json", _FORCES)
     except FileNotFoundError:
         return {}
 
 
-def _decoded(path: Path, decoder: msgspec.json.Decoder[dict[str, T]]) -> dict[str, T]:
+def _decoded(path: Path, decoder: msgspec.json.Decoder[dict[str, T]]) -> dict[str, T] | None:
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     try:
         return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         _log.warning("%s is no report of breakers: %s", path.name, error)
-        return {}
+        return None

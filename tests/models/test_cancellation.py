@@ -102,7 +102,7 @@ def main():
     serve.start(proxy_location="Disabled")
     limits = EngineLimits(
         max_ongoing_requests=16, max_queued_requests=16, health_check_period_s=5, health_check_timeout_s=20,
-        graceful_shutdown_s=1,
+        graceful_shutdown_s=1, scratch_mib=64,
     )
     settings = engine_settings(load_catalog().entry(MODEL), WEIGHTS, "cpu")
     with patch.object(serve_apps.llm, "VoterReplica", Watched):

@@ -87,7 +87,7 @@ def test_deployments_have_the_options_that_ray_would_give_them(name: str) -> Non
     entry = ENTRIES[name]
     limits = EngineLimits(
         max_ongoing_requests=3, max_queued_requests=4, health_check_period_s=5, health_check_timeout_s=6,
-        graceful_shutdown_s=7,
+        graceful_shutdown_s=7, scratch_mib=64,
     )  # fmt: skip
     settings = engine_settings(entry, Path("/models") / name, "cpu" if entry.cpu else "gpu")
     degrees = (1,) if entry.cpu else (1, 2)

@@ -3,8 +3,8 @@
 Rules:
 - Every command ends in exactly one event, whatever its effect raises: a voter that raises costs its ballot; a screener that
   raises rejects; a comparison that raises is none; one that ran out of time ends the time.
-- A voter that takes longer than it nearly ever does is told as slow once, if anybody who may be asked stands by by then and the
-  budget allows another ask.
+- A voter that takes longer than it nearly ever does is told as slow once, if anybody stood by when it was asked. Whether an ask
+  follows is deliberation's word; that ask is paid for, and no other.
 - A voter that is cancelled because its time is up is told so: its breaker counts it.
 - Nothing outlives the request: closing cancels all that is under way.
 - The salt that breaks ties and seeds the inputs is drawn when the ballots are closed, so no voter's answer can depend on it.
@@ -70,6 +70,7 @@ class Effects:
         self._request = request
         self._plan = plan
         self._deadline_ms = deadline_ms
+        self._hedges = bench.hedges if plan.spares and plan.max_substitutes else None
         self._salt = ""
         self._started = bench.clock.monotonic()
         self._asks: dict[int, asyncio.Task[None]] = {}
@@ -119,24 +120,23 @@ class Effects:
     def _is_out_of_time(self) -> bool:
         return self._elapsed_ms() >= self._plan.deadline_ms
 
+    def affords(self, commands: Sequence[Command]) -> bool:
+        """Tell whether what follows a slow voter may happen: a further ask only in time, and if it can be paid for, as it is."""
+        if not any(isinstance(command, Ask) for command in commands):
+            return True
+        return self._hedges is not None and not self._is_out_of_time() and self._hedges.pay()
+
     def _hedge(self, ask: Ask) -> None:
         """Have it told when a voter takes longer than it nearly ever does, if anybody stands by."""
-        hedges = self._bench.hedges
-        if hedges is None or not self._stands_by():
+        if self._hedges is None:
             return
-        due_s = hedges.due_s(ask.voter, self._plan.deadline_ms / 1000 - self.elapsed_s)
+        due_s = self._hedges.due_s(ask.voter, self._plan.deadline_ms / 1000 - self.elapsed_s)
         if due_s is not None:
             self._timers.append(asyncio.get_running_loop().call_later(due_s, self._tell_slow, ask.ask_id))
 
     def _tell_slow(self, ask_id: int) -> None:
-        hedges, is_over = self._bench.hedges, self._asks[ask_id].done()
-        if hedges is not None and not is_over and self._stands_by() and hedges.pay():
+        if not self._asks[ask_id].done():
             self.events.put(Slow(ask_id))
-
-    def _stands_by(self) -> bool:
-        """Tell whether somebody is left who may be asked in another's place or beside him: else a hedge is paid for nothing."""
-        room = min(len(self._plan.spares), self._plan.max_substitutes)
-        return room > 0 and sum(ask_id >= len(self._plan.seats) for ask_id in self._asks) < room
 
     def _elapsed_ms(self) -> int:
         return round(self.elapsed_s * 1000)

@@ -72,8 +72,9 @@ def publish(service: str, moves: Moves, listener: BreakerListener) -> None:
 
 
 def _asked_for(error: Exception) -> float | None:
-    """Return how long the voter itself asked to be left alone for."""
-    return error.retry_after_s if isinstance(error, VoterError) and not isinstance(error, VoterFull) else None
+    """Return how long the voter itself asked to be left alone for; our own queue and our own money are no words of its."""
+    ours = isinstance(error, (VoterFull, SpendCapReached))
+    return error.retry_after_s if isinstance(error, VoterError) and not ours else None
 
 
 class AIServiceCircuitBreaker:

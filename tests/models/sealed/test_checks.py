@@ -60,7 +60,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 async def engine(clock: Clock) -> AsyncIterator[Any]:
     """Return an engine whose process is well and whose door is the test's."""
     settings = engine_settings(load_catalog().entry("smollm2-135m-instruct"), Path("/m"), "cpu")
-    made: Any = SealedEngine("v", settings)
+    made: Any = SealedEngine("v", settings, 64)
     made._door, made._sealed.check = Door(), lambda: None
     made._answered_s = clock.now_s
     yield made

@@ -1,11 +1,11 @@
 """Engines that are closed off, for real: bubblewrap's namespaces, and one vLLM engine with real weights behind them."""
 
 import asyncio
+import errno
 import os
 import shutil
 import socket
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from models.errors import VoterFailed
 from models.processor import this_processors_dtype
 from models.sealed import engine as sealing
 from models.sealed.confinement import arguments, environment
-from models.sealed.engine import NotSealed, Sealed, SealedEngine, python_of_this, why_not
+from models.sealed.engine import SCRATCH_MIB, NotSealed, Sealed, SealedEngine, python_of_this, why_not
 from models.voter import Message, Sampling, VoterRequest
 from models.weights import allows_hub, models_dir_of, resolve
 
@@ -30,11 +30,11 @@ QUESTION = VoterRequest(
 )
 
 
-async def says(script: str, folder: Path) -> str:
+async def says(script: str) -> str:
     """Return what a program prints that runs where an engine would."""
     python = python_of_this()
     process = await asyncio.create_subprocess_exec(
-        str(shutil.which("bwrap")), *arguments(python, folder, None), *environment({}, os.environ), "--",
+        str(shutil.which("bwrap")), *arguments(python, None, SCRATCH_MIB), *environment({}, os.environ), "--",
         python.executable, "-c", script, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     output, _ = await process.communicate()
@@ -66,6 +66,11 @@ async def becomes(engine: SealedEngine, wanted: float) -> None:
             await asyncio.sleep(0.2)
 
 
+def open_files() -> int:
+    """Return how many files this process holds."""
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
 async def test_an_engine_can_be_closed_off_here() -> None:
     """The machine that runs the tests makes namespaces, and the look from inside shows nothing."""
     assert await why_not() == ""
@@ -80,7 +85,7 @@ async def test_without_bubblewrap_the_reason_is_told(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("barrier", "instead", "reason"),
     [
-        ("--die-with-parent", "--share-net", "network namespace of the machine"),
+        ("--clearenv", "--share-net", "network namespace of the machine"),
         ("--unshare-all", "--not-an-option", "no namespaces here: bwrap: Unknown option --not-an-option"),
     ],
 )
@@ -94,22 +99,46 @@ async def test_a_barrier_that_is_missing_is_found(
 
 async def test_an_engine_that_reaches_a_listener_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if the namespaces' numbers said otherwise: what it can do decides."""
-    weaken(monkeypatch, "--die-with-parent", "--share-net")
+    weaken(monkeypatch, "--clearenv", "--share-net")
     monkeypatch.setattr(sealing, "_namespace", lambda process: process != "self")
     assert "reached a listener" in await why_not()
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return an engine's folder beside a key."""
+WRITING = """
+import pathlib
+def tries(path):
+    try:
+        path.write_text("x")
+        return "written"
+    except OSError as error:
+        return type(error).__name__
+def filled(folder):
+    written = 0
+    try:
+        with open(folder + "/big", "wb", 0) as file:
+            while written < 256 << 20:
+                written += file.write(bytes(1 << 16))
+    except OSError as error:
+        return f"{error.errno}:{written}"
+    return f"0:{written}"
+print(*(filled(folder) for folder in ("/tmp", "/dev/shm", "/engine")))
+places = [line.split()[1] for line in open("/proc/mounts")] + ["/etc", "/home", "/models", "/run", "/var", "/var/tmp"]
+print("more:", *sorted({place for place in places if tries(pathlib.Path(place, "new")) == "written"}))
+"""
+
+
+async def test_what_an_engine_writes_has_a_bound_and_lies_in_memory(tmp_path: Path) -> None:
+    """Its three places are full at their sizes, and there is no fourth, neither on the disk nor beside the others in memory."""
+    filled, written = (await says(WRITING.replace("new", tmp_path.name))).splitlines()
+    ends = [tuple(int(number) for number in end.split(":")) for end in filled.split()]
+    assert ends == [(errno.ENOSPC, SCRATCH_MIB << 20)] * 2 + [(errno.ENOSPC, 1 << 20)]
+    assert written == "more:"  # with these three full, nothing can be written anywhere
+
+
+async def test_nothing_of_the_machine_is_reached_from_inside(tmp_path: Path) -> None:
+    """No TCP listener, no datagram, no socket in a folder or in the abstract namespace, no file of a home."""
     (tmp_path / "key").write_text("secret")
     (tmp_path / "key").chmod(0o644)
-    (tmp_path / "engine").mkdir()
-    return tmp_path / "engine"
-
-
-async def test_nothing_of_the_machine_is_reached_from_inside(folder: Path, tmp_path: Path) -> None:
-    """No TCP listener, no datagram, no socket in a folder or in the abstract namespace, no file of a home."""
     with (
         socket.create_server(("127.0.0.1", 0)) as tcp,
         socket.socket(socket.AF_UNIX) as named,
@@ -139,7 +168,7 @@ print(
     tries(lambda: pathlib.Path({str(ROOT / "models" / "new")!r}).write_text("x")),
 )
 """
-        found = await says(script, folder)
+        found = await says(script)
     assert "reached" not in found.split(), found
     assert len(found.split()) == 7, found
 
@@ -153,28 +182,43 @@ async def test_other_families_of_sockets_are_refused(monkeypatch: pytest.MonkeyP
     assert "no filter of system calls" in await why_not()
 
 
-async def test_what_is_not_closed_off_is_ended_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nobody has to close what failed to start: no process and no folder stays."""
-    weaken(monkeypatch, "--die-with-parent", "--share-net")
-    sealed = Sealed(None, tmp_path)
+async def test_what_is_not_closed_off_is_ended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to close what failed to start: no process stays, and nothing that is held."""
+    weaken(monkeypatch, "--clearenv", "--share-net")
+    sealed, held = Sealed(None), open_files()
     with pytest.raises(NotSealed):
         await sealed.start()
     assert sealed._process is not None
     assert sealed._process.returncode is not None
-    assert not sealed.folder.exists()
+    assert open_files() == held
+    with pytest.raises(NotSealed, match="does not run"):
+        sealed.folder  # noqa: B018
 
 
-async def test_an_engine_that_ended_is_told(tmp_path: Path) -> None:
-    """One that only looks is over at once; its folder goes with it."""
-    sealed = Sealed(None, tmp_path)
+def test_a_folder_of_the_machine_is_not_taken_for_the_engine_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it has a root of its own it sees the machine's, which may have a folder of that name."""
+    monkeypatch.setattr(sealing, "FOLDER", "/usr")
+    sealed = Sealed(None)
+    sealed._inner = os.getpid()
+    sealed._hold()
+    assert sealed._folder is None
+
+
+async def test_an_engine_that_ended_is_told() -> None:
+    """Its folder is held as long as it is not closed: its number, and its process's, are nobody else's before."""
+    sealed = Sealed(None)
     await sealed.start()
+    sealed.check()
+    assert [path.name for path in sealed.folder.iterdir()] == ["look.json"]
     assert sealed._process is not None
-    assert await sealed._process.wait() == 0
+    sealed._process.kill()
+    await sealed._process.wait()
     with pytest.raises(NotSealed, match="does not run"):
         sealed.check()
-    assert sealed.folder.exists()
+    assert [path.name for path in sealed.folder.iterdir()] == ["look.json"]
     await sealed.close()
-    assert not sealed.folder.exists()
+    with pytest.raises(NotSealed, match="does not run"):
+        sealed.folder  # noqa: B018
 
 
 @pytest.fixture(scope="module")
@@ -188,17 +232,9 @@ def settings() -> EngineSettings:
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
-    """Return a folder whose path is short, as a socket's has to be; nothing may be left in it."""
-    with tempfile.TemporaryDirectory(prefix="wg-") as name:
-        yield Path(name)
-        assert not [*Path(name).iterdir()]
-
-
-@pytest.fixture
-async def engine(settings: EngineSettings, place: Path) -> AsyncIterator[SealedEngine]:
+async def engine(settings: EngineSettings) -> AsyncIterator[SealedEngine]:
     """Run one engine."""
-    engine = SealedEngine(NAME, settings, place)
+    engine = SealedEngine(NAME, settings, 512)
     try:
         await engine.start()
         yield engine

@@ -34,7 +34,7 @@ def test_a_voter_that_is_to_be_closed_off_gets_the_replica_that_does_it() -> Non
         assert bound.func_or_class.__name__ == (SealedReplica if sealed else VoterReplica).__name__
         deployments[sealed] = bound
     closed, opened = deployments[True], deployments[False]
-    assert closed.init_args == ("v", voter(sealed=True).engine)
+    assert closed.init_args == ("v", voter(sealed=True).engine, LIMITS.scratch_mib)
     assert closed.ray_actor_options["runtime_env"] == {"env_vars": {}}
     assert (closed.name, closed.max_ongoing_requests) == (opened.name, opened.max_ongoing_requests)
     bundles = [bound._replica_config.placement_group_bundles for bound in (closed, opened)]

@@ -86,15 +86,25 @@ def test_an_air_gapped_layer_takes_nobody_with_a_network(voter: dict[str, Any]) 
 
 
 def test_spending_is_capped_only_where_it_can_be() -> None:
-    """A price without a cap would mean nothing; under a cap a cloud provider's voter needs one."""
+    """A price without a cap would mean nothing; under a cap a cloud provider's voter needs one, as does whatever takes a key."""
     voter = {"id": "a", "provider": "anthropic", "model": "m", "family": "f", "lineage": "l"}
-    price = {"input_usd": 1, "output_usd": 2}
+    price, capped = {"input_usd": 1, "output_usd": 2}, {"spend_per_day_usd": 1}
+    server = voter | {"provider": "openai", "base_url": "http://127.0.0.1:9/v1"}
     for sections, complaint in (
         ({"voters": [voter | {"price": price}]}, "voters.0.price: would mean nothing"),
-        ({"voters": [voter], "budgets": {"spend_per_day_usd": 1}}, "voters.0.price: a day's spending is capped"),
+        ({"voters": [voter], "budgets": capped}, "voters.0.price: a day's spending is capped"),
+        (
+            {"voters": [server | {"api_key_env": "KEY"}], "budgets": capped},
+            "say what its tokens cost, 0 where they are free",
+        ),
+        (
+            {"voters": [server | {"api_key_file": "/key"}], "budgets": capped},
+            "voters.0.price: a day's spending is capped",
+        ),
     ):
         with pytest.raises(ConfigurationError, match=complaint):
             read_config({"profile": "p", **sections}, "p")
+    assert read_config({"profile": "p", "voters": [server], "budgets": capped}, "p").voters[0].price is None
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pickle
 import pytest
 
 from models.errors import (
+    MAX_BACK_S,
     CircuitBreakerOpenError,
     VoterBusy,
     VoterEmpty,
@@ -48,3 +49,4 @@ def test_a_voter_s_wish_to_be_left_alone_is_bounded() -> None:
     """At least no time, at most an hour, and a number."""
     asked = (-1.0, 2.5, 1e9, float("inf"), float("nan"))
     assert [bounded_retry_after_s(seconds) for seconds in asked] == [0.0, 2.5, 3600.0, 3600.0, None]
+    assert bounded_retry_after_s(1e9, MAX_BACK_S) == 86_400.0

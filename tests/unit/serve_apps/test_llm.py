@@ -12,6 +12,7 @@ LIMITS = EngineLimits(
     health_check_period_s=5,
     health_check_timeout_s=6,
     graceful_shutdown_s=7,
+    scratch_mib=64,
 )
 CATALOG = load_catalog()
 

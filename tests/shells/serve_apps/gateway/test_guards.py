@@ -143,6 +143,20 @@ async def test_what_an_operator_forces_holds_in_every_replica_until_it_is_let_go
     assert (await one.guards.voters["b"].ask(REQUEST)).content == "x"
 
 
+async def test_a_damaged_note_of_what_is_forced_lets_nobody_go(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What was forced stays so, and what an operator wants next is kept in its place."""
+    replica = failing("one", folder)
+    force(folder, "b", "open")
+    await replica.guards.exchange()
+    (folder / "forced.json").write_bytes(b"{")
+    await replica.guards.exchange()
+    assert "forced.json is no report" in caplog.text
+    assert [shown.state for shown in replica.guards.shown()] == ["closed", "forced_open"]
+    force(folder, "b", "none")
+    await replica.guards.exchange()
+    assert [shown.forced for shown in replica.guards.shown()] == ["", ""]
+
+
 async def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Every replica goes by what it sees itself, and says so."""
     (tmp_path / "file").write_text("")

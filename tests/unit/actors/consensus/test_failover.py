@@ -6,12 +6,11 @@ import pytest
 
 from actors.base.errors import CriticalSystemFailure, GenerationHalted, NoConsensus, Overloaded, UnavailableError
 from actors.consensus import actor
-from actors.consensus.config import ConsensusConfig
 from actors.consensus.request import GenerationRequest
 from actors.consensus.verification import verify_envelope
 from actors.consensus.vocabulary import Plan, State
 from actors.policy.snapshot import LayerRule
-from models.errors import CircuitBreakerBusyError, CircuitBreakerOpenError, VoterBusy, VoterFailed
+from models.errors import CircuitBreakerBusyError, CircuitBreakerOpenError, SpendCapReached, VoterBusy, VoterFailed
 from models.voter import Candidate, VoterRequest
 from tests.unit.actors.consensus.world import (
     CALLER,
@@ -215,12 +214,13 @@ async def told_to_wait(world: World, **changes: object) -> tuple[str, int | None
 
 
 async def test_the_caller_is_told_when_a_layer_may_have_a_quorum_again(make_world: MakeWorld) -> None:
-    """Providers that said when to come back, and breakers that are open: whichever layer has two voters again first.
+    """Providers that said when to come back, breakers that are open, money: whichever layer has two voters again first.
 
     Whoever was not heard out, because one was lost and nobody could win any more, is taken to be there.
     """
     busy = {name: raises(VoterBusy(name, "status 429", wait_s)) for name, wait_s in (("a", 30.0), ("b", 40.0))}
     denied = {name: raises(CircuitBreakerOpenError(name, "open", wait_s)) for name, wait_s in (("c", 9.0), ("d", 12.0))}
+    spent = {name: raises(SpendCapReached(name, "no money", 30_000.0)) for name in "ab"}
     layers = (layer("primary", "ab"), layer("backup", "cd"))
     for answers, heard_out, told in (
         ({**busy, "c": DOWN, "d": DOWN}, True, ("overloaded", 40)),
@@ -229,6 +229,9 @@ async def test_the_caller_is_told_when_a_layer_may_have_a_quorum_again(make_worl
         ({"a": DOWN, "b": DOWN, **denied}, True, ("all_layers_failed", 12)),
         ({"a": DOWN, "b": DOWN, **denied}, False, ("all_layers_failed", 9)),
         ({"a": DOWN, "b": DOWN, "c": DOWN, "d": DOWN}, True, ("all_layers_failed", None)),
+        ({**spent, "c": DOWN, "d": DOWN}, True, ("overloaded", 30_000)),
+        ({**spent, **denied}, True, ("overloaded", 12)),
+        ({**spent, "c": raises(VoterBusy("c", "status 429", 2.0)), "d": says("Paris")}, True, ("overloaded", 2)),
     ):
         world = layered(make_world, *layers, voters=[voter(name, answers[name]) for name in "abcd"])
         code, wait_s, message = await told_to_wait(world, explain=heard_out)
@@ -241,6 +244,8 @@ async def test_whoever_asks_one_voter_is_told_what_that_one_said(make_world: Mak
     for error, told in (
         (VoterBusy("a", "status 429", 30.0), ("overloaded", 30)),
         (VoterBusy("a", "its queue is full"), ("overloaded", 1)),
+        (SpendCapReached("a", "no money", 30_000.5), ("overloaded", 30_001)),
+        (SpendCapReached("a", "no money"), ("overloaded", 1)),
         (CircuitBreakerBusyError("a", "open (retry_after)", 28.2), ("overloaded", 29)),
         (CircuitBreakerOpenError("a", "open (failure_rate)", 57.5), ("voter_unavailable", 58)),
         (CircuitBreakerOpenError("a", "half_open", None), ("voter_unavailable", None)),
@@ -249,31 +254,3 @@ async def test_whoever_asks_one_voter_is_told_what_that_one_said(make_world: Mak
     ):
         world = make_world(voter("a", raises(error)), voter("b", says("x")))
         assert (await told_to_wait(world, model="a"))[:2] == told
-
-
-class Impatient:
-    """Finds every voter slow at once, and has money for one more ask."""
-
-    def __init__(self) -> None:
-        self.money = 1
-
-    def due_s(self, voter: str, left_s: float) -> float | None:
-        """Return no time."""
-        return 0.0
-
-    def pay(self) -> bool:
-        """Take a coin."""
-        self.money -= 1
-        return self.money >= 0
-
-
-async def test_a_slow_voter_is_hedged_by_whoever_stands_by(make_world: MakeWorld) -> None:
-    """One of two never answers: the third is asked beside it, inside the budget, and the record tells and verifies."""
-    voters = [voter("a", hangs), voter("b", says("Paris")), voter("c", says("Paris"))]
-    world = make_world(*voters, config=ConsensusConfig(panel_size=2), hedges=Impatient())
-    decision = await world.coordinator.generate(request(), CALLER)
-    assert decision.candidate.content == "Paris"
-    assert [v.asked for v in world.voters.values()] == [1, 1, 1]
-    record = verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record
-    assert [ballot.hedged for ballot in record.ballots].count(True) == 1
-    assert not any(ballot.replaced for ballot in record.ballots)

@@ -44,6 +44,18 @@ def test_a_cost_above_its_reservation_counts_whole() -> None:
     assert (ledger.spent_micro, ledger.left_micro) == (130, 0)
 
 
+def test_what_does_not_fit_beside_what_was_spent_fits_the_next_day() -> None:
+    """What is only set aside may come back sooner, so nobody knows; midnight is of UTC, and a clock may go back."""
+    ledger, held = SpendLedger(100).reserve(60, DAY_S + 5.0)
+    assert held is not None
+    assert ledger.back_s(100, DAY_S + 5.0) is None
+    assert ledger.back_s(101, DAY_S + 5.0) == DAY_S - 5.0
+    spent = ledger.reconcile(held, 60, DAY_S + 6.5)
+    assert [spent.back_s(micro, 2 * DAY_S - 0.5) for micro in (40, 41)] == [None, 0.5]
+    assert spent.back_s(41, DAY_S - 1.0) == DAY_S + 1.0
+    assert spent.back_s(41, 2.0 * DAY_S) is None
+
+
 @pytest.mark.parametrize("number", [0, 7])
 def test_a_reservation_ends_once(number: int) -> None:
     """A second end, and the end of what was never reserved, are refused."""

@@ -24,25 +24,36 @@ def settings(name: str = "smollm2-135m-instruct") -> EngineSettings:
 
 def test_every_namespace_is_its_own_and_nobody_has_a_capability() -> None:
     """Network, processes, messages, users: all unshared, none kept; the process ends with who started it."""
-    words = arguments(VENV, Path("/run/e"), Path("/home/models/m"))
+    words = arguments(VENV, Path("/home/models/m"), 64)
     assert {"--unshare-all", "--unshare-user", "--die-with-parent", "--clearenv"} <= set(words)
     assert not [word for word in words if word.startswith("--share")]
     assert words[words.index("--cap-drop") + 1] == "ALL"
     assert words[words.index("--uid") + 1] == "65534"
 
 
-def test_one_folder_can_be_written() -> None:
+def test_nothing_of_the_machine_can_be_written() -> None:
     """The weights, the Python and its package are read-only; nothing else of the machine's homes is there."""
-    seen = bound(arguments(VENV, Path("/run/e"), Path("/home/models/m")))
-    assert [place for place, option in seen.items() if option == "--bind"] == [FOLDER]
+    seen = bound(arguments(VENV, Path("/home/models/m"), 64))
+    assert not [place for place, option in seen.items() if option == "--bind"]
     assert {"/code/.venv", "/opt/python", "/code/models", "/home/models/m"} <= set(seen)
     assert not {"/", "/home", "/code", "/run", "/var", "/root", "/etc"} & set(seen)
+
+
+def test_what_can_be_written_is_in_memory_and_has_a_bound() -> None:
+    """Each file system has its size, which goes before it, and what has none becomes read-only once all is in its place."""
+    words = arguments(VENV, Path("/home/models/m"), 64)
+    sizes = {words[at + 1]: words[at - 2 : at] for at, word in enumerate(words) if word == "--tmpfs"}
+    scratch = ("--size", str(64 << 20))
+    assert sizes == {"/tmp": scratch, "/dev/shm": scratch, FOLDER: ("--size", str(1 << 20))}  # noqa: S108
+    ends = [at for at, word in enumerate(words) if word == "--remount-ro"]
+    assert [words[at + 1] for at in ends] == ["/dev", "/"]
+    assert min(ends) > max(at for at, word in enumerate(words) if word.startswith(("--ro-bind", "--tmpfs", "--dev")))
 
 
 @pytest.mark.parametrize("devices", [(), ("/dev/nvidia0", "/dev/nvidiactl")])
 def test_device_files_are_there_for_a_gpu_alone(devices: tuple[str, ...]) -> None:
     """Nothing of the machine's ``/dev`` but what is named: no log, no terminal, no shared memory, where Ray keeps objects."""
-    words = arguments(VENV, Path("/run/e"), None, devices)
+    words = arguments(VENV, None, 64, devices)
     assert words[words.index("--dev") + 1] == "/dev"
     assert {place for place in bound(words) if place.startswith("/dev")} == set(devices)
 
@@ -50,11 +61,11 @@ def test_device_files_are_there_for_a_gpu_alone(devices: tuple[str, ...]) -> Non
 def test_a_python_inside_another_folder_is_bound_once() -> None:
     """What the system's folders hold already, or an outer one, is not mounted again."""
     system = Python("/usr/bin/python3", ("/usr", "/usr"), "/code/models")
-    words = arguments(system, Path("/run/e"), None)
+    words = arguments(system, None, 64)
     assert [words[at + 2] for at, word in enumerate(words) if word == "--ro-bind"] == ["/code/models"]
     assert bound(words)["/usr"] == "--ro-bind-try"
     nested = Python("/code/bin/python", ("/code", "/code/base"), "/x/models")
-    assert "/code/base" not in bound(arguments(nested, Path("/run/e"), None))
+    assert "/code/base" not in bound(arguments(nested, None, 64))
 
 
 def test_the_engine_knows_what_is_named_and_nothing_else() -> None:

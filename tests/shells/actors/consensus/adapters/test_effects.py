@@ -9,7 +9,7 @@ import pytest
 from actors.consensus.adapters.clock import SystemClock
 from actors.consensus.adapters.effects import Bench, Effects
 from actors.consensus.adapters.guarded import OUT_OF_TIME
-from actors.consensus.vocabulary import Answered, Ask, Cancel, Compare, Compared, Failed, Seat, Slow
+from actors.consensus.vocabulary import Answered, Ask, Cancel, Compare, Compared, Failed, Screen, Seat, Slow
 from models.errors import VoterBusy
 from models.voter import Candidate, Message, Sampling, VoterRequest
 from tests.unit.actors.consensus.world import (
@@ -84,47 +84,42 @@ def hanging(
 
 
 async def test_a_voter_that_takes_long_is_told_as_slow_once() -> None:
-    """Where somebody stands by; what it costs is paid then."""
+    """Where somebody stands by; nothing is paid before it is known whether anybody is asked."""
     hedges = Hedging(5)
     effects, silent = hanging(hedges)
     effects.act([Ask(0, "a")])
     assert await effects.events.get(30) == Slow(0)
-    assert (hedges.money, effects.events.take()) == (4, None)
+    assert (hedges.money, effects.events.take()) == (5, None)
     effects.close()
     await until(lambda: silent.cancelled == 1)
 
 
-@pytest.mark.parametrize(("hedges", "spare"), [(Hedging(0), True), (Hedging(5), False), (Hedging(5, None), True)])
-async def test_nobody_is_slow_where_that_would_bring_nothing(hedges: Hedging, *, spare: bool) -> None:
-    """Not with the budget spent, with nobody standing by, or with too little known of the voter."""
-    effects, _ = hanging(hedges, spare=spare)
+@pytest.mark.parametrize(
+    ("hedges", "spare", "max_substitutes"), [(Hedging(5), False, 2), (Hedging(5), True, 0), (Hedging(5, None), True, 2)]
+)
+async def test_nobody_is_slow_where_that_would_bring_nothing(
+    hedges: Hedging, *, spare: bool, max_substitutes: int
+) -> None:
+    """Not with nobody standing by, or nobody who may be asked, or with too little known of the voter."""
+    effects, _ = hanging(hedges, spare=spare, max_substitutes=max_substitutes)
     effects.act([Ask(0, "a")])
+    assert effects._timers == []
     assert await effects.events.get(0.05) is None
     effects.close()
 
 
-async def test_nothing_is_paid_where_nobody_who_stands_by_may_be_asked() -> None:
-    """Not where policy lets nobody be asked in another's place, and not once everybody who stood by has been."""
-    for max_substitutes, commands in ((0, [Ask(0, "a")]), (2, [Ask(1, "b"), Ask(0, "a")])):
-        hedges = Hedging(5)
-        effects, _ = hanging(hedges, max_substitutes=max_substitutes)
-        effects.act(commands)
-        told = []
-        while (event := await effects.events.get(0.05)) is not None:
-            told.append(event)
-        assert ([event for event in told if isinstance(event, Slow)], hedges.money) == ([], 5)
-        effects.close()
-
-
-async def test_a_voter_is_not_slow_for_whom_another_was_asked_meanwhile() -> None:
-    """Whoever stood by when it was asked has taken the place of one that failed since: nothing is paid."""
-    hedges = Hedging(5, 0.01)
-    effects, silent = hanging(hedges)
-    effects.act([Ask(0, "a")])
-    effects.act([Ask(1, "a")])
-    assert await effects.events.get(0.1) is None
-    assert (hedges.money, silent.asked) == (5, 2)
-    effects.close()
+async def test_an_ask_beside_a_slow_voter_is_paid_for_and_nothing_else_is() -> None:
+    """What is known of a voter stands for nothing; without the money, or the time, nobody is asked."""
+    hedges = Hedging(1)
+    effects, _ = hanging(hedges)
+    for commands, affordable, left in (
+        ([], True, 1), ([Screen(1, ONE, "python")], True, 1), ([Ask(1, "b")], True, 0), ([Ask(1, "b")], False, -1),
+    ):  # fmt: skip
+        assert (effects.affords(commands), hedges.money) == (affordable, left)
+    late, unhedged = Hedging(1), hanging(Hedging(1), spare=False)[0]
+    assert not hanging(late, deadline_ms=0)[0].affords([Ask(1, "b")])
+    assert late.money == 1
+    assert not unhedged.affords([Ask(1, "b")])
 
 
 class Asking(Hedging):
@@ -151,24 +146,21 @@ async def test_when_a_voter_is_slow_is_asked_of_it_and_of_the_time_that_is_left_
     effects.close()
 
 
-async def test_an_answer_in_time_costs_no_hedge() -> None:
-    """The timer finds the ask over, and nothing is paid."""
-    hedges = Hedging(5, 0.01)
-    effects, quick = hanging(hedges)
+async def test_a_voter_that_answered_in_time_is_not_slow() -> None:
+    """The timer finds the ask over."""
+    effects, quick = hanging(Hedging(5, 0.01))
     quick.answer = says("Paris")
     effects.act([Ask(0, "a")])
     assert isinstance(await effects.events.get(30), Answered)
     assert await effects.events.get(0.1) is None
-    assert hedges.money == 5
 
 
 async def test_closing_ends_what_was_to_be_told() -> None:
-    """No budget is spent for a deliberation that is over."""
-    hedges = Hedging(5, 0.01)
-    effects, _ = hanging(hedges)
+    """Nobody is slow in a deliberation that is over."""
+    effects, _ = hanging(Hedging(5, 0.01))
     effects.act([Ask(0, "a")])
     effects.close()
-    assert (await effects.events.get(0.1), hedges.money) == (None, 5)
+    assert await effects.events.get(0.1) is None
 
 
 async def test_what_a_failure_says_reaches_deliberation_whole() -> None:

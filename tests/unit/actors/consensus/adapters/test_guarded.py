@@ -40,7 +40,7 @@ FAILED = VoterFailed("v", "answered with status 500")
         (VoterBusy("v", ""), "says_nothing"),
         (VoterTooLong("v", ""), "says_nothing"),
         (VoterEmpty("v", ""), "says_nothing"),
-        (SpendCapReached("v", ""), "says_nothing"),
+        (SpendCapReached("v", "", 300.0), "says_nothing"),
         (CircuitBreakerOpenError("v", ""), "says_nothing"),
     ],
 )
