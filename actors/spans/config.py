@@ -27,6 +27,11 @@ class SpansConfig(BaseModel):
     """Frames in one group commit (two buffers each, and IOV_MAX is 1024)."""
     batch_max_bytes: int = Field(default=4 * MIB, ge=64 * KIB)
     """Bytes in one group commit, exceeded by at most one frame."""
+    group_wait_us: int = Field(default=2_000, ge=0, le=100_000)
+    """How long a frame waits for others before it is made durable with them, where enough of them are on their way (PostgreSQL's
+    ``commit_delay``): a sync costs the processor as much as a tenth of a request."""
+    group_siblings: int = Field(default=5, ge=1, le=65_536)
+    """How many others have to be on their way for that (``commit_siblings``): who is alone waits for nobody."""
     storage_retry_ms: int = Field(default=200, ge=1, le=60_000)
     """How often space or a working disk is looked for again after storage failed."""
     stall_after_ms: int = Field(default=2_000, ge=10, le=600_000)

@@ -95,6 +95,7 @@ class Gateway:
             identity=self._identity(),
             content=self._content,
         )
+        self._wal.coming = lambda: self._coordinator.under_way
         self.access = Access(self._authenticate)
         self.chat = ChatCompletions(
             self._coordinator, self.access, settings.consensus, settings.max_body_bytes, settings.body_timeout_s

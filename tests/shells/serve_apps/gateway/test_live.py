@@ -1,5 +1,6 @@
 """What stands between a live replica's panel and its voters is on the way of every request."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,16 @@ async def test_a_replica_that_closes_keeps_no_count_back(tmp_path: Path, monkeyp
         meter = system.meter()
         assert not meter.told
     assert meter.told
+
+
+async def test_answers_that_come_together_are_made_durable_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log knows how many requests are under way: a frame of one waits for the others', one alone for nobody."""
+    async with live(tmp_path, monkeypatch, spans={"group_siblings": 3}) as running:
+        counters = running.replicas[0]._wal.counters
+        for _ in range(3):
+            assert (await running.ask()).status == 200
+        assert counters.group_waits == 0
+        assert {told.status for told in await asyncio.gather(*(running.ask() for _ in range(4)))} == {200}
+        assert counters.group_waits >= 1
