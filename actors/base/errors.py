@@ -83,6 +83,12 @@ class ModelNotFound(RequestError):
     code = "model_not_found"
 
 
+class IdempotencyMismatch(RequestError):
+    """Another request was sent with the same idempotency key before."""
+
+    code = "idempotency_mismatch"
+
+
 class NotFound(RequestError):
     """No such object, or not the caller's."""
 
