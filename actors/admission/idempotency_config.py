@@ -14,8 +14,8 @@ class IdempotencyConfig(BaseModel):
     keep_s: float = Field(default=86_400, ge=1, le=604_800)
     """How long an answer is kept; afterwards its key is new again."""
     lease_s: float = Field(default=15, ge=1, le=300)
-    """How long a claim stands without being renewed: a killed replica blocks its keys for no longer. A third of it is the
-    longest that clocks of replicas may differ without work being done twice."""
+    """How long a claim stands without being renewed: a killed replica blocks its keys for no longer. Clocks of
+    replicas may differ by two thirds of it before work is done twice."""
     poll_ms: int = Field(default=50, ge=10, le=1000)
     """First wait before a duplicate looks again whether the first is answered; the waits double."""
     max_poll_ms: int = Field(default=1000, ge=10, le=10_000)
@@ -30,7 +30,8 @@ class IdempotencyConfig(BaseModel):
     connections: int = Field(default=4, ge=2, le=64)
     """Connections of one replica to the state database beside ``store.pool_size``: half to look, half to keep."""
     timeout_s: float = Field(default=2.0, gt=0, le=60)
-    """Longest wait for a connection, for a lock, and for one statement; a request waits twice as long at most."""
+    """Longest wait for a connection, for a lock, and for one statement; a request waits twice as long at most, and never beyond
+    its deadline."""
     sweep_s: float = Field(default=60, ge=0.05, le=3600)
     """How often what has expired is removed."""
     sweep_rows: int = Field(default=500, ge=1, le=100_000)

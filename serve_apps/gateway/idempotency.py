@@ -16,6 +16,7 @@ Left out: what is to be done with a slot (``actors.admission.idempotency``), and
 import asyncio
 import json
 import logging
+import math
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -175,7 +176,7 @@ class IdempotentAnswers:
             self._view().snapshot
         )  # before the answer is begun: what is invalidated meanwhile counts as later
         claim_id = new_ulid()
-        verdict, held = await self._look(turn.slot, claim_id)
+        verdict, held = await self._look(turn, claim_id)
         if verdict == "claim":
             return await self._first(turn, claim_id, rested, generate)
         if verdict == "mismatch":
@@ -184,8 +185,8 @@ class IdempotentAnswers:
             )
         return await self._again(turn, held) if verdict == "replay" and held is not None else None
 
-    async def _look(self, slot: Slot, claim_id: str) -> tuple[Verdict, Held | None]:
-        now_ms = self._now_ms()
+    async def _look(self, turn: "_Turn", claim_id: str) -> tuple[Verdict, Held | None]:
+        now_ms, slot = self._now_ms(), turn.slot
 
         def look() -> tuple[Verdict, Held | None]:
             return self._table.look(slot, claim_id, now_ms, now_ms + self._lease_ms)
@@ -194,7 +195,7 @@ class IdempotentAnswers:
             if not done.cancelled() and done.exception() is None and done.result()[0] == "claim":
                 self._release(slot.id, claim_id)
 
-        return await self._in_thread(self._looks, look, claimed_for_nobody)
+        return await self._in_thread(self._looks, look, turn.until_s, claimed_for_nobody)
 
     async def _first(self, turn: "_Turn", claim_id: str, rested: Rested, generate: Generate) -> Decision | None:
         """Work on a claimed request; ``None`` if the claim was lost meanwhile, so that another's answer counts."""
@@ -209,7 +210,7 @@ class IdempotentAnswers:
                 raise
             record = decision.committed.record
             held = Held(slot.request, claim_id, self._now_ms() + round(self._config.keep_s * 1000), record.id)
-            if not await self._in_thread(self._keeps, lambda: self._keep(turn, held, content)):
+            if not await self._in_thread(self._keeps, lambda: self._keep(turn, held, content), turn.until_s):
                 return None
         finally:
             renewing.cancel()
@@ -219,7 +220,7 @@ class IdempotentAnswers:
     async def _again(self, turn: "_Turn", held: Held) -> Replayed:
         """Return a kept answer after every check."""
         try:
-            kept, committed = await self._in_thread(self._looks, lambda: self._opened(turn, held))
+            kept, committed = await self._in_thread(self._looks, lambda: self._opened(turn, held), turn.until_s)
         except IntegrityError as error:
             evidence = {"decision_id": held.decision_id, "reason": str(error)}
             self._sink.open(TAMPERED, "level_2_major", evidence, f"{TAMPERED}:{held.decision_id}")
@@ -301,25 +302,24 @@ class IdempotentAnswers:
         return self._table.sweep(self._now_ms(), self._config.sweep_rows)
 
     async def _in_thread(
-        self, threads: BoundedThreads, call: Callable[[], _Found],
+        self, threads: BoundedThreads, call: Callable[[], _Found], until_s: float = math.inf,
         abandoned: "Callable[[asyncio.Future[_Found]], None] | None" = None,
     ) -> _Found:  # fmt: skip
         """Return what a thread found, within bounds of time; it goes on if nobody waits any more, and tells ``abandoned``."""
-        working = self._begin(threads, call)
+        left_s, working = until_s - self._clock.monotonic(), self._begin(threads, call)
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(max(0.0, min(left_s, self._patience_s))):
                 return await asyncio.shield(working)
-        except (TimeoutError, StorageUnavailable) as error:
-            self._leave(working, abandoned)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if abandoned is not None:
+                working.add_done_callback(abandoned)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            if left_s < self._patience_s:
+                raise DeadlineExceeded(f"the deadline passed; ask again with the same {HEADER}", HEADER) from error
             raise StorageUnavailable(AWAY) from error
-        except asyncio.CancelledError:
-            self._leave(working, abandoned)
-            raise
-
-    @staticmethod
-    def _leave(working: "asyncio.Future[_Found]", abandoned: "Callable[[asyncio.Future[_Found]], None] | None") -> None:
-        if abandoned is not None:
-            working.add_done_callback(abandoned)
+        except StorageUnavailable as error:
+            raise StorageUnavailable(AWAY) from error
 
     def _begin(self, threads: BoundedThreads, call: Callable[[], _Found]) -> "asyncio.Future[_Found]":
         working = asyncio.ensure_future(threads.run(call))

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, sel
 
 from actors.admission.idempotency import Held, Slot, Verdict, judge
 from actors.base.digests import sha256_hex
-from actors.base.errors import Overloaded
+from actors.base.errors import RateLimited
 from actors.store.adapters.database import Database
 from actors.store.adapters.tables import kept_answers as kept
 
@@ -28,7 +28,7 @@ class KeptAnswers:
     def look(self, slot: Slot, claim_id: str, now_ms: int, until_ms: int) -> tuple[Verdict, Held | None]:
         """Return what is to be done with a request; if that is to claim its slot, it is claimed, until ``until_ms``.
 
-        Raises ``Overloaded`` if the API key holds as many keys as it may, ``StorageUnavailable`` without a database.
+        Raises ``RateLimited`` if the API key holds as many keys as it may, ``StorageUnavailable`` without a database.
         """
         with self._database.read() as connection:  # whoever only waits takes no lock
             held = _held(connection, slot.id)
@@ -75,10 +75,13 @@ class KeptAnswers:
 
     def _claim(self, connection: Connection, slot: Slot, claim_id: str, now_ms: int, until_ms: int) -> None:
         mine = (kept.c.api_key_id == slot.api_key_id, kept.c.expires_at_ms > now_ms)
-        if connection.execute(select(func.count()).select_from(kept).where(*mine)).scalar_one() >= self._max_keys:
-            raise Overloaded(
+        query = select(func.count(), func.min(kept.c.expires_at_ms)).where(*mine)
+        count, soonest_ms = connection.execute(query).one()
+        if count >= self._max_keys:
+            raise RateLimited(
                 f"this API key holds {self._max_keys} idempotency keys, as many as it may; wait until one expires, or leave "
-                "the header out"
+                "the header out",
+                retry_after_s=-(-(soonest_ms - now_ms) // 1000),
             )
         connection.execute(delete(kept).where(kept.c.slot == slot.id))
         row = {

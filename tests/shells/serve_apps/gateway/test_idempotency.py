@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -346,3 +348,68 @@ async def test_a_named_voters_answer_is_kept_too(tmp_path: Path, monkeypatch: py
         assert (first.raw, again.replayed) == (again.raw, True)
         assert json.loads(again.raw)["weavergen"]["agreement"]["method"] == "single"
         assert again.headers["x-weavergen-degraded"] == "true"
+
+
+async def test_looks_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the database takes long, more looks than configured are refused at once, with 429; none queues up."""
+    async with live(tmp_path, monkeypatch, **section(max_looks=1)) as system:
+        table, client = system.replicas[0]._idempotent._table, Client(system)
+        look, looking, go_on = table.look, threading.Event(), threading.Event()
+
+        def slow(*arguments: Any) -> Any:
+            looking.set()
+            go_on.wait(20)
+            return look(*arguments)
+
+        monkeypatch.setattr(table, "look", slow)
+        first = asyncio.create_task(client.ask("k"))
+        await until(looking.is_set)
+        told = await client.ask("l")
+        assert (told.status, told.code) == (429, "overloaded")
+        go_on.set()
+        assert (await first).status == 200
+
+
+async def test_a_slow_database_costs_no_more_than_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """504 when it passes; a claim that was made for nobody is given back at once, an answer that was kept late is there."""
+    async with live(tmp_path, monkeypatch, **section(lease_s=60)) as system:
+        table, client = system.replicas[0]._idempotent._table, Client(system)
+        for name in ("look", "keep"):
+            called, go_on = getattr(table, name), threading.Event()
+
+            def slow(*arguments: Any, called: Any = called, go_on: threading.Event = go_on) -> Any:
+                go_on.wait(20)
+                return called(*arguments)
+
+            with monkeypatch.context() as hanging:
+                hanging.setattr(table, name, slow)
+                began_s = time.monotonic()
+                told = await client.ask(name, deadline_ms=400)
+                assert (told.status, told.code) == (504, "deadline_exceeded")
+                assert time.monotonic() - began_s < 3
+            go_on.set()
+        await until(lambda: [row.box is not None for row in rows(system)] == [True])
+        told = await client.ask("look", deadline_ms=400)
+        assert (told.status, told.replayed) == (200, False)
+        assert (await client.ask("keep", deadline_ms=400)).replayed
+
+
+async def test_a_client_that_leaves_while_it_claims_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim that its request still made is given back; the next one with the key is worked on at once."""
+    async with live(tmp_path, monkeypatch, **section(lease_s=60)) as system:
+        table, client, left = system.replicas[0]._idempotent._table, Client(system), asyncio.Event()
+        look, go_on = table.look, threading.Event()
+
+        def slow(*arguments: Any) -> Any:
+            go_on.wait(20)
+            return look(*arguments)
+
+        with monkeypatch.context() as hanging:
+            hanging.setattr(table, "look", slow)
+            first = asyncio.create_task(client.ask("k", left=left))
+            left.set()
+            assert (await first).status == 0
+        go_on.set()
+        assert (await client.ask("k")).status == 200  # within 10 s

@@ -1,6 +1,7 @@
 """A kept answer leaves only while everything holds that it rested on: each check at the time of a repeated request."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,11 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import update
 
+from actors.admission.idempotency import Binding, Kept, decode_kept, encode_kept
+from actors.admission.sealing import seal, tenant_keys, unseal
+from actors.base.canonical import canonical_json
 from actors.policy.snapshot import Epochs
+from actors.spans.record import read_envelope
 from actors.store.adapters.database import Database
 from actors.store.adapters.tables import kept_answers
 from actors.store.config import StoreConfig
@@ -181,3 +186,69 @@ async def test_a_row_does_not_open_in_anothers_place(tmp_path: Path, monkeypatch
             connection.execute(update(kept_answers).where(kept_answers.c.slot == two.slot).values(**moved))
         database.close()
         assert sorted([(await client.ask(key)).status for key in ("k", "l")]) == [200, 422]
+
+
+def resealed(system: Live, change: Callable[[Kept], Kept]) -> None:
+    """Change what lies in the one box there is, as somebody could who holds the home's secret."""
+    (row,) = rows(system)
+    salt = bytes.fromhex((system.home.keys / "salt.key").read_text())
+    keys = tenant_keys(salt, "default")
+    bound = Binding("default", row.api_key_id, row.slot, row.request, row.decision_id, row.expires_at_ms).data
+    box = seal(keys, bytes(12), encode_kept(change(decode_kept(unseal(keys, row.box, bound)))), bound)
+    change_row(system, box=box)
+
+
+def unsigned(kept: Kept) -> Kept:
+    """Give the record another's signature."""
+    envelope = read_envelope(kept.envelope)
+    return replace(
+        kept, envelope=canonical_json(replace(envelope, signature=replace(envelope.signature, sig="00" * 64)))
+    )
+
+
+async def test_only_what_the_signed_record_names_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that the record does not name, a record that its writer did not sign: neither, though the box opens."""
+    async with live(tmp_path, monkeypatch, **section()) as system:
+        client = Client(system)
+        first = await client.ask("k")
+        (whole,) = rows(system)
+        for change in (lambda kept: replace(kept, content="Rome"), unsigned):
+            resealed(system, change)
+            told = await client.ask("k")
+            assert (told.status, "does not check" in told.raw.decode()) == (422, True)
+            change_row(system, box=whole.box)
+        resealed(system, lambda kept: kept)
+        assert (await client.ask("k")).raw == first.raw
+
+
+async def test_whom_to_believe_is_asked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record whose writer's issuer is believed no more lets nothing out, though it was good when it was kept."""
+    async with live(tmp_path, monkeypatch, **section()) as system:
+        client = Client(system)
+        assert (await client.ask("k")).status == 200
+        idempotent: Any = system.replicas[0]._idempotent
+        trust = idempotent._trust()
+        idempotent._trust = lambda: replace(trust, certificates=[])
+        assert (await client.ask("k")).code == "no_consensus"
+
+
+async def test_another_tenants_record_vouches_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record has to be this tenant's, by the name that records call it."""
+    async with live(tmp_path, monkeypatch, **section()) as system:
+        client = Client(system)
+        assert (await client.ask("k")).status == 200
+        monkeypatch.setattr(system.replicas[0]._idempotent, "_pseudonym", lambda _: "somebody else")
+        assert (await client.ask("k")).code == "no_consensus"
+
+
+async def test_a_named_voter_that_is_isolated_says_nothing_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it said alone, under its own name, rested on it alone; what the others say is theirs."""
+    async with live(tmp_path, monkeypatch, **section()) as system:
+        client = Client(system)
+        assert [(await client.ask(voter, model=voter)).status for voter in "ab"] == [200, 200]
+        states = system.replicas[0].policy().voter_state
+        await in_force(system, tighten(system, voter_state=states | {"a": "isolated"}))
+        told = [await client.ask(voter, model=voter) for voter in "ab"]
+        assert [(each.status, each.replayed) for each in told] == [(422, False), (200, True)]

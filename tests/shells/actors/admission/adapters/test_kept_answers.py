@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actors.admission.adapters.kept_answers import KeptAnswers
 from actors.admission.idempotency import Held, Slot
 from actors.base.digests import sha256_hex
-from actors.base.errors import Overloaded, StorageUnavailable
+from actors.base.errors import RateLimited, StorageUnavailable
 from actors.base.ids import new_ulid
 from actors.store.adapters.database import Database
 from cluster.migrations import upgrade
@@ -96,8 +96,9 @@ def test_an_api_key_holds_no_more_than_it_may(table: KeptAnswers) -> None:
     """Claims and answers count until their time is over; other API keys do not."""
     for name in "abc":
         assert table.look(slot(name), new_ulid(), NOW, NOW + LEASE)[0] == "claim"
-    with pytest.raises(Overloaded, match="holds 3 idempotency keys"):
-        table.look(slot("d"), new_ulid(), NOW, NOW + LEASE)
+    with pytest.raises(RateLimited, match="holds 3 idempotency keys") as caught:
+        table.look(slot("d"), new_ulid(), NOW - 1901, NOW + LEASE)
+    assert caught.value.retry_after_s == 3  # 2001 ms until the first lapses
     assert table.look(slot("a"), new_ulid(), NOW, NOW + LEASE)[0] == "wait"
     assert table.look(slot("d", api_key="you"), new_ulid(), NOW, NOW + LEASE)[0] == "claim"
     assert table.look(slot("d"), new_ulid(), NOW + LEASE, NOW + 2 * LEASE)[0] == "claim"
@@ -143,7 +144,7 @@ def test_of_all_replicas_none_passes_the_bound(databases: list[Database]) -> Non
             try:
                 tables[number].look(slot(f"{turn}/{number}", api_key=str(turn)), new_ulid(), NOW, NOW + LEASE)
                 got += 1
-            except Overloaded:
+            except RateLimited:
                 continue
         return got
 
