@@ -1,1 +1,1 @@
-"""What is let in, how much of it at once, and what a repeated request gets."""
+"""Who is let in: quotas of keys, the line in front of a replica, what is shed and what is saved when too much comes."""

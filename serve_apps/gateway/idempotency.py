@@ -18,7 +18,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -123,6 +123,7 @@ class IdempotentAnswers:
         keepers = config.connections - config.connections // 2
         self._keeps = BoundedThreads(keepers, 3 * max_concurrent, "idempotency-keep")
         self._unended: set[asyncio.Future[Any]] = set()
+        self._replays = self._withholdings = 0
 
     @property
     def max_key_chars(self) -> int:
@@ -139,15 +140,19 @@ class IdempotentAnswers:
         key_id = asked.principal.key_id
         slot = Slot(keys.name("slot", key_id, asked.key), key_id, keys.name("request", asked.request))
         turn = _Turn(asked, keys, slot, self._clock.monotonic() + asked.deadline_ms / 1000)
-        for pause_s in pauses(self._config):
-            if (answer := await self._take_turn(turn, generate)) is not None:
-                return answer
-            if turn.until_s - self._clock.monotonic() <= pause_s:
+        pause_s, last_look_s = self._config.poll_ms / 1000, turn.until_s - self._config.poll_ms / 1000
+        while (answer := await self._take_turn(turn, generate)) is None:
+            if (left_s := last_look_s - self._clock.monotonic()) <= 0:
                 raise DeadlineExceeded(
                     f"the first request with this {HEADER} is not answered yet; ask again with the same key", HEADER
                 )
-            await asyncio.sleep(pause_s)
-        raise AssertionError("pauses never end")
+            await asyncio.sleep(min(pause_s, left_s))
+            pause_s = min(2 * pause_s, self._config.max_poll_ms / 1000)
+        return answer
+
+    def gauges(self) -> dict[str, float]:
+        """Return how many kept answers were given again, and how many might leave no more."""
+        return {"idempotent_replays": float(self._replays), "idempotent_withheld": float(self._withholdings)}
 
     async def follow(self) -> None:
         """Remove what has expired, again and again."""
@@ -172,10 +177,8 @@ class IdempotentAnswers:
 
     async def _take_turn(self, turn: "_Turn", generate: Generate) -> Decision | Replayed | None:
         """Claim, replay or refuse; ``None`` if there is nothing to do yet but wait."""
-        rested = rested_on(
-            self._view().snapshot
-        )  # before the answer is begun: what is invalidated meanwhile counts as later
-        claim_id = new_ulid()
+        # Before the answer is begun: what is invalidated meanwhile counts as later.
+        rested, claim_id = rested_on(self._view().snapshot), new_ulid()
         verdict, held = await self._look(turn, claim_id)
         if verdict == "claim":
             return await self._first(turn, claim_id, rested, generate)
@@ -224,8 +227,9 @@ class IdempotentAnswers:
         except IntegrityError as error:
             evidence = {"decision_id": held.decision_id, "reason": str(error)}
             self._sink.open(TAMPERED, "level_2_major", evidence, f"{TAMPERED}:{held.decision_id}")
-            raise _withheld("it does not check", held.decision_id) from error
+            raise self._withheld("it does not check", held.decision_id) from error
         self._require_leave(turn, committed.record, kept.rested)
+        self._replays += 1
         return Replayed(
             Candidate(kept.content, kept.finish_reason, kept.prompt_tokens, kept.completion_tokens),
             committed, kept.prompt_tokens, kept.completion_tokens, msgspec.json.decode(kept.told),
@@ -237,7 +241,14 @@ class IdempotentAnswers:
         names = (tenant, self._pseudonym(tenant))
         why = objection(record, rested, self._view().snapshot, self._screening_version(), names)
         if why:
-            raise _withheld(why, record.id)
+            raise self._withheld(why, record.id)
+
+    def _withheld(self, why: str, decision_id: str) -> NoConsensus:
+        self._withholdings += 1
+        details = {"decision_id": decision_id, "result": "withheld"}
+        return NoConsensus(
+            f"the answer under this {HEADER} may leave no more: {why}; ask with a new key", HEADER, details
+        )
 
     def _view(self) -> PolicyView:
         view = self._policy.current
@@ -349,19 +360,6 @@ class _Turn:
         return Binding(
             principal.tenant, principal.key_id, slot.id, slot.request, held.decision_id, held.expires_at_ms
         ).data
-
-
-def _withheld(why: str, decision_id: str) -> NoConsensus:
-    details = {"decision_id": decision_id, "result": "withheld"}
-    return NoConsensus(f"the answer under this {HEADER} may leave no more: {why}; ask with a new key", HEADER, details)
-
-
-def pauses(config: IdempotencyConfig) -> Iterator[float]:
-    """Yield how many seconds to wait before each next look, for ever."""
-    pause_ms = config.poll_ms
-    while True:
-        yield pause_ms / 1000
-        pause_ms = min(2 * pause_ms, config.max_poll_ms)
 
 
 def _note_unreleased(done: "asyncio.Future[None]") -> None:

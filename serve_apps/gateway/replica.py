@@ -370,6 +370,7 @@ class Gateway:
             }
             | self._open_incidents.gauges()
             | self._guards.gauges()
+            | self._idempotent.gauges()
         )
 
     async def _keep_certified(self) -> None:

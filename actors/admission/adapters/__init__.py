@@ -1,1 +1,1 @@
-"""Adapters of this domain."""
+"""Adapters of this domain's ports to disks."""

@@ -143,8 +143,8 @@ async def test_duplicates_wait_for_the_first(tmp_path: Path, monkeypatch: pytest
 async def test_a_duplicate_waits_no_longer_than_its_own_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """504 at its deadline; the first goes on, and its answer is there for the next one."""
-    async with live(tmp_path, monkeypatch, **section()) as system:
+    """504 at its deadline, and not before; the first goes on, and its answer is there for the next one."""
+    async with live(tmp_path, monkeypatch, **section(max_poll_ms=5000)) as system:
         await system.order(fault=Fault.SLOW_FIRST_TOKEN, delay_s=1.5)
         client, patient = Client(system), {"deadline_ms": 10_000}
         first = asyncio.create_task(client.ask("k", **patient))
@@ -159,7 +159,9 @@ async def test_a_duplicate_waits_no_longer_than_its_own_deadline(
 
         with monkeypatch.context() as late:
             late.setattr(IdempotentAnswers, "once", hurried)
+            began_s = time.monotonic()
             told = await client.ask("k", **patient)
+            assert time.monotonic() - began_s >= 0.28  # a last look is taken just before
         assert (told.status, told.code) == (504, "deadline_exceeded")
         assert "ask again with the same key" in told.body["error"]["message"]
         assert (await first).status == 200
@@ -289,22 +291,23 @@ async def test_an_answer_that_cannot_be_kept_does_not_leave(tmp_path: Path, monk
 
 
 async def test_an_answer_is_kept_though_its_client_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It went away while its answer was being kept: it comes again, and gets it."""
-    async with live(tmp_path, monkeypatch, **section()) as system:
-        table, left, client = system.replicas[0]._idempotent._table, asyncio.Event(), Client(system)
-        keep, loop = table.keep, asyncio.get_running_loop()
-        gone = asyncio.Event()
+    """It went away while its answer was being kept, or waited for that: it comes again, and gets it."""
+    async with live(tmp_path, monkeypatch, **section(connections=2, lease_s=60, sweep_s=3600)) as system:
+        idempotent, client = system.replicas[0]._idempotent, Client(system)
+        keep, gone, left = idempotent._table.keep, threading.Event(), asyncio.Event()
 
         def slow(*arguments: Any) -> bool:
-            loop.call_soon_threadsafe(left.set)
-            asyncio.run_coroutine_threadsafe(gone.wait(), loop).result(20)
+            gone.wait(20)
             return keep(*arguments)
 
-        monkeypatch.setattr(table, "keep", slow)
-        assert (await client.ask("k", left=left)).status == 0
+        monkeypatch.setattr(idempotent._table, "keep", slow)
+        asking = [asyncio.create_task(client.ask(key, left=left)) for key in "kl"]
+        await until(lambda: idempotent._keeps._busy == 2)  # of which one thread does one
+        left.set()
+        assert [(await each).status for each in asking] == [0, 0]
         gone.set()
-        await until(lambda: [row.box is not None for row in rows(system)] == [True])
-        assert (await client.ask("k")).replayed
+        await until(lambda: [row.box is not None for row in rows(system)] == [True, True])
+        assert [(await client.ask(key)).replayed for key in "kl"] == [True, True]
 
 
 async def test_an_answer_that_is_too_large_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +328,11 @@ async def test_an_api_key_holds_so_many_keys_and_no_more(tmp_path: Path, monkeyp
     async with live(tmp_path, monkeypatch, **section(max_keys=2)) as system:
         client, other = Client(system), Client(system, another_key(system, "acme"))
         await until_known(other)
-        assert [(await client.ask(key)).status for key in ("k", "l", "m", "k")] == [200, 200, 429, 200]
+        assert [(await client.ask(key)).status for key in "kl"] == [200, 200]
+        told = await client.ask("m")
+        assert (told.status, told.code) == (429, "rate_limited")
+        assert 86_000 <= int(told.headers["retry-after"]) <= 86_400  # when the first of them expires
+        assert (await client.ask("k")).replayed
         assert (await other.ask("k")).status == 200
 
 

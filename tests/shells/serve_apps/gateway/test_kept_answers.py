@@ -252,3 +252,5 @@ async def test_a_named_voter_that_is_isolated_says_nothing_again(
         await in_force(system, tighten(system, voter_state=states | {"a": "isolated"}))
         told = [await client.ask(voter, model=voter) for voter in "ab"]
         assert [(each.status, each.replayed) for each in told] == [(422, False), (200, True)]
+        await system.meter().until("idempotent_replays", 1.0)
+        await system.meter().until("idempotent_withheld", 1.0)
