@@ -141,6 +141,7 @@ def _gateway(home: Home, config: Config, degraded: tuple[str, ...], *, sealable:
         sandbox=config.sandbox,
         behaviour=config.behaviour,
         content=config.content,
+        idempotency=config.idempotency,
         policy=config.policy,
         spans=config.spans,
         log=config.log,

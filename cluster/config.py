@@ -27,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 
+from actors.admission.idempotency_config import ENVELOPE_BYTES, IdempotencyConfig
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError
 from actors.consensus.behaviour.config import BehaviourConfig
@@ -234,6 +235,7 @@ class Config(Frozen):
     sandbox: SandboxConfig = SandboxConfig()
     behaviour: BehaviourConfig = BehaviourConfig()
     content: ContentConfig = ContentConfig()
+    idempotency: IdempotencyConfig = IdempotencyConfig()
     spans: SpansConfig = SpansConfig()
     log: LogConfig = LogConfig()
     store: StoreConfig = StoreConfig()
@@ -286,6 +288,15 @@ class Config(Frozen):
         if self.ray.bind == "network" and self.engine.unsealed == "tell":
             raise ValueError(
                 "engine.unsealed: tell is for one machine; of several `up` cannot know which would run it open: leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_keep_answers(self) -> Self:
+        least = self.consensus.max_answer_bytes + ENVELOPE_BYTES
+        if self.idempotency.max_answer_bytes < least:
+            raise ValueError(
+                f"idempotency.max_answer_bytes is at least {least}: consensus.max_answer_bytes and the record beside it"
             )
         return self
 

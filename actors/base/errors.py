@@ -83,6 +83,12 @@ class ModelNotFound(RequestError):
     code = "model_not_found"
 
 
+class IdempotencyMismatch(RequestError):
+    """Another request was sent with the same idempotency key before."""
+
+    code = "idempotency_mismatch"
+
+
 class NotFound(RequestError):
     """No such object, or not the caller's."""
 
@@ -136,6 +142,12 @@ class Overloaded(UnavailableError):
     """More is under way than the configuration allows; trying again shortly helps."""
 
     code = "overloaded"
+
+
+class RateLimited(UnavailableError):
+    """The key has used up what it may use in a minute."""
+
+    code = "rate_limited"
 
 
 class GenerationHalted(UnavailableError):

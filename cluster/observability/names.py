@@ -12,7 +12,7 @@ GATEWAY_GAUGES = frozenset({
     "wal_emitted_spans", "wal_available", "wal_reserve_depth", "wal_queued_bytes", "wal_refused", "wal_fsyncs",
     "wal_fsync_seconds",
     "breakers_closed", "breakers_half_open", "breakers_open", "breakers_forced_open", "breakers_forced_closed",
-    "breaker_moves", "hedges", "retry_tokens",
+    "breaker_moves", "hedges", "retry_tokens", "idempotent_replays", "idempotent_withheld",
 })  # fmt: skip
 """One of each a replica."""
 VOTER_GAUGES = frozenset({"breaker_state", "asks_under_way"})

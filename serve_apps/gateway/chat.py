@@ -2,15 +2,21 @@
 
 import logging
 
-from actors.base.errors import UnsupportedParameter, WeaverGenError
+from msgspec.structs import replace
+
+from actors.admission.idempotency import key_of
+from actors.base.errors import WeaverGenError
 from actors.consensus.actor import ConsensusCoordinator
 from actors.consensus.config import ConsensusConfig
-from actors.consensus.request import Caller
+from actors.consensus.request import Caller, GenerationRequest
+from actors.store.auth import Principal
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.complaints import Complaints
+from serve_apps.gateway.idempotency import Asked, IdempotentAnswers, Replayed, request_text
 from serve_apps.gateway.parsing import parse_body, to_request
 from serve_apps.gateway.problems import JSON_HEADER, Header, status_of
-from serve_apps.gateway.responses import completion, decision_headers, event_stream
+from serve_apps.gateway.responses import Answered, completion, decision_headers, event_stream
+from serve_apps.gateway.schemas import ChatCompletionBody
 from serve_apps.gateway.wire import (
     ClientGone,
     Receive,
@@ -27,6 +33,8 @@ _STREAM_HEADERS: tuple[Header, ...] = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
 )
+REPLAYED: Header = (b"idempotent-replayed", b"true")
+"""With an answer that was kept under the request's idempotency key."""
 
 
 class ChatCompletions:
@@ -34,9 +42,10 @@ class ChatCompletions:
 
     def __init__(
         self, coordinator: ConsensusCoordinator, access: Access, config: ConsensusConfig, max_body_bytes: int,
-        body_timeout_s: float,
+        body_timeout_s: float, idempotent: IdempotentAnswers,
     ) -> None:  # fmt: skip
         self._coordinator = coordinator
+        self._idempotent = idempotent
         self._access = access
         self._config = config
         self._max_body_bytes = max_body_bytes
@@ -63,19 +72,33 @@ class ChatCompletions:
         headers: list[Header] = scope["headers"]
         principal = self._access.require(headers, "client")
         body = parse_body(await read_body(receive, self._max_body_bytes, self._body_timeout_s))
-        trace_parent = ""
+        trace_parent, keys = "", []
         for name, value in headers:
             if name == b"idempotency-key":
-                raise UnsupportedParameter("Idempotency-Key is not honoured yet; leave it out", "Idempotency-Key")
+                keys.append(value)
             if name == b"traceparent":
                 trace_parent = value.decode("latin-1")
         request = to_request(body, self._config, trace_parent)
         caller = Caller(principal.tenant, principal.key_id, principal.policies)
-        decision = await unless_client_leaves(receive, self._coordinator.generate(request, caller))
+        if keys:
+            decision: Answered = await unless_client_leaves(receive, self._once(keys, principal, body, request, caller))
+        else:
+            decision = await unless_client_leaves(receive, self._coordinator.generate(request, caller))
         explain = body.weavergen.explain
+        told = [*decision_headers(decision), *((REPLAYED,) if isinstance(decision, Replayed) else ())]
         if body.stream:
             usage = body.stream_options is not None and body.stream_options.include_usage
             events = event_stream(decision, body.model, explain=explain, include_usage=usage)
-            return 200, [*_STREAM_HEADERS, *decision_headers(decision)], events
+            return 200, [*_STREAM_HEADERS, *told], events
         answer = completion(decision, body.model, explain=explain)
-        return 200, [JSON_HEADER, *decision_headers(decision)], answer
+        return 200, [JSON_HEADER, *told], answer
+
+    async def _once(
+        self, keys: list[bytes], principal: Principal, body: ChatCompletionBody, request: GenerationRequest, caller: Caller
+    ) -> Answered:  # fmt: skip
+        """Answer a request that carries an idempotency key: work on it, or give the one answer under that key again."""
+        key = key_of(keys, self._idempotent.max_key_chars)
+        asked = Asked(key, principal, request_text(body), request.deadline_ms, request.explain)
+        return await self._idempotent.once(
+            asked, lambda left_ms: self._coordinator.generate(replace(request, deadline_ms=left_ms), caller)
+        )

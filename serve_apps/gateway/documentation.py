@@ -31,6 +31,7 @@ _HEADERS = {
     "x-should-retry": "`false` where repeating the request makes it worse; absent otherwise.",
     "X-Weavergen-Decision": "Id of the recorded decision, if there is one.",
     "X-Weavergen-Layer": "Name of the layer that decided.",
+    "Idempotent-Replayed": "`true` with an answer that was kept under the request's `Idempotency-Key`; absent otherwise.",
     "X-Weavergen-Degraded": "`true` if the answer rests on less than agreement of a full panel.",
 }
 
@@ -72,12 +73,18 @@ def _operation(each: Operation, schema_of: Mapping[str, Any], error: Mapping[str
     if each.body is not None:
         content = {"application/json": {"schema": {"$ref": _REFERENCE.format(name=each.body.__name__)}}}
         told["requestBody"] = {"required": True, "content": content}
-    if each.parameters:
-        told["parameters"] = [
-            {"name": name, "in": "path", "required": True, "description": text, **_TEXT}
-            for name, text in each.parameters.items()
-        ]
+    if parameters := _parameters(each):
+        told["parameters"] = parameters
     return told
+
+
+def _parameters(each: Operation) -> list[dict[str, Any]]:
+    places = (("path", True, each.parameters), ("header", False, each.request_headers))
+    return [
+        {"name": name, "in": place, "required": required, "description": text, **_TEXT}
+        for place, required, named in places
+        for name, text in named.items()
+    ]
 
 
 def _security(each: Operation) -> list[dict[str, list[str]]]:

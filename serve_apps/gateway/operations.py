@@ -29,6 +29,10 @@ from serve_apps.gateway.schemas import TRANSITIONS, BreakerBody, ChatCompletionB
 ANY_KEY = ("client", "operator", "auditor", "writer")
 READERS = ("operator", "auditor")
 DECISION_HEADERS = ("X-Weavergen-Decision", "X-Weavergen-Layer", "X-Weavergen-Degraded")
+ONE_ANSWER = (
+    "One answer for one key of the API key's, for a day: the same request sent again waits for the first and gets its answer; "
+    "errors are not kept. 1 to 255 printable ASCII characters."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Operation:
     body: type[BaseModel] | None = None
     parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Name of a path parameter → what it is."""
+    request_headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Name of an optional header → what it asks for."""
 
     @property
     def all_codes(self) -> tuple[str, ...]:
@@ -89,13 +95,13 @@ _CHAT = Operation(
     "post", "/v1/chat/completions", "chat_completions", "Answer by consensus, or by one named voter",
     {200: Answer(
         "The decision's answer. With `stream: true` server-sent events, begun after the decision; the last is `[DONE]`.",
-        ChatCompletion, events=ChatCompletionChunk, headers=DECISION_HEADERS,
+        ChatCompletion, events=ChatCompletionChunk, headers=(*DECISION_HEADERS, "Idempotent-Replayed"),
     )},
-    ("client",), body=ChatCompletionBody,
+    ("client",), body=ChatCompletionBody, request_headers={"Idempotency-Key": ONE_ANSWER},
     codes=(
         "unsupported_parameter", "policy_not_allowed", "model_not_found", "prompt_too_large", "no_consensus",
         "screened_out", "rate_limited", "overloaded", "generation_halted", "all_layers_failed", "voter_unavailable",
-        "deadline_exceeded",
+        "deadline_exceeded", "idempotency_mismatch",
     ),
 )  # fmt: skip
 _READY = Answer("Body only with a key: why, and what is degraded.", Readiness)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from actors.admission.adapters.kept_answers import KeptAnswers
 from actors.base.errors import ConfigurationError, HomeError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.consensus.ports import Clock
@@ -108,6 +109,13 @@ def content_keeper(settings: GatewaySettings, count: Callable[[Fate], None]) -> 
         return None
     store = ContentStore(settings.home / CONTENT, settings.content, time.time)
     return ContentKeeper(store, settings.content, settings.behaviour, settings.home / "run" / SWITCH, count)
+
+
+def kept_answers(settings: GatewaySettings) -> tuple[Database, KeptAnswers]:
+    """Return the table of kept answers, over connections of its own: whoever waits for it takes nobody else's."""
+    bounds = settings.idempotency
+    database = Database(settings.store.url(settings.home), bounds.connections, bounds.timeout_s)
+    return database, KeptAnswers(database, bounds.max_keys)
 
 
 def wallet(settings: GatewaySettings, clock: Clock) -> Wallet | None:

@@ -10,7 +10,7 @@ STATUS = {
     "invalid_request": 400, "unsupported_parameter": 400, "prompt_too_large": 413,
     "invalid_key": 401, "role_required": 403, "policy_not_allowed": 403, "operator_signature_required": 403,
     "model_not_found": 404, "not_found": 404, "version_conflict": 409,
-    "no_consensus": 422, "screened_out": 422, "rate_limited": 429, "overloaded": 429,
+    "no_consensus": 422, "screened_out": 422, "idempotency_mismatch": 422, "rate_limited": 429, "overloaded": 429,
     "generation_halted": 503, "all_layers_failed": 503, "voter_unavailable": 503, "not_ready": 503,
     "deadline_exceeded": 504, "internal_error": 500,
 }  # fmt: skip
@@ -19,6 +19,8 @@ _TYPE = {
     400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
     409: "conflict_error", 413: "invalid_request_error", 422: "consensus_error", 429: "rate_limit_error",
 }  # fmt: skip
+_TYPE_OF_CODE = {"idempotency_mismatch": "idempotency_error"}
+"""Where a code's type is not its status's."""
 _CLIENTS_MUST_NOT_RETRY = {"generation_halted", "all_layers_failed", "deadline_exceeded"}
 OVERLOADED_RETRY_AFTER_S = 1
 """What a client is told to wait where too much is under way here, and nobody knows for how long."""
@@ -57,7 +59,7 @@ def problem(error: WeaverGenError) -> Problem:
     body: dict[str, object] = {
         "error": {
             "message": str(error) if status != 500 else "internal error; the operator's log has the cause",
-            "type": _TYPE.get(status, "server_error"),
+            "type": _TYPE_OF_CODE.get(code) or _TYPE.get(status, "server_error"),
             "code": code if status != 500 else "internal_error",
             "param": error.param if status < 500 else None,
         }

@@ -30,9 +30,10 @@ from serve_apps.gateway.decisions import Decisions
 from serve_apps.gateway.emitting import Emitter
 from serve_apps.gateway.feedback import FeedbackDesk
 from serve_apps.gateway.guards import BreakerShown, Guards, force
+from serve_apps.gateway.idempotency import IdempotentAnswers
 from serve_apps.gateway.layers import LayerStanding, deciding, standings
 from serve_apps.gateway.open_incidents import OpenIncidents
-from serve_apps.gateway.parts import build_parts, content_keeper, recorded_voters, wallet
+from serve_apps.gateway.parts import build_parts, content_keeper, kept_answers, recorded_voters, wallet
 from serve_apps.gateway.readiness import Observed, Readiness, judge
 from serve_apps.gateway.renewal import IssuerWatch
 from serve_apps.gateway.schemas import TransitionBody
@@ -97,9 +98,16 @@ class Gateway:
         )
         self._wal.coming = lambda: self._coordinator.under_way
         self.access = Access(self._authenticate)
+        self._kept_database, kept = kept_answers(settings)
+        self._idempotent = IdempotentAnswers(
+            kept, settings.idempotency, settings.consensus.max_concurrent, secret=self._parts.salt,
+            policy=self._parts.policy, trust=self._parts.trust, screening_version=lambda: self._scrutiny.screener.version,
+            pseudonym=self._coordinator.tenant_pseudonym, sink=self._parts.sink, clock=self._clock,
+        )  # fmt: skip
         self.chat = ChatCompletions(
-            self._coordinator, self.access, settings.consensus, settings.max_body_bytes, settings.body_timeout_s
-        )
+            self._coordinator, self.access, settings.consensus, settings.max_body_bytes, settings.body_timeout_s,
+            self._idempotent,
+        )  # fmt: skip
         # Threads of their own: whatever clients look up, an operator's halt and the certificate's renewal wait for no one.
         # Nor for the database: who looks there, and the history's notes, may wait until it gives up.
         self._transitions = ThreadPoolExecutor(TRANSITION_THREADS, "transition")
@@ -144,6 +152,7 @@ class Gateway:
         self._tasks.append(asyncio.create_task(self._spans.follow(SPANS_LOOK_S)))
         self._tasks.append(asyncio.create_task(self._open_incidents.follow(INCIDENTS_LOOK_S)))
         self._tasks.append(asyncio.create_task(self._guards.follow(self._settings.breakers_exchange_s)))
+        self._tasks.append(asyncio.create_task(self._idempotent.follow()))
         if self._wallet is not None:
             self._tasks.append(asyncio.create_task(self._wallet.follow()))
 
@@ -153,6 +162,7 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._meter.tell()
+        await self._idempotent.close()
         await self._emitter.close()
         await self._scrutiny.close()
         if self._content is not None:
@@ -361,6 +371,7 @@ class Gateway:
             }
             | self._open_incidents.gauges()
             | self._guards.gauges()
+            | self._idempotent.gauges()
         )
 
     async def _keep_certified(self) -> None:
@@ -383,6 +394,7 @@ class Gateway:
     def _stop(self) -> None:
         self._decisions.close()
         self._looks.close()
+        self._kept_database.close()
         self._transitions.shutdown()
         self._notes.shutdown()
         self._renewal.shutdown(wait=False)

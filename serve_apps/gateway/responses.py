@@ -5,16 +5,40 @@ either ends with ``[DONE]`` or was never begun.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from actors.base.canonical import to_builtins
-from actors.consensus.actor import Decision
+from actors.consensus.ports import Committed
 from actors.policy.snapshot import PolicySnapshot
+from models.voter import Candidate
 
 PIECE_CHARS = 256
 """Characters of one streamed chunk."""
+
+
+class Answered(Protocol):
+    """An answer that may leave: a decision just made, or one that was kept."""
+
+    @property
+    def candidate(self) -> Candidate:
+        """The served answer."""
+
+    @property
+    def committed(self) -> Committed:
+        """Its record."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """What every voter read."""
+
+    @property
+    def completion_tokens(self) -> int:
+        """What every voter wrote."""
+
+    def summary(self, *, explain: bool = False) -> dict[str, Any]:
+        """Return the response's ``weavergen`` object."""
 
 
 def policy_shown(snapshot: PolicySnapshot) -> dict[str, Any]:
@@ -22,7 +46,7 @@ def policy_shown(snapshot: PolicySnapshot) -> dict[str, Any]:
     return {"sha256": snapshot.sha256, "calibration": {}, **to_builtins(snapshot)}
 
 
-def decision_headers(decision: Decision) -> list[tuple[bytes, bytes]]:
+def decision_headers(decision: Answered) -> list[tuple[bytes, bytes]]:
     """Return the headers every answer carries."""
     record = decision.committed.record
     return [
@@ -32,7 +56,7 @@ def decision_headers(decision: Decision) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def completion(decision: Decision, model: str, *, explain: bool) -> bytes:
+def completion(decision: Answered, model: str, *, explain: bool) -> bytes:
     """Return the body of an answer that is not streamed."""
     answer = decision.candidate
     message = {"role": "assistant", "content": answer.content, "refusal": None}
@@ -45,7 +69,7 @@ def completion(decision: Decision, model: str, *, explain: bool) -> bytes:
     return msgspec.json.encode(body)
 
 
-def event_stream(decision: Decision, model: str, *, explain: bool, include_usage: bool) -> bytes:
+def event_stream(decision: Answered, model: str, *, explain: bool, include_usage: bool) -> bytes:
     """Return the whole stream: role, content in pieces, the end with its record, usage if asked for, ``[DONE]``."""
     head = _head(decision, model, "chat.completion.chunk")
     chunks = [head | {"choices": [_delta({"role": "assistant", "content": ""})]}]
@@ -59,7 +83,7 @@ def event_stream(decision: Decision, model: str, *, explain: bool, include_usage
     return b"".join(events) + b"data: [DONE]\n\n"
 
 
-def _head(decision: Decision, model: str, kind: str) -> dict[str, Any]:
+def _head(decision: Answered, model: str, kind: str) -> dict[str, Any]:
     record = decision.committed.record
     return {
         "id": f"chatcmpl-{record.id}",
@@ -78,7 +102,7 @@ def _pieces(content: str) -> Iterator[str]:
     return (content[i : i + PIECE_CHARS] for i in range(0, len(content), PIECE_CHARS))
 
 
-def _usage(decision: Decision) -> dict[str, int]:
+def _usage(decision: Answered) -> dict[str, int]:
     return {
         "prompt_tokens": decision.prompt_tokens,
         "completion_tokens": decision.completion_tokens,

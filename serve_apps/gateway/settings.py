@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actors.admission.idempotency_config import IdempotencyConfig
 from actors.consensus.behaviour.config import BehaviourConfig
 from actors.consensus.breakers.config import BreakerConfig
 from actors.consensus.config import ConsensusConfig
@@ -84,6 +85,7 @@ class GatewaySettings(BaseModel):
     sandbox: SandboxConfig = SandboxConfig()
     behaviour: BehaviourConfig = BehaviourConfig()
     content: ContentConfig = ContentConfig()
+    idempotency: IdempotencyConfig = IdempotencyConfig()
     policy: PolicyConfig
     spans: SpansConfig
     log: LogConfig = LogConfig()

@@ -208,11 +208,20 @@ def test_bad_input_is_told_what_is_wrong(http: httpx.Client, body: bytes, status
     assert answer.json()["error"]["message"]
 
 
-def test_idempotency_keys_are_refused_by_name(http: httpx.Client) -> None:
-    """A promise that is not kept yet is not taken silently."""
-    body = {"model": "consensus", "messages": user(AGREED)}
-    answer = http.post("/v1/chat/completions", json=body, headers={"Idempotency-Key": "k"})
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "Idempotency-Key")
+def test_the_official_client_gets_one_answer_for_one_idempotency_key(client: openai.OpenAI) -> None:
+    """Sent again with the same key, whole or streamed, it is the same completion; another request is told."""
+    keyed: dict[str, Any] = {"extra_headers": {"Idempotency-Key": "order-1"}}
+    first, again = [client.chat.completions.create(model="consensus", messages=user(AGREED), **keyed) for _ in range(2)]
+    assert again == first
+    raw = client.chat.completions.with_raw_response.create(model="consensus", messages=user(AGREED), **keyed)
+    assert raw.headers["Idempotent-Replayed"] == "true"
+    with pytest.raises(openai.UnprocessableEntityError, match="another request was sent with this Idempotency-Key"):
+        client.chat.completions.create(model="consensus", messages=user(SLOW), **keyed)
+    streamed: dict[str, Any] = {"extra_headers": {"Idempotency-Key": "order-2"}, "stream": True}
+    events = [
+        list(client.chat.completions.create(model="consensus", messages=user(AGREED), **streamed)) for _ in range(2)
+    ]
+    assert events[0] == events[1]
 
 
 def test_a_deadline_is_kept(http: httpx.Client) -> None:

@@ -3,7 +3,7 @@
 Times are Unix milliseconds. Lists and maps are JSON text: nothing queries inside them.
 """
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
 metadata = MetaData(
     naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_name)s"},
@@ -86,4 +86,17 @@ health_ticks = Table(
     Column("checks", Text, nullable=False),
     Column("predictions", Text, nullable=False),
     Column("alarms", Text, nullable=False),
+)
+
+kept_answers = Table(
+    "kept_answers",
+    metadata,
+    Column("slot", String(64), primary_key=True),
+    Column("api_key_id", String(26), nullable=False, index=True),
+    Column("request", String(64), nullable=False),
+    Column("claim_id", String(26), nullable=False),
+    # End of the claim's lease while ``box`` is null, of the kept answer's time afterwards.
+    Column("expires_at_ms", BigInteger, nullable=False, index=True),
+    Column("decision_id", String(26)),
+    Column("box", LargeBinary),
 )

@@ -241,8 +241,8 @@ ROLES = ("client", "operator", "auditor")
 async def test_the_document_says_whose_keys_are_taken(operation: Operation) -> None:
     """401 without a key and 403 for a role that is not named, wherever a key is needed; neither anywhere else."""
     config: Any = None
-    coordinator: Any = None
-    world = World(ChatCompletions(coordinator, Access(principals), config, MAX_BODY, 0.05))
+    nothing: Any = None
+    world = World(ChatCompletions(nothing, Access(principals), config, MAX_BODY, 0.05, nothing))
     path = operation.path.format(model="x", decision_id="x") if operation.parameters else operation.path
     for role in ("", *ROLES):
         told = await world.send(operation.method.upper(), path, key=role)
@@ -263,7 +263,8 @@ async def test_a_request_that_the_service_could_not_answer_is_told_to_the_operat
             raise error
 
     coordinator: Any = Failing()
-    world = World(ChatCompletions(coordinator, Access(principals), ConsensusConfig(), MAX_BODY, 5))
+    no_keys: Any = None
+    world = World(ChatCompletions(coordinator, Access(principals), ConsensusConfig(), MAX_BODY, 5, no_keys))
     body = json.dumps({"model": "consensus", "messages": [{"role": "user", "content": "x"}]}).encode()
     for _ in range(2):  # once in the log, whatever comes right after
         assert (await world.send("POST", "/v1/chat/completions", key="client", pieces=(body,))).status in (422, 503)

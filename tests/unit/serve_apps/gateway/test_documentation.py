@@ -64,9 +64,10 @@ def test_every_operation_has_a_name_of_its_own_and_its_parameters() -> None:
     names = [told["operationId"] for _, told in operations()]
     assert len(names) == len(set(names))
     for path, told in operations():
-        named = {parameter["name"] for parameter in told.get("parameters", ())}
+        named = {parameter["name"] for parameter in told.get("parameters", ()) if parameter["in"] == "path"}
         assert named == {part[1:-1] for part in path.split("/") if part.startswith("{")}
-        assert all(parameter["required"] and parameter["schema"] for parameter in told.get("parameters", ()))
+        assert all(parameter["required"] == (parameter["in"] == "path") for parameter in told.get("parameters", ()))
+        assert all(parameter["schema"] and parameter["description"] for parameter in told.get("parameters", ()))
 
 
 def test_a_key_is_needed_everywhere_but_for_health_and_readiness() -> None:

@@ -1,0 +1,65 @@
+"""Keys of a tenant's kept answers, and the box that each of them lies in. Pure: nonces are handed in.
+
+Rules:
+- A tenant's keys follow from the home's secret by HKDF-SHA256 (RFC 5869), under a label of their own: what is derived here tells
+  nothing of the secret, nor of another tenant's keys.
+- An answer is sealed with AES-256-GCM (NIST SP 800-38D). What it belongs to is authenticated with it, so that a row that
+  was moved to another key, tenant or time does not open.
+- Names are kept as HMAC-SHA256 under a key of the tenant's: neither a client's key nor a digest of its prompt can be guessed
+  from the table.
+
+Left out: where the secret and the nonces come from, and what is in an answer.
+"""
+
+import hmac
+from typing import Literal
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from actors.base.errors import IntegrityError
+
+NONCE_BYTES = 12
+_LABEL = b"weavergen/kept-answers/1/"
+_KEY_BYTES = 32
+
+
+class TenantKeys(msgspec.Struct, frozen=True):
+    """What a tenant's answers are named and sealed with."""
+
+    naming: bytes
+    sealing: bytes
+
+    def __repr__(self) -> str:
+        return "TenantKeys(…)"
+
+    def name(self, kind: Literal["slot", "request"], *parts: str) -> str:
+        """Return the name of something in hex: the same parts always have the same one, and it tells nothing of them."""
+        return hmac.digest(self.naming, msgspec.json.encode([kind, *parts]), "sha256").hex()
+
+
+def tenant_keys(secret: bytes, tenant: str) -> TenantKeys:
+    """Derive a tenant's keys from the home's secret."""
+    info = _LABEL + tenant.encode()
+    both = HKDF(algorithm=SHA256(), length=2 * _KEY_BYTES, salt=None, info=info).derive(secret)
+    return TenantKeys(both[:_KEY_BYTES], both[_KEY_BYTES:])
+
+
+def seal(keys: TenantKeys, nonce: bytes, content: bytes, belongs_to: bytes) -> bytes:
+    """Return the box: the nonce, then the sealed content and its tag. A nonce is used once."""
+    if len(nonce) != NONCE_BYTES:
+        raise ValueError(f"a nonce has {NONCE_BYTES} bytes")
+    return nonce + AESGCM(keys.sealing).encrypt(nonce, content, belongs_to)
+
+
+def unseal(keys: TenantKeys, box: bytes, belongs_to: bytes) -> bytes:
+    """Return what lies in a box; raise ``IntegrityError`` if it is damaged, or was sealed for something else."""
+    try:
+        return AESGCM(keys.sealing).decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], belongs_to)
+    except (InvalidTag, ValueError) as error:
+        raise IntegrityError(
+            "the kept answer does not open: changed, moved, or sealed under another secret", "seal"
+        ) from error

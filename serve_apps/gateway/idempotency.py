@@ -1,0 +1,367 @@
+"""``Idempotency-Key`` in one replica: the first request is worked on, its like wait for it, and its answer is given again.
+
+Rules:
+- The database is asked in threads, within bounds of number and time. Without it no request that carries a key is answered (503):
+  whoever asks for protection never goes without it. Requests without a key come by here not at all.
+- An answer is kept before it leaves; one that cannot be kept does not leave. Where the client went away meanwhile it is kept all
+  the same, for that client comes again.
+- No answer came: the claim is given back at once, and whoever waits, or tries again, begins anew. A replica that is killed gives
+  nothing back; its claims lapse.
+- Whatever leaves, the first time or again, is held against the policy in force as the last thing before it does. What may leave
+  no more is refused (422): one key never gives two answers.
+
+Left out: what is to be done with a slot (``actors.admission.idempotency``), and the table.
+"""
+
+import asyncio
+import json
+import logging
+import math
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from actors.admission.adapters.kept_answers import KeptAnswers
+from actors.admission.idempotency import (
+    HEADER,
+    Binding,
+    Held,
+    Kept,
+    Rested,
+    Slot,
+    Verdict,
+    decode_kept,
+    encode_kept,
+    objection,
+    require_bound,
+    rested_on,
+)
+from actors.admission.idempotency_config import IdempotencyConfig
+from actors.admission.sealing import NONCE_BYTES, TenantKeys, seal, tenant_keys, unseal
+from actors.base.errors import (
+    DeadlineExceeded,
+    GenerationHalted,
+    IdempotencyMismatch,
+    IntegrityError,
+    InvalidRequest,
+    NoConsensus,
+    NotReady,
+    Overloaded,
+    StorageUnavailable,
+)
+from actors.base.ids import new_ulid
+from actors.base.ports import IncidentSink
+from actors.consensus.actor import Decision
+from actors.consensus.ports import Clock, Committed, PolicySource, PolicyView
+from actors.consensus.verification import verify_envelope
+from actors.policy.adapters.trust_file import TrustSource
+from actors.spans.record import DecisionRecord, read_envelope
+from actors.store.auth import Principal
+from models.voter import Candidate
+from serve_apps.gateway.schemas import ChatCompletionBody
+from serve_apps.gateway.threads import BoundedThreads
+
+_log = logging.getLogger("weavergen.gateway")
+_Found = TypeVar("_Found")
+Generate = Callable[[int], Awaitable[Decision]]
+"""Milliseconds that are left → the decision."""
+KEEP_SHARE, MAX_KEEP_MS = 10, 100
+"""What of a deadline is left for keeping the answer: a tenth, at most so much."""
+AWAY = (
+    "the state database does not answer, and without it an Idempotency-Key protects nobody: try again later, or leave the "
+    "header out"
+)
+TAMPERED = "kept_answer_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that carries a key, on whose behalf, and everything that it asks for."""
+
+    key: str
+    principal: Principal
+    request: str
+    deadline_ms: int
+    explain: bool
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """A kept answer that may leave again."""
+
+    candidate: Candidate
+    committed: Committed
+    prompt_tokens: int
+    completion_tokens: int
+    told: dict[str, Any]
+
+    def summary(self, *, explain: bool = False) -> dict[str, Any]:  # noqa: ARG002 - the request is the same, so is what it shows
+        """Return the response's ``weavergen`` object as it was."""
+        return self.told
+
+
+def request_text(body: ChatCompletionBody) -> str:
+    """Return everything that a body asks for: the same for every spelling of it, and where it names a default."""
+    return json.dumps(body.model_dump(exclude_defaults=True), sort_keys=True)
+
+
+class IdempotentAnswers:
+    """Gives one answer for one key. One per gateway replica; used from one event loop."""
+
+    def __init__(
+        self, table: KeptAnswers, config: IdempotencyConfig, max_concurrent: int, *, secret: bytes, policy: PolicySource,
+        trust: TrustSource, screening_version: Callable[[], str], pseudonym: Callable[[str], str], sink: IncidentSink,
+        clock: Clock, randomness: Callable[[int], bytes] = os.urandom,
+    ) -> None:  # fmt: skip
+        self._table, self._config, self._secret = table, config, secret
+        self._policy, self._trust, self._sink, self._clock = policy, trust, sink, clock
+        self._screening_version, self._pseudonym, self._randomness = screening_version, pseudonym, randomness
+        self._looks = BoundedThreads(config.connections // 2, config.max_looks, "idempotency-look")
+        # Apart: whoever holds a claim renews, keeps or gives back, one at a time, and is never refused.
+        keepers = config.connections - config.connections // 2
+        self._keeps = BoundedThreads(keepers, 3 * max_concurrent, "idempotency-keep")
+        self._unended: set[asyncio.Future[Any]] = set()
+        self._replays = self._withholdings = 0
+
+    @property
+    def max_key_chars(self) -> int:
+        """Characters that a key may have."""
+        return self._config.max_key_chars
+
+    async def once(self, asked: Asked, generate: Generate) -> Decision | Replayed:
+        """Return the one answer under a key: ``generate``'s, or the one that is kept.
+
+        Raises ``IdempotencyMismatch`` for another request, ``DeadlineExceeded`` when its like are not answered in time,
+        ``NoConsensus`` for an answer that may leave no more, and whatever ``generate`` raises.
+        """
+        keys = tenant_keys(self._secret, asked.principal.tenant)
+        key_id = asked.principal.key_id
+        slot = Slot(keys.name("slot", key_id, asked.key), key_id, keys.name("request", asked.request))
+        turn = _Turn(asked, keys, slot, self._clock.monotonic() + asked.deadline_ms / 1000)
+        pause_s, last_look_s = self._config.poll_ms / 1000, turn.until_s - self._config.poll_ms / 1000
+        while (answer := await self._take_turn(turn, generate)) is None:
+            if (left_s := last_look_s - self._clock.monotonic()) <= 0:
+                raise DeadlineExceeded(
+                    f"the first request with this {HEADER} is not answered yet; ask again with the same key", HEADER
+                )
+            await asyncio.sleep(min(pause_s, left_s))
+            pause_s = min(2 * pause_s, self._config.max_poll_ms / 1000)
+        return answer
+
+    def gauges(self) -> dict[str, float]:
+        """Return how many kept answers were given again, and how many might leave no more."""
+        return {"idempotent_replays": float(self._replays), "idempotent_withheld": float(self._withholdings)}
+
+    async def follow(self) -> None:
+        """Remove what has expired, again and again."""
+        while True:
+            try:
+                while await self._in_thread(self._keeps, self._sweep) == self._config.sweep_rows:
+                    continue
+            except (StorageUnavailable, Overloaded) as error:
+                _log.warning("expired answers are not removed: %s", error.__cause__ or error)
+            await asyncio.sleep(self._config.sweep_s)
+
+    async def close(self) -> None:
+        """Wait for what is under way, within bounds, and end the threads."""
+        if self._unended:
+            await asyncio.wait(self._unended, timeout=self._patience_s)
+        self._looks.close()
+        self._keeps.close()
+
+    @property
+    def _patience_s(self) -> float:
+        return 2 * self._config.timeout_s
+
+    async def _take_turn(self, turn: "_Turn", generate: Generate) -> Decision | Replayed | None:
+        """Claim, replay or refuse; ``None`` if there is nothing to do yet but wait."""
+        # Before the answer is begun: what is invalidated meanwhile counts as later.
+        rested, claim_id = rested_on(self._view().snapshot), new_ulid()
+        verdict, held = await self._look(turn, claim_id)
+        if verdict == "claim":
+            return await self._first(turn, claim_id, rested, generate)
+        if verdict == "mismatch":
+            raise IdempotencyMismatch(
+                f"another request was sent with this {HEADER}; use a new key for each request", HEADER
+            )
+        return await self._again(turn, held) if verdict == "replay" and held is not None else None
+
+    async def _look(self, turn: "_Turn", claim_id: str) -> tuple[Verdict, Held | None]:
+        now_ms, slot = self._now_ms(), turn.slot
+
+        def look() -> tuple[Verdict, Held | None]:
+            return self._table.look(slot, claim_id, now_ms, now_ms + self._lease_ms)
+
+        def claimed_for_nobody(done: "asyncio.Future[tuple[Verdict, Held | None]]") -> None:
+            if not done.cancelled() and done.exception() is None and done.result()[0] == "claim":
+                self._release(slot.id, claim_id)
+
+        return await self._in_thread(self._looks, look, turn.until_s, claimed_for_nobody)
+
+    async def _first(self, turn: "_Turn", claim_id: str, rested: Rested, generate: Generate) -> Decision | None:
+        """Work on a claimed request; ``None`` if the claim was lost meanwhile, so that another's answer counts."""
+        slot = turn.slot
+        renewing = asyncio.create_task(self._renew(slot.id, claim_id))
+        try:
+            try:
+                decision = await generate(self._left_ms(turn))
+                content = self._to_keep(decision, rested, explain=turn.asked.explain)
+            except BaseException:  # whatever ended it, also that the client left: nothing was answered
+                self._release(slot.id, claim_id)
+                raise
+            record = decision.committed.record
+            held = Held(slot.request, claim_id, self._now_ms() + round(self._config.keep_s * 1000), record.id)
+            if not await self._in_thread(self._keeps, lambda: self._keep(turn, held, content), turn.until_s):
+                return None
+        finally:
+            renewing.cancel()
+        self._require_leave(turn, record, rested)
+        return decision
+
+    async def _again(self, turn: "_Turn", held: Held) -> Replayed:
+        """Return a kept answer after every check."""
+        try:
+            kept, committed = await self._in_thread(self._looks, lambda: self._opened(turn, held), turn.until_s)
+        except IntegrityError as error:
+            evidence = {"decision_id": held.decision_id, "reason": str(error)}
+            self._sink.open(TAMPERED, "level_2_major", evidence, f"{TAMPERED}:{held.decision_id}")
+            raise self._withheld("it does not check", held.decision_id) from error
+        self._require_leave(turn, committed.record, kept.rested)
+        self._replays += 1
+        return Replayed(
+            Candidate(kept.content, kept.finish_reason, kept.prompt_tokens, kept.completion_tokens),
+            committed, kept.prompt_tokens, kept.completion_tokens, msgspec.json.decode(kept.told),
+        )  # fmt: skip
+
+    def _require_leave(self, turn: "_Turn", record: DecisionRecord, rested: Rested) -> None:
+        """Raise unless an answer may leave now, by the policy in force."""
+        tenant = turn.asked.principal.tenant
+        names = (tenant, self._pseudonym(tenant))
+        why = objection(record, rested, self._view().snapshot, self._screening_version(), names)
+        if why:
+            raise self._withheld(why, record.id)
+
+    def _withheld(self, why: str, decision_id: str) -> NoConsensus:
+        self._withholdings += 1
+        details = {"decision_id": decision_id, "result": "withheld"}
+        return NoConsensus(
+            f"the answer under this {HEADER} may leave no more: {why}; ask with a new key", HEADER, details
+        )
+
+    def _view(self) -> PolicyView:
+        view = self._policy.current
+        if view is None:
+            raise NotReady("no verified policy snapshot yet; see /readyz")
+        if view.halted(self._clock.monotonic()):
+            raise GenerationHalted("generation is halted by an operator or a detector; do not retry before it resumes")
+        return view
+
+    def _left_ms(self, turn: "_Turn") -> int:
+        left_ms = round((turn.until_s - self._clock.monotonic()) * 1000)
+        left_ms -= min(left_ms // KEEP_SHARE, MAX_KEEP_MS)
+        if left_ms < 1:
+            raise DeadlineExceeded("no time is left to answer; ask again with the same key", HEADER)
+        return left_ms
+
+    def _to_keep(self, decision: Decision, rested: Rested, *, explain: bool) -> bytes:
+        """Return an answer as it is kept; raise ``InvalidRequest`` if that is too large."""
+        answer = decision.candidate
+        content = encode_kept(
+            Kept(
+                envelope=decision.committed.data, content=answer.content, finish_reason=answer.finish_reason,
+                prompt_tokens=decision.prompt_tokens, completion_tokens=decision.completion_tokens,
+                told=msgspec.json.encode(decision.summary(explain=explain)), rested=rested,
+            )
+        )  # fmt: skip
+        if len(content) > self._config.max_answer_bytes:
+            raise InvalidRequest(
+                f"the answer takes {len(content)} bytes with its record, and {self._config.max_answer_bytes} are kept under an "
+                f"{HEADER}: ask for less, without explain, or without a key", HEADER,
+            )  # fmt: skip
+        return content
+
+    def _keep(self, turn: "_Turn", held: Held, content: bytes) -> bool:
+        box = seal(turn.keys, self._randomness(NONCE_BYTES), content, turn.belongs_to(held))
+        return self._table.keep(turn.slot.id, held.claim_id, msgspec.structs.replace(held, box=box))
+
+    def _opened(self, turn: "_Turn", held: Held) -> tuple[Kept, Committed]:
+        """Open and verify a kept answer, offline as anybody would; raise ``IntegrityError`` at the first thing amiss."""
+        kept = decode_kept(unseal(turn.keys, held.box, turn.belongs_to(held)))
+        record = verify_envelope(kept.envelope, self._trust(), self._now_ms() // 1000).record
+        require_bound(kept, record, held.decision_id, self._pseudonym(turn.asked.principal.tenant))
+        return kept, Committed(record, read_envelope(kept.envelope), kept.envelope)
+
+    async def _renew(self, slot_id: str, claim_id: str) -> None:
+        """Let a claim stand for as long as it is worked on; once it is lost there is nothing to renew."""
+        standing = True
+        while standing:
+            await asyncio.sleep(self._config.lease_s / 3)
+            until_ms = self._now_ms() + self._lease_ms
+            try:
+                standing = await self._in_thread(self._keeps, lambda: self._table.renew(slot_id, claim_id, until_ms))  # noqa: B023 - awaited here
+            except (StorageUnavailable, Overloaded) as error:
+                _log.warning("a claim is not renewed, and lapses if that goes on: %s", error.__cause__ or error)
+
+    def _release(self, slot_id: str, claim_id: str) -> None:
+        """Give a claim back, beside whatever goes on."""
+        releasing = self._begin(self._keeps, lambda: self._table.release(slot_id, claim_id))
+        releasing.add_done_callback(_note_unreleased)
+
+    def _sweep(self) -> int:
+        return self._table.sweep(self._now_ms(), self._config.sweep_rows)
+
+    async def _in_thread(
+        self, threads: BoundedThreads, call: Callable[[], _Found], until_s: float = math.inf,
+        abandoned: "Callable[[asyncio.Future[_Found]], None] | None" = None,
+    ) -> _Found:  # fmt: skip
+        """Return what a thread found, within bounds of time; it goes on if nobody waits any more, and tells ``abandoned``."""
+        left_s, working = until_s - self._clock.monotonic(), self._begin(threads, call)
+        try:
+            async with asyncio.timeout(max(0.0, min(left_s, self._patience_s))):
+                return await asyncio.shield(working)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if abandoned is not None:
+                working.add_done_callback(abandoned)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            if left_s < self._patience_s:
+                raise DeadlineExceeded(f"the deadline passed; ask again with the same {HEADER}", HEADER) from error
+            raise StorageUnavailable(AWAY) from error
+        except StorageUnavailable as error:
+            raise StorageUnavailable(AWAY) from error
+
+    def _begin(self, threads: BoundedThreads, call: Callable[[], _Found]) -> "asyncio.Future[_Found]":
+        working = asyncio.ensure_future(threads.run(call))
+        self._unended.add(working)
+        working.add_done_callback(self._unended.discard)
+        return working
+
+    @property
+    def _lease_ms(self) -> int:
+        return round(self._config.lease_s * 1000)
+
+    def _now_ms(self) -> int:
+        return self._clock.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One request on its way: what it asks, its tenant's keys, its slot, and until when (monotonic)."""
+
+    asked: Asked
+    keys: TenantKeys
+    slot: Slot
+    until_s: float
+
+    def belongs_to(self, held: Held) -> bytes:
+        principal, slot = self.asked.principal, self.slot
+        return Binding(
+            principal.tenant, principal.key_id, slot.id, slot.request, held.decision_id, held.expires_at_ms
+        ).data
+
+
+def _note_unreleased(done: "asyncio.Future[None]") -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        _log.warning("a claim is not given back; it lapses by itself: %s", error)

@@ -1,0 +1,247 @@
+"""The table of kept answers; ``tests/acceptance`` runs the same on PostgreSQL."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from actors.admission.adapters.kept_answers import KeptAnswers
+from actors.admission.idempotency import Held, Slot
+from actors.base.digests import sha256_hex
+from actors.base.errors import RateLimited, StorageUnavailable
+from actors.base.ids import new_ulid
+from actors.store.adapters.database import Database
+from cluster.migrations import upgrade
+
+NOW = 1_000_000
+LEASE = 100
+MAX_KEYS = 3
+REPLICAS = 4
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """Return where an empty database may lie."""
+    return f"sqlite:///{tmp_path}/state.db"
+
+
+@pytest.fixture
+def databases(url: str) -> Iterator[list[Database]]:
+    """Return one migrated database as several replicas open it."""
+    opened = [Database(url, 2, 10) for _ in range(REPLICAS)]
+    upgrade(opened[0])
+    yield opened
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def table(databases: list[Database]) -> KeptAnswers:
+    """Return the table as one replica has it."""
+    return KeptAnswers(databases[0], MAX_KEYS)
+
+
+def slot(key: str, api_key: str = "me", request: str = "r") -> Slot:
+    """Return where a key's answer is kept."""
+    return Slot(sha256_hex(f"{api_key}/{key}".encode()), api_key.ljust(26, "0"), sha256_hex(request.encode()))
+
+
+def answer(where: Slot, claim_id: str, until: int = NOW + 1000, box: bytes = b"sealed") -> Held:
+    """Return an answer to be kept."""
+    return Held(where.request, claim_id, until, "0" * 26, box)
+
+
+def test_a_slot_goes_from_claimed_to_answered(table: KeptAnswers) -> None:
+    """One claims it, others wait, another request is refused; once kept it is there for all until its time is over."""
+    where, mine, other = slot("k"), new_ulid(), new_ulid()
+    assert table.look(where, mine, NOW, NOW + LEASE)[0] == "claim"
+    assert table.look(where, other, NOW, NOW + LEASE)[0] == "wait"
+    assert table.look(slot("k", request="s"), other, NOW, NOW + LEASE)[0] == "mismatch"
+    assert table.keep(where.id, mine, answer(where, mine))
+    assert table.look(where, other, NOW + 999, NOW) == ("replay", answer(where, mine))
+    assert table.look(slot("k", request="s"), other, NOW + 999, NOW)[0] == "mismatch"
+    assert table.look(slot("k", request="s"), other, NOW + 1000, NOW + 1001)[0] == "claim"
+
+
+def test_a_claim_that_lapsed_is_anybodys(table: KeptAnswers) -> None:
+    """Whoever had it changes nothing any more; renewed in time it stands."""
+    where, dead, next_one = slot("k"), new_ulid(), new_ulid()
+    table.look(where, dead, NOW, NOW + LEASE)
+    assert table.renew(where.id, dead, NOW + 2 * LEASE)
+    assert table.look(where, next_one, NOW + LEASE, NOW + 2 * LEASE)[0] == "wait"
+    assert table.look(where, next_one, NOW + 2 * LEASE, NOW + 3 * LEASE)[0] == "claim"
+    assert not table.renew(where.id, dead, NOW + 9 * LEASE)
+    assert not table.keep(where.id, dead, answer(where, dead))
+    table.release(where.id, dead)
+    assert table.look(where, new_ulid(), NOW + 2 * LEASE, NOW)[0] == "wait"
+    assert table.keep(where.id, next_one, answer(where, next_one))
+
+
+def test_an_answer_is_kept_once(table: KeptAnswers) -> None:
+    """It is neither replaced, renewed nor given back, not even by whoever kept it."""
+    where, mine = slot("k"), new_ulid()
+    table.look(where, mine, NOW, NOW + LEASE)
+    assert table.keep(where.id, mine, answer(where, mine))
+    assert not table.keep(where.id, mine, answer(where, mine, box=b"other"))
+    assert not table.renew(where.id, mine, NOW + 10 * LEASE)
+    table.release(where.id, mine)
+    assert table.look(where, new_ulid(), NOW, NOW) == ("replay", answer(where, mine))
+
+
+def test_an_api_key_holds_no_more_than_it_may(table: KeptAnswers) -> None:
+    """Claims and answers count until their time is over; other API keys do not."""
+    for name in "abc":
+        assert table.look(slot(name), new_ulid(), NOW, NOW + LEASE)[0] == "claim"
+    with pytest.raises(RateLimited, match="holds 3 idempotency keys") as caught:
+        table.look(slot("d"), new_ulid(), NOW - 1901, NOW + LEASE)
+    assert caught.value.retry_after_s == 3  # 2001 ms until the first lapses
+    assert table.look(slot("a"), new_ulid(), NOW, NOW + LEASE)[0] == "wait"
+    assert table.look(slot("d", api_key="you"), new_ulid(), NOW, NOW + LEASE)[0] == "claim"
+    assert table.look(slot("d"), new_ulid(), NOW + LEASE, NOW + 2 * LEASE)[0] == "claim"
+
+
+def test_what_has_expired_is_removed_in_parts(databases: list[Database]) -> None:
+    """So many rows at once and no more; what stands stays."""
+    table = KeptAnswers(databases[0], 100)
+    for number in range(7):
+        table.look(slot(str(number)), new_ulid(), NOW, NOW + LEASE + number)
+    assert [table.sweep(NOW + LEASE + 4, 3) for _ in range(3)] == [3, 2, 0]
+    assert [table.look(slot(str(n)), new_ulid(), NOW, NOW + LEASE)[0] for n in (0, 4, 5, 6)] == [
+        "claim", "claim", "wait", "wait",
+    ]  # fmt: skip
+
+
+def test_of_all_replicas_one_gets_the_claim(databases: list[Database]) -> None:
+    """Asked at the same moment, twenty times over: exactly one, and the others wait for it."""
+    tables = [KeptAnswers(database, 100) for database in databases]
+    together = Barrier(REPLICAS)
+
+    def race(number: int) -> list[str]:
+        found = []
+        for turn in range(20):
+            together.wait(30)
+            found.append(tables[number].look(slot(str(turn)), new_ulid(), NOW, NOW + LEASE)[0])
+        return found
+
+    with ThreadPoolExecutor(REPLICAS) as pool:
+        verdicts = list(pool.map(race, range(REPLICAS)))
+    assert [sorted(turn) for turn in zip(*verdicts, strict=True)] == [["claim"] + ["wait"] * (REPLICAS - 1)] * 20
+
+
+def test_of_all_replicas_none_passes_the_bound(databases: list[Database]) -> None:
+    """Each asks with a key of its own at the same moment: as many claim as may."""
+    tables = [KeptAnswers(database, MAX_KEYS) for database in databases]
+    together = Barrier(REPLICAS)
+
+    def race(number: int) -> int:
+        got = 0
+        for turn in range(10):
+            together.wait(30)
+            try:
+                tables[number].look(slot(f"{turn}/{number}", api_key=str(turn)), new_ulid(), NOW, NOW + LEASE)
+                got += 1
+            except RateLimited:
+                continue
+        return got
+
+    with ThreadPoolExecutor(REPLICAS) as pool:
+        assert sum(pool.map(race, range(REPLICAS))) == MAX_KEYS * 10
+
+
+def test_keeping_and_taking_over_exclude_each_other(databases: list[Database]) -> None:
+    """A holder that is late and one that takes over, at the same moment: either the answer is kept, or the claim is lost."""
+    tables = [KeptAnswers(database, 1000) for database in databases]
+    together, late = Barrier(2), NOW + LEASE
+    where = [slot(str(turn)) for turn in range(40)]
+    claims = [new_ulid() for _ in where]
+    for each, claim_id in zip(where, claims, strict=True):
+        tables[0].look(each, claim_id, NOW, late)
+
+    def keep() -> list[bool]:
+        kept = []
+        for each, claim_id in zip(where, claims, strict=True):
+            together.wait(30)
+            kept.append(tables[0].keep(each.id, claim_id, answer(each, claim_id)))
+        return kept
+
+    def take_over() -> list[bool]:
+        taken = []
+        for each in where:
+            together.wait(30)
+            taken.append(tables[1].look(each, new_ulid(), late, late + LEASE)[0] == "claim")
+        return taken
+
+    with ThreadPoolExecutor(2) as pool:
+        kept, taken = pool.submit(keep), pool.submit(take_over)
+        assert [one != other for one, other in zip(kept.result(), taken.result(), strict=True)] == [True] * len(where)
+
+
+def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
+    """As what it is, by whatever is asked of it."""
+    (tmp_path / "folder").mkdir()
+    away = Database(f"sqlite:///{tmp_path}/folder", 1, 0.1)
+    table, where = KeptAnswers(away, 1), slot("k")
+    for call in (
+        lambda: table.look(where, "c", NOW, NOW + 1), lambda: table.renew(where.id, "c", NOW),
+        lambda: table.keep(where.id, "c", answer(where, "c")), lambda: table.release(where.id, "c"),
+        lambda: table.sweep(NOW, 1),
+    ):  # fmt: skip
+        with pytest.raises(StorageUnavailable):
+            call()
+    away.close()
+
+
+Step = tuple[str, int, str, str]
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["look", "keep", "renew", "release", "sweep", "pass"]),
+        st.integers(0, 2),  # who
+        st.sampled_from(["k", "l"]),
+        st.sampled_from(["r", "s"]),
+    ),
+    max_size=40,
+)
+
+
+@given(steps=STEPS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_comes_after_whatever_a_slot_has_one_answer(
+    databases: list[Database], steps: list[tuple[str, int, str, str]]
+) -> None:
+    """Any order of asking, keeping, lapsing and sweeping: what is replayed is the last that was kept, for the same request."""
+    table, now = KeptAnswers(databases[0], 100), NOW
+    owner = new_ulid()  # each example's own slots
+    claims: dict[tuple[int, str], tuple[str, str]] = {}
+    kept: dict[str, tuple[bytes, str, int]] = {}
+    for step, who, key, request in steps:
+        where = slot(key, owner, request)
+        claim_id, claimed_for = claims.get((who, key), ("none", request))
+        if step == "look":
+            made = new_ulid()
+            verdict, held = table.look(where, made, now, now + LEASE)
+            box, asked, until = kept.get(key, (b"", "", 0))
+            standing = until > now
+            assert (verdict == "replay") == (standing and asked == request)
+            assert verdict != "claim" or not standing
+            if verdict == "claim":
+                claims[who, key] = (made, request)
+            elif verdict == "replay":
+                assert held is not None
+                assert held.box == box
+        elif step == "keep":
+            box, until = new_ulid().encode(), now + 3 * LEASE
+            if table.keep(where.id, claim_id, Held("", claim_id, until, "0" * 26, box)):
+                assert kept.get(key, (b"", "", 0))[2] <= now
+                kept[key] = (box, claimed_for, until)
+        elif step == "renew":
+            table.renew(where.id, claim_id, now + LEASE)
+        elif step == "release":
+            table.release(where.id, claim_id)
+        elif step == "sweep":
+            table.sweep(now, 10)
+        else:
+            now += LEASE

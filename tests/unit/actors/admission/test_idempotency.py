@@ -1,0 +1,184 @@
+"""What becomes of a request with an idempotency key."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from actors.admission.idempotency import (
+    Binding,
+    Held,
+    Kept,
+    Rested,
+    counted_voters,
+    decode_kept,
+    encode_kept,
+    judge,
+    key_of,
+    objection,
+    require_bound,
+    rested_on,
+)
+from actors.base.digests import sha256_hex
+from actors.base.errors import IntegrityError, InvalidRequest
+from actors.consensus.vocabulary import Answered, Failed
+from actors.policy.snapshot import Epochs
+from actors.spans.record import BallotEntry, DecisionRecord
+from tests.unit.actors.consensus.test_records import finished, record
+from tests.unit.actors.consensus.world import candidate, snapshot
+
+NOW_MS = 1_000_000
+SNAPSHOT = snapshot(["a", "b", "c"], screening_version="policy's")
+RESTED = rested_on(SNAPSHOT)
+TENANTS = ("acme", "pseudonym")
+
+
+def answered() -> DecisionRecord:
+    """Return the record of an answer in which two voters agree and one fails."""
+    state = finished(
+        Answered(0, candidate("Paris"), 4), Failed(1, "failed", "no", 6), Answered(2, candidate("Paris"), 4)
+    )
+    return record(state)
+
+
+def held(**changes: object) -> Held:
+    """Return a claim that stands."""
+    return replace(Held("request", "claim", NOW_MS + 1), **changes)
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (None, "claim"),
+        (held(), "wait"),
+        (held(expires_at_ms=NOW_MS), "claim"),
+        (held(request="other"), "mismatch"),
+        (held(request="other", expires_at_ms=NOW_MS), "claim"),
+        (held(box=b"x"), "replay"),
+        (held(box=b"x", request="other"), "mismatch"),
+        (held(box=b"x", expires_at_ms=NOW_MS), "claim"),
+    ],
+)
+def test_what_a_slot_holds_decides(found: Held | None, verdict: str) -> None:
+    """Nothing that has passed counts; what stands is another request's, worked on, or answered."""
+    assert judge(found, "request", NOW_MS) == verdict
+
+
+@pytest.mark.parametrize(
+    "value", [b"k", b"x" * 255, b"8e03978e-40d5-43dd-bc93-6894a57f9324", b'"quoted"', b" k ", b"a b~!"]
+)
+def test_any_printable_key_is_taken(value: bytes) -> None:
+    """As it is, without the blanks around it."""
+    assert key_of([value], 255) == value.strip().decode()
+
+
+@pytest.mark.parametrize("values", [[b""], [b"  "], [b"x" * 256], [b"a\x00"], [b"a\x7f"], [b"\xc3\xa9"], [b"a", b"a"]])
+def test_anything_else_is_refused_by_name(values: list[bytes]) -> None:
+    """Too short, too long, not printable, more than one: the complaint names the header."""
+    with pytest.raises(InvalidRequest) as caught:
+        key_of(values, 255)
+    assert caught.value.param == "Idempotency-Key"
+
+
+def test_a_kept_answer_comes_back() -> None:
+    """Every field, whatever the text."""
+    kept = Kept(b"e", "Paris é \x00 🦜", "length", 3, 4, b'{"a":1.5}', Rested("v", Epochs({"a": 1}, {}, {})))
+    assert decode_kept(encode_kept(kept)) == kept
+
+
+@given(st.binary(max_size=40))
+def test_other_bytes_are_no_kept_answer(data: bytes) -> None:
+    """They are refused as such."""
+    with pytest.raises(IntegrityError):
+        decode_kept(data)
+
+
+def test_a_binding_names_everything() -> None:
+    """No two differ in a field and have the same bytes."""
+    binding = Binding("t", "k", "s", "r", "d", 1)
+    others = [replace(binding, **{name: "x" if name != "expires_at_ms" else 2}) for name in Binding.__struct_fields__]
+    assert len({each.data for each in (binding, *others)}) == 7
+
+
+def test_the_record_vouches_for_exactly_this_answer() -> None:
+    """The decision, the tenant, that it answers at all, and the text: each is held to the signed record."""
+    text = "Paris"
+    vouching = replace(answered(), answer_sha256=sha256_hex(text.encode()))
+    kept = Kept(b"", text, "stop", 1, 1, b"{}", RESTED)
+    require_bound(kept, vouching, vouching.id, vouching.tenant)
+    for changed, decision_id, tenant in (
+        (kept, "0" * 26, vouching.tenant),
+        (kept, vouching.id, "somebody"),
+        (replace(kept, content="Paris."), vouching.id, vouching.tenant),
+    ):
+        with pytest.raises(IntegrityError):
+            require_bound(changed, vouching, decision_id, tenant)
+    for result in ("withheld", "no_consensus"):
+        with pytest.raises(IntegrityError, match="refusal"):
+            require_bound(kept, replace(vouching, result=result), vouching.id, vouching.tenant)
+
+
+def judged(changes: dict[str, Any], made: DecisionRecord | None = None, running: str = "running") -> str:
+    """Return the objection under a changed policy."""
+    return objection(made or answered(), RESTED, replace(SNAPSHOT, **changes), running, TENANTS)
+
+
+def epochs(**raised: dict[str, int]) -> dict[str, Any]:
+    """Return a policy's epochs with these raised."""
+    return {"invalidation_epochs": replace(SNAPSHOT.invalidation_epochs, **raised)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ""),
+        ({"voter_state": {"a": "isolated", "b": "active", "c": "active"}}, "isolated by now, and counted: a"),
+        ({"voter_state": {"a": "active", "b": "active"}}, "isolated by now, and counted: c"),
+        ({"voter_state": {"a": "active", "b": "isolated", "c": "active"}}, ""),
+        ({"screening_version": "next"}, "policy names other screening rules now"),
+        (epochs(voter={"a": 1}), "answers of a voter that was counted were invalidated"),
+        (epochs(voter={"b": 1}), ""),
+        (epochs(rule={"r": 1}), "answers under a rule that has changed were invalidated"),
+        (epochs(tenant={"acme": 1}), "this tenant's answers were invalidated"),
+        (epochs(tenant={"pseudonym": 1}), "this tenant's answers were invalidated"),
+        (epochs(tenant={"other": 1}), ""),
+    ],
+)
+def test_what_an_answer_rested_on_must_still_hold(changes: dict[str, Any], said: str) -> None:
+    """Voters that agreed, screening, epochs; the voter that failed is nothing to it."""
+    assert judged(changes) == said
+
+
+def test_epochs_are_compared_with_those_at_the_beginning() -> None:
+    """One that was as high then has risen no more."""
+    rested = Rested("policy's", Epochs({"a": 3}, {"r": 2}, {"acme": 1}))
+    now = replace(SNAPSHOT, invalidation_epochs=rested.epochs)
+    assert objection(answered(), rested, now, "running", TENANTS) == ""
+    raised = replace(now, invalidation_epochs=replace(rested.epochs, voter={"a": 4}))
+    assert "voter" in objection(answered(), rested, raised, "running", TENANTS)
+
+
+def entries(made: DecisionRecord, **changes: object) -> list[BallotEntry]:
+    """Return a record's ballots, the first one changed."""
+    return [replace(made.ballots[0], **changes), *made.ballots[1:]]
+
+
+def test_code_is_held_to_the_running_screener() -> None:
+    """Where a candidate was screened, the version on record has to be the one that runs; elsewhere none was asked."""
+    made = replace(answered(), screening_version="running")
+    looked_at = replace(made, ballots=entries(made, screening="pass"))
+    assert judged({}, looked_at) == ""
+    assert judged({}, looked_at, "next") == "code was screened by other rules than those in force"
+    assert judged({}, made, "next") == ""
+
+
+def test_whoever_may_have_vouched_for_a_part_is_counted() -> None:
+    """Where parts are vouched for, everybody whose answer was in a group; elsewhere who agreed."""
+    made = answered()
+    assert counted_voters(made) == {"a", "c"}
+    dissent = replace(made, ballots=entries(made, outcome="dissented", group=1))
+    assert counted_voters(dissent) == {"c"}
+    vouched = replace(dissent, tally=replace(dissent.tally, choice="vouched"))
+    assert counted_voters(vouched) == {"a", "c"}
