@@ -138,6 +138,12 @@ class Overloaded(UnavailableError):
     code = "overloaded"
 
 
+class RateLimited(UnavailableError):
+    """The key has used up what it may use in a minute."""
+
+    code = "rate_limited"
+
+
 class GenerationHalted(UnavailableError):
     """An operator or a detector halted generation."""
 

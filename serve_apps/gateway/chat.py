@@ -1,12 +1,14 @@
-"""``POST /v1/chat/completions``: authenticate, parse, deliberate, answer. Nothing is sent before the decision is made."""
+"""``POST /v1/chat/completions``: authenticate, parse, admit, deliberate, answer. Nothing is sent before the decision is made."""
 
 import logging
+from collections.abc import Awaitable
 
 from actors.base.errors import UnsupportedParameter, WeaverGenError
-from actors.consensus.actor import ConsensusCoordinator
+from actors.consensus.actor import ConsensusCoordinator, Decision
 from actors.consensus.config import ConsensusConfig
-from actors.consensus.request import Caller
+from actors.consensus.request import Caller, GenerationRequest
 from serve_apps.gateway.access import Access
+from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.complaints import Complaints
 from serve_apps.gateway.parsing import parse_body, to_request
 from serve_apps.gateway.problems import JSON_HEADER, Header, status_of
@@ -33,10 +35,11 @@ class ChatCompletions:
     """The ASGI endpoint of the hot path."""
 
     def __init__(
-        self, coordinator: ConsensusCoordinator, access: Access, config: ConsensusConfig, max_body_bytes: int,
-        body_timeout_s: float,
+        self, coordinator: ConsensusCoordinator, access: Access, admission: Admission, config: ConsensusConfig,
+        max_body_bytes: int, body_timeout_s: float,
     ) -> None:  # fmt: skip
         self._coordinator = coordinator
+        self._admission = admission
         self._access = access
         self._config = config
         self._max_body_bytes = max_body_bytes
@@ -62,6 +65,7 @@ class ChatCompletions:
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, list[Header], bytes]:
         headers: list[Header] = scope["headers"]
         principal = self._access.require(headers, "client")
+        self._admission.require_room()
         body = parse_body(await read_body(receive, self._max_body_bytes, self._body_timeout_s))
         trace_parent = ""
         for name, value in headers:
@@ -71,11 +75,17 @@ class ChatCompletions:
                 trace_parent = value.decode("latin-1")
         request = to_request(body, self._config, trace_parent)
         caller = Caller(principal.tenant, principal.key_id, principal.policies)
-        decision = await unless_client_leaves(receive, self._coordinator.generate(request, caller))
+
+        def deliberate(admitted: GenerationRequest) -> Awaitable[Decision]:
+            return self._coordinator.generate(admitted, caller)
+
+        through = self._admission.through(request, principal, body.weavergen.priority, deliberate)
+        decision = await unless_client_leaves(receive, through)
+        told = decision_headers(decision) + self._admission.headers(principal)
         explain = body.weavergen.explain
         if body.stream:
             usage = body.stream_options is not None and body.stream_options.include_usage
             events = event_stream(decision, body.model, explain=explain, include_usage=usage)
-            return 200, [*_STREAM_HEADERS, *decision_headers(decision)], events
+            return 200, [*_STREAM_HEADERS, *told], events
         answer = completion(decision, body.model, explain=explain)
-        return 200, [JSON_HEADER, *decision_headers(decision)], answer
+        return 200, [JSON_HEADER, *told], answer

@@ -181,7 +181,7 @@ def test_import_contracts_hold() -> None:
 )
 def test_a_broken_contract_is_found(tmp_path: Path, where: str, line: str) -> None:
     """An import against the order, or a domain without a place in it, fails the contracts."""
-    names = ("base", "policy", "store", "spans", "consensus", "learning", "health")
+    names = ("base", "policy", "store", "spans", "consensus", "admission", "learning", "health")
     domains = [f"actors/{domain}" for domain in names]
     for package in (*PACKAGES, *domains):
         (tmp_path / package).mkdir(parents=True)

@@ -122,7 +122,7 @@ class Effects:
     def _hedge(self, ask: Ask) -> None:
         """Have it told when a voter takes longer than it nearly ever does, if anybody stands by."""
         hedges = self._bench.hedges
-        if hedges is None or not self._stands_by():
+        if hedges is None or "hedges" in self._plan.saved or not self._stands_by():
             return
         due_s = hedges.due_s(ask.voter, self._plan.deadline_ms / 1000 - self.elapsed_s)
         if due_s is not None:

@@ -117,7 +117,7 @@ def test_spending_is_capped_only_where_it_can_be() -> None:
             "calibration.strict.error: Input should be less than",
         ),
         ({"calibration": {"strict": {"error": 0.1}}}, "calibration.strict.source: Field required"),
-        ({"consensus": {"max_concurrent": 257}}, "gateway.max_ongoing_requests is at least 321"),
+        ({"consensus": {"max_concurrent": 400}}, "gateway.max_ongoing_requests is at least 592"),
         ({"gateway": {"request_timeout_s": 1}}, "gateway.request_timeout_s is shorter than consensus.max_deadline_ms"),
         ({"spans": {"ingest_poll_ms": 30_000}}, "supervisor.control_silent_s is at least 60: two ticks"),
         ({"ray": {"logical_cpus": 3}}, "the deployments take 3 and one stays free for jobs"),

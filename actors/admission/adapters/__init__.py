@@ -1,0 +1,1 @@
+"""Adapters of this domain's ports to disks."""
