@@ -47,34 +47,41 @@ class LineConfig(_Section):
 
     max_waiting: int = Field(default=128, ge=0, le=10_000)
     """Requests that wait in one replica; more are refused."""
+    min_wait_ms: int = Field(default=100, ge=0, le=60_000)
     max_wait_ms: int = Field(default=250, ge=0, le=60_000)
-    """Longest wait of an interactive request, and ..."""
+    """Bounds of the longest wait of an interactive request, which is ..."""
     wait_share: float = Field(default=0.5, ge=0, le=10)
-    """... its longest wait as a share of what a request usually takes: whoever waits longer is better served elsewhere."""
+    """... this share of what a request usually takes. In a line that has not been empty for ``max_wait_ms`` it is the least."""
     batch_max_wait_ms: int = Field(default=10_000, ge=0, le=600_000)
     batch_share: float = Field(default=0.8, gt=0, le=1)
     """Share of the limit that batch requests may fill: the rest is kept for people."""
     max_retry_after_s: int = Field(default=30, ge=1, le=3600)
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.max_wait_ms < self.min_wait_ms:
+            raise ValueError(f"max_wait_ms ({self.max_wait_ms}) is below min_wait_ms ({self.min_wait_ms}): raise it")
+        return self
+
 
 class SheddingConfig(_Section):
-    """When a replica takes less: its event loop's delay is measured, and held to a share of what a request usually takes."""
+    """When a replica takes less: turns of its event loop are held to a share of what a request usually takes."""
 
-    look_ms: int = Field(default=20, ge=5, le=1000)
-    """How often the delay is measured."""
-    min_limit: int = Field(default=8, ge=1, le=10_000)
+    look_ms: int = Field(default=10, ge=5, le=1000)
+    """How often a turn is measured."""
+    min_limit: int = Field(default=16, ge=1, le=10_000)
     """Requests that a replica always takes at a time; ``consensus.max_concurrent`` is the most."""
     delay_share: float = Field(default=0.05, gt=0, le=1)
-    """The delay that is too long, as a share of what a request usually takes: it meets it some ten times on its way."""
+    """The turn that is too long, as a share of what a request usually takes: it takes some ten of them."""
     min_delay_ms: float = Field(default=5.0, gt=0, le=1000)
     max_delay_ms: float = Field(default=50.0, gt=0, le=10_000)
-    """Bounds of that delay."""
-    step_ms: int = Field(default=100, ge=5, le=10_000)
+    """Bounds of that."""
+    step_ms: int = Field(default=50, ge=5, le=10_000)
     """How often the limit changes."""
     backoff: float = Field(default=0.8, gt=0, lt=1)
-    """What is left of the requests under way when the delay is too long."""
+    """What is left of the requests under way when turns are too long."""
     growth: float = Field(default=0.1, gt=0, le=1)
-    """What is added to the limit while the delay is well below."""
+    """What is added to the limit while they are well below."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

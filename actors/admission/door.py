@@ -5,8 +5,11 @@ Rules:
   requests fill a part of the limit only.
 - Else he waits, unless the line is full, or what is ahead of him takes longer than he may wait: a share of what a request usually
   takes for people, longer for batches, and never so long that his deadline could not be kept. Then he is refused at once.
+- A line of people that stands gives nobody anything but a wait: once it has not been empty for as long as one may wait, newcomers
+  wait only the least that anybody may, and nearly all are answered or refused at once.
 - A full line makes room for an interactive request by refusing the batch request that came last.
-- Whoever ends lets the next one in; a look lets in a part of what is free, so that many do not begin in one turn of the loop.
+- Whoever ends lets the next one in; a look lets in a part of what is free, fewer if the loop is late, so that many do not begin
+  in one turn of it.
 - Retry-After is how long what waits, and what was refused lately and comes again, would take at the rate of now.
 - Pressure is the share of the recent requests that were not let in at once; while it is nil, nothing here grows or is kept.
 
@@ -19,6 +22,10 @@ from actors.admission.config import AdmissionConfig
 from actors.admission.queue import Line, Priority, Ticket
 from actors.admission.shedding import LoadLimit
 
+_CALM = 0.02
+"""Pressure below which what requests take is what they usually take."""
+_PART, _PART_LATE = 4, 32
+"""What part of what is free a look lets in at once, and one that came late."""
 _RATE_S = 1.0
 """Time over which the rate of requests that end, or are refused, is measured."""
 
@@ -47,6 +54,8 @@ class Door:
         self._looked_s = now_s
         self._ended = 0
         self._rates = (0.0, 0.0)  # of requests that end, and that are refused, a second
+        self._patience = self._patience_of_people()
+        self._stands_since_s: float | None = None
         self._before = (0, 0)  # at the last look: not let in at once, and all
         self._refused_before = 0
 
@@ -102,19 +111,26 @@ class Door:
         self._batches -= priority == "batch"
         if took_s is not None:
             self._ended += 1
-            self.load.took(took_s)
+            if self.pressure < _CALM:
+                self.load.took(took_s)
         return self._next() if self.line else None
 
     def look(self, now_s: float) -> tuple[list[Ticket], list[Ticket]]:
         """Measure; return who is let in now, and who has waited too long."""
-        self.load.look(now_s, self.under_way)
+        part = _PART_LATE if self.load.is_overdue(now_s) else _PART
+        self.load.look(now_s)
         self._measure(now_s)
+        self._weigh_patience(now_s)
         if not self.line:
             return [], []
         late = [ticket for ticket in self.line.overdue(now_s) if self.line.leave(ticket)]
         free = self.load.limit - self.under_way
-        let_in = [ticket for _ in range(ceil(free / 4)) if (ticket := self._next()) is not None] if free > 0 else []
+        let_in = [ticket for _ in range(ceil(free / part)) if (ticket := self._next()) is not None] if free > 0 else []
         return let_in, late
+
+    def turned(self, turn_s: float, now_s: float) -> None:
+        """Take how long a turn of the loop took."""
+        self.load.turned(turn_s, now_s, self.under_way)
 
     def _next(self) -> Ticket | None:
         ticket = self.line.first()
@@ -135,17 +151,33 @@ class Door:
         return self._batches < max(1, int(self.load.limit * self._config.line.batch_share))
 
     def _wait_s(self, priority: Priority) -> float:
-        """Return how long a newcomer would wait; nothing is known before the first request has ended."""
+        """Return how long a newcomer would wait; nothing is known before the first request has ended.
+
+        In calm the rate of requests that end says how few came, not how many could: that is what the limit would let through.
+        """
         beyond = self.line.ahead_of(priority) + 1 + max(0, self.under_way - self.load.limit)
-        rate = self._rates[0]
+        rate, usual_s = self._rates[0], self.load.usual_s
+        if self.pressure < _CALM and usual_s:
+            rate = max(rate, self.load.limit / usual_s)
         return beyond / rate if rate > 0 else 0.0
 
     def _patience_s(self, priority: Priority) -> float:
-        line = self._config.line
-        if priority == "batch":
-            return line.batch_max_wait_ms / 1000
-        usual_s = self.load.usual_s
-        return min(line.max_wait_ms / 1000, line.wait_share * usual_s if usual_s else line.max_wait_ms / 1000)
+        return self._patience if priority == "interactive" else self._config.line.batch_max_wait_ms / 1000
+
+    def _patience_of_people(self) -> float:
+        line, usual_s = self._config.line, self.load.usual_s
+        share_s = line.wait_share * usual_s if usual_s else line.max_wait_ms / 1000
+        return min(max(share_s, line.min_wait_ms / 1000), line.max_wait_ms / 1000)
+
+    def _weigh_patience(self, now_s: float) -> None:
+        """See whether the line of people stands."""
+        self._patience = self._patience_of_people()
+        if not self.line.waiting("interactive"):
+            self._stands_since_s = None
+        elif self._stands_since_s is None:
+            self._stands_since_s = now_s
+        elif now_s - self._stands_since_s > self._config.line.max_wait_ms / 1000:
+            self._patience = self._config.line.min_wait_ms / 1000
 
     def _retry_after_s(self) -> int:
         ends, refusals = self._rates

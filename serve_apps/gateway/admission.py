@@ -5,7 +5,7 @@ Rules:
   refused with 429, failed before anybody was asked, or was cancelled, gets everything back.
 - Who is let in at once costs neither task nor timer nor lock. Who waits is one future; what he waited is off his deadline.
 - Leases are fetched by a thread of their own, beside the requests; no request waits for them.
-- The loop's delay is measured by a timer's own lateness.
+- A turn of the loop is measured from a timer to what the timer calls in the next one.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class AdmissionShown(msgspec.Struct, frozen=True):
     shed: int
     rate_limited: int
     delay_ms: float
-    """How late the event loop is."""
+    """The shortest of the event loop's last turns."""
     usual_ms: float
     """How long a request usually takes."""
     pressure: float
@@ -252,13 +252,20 @@ class Admission:
 
     def _look(self) -> None:
         """Measure, let in who may come, refuse who waited too long; again and again."""
-        self._timer = asyncio.get_running_loop().call_later(self._config.shedding.look_ms / 1000, self._look)
-        let_in, late = self.door.look(self._monotonic())
+        loop, now_s = asyncio.get_running_loop(), self._monotonic()
+        self._timer = loop.call_later(self._config.shedding.look_ms / 1000, self._look)
+        loop.call_soon(self._turned, now_s)
+        let_in, late = self.door.look(now_s)
         for ticket in let_in:
             self._wake(ticket)
         for ticket in late:
             self._refuse(ticket, TOO_LATE)
         self.brownout.look(self.door.pressure)
+
+    def _turned(self, since_s: float) -> None:
+        """Take how long the turn of the loop took in which it was looked."""
+        now_s = self._monotonic()
+        self.door.turned(now_s - since_s, now_s)
 
     def _wake(self, ticket: Ticket | None) -> None:
         """Let somebody in for whom there is room; if he is gone by now, the next."""

@@ -86,11 +86,12 @@ def test_a_late_loop_lets_nobody_in_directly() -> None:
 
 
 def test_a_look_lets_in_a_part_of_what_is_free() -> None:
-    """So that many do not begin in one turn of the loop."""
+    """So that many do not begin in one turn of the loop; a late look fewer."""
     at = door(limit=40)
     tickets = [wait(at) for _ in range(40)]
-    assert at.look(LOOK_S)[0] == tickets[:10]
-    assert at.look(2 * LOOK_S)[0] == tickets[10:18]
+    assert at.look(0.01)[0] == tickets[:10]
+    assert at.look(0.02)[0] == tickets[10:18]
+    assert at.look(0.08)[0] == tickets[18:19]
 
 
 def test_who_waited_as_long_as_he_may_is_told() -> None:
@@ -102,6 +103,21 @@ def test_who_waited_as_long_as_he_may_is_told() -> None:
     assert at.look(0.26) == ([], [person])
     assert at.look(9.0) == ([], [])
     assert at.look(10.1) == ([], [batch])
+
+
+def test_a_line_that_stands_is_not_joined_for_long() -> None:
+    """After a quarter of a second with people in line, a newcomer waits as little as may be; an empty line is forgotten."""
+    at = door(limit=1)
+    assert at.enter("interactive", 0.0)
+    now_s = 0.0
+    while now_s < 0.4:
+        wait(at, now_s=now_s)
+        now_s += LOOK_S
+        at.look(now_s)
+    assert wait(at, now_s=now_s).leave_by_s == pytest.approx(now_s + 0.1)
+    at.look(now_s + 0.5)
+    at.look(now_s + 0.6)
+    assert wait(at, now_s=now_s + 0.6).leave_by_s == pytest.approx(now_s + 0.6 + 0.25)
 
 
 def test_a_full_line_refuses_and_a_person_takes_the_place_of_a_batch() -> None:
@@ -131,8 +147,9 @@ def test_what_cannot_be_answered_in_its_deadline_is_refused_at_once() -> None:
 
 def test_people_wait_no_longer_than_a_share_of_what_a_request_takes() -> None:
     """Of quick requests, none that would wait; of slow ones, some."""
-    quick = door(limit=4, wait_share=0.7)
+    quick = door(limit=4, wait_share=0.7, min_wait_ms=0)
     now_s = busy(quick, each_s=0.04)
+    quick.pressure = 0.5
     for _ in range(2):  # 10 and 20 ms of 28
         assert isinstance(quick.wait("interactive", 60, now_s, None), Ticket)
     assert isinstance(quick.wait("interactive", 60, now_s, None), Refused)

@@ -1,4 +1,4 @@
-"""How many requests a replica takes, by how late its loop is."""
+"""How many requests a replica takes, by how long turns of its loop take."""
 
 import pytest
 
@@ -10,7 +10,7 @@ LOOK_S = CONFIG.look_ms / 1000
 
 
 class Loop:
-    """A loop whose timer fires as late as one says."""
+    """A loop whose turns take as long as one says."""
 
     def __init__(self, max_limit: int = 256, usual_s: float = 0.0) -> None:
         self.now_s = 100.0
@@ -18,12 +18,14 @@ class Loop:
         if usual_s:
             self.load.took(usual_s)
 
-    def run(self, seconds: float, late_s: float, under_way: int) -> None:
+    def run(self, seconds: float, turn_s: float, under_way: int) -> None:
         """Let time pass."""
         end_s = self.now_s + seconds
         while self.now_s < end_s:
-            self.load.look(self.now_s, under_way)
-            self.now_s += LOOK_S + late_s
+            self.load.look(self.now_s)
+            self.now_s += turn_s
+            self.load.turned(turn_s, self.now_s, under_way)
+            self.now_s += max(0.0, LOOK_S - turn_s)
 
 
 def test_a_loop_on_time_takes_what_is_configured() -> None:
@@ -37,7 +39,7 @@ def test_a_loop_on_time_takes_what_is_configured() -> None:
 def test_a_late_loop_takes_less_than_is_under_way() -> None:
     """At once, and ever less while it stays late; never below the least."""
     loop = Loop()
-    loop.run(0.2, 0.05, 100)
+    loop.run(0.3, 0.05, 100)
     assert loop.load.limit <= 80
     loop.run(5, 0.05, 2)
     assert loop.load.limit == CONFIG.min_limit
@@ -72,10 +74,10 @@ def test_overload_does_not_teach_what_is_usual() -> None:
 
 
 def test_one_pause_changes_nothing() -> None:
-    """A collection of garbage is no overload, where requests take long."""
-    loop = Loop(usual_s=1.0)
+    """A collection of garbage is no overload: the shortest turn tells."""
+    loop = Loop()
     loop.run(1, 0.0, 100)
-    loop.run(LOOK_S / 2, 0.08, 100)
+    loop.run(LOOK_S / 2, 0.5, 100)
     loop.run(1, 0.0, 100)
     assert loop.load.limit == 256
 
@@ -83,7 +85,7 @@ def test_one_pause_changes_nothing() -> None:
 def test_a_turn_that_takes_too_long_is_known_before_it_ends() -> None:
     """The timer is overdue, though nobody could look yet."""
     loop = Loop()
-    loop.load.look(loop.now_s, 0)
+    loop.load.look(loop.now_s)
     assert not loop.load.is_overdue(loop.now_s + LOOK_S + 0.009)
     assert loop.load.is_overdue(loop.now_s + LOOK_S + 0.011)
 
