@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Cut = Literal["hedges", "voters"]
-Tier = Annotated[int, Field(ge=0, le=1_000_000)]
+Tier = Annotated[int, Field(ge=0, le=9)]
 
 
 class _Section(BaseModel):
@@ -141,7 +141,7 @@ class BrownoutConfig(_Section):
 class AdmissionConfig(_Section):
     """Who is let in."""
 
-    tiers: Mapping[Tier, TierConfig] = Field(default={}, max_length=64)
+    tiers: Mapping[Tier, TierConfig] = {}
     """Limits by a key's tier (``weavergen keys create --tier``); a tier that is not named is not limited."""
     quotas: QuotaConfig = QuotaConfig()
     line: LineConfig = LineConfig()

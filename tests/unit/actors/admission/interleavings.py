@@ -119,6 +119,11 @@ class World:
         most = self.limit
         return all(used.requests <= most.requests and used.tokens <= most.tokens for used in self.used.values())
 
+    def has_reached_the_limit(self) -> bool:
+        """Tell whether all of some minute's limit was used."""
+        most = self.limit
+        return any(used.requests == most.requests or used.tokens == most.tokens for used in self.used.values())
+
     def _call(self, replica: Replica, caller: int) -> None:
         if caller in replica.held:
             return
