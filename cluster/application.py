@@ -133,6 +133,8 @@ def _gateway(home: Home, config: Config, degraded: tuple[str, ...], *, sealable:
         degraded=degraded,
         consensus=config.consensus,
         breakers=config.breakers,
+        admission=config.admission,
+        max_replicas=config.gateway.replicas + config.health.extra_replicas,
         layers=tuple(layer.members for layer in config.layers),
         closed=tuple(
             voter.id for voter in config.voters if voter.provider == "recorded" or (voter.egress == "none" and sealable)

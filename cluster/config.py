@@ -27,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 
+from actors.admission.config import AdmissionConfig
 from actors.admission.idempotency_config import ENVELOPE_BYTES, IdempotencyConfig
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError
@@ -87,9 +88,9 @@ class GatewayConfig(Frozen):
     port: int = Field(default=8000, ge=1024, le=65535)
     replicas: int = Field(default=1, ge=1, le=64)
     cpus_per_replica: float = Field(default=1.0, ge=0.1, le=64)
-    max_ongoing_requests: int = Field(default=320, ge=1, le=20_000)
-    """Requests inside one replica, of any kind: 64 more than ``consensus.max_concurrent`` at least, which stay free for
-    look-ups, probes and a halt while generation is refused as overloaded."""
+    max_ongoing_requests: int = Field(default=512, ge=1, le=40_000)
+    """Requests inside one replica, of any kind: 64 more at least than ``consensus.max_concurrent`` and
+    ``admission.line.max_waiting`` together, which stay free for look-ups, probes and a halt while generation is refused."""
     max_queued_requests: int = Field(default=256, ge=0, le=100_000)
     """Requests waiting at one replica beyond these: the last resort, answered by Serve itself with 429."""
     request_head_timeout_s: float = Field(default=10, ge=1, le=600)
@@ -230,6 +231,7 @@ class Config(Frozen):
     policy: PolicyConfig = PolicyConfig()
     consensus: ConsensusConfig = ConsensusConfig()
     breakers: BreakerConfig = BreakerConfig()
+    admission: AdmissionConfig = AdmissionConfig()
     budgets: BudgetsConfig = BudgetsConfig()
     screening: ScreeningConfig = ScreeningConfig()
     sandbox: SandboxConfig = SandboxConfig()
@@ -260,9 +262,11 @@ class Config(Frozen):
                 raise ValueError(f"layer {layer.name} names unknown voters: {', '.join(sorted(unknown))}")
         if any(not 0 <= value <= 1 for value in self.thresholds.values()):
             raise ValueError("thresholds lie between 0 and 1")
-        if self.gateway.max_ongoing_requests < (least := self.consensus.max_concurrent + RESERVED_REQUESTS):
+        least = self.consensus.max_concurrent + self.admission.line.max_waiting + RESERVED_REQUESTS
+        if self.gateway.max_ongoing_requests < least:
             raise ValueError(
-                f"gateway.max_ongoing_requests is at least {least}: consensus.max_concurrent and a reserve"
+                f"gateway.max_ongoing_requests is at least {least}: consensus.max_concurrent, admission.line.max_waiting "
+                "and a reserve"
             )
         if self.gateway.request_timeout_s * 1000 < self.consensus.max_deadline_ms:
             raise ValueError("gateway.request_timeout_s is shorter than consensus.max_deadline_ms")

@@ -48,6 +48,7 @@ from actors.consensus.ports import (
     Meter,
     PolicySource,
     PolicyView,
+    Saving,
     WeightsSource,
 )
 from actors.consensus.records import Facts, build_record
@@ -121,6 +122,7 @@ class ConsensusCoordinator:
         self, *, voters: Mapping[str, Voter], policy: PolicySource, weights: WeightsSource, log: DecisionLog, meter: Meter,
         screener: CodeScreener, comparer: Comparer, clock: Clock, config: ConsensusConfig, identity: Identity,
         randomness: Callable[[int], bytes] = os.urandom, content: ContentSink | None = None, hedges: Hedges | None = None,
+        saving: Saving | None = None,
     ) -> None:  # fmt: skip
         self._bench = Bench(dict(voters), screener, comparer, clock, randomness, hedges)
         self._infos = {name: voter.info for name, voter in voters.items()}
@@ -132,6 +134,7 @@ class ConsensusCoordinator:
         self._config = config
         self._identity = identity
         self._content = content
+        self._saving = saving
         self._randomness = randomness
         self._recent: OrderedDict[str, bytes] = OrderedDict()
         self._tenants: dict[str, _Tenant] = {}
@@ -170,6 +173,8 @@ class ConsensusCoordinator:
         plan = make_plan(
             request, caller, view.snapshot, self._weights_of(view), self._infos, self._config, may_run=may_run
         )
+        if self._saving is not None:
+            plan = self._saving.saved(plan)
         self._under_way += 1
         began = Began(self._clock.time_ns(), self._clock.monotonic(), request.deadline_ms)
         try:
@@ -338,13 +343,13 @@ class ConsensusCoordinator:
         return committed
 
     def _decision(self, state: State, candidate: Candidate, committed: Committed) -> Decision:
-        answers = [ballot.candidate for _, ballot in ballots_told(state) if ballot.candidate is not None]
+        prompt_tokens, completion_tokens = _used(state)
         return Decision(
             candidate=candidate,
             committed=committed,
             state=state,
-            prompt_tokens=sum(answer.prompt_tokens for answer in answers),
-            completion_tokens=sum(answer.completion_tokens for answer in answers),
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
             durability=self._identity.durability,
         )
 
@@ -406,6 +411,12 @@ class ConsensusCoordinator:
             self._recent.popitem(last=False)
 
 
+def _used(state: State) -> tuple[int, int]:
+    """Return the tokens of prompts and of completions, summed over every voter that answered."""
+    answers = [ballot.candidate for _, ballot in ballots_told(state) if ballot.candidate is not None]
+    return sum(answer.prompt_tokens for answer in answers), sum(answer.completion_tokens for answer in answers)
+
+
 def _rested_on(state: State) -> set[str]:
     """Return the voters that a decision rests on: those that agreed, and where parts are vouched for whoever may have done so."""
     groups = state.conclusion.groups if state.conclusion and state.plan.vouched_only else {}
@@ -415,6 +426,8 @@ def _rested_on(state: State) -> set[str]:
 def _refusal(state: State, committed: Committed, durability: str, *, explain: bool) -> WeaverGenError:
     """Return the error of a recorded refusal."""
     details = summary(state, committed, durability, explain=explain)
+    prompt, completion = _used(state)
+    details["usage"] = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
     result, cause = committed.record.result, state.conclusion.cause if state.conclusion else ""
     if result == "halted":
         return GenerationHalted("generation was halted; do not retry before it resumes", details=details)

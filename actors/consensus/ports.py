@@ -8,6 +8,7 @@ import msgspec
 from actors.consensus.behaviour.compare import Asked, Comparison, NotCompared
 from actors.consensus.retention.content import Content
 from actors.consensus.screening.findings import Screening
+from actors.consensus.vocabulary import Plan
 from actors.consensus.weights import Weights
 from actors.policy.snapshot import PolicySnapshot
 from actors.spans.record import DecisionRecord, Envelope, WriterRef
@@ -105,6 +106,13 @@ class Hedges(Protocol):
 
     def pay(self) -> bool:
         """Take what one more ask costs from the budget; false if there is too little."""
+
+
+class Saving(Protocol):
+    """Saves what a plan can do without while too much comes."""
+
+    def saved(self, plan: Plan) -> Plan:
+        """Return a plan that costs less and lets nobody win who would not have won by this one; itself if nothing is saved."""
 
 
 class Meter(Protocol):

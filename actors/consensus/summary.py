@@ -23,6 +23,7 @@ def summary(state: State, committed: Committed, durability: str, *, explain: boo
         "policy": record.policy.name,
         "degraded": record.degraded,
         "cache": "miss",
+        "saved": list(state.plan.saved),
         "result": record.result,
         "layer": {
             "index": record.layer.index,

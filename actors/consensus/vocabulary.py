@@ -71,6 +71,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Text of the JSON Schema that every candidate must satisfy, whoever is asked; empty without one."""
     index: int = 0
     """Place of the layer among the policy's layers."""
+    saved: tuple[str, ...] = ()
+    """What was saved because too much comes (``hedges``, ``voters``)."""
     barred: frozenset[str] = frozenset()
     """Digests of answers, and of their forms, that an earlier layer of this request rejected: none of them counts again."""
 

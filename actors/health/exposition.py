@@ -14,6 +14,7 @@ from actors.health.monitors import Ballots, Unread
 _LINE = re.compile(r"^(weavergen_\w+)(?:\{(.*)\})? ([0-9.eE+\-]+|\+?Inf|NaN)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 UNDER_WAY = "weavergen_under_way"
+WAITING, LIMIT = "weavergen_admission_waiting", "weavergen_admission_limit"
 VOTES = "weavergen_votes_total"
 SECONDS, TIMED = "weavergen_vote_seconds_sum", "weavergen_vote_seconds_count"
 
@@ -32,11 +33,16 @@ def parse(text: str) -> Page:
 
 
 def queue_level(page: Page, capacity: int) -> float | Unread:
-    """Return deliberations under way as a share of what the replicas take, ``capacity`` each."""
-    under_way = [value for (name, _), value in page.items() if name == UNDER_WAY]
+    """Return requests under way and in line as a share of what the replicas take now, 1 at most.
+
+    A replica takes what it says, as it sheds load (``admission``), else ``capacity``.
+    """
+    under_way = {labels: value for (name, labels), value in page.items() if name == UNDER_WAY}
     if not under_way:
         return Unread("no replica publishes how many deliberations are under way")
-    return sum(under_way) / (len(under_way) * capacity)
+    waiting = sum(page.get((WAITING, labels), 0.0) for labels in under_way)
+    taken = sum(page.get((LIMIT, labels), float(capacity)) for labels in under_way)
+    return min(1.0, (sum(under_way.values()) + waiting) / taken)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ GATEWAY_GAUGES = frozenset({
     "wal_fsync_seconds",
     "breakers_closed", "breakers_half_open", "breakers_open", "breakers_forced_open", "breakers_forced_closed",
     "breaker_moves", "hedges", "retry_tokens", "idempotent_replays", "idempotent_withheld",
+    "admission_limit", "admission_waiting", "admission_admitted", "admission_waited", "admission_shed",
+    "admission_rate_limited", "admission_delay_ms", "admission_pressure", "brownout_level",
 })  # fmt: skip
 """One of each a replica."""
 VOTER_GAUGES = frozenset({"breaker_state", "asks_under_way"})

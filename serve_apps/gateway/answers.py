@@ -17,6 +17,7 @@ from actors.policy.snapshot import Halt, PolicySnapshot
 from actors.spans.feedback import FeedbackOutcome
 from actors.spans.record import LayerTried, Method, Result, VoteOutcome
 from models.voter import Candidate, FinishReason
+from serve_apps.gateway.admission import AdmissionShown
 from serve_apps.gateway.guards import BreakerShown
 from serve_apps.gateway.layers import LayerStanding
 from serve_apps.gateway.problems import STATUS
@@ -119,6 +120,9 @@ class WeaverGenDecision(Struct):
     policy: str
     degraded: bool
     cache: str
+    saved: Annotated[
+        list[str], Meta(description="What was saved because too much came: `hedges`, `voters`. Never below the policy.")
+    ]
     result: Result
     layer: LayerAnswer
     agreement: Agreement
@@ -213,6 +217,7 @@ RefusedDecision = msgspec.defstruct(
             for field in msgspec.structs.fields(WeaverGenDecision)
             if field.name != "decision_id"
         ),
+        ("usage", Usage | UnsetType, UNSET),
     ],
     namespace={"__doc__": "The recorded decision to refuse, as far as deliberation came."},
 )
@@ -319,6 +324,7 @@ class Status(Struct):
     wal: WalState
     log: Annotated[SealedLog | None, Meta(description="Null while SpanActor does not answer.")]
     under_way: Annotated[int, Meta(description="Deliberations that have not ended.")]
+    admission: AdmissionShown
 
 
 class HealthCheck(Struct):

@@ -126,7 +126,8 @@ def create_app(backend: Backend) -> FastAPI:
 def create_entry(backend: Backend) -> ASGIApp:
     """Return what serves: the hot path at once, everything else through the application, whose layers cost a tenth of a ms."""
     app, access = create_app(backend), backend.access
-    chat = _bounded(backend.chat, access, backend.settings.consensus.max_concurrent)
+    settings = backend.settings
+    chat = _bounded(backend.chat, access, settings.consensus.max_concurrent + settings.admission.line.max_waiting)
 
     async def entry(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == CHAT_COMPLETIONS and scope["method"] == "POST":
@@ -149,7 +150,8 @@ def create_entry(backend: Backend) -> ASGIApp:
 def _bounded(chat: ASGIApp, access: Access, limit: int) -> ASGIApp:
     """Refuse requests beyond ``limit`` at once, instead of letting them wait in a queue of Serve's that has no deadline.
 
-    Requests whose body is still on its way count: whatever clients do, operators' requests find the replica free.
+    Requests that wait to be let in count, and those whose body is still on its way: whatever clients do, operators' requests find
+    the replica free.
     """
     under_way = 0
 

@@ -1,16 +1,18 @@
-"""``POST /v1/chat/completions``: authenticate, parse, deliberate, answer. Nothing is sent before the decision is made."""
+"""``POST /v1/chat/completions``: authenticate, parse, admit, deliberate, answer. Nothing is sent before the decision is made."""
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
 from actors.admission.idempotency import key_of
 from actors.base.errors import WeaverGenError
-from actors.consensus.actor import ConsensusCoordinator
+from actors.consensus.actor import ConsensusCoordinator, Decision
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.request import Caller, GenerationRequest
 from actors.store.auth import Principal
 from serve_apps.gateway.access import Access
+from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.complaints import Complaints
 from serve_apps.gateway.idempotency import Asked, IdempotentAnswers, Replayed, request_text
 from serve_apps.gateway.parsing import parse_body, to_request
@@ -41,10 +43,11 @@ class ChatCompletions:
     """The ASGI endpoint of the hot path."""
 
     def __init__(
-        self, coordinator: ConsensusCoordinator, access: Access, config: ConsensusConfig, max_body_bytes: int,
-        body_timeout_s: float, idempotent: IdempotentAnswers,
+        self, coordinator: ConsensusCoordinator, access: Access, admission: Admission, idempotent: IdempotentAnswers,
+        config: ConsensusConfig, max_body_bytes: int, body_timeout_s: float,
     ) -> None:  # fmt: skip
         self._coordinator = coordinator
+        self._admission = admission
         self._idempotent = idempotent
         self._access = access
         self._config = config
@@ -71,6 +74,7 @@ class ChatCompletions:
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, list[Header], bytes]:
         headers: list[Header] = scope["headers"]
         principal = self._access.require(headers, "client")
+        self._admission.require_room()
         body = parse_body(await read_body(receive, self._max_body_bytes, self._body_timeout_s))
         trace_parent, keys = "", []
         for name, value in headers:
@@ -80,12 +84,18 @@ class ChatCompletions:
                 trace_parent = value.decode("latin-1")
         request = to_request(body, self._config, trace_parent)
         caller = Caller(principal.tenant, principal.key_id, principal.policies)
-        if keys:
-            decision: Answered = await unless_client_leaves(receive, self._once(keys, principal, body, request, caller))
-        else:
-            decision = await unless_client_leaves(receive, self._coordinator.generate(request, caller))
+
+        def work(asked: GenerationRequest) -> Awaitable[Decision]:
+            return self._admission.through(asked, principal, body.weavergen.priority, deliberate)
+
+        def deliberate(admitted: GenerationRequest) -> Awaitable[Decision]:
+            return self._coordinator.generate(admitted, caller)
+
+        answering: Awaitable[Answered] = self._once(keys, principal, body, request, work) if keys else work(request)
+        decision = await unless_client_leaves(receive, answering)
         explain = body.weavergen.explain
-        told = [*decision_headers(decision), *((REPLAYED,) if isinstance(decision, Replayed) else ())]
+        replayed = (REPLAYED,) if isinstance(decision, Replayed) else ()
+        told = [*decision_headers(decision), *replayed, *self._admission.headers(principal)]
         if body.stream:
             usage = body.stream_options is not None and body.stream_options.include_usage
             events = event_stream(decision, body.model, explain=explain, include_usage=usage)
@@ -94,11 +104,10 @@ class ChatCompletions:
         return 200, [JSON_HEADER, *told], answer
 
     async def _once(
-        self, keys: list[bytes], principal: Principal, body: ChatCompletionBody, request: GenerationRequest, caller: Caller
+        self, keys: list[bytes], principal: Principal, body: ChatCompletionBody, request: GenerationRequest,
+        work: Callable[[GenerationRequest], Awaitable[Decision]],
     ) -> Answered:  # fmt: skip
         """Answer a request that carries an idempotency key: work on it, or give the one answer under that key again."""
         key = key_of(keys, self._idempotent.max_key_chars)
         asked = Asked(key, principal, request_text(body), request.deadline_ms, request.explain)
-        return await self._idempotent.once(
-            asked, lambda left_ms: self._coordinator.generate(replace(request, deadline_ms=left_ms), caller)
-        )
+        return await self._idempotent.once(asked, lambda left_ms: work(replace(request, deadline_ms=left_ms)))

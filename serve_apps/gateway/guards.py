@@ -28,6 +28,7 @@ from actors.consensus.breakers.budget import RetryBudget
 from actors.consensus.breakers.circuits import Circuits
 from actors.consensus.breakers.config import BreakerConfig
 from actors.consensus.breakers.merging import Report
+from actors.consensus.breakers.ports import Limiter
 from actors.consensus.breakers.vocabulary import Force, State, Transition, View
 from actors.consensus.ports import Clock
 from actors.consensus.telemetry import breaker_span
@@ -60,6 +61,8 @@ class BreakerShown(msgspec.Struct, frozen=True):
     permits_left: int
     under_way: int
     """Asks of it that this replica holds."""
+    limit: int
+    """How many it takes now."""
     forced: str
     """What an operator forces; empty if nothing."""
 
@@ -70,6 +73,7 @@ class Guards:
     def __init__(
         self, voters: Mapping[str, Voter], layers: Sequence[Sequence[str]], config: BreakerConfig, clock: Clock,
         sink: IncidentSink, emit: Callable[[Span], None], directory: Path, replica: str,
+        limiter: Callable[[int], Limiter | None] = lambda _: None,
     ) -> None:  # fmt: skip
         alone = [voter for voter in voters if not any(voter in layer for layer in layers)]
         self._circuits = Circuits(config, [*layers, *([alone] if alone else [])])
@@ -79,7 +83,9 @@ class Guards:
         self._directory, self._replica = directory, replica
         self._forced: dict[str, Force] = {}
         self.voters = {
-            name: GuardedVoter(voter, self._circuits.of(name), self._budget, config, clock, self)
+            name: GuardedVoter(
+                voter, self._circuits.of(name), self._budget, config, clock, self, limiter(config.bulkhead.max_calls)
+            )
             for name, voter in voters.items()
         }
 
@@ -114,7 +120,7 @@ class Guards:
         return [
             BreakerShown(
                 voter, view.state, view.cause or "", view.calls, view.failed, view.slow, round(view.open_left_s, 3),
-                view.permits_left, self.voters[voter].under_way, self._forced.get(voter, ""),
+                view.permits_left, self.voters[voter].under_way, self.voters[voter].limit, self._forced.get(voter, ""),
             )
             for voter, view in sorted(self._views().items())
         ]  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from actors.admission.adapters.kept_answers import KeptAnswers
+from actors.admission.adapters.leases import SharedLeases
 from actors.base.errors import ConfigurationError, HomeError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.consensus.ports import Clock
@@ -30,6 +31,7 @@ from actors.store.adapters.revocations import NotedRevocations
 from models.errors import AnswersError
 from models.recorded import RecordedVoter, load_recorded
 from models.voter import Voter
+from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.desk import PolicyDesk
 from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.gateway.spending import Wallet
@@ -125,6 +127,18 @@ def wallet(settings: GatewaySettings, clock: Clock) -> Wallet | None:
     made = Wallet(settings.home / "run" / "spend", settings.spend_per_day_usd, lambda: clock.time_ns() / 1e9)
     made.start()
     return made
+
+
+def admission(settings: GatewaySettings, replica: str, clock: Clock) -> Admission:
+    """Return who lets requests in."""
+    leases = SharedLeases(
+        settings.home / "run" / "admission", replica, settings.max_replicas, settings.admission.quotas
+    )
+    asked = len({voter for layer in settings.layers for voter in layer})
+    return Admission(
+        settings.admission, settings.consensus.max_concurrent, settings.max_replicas, leases, asked, clock.monotonic,
+        lambda: clock.time_ns() / 1e9,
+    )  # fmt: skip
 
 
 def _read(path: os.PathLike[str]) -> bytes:

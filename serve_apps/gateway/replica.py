@@ -33,7 +33,7 @@ from serve_apps.gateway.guards import BreakerShown, Guards, force
 from serve_apps.gateway.idempotency import IdempotentAnswers
 from serve_apps.gateway.layers import LayerStanding, deciding, standings
 from serve_apps.gateway.open_incidents import OpenIncidents
-from serve_apps.gateway.parts import build_parts, content_keeper, kept_answers, recorded_voters, wallet
+from serve_apps.gateway.parts import admission, build_parts, content_keeper, kept_answers, recorded_voters, wallet
 from serve_apps.gateway.readiness import Observed, Readiness, judge
 from serve_apps.gateway.renewal import IssuerWatch
 from serve_apps.gateway.schemas import TransitionBody
@@ -76,9 +76,10 @@ class Gateway:
         self._health = VoterHealth(self._meter, self._clock.monotonic, settings.consensus.deadline_ms / 1000)
         self._own = frozenset(engines)
         self._emitter = Emitter(self._wal)
+        self._admission = admission(settings, identity.id, self._clock)
         self._guards = Guards(
             self._voters, settings.layers, settings.breakers, self._clock, self._parts.sink, self._emitter.put,
-            settings.home / "run" / "breakers", identity.id,
+            settings.home / "run" / "breakers", identity.id, self._admission.voter_limit,
         )  # fmt: skip
         self._scrutiny = Scrutiny(settings, self._clock)
         self._content = content_keeper(settings, self._meter.content)
@@ -95,6 +96,7 @@ class Gateway:
             config=settings.consensus,
             identity=self._identity(),
             content=self._content,
+            saving=self._admission,
         )
         self._wal.coming = lambda: self._coordinator.under_way
         self.access = Access(self._authenticate)
@@ -105,8 +107,8 @@ class Gateway:
             pseudonym=self._coordinator.tenant_pseudonym, sink=self._parts.sink, clock=self._clock,
         )  # fmt: skip
         self.chat = ChatCompletions(
-            self._coordinator, self.access, settings.consensus, settings.max_body_bytes, settings.body_timeout_s,
-            self._idempotent,
+            self._coordinator, self.access, self._admission, self._idempotent, settings.consensus, settings.max_body_bytes,
+            settings.body_timeout_s,
         )  # fmt: skip
         # Threads of their own: whatever clients look up, an operator's halt and the certificate's renewal wait for no one.
         # Nor for the database: who looks there, and the history's notes, may wait until it gives up.
@@ -153,6 +155,8 @@ class Gateway:
         self._tasks.append(asyncio.create_task(self._open_incidents.follow(INCIDENTS_LOOK_S)))
         self._tasks.append(asyncio.create_task(self._guards.follow(self._settings.breakers_exchange_s)))
         self._tasks.append(asyncio.create_task(self._idempotent.follow()))
+        await self._admission.start()
+        self._tasks.append(asyncio.create_task(self._admission.follow()))
         if self._wallet is not None:
             self._tasks.append(asyncio.create_task(self._wallet.follow()))
 
@@ -161,6 +165,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._admission.close()
         self._meter.tell()
         await self._idempotent.close()
         await self._emitter.close()
@@ -305,6 +310,7 @@ class Gateway:
             },
             "log": {"batches": log[0], "merge_delay_s": log[1]} if log else None,
             "under_way": self._coordinator.under_way,
+            "admission": to_builtins(self._admission.shown()),
         }  # fmt: skip
 
     def policy(self) -> PolicySnapshot:
@@ -372,6 +378,7 @@ class Gateway:
             | self._open_incidents.gauges()
             | self._guards.gauges()
             | self._idempotent.gauges()
+            | self._admission.gauges()
         )
 
     async def _keep_certified(self) -> None:

@@ -66,6 +66,8 @@ class WeaverGenOptions(_Strict):
     answer_kind: Literal["auto", "code", "json", "value", "text"] = "auto"
     policy: Literal["strict", "evidence"] | None = None
     explain: bool = False
+    priority: Literal["interactive", "batch"] = "interactive"
+    """Who goes first where more comes than can be answered; ``batch`` waits longer."""
 
 
 class ChatCompletionBody(_Strict):

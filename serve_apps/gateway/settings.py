@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actors.admission.config import AdmissionConfig
 from actors.admission.idempotency_config import IdempotencyConfig
 from actors.consensus.behaviour.config import BehaviourConfig
 from actors.consensus.breakers.config import BreakerConfig
@@ -76,6 +77,9 @@ class GatewaySettings(BaseModel):
     degraded: tuple[str, ...] = ()
     """What ``/readyz`` says of this installation for as long as it lasts (``root: co-located``)."""
     consensus: ConsensusConfig
+    admission: AdmissionConfig = AdmissionConfig()
+    max_replicas: int = Field(default=1, ge=1, le=128)
+    """Replicas that there may be: among so many a key's limit is shared."""
     breakers: BreakerConfig = BreakerConfig()
     layers: tuple[tuple[str, ...], ...] = ()
     """Members of each layer, first asked first: where too few of one are well, health is ignored in it."""

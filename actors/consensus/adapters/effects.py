@@ -128,7 +128,7 @@ class Effects:
 
     def _hedge(self, ask: Ask) -> None:
         """Have it told when a voter takes longer than it nearly ever does, if anybody stands by."""
-        if self._hedges is None:
+        if self._hedges is None or "hedges" in self._plan.saved:
             return
         due_s = self._hedges.due_s(ask.voter, self._plan.deadline_ms / 1000 - self.elapsed_s)
         if due_s is not None:

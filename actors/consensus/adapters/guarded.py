@@ -1,7 +1,8 @@
 """Voters behind their breakers: ``bulkhead → permit → ask → verdict``, and again where that is worth it.
 
 Rules:
-- One voter holds so many asks at a time; more are turned away at once, so a hung voter never holds what others need.
+- One voter holds so many asks at a time; more are turned away at once, so a hung voter never holds what others need. How many it
+  takes may be learnt from the time to its first token, within that bound (``Limiter``).
 - A voter whose breaker is open is not asked: ``CircuitBreakerOpenError``, at once.
 - An ask that ends because its asker's time is up (``OUT_OF_TIME``) says that the voter is sick if it was given more time than it
   ever took lately, and ``patience_s`` at least.
@@ -28,7 +29,7 @@ from actors.consensus.breakers.breaker import Breaker
 from actors.consensus.breakers.budget import RetryBudget, retry_wait_s
 from actors.consensus.breakers.config import BreakerConfig, consecutive
 from actors.consensus.breakers.hedging import Latencies
-from actors.consensus.breakers.ports import BreakerListener, Gate
+from actors.consensus.breakers.ports import BreakerListener, Gate, Limiter
 from actors.consensus.breakers.vocabulary import Denied, Moves, Permit, Verdict
 from actors.consensus.ports import Clock
 from models.errors import (
@@ -143,6 +144,7 @@ class GuardedVoter:
         config: BreakerConfig,
         clock: Clock,
         listener: BreakerListener,
+        limiter: Limiter | None = None,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float] = random.random,
@@ -153,6 +155,7 @@ class GuardedVoter:
         self._clock = clock
         self._sleep = sleep
         self._draw = draw
+        self._limiter = limiter
         self._latencies = Latencies(config.hedge)
         self._breaker = AIServiceCircuitBreaker(
             service=voter.info.id, clock=clock, listener=listener, gate=gate,
@@ -170,13 +173,19 @@ class GuardedVoter:
         """How many asks it holds now."""
         return self._under_way
 
+    @property
+    def limit(self) -> int:
+        """How many asks it takes now."""
+        most = self._config.bulkhead.max_calls
+        return most if self._limiter is None else min(most, self._limiter.limit)
+
     def hedge_due_s(self, left_s: float) -> float | None:
         """Return how long after an ask another voter should be asked beside this one; ``None`` if not at all."""
         return self._latencies.hedge_due_s(left_s)
 
     async def ask(self, request: VoterRequest) -> Candidate:
         """Ask the voter; raise ``VoterError``."""
-        if self._under_way >= self._config.bulkhead.max_calls:
+        if self._under_way >= self.limit:
             raise VoterFull(self.info.id, f"{self._under_way} asks of it are under way here, as many as may be")
         self._under_way += 1
         try:
@@ -212,6 +221,8 @@ class GuardedVoter:
         began_s = self._clock.monotonic()
         candidate = await self._breaker.call_ai_service(self._voter.ask, request)
         self._latencies.add(self._clock.monotonic() - began_s)
+        if self._limiter is not None and candidate.first_token_ms is not None:
+            self._limiter.observe(candidate.first_token_ms, self._under_way)
         return candidate
 
     async def _waited(self, error: VoterError, retry: int, began_s: float) -> int | None:

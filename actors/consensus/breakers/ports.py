@@ -16,6 +16,17 @@ class BreakerListener(Protocol):
         """Hear something that a person should know: ``circuit_breaker_opened``."""
 
 
+class Limiter(Protocol):
+    """Learns how many asks a voter takes at a time."""
+
+    @property
+    def limit(self) -> int:
+        """Return how many it takes now."""
+
+    def observe(self, first_token_ms: float, under_way: int) -> None:
+        """Take the time to a first token, so many asks being under way."""
+
+
 class Gate(Protocol):
     """A breaker as its shell uses it: alone (``Breaker``) or among others (``Circuit``)."""
 

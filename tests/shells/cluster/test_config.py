@@ -127,7 +127,7 @@ def test_spending_is_capped_only_where_it_can_be() -> None:
             "calibration.strict.error: Input should be less than",
         ),
         ({"calibration": {"strict": {"error": 0.1}}}, "calibration.strict.source: Field required"),
-        ({"consensus": {"max_concurrent": 257}}, "gateway.max_ongoing_requests is at least 321"),
+        ({"consensus": {"max_concurrent": 400}}, "gateway.max_ongoing_requests is at least 592"),
         ({"idempotency": {"max_answer_bytes": 1024}}, "idempotency.max_answer_bytes is at least 393216"),
         ({"consensus": {"max_answer_bytes": 1_000_000}}, "idempotency.max_answer_bytes is at least 1131072"),
         ({"idempotency": {"keep_h": 24}}, "unknown key idempotency.keep_h; did you mean keep_s?"),

@@ -27,6 +27,7 @@ from cluster.observability.names import (
     exported,
 )
 from serve_apps.actors import span_gauges
+from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.guards import STATES, Guards
 from serve_apps.gateway.idempotency import IdempotentAnswers
 from serve_apps.gateway.open_incidents import OpenIncidents
@@ -79,8 +80,8 @@ def test_the_list_is_what_the_code_publishes() -> None:
     assert '"weavergen_prediction"' in inspect.getsource(RayPredictions)
     meter = inspect.getsource(RayMeter)
     assert [name for name in COUNTERS | HISTOGRAMS if f'"weavergen_{name}"' not in meter] == []
-    parts = (Gateway._gauges, OpenIncidents.gauges, Guards.gauges, IdempotentAnswers.gauges)
-    shown = "".join(inspect.getsource(part) for part in parts)
+    sources = (Gateway._gauges, OpenIncidents.gauges, Guards.gauges, Admission.gauges, IdempotentAnswers.gauges)
+    shown = "".join(inspect.getsource(source) for source in sources)
     states = {f"breakers_{state}" for state in STATES}
     assert {name for name in GATEWAY_GAUGES - states if f'"{name}"' not in shown} == set()
     assert states <= GATEWAY_GAUGES

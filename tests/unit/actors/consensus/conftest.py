@@ -10,7 +10,7 @@ from actors.base.signing import SigningKey
 from actors.consensus import deliberation
 from actors.consensus.actor import ConsensusCoordinator, Identity
 from actors.consensus.config import ConsensusConfig
-from actors.consensus.ports import ContentSink, Hedges
+from actors.consensus.ports import ContentSink, Hedges, Saving
 from actors.consensus.readable import readable
 from actors.consensus.weights import default_weights, read_weights
 from tests.unit.actors.consensus.world import (
@@ -65,7 +65,7 @@ def make_world(trust_chain: tuple[TrustBundle, SigningKey, object]) -> Callable[
 
     def make(
         *voters: FunctionVoter, config: ConsensusConfig | None = None, content: ContentSink | None = None,
-        hedges: Hedges | None = None,
+        hedges: Hedges | None = None, saving: Saving | None = None,
     ) -> World:  # fmt: skip
         named = {v.info.id: v for v in voters}
         policy = Policy(View(snapshot(list(named))))
@@ -86,6 +86,7 @@ def make_world(trust_chain: tuple[TrustBundle, SigningKey, object]) -> Callable[
             randomness=lambda n: b"\x07" * n,
             content=content,
             hedges=hedges,
+            saving=saving,
         )
         return World(coordinator, named, policy, weights, log, meter, clock, trust, screener, comparer)
 

@@ -27,6 +27,14 @@ def test_the_queue_is_a_share_of_what_all_replicas_take() -> None:
     assert isinstance(queue_level(parse(""), 10), Unread)
 
 
+def test_a_replica_that_sheds_load_is_full_with_less() -> None:
+    """What it takes now counts, and who waits; one that says nothing takes what is configured."""
+    shedding = 'weavergen_admission_limit{replica="r1"} 8\nweavergen_admission_waiting{replica="r1"} 1\n'
+    assert queue_level(parse(PAGE + shedding), 10) == 0.5
+    waits = 'weavergen_admission_limit{replica="r1"} 4\nweavergen_admission_waiting{replica="r1"} 128\n'
+    assert queue_level(parse(PAGE + waits), 10) == 1.0
+
+
 def test_labels_may_hold_anything() -> None:
     """Quoted quotes and commas are part of a value."""
     (key,) = parse('weavergen_x{a="1,2",b="say \\"no\\""} 1')

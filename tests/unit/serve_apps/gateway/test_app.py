@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from actors.admission.config import AdmissionConfig, LineConfig
 from actors.base.errors import InvalidKey, NoConsensus, NotFound, StorageUnavailable, WeaverGenError
 from actors.consensus.config import ConsensusConfig
 from actors.store.auth import Principal, Role
@@ -16,6 +17,7 @@ from serve_apps.gateway.access import Access
 from serve_apps.gateway.app import create_app, create_entry
 from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.operations import OPERATIONS, Operation
+from tests.unit.serve_apps.gateway.admitting import admission
 
 MAX_BODY = 1000
 REASON = b'{"reason": "x"}'
@@ -52,7 +54,10 @@ class World:
     def __init__(self, chat: Callable[..., Awaitable[None]] | None = None, max_concurrent: int = 4) -> None:
         self.reached: list[Any] = []
         bounds = SimpleNamespace(
-            max_body_bytes=MAX_BODY, body_timeout_s=0.05, consensus=SimpleNamespace(max_concurrent=max_concurrent)
+            max_body_bytes=MAX_BODY,
+            body_timeout_s=0.05,
+            consensus=SimpleNamespace(max_concurrent=max_concurrent),
+            admission=AdmissionConfig(line=LineConfig(max_waiting=0)),
         )
         backend: Any = SimpleNamespace(
             access=Access(principals), chat=chat or self._chat, settings=bounds, transition=self._transition,
@@ -242,7 +247,8 @@ async def test_the_document_says_whose_keys_are_taken(operation: Operation) -> N
     """401 without a key and 403 for a role that is not named, wherever a key is needed; neither anywhere else."""
     config: Any = None
     nothing: Any = None
-    world = World(ChatCompletions(nothing, Access(principals), config, MAX_BODY, 0.05, nothing))
+    chat = ChatCompletions(nothing, Access(principals), admission(), nothing, config, MAX_BODY, 0.05)
+    world = World(chat)
     path = operation.path.format(model="x", decision_id="x") if operation.parameters else operation.path
     for role in ("", *ROLES):
         told = await world.send(operation.method.upper(), path, key=role)
@@ -264,7 +270,8 @@ async def test_a_request_that_the_service_could_not_answer_is_told_to_the_operat
 
     coordinator: Any = Failing()
     no_keys: Any = None
-    world = World(ChatCompletions(coordinator, Access(principals), ConsensusConfig(), MAX_BODY, 5, no_keys))
+    chat = ChatCompletions(coordinator, Access(principals), admission(), no_keys, ConsensusConfig(), MAX_BODY, 5)
+    world = World(chat)
     body = json.dumps({"model": "consensus", "messages": [{"role": "user", "content": "x"}]}).encode()
     for _ in range(2):  # once in the log, whatever comes right after
         assert (await world.send("POST", "/v1/chat/completions", key="client", pieces=(body,))).status in (422, 503)

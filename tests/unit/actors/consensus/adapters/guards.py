@@ -8,7 +8,7 @@ from actors.consensus.adapters.guarded import GuardedVoter
 from actors.consensus.breakers.breaker import Breaker
 from actors.consensus.breakers.budget import RetryBudget
 from actors.consensus.breakers.config import BreakerConfig
-from actors.consensus.breakers.ports import Gate
+from actors.consensus.breakers.ports import Gate, Limiter
 from actors.consensus.breakers.vocabulary import Transition
 from models.voter import Candidate, Message, Sampling, VoterInfo, VoterRequest
 
@@ -101,12 +101,13 @@ def guarded(
     gate: Gate | None = None,
     clock: Clock | None = None,
     drawn: float = 1.0,
+    limiter: Limiter | None = None,
 ) -> Guarded:
     """Put a voter with the given ends behind a breaker of its own."""
     config, clock, listener = config or BreakerConfig(), clock or Clock(), Listener()
     inner, gate = ScriptedVoter(clock, ends, took_s), gate or Breaker(config)
     budget = budget or RetryBudget(config.retries)
-    voter = GuardedVoter(inner, gate, budget, config, clock, listener, sleep=clock.sleep, draw=lambda: drawn)
+    voter = GuardedVoter(inner, gate, budget, config, clock, listener, limiter, sleep=clock.sleep, draw=lambda: drawn)
     return Guarded(clock, inner, gate, budget, listener, voter)
 
 

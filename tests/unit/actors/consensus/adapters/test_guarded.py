@@ -23,6 +23,7 @@ from models.errors import (
     VoterTimeout,
     VoterTooLong,
 )
+from models.voter import Candidate
 from tests.unit.actors.consensus.adapters.guards import REQUEST, TWO, Clock, Listener, guarded, without_retries
 from tests.unit.actors.consensus.world import until
 
@@ -318,3 +319,34 @@ async def test_our_own_full_queue_is_neither_asked_again_nor_held_against_the_vo
         await world.voter.ask(REQUEST)
     assert (world.inner.asked, world.clock.slept, world.listener.moves) == (1, [], [])
     assert await world.voter.ask(REQUEST) == TWO
+
+
+class Learnt:
+    """A limit that hears of first tokens."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.heard: list[tuple[float, int]] = []
+
+    def observe(self, first_token_ms: float, under_way: int) -> None:
+        """Hear of one."""
+        self.heard.append((first_token_ms, under_way))
+
+
+async def test_how_many_it_takes_is_learnt_from_first_tokens_alone() -> None:
+    """Below the bulkhead's bound; an answer that tells of none, or a failure, teaches nothing."""
+    learnt = Learnt(1)
+    told = Candidate("2", "stop", 3, 1, first_token_ms=70)
+    world = guarded(TWO, FAILED, told, None, config=without_retries(), took_s=9.0, limiter=learnt)
+    assert await world.voter.ask(REQUEST) is TWO
+    with pytest.raises(VoterFailed):
+        await world.voter.ask(REQUEST)
+    assert await world.voter.ask(REQUEST) is told
+    assert learnt.heard == [(70, 1)]
+    asking = asyncio.create_task(world.voter.ask(REQUEST))
+    await until(lambda: world.voter.under_way == 1)
+    with pytest.raises(VoterFull):
+        await world.voter.ask(REQUEST)
+    asking.cancel()
+    learnt.limit = 10_000
+    assert world.voter.limit == BreakerConfig().bulkhead.max_calls

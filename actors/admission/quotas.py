@@ -1,0 +1,312 @@
+"""What a key may use of its limit in one replica, and how replicas share it: reserve, reconcile, refund; leases. Pure.
+
+Rules:
+- A limit is of one minute of the clock. What is reserved in a minute is reconciled in that minute; afterwards it is nothing.
+- Over all replicas together no more is used than the limit (Σ leases ≤ limit), whatever fails: there are as many *slots* as
+  there may be replicas, each slot has limit / slots (its *share*), and who holds no slot has what it leases.
+- Ahead of a minute, a replica joins it: half of its share stays its own, the other half goes into the pool that everybody leases
+  from. Shares of slots that nobody holds go there whole. A replica that could not join (the store is away) has its share, alone,
+  and leases nothing in that minute. Whoever does not know whether it joined has nothing of its own.
+- Minutes only rise in a replica: a clock that goes back brings none back.
+- A request reserves the most that it can use, is let in or not at once, and gives back what it did not use; one that was refused
+  or cancelled gives back everything. Nobody waits here for the store.
+- More is leased ahead of need: once less than half of what was had is left, or somebody fell short.
+
+Left out: where notes lie and who holds a slot (``adapters``), and what a request can use at most (``estimate``).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
+
+MINUTE_S = 60
+UNLIMITED = 10**15
+"""What a limit is that nobody set."""
+VACANT = ""
+"""Holder of a slot that nobody holds."""
+
+Standing = Literal["asked", "kept", "leases", "alone"]
+"""Of a replica in a minute: it has asked to join; joined; only leases; has its share and leases nothing."""
+
+
+class Amount(msgspec.Struct, frozen=True):
+    """Requests and tokens."""
+
+    requests: int = 0
+    tokens: int = 0
+
+
+class Want(msgspec.Struct, frozen=True):
+    """What one key needs more of."""
+
+    limit: Amount
+    least: Amount
+    """What somebody fell short of."""
+
+
+class Note(msgspec.Struct, frozen=True):
+    """What replicas together know of one minute."""
+
+    minute: int
+    of: int
+    """How many slots there are."""
+    slots: dict[int, str] = {}
+    """Slots whose share is in the pool, and who held them."""
+    leased: dict[str, Amount] = {}
+    """Key → what was leased of its pool."""
+
+
+class Leases(msgspec.Struct, frozen=True):
+    """What a replica was given."""
+
+    minute: int
+    joined: bool
+    """Half of its slot's share is its own."""
+    given: dict[str, Amount]
+    left: dict[str, Amount]
+    """Key → what the pool still holds."""
+
+
+def share(limit: int, slots: int) -> int:
+    """Return a slot's share of a limit."""
+    return limit // slots
+
+
+def kept(limit: int, slots: int) -> int:
+    """Return what a replica that joined keeps of its share."""
+    return share(limit, slots) // 2
+
+
+def pool(limit: int, slots: int, note: Note) -> int:
+    """Return what may be leased of a limit in all."""
+    held = sum(holder != VACANT for holder in note.slots.values())
+    return limit - share(limit, slots) * (slots - len(note.slots)) - kept(limit, slots) * held
+
+
+def lease(
+    note: Note,
+    slots: int,
+    slot: int | None,
+    holder: str,
+    vacant: Iterable[int],
+    wants: Mapping[str, Want],
+    max_keys: int,
+) -> tuple[Note, Leases]:
+    """Return the note once a replica has joined the minute and leased, and what it was given.
+
+    ``vacant`` are the slots that nobody holds now. A slot that another replica held in this minute keeps nothing for the next.
+    A minute that began with another number of slots gives nothing more.
+    """
+    if note.of != slots:
+        return note, Leases(note.minute, joined=False, given={}, left={})
+    pooled = {**dict.fromkeys(vacant, VACANT), **note.slots}
+    if slot is not None:
+        pooled.setdefault(slot, holder)
+    note = replace(note, slots=pooled)
+    replicas = max(1, sum(each != VACANT for each in pooled.values()))
+    leased, given, left = dict(note.leased), dict[str, Amount](), dict[str, Amount]()
+    for key, want in wants.items():
+        had = leased.get(key)
+        if had is None and len(leased) >= max_keys:
+            continue
+        had = had or Amount()
+        free = Amount(
+            max(0, pool(want.limit.requests, slots, note) - had.requests),
+            max(0, pool(want.limit.tokens, slots, note) - had.tokens),
+        )
+        got = Amount(
+            _part(free.requests, want.least.requests, want.limit.requests, replicas),
+            _part(free.tokens, want.least.tokens, want.limit.tokens, replicas),
+        )
+        given[key] = got
+        leased[key] = Amount(had.requests + got.requests, had.tokens + got.tokens)
+        left[key] = Amount(free.requests - got.requests, free.tokens - got.tokens)
+    joined = slot is not None and pooled[slot] == holder
+    return replace(note, leased=leased), Leases(note.minute, joined, given, left)
+
+
+def _part(free: int, least: int, limit: int, replicas: int) -> int:
+    """Return how much of what is free one replica gets: half of what would be its, no crumbs, what somebody waits for."""
+    return min(free, max(least, free // (2 * replicas), limit // 50, 1))
+
+
+class Account:
+    """One key's minute in one replica."""
+
+    __slots__ = ("fell_short", "had", "key", "left", "limit", "pooled", "tokens_left")
+
+    def __init__(self, key: str, limit: Amount, own: Amount) -> None:
+        self.key, self.limit = key, limit
+        self.left, self.tokens_left = own.requests, own.tokens
+        self.had = own
+        """What it had in hand when it was last given something."""
+        self.pooled: Amount | None = None
+        """What the pool held when last heard of."""
+        self.fell_short = Amount()
+
+    def give(self, more: Amount) -> None:
+        """Add to what is in hand."""
+        self.left += more.requests
+        self.tokens_left += more.tokens
+        self.had, self.fell_short = Amount(self.left, self.tokens_left), Amount()
+
+    def runs_short(self) -> bool:
+        """Tell whether less than half of what was had is left, or somebody fell short, and the pool may have more."""
+        pooled, had, short = self.pooled, self.had, self.fell_short
+        return ((2 * self.left < had.requests or short.requests > 0) and (pooled is None or pooled.requests > 0)) or (
+            (2 * self.tokens_left < had.tokens or short.tokens > 0) and (pooled is None or pooled.tokens > 0)
+        )
+
+
+class Reserved(msgspec.Struct, frozen=True):
+    """What a request holds until it is over."""
+
+    account: Account
+    tokens: int
+    minute: int
+
+
+class Short(msgspec.Struct, frozen=True):
+    """Not enough is left."""
+
+    of: Literal["requests", "tokens"]
+    retry_after_s: int
+    never: bool = False
+    """The request is greater than the whole limit."""
+
+
+class Book:
+    """What the keys of one replica have in hand. Used from one event loop, or by a simulator."""
+
+    def __init__(self, slots: int, now_s: float) -> None:
+        self._slots = slots
+        self.alone_from: int | None = None
+        """The first minute in which this replica may have its share without asking, as its store says."""
+        self._accounts: dict[str, Account] = {}
+        self._standings: dict[int, Standing] = {}
+        self.minute = int(now_s // MINUTE_S)
+
+    @property
+    def standing(self) -> Standing | None:
+        """Return how this replica stands in this minute; ``None`` before it is known."""
+        return self._standings.get(self.minute)
+
+    def reserve(self, key: str, limit: Amount, tokens: int, now_s: float) -> Reserved | Short:
+        """Take one request and so many tokens, both or none."""
+        self._turn(now_s)
+        account = self._accounts.get(key) or self._opened(key, limit)
+        if account.left >= 1 and account.tokens_left >= tokens:
+            account.left -= 1
+            account.tokens_left -= tokens
+            return Reserved(account, tokens, self.minute)
+        return self._short(account, tokens, now_s)
+
+    def settle(self, held: Reserved, used_tokens: int) -> None:
+        """Give back what a request did not use of its tokens; what it used beyond them is owed."""
+        held.account.tokens_left += held.tokens - used_tokens
+
+    def refund(self, held: Reserved) -> None:
+        """Give back everything."""
+        held.account.left += 1
+        held.account.tokens_left += held.tokens
+
+    def runs_short(self, held: Reserved) -> bool:
+        """Tell whether the key of a reservation should be leased more."""
+        return held.account.runs_short()
+
+    def shown(self, key: str, limit: Amount, now_s: float) -> tuple[Amount, int]:
+        """Return what a key may still use, as far as this replica knows, and for how many seconds that holds."""
+        account, reset_s = self._accounts.get(key), MINUTE_S - int(now_s % MINUTE_S)
+        if account is None:
+            return limit, reset_s
+        pooled = account.pooled or Amount()
+        left = Amount(account.left + pooled.requests, account.tokens_left + pooled.tokens)
+        return Amount(max(0, left.requests), max(0, left.tokens)), reset_s
+
+    def to_ask(self, now_s: float, ahead_s: float) -> tuple[int, dict[str, Want]] | None:
+        """Return the minute to join or lease in, and what for; ``None`` if nothing is needed."""
+        self._turn(now_s)
+        standing = self._standings.get(self.minute)
+        wants = self._wants() if standing != "alone" else {}
+        if standing is None or (wants and standing != "asked"):
+            return self.minute, wants
+        is_near = (self.minute + 1) * MINUTE_S - now_s <= ahead_s
+        return (self.minute + 1, {}) if is_near and self.minute + 1 not in self._standings else None
+
+    def asked(self, minute: int) -> None:
+        """Note that the store is being asked about a minute."""
+        self._standings.setdefault(minute, "asked")
+
+    def answered(self, leases: Leases) -> None:
+        """Take what the store gave; what comes when its minute is over is nothing."""
+        was = self._standings.get(leases.minute)
+        if was == "asked":
+            self._standings[leases.minute] = "kept" if leases.joined else "leases"
+        if leases.minute != self.minute:
+            return
+        for account in self._accounts.values() if was == "asked" and leases.joined else ():
+            account.give(self._own(account.limit))
+        for key, given in leases.given.items():
+            if key in self._accounts:
+                self._accounts[key].give(given)
+                self._accounts[key].pooled = leases.left[key]
+
+    def failed(self, minute: int, *, for_certain: bool) -> None:
+        """Note that the store could not be asked; ``for_certain`` says that it noted nothing."""
+        if self._standings.get(minute) != "asked":
+            return
+        if not for_certain:
+            self._standings[minute] = "leases"
+        elif minute != self.minute:
+            del self._standings[minute]  # there is time to try again
+        else:
+            self._stand_alone()
+
+    def _turn(self, now_s: float) -> None:
+        minute = int(now_s // MINUTE_S)
+        if minute <= self.minute:
+            return
+        self.minute = minute
+        self._accounts.clear()
+        self._standings = {at: standing for at, standing in self._standings.items() if at >= minute}
+        if minute not in self._standings:
+            self._stand_alone()
+
+    def _stand_alone(self) -> None:
+        """Have the slot's share and lease nothing, for the rest of this minute; without a slot, there is only leasing."""
+        may = self.alone_from is not None and self.minute >= self.alone_from
+        self._standings[self.minute] = "alone" if may else "leases"
+        for account in self._accounts.values():
+            account.give(self._own(account.limit))
+
+    def _own(self, limit: Amount) -> Amount:
+        """Return what this replica has of a limit without a lease."""
+        standing = self._standings.get(self.minute)
+        part = share if standing == "alone" else kept
+        if standing not in ("alone", "kept"):
+            return Amount()
+        return Amount(part(limit.requests, self._slots), part(limit.tokens, self._slots))
+
+    def _opened(self, key: str, limit: Amount) -> Account:
+        account = self._accounts[key] = Account(key, limit, self._own(limit))
+        return account
+
+    def _short(self, account: Account, tokens: int, now_s: float) -> Short:
+        """Say what is short: soon there may be more, if the pool has it; else in the next minute."""
+        of: Literal["requests", "tokens"] = "requests" if account.left < 1 else "tokens"
+        if tokens > account.limit.tokens:
+            return Short("tokens", MINUTE_S, never=True)
+        account.fell_short = Amount(
+            max(account.fell_short.requests, 1 - account.left),
+            max(account.fell_short.tokens, tokens - account.tokens_left),
+        )
+        pooled = account.pooled
+        is_spent = self.standing == "alone" or (
+            pooled is not None and (pooled.requests + account.left < 1 or pooled.tokens + account.tokens_left < tokens)
+        )
+        return Short(of, MINUTE_S - int(now_s % MINUTE_S) if is_spent else 1)
+
+    def _wants(self) -> dict[str, Want]:
+        return {key: Want(a.limit, a.fell_short) for key, a in self._accounts.items() if a.runs_short()}

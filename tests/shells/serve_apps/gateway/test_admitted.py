@@ -1,0 +1,136 @@
+"""Admission in live replicas: one key's limit over two of them, what callers are told, and what a hedge uses."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.admission.quotas import MINUTE_S, Amount
+from actors.base.files import write_atomic
+from cluster.acceptance.system import write_answers
+from models.protocol_servers.faults import Fault
+from serve_apps.gateway.replica import Gateway
+from tests.shells.serve_apps.gateway import live as live_module
+from tests.shells.serve_apps.gateway.live import Live, Told, live
+from tests.unit.actors.consensus.world import until
+
+LIMIT = 40
+BEGINS_S = 2_000_000_000.0 - 2_000_000_000 % MINUTE_S
+"""A minute that lasts as long as a test."""
+
+
+def tiers(**limits: int) -> dict[str, Any]:
+    """Return a profile's section that limits every key."""
+    return {"tiers": {"0": limits}}
+
+
+async def in_one_minute(system: Live) -> None:
+    """Let every replica join a minute that does not end."""
+    for at_s in (BEGINS_S - 10, BEGINS_S + 15):
+        for replica in system.replicas:
+            replica._admission._wall = lambda at_s=at_s: at_s  # type: ignore[misc]
+            await replica._admission.lease()
+    assert [replica._admission.shown().leasing for replica in system.replicas] == ["kept"] * len(system.replicas)
+
+
+def answers_with_usage(path: Path, answers: Mapping[str, Sequence[str]]) -> Path:
+    """Write recorded answers that tell of twelve tokens and three."""
+    write_answers(path, dict(answers))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        for answer in line["default"]["answers"]:
+            answer["usage"] = {"prompt_tokens": 12, "completion_tokens": 3}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def left(replica: Gateway) -> Amount:
+    """Return what the one key has in hand in a replica."""
+    (account,) = replica._admission._book._accounts.values()
+    return Amount(account.left, account.tokens_left)
+
+
+async def test_five_callers_on_two_replicas_never_pass_a_keys_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it is used, nothing beyond it; the rest is told until when, and costs nothing."""
+    async with live(tmp_path, monkeypatch, replicas=2, admission=tiers(requests_per_minute=LIMIT)) as system:
+        await in_one_minute(system)
+
+        async def call(number: int) -> list[Told]:
+            return [await system.ask(number=number % 2) for _ in range(12)]
+
+        told = [each for calls in await asyncio.gather(*map(call, range(5))) for each in calls]
+        for number in (0, 1) * LIMIT:  # what a replica fell short of, it leases
+            await system.replicas[number]._admission.lease()
+            told.append(await system.ask(number=number))
+        answered = [each for each in told if each.status == 200]
+        refused = [each for each in told if each.status == 429]
+        assert (len(answered), len(answered) + len(refused)) == (LIMIT, len(told))
+        assert {each.body["error"]["code"] for each in refused} == {"rate_limited"}
+        assert {each.headers["retry-after"] for each in refused} <= {"1", "45"}
+        assert refused[-1].headers["retry-after"] == "45"
+        assert answered[0].headers["x-ratelimit-limit-requests"] == str(LIMIT)
+
+
+async def test_a_hedge_is_accounted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What answered counts as ``usage`` says, and the voter that was given up has read the prompt."""
+    sections = {
+        "consensus": {"panel_size": 2}, "breakers": {"hedge": {"min_samples": 3}},
+        "admission": tiers(tokens_per_minute=1_000_000),
+    }  # fmt: skip
+    monkeypatch.setattr(live_module, "write_answers", answers_with_usage)
+    async with live(tmp_path, monkeypatch, **sections) as system:
+        await in_one_minute(system)
+        await system.order(fault=Fault.SLOW_FIRST_TOKEN, model="b", delay_s=0.3)
+        for _ in range(3):
+            await system.ask()
+        await system.order(fault=None)
+        before = left(system.replicas[0]).tokens
+        await system.order(fault=Fault.SILENT, model="a")
+        told = await system.ask(deadline_ms=5_000)
+        assert [vote["outcome"] for vote in told.body["weavergen"]["votes"]] == ["cancelled", "agreed", "agreed"]
+        assert told.body["usage"]["total_tokens"] == 2 * (12 + 3)
+        assert before - left(system.replicas[0]).tokens == 2 * (12 + 3) + 12
+
+
+async def test_a_client_that_leaves_and_a_refusal_use_what_they_should(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing, and what voters used."""
+    limits = tiers(requests_per_minute=1000, tokens_per_minute=1_000_000)
+    async with live(tmp_path, monkeypatch, admission=limits) as system:
+        await in_one_minute(system)
+        await system.ask()
+        before = left(system.replicas[0])
+        for voter in "ab":
+            await system.order(fault=Fault.SILENT, model=voter)
+        leaving = asyncio.create_task(system.ask())
+        await until(lambda: system.replicas[0]._admission.door.under_way == 1)
+        assert left(system.replicas[0]).requests == before.requests - 1
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        assert left(system.replicas[0]) == before
+        told = await system.ask(deadline_ms=300)
+        assert told.status == 504
+        usage = told.body["weavergen"]["usage"]
+        after = left(system.replicas[0])
+        assert after.requests == before.requests - 1
+        assert before.tokens - after.tokens >= usage["total_tokens"]
+
+
+async def test_leases_that_cannot_be_noted_stop_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The replica's share is served; status says so."""
+    async with live(tmp_path, monkeypatch, admission=tiers(requests_per_minute=LIMIT)) as system:
+        replica = system.replicas[0]
+        await in_one_minute(system)
+        replica._admission._wall = lambda: BEGINS_S + 100
+        write_atomic(system.home.root / "run" / "admission" / f"{int(BEGINS_S // MINUTE_S) + 2}.json", b"{")
+        await replica._admission.lease()
+        replica._admission._wall = lambda: BEGINS_S + 130
+        told = [await system.ask() for _ in range(LIMIT)]
+        assert [each.status for each in told].count(200) == LIMIT // replica.settings.max_replicas
+        assert replica.status()["admission"]["leasing"] == "alone"

@@ -1,0 +1,235 @@
+"""What keys may use over replicas: reserve, reconcile, refund; leases."""
+
+import pytest
+
+from actors.admission.quotas import (
+    MINUTE_S,
+    UNLIMITED,
+    VACANT,
+    Amount,
+    Book,
+    Leases,
+    Note,
+    Reserved,
+    Short,
+    Want,
+    kept,
+    lease,
+    pool,
+    share,
+)
+from tests.unit.actors.admission.interleavings import World
+
+NOW_S = 1000.0 * MINUTE_S
+LIMIT = Amount(100, 1000)
+
+
+def joined(slots: int = 1, minute: int = 1000) -> Book:
+    """Return the book of a replica that joined a minute."""
+    book = Book(slots, NOW_S)
+    asked = book.to_ask(NOW_S, 20)
+    assert asked == (minute, {})
+    book.asked(minute)
+    book.answered(Leases(minute, joined=True, given={}, left={}))
+    return book
+
+
+def reserve(book: Book, tokens: int = 10, now_s: float = NOW_S, limit: Amount = LIMIT) -> Reserved:
+    """Reserve what there is."""
+    held = book.reserve("k", limit, tokens, now_s)
+    assert isinstance(held, Reserved)
+    return held
+
+
+def left(book: Book) -> Amount:
+    """Return what a key has in hand."""
+    account = reserve(book, 0).account
+    account.left += 1
+    return Amount(account.left, account.tokens_left)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_interleaving_passes_a_limit(seed: int) -> None:
+    """Five callers on one key over several replicas, with a store that is away or whose word is lost, and replicas that die."""
+    answered = 0
+    for number in range(150):
+        world = World(seed * 1000 + number)
+        for _ in range(60):
+            world.step()
+        answered += world.answered
+    assert answered > 50  # the limit is not kept by letting nobody in
+
+
+def test_one_who_is_let_in_reserves_the_most_he_can_use_and_gives_back_the_rest() -> None:
+    """Reserve, reconcile."""
+    book = joined()
+    held = reserve(book, 300)
+    assert left(book) == Amount(49, 200)
+    book.settle(held, 20)
+    assert left(book) == Amount(49, 480)
+
+
+def test_a_cancelled_request_used_nothing() -> None:
+    """Neither a request nor a token."""
+    book = joined()
+    book.refund(reserve(book, 300))
+    assert left(book) == Amount(50, 500)
+
+
+def test_a_refused_request_uses_nothing() -> None:
+    """Both or none: one whose tokens are short keeps its request."""
+    book = joined()
+    assert isinstance(book.reserve("k", LIMIT, 501, NOW_S), Short)
+    assert left(book) == Amount(50, 500)
+
+
+def test_what_was_used_beyond_the_reserve_is_owed() -> None:
+    """A voter that tells of more tokens than it could use takes them from who comes next."""
+    book = joined()
+    book.settle(reserve(book, 100), 450)
+    assert left(book).tokens == 50
+    assert isinstance(book.reserve("k", LIMIT, 51, NOW_S), Short)
+
+
+def test_a_minute_begins_anew_and_takes_nothing_from_the_one_before() -> None:
+    """What was reserved before it is nothing to it."""
+    book = joined()
+    book.alone_from = 0
+    held = reserve(book, 400)
+    reserve(book, 0, NOW_S + MINUTE_S)
+    book.settle(held, 0)
+    assert book.minute == 1001
+    assert isinstance(book.reserve("k", LIMIT, 1001, NOW_S + MINUTE_S), Short)
+    reserve(book, 1000, NOW_S + MINUTE_S)
+
+
+def test_a_clock_that_goes_back_brings_no_minute_back() -> None:
+    """Minutes only rise."""
+    book = joined()
+    book.alone_from = 0
+    reserve(book, 1000, NOW_S + MINUTE_S)
+    assert isinstance(book.reserve("k", LIMIT, 1, NOW_S), Short)
+
+
+def test_who_could_not_join_has_its_share_alone() -> None:
+    """Without a store: limit / slots, and it asks no more in that minute."""
+    book = Book(4, NOW_S)
+    book.alone_from = 0
+    book.asked(1000)
+    book.failed(1000, for_certain=True)
+    assert book.standing == "alone"
+    reserve(book, 250)
+    short = book.reserve("k", LIMIT, 1, NOW_S + 10)
+    assert isinstance(short, Short)
+    assert short.retry_after_s == 50
+    assert book.to_ask(NOW_S + 10, 20) is None
+    assert book.to_ask(NOW_S + 41, 20) == (1001, {})
+
+
+@pytest.mark.parametrize(("for_certain", "alone_from"), [(False, 0), (True, None), (True, 1001)])
+def test_who_does_not_know_has_nothing_of_its_own(*, for_certain: bool, alone_from: int | None) -> None:
+    """Neither one whose word may have arrived, nor one without a slot, nor one whose slot may have been given away as vacant."""
+    book = Book(1, NOW_S)
+    book.alone_from = alone_from
+    book.asked(1000)
+    book.failed(1000, for_certain=for_certain)
+    assert book.standing == "leases"
+    assert isinstance(book.reserve("k", LIMIT, 0, NOW_S), Short)
+
+
+def test_joining_ahead_is_tried_again_until_the_minute_begins() -> None:
+    """A store that was away for a moment costs nothing."""
+    book = joined()
+    assert book.to_ask(NOW_S + 30, 20) is None
+    assert book.to_ask(NOW_S + 45, 20) == (1001, {})
+    book.asked(1001)
+    assert book.to_ask(NOW_S + 46, 20) is None
+    book.failed(1001, for_certain=True)
+    assert book.to_ask(NOW_S + 50, 20) == (1001, {})
+
+
+def test_more_is_leased_before_it_runs_out() -> None:
+    """Below half of what was had, or where somebody fell short; not where the pool is known to be empty."""
+    book = joined()
+    reserve(book, 250)
+    assert book.to_ask(NOW_S, 20) is None
+    reserve(book, 1)
+    assert book.to_ask(NOW_S, 20) == (1000, {"k": Want(LIMIT, Amount())})
+    book.answered(Leases(1000, joined=True, given={"k": Amount(50, 250)}, left={"k": Amount(0, 250)}))
+    assert left(book) == Amount(98, 499)
+    short = book.reserve("k", LIMIT, 600, NOW_S)
+    assert isinstance(short, Short)
+    assert short.retry_after_s == 1  # the pool has it
+    assert book.to_ask(NOW_S, 20) == (1000, {"k": Want(LIMIT, Amount(0, 101))})
+    book.answered(Leases(1000, joined=True, given={"k": Amount(0, 250)}, left={"k": Amount()}))
+    reserve(book, 749)
+    assert book.to_ask(NOW_S, 20) is None
+    assert book.reserve("k", LIMIT, 1, NOW_S + 20) == Short("tokens", 40)
+
+
+def test_what_can_never_be_had_is_told() -> None:
+    """A request that is greater than the whole limit."""
+    short = joined().reserve("k", LIMIT, 1001, NOW_S)
+    assert isinstance(short, Short)
+    assert short.never
+
+
+def test_what_is_shown_counts_what_the_pool_has() -> None:
+    """As far as it is known; before the first request, the limit."""
+    book = joined()
+    assert book.shown("k", LIMIT, NOW_S + 15) == (LIMIT, 45)
+    reserve(book, 100)
+    assert book.shown("k", LIMIT, NOW_S) == (Amount(49, 400), 60)
+    book.answered(Leases(1000, joined=True, given={"k": Amount(1, 1)}, left={"k": Amount(9, 99)}))
+    assert book.shown("k", LIMIT, NOW_S) == (Amount(59, 500), 60)
+
+
+def test_what_comes_late_is_nothing() -> None:
+    """A lease is for the minute that it was taken in."""
+    book = joined()
+    book.alone_from = 0
+    reserve(book, 0, NOW_S + MINUTE_S)
+    book.answered(Leases(1000, joined=True, given={"k": Amount(50, 500)}, left={"k": Amount()}))
+    assert isinstance(book.reserve("k", LIMIT, 1001, NOW_S + MINUTE_S), Short)
+
+
+def test_a_pool_holds_what_nobody_keeps() -> None:
+    """Three slots: one joined, one vacant, one whose holder may have its share alone."""
+    note = Note(1, 3, {0: "a", 1: VACANT})
+    assert (share(100, 3), kept(100, 3)) == (33, 16)
+    assert pool(100, 3, note) == 100 - 33 - 16
+    assert pool(100, 3, Note(1, 3)) == 1
+
+
+def test_leases_are_halves_of_what_is_left_and_never_more_than_there_is() -> None:
+    """Nobody takes everything at once; what somebody waits for comes whole."""
+    note, wants, given = Note(1, 1), {"k": Want(Amount(100, UNLIMITED), Amount())}, 0
+    for _ in range(100):
+        note, leases = lease(note, 1, 0, "a", [], wants, 10)
+        assert leases.joined
+        given += leases.given["k"].requests
+    assert given == pool(100, 1, note)
+    least = {"k": Want(Amount(100, 100), Amount(40, 0))}
+    assert lease(Note(1, 1), 1, 0, "a", [], least, 10)[1].given["k"] == Amount(40, 25)
+
+
+def test_a_slot_that_another_held_in_this_minute_keeps_nothing() -> None:
+    """What it kept is gone with who kept it; so is the share of one that was vacant when somebody looked."""
+    note, _ = lease(Note(1, 2), 2, 0, "a", [1], {}, 10)
+    assert note.slots == {0: "a", 1: VACANT}
+    for slot, name in ((0, "b"), (1, "b"), (None, "b")):
+        again, leases = lease(note, 2, slot, name, [], {}, 10)
+        assert (again.slots, leases.joined) == (note.slots, False)
+
+
+def test_a_note_of_another_number_of_slots_gives_nothing() -> None:
+    """Its shares are of another size."""
+    note = Note(1, 2)
+    assert lease(note, 3, 0, "a", [], {"k": Want(LIMIT, Amount())}, 10) == (note, Leases(1, False, {}, {}))
+
+
+def test_a_note_holds_so_many_keys() -> None:
+    """Who comes later has what it has without a lease."""
+    wants = {key: Want(LIMIT, Amount()) for key in ("k", "l", "m")}
+    note, leases = lease(Note(1, 1), 1, 0, "a", [], wants, 2)
+    assert set(leases.given) == set(note.leased) == {"k", "l"}

@@ -1,0 +1,69 @@
+"""Admission in front of nothing, on clocks that are set and a store in memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from actors.admission.config import AdmissionConfig
+from actors.admission.ports import OutcomeUnknown
+from actors.admission.quotas import Leases, Note, Want, lease
+from actors.base.errors import StorageUnavailable
+from serve_apps.gateway.admission import Admission
+
+MAX_LIMIT = 4
+
+
+@dataclass
+class Clocks:
+    """A steady clock and the wall's."""
+
+    now_s: float = 0.0
+    wall_s: float = 1_800_000_000.0
+
+    def monotonic(self) -> float:
+        """Return the steady one."""
+        return self.now_s
+
+    def wall(self) -> float:
+        """Return the wall's."""
+        return self.wall_s
+
+
+@dataclass
+class Memory:
+    """A ``LeaseStore`` in memory, of one replica, that can be away."""
+
+    slots: int = 1
+    away: Exception | None = None
+    notes: dict[int, Note] = field(default_factory=dict)
+    alone_from: int | None = None
+    alone: list[int] = field(default_factory=list)
+
+    def lease(self, minute: int, wants: Mapping[str, Want]) -> Leases:
+        """Join and lease."""
+        if self.away is not None:
+            raise self.away
+        self.alone_from = minute if self.alone_from is None else self.alone_from
+        note = self.notes.get(minute, Note(minute, self.slots))
+        self.notes[minute], leases = lease(note, self.slots, 0, "r", [], wants, 100)
+        return leases
+
+    def stood_alone(self, minute: int) -> None:
+        """Take the word."""
+        self.alone.append(minute)
+
+    def close(self) -> None:
+        """Let go of nothing."""
+
+
+AWAY = StorageUnavailable("the store is away")
+UNKNOWN = OutcomeUnknown("nobody knows")
+
+
+def admission(
+    config: AdmissionConfig | None = None, clocks: Clocks | None = None, store: Memory | None = None, voters: int = 3
+) -> Admission:
+    """Return an admission that was not started."""
+    clocks, store = clocks or Clocks(), store or Memory()
+    return Admission(
+        config or AdmissionConfig(), MAX_LIMIT, store.slots, store, voters, clocks.monotonic, clocks.wall
+    )  # fmt: skip

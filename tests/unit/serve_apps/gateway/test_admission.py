@@ -1,0 +1,292 @@
+"""Who is let in to deliberate, and that whatever was held is given back however it ends."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from actors.admission.config import AdmissionConfig, LineConfig, TierConfig
+from actors.admission.quotas import Amount
+from actors.base.errors import NoConsensus, NotReady, Overloaded, RateLimited
+from actors.consensus.request import GenerationRequest
+from actors.consensus.vocabulary import Seat, State
+from actors.store.auth import Principal
+from models.voter import Message, Sampling
+from serve_apps.gateway.admission import Admission
+from tests.unit.actors.consensus.world import plan
+from tests.unit.serve_apps.gateway.admitting import AWAY, MAX_LIMIT, UNKNOWN, Clocks, Memory, admission
+
+REQUEST = GenerationRequest("consensus", (Message("user", "Hi"),), Sampling(max_tokens=10), 60_000)
+RESERVED = 3 * (2 + 16 + 64 + 10)
+LIMITED = AdmissionConfig(tiers={1: TierConfig(requests_per_minute=20, tokens_per_minute=20_000)})
+KEY = Principal("key", "acme", "client", frozenset(), 1)
+FREE = Principal("free", "acme", "client", frozenset(), 0)
+EMPTY = State(plan([Seat("a", "f", "l", 1)]), (), ())
+
+Work = Callable[[GenerationRequest], Awaitable[Any]]
+
+
+async def answer(_: GenerationRequest) -> Any:
+    """Answer with nothing used."""
+    return SimpleNamespace(state=EMPTY)
+
+
+def failing(error: Exception) -> Work:
+    """Return work that fails."""
+
+    async def fail(_: GenerationRequest) -> Any:
+        raise error
+
+    return fail
+
+
+class Held:
+    """Work that is held until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun: list[GenerationRequest] = []
+        self._go = asyncio.Event()
+
+    async def __call__(self, request: GenerationRequest) -> Any:
+        """Wait."""
+        self.begun.append(request)
+        await self._go.wait()
+        return SimpleNamespace(state=EMPTY)
+
+    def go(self) -> None:
+        """Let everybody go."""
+        self._go.set()
+
+
+async def limited(store: Memory | None = None, clocks: Clocks | None = None) -> Admission:
+    """Return an admission with a limited tier, which has joined the minute."""
+    made = admission(LIMITED, clocks, store)
+    await made.lease()
+    return made
+
+
+def left(of: Admission, key: Principal = KEY) -> Amount:
+    """Return what a key has in hand."""
+    account = of._book._accounts.get(key.key_id)
+    return Amount(10, 10_000) if account is None else Amount(account.left, account.tokens_left)
+
+
+def through(of: Admission, work: Work, key: Principal = FREE, priority: Any = "interactive") -> "asyncio.Task[Any]":
+    """Send a request."""
+    return asyncio.create_task(of.through(REQUEST, key, priority, work))
+
+
+async def turn() -> None:
+    """Let every task run as far as it can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_an_answer_uses_one_request_and_what_it_used() -> None:
+    """Tokens that nobody used come back."""
+    of = await limited()
+    await of.through(REQUEST, KEY, "interactive", answer)
+    assert left(of) == Amount(9, 10_000)
+
+
+@pytest.mark.parametrize(
+    "error", [NotReady("no policy"), Overloaded("no room", details={"usage": {"total_tokens": 9}})]
+)
+async def test_what_was_rejected_used_nothing(error: Exception) -> None:
+    """Whoever rejected it."""
+    of = await limited()
+    with pytest.raises(type(error)):
+        await of.through(REQUEST, KEY, "interactive", failing(error))
+    assert (left(of), of.door.under_way) == (Amount(10, 10_000), 0)
+
+
+async def test_a_recorded_refusal_used_what_voters_used() -> None:
+    """They answered, though nothing left."""
+    of = await limited()
+    with pytest.raises(NoConsensus):
+        await of.through(
+            REQUEST, KEY, "interactive", failing(NoConsensus("x", details={"usage": {"total_tokens": 70}}))
+        )
+    assert left(of) == Amount(9, 9930)
+
+
+async def test_a_cancelled_request_used_nothing() -> None:
+    """Neither while it deliberates nor while it waits; whoever waits behind it is let in."""
+    of = await limited()
+    held = Held()
+    tasks = [through(of, held, KEY) for _ in range(MAX_LIMIT + 2)]
+    await turn()
+    assert (len(held.begun), len(of.door.line), left(of)) == (MAX_LIMIT, 2, Amount(4, 10_000 - 6 * RESERVED))
+    tasks[MAX_LIMIT].cancel()
+    tasks[0].cancel()
+    await turn()
+    assert (len(held.begun), len(of.door.line)) == (MAX_LIMIT + 1, 0)
+    held.go()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert (left(of), of.door.under_way) == (Amount(6, 10_000), 0)
+
+
+async def test_who_is_let_in_and_cancelled_in_one_turn_lets_the_next_one_in() -> None:
+    """No place is lost."""
+    of = admission()
+    assert all(of.door.enter("interactive", 0.0) for _ in range(MAX_LIMIT))
+    work = Held()
+    first, second = through(of, work), through(of, work)
+    await turn()
+    of._wake(of.door.leave("interactive", None))
+    first.cancel()
+    await turn()
+    assert (first.cancelled(), len(work.begun), of.door.under_way) == (True, 1, MAX_LIMIT)
+    work.go()
+    await second
+    assert of.door.under_way == MAX_LIMIT - 1
+
+
+async def test_what_was_waited_is_off_the_deadline() -> None:
+    """And the voters have what is left."""
+    clocks = Clocks()
+    of = admission(clocks=clocks)
+    held, later = Held(), Held()
+    tasks = [through(of, held) for _ in range(MAX_LIMIT)]
+    waiting = through(of, later)
+    await turn()
+    clocks.now_s += 1.5
+    held.go()
+    await turn()
+    assert later.begun[0].deadline_ms == 58_500
+    later.go()
+    await asyncio.gather(*tasks, waiting)
+
+
+async def test_who_waits_too_long_or_has_to_go_for_a_person_is_refused() -> None:
+    """With Retry-After."""
+    clocks = Clocks()
+    of = admission(AdmissionConfig(line=LineConfig(max_waiting=1)), clocks)
+    held = Held()
+    inside = [through(of, held) for _ in range(MAX_LIMIT)]
+    await turn()
+    batch = through(of, held, priority="batch")
+    await turn()
+    person = through(of, held)
+    await turn()
+    with pytest.raises(Overloaded, match="took its place") as told:
+        await batch
+    assert told.value.retry_after_s == 1
+    with pytest.raises(Overloaded):
+        of.require_room()
+    clocks.now_s += 1
+    of._look()
+    with pytest.raises(Overloaded, match="as long as it may"):
+        await person
+    held.go()
+    await asyncio.gather(*inside)
+    of.require_room()
+    of.close()
+
+
+async def test_a_key_that_has_used_its_minute_is_told_until_when() -> None:
+    """429 with the seconds that are left of it; other keys go on."""
+    of = await limited(clocks=Clocks(wall_s=1_800_000_015.0))
+    for _ in range(20):
+        await of.through(REQUEST, KEY, "interactive", answer)
+        await of.lease()
+    with pytest.raises(RateLimited, match="20 requests") as told:
+        await of.through(REQUEST, KEY, "interactive", answer)
+    assert told.value.retry_after_s == 45
+    other = Principal("other", "acme", "client", frozenset(), 1)
+    await of.through(REQUEST, other, "interactive", answer)
+    await of.through(REQUEST, FREE, "interactive", answer)
+    assert of.shown().rate_limited == 1
+
+
+async def test_a_request_beyond_the_whole_limit_is_told_what_to_lower() -> None:
+    """Waiting would not help."""
+    of = await limited()
+    huge = GenerationRequest("consensus", (Message("user", "Hi"),), Sampling(max_tokens=8000), 60_000)
+    with pytest.raises(RateLimited, match="lower max_tokens"):
+        await of.through(huge, KEY, "interactive", answer)
+
+
+async def test_clients_are_told_their_limits_as_openai_tells_them() -> None:
+    """Only keys that have any."""
+    of = await limited()
+    await of.through(REQUEST, KEY, "interactive", answer)
+    told = {name.decode(): value.decode() for name, value in of.headers(KEY)}
+    assert told["x-ratelimit-limit-requests"] == "20"
+    assert told["x-ratelimit-remaining-requests"] == "9"
+    assert told["x-ratelimit-remaining-tokens"] == "10000"
+    assert told["x-ratelimit-reset-tokens"] == "60s"
+    assert of.headers(FREE) == []
+
+
+@pytest.mark.parametrize(("away", "standing"), [(AWAY, "alone"), (UNKNOWN, "leases")])
+async def test_serving_goes_on_without_the_store(
+    away: Exception, standing: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On the replica's share, and word of it is left; on nothing where nobody knows what the store did."""
+    clocks, store = Clocks(), Memory()
+    of = await limited(store, clocks)
+    clocks.wall_s += 45
+    store.away = away
+    await of.lease()
+    clocks.wall_s += 20
+    await of.through(REQUEST, FREE, "interactive", answer)
+    if standing == "alone":
+        for _ in range(20):
+            await of.through(REQUEST, KEY, "interactive", answer)
+        await of.lease()
+        assert store.alone == [of._book.minute]
+    with pytest.raises(RateLimited):
+        await of.through(REQUEST, KEY, "interactive", answer)
+    assert of.shown().leasing == standing
+    assert "share alone" in caplog.text
+
+
+async def test_a_tier_of_batches_goes_behind() -> None:
+    """Whatever its requests say."""
+    of = admission(AdmissionConfig(tiers={1: TierConfig(priority="batch")}))
+    held = Held()
+    tasks = [through(of, held, KEY) for _ in range(MAX_LIMIT)]
+    await turn()
+    assert (len(held.begun), of.door.line.waiting("batch")) == (3, 1)
+    tasks.append(through(of, held))
+    await turn()
+    assert len(held.begun) == MAX_LIMIT
+    held.go()
+    await asyncio.gather(*tasks)
+
+
+def panel() -> Any:
+    """Return a plan of nine."""
+    return plan([Seat(f"v{n}", "f", f"l{n}", 1_000_000) for n in range(9)])
+
+
+async def test_what_is_saved_is_told_in_the_plan() -> None:
+    """Nothing in calm, hedges first, then voters where that can be."""
+    of = admission()
+    assert of.saved(panel()) == panel()
+    of.brownout.look(0.06)
+    assert of.saved(panel()).saved == ("hedges",)
+    of.brownout.look(0.5)
+    assert of.saved(panel()).saved == ("hedges", "voters")
+    few = plan([Seat(f"v{n}", "f", f"l{n}", 1_000_000) for n in range(3)])
+    assert of.saved(few).saved == ("hedges",)
+
+
+async def test_a_voters_limit_learns_only_while_the_loop_is_on_time() -> None:
+    """What takes long because this replica is late is not the voter's doing."""
+    of = admission()
+    limit = of.voter_limit(100)
+    assert limit is not None
+    for _ in range(50):
+        limit.observe(10.0, 100)
+    of.door.load.is_calm = False
+    for _ in range(50):
+        limit.observe(10_000.0, 100)
+    assert limit.limit == 100
+    of.door.load.is_calm = True
+    for _ in range(50):
+        limit.observe(10_000.0, 100)
+    assert limit.limit < 50
