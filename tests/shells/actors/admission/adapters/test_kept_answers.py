@@ -1,9 +1,10 @@
 """The table of kept answers; ``tests/acceptance`` runs the same on PostgreSQL."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -152,32 +153,31 @@ def test_of_all_replicas_none_passes_the_bound(databases: list[Database]) -> Non
         assert sum(pool.map(race, range(REPLICAS))) == MAX_KEYS * 10
 
 
+class Halting(KeptAnswers):
+    """A table that stops in the middle of a claim, after it has looked."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, MAX_KEYS)
+        self.looked, self.go_on = Event(), Event()
+
+    def _claim(self, *arguments: Any) -> None:
+        self.looked.set()
+        self.go_on.wait(20)
+        super()._claim(*arguments)
+
+
 def test_keeping_and_taking_over_exclude_each_other(databases: list[Database]) -> None:
-    """A holder that is late and one that takes over, at the same moment: either the answer is kept, or the claim is lost."""
-    tables = [KeptAnswers(database, 1000) for database in databases]
-    together, late = Barrier(2), NOW + LEASE
-    where = [slot(str(turn)) for turn in range(40)]
-    claims = [new_ulid() for _ in where]
-    for each, claim_id in zip(where, claims, strict=True):
-        tables[0].look(each, claim_id, NOW, late)
-
-    def keep() -> list[bool]:
-        kept = []
-        for each, claim_id in zip(where, claims, strict=True):
-            together.wait(30)
-            kept.append(tables[0].keep(each.id, claim_id, answer(each, claim_id)))
-        return kept
-
-    def take_over() -> list[bool]:
-        taken = []
-        for each in where:
-            together.wait(30)
-            taken.append(tables[1].look(each, new_ulid(), late, late + LEASE)[0] == "claim")
-        return taken
-
+    """An answer that is kept late, while somebody takes over: it is not kept, or there would be two."""
+    table, other, where, late = KeptAnswers(databases[0], MAX_KEYS), Halting(databases[1]), slot("k"), new_ulid()
+    table.look(where, late, NOW, NOW + LEASE)
     with ThreadPoolExecutor(2) as pool:
-        kept, taken = pool.submit(keep), pool.submit(take_over)
-        assert [one != other for one, other in zip(kept.result(), taken.result(), strict=True)] == [True] * len(where)
+        taking = pool.submit(other.look, where, new_ulid(), NOW + LEASE, NOW + 2 * LEASE)
+        assert other.looked.wait(20)
+        keeping = pool.submit(table.keep, where.id, late, answer(where, late))
+        wait([keeping], timeout=0.5)
+        other.go_on.set()
+        assert (taking.result()[0], keeping.result()) == ("claim", False)
+    assert table.look(where, new_ulid(), NOW + LEASE, NOW)[0] == "wait"
 
 
 def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
