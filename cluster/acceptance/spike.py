@@ -63,7 +63,7 @@ GENERATOR, OURS, PEER = "generator", "weavergen", "LiteLLM"
 ROWS = 200
 """Prompts; any two hundred requests in a row have the latencies of the whole trace."""
 NORMAL_SHARE, TIMES = 0.1, 50.0
-BASE_PER_S, HIGHEST_PER_S, WARM_S = 10.0, 1200.0, 2.0
+BASE_PER_S, HIGHEST_PER_S, WARM_S = 10.0, 1200.0, 3.0
 LIMITS = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 6000.0)
 LIMIT_LATE_MS = 10.0
 TIMEOUT_S = 30.0
@@ -78,7 +78,7 @@ class Times:
     """How long each part takes, in seconds."""
 
     base_s: float = 40.0
-    step_s: float = 8.0
+    step_s: float = 12.0
     step_requests: int = 2 * ROWS
     """A step with fewer takes longer."""
     settled_s: float = 10.0
@@ -247,6 +247,7 @@ def sampled(served: Sequence[Sent]) -> list[Outcome]:
 
 
 def _overloaded(loaded: Loaded, trace: Sequence[Traced], times: Times) -> Ran:
+    time.sleep(times.settled_s)
     steps = _searched(loaded, times)
     if not (saturation := bounds(steps)[0]):
         raise RuntimeError(f"no rate held, {BASE_PER_S:g} a second included: {steps}")
