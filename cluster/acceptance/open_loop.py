@@ -173,7 +173,9 @@ class Generator:
         return time.monotonic() - self._began_s
 
     def _fire(self, number: int) -> None:
-        if (link := self._free()) is not None:
+        if self._waiting:
+            self._waiting.append(number)
+        elif (link := self._free()) is not None:
             self._late_ms.append((self._now_s() - self._plan.due_s[number]) * 1000)
             self._send(link, number)
         elif self._open < self._plan.max_connections:
@@ -264,8 +266,11 @@ class Generator:
                 seen_s, spent_s = now_s, took_s
 
     def _overdue(self) -> Iterator[_Link]:
-        """Note every request under way that is out of time, and yield its connection; they lie in the order they are due."""
-        for number in list(itertools.takewhile(self._is_overdue, self._busy)):
+        """Note every request under way that is out of time, and yield its connection.
+
+        All are looked at: one whose connection was long in coming stands behind others that were due later.
+        """
+        for number in [number for number in self._busy if self._is_overdue(number)]:
             link = self._busy.pop(number)
             link.number = None
             self._note(number, 0, "timed out")

@@ -8,7 +8,8 @@ generator can do is measured first, against a server that does nothing.
 *Saturation* is measured first, with arrivals that know nothing of each other: the highest rate at which 99 % are served and the
 p99 is within twice that of a low rate. Then arrivals follow the trace, scaled so that their mean is a tenth of the system's own
 saturation; for a minute it is fifty times as much, then what it was before, the same arrivals again. Each system is loaded by
-its own saturation: the absolute loads stand beside each other. Clients do not come again, whatever they are told.
+its own saturation: the absolute loads stand beside each other. Clients wait for 10 s and do not come again, whatever they
+are told.
 
 *Back to normal* is when neither a refusal nor a failure nor a p99 beyond twice the normal one comes any more, in windows of 5 s;
 a window in which the same arrivals had the same effect before the spike does not count. Memory is what is resident, summed over
@@ -66,8 +67,10 @@ NORMAL_SHARE, TIMES = 0.1, 50.0
 BASE_PER_S, HIGHEST_PER_S, WARM_S = 10.0, 1200.0, 3.0
 LIMITS = (500.0, 1000.0, 2000.0, 3000.0, 4000.0, 6000.0)
 LIMIT_LATE_MS = 10.0
-TIMEOUT_S = 30.0
-CONNECTIONS = 1024
+TIMEOUT_S = 10.0
+"""A client's patience, from when its request was due."""
+CONNECTIONS = 8192
+"""So many that requests hardly ever wait for one: clients do not know of each other."""
 LOOK_S = 2.0
 SAMPLE = 5000
 """Most records that are verified; what is more is looked at evenly."""

@@ -9,7 +9,7 @@ import pytest
 
 from cluster.acceptance.arrivals import poisson
 from cluster.acceptance.driven import driven, empty_server
-from cluster.acceptance.open_loop import Generator, requests
+from cluster.acceptance.open_loop import Generator, _Link, requests
 from cluster.acceptance.sent import Plan, Report
 
 OK = b"HTTP/1.1 200 OK\r\nX-Weavergen-Decision: d1\r\nContent-Length: 2\r\n\r\n{}"
@@ -95,6 +95,16 @@ async def test_what_never_got_a_connection_is_given_up_in_its_time() -> None:
     report = await ran(silent, [0.0, 0.1], max_connections=1, timeout_s=0.4)
     assert [item.cause for item in report.sent] in (["timed out", "timed out, never sent"], ["timed out", "timed out"])
     assert report.seconds < 3
+
+
+async def test_an_early_request_whose_connection_came_late_is_given_up_in_its_time() -> None:
+    """It stands behind one that was due later; its own time counts."""
+    generator = Generator(plan("http://127.0.0.1:1/", [0.0, 10.0], timeout_s=1.0))
+    generator._began_s = time.monotonic() - 10.5
+    for number in (1, 0):
+        generator._send(_Link(generator), number)
+    assert [link.number for link in generator._overdue()] == [None]
+    assert list(generator._busy) == [1]
 
 
 async def test_a_connection_is_used_again_and_answers_are_told_apart() -> None:
