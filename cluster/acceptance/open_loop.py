@@ -18,6 +18,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ TIMER_S = 0.001
 """Resolution of the loop's timers, which round down: sent this much later, a request is at most a fraction of it early."""
 SWEEP_S = 0.1
 MAX_REFUSAL_BYTES = 16_384
-DECISION, RETRY_AFTER = b"x-weavergen-decision", b"retry-after"
+DECISION, DEGRADED, RETRY_AFTER = b"x-weavergen-decision", b"x-weavergen-degraded", b"retry-after"
 
 
 def requests(plan: Plan) -> tuple[str, int, list[bytes]]:
@@ -52,6 +53,15 @@ def requests(plan: Plan) -> tuple[str, int, list[bytes]]:
     return parts.hostname, parts.port or 80, [b"%b\r\nContent-Length: %d\r\n\r\n%b" % (head, len(b), b) for b in bodies]
 
 
+@dataclass(slots=True)
+class Told:
+    """What headers of a response say beside its answer."""
+
+    decision_id: str = ""
+    degraded: bool = False
+    retry_after: bool = False
+
+
 class _Link(asyncio.Protocol):
     """One connection: a request at a time."""
 
@@ -59,7 +69,8 @@ class _Link(asyncio.Protocol):
         self._generator = generator
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
-        self._status, self._retry_after, self._decision, self._body = 0, False, "", b""
+        self._status, self._body = 0, b""
+        self._told = Told()
         self._is_whole = self._is_kept = False
         self.number: int | None = None
         """Of the request under way."""
@@ -73,7 +84,8 @@ class _Link(asyncio.Protocol):
     def send(self, number: int, data: bytes) -> None:
         """Send a request; its end is told to the generator."""
         self.number = number
-        self._status, self._retry_after, self._decision, self._body = 0, False, "", b""
+        self._status, self._body = 0, b""
+        self._told = Told()
         if self._transport is not None:
             self._transport.write(data)
 
@@ -106,9 +118,11 @@ class _Link(asyncio.Protocol):
         """Note what a client is told beside the answer."""
         name = name.lower()
         if name == DECISION:
-            self._decision = value.decode("ascii", "replace")
+            self._told.decision_id = value.decode("ascii", "replace")
+        elif name == DEGRADED:
+            self._told.degraded = value == b"true"
         elif name == RETRY_AFTER:
-            self._retry_after = True
+            self._told.retry_after = True
 
     def on_headers_complete(self) -> None:
         """Note the status."""
@@ -127,7 +141,10 @@ class _Link(asyncio.Protocol):
     def _ended(self, status: int, cause: str) -> None:
         number, self.number = self.number, None
         if number is not None:
-            self._generator.ended(self, number, status, cause, retry_after=self._retry_after, decision=self._decision)
+            self._generator.ended(self, number, status, cause, self._told)
+
+
+NOTHING = Told()
 
 
 class Generator:
@@ -217,12 +234,10 @@ class Generator:
             return
         self._send(link, number)
 
-    def ended(
-        self, link: _Link, number: int, status: int, cause: str, *, retry_after: bool, decision: str
-    ) -> None:  # fmt: skip
+    def ended(self, link: _Link, number: int, status: int, cause: str, told: Told) -> None:
         """Note how a request ended, and lend its connection to the next one."""
         self._busy.pop(number, None)
-        self._note(number, status, cause, retry_after=retry_after, decision=decision)
+        self._note(number, status, cause, told)
         if not link.is_open:
             return  # the next one is sent when the connection is told to be lost
         if self._waiting:
@@ -242,10 +257,11 @@ class Generator:
         if self._waiting and self._open < self._plan.max_connections:
             self._connect(self._waiting.popleft())
 
-    def _note(self, number: int, status: int, cause: str, *, retry_after: bool = False, decision: str = "") -> None:
-        now_s = self._now_s()
+    def _note(self, number: int, status: int, cause: str, told: Told = NOTHING) -> None:
+        due_s, now_s = self._plan.due_s[number], self._now_s()
+        sent_s = self._sent_s[number] or now_s
         self._sent[number] = Sent(
-            self._plan.due_s[number], self._sent_s[number] or now_s, now_s, status, cause, retry_after, decision
+            due_s, sent_s, now_s, status, cause, told.retry_after, told.decision_id, told.degraded
         )
         self._left -= 1
         if not self._left:

@@ -40,6 +40,8 @@ class Sent(Struct, frozen=True, array_like=True):
     retry_after: bool = False
     """Whether the answer said when to come back."""
     decision_id: str = ""
+    degraded: bool = False
+    """Whether the answer says that less was done for it."""
 
     @property
     def latency_s(self) -> float:

@@ -8,7 +8,8 @@ from cluster.acceptance.timeline import Panel, picture
 
 SYSTEMS = (OURS, PEER)
 _PHASE_ROWS = {
-    "requests_per_s": "requests/s", "served_per_s": "served/s", "p50_ms": "served, p50 ms", "p99_ms": "served, p99 ms",
+    "requests_per_s": "requests/s", "served_per_s": "served/s", "served_degraded": "served, degraded",
+    "p50_ms": "served, p50 ms", "p99_ms": "served, p99 ms",
     "refused_429_share": "share of 429", "refused_429_by_code": "429 by code",
     "refused_429_without_retry_after": "429 without Retry-After", "refused_429_p99_ms": "429, p99 ms",
     "other_outcomes": "any other outcome",
@@ -56,7 +57,7 @@ def _verdicts(there: Sequence[str], results: Mapping[str, Any]) -> list[str]:
     wanted = list(dict.fromkeys(key for system in there for key in results[system]["verdict"]))
     for key in wanted:
         words = ("yes" if results[system]["verdict"][key] else "**no**" for system in there)
-        lines.append(f"| {key.replace('_', ' ')} | {' | '.join(words)} |")
+        lines.append(f"| {key} | {' | '.join(words)} |")
     figures: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         "saturation, requests/s": lambda found: found["saturation_per_s"],
         "normal load, requests/s (mean)": lambda found: found["phases"]["normal"]["requests_per_s"],

@@ -12,7 +12,7 @@ from cluster.acceptance.driven import driven, empty_server
 from cluster.acceptance.open_loop import Generator, _Link, requests
 from cluster.acceptance.sent import Plan, Report
 
-OK = b"HTTP/1.1 200 OK\r\nX-Weavergen-Decision: d1\r\nContent-Length: 2\r\n\r\n{}"
+OK = b"HTTP/1.1 200 OK\r\nX-Weavergen-Decision: d1\r\nX-Weavergen-Degraded: false\r\nContent-Length: 2\r\n\r\n{}"
 BODY = b'{"error": {"code": "overloaded"}}'
 BUSY = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -117,14 +117,15 @@ async def test_a_connection_is_used_again_and_answers_are_told_apart() -> None:
 
 async def test_a_refusal_tells_its_code_and_whether_it_says_when_to_come_back() -> None:
     """429 with Retry-After and without; nothing of one answer stays for the next on the connection."""
-    replies = iter((BUSY, BUSY.replace(b"Retry-After: 1\r\n", b""), OK))
+    replies = iter((BUSY, BUSY.replace(b"Retry-After: 1\r\n", b""), OK.replace(b"false", b"true"), OK))
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(next(replies))
 
-    report = await ran(answer, [0.0, 0.3, 0.6])
-    assert [(item.status, item.cause, item.retry_after) for item in report.sent] == [
-        (429, "429 overloaded", True), (429, "429 overloaded", False), (200, "", False),
+    report = await ran(answer, [0.0, 0.3, 0.6, 0.9])
+    assert [(item.status, item.cause, item.retry_after, item.degraded) for item in report.sent] == [
+        (429, "429 overloaded", True, False), (429, "429 overloaded", False, False), (200, "", False, True),
+        (200, "", False, False),
     ]  # fmt: skip
     assert report.connections == 1
 

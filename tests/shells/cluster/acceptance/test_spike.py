@@ -107,7 +107,7 @@ def test_a_run_that_stays_slow_did_not() -> None:
     """Slow for eleven seconds after the end is one second too long."""
     found = figures(ran(slow_after_s=11.0))
     assert found["back_to_normal_after_s"] == 11
-    assert [key for key, reached in found["verdict"].items() if not reached] == ["back_to_normal_within_10_s"]
+    assert [key for key, reached in found["verdict"].items() if not reached] == ["back to normal within 10 s"]
 
 
 @pytest.mark.parametrize(("served", "checked"), [(3, 3), (SAMPLE, SAMPLE), (SAMPLE * 2 + 1, 3334)])

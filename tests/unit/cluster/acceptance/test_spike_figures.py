@@ -167,8 +167,8 @@ def test_the_verdict_takes_everything_that_was_wanted() -> None:
     ):
         assert list(verdict({"normal": good, "spike": spiked | bad}, 10, 1.5).values()).count(False) == 1
     assert verdict({"normal": good, "spike": spiked}, None, 1.6) == {
-        "served_p99_within_2_x_of_normal": True,
-        "every_other_request_429_with_retry_after": True,
-        "memory_within_1_5_x_of_normal": False,
-        "back_to_normal_within_10_s": False,
+        "p99 of what is served within 2 × of normal": True,
+        "every other request 429 with Retry-After": True,
+        "memory of all processes within 1.5 × of normal": False,
+        "back to normal within 10 s": False,
     }
