@@ -4,7 +4,8 @@ Rules:
 - The slope is Theil and Sen's: the median of the slopes between any two looks. Single looks, however strange, move it little.
 - The first ``warm_s`` do not count: caches fill, pools open.
 - A role's series begins anew whenever its processes change, less ``settle_s`` in which a new process warms up; the longest
-  stretch is judged. Where none is as long as ``least_s`` (workers that come and go) the whole series is judged, by the sum.
+  stretch is judged. Where none is as long as ``least_s`` (workers that come and go) the whole series is judged by the sum,
+  which is nothing while there are none.
 - *Flat* is what grew, by its slope over the stretch that was judged, by no more than a share of its level or, where that is
   little, by no more than a floor. What shrinks is flat.
 - What could not be judged is not flat.
@@ -16,10 +17,13 @@ from dataclasses import dataclass
 from itertools import combinations, groupby
 from typing import Any
 
-from cluster.acceptance.looks import Look
+from cluster.acceptance.looks import Held, Look
 
 Point = tuple[float, float]
 """(Seconds, value)."""
+Seen = tuple[float, Held]
+"""When a role was looked at (monotonic), and what it held."""
+ABSENT = Held((), 0.0, 0, 0)
 RSS, HANDLES, THREADS, TASKS = "rss_mib", "handles", "threads", "tasks"
 
 
@@ -80,31 +84,33 @@ def trend(points: Sequence[Point], bound: Bound) -> Trend:
     return Trend(round(level, 1), round(slope * 3600, 2), round(grew, 2), round(lasted_s), flat=grew <= allowed)
 
 
-def judged(looks: Sequence[Look], role: str, window: Window) -> list[Look]:
-    """Return the looks by which a role is judged."""
-    counted = [look for look in looks if look.at_s >= window.begin_s + window.warm_s and role in look.roles]
-    pieces = [list(piece) for _, piece in groupby(counted, key=lambda look: look.roles[role].pids)]
-    settled = [_settled(piece, counted, window.settle_s) for piece in pieces]
+def judged(looks: Sequence[Look], role: str, window: Window) -> list[Seen]:
+    """Return the looks by which a role is judged: when they were, and what it held."""
+    counted = [
+        (look.at_s, look.roles.get(role, ABSENT)) for look in looks if look.at_s >= window.begin_s + window.warm_s
+    ]
+    pieces = [list(piece) for _, piece in groupby(counted, key=lambda seen: seen[1].pids)]
+    settled = [_settled(piece, counted, window.settle_s) for piece in pieces if piece[0][1].pids]
     longest = max(settled, key=_lasted_s, default=[])
     return longest if _lasted_s(longest) >= window.least_s else counted
 
 
-def _settled(piece: list[Look], counted: Sequence[Look], settle_s: float) -> list[Look]:
+def _settled(piece: list[Seen], counted: Sequence[Seen], settle_s: float) -> list[Seen]:
     """Return a stretch without the time in which its processes were new; those that were there from the start were not."""
     if piece[0] is counted[0]:
         return piece
-    return [look for look in piece if look.at_s >= piece[0].at_s + settle_s]
+    return [seen for seen in piece if seen[0] >= piece[0][0] + settle_s]
 
 
-def _lasted_s(piece: Sequence[Look]) -> float:
-    return piece[-1].at_s - piece[0].at_s if piece else 0.0
+def _lasted_s(piece: Sequence[Seen]) -> float:
+    return piece[-1][0] - piece[0][0] if piece else 0.0
 
 
 def trends(looks: Sequence[Look], tasks: Sequence[Point], window: Window) -> dict[str, dict[str, Trend]]:
     """Return role → what it holds → how that goes; the gateway's tasks are told by itself."""
     found: dict[str, dict[str, Trend]] = {}
     for role in sorted({role for look in looks for role in look.roles}):
-        held = [(look.at_s, look.roles[role]) for look in judged(looks, role, window)]
+        held = judged(looks, role, window)
         found[role] = {
             RSS: trend([(at_s, one.rss_mib) for at_s, one in held], BOUNDS[RSS]),
             HANDLES: trend([(at_s, one.handles) for at_s, one in held], BOUNDS[HANDLES]),

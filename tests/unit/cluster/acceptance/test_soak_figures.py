@@ -73,7 +73,7 @@ def test_what_was_not_seen_is_not_flat() -> None:
 def test_the_warm_up_does_not_count() -> None:
     """What grows in the first ten minutes only is flat."""
     seen = looks(2700, {0: 100.0, 300: 200.0, 590: 300.0})
-    assert judged(seen, ROLE, WINDOW)[0].at_s == 1600.0
+    assert judged(seen, ROLE, WINDOW)[0][0] == 1600.0
     assert trends(seen, [(1600.0, 5.0), (2000.0, 5.0)], WINDOW)[ROLE][RSS].flat
 
 
@@ -81,7 +81,7 @@ def test_a_new_process_is_judged_once_it_is_warm() -> None:
     """Killed at 660 s: its successor is judged from 960 s on, and what it grew by before does not count."""
     seen = [*looks(660), *looks(2700, {660: 50.0, 800: 90.0, 950: 100.0}, pid=2, since=660)]
     found = judged(seen, ROLE, WINDOW)
-    assert (found[0].at_s, found[-1].at_s) == (1960.0, 3690.0)
+    assert (found[0][0], found[-1][0]) == (1960.0, 3690.0)
     assert trends(seen, [], WINDOW)[ROLE][RSS].flat
 
 
@@ -99,6 +99,13 @@ def test_processes_that_come_and_go_are_judged_by_their_sum() -> None:
     found = trends(seen, [], WINDOW)[ROLE][RSS]
     assert found.judged_s == 2090
     assert not found.flat
+
+
+def test_a_worker_that_was_seen_once_is_no_leak() -> None:
+    """Where there is none it holds nothing: the sum has no slope."""
+    seen = looks(2700)
+    seen[100] = Look(seen[100].at_s, {**seen[100].roles, "idle": Held((7,), 120.0, 40, 20)})
+    assert climbing({"idle": trends(seen, [], WINDOW)["idle"]}) == []
 
 
 def test_tasks_of_the_gateway_are_judged_too() -> None:
