@@ -91,10 +91,12 @@ async def test_waiting_for_a_connection_is_part_of_the_latency() -> None:
 
 
 async def test_what_never_got_a_connection_is_given_up_in_its_time() -> None:
-    """The queue is bounded by every request's time, and the report says that it was never sent."""
-    report = await ran(silent, [0.0, 0.1], max_connections=1, timeout_s=0.4)
-    assert [item.cause for item in report.sent] in (["timed out", "timed out, never sent"], ["timed out", "timed out"])
-    assert report.seconds < 3
+    """The queue is bounded by every request's time: no connection is spent on what is over, and the report says so."""
+    report = await ran(silent, [0.0] * 60, max_connections=1, timeout_s=0.4)
+    causes = [item.cause for item in report.sent]
+    assert set(causes) == {"timed out", "timed out, never sent"}
+    assert causes.count("timed out, never sent") > 50
+    assert max(item.latency_s for item in report.sent) < 3
 
 
 async def test_an_early_request_whose_connection_came_late_is_given_up_in_its_time() -> None:

@@ -99,16 +99,17 @@ def test_a_step_tells_what_was_served() -> None:
 
 def test_a_phase_tells_every_outcome() -> None:
     """429 by code and without Retry-After; whatever is neither served nor 429 is told by cause."""
-    cut = Sent(3.0, 3.0, 4.0, 0, "connection cut")
+    cut, halted = Sent(3.0, 3.0, 4.0, 0, "connection cut"), Sent(3.5, 3.5, 4.0, 503, "503 not_ready")
     found = phase_figures(
-        [served(0.0), served(1.0, 200.0), refused(2.0), refused(2.5, retry_after=False), cut, served(20.0)], NORMAL
+        [served(0.0), served(1.0, 200.0), refused(2.0), refused(2.5, retry_after=False), cut, halted, served(20.0)],
+        NORMAL,
     )
-    assert (found["requests"], found["served"], found["refused_429"]) == (5, 2, 2)
+    assert (found["requests"], found["served"], found["refused_429"]) == (6, 2, 2)
     assert (found["p50_ms"], found["p99_ms"]) == (100.0, 200.0)
-    assert found["refused_429_share"] == 0.4
+    assert found["refused_429_share"] == 0.3333
     assert found["refused_429_without_retry_after"] == 1
     assert found["refused_429_by_code"] == {"429 overloaded": 2}
-    assert found["other_outcomes"] == {"connection cut": 1}
+    assert found["other_outcomes"] == {"connection cut": 1, "503 not_ready": 1}
 
 
 def test_what_was_never_strange_is_normal_at_once() -> None:
