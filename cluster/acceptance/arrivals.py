@@ -3,7 +3,7 @@
 Rules:
 - A phase of so many seconds with a mean rate takes the trace's next arrivals, as many as the rate makes, and stretches them to
   the phase: the mean is exact, the bursts and the silences are the trace's own. After its last arrival the trace begins anew.
-- A phase that repeats another begins with the same arrival: what they differ in is not their arrivals.
+- A phase of the same length, rate and first arrival repeats another: what they differ in is not their arrivals.
 - A voter takes as long as its prompt and its answer have tokens, each at a pace; one prompt takes its time from every voter.
 
 Left out: reading the file (``spike``), sending (``open_loop``).
@@ -107,13 +107,13 @@ def scheduled(trace: Sequence[Traced], phases: Sequence[Phase]) -> Schedule:
     return Schedule(tuple(due), tuple(numbers), tuple(spans))
 
 
-def spiked(normal_per_s: float, times: float, normal_s: float, spike_s: float, after_s: float) -> list[Phase]:
-    """Return normal load, a step to so many times as much, and normal load again, which repeats the first."""
+def spiked(normal_per_s: float, times: float, normal_s: float, spike_s: float) -> list[Phase]:
+    """Return normal load, a step to so many times as much, and the first phase again, arrival by arrival."""
     normal = Phase("normal", normal_s, normal_per_s)
     return [
         normal,
         Phase("spike", spike_s, normal_per_s * times, normal.arrivals),
-        Phase("after", after_s, normal_per_s),
+        Phase("after", normal_s, normal_per_s),
     ]
 
 

@@ -86,12 +86,12 @@ class Times:
     """A step with fewer takes longer."""
     settled_s: float = 10.0
     normal_s: float = 120.0
+    """Before the spike, and after it again."""
     spike_s: float = 60.0
-    after_s: float = 60.0
     limit_s: float = 5.0
 
 
-QUICK = Times(base_s=20, step_s=4, step_requests=100, settled_s=3, normal_s=20, spike_s=15, after_s=20, limit_s=2)
+QUICK = Times(base_s=20, step_s=4, step_requests=100, settled_s=3, normal_s=20, spike_s=15, limit_s=2)
 
 
 def quick_stages(save: Save, done: set[str]) -> None:
@@ -255,7 +255,7 @@ def _overloaded(loaded: Loaded, trace: Sequence[Traced], times: Times) -> Ran:
     if not (saturation := bounds(steps)[0]):
         raise RuntimeError(f"no rate held, {BASE_PER_S:g} a second included: {steps}")
     time.sleep(times.settled_s)
-    phases = spiked(saturation * NORMAL_SHARE, TIMES, times.normal_s, times.spike_s, times.after_s)
+    phases = spiked(saturation * NORMAL_SHARE, TIMES, times.normal_s, times.spike_s)
     schedule = scheduled(trace, phases)
     with watched(loaded.find, LOOK_S) as looks:
         report = driven(loaded.plan(schedule.due_s, schedule.numbers))

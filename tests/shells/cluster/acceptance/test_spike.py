@@ -36,7 +36,7 @@ RATE = 5.0
 
 def ran(slow_after_s: float = 0.0) -> Ran:
     """Return a run of 20 s, 10 s and 20 s: half of the spike is refused, and for a while after it answers are slow."""
-    schedule = scheduled(TRACE, spiked(RATE, 50.0, 20.0, 10.0, 20.0))
+    schedule = scheduled(TRACE, spiked(RATE, 50.0, 20.0, 10.0))
     normal, spike, after = schedule.spans
     sent = list[Sent]()
     for number, due_s in enumerate(schedule.due_s):

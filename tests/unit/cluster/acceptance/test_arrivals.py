@@ -69,25 +69,19 @@ def test_the_trace_begins_anew_after_its_last_arrival() -> None:
 
 
 def test_a_step_is_so_many_times_as_much_and_the_last_phase_repeats_the_first() -> None:
-    """50 x the mean for a minute, then the very arrivals of before the step."""
-    phases = spiked(2.0, 50.0, 10.0, 6.0, 5.0)
+    """50 x the mean for a while, then the very arrivals of before the step: windows of both can be held against each other."""
+    phases = spiked(2.0, 50.0, 10.0, 6.0)
     schedule = scheduled(TRACE, phases)
-    assert [phase.arrivals for phase in phases] == [20, 600, 10]
-    assert schedule.spans == (Span("normal", 0.0, 10.0), Span("spike", 10.0, 16.0), Span("after", 16.0, 21.0))
+    assert [phase.arrivals for phase in phases] == [20, 600, 20]
+    assert schedule.spans == (Span("normal", 0.0, 10.0), Span("spike", 10.0, 16.0), Span("after", 16.0, 26.0))
     assert list(schedule.due_s) == sorted(schedule.due_s)
-    counts = [sum(span.begin_s <= due < span.end_s for due in schedule.due_s) for span in schedule.spans]
-    assert counts == [20, 600, 10]
-    assert schedule.numbers[:20] == tuple(range(20))
-    assert schedule.numbers[20] == 20
-    assert schedule.numbers[620:] == tuple(range(10))
-
-
-def test_after_a_step_of_the_same_length_arrivals_are_those_of_before() -> None:
-    """Second by second: windows of both can be held against each other."""
-    schedule = scheduled(TRACE, spiked(2.0, 50.0, 10.0, 6.0, 10.0))
-    before = [due for due in schedule.due_s if due < 10.0]
-    after = [due - 16.0 for due in schedule.due_s if due >= 16.0]
+    before, spike, after = (
+        [due - span.begin_s for due in schedule.due_s if span.begin_s <= due < span.end_s] for span in schedule.spans
+    )
+    assert (len(before), len(spike)) == (20, 600)
     assert after == pytest.approx(before)
+    assert schedule.numbers[:20] == schedule.numbers[620:] == tuple(range(20))
+    assert schedule.numbers[20] == 20
 
 
 def test_arrivals_without_memory_have_the_rate_and_follow_from_the_seed() -> None:
