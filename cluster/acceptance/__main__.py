@@ -6,6 +6,7 @@ With ``--restart`` it begins anew, with ``--page`` nothing is run: the page is w
 """
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -83,6 +84,7 @@ def write_pages(name: str, results: Path, readme: Path) -> None:
 
 def main() -> int:
     """Run the campaign that is named."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything that was started is ended
     names = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     if len(names) != 1 or names[0] not in CAMPAIGNS:
         sys.stderr.write(
