@@ -66,7 +66,9 @@ bench: env-test  ## measure against peers, write docs/benchmarks.md
 
 acceptance: env-test  ## run one long campaign: make acceptance NAME=…
 	@test -n "$(NAME)" || { echo "say which: make acceptance NAME=…" >&2; exit 2; }
+	@if [ "$(NAME)" = spike ]; then $(ENVIRONMENT) .cache/bench/litellm bench; fi
 	@$(BIN)/python -m cluster.acceptance "$(NAME)"
+# spike measures LiteLLM beside us.
 
 lock:  ## resolve requirements/*.in anew; needs uv
 	@requirements/lock.sh

@@ -13,6 +13,9 @@
 # - a request that never ends holds its connection for an hour: `timeout http-request`, which Serve has no setting for.
 # - `option splice-request`: with it HAProxy 2.8 does not see that a client left whose body came behind its head in a packet of
 #   its own, and spins on that connection until the answer comes: gone. Bodies are small.
+# - nothing stands between a flood and the replicas: their event loops fill with requests that nobody waits for any more, they
+#   are taken for dead, and Serve's proxy, which comes next, with them. Chat completions beyond what the replicas take
+#   (WEAVERGEN_CHAT_BOUND each) are refused here, with 429 `overloaded` in JSON; everything else passes.
 # - failures of HAProxy's own, and the time before anything is deployed, are told as every other error is: 503 `not_ready`
 #   in JSON, which clients may retry.
 config=
@@ -54,8 +57,26 @@ not_ready() {
         "${#body}" "$body"
 }
 
+overloaded() {
+    printf '{"error":{"message":"too many requests are under way; try again shortly","type":"rate_limit_error","code":"overloaded","param":null}}'
+}
+
+# The number of replicas is HAProxy's own, at every request; without one there is nothing to overload.
+door() {
+    grep -q '^backend http-weavergen$' "$1" || return 0
+    overloaded >"$1.overloaded" || return 1
+    full="{ nbsrv(http-weavergen) gt 0 } { be_conn(http-weavergen),div(txn.weavergen_replicas) ge $2 }"
+    refuse="http-request return status 429 content-type application/json hdr retry-after 1 file $1.overloaded"
+    sed -i -e '/^frontend http_frontend$/,/^ *bind /{
+        /^ *bind /a\
+    http-request set-var(txn.weavergen_replicas) nbsrv(http-weavergen)\
+    '"$refuse if { path /v1/chat/completions } $full"'
+    }' "$1"
+}
+
 if [ -n "$config" ]; then
     narrow "$config" || exit 1
+    if [ -n "${WEAVERGEN_CHAT_BOUND:-}" ]; then door "$config" "$WEAVERGEN_CHAT_BOUND" || exit 1; fi
     for page in $(sed -n 's/^ *errorfile 50[234] //p' "$config" | sort -u); do
         not_ready >"$page" || exit 1
     done

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from actors.base.errors import ConfigurationError, HomeError
 from actors.base.files import write_atomic
-from cluster.config import Config, RayConfig
+from cluster.config import RESERVED_REQUESTS, Config, RayConfig
 from cluster.home import Home
 from cluster.observability import files as observability
 from cluster.processes import MARKER
@@ -182,6 +182,7 @@ class Node:
             MARKER: self.home.marker,
             "WEAVERGEN_HAPROXY": _haproxy_binary(),
             "WEAVERGEN_HTTP_HOST": self.config.gateway.host,
+            "WEAVERGEN_CHAT_BOUND": str(self.config.gateway.max_ongoing_requests - RESERVED_REQUESTS),
             "WEAVERGEN_HTTP_REQUEST_TIMEOUT_S": str(math.ceil(self.config.gateway.request_head_timeout_s)),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH")))),

@@ -56,22 +56,22 @@ async def _loaded(system: System) -> tuple[Load, dict[str, dict[str, Any]]]:
     sending = asyncio.create_task(stream(system, lambda _: value_question(0), load, 1_000_000, CONNECTIONS, 30.0))
     try:
         for name in PROCESSES:
-            kept, killed, back = set[int](), list[float](), list[float]()
+            kept, killed_s, back = set[int](), list[float](), list[float]()
             for _ in range(KILLS):
                 await asyncio.sleep(AROUND_S)
                 kept |= set(ticks(system))
-                killed.append(time.monotonic())
-                back.append(await _killed(system, name))
+                killed_s.append(time.monotonic())
+                back.append(await killed(system, name))
                 await asyncio.sleep(max(AROUND_S - back[-1], 0))
             lost = len(kept - set(ticks(system)))
-            found[name] = around(load.outcomes, killed) | {"back_after_s": back, "kept_ticks_that_are_gone": lost}
+            found[name] = around(load.outcomes, killed_s) | {"back_after_s": back, "kept_ticks_that_are_gone": lost}
     finally:
         load.stop = True
         await sending
     return load, found
 
 
-async def _killed(system: System, name: str) -> float:
+async def killed(system: System, name: str) -> float:
     """Kill an actor; return after how many seconds another process of it lives."""
     before, victims, began = read_beat(system.home.root, name), system.named(PROCESSES[name]), time.monotonic()
     if before is None or len(victims) != 1:

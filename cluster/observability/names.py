@@ -10,7 +10,7 @@ HISTOGRAMS = frozenset({"decision_seconds", "vote_seconds", "agreement"})
 GATEWAY_GAUGES = frozenset({
     "ready", "degraded", "halted", "policy_version", "under_way", "voters_failing", "quorum", "incidents_open",
     "wal_emitted_spans", "wal_available", "wal_reserve_depth", "wal_queued_bytes", "wal_refused", "wal_fsyncs",
-    "wal_fsync_seconds",
+    "wal_fsync_seconds", "event_loop_tasks",
     "breakers_closed", "breakers_half_open", "breakers_open", "breakers_forced_open", "breakers_forced_closed",
     "breaker_moves", "hedges", "retry_tokens", "idempotent_replays", "idempotent_withheld",
     "admission_limit", "admission_waiting", "admission_admitted", "admission_waited", "admission_shed",

@@ -365,6 +365,7 @@ class Gateway:
                 "halted": float(view is not None and view.halted(self._clock.monotonic())),
                 "policy_version": float(view.snapshot.version if view else 0),
                 "under_way": float(self._coordinator.under_way),
+                "event_loop_tasks": float(len(asyncio.all_tasks())),
                 "wal_emitted_spans": float(counters.emitted_spans),
                 "wal_available": float(not self._wal.unavailable_because),
                 "wal_reserve_depth": float(self._wal.reserve_depth),

@@ -24,6 +24,7 @@ from tests.ray.world import ROOT, free_port
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 SCRIPT = ROOT / "cluster" / "haproxy.sh"
+CHAT_BOUND = 2
 SWITCHES = ("x-request-timeout-seconds", "x-request-disconnect-disabled")
 ID = "x-request-id"
 
@@ -53,7 +54,7 @@ def rendered(folder: Path, serve_host: str, port: int, replica: int, *, deployed
         has_received_routes=True,
     )
     servers = [ServerConfig(name="replica", host="127.0.0.1", port=replica)]
-    backends = {"app": BackendConfig(name="app", path_prefix="/", app_name="weavergen", servers=servers)}
+    backends = {"app": BackendConfig(name="http-weavergen", path_prefix="/", app_name="weavergen", servers=servers)}
     api = HAProxyApi(config, backends if deployed else {}, str(folder / "haproxy.cfg"))
     api._generate_config_file_internal()
     return folder / "haproxy.cfg"
@@ -66,6 +67,7 @@ def environ(host: str, program: str) -> dict[str, str]:
         "WEAVERGEN_HAPROXY": program,
         "WEAVERGEN_HTTP_HOST": host,
         "WEAVERGEN_HTTP_REQUEST_TIMEOUT_S": "1",
+        "WEAVERGEN_CHAT_BOUND": str(CHAT_BOUND),
     }
 
 
@@ -201,6 +203,32 @@ def test_a_client_that_leaves_is_seen_by_the_replica(tmp_path: Path) -> None:
                     client.sendall(b"body")
                     assert not select.select([client], [], [], 0.1)[0]
                 assert Waiting.gone.acquire(timeout=5)
+        replica.shutdown()
+
+
+@contextmanager
+def asking(port: int) -> Iterator[socket.socket]:
+    """Ask for a completion that the replica never gives."""
+    with socket.create_connection(("127.0.0.1", port), 10) as client:
+        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
+        yield client
+
+
+def test_chat_beyond_what_the_replicas_take_is_refused_here(tmp_path: Path) -> None:
+    """429 with ``Retry-After`` at once, whoever asks; other requests pass, and so does chat as soon as somebody has left."""
+    Waiting.gone = threading.Semaphore(0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Waiting) as replica, contextlib.ExitStack() as under_way:
+        threading.Thread(target=replica.serve_forever, daemon=True).start()
+        with fronting(tmp_path / "log", replica.server_address[1]) as port:
+            clients = [under_way.enter_context(asking(port)) for _ in range(CHAT_BOUND)]
+            assert not select.select(clients, [], [], 0.3)[0]
+            status, headers, body = get(port, "/v1/chat/completions")
+            assert (status, headers["retry-after"], headers["content-type"]) == (429, "1", "application/json")
+            assert json.loads(body)["error"]["code"] == "overloaded"
+            assert get(port, "/v1/models")[0] == 200
+            clients[0].close()
+            assert Waiting.gone.acquire(timeout=5)
+            assert get(port, "/v1/chat/completions")[0] == 200
         replica.shutdown()
 
 

@@ -1,11 +1,15 @@
 """Results are told in words."""
 
 import shutil
+import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cluster.acceptance.__main__ import PARTS, README, RESULTS, write_pages
+from cluster.acceptance import __main__ as campaigns
+from cluster.acceptance.__main__ import PARTS, PICTURES, QUICK, README, RESULTS, run, write_pages
 from cluster.acceptance.page import render, with_part
 
 
@@ -41,3 +45,38 @@ def test_readme_and_the_page_are_what_the_results_say(name: str, tmp_path: Path)
     again = "`python -m cluster.acceptance --page " + name + "` writes them"
     assert (tmp_path / README.name).read_text() == README.read_text(), again
     assert (tmp_path / f"{name}.md").read_text() == (RESULTS / f"{name}.md").read_text(), again
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_quick_run_leaves_the_documents_alone(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its stages are saved one by one, and page and picture are written, in the folder that is named."""
+    monkeypatch.setattr(campaigns, "REPOSITORY", tmp_path)
+    seen: list[set[str]] = []
+
+    def stages(save: Callable[[str, dict[str, Any]], None], done: set[str]) -> None:
+        seen.append(done)
+        save("checkpoint 1", {"minute": 1.0})
+
+    found = run(name, tmp_path / "quick", restart=True, campaigns={name: stages})
+    assert found == {"checkpoint 1": {"minute": 1.0}}
+    assert seen == [set()]
+    assert sorted(file.name for file in (tmp_path / "quick").iterdir()) == [f"{name}.json", f"{name}.md", f"{name}.svg"]
+    assert list((tmp_path / ".cache").iterdir()) == []
+
+
+def test_every_quick_form_is_of_a_campaign() -> None:
+    """So is every page and picture."""
+    assert set(QUICK) | set(PICTURES) | set(campaigns.PAGES) <= set(campaigns.CAMPAIGNS)
+
+
+def test_what_has_no_quick_form_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is run; a campaign that is told to end would end what it started."""
+    monkeypatch.setattr("sys.argv", ["acceptance", "--quick", "faults"])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert campaigns.main() == 2
+        with pytest.raises(SystemExit, match="143"):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "faults has no quick form" in capsys.readouterr().err
