@@ -123,7 +123,7 @@ def test_only_haproxy_faces_other_machines(tmp_path: Path) -> None:
     assert serve_host(config) == "127.0.0.1"
     assert environ["WEAVERGEN_HTTP_HOST"] == "0.0.0.0"  # noqa: S104
     assert environ["WEAVERGEN_HTTP_REQUEST_TIMEOUT_S"] == "7"
-    assert environ["WEAVERGEN_CHAT_BOUND"] == "256"
+    assert environ["WEAVERGEN_CHAT_BOUND"] == "448"
     assert environ["RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S"] == environ["RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"] == "406"
     several = read_config({"profile": "t", "gateway": gateway, "ray": {"bind": "network"}}, "t")
     assert serve_host(several) == "0.0.0.0"  # noqa: S104
