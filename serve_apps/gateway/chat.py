@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Awaitable
 
+from actors.admission.queue import Priority
 from actors.base.errors import UnsupportedParameter, WeaverGenError
 from actors.consensus.actor import ConsensusCoordinator, Decision
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.request import Caller, GenerationRequest
+from actors.store.auth import Principal
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.complaints import Complaints
@@ -74,13 +76,7 @@ class ChatCompletions:
             if name == b"traceparent":
                 trace_parent = value.decode("latin-1")
         request = to_request(body, self._config, trace_parent)
-        caller = Caller(principal.tenant, principal.key_id, principal.policies)
-
-        def deliberate(admitted: GenerationRequest) -> Awaitable[Decision]:
-            return self._coordinator.generate(admitted, caller)
-
-        through = self._admission.through(request, principal, body.weavergen.priority, deliberate)
-        decision = await unless_client_leaves(receive, through)
+        decision = await unless_client_leaves(receive, self._admitted(request, principal, body.weavergen.priority))
         told = decision_headers(decision) + self._admission.headers(principal)
         explain = body.weavergen.explain
         if body.stream:
@@ -89,3 +85,10 @@ class ChatCompletions:
             return 200, [*_STREAM_HEADERS, *told], events
         answer = completion(decision, body.model, explain=explain)
         return 200, [JSON_HEADER, *told], answer
+
+    def _admitted(self, request: GenerationRequest, principal: Principal, priority: Priority) -> Awaitable[Decision]:
+        """Deliberate on a request once it is let in."""
+        caller = Caller(principal.tenant, principal.key_id, principal.policies)
+        return self._admission.through(
+            request, principal, priority, lambda admitted: self._coordinator.generate(admitted, caller)
+        )
