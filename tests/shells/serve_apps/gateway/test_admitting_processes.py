@@ -52,9 +52,14 @@ class Callers:
             except asyncio.CancelledError:
                 continue
             except NoConsensus:
-                pass
-            self.requests += 1
-            self.tokens += used
+                self._count(used)
+            else:
+                self._count(used)
+
+    def _count(self, tokens: int) -> None:
+        """Count a request that used so many tokens, answered or refused."""
+        self.requests += 1
+        self.tokens += tokens
 
     def _work(self, used: int, ending: str) -> Any:
         async def work(_: GenerationRequest) -> Any:
