@@ -188,6 +188,8 @@ def _show_gateway(console: Console, gateway: dict[str, Any]) -> None:
         table.add_row(*who, safe(", ".join(voter["layers"])), safe(voter["state"]))
     console.print(table)
     console.print(f"breakers: {safe(_breakers(gateway.get('breakers') or []))}", soft_wrap=True)
+    if admission := gateway.get("admission"):
+        console.print(f"admission: {safe(_admission(admission))}", soft_wrap=True)
     wal = gateway.get("wal") or {}
     console.print(
         f"write-ahead log: {wal.get('emitted_spans')} spans emitted, {wal.get('queued_bytes')} bytes waiting, "
@@ -209,6 +211,15 @@ def _breakers(shown: list[dict[str, Any]]) -> str:
         if item["state"] != "closed"
     ]
     return ", ".join(lines) or (f"all {len(shown)} closed" if shown else "none")
+
+
+def _admission(shown: dict[str, Any]) -> str:
+    """Return who is let in, in one line."""
+    saved = f", saves {', '.join(shown['cuts'])}" if shown["cuts"] else ""
+    return (
+        f"{shown['under_way']} of {shown['limit']} under way, {shown['waiting']} wait, {shown['admitted']} let in, "
+        f"{shown['shed']} shed, {shown['rate_limited']} rate limited{saved}"
+    )
 
 
 def _show_rest(console: Console, told: dict[str, Any]) -> None:

@@ -1,11 +1,12 @@
 """``POST /v1/chat/completions``: authenticate, parse, admit, deliberate, answer. Nothing is sent before the decision is made."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from msgspec.structs import replace
 
 from actors.admission.idempotency import key_of
+from actors.admission.queue import Priority
 from actors.base.errors import WeaverGenError
 from actors.consensus.actor import ConsensusCoordinator, Decision
 from actors.consensus.config import ConsensusConfig
@@ -83,15 +84,10 @@ class ChatCompletions:
             if name == b"traceparent":
                 trace_parent = value.decode("latin-1")
         request = to_request(body, self._config, trace_parent)
-        caller = Caller(principal.tenant, principal.key_id, principal.policies)
-
-        def work(asked: GenerationRequest) -> Awaitable[Decision]:
-            return self._admission.through(asked, principal, body.weavergen.priority, deliberate)
-
-        def deliberate(admitted: GenerationRequest) -> Awaitable[Decision]:
-            return self._coordinator.generate(admitted, caller)
-
-        answering: Awaitable[Answered] = self._once(keys, principal, body, request, work) if keys else work(request)
+        if keys:
+            answering: Awaitable[Answered] = self._once(keys, principal, body, request)
+        else:
+            answering = self._admitted(request, principal, body.weavergen.priority)
         decision = await unless_client_leaves(receive, answering)
         explain = body.weavergen.explain
         replayed = (REPLAYED,) if isinstance(decision, Replayed) else ()
@@ -103,11 +99,20 @@ class ChatCompletions:
         answer = completion(decision, body.model, explain=explain)
         return 200, [JSON_HEADER, *told], answer
 
+    def _admitted(self, request: GenerationRequest, principal: Principal, priority: Priority) -> Awaitable[Decision]:
+        """Deliberate on a request once it is let in."""
+        caller = Caller(principal.tenant, principal.key_id, principal.policies)
+        return self._admission.through(
+            request, principal, priority, lambda admitted: self._coordinator.generate(admitted, caller)
+        )
+
     async def _once(
-        self, keys: list[bytes], principal: Principal, body: ChatCompletionBody, request: GenerationRequest,
-        work: Callable[[GenerationRequest], Awaitable[Decision]],
+        self, keys: list[bytes], principal: Principal, body: ChatCompletionBody, request: GenerationRequest
     ) -> Answered:  # fmt: skip
         """Answer a request that carries an idempotency key: work on it, or give the one answer under that key again."""
         key = key_of(keys, self._idempotent.max_key_chars)
         asked = Asked(key, principal, request_text(body), request.deadline_ms, request.explain)
-        return await self._idempotent.once(asked, lambda left_ms: work(replace(request, deadline_ms=left_ms)))
+        priority = body.weavergen.priority
+        return await self._idempotent.once(
+            asked, lambda left_ms: self._admitted(replace(request, deadline_ms=left_ms), principal, priority)
+        )

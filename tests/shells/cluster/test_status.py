@@ -29,6 +29,9 @@ GATEWAY: dict[str, Any] = {
         {"voter": "a", "state": "open", "cause": "failure_rate", "open_left_s": 12.4},
         {"voter": "b", "state": "closed", "cause": "", "open_left_s": 0.0},
     ],
+    "admission": {
+        "limit": 256, "under_way": 3, "waiting": 1, "admitted": 90, "shed": 4, "rate_limited": 2, "cuts": ["hedges"],
+    },
     "wal": {"emitted_spans": 7, "queued_bytes": 0, "refused": 0, "reserve_depth": 2},
     "log": {"batches": 9, "merge_delay_s": 0.5},
 }  # fmt: skip
@@ -101,6 +104,7 @@ def test_a_ready_system_is_shown_whole(home: Home) -> None:
     for words in (
         "supervisor: ready", "profile t", home.read_config().sha256, "version 3", "f" * 64, "quorum 0.6",
         "min_lineages 2", "co-located", "7 spans", "2 segments", "breakers: a open (failure_rate, 12 s left)",
+        "admission: 3 of 256 under way, 1 wait, 90 let in, 4 shed, 2 rate limited, saves hedges",
         "transparency log: 9 batches", "replicas: 2", "r2 not ready", "open incidents: 1", "policy_rollback",
     ):  # fmt: skip
         assert words in shown.output

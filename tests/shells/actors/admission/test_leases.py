@@ -79,6 +79,18 @@ def test_a_share_that_was_used_alone_is_left_alone(tmp_path: Path) -> None:
     assert two.lease(9, {}).joined
 
 
+def test_a_share_that_was_used_alone_is_no_vacant_one(tmp_path: Path) -> None:
+    """Its replica is gone and nobody has taken its slot: nobody leases that share before the next minute."""
+    one, two = leases(tmp_path, "a"), leases(tmp_path, "b")
+    for store in (one, two):
+        store.lease(7, {})
+    one.stood_alone(8)
+    one.close()
+    assert two.lease(8, {}).joined
+    assert (drained(two, 8), two.lease(9, {}).joined) == (663 - 331 - 331 // 2, True)
+    assert drained(two, 9) == 663 - 331 // 2
+
+
 def test_vacant_shares_are_everybodys(tmp_path: Path) -> None:
     """One replica where two may be has the whole limit; one that comes later leases."""
     one, two = leases(tmp_path, "a"), leases(tmp_path, "b")

@@ -134,3 +134,18 @@ async def test_leases_that_cannot_be_noted_stop_nobody(tmp_path: Path, monkeypat
         told = [await system.ask() for _ in range(LIMIT)]
         assert [each.status for each in told].count(200) == LIMIT // replica.settings.max_replicas
         assert replica.status()["admission"]["leasing"] == "alone"
+
+
+async def test_admission_is_wired_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It saves in plans, learns voters' limits, and shows how it stands."""
+    async with live(tmp_path, monkeypatch) as system:
+        replica = system.replicas[0]
+        await system.meter().until("admission_limit", 256.0)
+        assert (await system.ask()).body["weavergen"]["saved"] == []
+        replica._admission.brownout.look(0.06)
+        monkeypatch.setattr(replica._admission.brownout, "look", lambda _: None)
+        replica._admission.brownout.level = 1
+        assert (await system.ask()).body["weavergen"]["saved"] == ["hedges"]
+        assert all(voter._limiter is not None for voter in replica._guards.voters.values())
+        await system.meter().until("admission_admitted", 2.0)
+        assert replica.status()["admission"]["admitted"] == 2

@@ -49,6 +49,15 @@ def test_a_panel_is_cut_to_those_who_can_outvote_a_dissenter() -> None:
     assert thrifty(panel(3)) == panel(3)
 
 
+def test_a_small_quorum_is_raised_until_nobody_unasked_could_take_the_lead() -> None:
+    """Two of nine would do, and seven others could outvote them: more than half of the whole must agree."""
+    rule = replace(RULE, quorum_micro=200_000)
+    cut = thrifty(panel(9, rule=rule))
+    assert cut.rule.quorum_micro * len(cut.seats) > 9 * 500_000
+    apart = thrifty(panel(9, rule=replace(rule, min_gap_micro=300_000)))
+    assert apart.rule.quorum_micro * len(apart.seats) > 9 * 650_000
+
+
 def test_what_rests_on_everybody_stays_whole() -> None:
     """Code under strict, prose, one voter by name, a hearing, an isolated voter, a later layer, shared lineages."""
     for changes in (
@@ -80,7 +89,8 @@ def test_whoever_wins_in_a_cut_panel_wins_in_the_whole_one_whatever_the_others_s
     groups = st.sampled_from([0, 0, 0, 0, 1, NO_GROUP])
     asked = [Vote(seat.lineage, seat.weight_micro, data.draw(groups)) for seat in cut.seats]
     others = st.sampled_from([0, 1, 2, NO_GROUP])
-    rest = [Vote(seat.lineage, seat.weight_micro, data.draw(others)) for seat in cut.spares]
+    together, says = data.draw(st.booleans()), data.draw(others)
+    rest = [Vote(s.lineage, s.weight_micro, says if together else data.draw(others)) for s in cut.spares]
     few = tally(asked, cut.rule)
     if few.winner is not None:
         every = tally([*asked, *rest], rule)

@@ -172,6 +172,16 @@ def test_what_is_refused_is_told_when_to_come_again() -> None:
     assert Door(AdmissionConfig(), 1, 0.0).refuse("x").retry_after_s == 1
 
 
+def test_overload_does_not_teach_what_requests_usually_take() -> None:
+    """Nothing is learnt while others are refused."""
+    at = door(limit=1)
+    for pressure, expected in ((0.0, 0.1), (0.5, 0.1)):
+        at.pressure = pressure
+        assert at.enter("interactive", 0.0)
+        at.leave("interactive", 0.1 if pressure == 0.0 else 9.0)
+        assert at.load.usual_s == expected
+
+
 def test_pressure_is_the_share_that_was_not_let_in_at_once() -> None:
     """It comes and goes within seconds."""
     at = door(limit=1)

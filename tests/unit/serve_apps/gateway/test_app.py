@@ -14,10 +14,12 @@ from actors.base.errors import InvalidKey, NoConsensus, NotFound, StorageUnavail
 from actors.consensus.config import ConsensusConfig
 from actors.store.auth import Principal, Role
 from serve_apps.gateway.access import Access
+from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.app import create_app, create_entry
 from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.operations import OPERATIONS, Operation
-from tests.unit.serve_apps.gateway.admitting import admission
+from tests.unit.actors.consensus.world import until
+from tests.unit.serve_apps.gateway.admitting import MAX_LIMIT, admission
 
 MAX_BODY = 1000
 REASON = b'{"reason": "x"}'
@@ -51,13 +53,15 @@ class Told:
 class World:
     """An entry in front of a backend that notes what reached it."""
 
-    def __init__(self, chat: Callable[..., Awaitable[None]] | None = None, max_concurrent: int = 4) -> None:
+    def __init__(
+        self, chat: Callable[..., Awaitable[None]] | None = None, max_concurrent: int = 4, max_waiting: int = 0
+    ) -> None:
         self.reached: list[Any] = []
         bounds = SimpleNamespace(
             max_body_bytes=MAX_BODY,
             body_timeout_s=0.05,
             consensus=SimpleNamespace(max_concurrent=max_concurrent),
-            admission=AdmissionConfig(line=LineConfig(max_waiting=0)),
+            admission=AdmissionConfig(line=LineConfig(max_waiting=max_waiting)),
         )
         backend: Any = SimpleNamespace(
             access=Access(principals), chat=chat or self._chat, settings=bounds, transition=self._transition,
@@ -207,14 +211,14 @@ async def test_a_defect_is_told_as_json_and_logged_whole(caplog: pytest.LogCaptu
 
 
 async def test_too_many_at_once_are_told_so_at_once_and_a_halt_still_acts() -> None:
-    """Beyond the bound a client gets 429 with Retry-After, a stranger 401 as ever; operators are not in that queue."""
+    """Beyond the bound and those who may wait a client gets 429 with Retry-After, a stranger 401; operators do not queue."""
     waiting = asyncio.Event()
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
         await waiting.wait()
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    world = World(slow, max_concurrent=2)
+    world = World(slow, max_concurrent=1, max_waiting=1)
     running = [asyncio.create_task(world.send("POST", CHAT, key="client")) for _ in range(2)]
     await asyncio.sleep(0)
     told = await world.send("POST", CHAT, key="client")
@@ -276,6 +280,38 @@ async def test_a_request_that_the_service_could_not_answer_is_told_to_the_operat
     for _ in range(2):  # once in the log, whatever comes right after
         assert (await world.send("POST", "/v1/chat/completions", key="client", pieces=(body,))).status in (422, 503)
     assert caplog.text.count(str(error)) == logged
+
+
+async def full(max_waiting: int) -> tuple[Admission, World]:
+    """Return the application in front of a replica that has all that it takes."""
+    coordinator: Any = None
+    admitting = admission(AdmissionConfig(line=LineConfig(max_waiting=max_waiting)))
+    assert all(admitting.door.enter("interactive", 0.0) for _ in range(MAX_LIMIT))
+    return admitting, World(ChatCompletions(coordinator, Access(principals), admitting, ConsensusConfig(), MAX_BODY, 5))
+
+
+async def test_what_cannot_be_let_in_is_not_read() -> None:
+    """The body stays where it is, and a stranger is told that he is one."""
+    _, world = await full(max_waiting=0)
+    told = await world.send("POST", CHAT, key="client", pieces=(b"{",), ends=False)
+    assert (told.status, told.error["code"], told.headers["retry-after"]) == (429, "overloaded", "1")
+    assert told.bytes_read == 0
+    assert (await world.send("POST", CHAT)).status == 401
+
+
+async def test_a_request_says_whether_it_is_a_batch() -> None:
+    """And waits behind people then."""
+    admitting, world = await full(max_waiting=2)
+    question = {"model": "consensus", "messages": [{"role": "user", "content": "x"}]}
+    waiting = []
+    for priority in ("batch", "interactive"):
+        body = json.dumps({**question, "weavergen": {"priority": priority}}).encode()
+        waiting.append(asyncio.create_task(world.send("POST", CHAT, key="client", pieces=(body,))))
+    await until(lambda: len(admitting.door.line) == 2)
+    assert (admitting.door.line.waiting("batch"), admitting.door.line.waiting("interactive")) == (1, 1)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_an_unknown_model_has_a_code_of_its_own() -> None:
