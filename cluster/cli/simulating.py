@@ -1,0 +1,97 @@
+"""``simulate``: the decision core under a virtual clock."""
+
+from functools import partial
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from actors.base.errors import ConfigurationError
+from cluster.cli.context import Progressing, json_option, print_json, safe
+from cluster.simulation.availability import Availability, sweep
+from cluster.simulation.outages import WEEK_S
+from cluster.simulation.plot import sweep_svg
+from cluster.simulation.report import percent, shown
+
+HISTORIES = Path(__file__).parents[3] / "shared" / "data"
+DAY_S = 86_400
+SCENARIOS = ("history",)
+MOST_CAUSES = 8
+
+
+@click.command("simulate", epilog="Example: weavergen simulate --seeds 4 --days 364 --profile gpu --plot sweep.svg")
+@click.option(
+    "--seeds", type=click.IntRange(1, 100_000), default=2, show_default=True, help="Replicates, or schedules to search."
+)
+@click.option(
+    "--days",
+    type=click.IntRange(7, 36_600),
+    default=91,
+    show_default=True,
+    help="Length of each replicate, in whole weeks.",
+)
+@click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--scenario", type=click.Choice(SCENARIOS), default="history", show_default=True,
+    help="history: outages as they were, availability of each stack.",
+)  # fmt: skip
+@click.option("--profile", default="gpu", show_default=True, help="Whose layers stand beside the baselines.")
+@click.option("--together", default="0,0.1,0.2,0.3", show_default=True, help="Shares of incidents that co-occur.")
+@click.option(
+    "--histories", type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder with outages/ and traffic/ (default: ../shared/data if it is there, else what was fitted).",
+)  # fmt: skip
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Write the sweep here as SVG.")
+@json_option
+def simulate(
+    seeds: int, days: int, first_seed: int, scenario: str, profile: str, together: str, histories: Path | None, workers: int,
+    plot: Path | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Run the deciding code under a virtual clock: availability over outages as they were, invariants looked at all the time."""
+    del scenario
+    data = histories or (HISTORIES if HISTORIES.is_dir() else None)
+    with Progressing(quiet=as_json) as show:
+        told = partial(show.progress, "simulate", "replicates")
+        chosen = range(first_seed, first_seed + seeds)
+        found = sweep(profile, _shares(together), chosen, days * DAY_S // WEEK_S, data, workers, told)
+    if plot is not None:
+        plot.write_text(sweep_svg(found.available, f"Availability of profile {profile} and two baselines"))
+    if as_json:
+        print_json(msgspec.to_builtins(found))
+    else:
+        _tell(Console(), found)
+    return 1 if found.breaches else 0
+
+
+def _shares(together: str) -> list[float]:
+    try:
+        shares = [float(word) for word in together.split(",")]
+    except ValueError as error:
+        raise ConfigurationError(f"--together takes numbers with commas between, not {together!r}") from error
+    if not all(0 <= share <= 1 for share in shares):
+        raise ConfigurationError("--together takes shares between 0 and 1")
+    return shares
+
+
+def _tell(console: Console, found: Availability) -> None:
+    rate = found.years / found.seconds * 60
+    console.print(
+        f"{found.years:.1f} simulated years in {found.seconds:.0f} s, {rate:.1f} years a minute; {found.requests} requests; "
+        f"{len(found.breaches)} invariants broken"
+    )
+    table = Table("stack", title="available: answered, or honestly refused for want of agreement (95 % of replicates)")
+    together = sorted({share for each in found.available.values() for share in each}, key=float)
+    for share in together:
+        table.add_column(f"co-occurrence {share}")
+    for stack, each in found.available.items():
+        table.add_row(safe(stack), *(shown(each[share]) for share in together))
+    console.print(table)
+    causes = Table("what was under way", f"lost of all time by {found.profile}", title="what costs most")
+    for cause, lost in list(found.lost.items())[:MOST_CAUSES]:
+        causes.add_row(safe(cause), percent(lost))
+    console.print(causes)
+    for breach in found.breaches:
+        console.print(safe(breach))
