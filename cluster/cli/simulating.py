@@ -11,52 +11,60 @@ from rich.table import Table
 from actors.base.errors import ConfigurationError
 from cluster.cli.context import Progressing, json_option, print_json, safe
 from cluster.simulation.availability import Availability, sweep
+from cluster.simulation.hunt import Hunt, hunt
 from cluster.simulation.outages import WEEK_S
+from cluster.simulation.plants import PLANTS
 from cluster.simulation.plot import sweep_svg
 from cluster.simulation.report import percent, shown
 
 HISTORIES = Path(__file__).parents[3] / "shared" / "data"
 DAY_S = 86_400
-SCENARIOS = ("history",)
 MOST_CAUSES = 8
 
 
 @click.command("simulate", epilog="Example: weavergen simulate --seeds 4 --days 364 --profile gpu --plot sweep.svg")
+@click.option("--seeds", type=click.IntRange(1, 100_000), default=2, show_default=True, help="Replicates, or storms.")
+@click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
-    "--seeds", type=click.IntRange(1, 100_000), default=2, show_default=True, help="Replicates, or schedules to search."
-)
+    "--scenario", type=click.Choice(("history", "storm")), default="history", show_default=True,
+    help="history: outages as they were, availability of each stack. storm: everything fails at once, in search of a broken invariant.",
+)  # fmt: skip
 @click.option(
     "--days",
     type=click.IntRange(7, 36_600),
     default=91,
     show_default=True,
-    help="Length of each replicate, in whole weeks.",
+    help="history: length of a replicate, in whole weeks.",
 )
-@click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--profile", default="gpu", show_default=True, help="history: whose layers stand beside the baselines.")
 @click.option(
-    "--scenario", type=click.Choice(SCENARIOS), default="history", show_default=True,
-    help="history: outages as they were, availability of each stack.",
-)  # fmt: skip
-@click.option("--profile", default="gpu", show_default=True, help="Whose layers stand beside the baselines.")
-@click.option("--together", default="0,0.1,0.2,0.3", show_default=True, help="Shares of incidents that co-occur.")
+    "--together", default="0,0.1,0.2,0.3", show_default=True, help="history: shares of incidents that co-occur."
+)
 @click.option(
     "--histories", type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder with outages/ and traffic/ (default: ../shared/data if it is there, else what was fitted).",
+    help="history: folder with outages/ (default: ../shared/data if it is there, else weeks are drawn from what was fitted).",
 )  # fmt: skip
+@click.option(
+    "--plant", type=click.Choice(tuple(PLANTS)), help="storm: a bug to plant; the search ends where it shows."
+)
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Write the sweep here as SVG.")
+@click.option("--plot", type=click.Path(path_type=Path), help="history: write the sweep here as SVG.")
 @json_option
 def simulate(
-    seeds: int, days: int, first_seed: int, scenario: str, profile: str, together: str, histories: Path | None, workers: int,
-    plot: Path | None, as_json: bool,
+    seeds: int, first_seed: int, scenario: str, days: int, profile: str, together: str, histories: Path | None,
+    plant: str | None, workers: int, plot: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Run the deciding code under a virtual clock: availability over outages as they were, invariants looked at all the time."""
-    del scenario
-    data = histories or (HISTORIES if HISTORIES.is_dir() else None)
+    """Run the deciding code under a virtual clock: availability over outages as they were, or storms in search of a bug."""
+    chosen = range(first_seed, first_seed + seeds)
     with Progressing(quiet=as_json) as show:
-        told = partial(show.progress, "simulate", "replicates")
-        chosen = range(first_seed, first_seed + seeds)
-        found = sweep(profile, _shares(together), chosen, days * DAY_S // WEEK_S, data, workers, told)
+        told = partial(show.progress, "simulate", "seeds")
+        if scenario == "storm":
+            hunted = hunt(chosen, workers, told, plant or "")
+        else:
+            data = histories or (HISTORIES if HISTORIES.is_dir() else None)
+            found = sweep(profile, _shares(together), chosen, days * DAY_S // WEEK_S, data, workers, told)
+    if scenario == "storm":
+        return _tell_hunt(hunted, as_json=as_json)
     if plot is not None:
         plot.write_text(sweep_svg(found.available, f"Availability of profile {profile} and two baselines"))
     if as_json:
@@ -64,6 +72,18 @@ def simulate(
     else:
         _tell(Console(), found)
     return 1 if found.breaches else 0
+
+
+def _tell_hunt(found: Hunt, *, as_json: bool) -> int:
+    if as_json:
+        print_json(msgspec.to_builtins(found))
+    else:
+        rate = found.seeds / found.seconds
+        click.echo(
+            f"{found.seeds} storms in {found.seconds:.1f} s, {rate:.1f} a second; {found.looked} outcomes judged"
+        )
+        click.echo(safe(found.found) if found.found else "no invariant broken")
+    return 1 if found.found else 0
 
 
 def _shares(together: str) -> list[float]:

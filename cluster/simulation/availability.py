@@ -9,8 +9,6 @@ Rules:
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter
@@ -22,6 +20,7 @@ from cluster.simulation.estimator import FAILED, SEVERE, Shares, sampled, shares
 from cluster.simulation.fit import Fitted, drawn_history, history_of, stored
 from cluster.simulation.ills import ills
 from cluster.simulation.outages import WEEK_S, History, provider_faults
+from cluster.simulation.parallel import spread
 from cluster.simulation.stacks import LOCAL, baselines, free, site_of
 from cluster.simulation.world import Outcome, World
 
@@ -153,10 +152,9 @@ def sweep(
     began_s, where = perf_counter(), str(data.resolve()) if data is not None else ""
     tasks = [Task(profile, share, seed, weeks, where) for seed in seeds for share in together]
     done: list[Replicate] = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for replicate in pool.map(run, tasks):
-            done.append(replicate)
-            told(len(done), len(tasks))
+    for replicate in spread(run, tasks, workers):
+        done.append(replicate)
+        told(len(done), len(tasks))
     return gathered(profile, stored().source if data else "drawn from what was fitted to " + stored().source, done,
                     perf_counter() - began_s, workers)  # fmt: skip
 

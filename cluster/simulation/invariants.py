@@ -1,16 +1,16 @@
 """The judge: what must hold whatever goes wrong, looked at when a client would have its answer, and when all is at rest.
 
-Rules (numbers are DESIGN's invariants); each names a breach by a short word:
-- ``record`` (1): an answer's record is durable, verifies offline and says ``answered`` with this answer's digest; a refusal
-  after deliberation that names a decision has a durable record that verifies.
-- ``halt`` (4): nothing is answered while the policy in force has halted for longer than a poll may take.
-- ``isolation`` (5): no ballot that agreed is of a voter that was isolated in the version named, or in force a poll ago.
+Rules, each with the short word that a breach of it is named by:
+- ``record``: an answer's record is durable, verifies offline and says ``answered`` with this answer's digest; a refusal after
+  deliberation that names a decision has a durable record that verifies.
+- ``halt``: nothing is answered while the policy in force has halted for longer than a poll may take.
+- ``isolation``: no ballot that agreed is of a voter that was isolated in the version named, or in force a poll ago.
 - ``jury``: who decides after a layer that was heard is no weaker than it; the rule is the one that the policy named states;
   two lineages agreed under ``strict``.
-- ``verdict`` (12): the record's ballots in another order come to the same tally.
+- ``verdict``: the record's ballots in another order come to the same tally.
 - ``permits``: at rest no breaker waits for a permit, no voter holds an ask, no deliberation is under way.
-- ``spend``: what providers billed in a day is within the cap, and so are all leases together.
-- ``deadline`` (9): a request ends within its deadline and the grace for its record.
+- ``spend``: what providers billed in a day is within the cap, and all leases together are within what is noted of them.
+- ``deadline``: a request ends within its deadline and the grace for its record.
 - ``once``: a decision has one record, or an answer's and its withdrawal, and a withdrawn one is not delivered.
 
 The judge reads policy as it was published, not as a replica saw it, and counts lineages and permits itself: what is planted
@@ -29,17 +29,18 @@ from actors.consensus.actor import Decision
 from actors.consensus.replay import replay_tally
 from actors.consensus.verification import verify_envelope
 from actors.policy.snapshot import PolicySnapshot
-from actors.spans.record import DecisionRecord, LayerRef
+from actors.spans.record import DecisionRecord, LayerRef, read_envelope
 from cluster.simulation import authority
 from cluster.simulation.settings import SiteSettings
 from cluster.simulation.surroundings import Government, SimulatedClock
 from models.providers.spend import DAY_S
+from serve_apps.gateway.spending import Leased
 
 if TYPE_CHECKING:
     from cluster.simulation.replica import Replica
 
 REACH_S = 1.0
-"""Within which a halt or an isolation reaches every replica (CONTRACT)."""
+"""Within which a halt or an isolation reaches every replica."""
 HEARD = ("disagreed", "screened_out")
 
 
@@ -69,6 +70,10 @@ class Judge:
         self._policies: dict[int, PolicySnapshot] = {}
         self._billed: dict[int, int] = {}
         self._replicas: list[Replica] = []
+        self._latest_s = 0.0
+        """Of the wall clock, wherever it jumped: a verifier's clock is not set back."""
+        self._away_s: float | None = None
+        self._back_s = -REACH_S
 
     def breach(self, rule: str, detail: str) -> None:
         """Note a breach."""
@@ -81,10 +86,20 @@ class Judge:
     def durable(self, envelope: bytes) -> None:
         """Hear of a record on disk."""
         self._durable[envelope] = None
+        record = read_envelope(envelope).read()
+        self._results.setdefault(record.id, []).append(record.result)
 
-    def billed(self, voter: str, cost_micro: int) -> None:  # noqa: ARG002 - one account for all
-        """Hear what a provider counted."""
-        day = int(self._clock.time() // DAY_S)
+    def source(self, *, away: bool) -> None:
+        """Hear that replicas cannot read the policy any more, or can again."""
+        now_s = self._clock.monotonic()
+        if away:
+            self._away_s = now_s if self._away_s is None else self._away_s
+        elif self._away_s is not None:
+            self._away_s, self._back_s = None, now_s
+
+    def billed(self, began_s: float, cost_micro: int) -> None:
+        """Hear what a provider counted for a call that began at that time (Unix seconds)."""
+        day = int(began_s // DAY_S)
         self._billed[day] = self._billed.get(day, 0) + cost_micro
 
     def delivered(self, replica: "Replica", deadline_ms: int, took_s: float, decision: Decision) -> None:
@@ -97,6 +112,8 @@ class Judge:
             self.breach("record", f"decision {record.id} is recorded as {record.result} and is not this answer")
         if replica.is_dead:
             self.breach("once", f"a dead replica answered with decision {record.id}")
+        if "withheld" in self._results.get(record.id, ()):
+            self.breach("once", f"decision {record.id} was withheld and is delivered")
         self._judge_policy(record)
         self._judge_jury(record)
         self._judge_verdict(record)
@@ -118,8 +135,8 @@ class Judge:
         if record is not None and record.result == "answered":
             self.breach("record", f"decision {record.id} was refused and is recorded as answered")
 
-    def at_rest(self, replicas: Sequence["Replica"], under_way: int) -> None:
-        """Judge what is left when nothing goes on any more."""
+    def at_rest(self, replicas: Sequence["Replica"], under_way: int, note: bytes | None) -> None:
+        """Judge what is left when nothing goes on any more; ``note`` is that of what was leased, if there is one."""
         if under_way:
             self.breach("deadline", f"{under_way} requests never ended")
         for replica in replicas:
@@ -127,7 +144,7 @@ class Judge:
                 self._judge_permits(replica)
         cap_micro = round(self._settings.spend_per_day_usd * MICRO)
         if cap_micro:
-            self._judge_spending(cap_micro)
+            self._judge_spending(cap_micro, note)
         for decision_id, results in self._results.items():
             if sorted(results) not in (["answered"], ["answered", "withheld"]) and len(results) > 1:
                 self.breach("once", f"decision {decision_id} is recorded as {', '.join(results)}")
@@ -138,17 +155,19 @@ class Judge:
             self.breach("record", f"an {what} left before its record was durable")
             return None
         try:
-            record = verify_envelope(data, authority.trust(), int(self._clock.time())).record
+            record = verify_envelope(data, authority.trust(), self._now_s()).record
         except IntegrityError as error:
             self.breach("record", f"the record of an {what} does not verify: {error}")
             return None
-        self._results.setdefault(record.id, []).append(record.result)
         return record
 
+    def _now_s(self) -> int:
+        self._latest_s = max(self._latest_s, self._clock.time())
+        return int(self._latest_s)
+
     def _judge_policy(self, record: DecisionRecord) -> None:
-        now_s = self._clock.monotonic()
-        before, now = self._government.at(now_s - REACH_S), self._government.current
-        if before.halt.on and now.halt.on:
+        lately = self._lately()
+        if lately and all(policy.halt.on for policy in lately):
             self.breach("halt", f"decision {record.id} was answered though generation is halted")
         named = self._government.snapshots[record.policy.version - 1]
         for ballot in record.ballots:
@@ -158,8 +177,20 @@ class Judge:
                 self.breach(
                     "isolation", f"{ballot.voter} counts and is isolated in version {named.version}, which is named"
                 )
-            elif before.isolated(ballot.voter) and now.isolated(ballot.voter):
+            elif lately and all(policy.isolated(ballot.voter) for policy in lately):
                 self.breach("isolation", f"{ballot.voter} counts and was isolated more than {REACH_S:g} s ago")
+
+    def _lately(self) -> list[PolicySnapshot]:
+        """Return every policy in force since all replicas must have seen the first of them; none while they cannot read it."""
+        now_s, config = self._clock.monotonic(), self._settings.policy
+        if self._away_s is not None:
+            if config.on_stale == "halt" and now_s - self._away_s > config.policy_max_stale_s + REACH_S:
+                self.breach("halt", "an answer left though policy could not be confirmed for longer than allowed")
+            return []
+        if now_s - self._back_s < REACH_S:
+            return []
+        since = self._government.published(now_s - REACH_S) - 1
+        return self._government.snapshots[max(since, 0) :]
 
     def _judge_jury(self, record: DecisionRecord) -> None:
         rule = record.layer
@@ -198,18 +229,22 @@ class Judge:
         if replica.coordinator.under_way:
             self.breach("permits", f"at rest {replica.name} has deliberations under way")
 
-    def _judge_spending(self, cap_micro: int) -> None:
+    def _judge_spending(self, cap_micro: int, note: bytes | None) -> None:
         for day, spent in self._billed.items():
             if spent > cap_micro:
-                self.breach(
-                    "spend", f"${spent / MICRO:.2f} were billed on day {day}, the cap is ${cap_micro / MICRO:.2f}"
-                )
-        today = max((r.wallet.ledger.day for r in self._replicas if r.wallet is not None), default=0)
-        leased = sum(
-            r.wallet.ledger.cap_micro for r in self._replicas if r.wallet is not None and r.wallet.ledger.day == today
-        )
-        if leased > cap_micro:
-            self.breach("spend", f"${leased / MICRO:.2f} are leased, the cap is ${cap_micro / MICRO:.2f}")
+                self.breach("spend", f"{_usd(spent)} were billed on day {day}, the cap is {_usd(cap_micro)}")
+        noted = msgspec.json.decode(note, type=Leased) if note is not None else Leased(0, 0)
+        ledgers = [replica.wallet.ledger for replica in self._replicas if replica.wallet is not None]
+        today = max([noted.day, *(ledger.day for ledger in ledgers)])
+        leased = sum(ledger.cap_micro for ledger in ledgers if ledger.day == today)
+        known = noted.micro if noted.day == today else 0
+        if leased > min(known, cap_micro):
+            words = f"{_usd(leased)} are leased, {_usd(known)} of that are on the note, the cap is {_usd(cap_micro)}"
+            self.breach("spend", words)
+
+
+def _usd(micro_usd: int) -> str:
+    return f"${micro_usd / MICRO:.3f}"
 
 
 def _is_weaker(heard: LayerRef, after: LayerRef) -> bool:

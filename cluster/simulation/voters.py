@@ -72,14 +72,14 @@ class Character:
 
 
 class SimulatedVoter:
-    """One voter. ``billed`` hears the provider's own count of what each call cost."""
+    """One voter. ``billed`` hears when each call began and what it cost by the provider's own count."""
 
     def __init__(
-        self, character: Character, weather: Weather, now_s: Callable[[], float], billed: Callable[[str, int], None]
+        self, character: Character, weather: Weather, wall_s: Callable[[], float], billed: Callable[[float, int], None]
     ) -> None:
         self.character = character
         self._weather = weather
-        self._now_s = now_s
+        self._wall_s = wall_s
         self._billed = billed
         self.asks = 0
 
@@ -94,7 +94,7 @@ class SimulatedVoter:
 
     async def ask_billed(self, request: VoterRequest, bill: Bill) -> Candidate:
         """Answer, or fail; the bill says what it may have cost."""
-        asked, me = ASKED.get(), self.character
+        asked, me, began_s = ASKED.get(), self.character, self._wall_s()
         self.asks += 1
         key = ("ask", me.info.id, asked.another(me.info.id))
         bill.asked = True
@@ -107,7 +107,7 @@ class SimulatedVoter:
                 input_tokens=asked.prompt_tokens, output_tokens=min(asked.answer_tokens, request.sampling.max_tokens)
             )
             if me.price is not None:
-                self._billed(me.info.id, cost_micro(me.price, used) or 0)
+                self._billed(began_s, cost_micro(me.price, used) or 0)
         bill.usage = used
         text = QUESTIONS[asked.question].answer(*self._says(asked, key))
         return Candidate(text, "stop", asked.prompt_tokens, used.output_tokens or 0)

@@ -99,7 +99,7 @@ class World:
         self._spend = spend
         self._incarnations = 0
         self.voters = {
-            one.info.id: SimulatedVoter(one, self.weather, self.clock.monotonic, self.judge.billed)
+            one.info.id: SimulatedVoter(one, self.weather, self.clock.time, self.judge.billed)
             for one in settings.characters
         }
         self.replicas: list[Replica] = []
@@ -114,7 +114,12 @@ class World:
         for arrival in arrivals:
             self.loop.call_at(arrival.at_s, self.begin, arrival)
         self.loop.run(until_s + SETTLE_S)
-        self.judge.at_rest(self.replicas, len(self._under_way))
+        self.judge.at_rest(self.replicas, len(self._under_way), self._noted())
+
+    def _noted(self) -> bytes | None:
+        """Return the note of what replicas leased, as it lies there."""
+        note = None if self._spend is None else self._spend / "spend.json"
+        return note.read_bytes() if note is not None and note.is_file() else None
 
     def strike(self, fault: Fault) -> None:
         """Let a fault begin, and end in time."""
@@ -127,9 +132,20 @@ class World:
                 self._govern(fault)
             case "spend_away":
                 self._lose_spend(fault)
+            case "policy_away":
+                self._begin(fault)
+                self.judge.source(away=True)
             case _:
-                self.weather.begin(fault)
-                self.loop.call_later(fault.lasts_s, self.weather.end, fault)
+                self._begin(fault)
+
+    def _begin(self, fault: Fault) -> None:
+        self.weather.begin(fault)
+        self.loop.call_later(fault.lasts_s, self._over, fault)
+
+    def _over(self, fault: Fault) -> None:
+        self.weather.end(fault)
+        if fault.kind == "policy_away" and self.weather.worst("policy_away") is None:
+            self.judge.source(away=False)
 
     def begin(self, arrival: Arrival) -> None:
         """Let a client ask, and the clients of the baselines beside him."""
