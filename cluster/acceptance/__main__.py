@@ -9,16 +9,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cluster.acceptance import control_actors, disk_fills, failover, fault_matrix, faults, halt, provider_faults, spans
+from cluster.acceptance import (
+    control_actors,
+    disk_fills,
+    failover,
+    fault_matrix,
+    faults,
+    halt,
+    provider_faults,
+    simulate,
+    spans,
+)
 from cluster.acceptance.page import render, with_part
 from cluster.node import REPOSITORY
 
 Stages = Callable[[Callable[[str, dict[str, Any]], None], set[str]], None]
 CAMPAIGNS: dict[str, Stages] = {
     "control_actors": control_actors.stages, "disk_fills": disk_fills.stages, "failover": failover.stages,
-    "faults": faults.stages, "halt": halt.stages, "provider_faults": provider_faults.stages, "spans": spans.stages,
+    "faults": faults.stages, "halt": halt.stages, "provider_faults": provider_faults.stages, "simulate": simulate.stages,
+    "spans": spans.stages,
 }  # fmt: skip
-PAGES: dict[str, Callable[[str, str, dict[str, Any]], str]] = {"provider_faults": fault_matrix.page}
+PAGES: dict[str, Callable[[str, str, dict[str, Any]], str]] = {
+    "provider_faults": fault_matrix.page, "simulate": simulate.page,
+}  # fmt: skip
 """Of campaigns whose page is no list of stages."""
 PARTS: dict[str, Callable[[dict[str, Any]], list[str]]] = {"provider_faults": fault_matrix.short}
 """Of campaigns that README shows a part of."""

@@ -11,13 +11,13 @@ from rich.table import Table
 from actors.base.errors import ConfigurationError
 from cluster.cli.context import Progressing, json_option, print_json, safe
 from cluster.simulation.availability import Availability, sweep
+from cluster.simulation.fit import HISTORIES
 from cluster.simulation.hunt import Hunt, hunt
 from cluster.simulation.outages import WEEK_S
 from cluster.simulation.plants import PLANTS
 from cluster.simulation.plot import sweep_svg
 from cluster.simulation.report import percent, shown
 
-HISTORIES = Path(__file__).parents[3] / "shared" / "data"
 DAY_S = 86_400
 MOST_CAUSES = 8
 
@@ -27,7 +27,7 @@ MOST_CAUSES = 8
 @click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--scenario", type=click.Choice(("history", "storm")), default="history", show_default=True,
-    help="history: outages as they were, availability of each stack. storm: everything fails at once, in search of a broken invariant.",
+    help="history: outages as they were, availability of each stack. storm: all fails at once, in search of a broken rule.",
 )  # fmt: skip
 @click.option(
     "--days",

@@ -11,7 +11,7 @@ Rules:
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from time import perf_counter
+from time import perf_counter, process_time
 
 import msgspec
 
@@ -53,6 +53,8 @@ class Replicate(msgspec.Struct, frozen=True):
     incidents: int
     requests: int
     breaches: list[str]
+    processor_s: float
+    """What it took of a processor; of no account for anything else."""
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -71,6 +73,7 @@ def histories(site_providers: Sequence[str], data: Path | None, fitted: Fitted, 
 
 def run(task: Task) -> Replicate:
     """Simulate one replicate."""
+    began_s = process_time()
     fitted, site = stored(), free(site_of(task.profile))
     draws, until_s = Draws(task.seed), task.weeks * WEEK_S
     providers = list(dict.fromkeys(one.provider for one in site.characters if one.provider != LOCAL))
@@ -84,6 +87,7 @@ def run(task: Task) -> Replicate:
     return Replicate(
         task.together, task.seed, until_s / 86_400, found, lost_to(world.outcomes), len(outages), len(arrivals),
         [f"seed {task.seed}: {breach}" for breach in world.judge.breaches[:10]],
+        process_time() - began_s,
     )  # fmt: skip
 
 
@@ -134,6 +138,8 @@ class Availability(msgspec.Struct, frozen=True):
     """Simulated in all."""
     seconds: float
     """On the wall."""
+    processor_s: float
+    """Of processors, all together: what the wall's would come to where nothing else runs."""
     workers: int
     requests: int
     available: dict[str, dict[str, Interval]]
@@ -155,8 +161,8 @@ def sweep(
     for replicate in spread(run, tasks, workers):
         done.append(replicate)
         told(len(done), len(tasks))
-    return gathered(profile, stored().source if data else "drawn from what was fitted to " + stored().source, done,
-                    perf_counter() - began_s, workers)  # fmt: skip
+    source = stored().source if data else f"weeks drawn from what was fitted to {stored().source}"
+    return gathered(profile, source, done, perf_counter() - began_s, workers)
 
 
 def gathered(profile: str, source: str, done: Sequence[Replicate], seconds: float, workers: int) -> Availability:
@@ -174,7 +180,8 @@ def gathered(profile: str, source: str, done: Sequence[Replicate], seconds: floa
         return {stack: {share: interval(values) for share, values in each.items()} for stack, each in found.items()}
 
     return Availability(
-        profile, source, sum(one.days for one in done) / DAYS_A_YEAR, seconds, workers, sum(one.requests for one in done),
-        by_stack(lambda one: one.available), by_stack(lambda one: one.answered), _ordered(lost),
-        [breach for one in done for breach in one.breaches],
+        profile=profile, source=source, years=sum(one.days for one in done) / DAYS_A_YEAR, seconds=seconds,
+        processor_s=sum(one.processor_s for one in done), workers=workers, requests=sum(one.requests for one in done),
+        available=by_stack(lambda one: one.available), answered=by_stack(lambda one: one.answered), lost=_ordered(lost),
+        breaches=[breach for one in done for breach in one.breaches],
     )  # fmt: skip

@@ -2,17 +2,17 @@
 
 Rules:
 - Between two changes of the weather the world is the same but for what breakers remember. So each change is followed by a
-  burst at the real load's pace, which is what moves breakers, and a second one in the middle of what follows; besides,
-  requests arrive at random all the time.
-- A request stands for the time around it: a burst's share it equally, from half way to the burst before it to half way to the
-  next.
+  burst at the real load's pace, which is what moves breakers, and by a second one at a drawn moment later; besides, requests
+  arrive at random all the time, and more often while something severe is under way.
+- No request stands for time on the other side of a change. The first burst stands for the first half minute, what comes after
+  it for the rest, each request for what is nearest to it.
 - Availability is the share of time, hence of a steady load, in which requests had no 429, 503, 504 and no lost connection.
   What voters could not agree on is told apart: it is an answer to the caller, if none to his question.
 
 Left out: load that depends on the hour, which would weigh working hours more (histories do show more incidents then).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -27,7 +27,10 @@ SEVERE: frozenset[Kind] = frozenset(
     ("down", "hung", "busy", "killed", "log_away", "log_slow", "halt", "screener_blind", "sandbox_away")
 )
 BURST, SECOND, MILD = 4, 2, 1
-BACKGROUND_S = 86_400.0
+BACKGROUND_S, IN_BAD_S = 86_400.0, 1800.0
+"""Mean time between requests that come at random: always, and more often while anything severe is under way."""
+SETTLED_S = 30.0
+"""How long after a change what breakers remember matters, and the burst at the change stands for."""
 DEADLINE_MS = 60_000
 FAILED = ("unavailable", "overloaded", "halted", "lost")
 
@@ -58,30 +61,62 @@ def changes_of(faults: Iterable[Fault], until_s: float) -> list[tuple[float, int
     return sorted(found.items())
 
 
-def bursts(faults: Sequence[Fault], until_s: float, draws: Draws) -> list[tuple[float, int]]:
-    """Return when how many requests are sent, in order of time."""
+class Burst(msgspec.Struct, frozen=True, order=True):
+    """Requests that are sent one after the other and stand for a stretch of time together."""
+
+    at_s: float
+    size: int
+    from_s: float
+    until_s: float
+
+
+def bursts(faults: Sequence[Fault], until_s: float, draws: Draws) -> list[Burst]:
+    """Return the bursts that stand for all time up to ``until_s``, in order of time."""
     changes = changes_of(faults, until_s)
-    found = [(0.0, MILD), *changes]
-    ends = [time_s for time_s, _ in changes[1:]] + [until_s]
-    for (began_s, size), ended_s in zip(changes, ends, strict=True):
-        if ended_s - began_s > 2.0:
-            found.append(((began_s + ended_s) / 2, SECOND if size == BURST else MILD))
-    at_s, number = draws.exponential(BACKGROUND_S, "background", 0), 0
+    if not changes or changes[0][0] > 0:
+        changes = [(0.0, MILD), *changes]
+    background = _background(until_s, BACKGROUND_S, draws)
+    severe = [fault for fault in faults if fault.kind in SEVERE]
+
+    def bad(time_s: float) -> bool:
+        return any(fault.at_s <= time_s < fault.ends_s for fault in severe)
+
+    found: list[Burst] = []
+    for number, (began_s, size) in enumerate(changes):
+        ended_s = changes[number + 1][0] if number + 1 < len(changes) else until_s
+        settled_s = began_s + min(SETTLED_S, (ended_s - began_s) / 2)
+        found.append(Burst(began_s, size, began_s, settled_s))
+        later_s = settled_s + draws.unit("later", number) * (ended_s - settled_s)
+        sent = [(later_s, SECOND if size == BURST else MILD)]
+        more = _background(ended_s - settled_s, IN_BAD_S, draws.sub("bad", number)) if bad(began_s) else []
+        random = (*background, *(settled_s + at_s for at_s in more))
+        sent += [(at_s, MILD) for at_s in random if settled_s < at_s < ended_s]
+        found += _side_by_side(sorted(sent), settled_s, ended_s)
+    return found
+
+
+def _side_by_side(sent: Sequence[tuple[float, int]], from_s: float, until_s: float) -> Iterator[Burst]:
+    """Yield bursts that share a stretch of time, each with what is nearest to it."""
+    edges = [from_s, *((a + b) / 2 for (a, _), (b, _) in pairwise(sent)), until_s]
+    for place, (at_s, size) in enumerate(sent):
+        yield Burst(at_s, size, edges[place], edges[place + 1])
+
+
+def _background(until_s: float, every_s: float, draws: Draws) -> list[float]:
+    found: list[float] = []
+    at_s = draws.exponential(every_s, "background", 0)
     while at_s < until_s:
-        found.append((at_s, MILD))
-        number += 1
-        at_s += draws.exponential(BACKGROUND_S, "background", number)
-    return sorted(found)
+        found.append(at_s)
+        at_s += draws.exponential(every_s, "background", len(found))
+    return found
 
 
 def sampled(faults: Sequence[Fault], until_s: float, fitted: Fitted, draws: Draws) -> list[Arrival]:
     """Return the requests that stand for all, each with the seconds that it stands for."""
-    sent = bursts(faults, until_s, draws)
-    edges = [0.0, *((a + b) / 2 for (a, _), (b, _) in pairwise(sent)), until_s]
     found: list[Arrival] = []
-    for place, (began_s, size) in enumerate(sent):
-        at_s, weight = began_s, (edges[place + 1] - edges[place]) / size
-        for _ in range(size):
+    for burst in bursts(faults, until_s, draws):
+        at_s, weight = burst.at_s, (burst.until_s - burst.from_s) / burst.size
+        for _ in range(burst.size):
             found.append(arrival(len(found), at_s, weight, fitted, draws))
             at_s += draws.exponential(fitted.mean_gap_s, "gap", len(found))
     return found

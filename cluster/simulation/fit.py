@@ -39,6 +39,8 @@ LEVELS = (0, 1, 2, 3)
 QUANTILES = 33
 WEEKS = 520
 """So many weeks are drawn where there is no history."""
+HISTORIES = Path(__file__).parents[3] / "shared" / "data"
+"""Where the histories lie beside the project, if they do."""
 FITTED = Path(__file__).with_name("fitted.json")
 
 

@@ -24,8 +24,9 @@ def lines(found: Availability) -> list[str]:
     """Return the availability's part of a page."""
     rate = found.years / found.seconds * 60 if found.seconds else 0.0
     took = f"{found.years:.1f} simulated years in {found.seconds:.0f} s on {found.workers} processors: {rate:.1f} years a minute"
+    busy = f"{found.processor_s:.0f} s of processor time, so {found.processor_s / found.workers:.0f} s where nothing else runs"
     return [
-        f"{took}, {found.requests} requests decided. {len(found.breaches)} invariants broken.", "",
+        f"{took} ({busy}), {found.requests} requests decided. {len(found.breaches)} invariants broken.", "",
         f"Histories: {found.source}. In brackets: what the middle 95 % of replicates span, each as long as the history.", "",
         *_table("available: answered, or honestly refused for want of agreement", found.available), "",
         *_table("answered", found.answered), "",
