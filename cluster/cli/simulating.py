@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import msgspec
+from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +21,8 @@ from cluster.simulation.report import percent, shown
 
 DAY_S = 86_400
 MOST_CAUSES = 8
+_ONLY = {**dict.fromkeys(("days", "profile", "together", "histories", "plot"), "history"), "plant": "storm"}
+"""Options that only one scenario knows."""
 
 
 @click.command("simulate", epilog="Example: weavergen simulate --seeds 4 --days 364 --profile gpu --plot sweep.svg")
@@ -55,6 +58,7 @@ def simulate(
     plant: str | None, workers: int, plot: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Run the deciding code under a virtual clock: availability over outages as they were, or storms in search of a bug."""
+    _refuse_inert(scenario)
     chosen = range(first_seed, first_seed + seeds)
     with Progressing(quiet=as_json) as show:
         told = partial(show.progress, "simulate", "seeds")
@@ -72,6 +76,14 @@ def simulate(
     else:
         _tell(Console(), found)
     return 1 if found.breaches else 0
+
+
+def _refuse_inert(scenario: str) -> None:
+    """Refuse options that would mean nothing to the scenario."""
+    context = click.get_current_context()
+    given = [name for name in _ONLY if context.get_parameter_source(name) == ParameterSource.COMMANDLINE]
+    if inert := [f"--{name}" for name in given if _ONLY[name] != scenario]:
+        raise ConfigurationError(f"{', '.join(inert)} would mean nothing to scenario {scenario}: leave it out")
 
 
 def _tell_hunt(found: Hunt, *, as_json: bool) -> int:

@@ -4,8 +4,8 @@ Rules:
 - Between two changes of the weather the world is the same but for what breakers remember. So each change is followed by a
   burst at the real load's pace, which is what moves breakers, and by a second one at a drawn moment later; besides, requests
   arrive at random all the time, and more often while something severe is under way.
-- No request stands for time on the other side of a change. The first burst stands for the first half minute, what comes after
-  it for the rest, each request for what is nearest to it.
+- No request stands for time on the other side of a change. The burst stands for the first half minute, what comes after it for
+  the rest, each request for what is nearest to it. Where a change takes no answers away there is no burst.
 - Availability is the share of time, hence of a steady load, in which requests had no 429, 503, 504 and no lost connection.
   What voters could not agree on is told apart: it is an answer to the caller, if none to his question.
 
@@ -26,7 +26,7 @@ from cluster.simulation.world import Arrival, Outcome
 SEVERE: frozenset[Kind] = frozenset(
     ("down", "hung", "busy", "killed", "log_away", "log_slow", "halt", "screener_blind", "sandbox_away")
 )
-BURST, SECOND, MILD = 4, 2, 1
+BURST, MILD = 3, 1
 BACKGROUND_S, IN_BAD_S = 86_400.0, 1800.0
 """Mean time between requests that come at random: always, and more often while anything severe is under way."""
 SETTLED_S = 30.0
@@ -84,10 +84,12 @@ def bursts(faults: Sequence[Fault], until_s: float, draws: Draws) -> list[Burst]
     found: list[Burst] = []
     for number, (began_s, size) in enumerate(changes):
         ended_s = changes[number + 1][0] if number + 1 < len(changes) else until_s
-        settled_s = began_s + min(SETTLED_S, (ended_s - began_s) / 2)
-        found.append(Burst(began_s, size, began_s, settled_s))
+        settled_s = began_s
+        if size == BURST:
+            settled_s += min(SETTLED_S, (ended_s - began_s) / 2)
+            found.append(Burst(began_s, size, began_s, settled_s))
         later_s = settled_s + draws.unit("later", number) * (ended_s - settled_s)
-        sent = [(later_s, SECOND if size == BURST else MILD)]
+        sent = [(later_s, MILD)]
         more = _background(ended_s - settled_s, IN_BAD_S, draws.sub("bad", number)) if bad(began_s) else []
         random = (*background, *(settled_s + at_s for at_s in more))
         sent += [(at_s, MILD) for at_s in random if settled_s < at_s < ended_s]

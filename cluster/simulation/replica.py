@@ -125,15 +125,13 @@ class Guarding:
         self.circuits = Circuits(settings.breakers, [layer.members for layer in settings.layers])
         self.budget = RetryBudget(settings.breakers.retries)
         self.gates = {name: CountedGate(self.circuits.of(name)) for name in voters}
-        self.moves: list[tuple[str, Transition]] = []
         self.voters = {
             name: GuardedVoter(voter, self.gates[name], self.budget, settings.breakers, clock, self, draw=draw)
             for name, voter in voters.items()
         }
 
     def moved(self, service: str, transition: Transition) -> None:
-        """Keep the last moves, for whoever looks."""
-        self.moves = [*self.moves[-31:], (service, transition)]
+        """Hear that a breaker moved."""
 
     def alert(self, kind: str, service: str, evidence: Mapping[str, str]) -> None:
         """Hear something that a person should know."""
@@ -154,7 +152,7 @@ class Replica:
         self, number: int, incarnation: int, settings: SiteSettings, voters: Mapping[str, SimulatedVoter], weights: Weights,
         government: Government, weather: Weather, clock: SimulatedClock, spend: Path | None, durable: Callable[[bytes], None],
     ) -> None:  # fmt: skip
-        self.number, self.incarnation, self.name = number, incarnation, f"replica {number}"
+        self.number, self.name = number, f"replica {number}"
         self.is_dead = False
         self.clock = clock
         self._settings = settings

@@ -5,7 +5,8 @@ Rules:
 - What the profile cannot say of its voters (how often right, how fast) is stated here; it decides how often they agree, not
   how often they are there.
 - The two baselines ask the same simulated providers in the same weather as everybody does without this project: a call, or
-  three with pauses and then three of the next provider. Any text that comes in time counts as an answer.
+  three with pauses and then three of the next provider; whoever is silent is not asked again. Any text that comes in time
+  counts as an answer.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ LOCAL = "machine"
 """Who runs the local voters: one machine for all."""
 ALONE_S, TRIES, PAUSE_S = 60.0, 3, 1.0
 NAIVE_CALL_S = 20.0
-"""How long retry-then-fallback waits for one call, so that all of its tries fit into a minute's deadline twice over."""
+"""How long retry-then-fallback waits for one call: so short that the second provider still has time."""
 
 
 def site_of(profile: str) -> SiteSettings:
@@ -75,13 +76,15 @@ class Baseline:
     ask: Callable[[Mapping[str, SimulatedVoter], str], Awaitable[bool]]
 
 
-async def _text(voter: SimulatedVoter, question: str, within_s: float) -> bool:
-    """Tell whether one call brings text."""
+async def _text(voter: SimulatedVoter, question: str, within_s: float) -> bool | None:
+    """Tell whether one call brings text; ``None`` if it brings nothing in time."""
     request = VoterRequest("baseline", (Message("user", question),), Sampling(max_tokens=512))
     try:
         async with asyncio.timeout(within_s):
             await voter.ask(request)
-    except (VoterError, TimeoutError):
+    except TimeoutError:
+        return None
+    except VoterError:
         return False
     return True
 
@@ -91,8 +94,11 @@ async def _retried(voters: Sequence[SimulatedVoter], question: str) -> bool:
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(PAUSE_S * 2**attempt)
-            if await _text(voter, question, NAIVE_CALL_S):
+            came = await _text(voter, question, NAIVE_CALL_S)
+            if came:
                 return True
+            if came is None:
+                break
     return False
 
 
@@ -100,7 +106,7 @@ def baselines(first: str, second: str) -> tuple[Baseline, Baseline]:
     """Return the two baselines: ``first`` alone, and ``first`` with ``second`` to fall back to."""
 
     async def alone(voters: Mapping[str, SimulatedVoter], question: str) -> bool:
-        return await _text(voters[first], question, ALONE_S)
+        return bool(await _text(voters[first], question, ALONE_S))
 
     async def retried(voters: Mapping[str, SimulatedVoter], question: str) -> bool:
         try:

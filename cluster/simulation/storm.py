@@ -9,9 +9,7 @@ Rules:
 - A schedule that breaks something is shrunk to a shortest one that breaks the same rule.
 """
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -137,7 +135,7 @@ def _arrival(draws: Draws, number: int, faults: Sequence[Fault]) -> Arrival:
 
 def play(seed: int, schedule: Sequence[Event]) -> World:
     """Play a schedule; return the world at rest."""
-    with TemporaryDirectory(prefix="storm-") as folder, _quiet():
+    with TemporaryDirectory(prefix="storm-") as folder:
         world = World(SITE, ("storm", seed), Path(folder) / "spend")
         faults = [event for event in schedule if isinstance(event, Fault)]
         world.play(faults, [event for event in schedule if isinstance(event, Arrival)], LASTS_S)
@@ -153,16 +151,3 @@ def shrunk(seed: int, schedule: Sequence[Event], breach: Breach) -> Found:
     left = shortest(schedule, fails, MOST_RUNS)
     last = next(found for found in play(seed, left).judge.breaches if found.rule == breach.rule)
     return Found(seed, last, tuple(left), len(schedule))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Let nothing be logged of what goes wrong on purpose."""
-    log = logging.getLogger("weavergen")
-    before, log.disabled = log.level, True
-    log.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        log.disabled = False
-        log.setLevel(before)

@@ -100,10 +100,6 @@ class Government:
         self.snapshots.append(snapshot)
         self.since_s.append(self._loop.now_s)
 
-    def at(self, time_s: float) -> PolicySnapshot:
-        """Return what was in force at a time."""
-        return self.snapshots[max(bisect_right(self.since_s, time_s) - 1, 0)]
-
     def published(self, time_s: float) -> int:
         """Return how many snapshots were published by then."""
         return bisect_right(self.since_s, time_s)

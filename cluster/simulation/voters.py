@@ -81,7 +81,6 @@ class SimulatedVoter:
         self._weather = weather
         self._wall_s = wall_s
         self._billed = billed
-        self.asks = 0
 
     @property
     def info(self) -> VoterInfo:
@@ -95,7 +94,6 @@ class SimulatedVoter:
     async def ask_billed(self, request: VoterRequest, bill: Bill) -> Candidate:
         """Answer, or fail; the bill says what it may have cost."""
         asked, me, began_s = ASKED.get(), self.character, self._wall_s()
-        self.asks += 1
         key = ("ask", me.info.id, asked.another(me.info.id))
         bill.asked = True
         try:

@@ -7,7 +7,7 @@ import msgspec
 Kind = Literal[
     "down", "hung", "busy", "failing", "slow", "wrong", "poisoned",  # of voters and providers
     "log_slow", "log_away", "policy_away", "spend_away", "sandbox_away", "screener_blind",  # of what a replica needs
-    "killed", "clock_jump", "halt", "isolate", "ask_limit",  # of replicas, clocks, policy, load
+    "killed", "clock_jump", "halt", "isolate",  # of replicas, clocks, policy, load
 ]  # fmt: skip
 
 
