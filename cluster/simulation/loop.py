@@ -36,11 +36,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """Let everything happen that is due up to ``until_s``, and end there."""
         asyncio._set_running_loop(self)  # noqa: SLF001 - asyncio's own hook for makers of event loops
         try:
-            while self._step(until_s):
-                if self._unhandled is not None:
-                    raise self._unhandled
+            while self._step(until_s) and self._unhandled is None:
+                pass
         finally:
             asyncio._set_running_loop(None)  # noqa: SLF001
+        if self._unhandled is not None:
+            raise self._unhandled
         self.now_s = max(self.now_s, until_s)
 
     def _step(self, until_s: float) -> bool:

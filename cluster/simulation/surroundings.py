@@ -21,7 +21,7 @@ from actors.policy.snapshot import PolicySnapshot, SignedSnapshot, sign_snapshot
 from actors.spans.adapters.wal import WriterIdentity
 from actors.spans.span import Span
 from cluster.simulation import authority
-from cluster.simulation.loop import VirtualLoop
+from cluster.simulation.loop import TICK_S, VirtualLoop
 from cluster.simulation.weather import Weather
 
 DURABLE_S = 0.002
@@ -116,27 +116,35 @@ class PolledPolicy:
         self._weather = weather
         self._config = config
         self._phase_s = phase_s
-        self._polled_s = -1.0
         self._view: PolicyView | None = None
         self._seen = 0
+        self._polled_s = loop.now_s - TICK_S
+        """Whatever was to be read before a replica began it did not read."""
+        self._poll(loop.now_s)
+        self._polled_s = loop.now_s
 
     @property
     def current(self) -> PolicyView | None:
         """Return the view as of the last poll; polls that nobody looked at are made up for."""
-        every_s = self._config.poll_ms / 1000
-        due_s = max((self._loop.now_s - self._phase_s) // every_s * every_s + self._phase_s, 0.0)
+        due_s = self._last_poll_s(self._loop.now_s)
         if due_s > self._polled_s:
             self._poll(due_s)
             self._polled_s = due_s
         return self._view
 
+    def _last_poll_s(self, time_s: float) -> float:
+        every_s = self._config.poll_ms / 1000
+        return max((time_s - self._phase_s) // every_s * every_s + self._phase_s, 0.0)
+
     def _poll(self, now_s: float) -> None:
-        if self._weather.worst("policy_away") is not None:
+        away_s = [fault.at_s for fault in self._weather.of() if fault.kind == "policy_away"]
+        read_s = self._last_poll_s(min(away_s)) if away_s else now_s
+        if read_s > self._polled_s:
+            for place in range(self._seen, self._government.published(read_s)):
+                self._accept(self._government.chain[place], read_s)
+            self._view = self._view and self._view.at(read_s, confirmed=True)
+        if away_s:
             self._view = self._view and self._view.at(now_s, confirmed=False)
-            return
-        for place in range(self._seen, self._government.published(now_s)):
-            self._accept(self._government.chain[place], now_s)
-        self._view = self._view and self._view.at(now_s, confirmed=True)
 
     def _accept(self, signed: SignedSnapshot, now_s: float) -> None:
         before = self._view.snapshot if self._view else None

@@ -66,7 +66,7 @@ def test_losses_are_laid_to_what_was_under_way() -> None:
 def test_an_interval_is_what_the_middle_of_replicates_spans() -> None:
     """Of many, the outer 2.5 % on each side are left out."""
     found = interval([float(number) for number in range(101)])
-    assert (found.value, found.low, found.high) == (50.0, 2.5, 97.5)
+    assert (found.value, found.low, found.high) == pytest.approx((50.0, 2.5, 97.5))
 
 
 def test_a_sweep_is_told_as_a_page_and_a_picture() -> None:

@@ -121,7 +121,7 @@ def test_a_poisoned_voter_is_screened_and_outvoted() -> None:
 def test_the_same_seed_is_the_same_world_in_every_process() -> None:
     """Outcomes, times, policies and decision ids are equal, whatever order hashing gives sets and dictionaries."""
     shown = {
-        subprocess.run(
+        subprocess.run(  # noqa: S603 - this interpreter
             [sys.executable, "-c", SHOW], env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."}, capture_output=True, check=True,
             cwd=Path(__file__).parents[2],
         ).stdout
