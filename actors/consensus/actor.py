@@ -122,7 +122,7 @@ class ConsensusCoordinator:
         self, *, voters: Mapping[str, Voter], policy: PolicySource, weights: WeightsSource, log: DecisionLog, meter: Meter,
         screener: CodeScreener, comparer: Comparer, clock: Clock, config: ConsensusConfig, identity: Identity,
         randomness: Callable[[int], bytes] = os.urandom, content: ContentSink | None = None, hedges: Hedges | None = None,
-        saving: Saving | None = None,
+        saving: Saving | None = None, new_id: Callable[[], str] = new_ulid,
     ) -> None:  # fmt: skip
         self._bench = Bench(dict(voters), screener, comparer, clock, randomness, hedges)
         self._infos = {name: voter.info for name, voter in voters.items()}
@@ -136,6 +136,7 @@ class ConsensusCoordinator:
         self._content = content
         self._saving = saving
         self._randomness = randomness
+        self._new_id = new_id
         self._recent: OrderedDict[str, bytes] = OrderedDict()
         self._tenants: dict[str, _Tenant] = {}
         self._under_way = 0
@@ -355,7 +356,7 @@ class ConsensusCoordinator:
 
     def _facts(self, request: GenerationRequest, caller: Caller, view: PolicyView, tie_salt: str) -> Facts:
         tenant = self._tenant(caller.tenant)
-        decision_id = new_ulid()
+        decision_id = self._new_id()
         salt = _prompt_salt(tenant, decision_id)
         now_ms = self._clock.time_ns() // 1_000_000
         merge_by = now_ms // 1000 + self._identity.merge_promise_s

@@ -20,6 +20,7 @@ from cluster.acceptance import (
     faults,
     halt,
     provider_faults,
+    simulate,
     soak,
     soak_page,
     spans,
@@ -32,12 +33,12 @@ from cluster.node import REPOSITORY
 Stages = Callable[[Callable[[str, dict[str, Any]], None], set[str]], None]
 CAMPAIGNS: dict[str, Stages] = {
     "control_actors": control_actors.stages, "disk_fills": disk_fills.stages, "failover": failover.stages,
-    "faults": faults.stages, "halt": halt.stages, "provider_faults": provider_faults.stages, "soak": soak.stages,
-    "spans": spans.stages, "spike": spike.stages,
+    "faults": faults.stages, "halt": halt.stages, "provider_faults": provider_faults.stages, "simulate": simulate.stages,
+    "soak": soak.stages, "spans": spans.stages, "spike": spike.stages,
 }  # fmt: skip
 QUICK: dict[str, Stages] = {"soak": soak.quick_stages, "spike": spike.quick_stages}
 PAGES: dict[str, Callable[[str, str, dict[str, Any]], str]] = {
-    "provider_faults": fault_matrix.page, "soak": soak_page.page, "spike": spike_page.page,
+    "provider_faults": fault_matrix.page, "simulate": simulate.page, "soak": soak_page.page, "spike": spike_page.page,
 }  # fmt: skip
 """Of campaigns whose page is no list of stages."""
 PICTURES: dict[str, Callable[[dict[str, Any]], str]] = {"soak": soak_page.svg, "spike": spike_page.svg}

@@ -8,6 +8,7 @@ Left out: waiting no longer than the request may (the coordinator), renewing cer
 """
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -17,15 +18,22 @@ from actors.base.errors import IntegrityError, NotReady
 from actors.base.signing import PublicKey
 from actors.consensus.ports import Committed
 from actors.policy.adapters.trust_file import TrustSource
-from actors.spans.adapters.wal import WalWriter, WriterIdentity
+from actors.spans.adapters.wal import WriterIdentity
 from actors.spans.record import DecisionRecord, WriterRef, seal
 from actors.spans.span import Span
+
+
+class Appender(Protocol):
+    """Makes rows durable: a ``WalWriter``."""
+
+    async def append(self, rows: int, build: Callable[[int], list[Span]]) -> None:
+        """Write what ``build`` returns, given the first sequence number; return once it is durable."""
 
 
 class WalDecisionLog:
     """The coordinator's ``DecisionLog`` on a ``WalWriter``."""
 
-    def __init__(self, wal: WalWriter, identity: WriterIdentity, trust: TrustSource) -> None:
+    def __init__(self, wal: Appender, identity: WriterIdentity, trust: TrustSource) -> None:
         self._wal = wal
         self._trust = trust
         self.identity = identity

@@ -1,0 +1,91 @@
+"""A hundred years of outages as they were, and storms in search of a broken invariant, through the code that decides.
+
+``history``: replicates of real histories, drawn again week by week, for every co-occurrence; the profile's four layers beside
+one provider alone and beside retry, then fall back. ``validation``: the estimate against every request of thirty days.
+``storms``: the code as it is. ``plants``: the same search with a bug in production's code; what it finds is shrunk to the
+shortest schedule. ``lifetimes``: a home that is asked just before and just after everything in it runs out.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cluster.simulation.availability import Availability, sweep
+from cluster.simulation.fit import HISTORIES
+from cluster.simulation.hunt import hunt
+from cluster.simulation.lifetimes import outlived
+from cluster.simulation.plants import PLANTS
+from cluster.simulation.plot import sweep_svg
+from cluster.simulation.report import lines, percent
+from cluster.simulation.validation import compare
+
+PROFILE = "gpu"
+TOGETHER = (0.0, 0.1, 0.2, 0.3)
+REPLICATES, WEEKS = 13, 104
+"""Each as long as the history: with four co-occurrences a little over a hundred years."""
+VALIDATED_DAYS, VALIDATED_GAP_S = 30, 60.0
+STORMS = 1000
+WORKERS = 2
+PICTURE = Path(__file__).parents[2] / "docs" / "acceptance" / "simulate.svg"
+
+Save = Callable[[str, dict[str, Any]], None]
+
+
+def stages(save: Save, done: set[str]) -> None:
+    """Run every stage that is not done yet."""
+    data = HISTORIES if HISTORIES.is_dir() else None
+    if "history" not in done:
+        found = sweep(PROFILE, TOGETHER, range(REPLICATES), WEEKS, data, WORKERS, _silent)
+        PICTURE.write_text(sweep_svg(found.available, f"Availability of profile {PROFILE} and two baselines"))
+        save("history", msgspec.to_builtins(found))
+    if "validation" not in done:
+        compared = compare(PROFILE, data, VALIDATED_DAYS, VALIDATED_GAP_S, seed=1)
+        save("validation", {**msgspec.to_builtins(compared), "standard_errors_apart": round(compared.differs_by, 2)})
+    if "storms" not in done:
+        save("storms", msgspec.to_builtins(hunt(range(STORMS), WORKERS)))
+    for plant in PLANTS:
+        if plant not in done:
+            save(plant, msgspec.to_builtins(hunt(range(STORMS), WORKERS, plant=plant)))
+    if "lifetimes" not in done:
+        save("lifetimes", msgspec.to_builtins(outlived()))
+
+
+def _silent(done: int, of: int) -> None:
+    """Show no progress: stages are printed."""
+
+
+def page(name: str, about: str, results: dict[str, Any]) -> str:
+    """Return the campaign's page."""
+    parts = [f"# {name}", "", about.replace("``", "`").strip(), "", f"`make acceptance NAME={name}`"]
+    parts += ["", "## history", "", *lines(msgspec.convert(results["history"], Availability))]
+    parts += ["", f"![sweep]({PICTURE.name})", "", "## validation", "", _validation(results["validation"])]
+    parts += ["", "## storms", "", _storms(results["storms"]), "", "## plants", "", *_plants(results)]
+    lived = results["lifetimes"]
+    asked = f"{lived['days']:g} days, {lived['answered']} of {lived['asked']} requests answered"
+    around = f"around the ends of {', '.join(lived['lifetimes'])}; {lived['breaches']} invariants broken."
+    return "\n".join([*parts, "", "## lifetimes", "", f"{asked} {around}"]) + "\n"
+
+
+def _validation(found: Mapping[str, Any]) -> str:
+    full = f"{found['full_requests']} requests, {percent(found['full'])} failed (standard error {percent(found['full_error'])})"
+    estimate = f"{found['estimate_requests']} requests, {percent(found['estimate'])}"
+    apart = f"{found['standard_errors_apart']} standard errors apart"
+    return f"{found['days']:g} days in which ours fails ten times as often. In full: {full}. Estimate: {estimate}, {apart}."
+
+
+def _storms(found: Mapping[str, Any]) -> str:
+    ends = "no invariant broken" if found["first_seed"] is None else f"seed {found['first_seed']} breaks an invariant"
+    return f"{found['seeds']} seeds in {found['seconds']:.0f} s, {found['looked']} outcomes judged: {ends}."
+
+
+def _plants(results: Mapping[str, Any]) -> list[str]:
+    parts = ["| planted | found after | events drawn | of the shortest schedule |", "|---|---|---|---|"]
+    for plant in PLANTS:
+        one = results[plant]
+        after = "never" if one["first_seed"] is None else f"{one['seeds']} seeds"
+        parts.append(f"| {plant} | {after} | {one['of']} | {one['events']} |")
+    for plant in PLANTS:
+        parts += ["", f"{plant}:", "", "```", results[plant]["found"], "```"]
+    return parts

@@ -1,0 +1,259 @@
+"""The judge: what must hold whatever goes wrong, looked at when a client would have its answer, and when all is at rest.
+
+Rules, each with the short word that a breach of it is named by:
+- ``record``: an answer's record is durable, verifies offline and says ``answered`` with this answer's digest; a refusal after
+  deliberation that names a decision has a durable record that verifies.
+- ``halt``: nothing is answered while the policy in force has halted for longer than a poll may take.
+- ``isolation``: no ballot that agreed is of a voter that was isolated in the version named, or in force a poll ago.
+- ``jury``: who decides after a layer that was heard is no weaker than it; the rule is the one that the policy named states;
+  two lineages agreed under ``strict``.
+- ``verdict``: the record's ballots in another order come to the same tally.
+- ``permits``: at rest no breaker waits for a permit, no voter holds an ask, no deliberation is under way.
+- ``spend``: what providers billed in a day is within the cap, and all leases together are within what is noted of them.
+- ``deadline``: a request ends within its deadline and the grace for its record.
+- ``once``: a decision has one record, or an answer's and its withdrawal, and a withdrawn one is not delivered.
+
+The judge reads policy as it was published, not as a replica saw it, and counts lineages and permits itself: what is planted
+in the code that decides is not planted here.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.base.canonical import MICRO, micro
+from actors.base.digests import sha256_hex
+from actors.base.errors import DeadlineExceeded, IntegrityError, WeaverGenError
+from actors.consensus.actor import Decision
+from actors.consensus.replay import replay_tally
+from actors.consensus.verification import verify_envelope
+from actors.policy.snapshot import PolicySnapshot
+from actors.spans.record import DecisionRecord, LayerRef, read_envelope
+from cluster.simulation import authority
+from cluster.simulation.settings import SiteSettings
+from cluster.simulation.surroundings import Government, SimulatedClock
+from models.providers.spend import DAY_S
+from serve_apps.gateway.spending import Leased
+
+if TYPE_CHECKING:
+    from cluster.simulation.replica import Replica
+
+REACH_S = 1.0
+"""Within which a halt or an isolation reaches every replica."""
+HEARD = ("disagreed", "screened_out")
+
+
+class Breach(msgspec.Struct, frozen=True):
+    """A rule that did not hold."""
+
+    rule: str
+    at_s: float
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.at_s:9.3f} s  BREACH of {self.rule}: {self.detail}"
+
+
+class Judge:
+    """Looks on."""
+
+    def __init__(self, settings: SiteSettings, government: Government, clock: SimulatedClock) -> None:
+        self._settings = settings
+        self._government = government
+        self._clock = clock
+        self.breaches: list[Breach] = []
+        self.looked = 0
+        """Outcomes that were judged."""
+        self._durable: dict[bytes, None] = {}
+        self._results: dict[str, list[str]] = {}
+        self._policies: dict[int, PolicySnapshot] = {}
+        self._billed: dict[int, int] = {}
+        self._replicas: list[Replica] = []
+        self._latest_s = 0.0
+        """Of the wall clock, wherever it jumped: a verifier's clock is not set back."""
+        self._away_s: float | None = None
+        self._back_s = -REACH_S
+
+    def breach(self, rule: str, detail: str) -> None:
+        """Note a breach."""
+        self.breaches.append(Breach(rule, self._clock.monotonic(), detail))
+
+    def started(self, replica: "Replica") -> None:
+        """Hear of a replica."""
+        self._replicas.append(replica)
+
+    def durable(self, envelope: bytes) -> None:
+        """Hear of a record on disk."""
+        self._durable[envelope] = None
+        record = read_envelope(envelope).read()
+        self._results.setdefault(record.id, []).append(record.result)
+
+    def source(self, *, away: bool) -> None:
+        """Hear that replicas cannot read the policy any more, or can again."""
+        now_s = self._clock.monotonic()
+        if away:
+            self._away_s = now_s if self._away_s is None else self._away_s
+        elif self._away_s is not None:
+            self._away_s, self._back_s = None, now_s
+
+    def billed(self, began_s: float, cost_micro: int) -> None:
+        """Hear what a provider counted for a call that began at that time (Unix seconds)."""
+        day = int(began_s // DAY_S)
+        self._billed[day] = self._billed.get(day, 0) + cost_micro
+
+    def delivered(self, replica: "Replica", deadline_ms: int, took_s: float, decision: Decision) -> None:
+        """Judge an answer that is about to leave."""
+        self.looked += 1
+        record = self._proven(decision.committed.data, "answer")
+        if record is None:
+            return
+        if (record.result, record.answer_sha256) != ("answered", _digest(decision.candidate.content)):
+            self.breach("record", f"decision {record.id} is recorded as {record.result} and is not this answer")
+        if replica.is_dead:
+            self.breach("once", f"a dead replica answered with decision {record.id}")
+        if "withheld" in self._results.get(record.id, ()):
+            self.breach("once", f"decision {record.id} was withheld and is delivered")
+        self._judge_policy(record)
+        self._judge_jury(record)
+        self._judge_verdict(record)
+        self._judge_time(deadline_ms, took_s)
+
+    def refused(self, replica: "Replica", deadline_ms: int, took_s: float, error: WeaverGenError) -> None:
+        """Judge a refusal."""
+        self.looked += 1
+        grace_s = self._settings.consensus.record_grace_ms / 1000
+        self._judge_time(deadline_ms, took_s - grace_s)
+        decision_id = error.details.get("decision_id")
+        if decision_id is None or (isinstance(error, DeadlineExceeded) and "votes" not in error.details):
+            return  # nothing was decided, or nothing could be recorded in time
+        data = replica.coordinator.recent(str(decision_id))
+        if data is None:
+            self.breach("record", f"the refusal of decision {decision_id} is nowhere")
+            return
+        record = self._proven(data, "refusal")
+        if record is not None and record.result == "answered":
+            self.breach("record", f"decision {record.id} was refused and is recorded as answered")
+
+    def at_rest(self, replicas: Sequence["Replica"], under_way: int, note: bytes | None) -> None:
+        """Judge what is left when nothing goes on any more; ``note`` is that of what was leased, if there is one."""
+        if under_way:
+            self.breach("deadline", f"{under_way} requests never ended")
+        for replica in replicas:
+            if not replica.is_dead:
+                self._judge_permits(replica)
+        cap_micro = round(self._settings.spend_per_day_usd * MICRO)
+        if cap_micro:
+            self._judge_spending(cap_micro, note)
+        for decision_id, results in self._results.items():
+            if sorted(results) not in (["answered"], ["answered", "withheld"]) and len(results) > 1:
+                self.breach("once", f"decision {decision_id} is recorded as {', '.join(results)}")
+
+    def _proven(self, data: bytes, what: str) -> DecisionRecord | None:
+        """Return the record of an envelope that is durable and verifies; note a breach otherwise."""
+        if self._durable.pop(data, True) is not None:
+            self.breach("record", f"an {what} left before its record was durable")
+            return None
+        try:
+            record = verify_envelope(data, authority.trust(), self._now_s()).record
+        except IntegrityError as error:
+            self.breach("record", f"the record of an {what} does not verify: {error}")
+            return None
+        return record
+
+    def _now_s(self) -> int:
+        self._latest_s = max(self._latest_s, self._clock.time())
+        return int(self._latest_s)
+
+    def _judge_policy(self, record: DecisionRecord) -> None:
+        lately = self._lately()
+        if lately and all(policy.halt.on for policy in lately):
+            self.breach("halt", f"decision {record.id} was answered though generation is halted")
+        named = self._government.snapshots[record.policy.version - 1]
+        for ballot in record.ballots:
+            if ballot.outcome != "agreed":
+                continue
+            if named.isolated(ballot.voter):
+                self.breach(
+                    "isolation", f"{ballot.voter} counts and is isolated in version {named.version}, which is named"
+                )
+            elif lately and all(policy.isolated(ballot.voter) for policy in lately):
+                self.breach("isolation", f"{ballot.voter} counts and was isolated more than {REACH_S:g} s ago")
+
+    def _lately(self) -> list[PolicySnapshot]:
+        """Return every policy in force since all replicas must have seen the first of them; none while they cannot read it."""
+        now_s, config = self._clock.monotonic(), self._settings.policy
+        if self._away_s is not None:
+            if config.on_stale == "halt" and now_s - self._away_s > config.policy_max_stale_s + REACH_S:
+                self.breach("halt", "an answer left though policy could not be confirmed for longer than allowed")
+            return []
+        if now_s - self._back_s < REACH_S:
+            return []
+        since = self._government.published(now_s - REACH_S) - 1
+        return self._government.snapshots[max(since, 0) :]
+
+    def _judge_jury(self, record: DecisionRecord) -> None:
+        rule = record.layer
+        named = self._government.snapshots[record.policy.version - 1]
+        stated = next((layer for layer in named.layers if layer.name == rule.name), None)
+        if stated is None or micro(rule.quorum) < micro(stated.quorum) or rule.min_lineages < stated.min_lineages:
+            self.breach("jury", f"layer {rule.name} decided by less than version {named.version} asks for")
+        if record.policy.name == "strict":
+            lineages = {ballot.lineage for ballot in record.ballots if ballot.outcome == "agreed"}
+            if len(lineages) < max(rule.min_lineages, 2):
+                self.breach("jury", f"{len(lineages)} lineages agreed under strict")
+        for tried in record.earlier:
+            if tried.layer.tried[-1].outcome in HEARD and _is_weaker(tried.layer, rule):
+                self.breach("jury", f"{rule.name} decided after {tried.layer.name} had not agreed, and is weaker")
+
+    def _judge_verdict(self, record: DecisionRecord) -> None:
+        turned = msgspec.structs.replace(record, ballots=record.ballots[::-1])
+        once, again = replay_tally(record).tally, replay_tally(turned).tally
+        if (once.winner, once.eligible) != (again.winner, again.eligible):
+            self.breach("verdict", f"the ballots of decision {record.id} in another order come to another end")
+
+    def _judge_time(self, deadline_ms: int, took_s: float) -> None:
+        if took_s > deadline_ms / 1000 + 0.5:
+            self.breach("deadline", f"a request of {deadline_ms} ms took {took_s:.3f} s")
+
+    def _judge_permits(self, replica: "Replica") -> None:
+        now_s = self._clock.monotonic()
+        for voter, gate in replica.guards.gates.items():
+            view = replica.guards.circuits.views(now_s)[voter]
+            permits = self._settings.breakers.half_open_permits
+            held = view.state == "half_open" and view.permits_left < permits - view.calls
+            if held or any(not permit.settled for permit in gate.open):
+                self.breach("permits", f"at rest {replica.name} has a permit of {voter} out ({view.state})")
+            if replica.guards.voters[voter].under_way:
+                self.breach("permits", f"at rest {replica.name} holds asks of {voter}")
+        if replica.coordinator.under_way:
+            self.breach("permits", f"at rest {replica.name} has deliberations under way")
+
+    def _judge_spending(self, cap_micro: int, note: bytes | None) -> None:
+        for day, spent in self._billed.items():
+            if spent > cap_micro:
+                self.breach("spend", f"{_usd(spent)} were billed on day {day}, the cap is {_usd(cap_micro)}")
+        noted = msgspec.json.decode(note, type=Leased) if note is not None else Leased(0, 0)
+        ledgers = [replica.wallet.ledger for replica in self._replicas if replica.wallet is not None]
+        today = max([noted.day, *(ledger.day for ledger in ledgers)])
+        leased = sum(ledger.cap_micro for ledger in ledgers if ledger.day == today)
+        known = noted.micro if noted.day == today else 0
+        if leased > min(known, cap_micro):
+            words = f"{_usd(leased)} are leased, {_usd(known)} of that are on the note, the cap is {_usd(cap_micro)}"
+            self.breach("spend", words)
+
+
+def _usd(micro_usd: int) -> str:
+    return f"${micro_usd / MICRO:.3f}"
+
+
+def _is_weaker(heard: LayerRef, after: LayerRef) -> bool:
+    return (
+        micro(after.quorum) < micro(heard.quorum)
+        or after.min_lineages < heard.min_lineages
+        or micro(after.min_n_eff) < micro(heard.min_n_eff)
+    )
+
+
+def _digest(content: str) -> str:
+    return sha256_hex(content.encode("utf-8", "surrogatepass"))

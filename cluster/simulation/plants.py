@@ -1,0 +1,74 @@
+"""Bugs to plant in the code that decides, for the time of a search, to see whether the judge finds them.
+
+Each swaps one production function for a broken one. They prove the simulator, as canaries prove a scanner; nothing else uses
+them.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from actors.base.certificates import SignedCertificate
+from actors.base.signing import SigningKey
+from actors.consensus.breakers.breaker import Breaker
+from actors.consensus.breakers.vocabulary import Moves, Permit, Verdict
+from actors.spans.record import DecisionRecord, Envelope, seal
+
+Swap = tuple[str, Any]
+"""Where, by import path, and what is put there."""
+_settle = Breaker.settle
+
+
+def _nobody(*_: object) -> frozenset[str]:
+    return frozenset()
+
+
+def _leaky(self: Breaker, permit: Permit, verdict: Verdict, now_s: float, retry_after_s: float | None = None) -> Moves:
+    if verdict != "says_nothing":
+        return _settle(self, permit, verdict, now_s, retry_after_s)
+    permit.settled = True
+    return ()
+
+
+async def _no_last_look(*_: object) -> None:
+    return None
+
+
+def _forged(record: DecisionRecord, key: SigningKey, certificate: SignedCertificate) -> Envelope:  # noqa: ARG001
+    return seal(record, SigningKey.from_seed(bytes(32)), certificate)
+
+
+def _yes(*_: object) -> bool:
+    return True
+
+
+def _no(*_: object) -> bool:
+    return False
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
+PLANTS: Mapping[str, tuple[Swap, ...]] = {
+    "drop the isolation check": (
+        ("actors.consensus.planning.kept_out", _nobody), ("actors.consensus.actor.kept_out", _nobody),
+    ),
+    "isolation is not looked at last": (("actors.consensus.actor.ConsensusCoordinator._last_look", _no_last_look),),
+    "leak a permit": (("actors.consensus.breakers.breaker.Breaker.settle", _leaky),),
+    "forget the halt": (("actors.consensus.actor.ConsensusCoordinator._halted", _no),),
+    "weaker jury": (("actors.consensus.layers._is_no_weaker", _yes),),
+    "unsigned record": (("actors.consensus.adapters.decision_log.seal", _forged),),
+    "lost lease": (("serve_apps.gateway.spending._write", _nothing),),
+}  # fmt: skip
+"""What is planted, by name."""
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """Let a bug be there."""
+    with ExitStack() as swapped:
+        for where, what in PLANTS[name]:
+            swapped.enter_context(patch(where, what))
+        yield

@@ -1,0 +1,212 @@
+"""One simulated replica: the production coordinator, breakers, hedges, log, policy view and spending around simulated voters.
+
+Rules:
+- What decides is production's: ``ConsensusCoordinator``, ``GuardedVoter``, ``Circuits``, ``RetryBudget``, ``CappedVoter``,
+  ``Wallet``, ``WalDecisionLog``, ``screen``, ``accept``. What is simulated is what they reach: voters, disk, sandbox, clocks.
+- Every permit that a breaker gives is counted until it is settled.
+
+Left out: HTTP, authentication, and admission; the last goes before ``serve``.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from actors.base.digests import sha256_hex
+from actors.base.ids import ulid
+from actors.base.memo import remembered
+from actors.consensus.actor import ConsensusCoordinator, Decision, Identity
+from actors.consensus.adapters.decision_log import WalDecisionLog
+from actors.consensus.adapters.guarded import GuardedVoter
+from actors.consensus.behaviour.compare import Asked as AskedFor
+from actors.consensus.behaviour.compare import Comparison, NotCompared
+from actors.consensus.breakers.budget import RetryBudget
+from actors.consensus.breakers.circuits import Circuit, Circuits
+from actors.consensus.breakers.vocabulary import Admission, Moves, Permit, Transition, Verdict
+from actors.consensus.request import Caller, GenerationRequest
+from actors.consensus.screening.findings import Screening, refusal
+from actors.consensus.screening.screen import screen
+from actors.consensus.screening.version import SCREENING_VERSION
+from actors.consensus.weights import Weights
+from cluster.simulation import authority
+from cluster.simulation.questions import BEHAVIOURS
+from cluster.simulation.settings import SiteSettings
+from cluster.simulation.surroundings import Government, PolledPolicy, Renewed, SimulatedClock, SimulatedWal
+from cluster.simulation.voters import ASKED, SimulatedVoter
+from cluster.simulation.weather import Weather
+from models.providers.capped import CappedVoter
+from models.voter import Voter
+from serve_apps.gateway.spending import Wallet
+
+RENEW_BELOW_S = 12 * 3600
+SCREENED_BYTES = 4 * 2**20
+
+
+class Silent:
+    """Counts nothing."""
+
+    def decided(self, result: str, kind: str, seconds: float) -> None:
+        """Hear how a deliberation ended."""
+
+    def voted(self, voter: str, outcome: str, seconds: float) -> None:
+        """Hear of a ballot."""
+
+    def supported(self, support: float) -> None:
+        """Hear of a tally."""
+
+
+@remembered(SCREENED_BYTES)
+def _screened(code: str, language: str) -> Screening:
+    return screen(code, language)
+
+
+@dataclass(slots=True)
+class Scrutiny:
+    """The production's rules of screening, and a sandbox that knows beforehand what code does."""
+
+    weather: Weather
+    version: str = SCREENING_VERSION
+
+    async def screen(self, code: str, language: str) -> Screening:
+        """Look at code; blind, it rejects."""
+        if self.weather.worst("screener_blind") is not None:
+            return refusal("scanner-blind", "a canary was missed", self.version)
+        return _screened(code, language)
+
+    def why_not(self) -> str:
+        """Return why nothing may run now."""
+        return "the sandbox is away" if self.weather.worst("sandbox_away") is not None else ""
+
+    async def compare(
+        self, asked: AskedFor, candidates: Mapping[int, str], seed: int, deadline_s: float  # noqa: ARG002 - the port's signature
+    ) -> Comparison | NotCompared:  # fmt: skip
+        """Tell what the candidates do."""
+        if self.why_not():
+            return NotCompared("sandbox")
+        total = len(asked.examples)
+        known = {ask_id: BEHAVIOURS.get(code.strip()) for ask_id, code in candidates.items()}
+        vectors = {ask_id: sha256_hex(found[0].encode()) for ask_id, found in known.items() if found is not None}
+        names = sorted(set(vectors.values()))
+        passed = {ask_id: total if found and found[1] else 0 for ask_id, found in known.items()}
+        return Comparison(
+            {ask_id: names.index(vector) for ask_id, vector in vectors.items()}, vectors, {}, total, passed,
+            frozenset(ask_id for ask_id, count in passed.items() if count < total), frozenset(), 10, 1, True,
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class CountedGate:
+    """A breaker whose permits are counted: those that were given and not settled."""
+
+    circuit: Circuit
+    open: list[Permit] = field(default_factory=list)
+
+    def admit(self, now_s: float) -> Admission:
+        """Let a call in or not."""
+        admission = self.circuit.admit(now_s)
+        if isinstance(admission[0], Permit):
+            self.open.append(admission[0])
+        return admission
+
+    def settle(self, permit: Permit, verdict: Verdict, now_s: float, retry_after_s: float | None = None) -> Moves:
+        """Take a call's end."""
+        moves = self.circuit.settle(permit, verdict, now_s, retry_after_s)
+        self.open = [one for one in self.open if not one.settled]
+        return moves
+
+
+class Guarding:
+    """A replica's voters behind their breakers, retries and hedges."""
+
+    def __init__(
+        self, voters: Mapping[str, Voter], settings: SiteSettings, clock: SimulatedClock, draw: Callable[[], float]
+    ) -> None:
+        self._config = settings.breakers
+        self.circuits = Circuits(settings.breakers, [layer.members for layer in settings.layers])
+        self.budget = RetryBudget(settings.breakers.retries)
+        self.gates = {name: CountedGate(self.circuits.of(name)) for name in voters}
+        self.voters = {
+            name: GuardedVoter(voter, self.gates[name], self.budget, settings.breakers, clock, self, draw=draw)
+            for name, voter in voters.items()
+        }
+
+    def moved(self, service: str, transition: Transition) -> None:
+        """Hear that a breaker moved."""
+
+    def alert(self, kind: str, service: str, evidence: Mapping[str, str]) -> None:
+        """Hear something that a person should know."""
+
+    def due_s(self, voter: str, left_s: float) -> float | None:
+        """Return how long after its ask a voter is slow."""
+        return self.voters[voter].hedge_due_s(left_s)
+
+    def pay(self) -> bool:
+        """Take what a hedge costs."""
+        return self.budget.take(throttled=False) is not None
+
+
+class Replica:
+    """One incarnation of a replica."""
+
+    def __init__(
+        self, number: int, incarnation: int, settings: SiteSettings, voters: Mapping[str, SimulatedVoter], weights: Weights,
+        government: Government, weather: Weather, clock: SimulatedClock, spend: Path | None, durable: Callable[[bytes], None],
+    ) -> None:  # fmt: skip
+        self.number, self.name = number, f"replica {number}"
+        self.is_dead = False
+        self.clock = clock
+        self._settings = settings
+        self._renewed = Renewed(number, incarnation, clock)
+        self.wallet = Wallet(spend, settings.spend_per_day_usd, clock.time) if spend is not None else None
+        if self.wallet is not None:
+            self.wallet.start()
+        self.guards = Guarding({name: self._priced(voter) for name, voter in voters.items()}, settings, clock, _draw)
+        self.wal = SimulatedWal(weather, self.name, durable)
+        self.log = WalDecisionLog(self.wal, self._renewed.now(), authority.trust)
+        self.policy = PolledPolicy(government, clock.loop, weather, settings.policy, 0.1 * number % 0.25)
+        scrutiny = Scrutiny(weather)
+        self.coordinator = ConsensusCoordinator(
+            voters=self.guards.voters, policy=self.policy, weights=Fixed(weights), log=self.log, meter=Silent(),
+            screener=scrutiny, comparer=scrutiny, clock=clock, config=settings.consensus,
+            identity=Identity("c" * 64, b"salt" * 8), randomness=_randomness, hedges=self.guards, new_id=self._new_id,
+        )  # fmt: skip
+
+    async def serve(self, request: GenerationRequest, caller: Caller) -> Decision:
+        """Answer one request as the gateway's replica does."""
+        if self.log.seconds_left(self.clock.time()) < RENEW_BELOW_S:
+            self.log.identity = self._renewed.now()
+        if self.wallet is not None:
+            await self.wallet.look()
+        return await self.coordinator.generate(request, caller)
+
+    def kill(self) -> None:
+        """Let the process end as by ``kill -9``: what is not durable is gone, and so is its lease."""
+        self.is_dead = self.wal.is_dead = True
+
+    def _priced(self, voter: SimulatedVoter) -> Voter:
+        price = voter.character.price
+        if price is None or self.wallet is None:
+            return voter
+        return CappedVoter(voter, price, self.wallet, self.clock.time)
+
+    def _new_id(self) -> str:
+        return ulid(self.clock.time_ns() // 1_000_000, _randomness(10))
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Weights that do not change."""
+
+    value: Weights
+
+    def weights(self, sha256: str) -> Weights:  # noqa: ARG002 - the port's signature
+        """Return them."""
+        return self.value
+
+
+def _randomness(size: int) -> bytes:
+    return ASKED.get().random_bytes(size)
+
+
+def _draw() -> float:
+    return int.from_bytes(_randomness(7), "big") / 2**56

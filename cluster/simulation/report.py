@@ -1,0 +1,62 @@
+"""What a simulation found, as a page of Markdown. Pure."""
+
+from collections.abc import Mapping
+
+from cluster.simulation.availability import Availability, Interval
+from cluster.simulation.ills import ASSUMED, Ill
+from cluster.simulation.outages import MODES
+
+MOST_CAUSES = 12
+_YEAR_H = 365.25 * 24
+
+
+def percent(value: float) -> str:
+    """Return a share with as many digits as tell its nines."""
+    return f"{value * 100:.4f} %"
+
+
+def shown(one: Interval) -> str:
+    """Return a figure with its interval."""
+    return f"{percent(one.value)} ({percent(one.low)} to {percent(one.high)})"
+
+
+def lines(found: Availability) -> list[str]:
+    """Return the availability's part of a page."""
+    rate = found.years / found.seconds * 60 if found.seconds else 0.0
+    took = f"{found.years:.1f} simulated years in {found.seconds:.0f} s on {found.workers} processors: {rate:.1f} years a minute"
+    busy = f"{found.processor_s:.0f} s of processor time, so {found.processor_s / found.workers:.0f} s where nothing else runs"
+    return [
+        f"{took} ({busy}), {found.requests} requests decided. {len(found.breaches)} invariants broken.", "",
+        f"Histories: {found.source}. In brackets: what the middle 95 % of replicates span, each as long as the history.", "",
+        *_table("available: answered, or honestly refused for want of agreement", found.available), "",
+        *_table("answered", found.answered), "",
+        "| what was under way | lost of all time | hours a year |", "|---|---|---|",
+        *(f"| {cause} | {percent(share)} | {share * _YEAR_H:.2f} |" for cause, share in list(found.lost.items())[:MOST_CAUSES]),
+        "", "Assumed, for no public history tells it:", "", *assumptions(),
+    ]  # fmt: skip
+
+
+def _table(title: str, by_stack: Mapping[str, Mapping[str, Interval]]) -> list[str]:
+    together = sorted({share for each in by_stack.values() for share in each}, key=float)
+    return [
+        f"| {title} | " + " | ".join(f"co-occurrence {share}" for share in together) + " |", "|---" * (len(together) + 1) + "|",
+        *(f"| {stack} | " + " | ".join(shown(each[share]) for share in together) + " |" for stack, each in by_stack.items()),
+    ]  # fmt: skip
+
+
+def assumptions() -> list[str]:
+    """Return what the figures rest on beside the histories."""
+    modes = ", ".join(f"{share * 100:.0f} % {kind}" for kind, share, _ in MODES)
+    head = ["| what | of each | every | lasts |", "|---|---|---|---|"]
+    return [
+        f"- a provider that answers nothing shows it as: {modes}",
+        "- our own side:",
+        "",
+        *head,
+        *map(_row, ASSUMED),
+    ]
+
+
+def _row(ill: Ill) -> str:
+    value = f" ({ill.value:g})" if ill.value else ""
+    return f"| {ill.kind}{value} | {ill.whom or 'site'} | {ill.every_days:g} days | {ill.lasts_s:g} s |"

@@ -1,0 +1,153 @@
+"""Bad minutes: everything goes wrong at once at a small site, to find what breaks an invariant.
+
+Rules:
+- A seed draws a schedule of faults and requests; everything else follows from the seed and the schedule.
+- Times are those of a minute, not of production: short deadlines, cool-downs and staleness, so that a schedule meets many
+  edges. What decides is production's.
+- The site has what a weaker jury, a leaked permit or a lost lease needs to show: a layer that asks for less, probes, and a
+  cap that is reached.
+- A schedule that breaks something is shrunk to a shortest one that breaks the same rule.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from actors.consensus.breakers.config import BreakerConfig
+from actors.consensus.config import ConsensusConfig
+from actors.policy.config import PolicyConfig
+from cluster.simulation.draws import Draws
+from cluster.simulation.invariants import Breach
+from cluster.simulation.questions import QUESTIONS
+from cluster.simulation.settings import SiteSettings, layer
+from cluster.simulation.shrink import shortest
+from cluster.simulation.voters import Character
+from cluster.simulation.weather import Fault, Kind
+from cluster.simulation.world import Arrival, World
+from models.providers.prices import Price
+from models.voter import VoterInfo
+
+LASTS_S, SOON_S = 40.0, 0.7
+MOST_FAULTS, REQUESTS = 9, 36
+MOST_RUNS = 400
+"""Of one shrinking."""
+_VOTERS = tuple("abcdefgh")
+_PRICE = Price(2_000_000, 30_000_000)
+Event = Fault | Arrival
+
+
+def _character(name: str) -> Character:
+    info, provider = VoterInfo(name, name, name), f"cloud {name}" if name in "abc" else "cloud"
+    return Character(info, provider, 0.7, 0.2, 0.01, _PRICE, 6.0)
+
+
+SITE = SiteSettings(
+    characters=tuple(map(_character, _VOTERS)),
+    layers=(
+        layer("primary", ("a", "b", "c"), quorum=0.6, min_n_eff=1.3, time_share=0.4),
+        layer("backup", ("d", "e", "f"), quorum=0.6, min_n_eff=1.3, time_share=0.3),
+        layer("emergency", ("g", "h"), quorum=0.5, min_n_eff=1.0, time_share=0.3),
+    ),
+    consensus=ConsensusConfig(default_max_tokens=64, record_grace_ms=500, max_substitutes=1),
+    breakers=BreakerConfig.model_validate({
+        "minimum_calls": 2, "window_calls": 4, "failure_rate": 0.5, "open_s": 3, "half_open_permits": 2, "half_open_max_s": 20,
+        "patience_s": 1.0, "slow_call_s": 4, "slow_call_rate": 0.9, "retries": {"within_s": 2.0},
+        "hedge": {"min_samples": 4, "window": 16}, "outliers": {"base_s": 2, "max_s": 8},
+    }),
+    policy=PolicyConfig(on_stale="halt", policy_max_stale_s=5),
+    replicas=2, spend_per_day_usd=0.16,
+)  # fmt: skip
+
+_OF_VOTERS: tuple[Kind, ...] = ("down", "hung", "busy", "failing", "slow", "wrong", "poisoned")
+_OF_SITE: tuple[Kind, ...] = ("policy_away", "sandbox_away", "screener_blind", "spend_away", "halt")
+_OF_REPLICAS: tuple[Kind, ...] = ("log_away", "log_slow", "killed")
+_VALUES: dict[Kind, tuple[float, ...]] = {
+    "busy": (0.5, 3.0), "failing": (0.3, 0.7), "slow": (3.0, 10.0), "log_slow": (0.3, 1.6, 3.0),
+    "clock_jump": (-3600.0, 60.0, 86_400.0),
+}  # fmt: skip
+_KINDS: tuple[Kind, ...] = (
+    *_OF_VOTERS,
+    *_OF_SITE,
+    *_OF_REPLICAS,
+    "log_slow",
+    "halt",
+    "isolate",
+    "isolate",
+    "clock_jump",
+)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A schedule that breaks an invariant."""
+
+    seed: int
+    breach: Breach
+    schedule: tuple[Event, ...]
+    """The shortest that breaks the same rule."""
+    events: int
+    """In the schedule that was drawn."""
+
+    def __str__(self) -> str:
+        lines = [f"seed {self.seed}: {len(self.schedule)} of {self.events} events are enough", *map(str, self.schedule)]
+        return "\n  ".join([*lines, str(self.breach)])
+
+
+def schedule_of(seed: int) -> list[Event]:
+    """Draw a schedule."""
+    draws = Draws(("storm", seed))
+    faults: list[Fault] = []
+    for number in range(1 + draws.below(MOST_FAULTS, "faults")):
+        faults.append(_fault(draws.sub("fault", number), faults))
+    arrivals = [_arrival(draws.sub("arrival", number), number, faults) for number in range(REQUESTS)]
+    return sorted([*faults, *arrivals], key=lambda event: event.at_s)
+
+
+def _near(draws: Draws, faults: Sequence[Fault]) -> float:
+    """Return a time, half of the time soon after a fault begins: what breaks things is what comes together."""
+    if not faults or draws.unit("alone") < 0.5:
+        return round(draws.unit("at") * LASTS_S, 3)
+    return round(min(draws.choice(faults, "near").at_s + draws.exponential(SOON_S, "soon"), LASTS_S), 3)
+
+
+def _fault(draws: Draws, faults: Sequence[Fault]) -> Fault:
+    kind = draws.choice(_KINDS, "kind")
+    target = ""
+    if kind in _OF_VOTERS or kind == "isolate":
+        target = draws.choice(_VOTERS, "voter")
+    elif kind in _OF_REPLICAS:
+        number = draws.below(SITE.replicas, "replica")
+        target = f"{number}" if kind == "killed" else f"replica {number}"
+    lasts_s = 0.0 if kind == "clock_jump" else round(0.2 + draws.exponential(6.0, "lasts"), 3)
+    value = draws.choice(_VALUES[kind], "value") if kind in _VALUES else 0.0
+    return Fault(_near(draws, faults), kind, target, lasts_s, value)
+
+
+def _arrival(draws: Draws, number: int, faults: Sequence[Fault]) -> Arrival:
+    leaves_s = round(0.1 + draws.exponential(1.0, "leaves"), 3) if draws.unit("stays") < 0.15 else 0.0
+    return Arrival(
+        at_s=_near(draws, faults), number=number, question=draws.below(len(QUESTIONS), "question"),
+        policy="evidence" if draws.unit("policy") < 0.4 else "strict", deadline_ms=draws.choice((3000, 8000), "deadline"),
+        prompt_tokens=100, answer_tokens=10 + draws.below(50, "tokens"), leaves_after_s=leaves_s,
+    )  # fmt: skip
+
+
+def play(seed: int, schedule: Sequence[Event]) -> World:
+    """Play a schedule; return the world at rest."""
+    with TemporaryDirectory(prefix="storm-") as folder:
+        world = World(SITE, ("storm", seed), Path(folder) / "spend")
+        faults = [event for event in schedule if isinstance(event, Fault)]
+        world.play(faults, [event for event in schedule if isinstance(event, Arrival)], LASTS_S)
+        return world
+
+
+def shrunk(seed: int, schedule: Sequence[Event], breach: Breach) -> Found:
+    """Return the shortest schedule that breaks the same rule, with its breach."""
+
+    def fails(events: Sequence[Event]) -> bool:
+        return any(found.rule == breach.rule for found in play(seed, events).judge.breaches)
+
+    left = shortest(schedule, fails, MOST_RUNS)
+    last = next(found for found in play(seed, left).judge.breaches if found.rule == breach.rule)
+    return Found(seed, last, tuple(left), len(schedule))

@@ -1,0 +1,169 @@
+"""What a simulated replica stands on: clocks, a log that may be slow or away, and policy as it is published and polled.
+
+Rules:
+- Wall clocks may jump, monotonic ones do not.
+- A row is durable once its wait is over and its replica still lives; nothing else is.
+- A replica sees policy as of its last poll, believes it by the same rules as everybody (``policy.acceptance``), and nothing new
+  while the source is away.
+- What was really in force, and when, is kept beside, for whoever judges.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from actors.base.errors import StorageUnavailable
+from actors.policy.acceptance import accept
+from actors.policy.adapters.watcher import PolicyView
+from actors.policy.config import PolicyConfig
+from actors.policy.snapshot import PolicySnapshot, SignedSnapshot, sign_snapshot
+from actors.spans.adapters.wal import WriterIdentity
+from actors.spans.span import Span
+from cluster.simulation import authority
+from cluster.simulation.loop import TICK_S, VirtualLoop
+from cluster.simulation.weather import Weather
+
+DURABLE_S = 0.002
+"""How long a write takes in fair weather."""
+
+
+@dataclass(slots=True)
+class SimulatedClock:
+    """Clocks of a machine."""
+
+    loop: VirtualLoop
+    jumped_s: float = 0.0
+
+    def time_ns(self) -> int:
+        """Return Unix nanoseconds."""
+        return round((authority.EPOCH_S + self.loop.now_s + self.jumped_s) * 1e9)
+
+    def time(self) -> float:
+        """Return Unix seconds."""
+        return self.time_ns() / 1e9
+
+    def monotonic(self) -> float:
+        """Return seconds that only rise."""
+        return self.loop.now_s
+
+
+class SimulatedWal:
+    """A write-ahead log in memory."""
+
+    def __init__(self, weather: Weather, name: str, durable: Callable[[bytes], None]) -> None:
+        self._weather = weather
+        self._name = name
+        self._durable = durable
+        self._rows = 1
+        self.is_dead = False
+
+    async def append(self, rows: int, build: Callable[[int], list[Span]]) -> None:
+        """Write rows and return when they are durable."""
+        if self._weather.worst("log_away", self._name) is not None:
+            raise StorageUnavailable("the log takes nothing: no space is left; free the disk")
+        spans = build(self._rows)
+        if len(spans) != rows:
+            raise ValueError(f"{rows} rows were announced and {len(spans)} built")
+        self._rows += rows
+        slow = self._weather.worst("log_slow", self._name)
+        write = asyncio.ensure_future(self._written(spans, slow.value if slow else DURABLE_S))
+        await asyncio.shield(write)
+
+    async def _written(self, spans: list[Span], takes_s: float) -> None:
+        await asyncio.sleep(takes_s)
+        if self.is_dead:
+            await asyncio.get_running_loop().create_future()
+        for span in spans:
+            if span.record:
+                self._durable(span.record)
+
+
+class Government:
+    """Policy as it was published: signed, in a chain, each with its time."""
+
+    def __init__(self, first: PolicySnapshot, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self.chain: list[SignedSnapshot] = [sign_snapshot(first, authority.OPERATOR)]
+        self.snapshots: list[PolicySnapshot] = [first]
+        self.since_s: list[float] = [0.0]
+
+    @property
+    def current(self) -> PolicySnapshot:
+        """Return what is in force."""
+        return self.snapshots[-1]
+
+    def publish(self, snapshot: PolicySnapshot, *, by_operator: bool) -> None:
+        """Put a successor in force."""
+        key = authority.OPERATOR if by_operator else authority.POLICY
+        self.chain.append(sign_snapshot(snapshot, key))
+        self.snapshots.append(snapshot)
+        self.since_s.append(self._loop.now_s)
+
+    def published(self, time_s: float) -> int:
+        """Return how many snapshots were published by then."""
+        return bisect_right(self.since_s, time_s)
+
+
+class PolledPolicy:
+    """One replica's view of the policy in force."""
+
+    def __init__(
+        self, government: Government, loop: VirtualLoop, weather: Weather, config: PolicyConfig, phase_s: float
+    ) -> None:
+        self._government = government
+        self._loop = loop
+        self._weather = weather
+        self._config = config
+        self._phase_s = phase_s
+        self._view: PolicyView | None = None
+        self._seen = 0
+        self._polled_s = loop.now_s - TICK_S
+        """Whatever was to be read before a replica began it did not read."""
+        self._poll(loop.now_s)
+        self._polled_s = loop.now_s
+
+    @property
+    def current(self) -> PolicyView | None:
+        """Return the view as of the last poll; polls that nobody looked at are made up for."""
+        due_s = self._last_poll_s(self._loop.now_s)
+        if due_s > self._polled_s:
+            self._poll(due_s)
+            self._polled_s = due_s
+        return self._view
+
+    def _last_poll_s(self, time_s: float) -> float:
+        every_s = self._config.poll_ms / 1000
+        return max((time_s - self._phase_s) // every_s * every_s + self._phase_s, 0.0)
+
+    def _poll(self, now_s: float) -> None:
+        away_s = [fault.at_s for fault in self._weather.of() if fault.kind == "policy_away"]
+        read_s = self._last_poll_s(min(away_s)) if away_s else now_s
+        if read_s > self._polled_s:
+            for place in range(self._seen, self._government.published(read_s)):
+                self._accept(self._government.chain[place], read_s)
+            self._view = self._view and self._view.at(read_s, confirmed=True)
+        if away_s:
+            self._view = self._view and self._view.at(now_s, confirmed=False)
+
+    def _accept(self, signed: SignedSnapshot, now_s: float) -> None:
+        before = self._view.snapshot if self._view else None
+        wall_s = int(authority.EPOCH_S + now_s)
+        found = accept(before, signed, authority.trust(), wall_s)
+        self._seen += 1
+        self._view = PolicyView(
+            found, found.sha256, now_s, False, self._config.policy_max_stale_s, self._config.on_stale
+        )
+
+
+@dataclass(slots=True)
+class Renewed:
+    """A writer's identity, certified again in good time."""
+
+    replica: int
+    incarnation: int
+    clock: SimulatedClock
+
+    def now(self) -> WriterIdentity:
+        """Return the identity with a certificate from now on."""
+        return authority.writer(self.replica, self.incarnation, int(self.clock.time()))

@@ -1,0 +1,298 @@
+"""A simulated site from one moment to the next: replicas, weather, policy, requests, and a judge who looks on.
+
+Rules:
+- Everything that happens hangs on the loop's virtual time; the same settings, seed, faults and requests give the same outcomes.
+- A request goes to the replica that the number of the request names, or to the next that lives; what a killed one was doing
+  is lost to its client.
+- Every outcome is handed to the judge before the client has it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from actors.base.errors import (
+    GenerationHalted,
+    IntegrityError,
+    InvalidRequest,
+    NoConsensus,
+    Overloaded,
+    ScreenedOut,
+    WeaverGenError,
+)
+from actors.consensus.request import Caller, GenerationRequest
+from actors.consensus.weights import read_weights
+from actors.policy.snapshot import PolicyName, PolicySnapshot
+from actors.policy.transitions import halted, isolated, readmitted, resumed
+from cluster.simulation.draws import Draws
+from cluster.simulation.invariants import Judge
+from cluster.simulation.loop import VirtualLoop
+from cluster.simulation.questions import QUESTIONS
+from cluster.simulation.replica import Replica
+from cluster.simulation.settings import SiteSettings
+from cluster.simulation.stacks import Baseline
+from cluster.simulation.surroundings import Government, SimulatedClock
+from cluster.simulation.voters import ASKED, Asked, SimulatedVoter
+from cluster.simulation.weather import Fault, Weather
+from models.voter import Message, Sampling
+
+Result = Literal["answered", "undecided", "halted", "overloaded", "unavailable", "lost", "cancelled"]
+CALLER = Caller("tenant", "key", frozenset({"strict", "evidence", "direct"}))
+SETTLE_S = 1300.0
+"""How long after the last of everything a world is looked at for what it leaked: longer than any call, retry or cool-down."""
+
+
+class Arrival(msgspec.Struct, frozen=True, order=True):
+    """A client's request."""
+
+    at_s: float
+    number: int
+    question: int
+    policy: PolicyName = "strict"
+    deadline_ms: int = 60_000
+    prompt_tokens: int = 100
+    answer_tokens: int = 50
+    leaves_after_s: float = 0.0
+    """When the client hangs up; 0 if it waits."""
+    weight: float = 1.0
+    """How many requests of the real load this one stands for."""
+
+    def __str__(self) -> str:
+        leaves = f", hangs up after {self.leaves_after_s:g} s" if self.leaves_after_s else ""
+        return f"{self.at_s:9.3f} s  client: request {self.number} ({self.policy}, question {self.question}{leaves})"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a request ended."""
+
+    arrival: Arrival
+    result: Result
+    took_s: float
+    code: str = ""
+    layer: str = ""
+    is_right: bool = False
+    weather: tuple[str, ...] = ()
+    """What was under way when it began or ended."""
+
+
+class World:
+    """One site and its clients."""
+
+    def __init__(
+        self, settings: SiteSettings, seed: object, spend: Path | None = None, baselines: Sequence[Baseline] = ()
+    ) -> None:  # fmt: skip
+        self.settings = settings
+        self.baselines = baselines
+        self.loop = VirtualLoop()  # type: ignore[abstract]  # what is left out raises
+        self.draws = Draws(seed)
+        self.weather = Weather()
+        self.clock = SimulatedClock(self.loop)
+        self.government = Government(settings.first_policy(), self.loop)
+        self.judge = Judge(settings, self.government, self.clock)
+        self.outcomes: list[Outcome] = []
+        self.others: dict[str, list[Outcome]] = {baseline.name: [] for baseline in baselines}
+        """Outcomes of the baselines."""
+        self._weights = read_weights(settings.weights)
+        self._spend = spend
+        self._incarnations = 0
+        self.voters = {
+            one.info.id: SimulatedVoter(one, self.weather, self.clock.time, self.judge.billed)
+            for one in settings.characters
+        }
+        self.replicas: list[Replica] = []
+        for number in range(settings.replicas):
+            self._start(number)
+        self._under_way: dict[asyncio.Task[None], Replica] = {}
+
+    def play(self, faults: Sequence[Fault], arrivals: Sequence[Arrival], until_s: float) -> None:
+        """Let it all happen, and look at the end for what was leaked."""
+        for fault in faults:
+            self.loop.call_at(fault.at_s, self.strike, fault)
+        for arrival in arrivals:
+            self.loop.call_at(arrival.at_s, self.begin, arrival)
+        with _quiet():
+            self.loop.run(until_s + SETTLE_S)
+        self.judge.at_rest(self.replicas, len(self._under_way), self._noted())
+
+    def _noted(self) -> bytes | None:
+        """Return the note of what replicas leased, as it lies there."""
+        note = None if self._spend is None else self._spend / "spend.json"
+        return note.read_bytes() if note is not None and note.is_file() else None
+
+    def strike(self, fault: Fault) -> None:
+        """Let a fault begin, and end in time."""
+        match fault.kind:
+            case "killed":
+                self._kill(int(fault.target), fault.lasts_s)
+            case "clock_jump":
+                self.clock.jumped_s += fault.value
+            case "halt" | "isolate":
+                self._govern(fault)
+            case "spend_away":
+                self._lose_spend(fault)
+            case "policy_away":
+                self._begin(fault)
+                self.judge.source(away=True)
+            case _:
+                self._begin(fault)
+
+    def _begin(self, fault: Fault) -> None:
+        self.weather.begin(fault)
+        self.loop.call_later(fault.lasts_s, self._over, fault)
+
+    def _over(self, fault: Fault) -> None:
+        self.weather.end(fault)
+        if fault.kind == "policy_away" and self.weather.worst("policy_away") is None:
+            self.judge.source(away=False)
+
+    def begin(self, arrival: Arrival) -> None:
+        """Let a client ask, and the clients of the baselines beside him."""
+        for baseline in self.baselines:
+            self.loop.create_task(self._ask_baseline(baseline, arrival))
+        living = [one for one in self.replicas if not one.is_dead]
+        if not living:
+            self._end(arrival, "unavailable", 0.0, "no_replica")
+            return
+        replica = living[arrival.number % len(living)]
+        task = self.loop.create_task(self._ask(replica, arrival))
+        self._under_way[task] = replica
+        task.add_done_callback(self._done)
+        if arrival.leaves_after_s:
+            self.loop.call_later(arrival.leaves_after_s, task.cancel)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        del self._under_way[task]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+    def _asked(self, arrival: Arrival) -> Asked:
+        draws = self.draws.sub("request", arrival.number)
+        return Asked(arrival.number, arrival.question, arrival.prompt_tokens, arrival.answer_tokens, draws)
+
+    async def _ask_baseline(self, baseline: Baseline, arrival: Arrival) -> None:
+        began_s = self.loop.now_s
+        before = self.weather.names
+        ASKED.set(self._asked(arrival))
+        came = await baseline.ask(self.voters, QUESTIONS[arrival.question].text)
+        took_s, during = self.loop.now_s - began_s, tuple(sorted({*before, *self.weather.names}))
+        self.others[baseline.name].append(
+            Outcome(arrival, "answered" if came else "unavailable", took_s, weather=during)
+        )
+
+    async def _ask(self, replica: Replica, arrival: Arrival) -> None:
+        began_s, before = self.loop.now_s, self.weather.names
+        ASKED.set(self._asked(arrival))
+        request = GenerationRequest(
+            model="consensus", messages=(Message("user", QUESTIONS[arrival.question].text),),
+            sampling=Sampling(max_tokens=self.settings.consensus.default_max_tokens), deadline_ms=arrival.deadline_ms,
+            policy=arrival.policy,
+        )  # fmt: skip
+        try:
+            decision = await replica.serve(request, CALLER)
+        except asyncio.CancelledError:
+            self._end(arrival, "lost" if replica.is_dead else "cancelled", self.loop.now_s - began_s, before=before)
+            raise
+        except WeaverGenError as error:
+            took_s = self.loop.now_s - began_s
+            self.judge.refused(replica, arrival.deadline_ms, took_s, error)
+            self._end(arrival, _result(error), took_s, error.code, before=before)
+            return
+        took_s = self.loop.now_s - began_s
+        self.judge.delivered(replica, arrival.deadline_ms, took_s, decision)
+        right = decision.candidate.content in QUESTIONS[arrival.question].right
+        self._end(arrival, "answered", took_s, layer=decision.state.plan.layer, is_right=right, before=before)
+
+    def _end(
+        self, arrival: Arrival, result: Result, took_s: float, code: str = "", *, layer: str = "", is_right: bool = False,
+        before: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        during = tuple(sorted({*before, *self.weather.names}))
+        self.outcomes.append(Outcome(arrival, result, took_s, code, layer, is_right, during))
+
+    def _start(self, number: int) -> None:
+        self._incarnations += 1
+        replica = Replica(
+            number, self._incarnations, self.settings, self.voters, self._weights, self.government, self.weather, self.clock,
+            self._spend, self.judge.durable,
+        )  # fmt: skip
+        self.judge.started(replica)
+        self.replicas = [one for one in self.replicas if one.number != number] + [replica]
+        self.replicas.sort(key=lambda one: one.number)
+
+    def _kill(self, number: int, restart_s: float) -> None:
+        replica = next(one for one in self.replicas if one.number == number)
+        if replica.is_dead:
+            return
+        replica.kill()
+        for task in [task for task, owner in self._under_way.items() if owner is replica]:
+            task.cancel()
+        self.loop.call_later(restart_s, self._start, number)
+
+    def _govern(self, fault: Fault) -> None:
+        """Halt or isolate, and take it back when the fault is over."""
+
+        def halting(policy: PolicySnapshot, now_ms: int) -> PolicySnapshot:
+            return halted(policy, "simulated", "detector", now_ms)
+
+        def isolating(policy: PolicySnapshot, now_ms: int) -> PolicySnapshot:
+            return isolated(policy, fault.target, now_ms)
+
+        def resuming(policy: PolicySnapshot, now_ms: int) -> PolicySnapshot:
+            return resumed(policy, "simulated", "operator", now_ms)
+
+        def readmitting(policy: PolicySnapshot, now_ms: int) -> PolicySnapshot:
+            return readmitted(policy, fault.target, now_ms)
+
+        halts = fault.kind == "halt"
+        if self._publish(halting if halts else isolating, by_operator=False):
+            self.loop.call_later(fault.lasts_s, self._publish, resuming if halts else readmitting)
+
+    def _publish(self, change: Callable[[PolicySnapshot, int], PolicySnapshot], *, by_operator: bool = True) -> bool:
+        """Put a transition in force; false if somebody was faster."""
+        try:
+            snapshot = change(self.government.current, self.clock.time_ns() // 1_000_000)
+        except InvalidRequest:
+            return False
+        self.government.publish(snapshot, by_operator=by_operator)
+        return True
+
+    def _lose_spend(self, fault: Fault) -> None:
+        """Let the note of what was spent be away: a file lies where its folder was."""
+        if self._spend is None or self._spend.is_file():
+            return
+        aside = self._spend.with_suffix(".aside")
+        self._spend.rename(aside)
+        self._spend.touch()
+        self.loop.call_later(fault.lasts_s, _bring_back, aside, self._spend)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let nothing be logged of what goes wrong on purpose."""
+    log = logging.getLogger("weavergen")
+    before = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+def _bring_back(aside: Path, folder: Path) -> None:
+    folder.unlink()
+    aside.rename(folder)
+
+
+def _result(error: WeaverGenError) -> Result:
+    if isinstance(error, GenerationHalted):
+        return "halted"
+    if isinstance(error, NoConsensus | ScreenedOut):
+        return "undecided"
+    if isinstance(error, IntegrityError):
+        raise error
+    return "overloaded" if isinstance(error, Overloaded) else "unavailable"

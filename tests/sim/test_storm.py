@@ -1,0 +1,35 @@
+"""Storms: schedules are drawn by seed, everything is hit, and the code as it is breaks nothing."""
+
+from collections import Counter
+
+from cluster.simulation.hunt import hunt
+from cluster.simulation.storm import _KINDS, LASTS_S, REQUESTS, schedule_of
+from cluster.simulation.weather import Fault
+from cluster.simulation.world import Arrival
+
+
+def test_the_code_as_it_is_breaks_nothing() -> None:
+    """A few storms, one after the other; the campaign plays a thousand."""
+    found = hunt(range(500, 508), workers=1)
+    assert found.found == ""
+    assert found.seeds == 8
+    assert found.looked > 8 * REQUESTS / 2
+
+
+def test_schedules_hold_everything_that_can_go_wrong() -> None:
+    """Over some seeds every kind of fault is drawn, in time, and each request once."""
+    schedules = [schedule_of(seed) for seed in range(60)]
+    kinds = Counter(event.kind for events in schedules for event in events if isinstance(event, Fault))
+    assert kinds.keys() == set(_KINDS)
+    for events in schedules:
+        assert sorted(event.number for event in events if isinstance(event, Arrival)) == list(range(REQUESTS))
+        assert all(0 <= event.at_s <= LASTS_S for event in events)
+        assert [event.at_s for event in events] == sorted(event.at_s for event in events)
+
+
+def test_a_schedule_can_be_read() -> None:
+    """Every event is one line: when, whom, what, how long."""
+    assert str(Fault(2.5, "log_slow", "replica 1", 3.0, 1.6)) == "    2.500 s  replica 1: log_slow (1.6) for 3 s"
+    assert str(Fault(0.0, "halt", "", 2.0)) == "    0.000 s  everywhere: halt for 2 s"
+    leaves = Arrival(1.0, 7, 3, policy="evidence", leaves_after_s=0.5)
+    assert str(leaves) == "    1.000 s  client: request 7 (evidence, question 3, hangs up after 0.5 s)"
