@@ -10,7 +10,8 @@ Rules:
 - A full line makes room for an interactive request by refusing the batch request that came last.
 - Whoever ends lets the next one in; a look lets in a part of what is free, fewer if the loop is late, so that many do not begin
   in one turn of it.
-- Retry-After is how long what waits, and what was refused lately and comes again, would take at the rate of now.
+- Retry-After is how long what waits, and what was refused lately and comes again, would take at the best rate of late: that
+  nothing ended for seconds may only say that slow requests are under way.
 - Pressure is the share of the recent requests that were not let in at once; while it is nil, nothing here grows or is kept.
 
 Left out: quotas (``quotas``), and waking who is let in: tickets are handed back for that.
@@ -24,6 +25,8 @@ from actors.admission.shedding import LoadLimit
 
 _CALM = 0.02
 """Pressure below which what requests take is what they usually take."""
+_REMEMBERED_S = 30.0
+"""Time in which the best rate of late is forgotten."""
 _PART, _PART_LATE = 4, 32
 """What part of what is free a look lets in at once, and one that came late."""
 _RATE_S = 1.0
@@ -53,6 +56,7 @@ class Door:
         self._batches = 0
         self._looked_s = now_s
         self._ended = 0
+        self._best_rate = 0.0
         self._rates = (0.0, 0.0)  # of requests that end, and that are refused, a second
         self._patience = self._patience_of_people()
         self._stands_since_s: float | None = None
@@ -180,10 +184,10 @@ class Door:
             self._patience = self._config.line.min_wait_ms / 1000
 
     def _retry_after_s(self) -> int:
-        ends, refusals = self._rates
-        if ends <= 0:
+        if self._best_rate <= 0:
             return 1
-        return max(1, min(self._config.line.max_retry_after_s, ceil((len(self.line) + refusals * _RATE_S) / ends)))
+        before = len(self.line) + self._rates[1] * _RATE_S
+        return max(1, min(self._config.line.max_retry_after_s, ceil(before / self._best_rate)))
 
     def _measure(self, now_s: float) -> None:
         passed_s = now_s - self._looked_s
@@ -201,6 +205,7 @@ class Door:
             ends + (self._ended / passed_s - ends) * weight,
             refusals + ((self.refused - refused_before) / passed_s - refusals) * weight,
         )
+        self._best_rate = max(self._rates[0], self._best_rate * (1 - min(1.0, passed_s / _REMEMBERED_S)))
         self._ended = 0
         share = max(0, more_turned) / more if more > 0 else 0.0
         self.pressure += (share - self.pressure) * min(1.0, passed_s / self._config.brownout.window_s)

@@ -254,7 +254,7 @@ def test_overload_is_told_at_once_and_a_halt_still_acts(http: httpx.Client, syst
     assert ended == {"generation_halted"}
     for answer in refused:
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "overloaded")
-        assert answer.headers["retry-after"] == "1"
+        assert 1 <= int(answer.headers["retry-after"]) <= 30
 
 
 def test_a_client_that_goes_away_frees_its_slot(http: httpx.Client, system: System) -> None:

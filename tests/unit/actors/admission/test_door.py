@@ -172,6 +172,20 @@ def test_what_is_refused_is_told_when_to_come_again() -> None:
     assert Door(AdmissionConfig(), 1, 0.0).refuse("x").retry_after_s == 1
 
 
+def test_seconds_in_which_nothing_ends_make_nobody_wait_for_long() -> None:
+    """Slow requests hold all there is: what ended a second before tells when to come again."""
+    at = door(limit=4)
+    now_s = busy(at, each_s=0.1)
+    for _ in range(150):  # three seconds
+        now_s += LOOK_S
+        at.look(now_s)
+    for _ in range(20):
+        at.refuse("x")
+    at.look(now_s + LOOK_S)
+    assert at.rate < 3
+    assert at.refuse("x").retry_after_s == 1
+
+
 def test_overload_does_not_teach_what_requests_usually_take() -> None:
     """Nothing is learnt while others are refused."""
     at = door(limit=1)
