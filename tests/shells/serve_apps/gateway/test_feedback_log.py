@@ -20,7 +20,7 @@ from actors.store.config import StoreConfig
 from serve_apps.gateway.decisions import Decisions
 from serve_apps.gateway.feedback import FeedbackDesk
 from serve_apps.gateway.settings import GatewaySettings
-from tests.shells.actors.spans.adapters.test_wal import Faults, opened, rows
+from tests.shells.actors.spans.adapters.disks import Faults, opened, rows
 from tests.unit.actors.spans.telemetry import NOW_S, SMALL, span
 from tests.unit.actors.spans.test_record import RECORD, WRITER
 from tests.unit.serve_apps.gateway.test_decisions import holder

@@ -2,113 +2,22 @@
 
 import asyncio
 import errno
-import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from actors.base.canonical import canonical_json
 from actors.base.errors import HomeError, StorageUnavailable
-from actors.spans.adapters.reader import SegmentRead, WalReader
-from actors.spans.adapters.segments import Disk, OpenSegment, SegmentReserve
+from actors.spans.adapters.segments import OpenSegment, SegmentReserve
 from actors.spans.adapters.wal import WalWriter
-from actors.spans.config import KIB, MIB, SpansConfig
-from actors.spans.frames import FrameKind, decode_spans
+from actors.spans.config import KIB, MIB
+from actors.spans.frames import FrameKind
 from actors.spans.span import Span
+from tests.shells.actors.spans.adapters.disks import Faults, opened, reads, rows, settled, until
 from tests.unit.actors.spans.telemetry import SMALL, Recorder, builder, identity, seqs, span, spans_from, writer_id
 
 BIG = bytes(12 * KIB)
-
-
-class Faults:
-    """A disk whose next commits fail, are cut short, or wait, and that may be full."""
-
-    def __init__(self) -> None:
-        self.full = False
-        self.bad_syncs = 0
-        self.bad_writes = 0
-        self.write_at_most: int | None = None
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def allocate(self, fd: int, offset: int, size: int) -> None:
-        """Preallocate, unless the disk is full."""
-        if self.full:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        os.posix_fallocate(fd, offset, size)
-
-    def write(self, fd: int, buffers: Sequence[bytes], offset: int) -> int:
-        """Write, perhaps less than asked for."""
-        commits = threading.current_thread().name == "wal-writer"
-        if commits:
-            self.gate.wait()
-        if self.bad_writes and commits:
-            self.bad_writes -= 1
-            raise OSError(errno.EIO, "Input/output error")
-        if self.write_at_most is not None:
-            return os.pwritev(fd, [b"".join(buffers)[: self.write_at_most]], offset)
-        return os.pwritev(fd, buffers, offset)
-
-    def sync(self, fd: int) -> None:
-        """Sync, or fail as a disk does: once, and as if nothing had been afterwards."""
-        if self.bad_syncs and threading.current_thread().name == "wal-writer":
-            self.bad_syncs -= 1
-            raise OSError(errno.EIO, "Input/output error")
-        os.fdatasync(fd)
-
-    @property
-    def disk(self) -> Disk:
-        """The system calls of this disk."""
-        return Disk(self.allocate, self.write, self.sync)
-
-
-@asynccontextmanager
-async def opened(root: Path, faults: Faults | None = None, config: SpansConfig = SMALL) -> AsyncIterator[WalWriter]:
-    """Open a log and close it afterwards."""
-    wal = WalWriter(root, identity(), config, (faults or Faults()).disk)
-    try:
-        yield wal
-    finally:
-        await asyncio.to_thread(wal.close)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another thread brings about."""
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - threads of the log set no asyncio event
-            await asyncio.sleep(0)
-
-
-async def settled(append: Awaitable[None]) -> str:
-    """Say how an append ended: durable, or refused and why."""
-    try:
-        await append
-    except StorageUnavailable as error:
-        return str(error)
-    return "durable"
-
-
-def reads(root: Path) -> list[SegmentRead]:
-    """Read every segment that has frames."""
-    reader = WalReader(root, 1 << 30)
-    found = [reader.read(ref) for writer in reader.writers() for ref in reader.segments(writer)]
-    return [read for read in found if read is not None and read.scan.frames]
-
-
-def rows(root: Path) -> list[Span]:
-    """Return all rows, in the order they lie in the log, each sequence number once as a reader takes it."""
-    taken: dict[int, Span] = {}
-    for read in reads(root):
-        assert read.scan.damage == ()
-        for frame in read.scan.frames:
-            if frame.kind is FrameKind.SPANS:
-                for index, row in enumerate(decode_spans(frame)):
-                    taken.setdefault(frame.first_seq + index, row)
-    assert list(taken) == list(range(1, len(taken) + 1)), "a gap, or out of order"
-    return list(taken.values())
 
 
 async def test_what_is_acknowledged_is_durable_and_in_order(tmp_path: Path) -> None:
@@ -131,88 +40,6 @@ async def test_a_segment_says_who_wrote_it(tmp_path: Path) -> None:
     assert (header.writer_id, header.number) == (writer_id(1), 1)
     assert header.certificate == canonical_json(wal.identity.certificate)
     assert header.nonce != bytes(16)
-
-
-async def test_appends_that_wait_together_share_one_sync(tmp_path: Path) -> None:
-    """While the disk is busy everything queues, and the next sync covers it all."""
-    faults = Faults()
-    async with opened(tmp_path, faults) as wal:
-        faults.gate.clear()
-        tasks = [asyncio.ensure_future(wal.append(1, builder(1))) for _ in range(50)]
-        await asyncio.sleep(0)
-        faults.gate.set()
-        await asyncio.gather(*tasks)
-        assert wal.counters.fsyncs <= 2
-        assert wal.counters.frames == 50
-
-
-class Pause:
-    """A pause that lasts until it is let end."""
-
-    def __init__(self) -> None:
-        self.taken: list[float] = []
-        self.end = threading.Event()
-
-    def __call__(self, seconds: float) -> None:
-        """Take note, and wait."""
-        self.taken.append(seconds)
-        assert self.end.wait(60)
-
-
-@asynccontextmanager
-async def pausing(root: Path, pause: Pause, faults: Faults) -> AsyncIterator[WalWriter]:
-    """Open a log that pauses so, and close it afterwards."""
-    wal = WalWriter(root, identity(), SMALL, faults.disk, pause=pause)
-    try:
-        yield wal
-    finally:
-        await asyncio.to_thread(wal.close)
-
-
-async def test_a_frame_is_given_the_company_of_those_on_their_way(tmp_path: Path) -> None:
-    """Where five others are coming it waits a moment, once, and one sync covers them all."""
-    pause = Pause()
-    async with pausing(tmp_path, pause, Faults()) as wal:
-        wal.coming = lambda: 6
-        first = asyncio.ensure_future(wal.append(1, builder(1)))
-        await until(lambda: pause.taken != [])
-        others = [asyncio.ensure_future(wal.append(1, builder(1))) for _ in range(5)]
-        await asyncio.sleep(0)
-        assert not first.done()
-        pause.end.set()
-        await asyncio.gather(first, *others)
-        assert (wal.counters.fsyncs, wal.counters.frames, wal.counters.group_waits) == (1, 6, 1)
-    assert pause.taken == [SMALL.group_wait_us / 1e6]
-
-
-async def test_a_frame_with_few_others_on_their_way_waits_for_nobody(tmp_path: Path) -> None:
-    """Four are too few, and those that are there already are on their way no longer."""
-    pause, faults = Pause(), Faults()
-    pause.end.set()
-    async with pausing(tmp_path, pause, faults) as wal:
-        wal.coming = lambda: 5
-        await wal.append(1, builder(1))
-        faults.gate.clear()
-        tasks = [asyncio.ensure_future(wal.append(1, builder(1)))]
-        await until(lambda: wal._next_seq == 3 and wal._incoming.empty())
-        tasks += [asyncio.ensure_future(wal.append(1, builder(1))) for _ in range(3)]
-        await asyncio.sleep(0)
-        wal.coming = lambda: 7
-        faults.gate.set()
-        await asyncio.gather(*tasks)
-    assert pause.taken == []
-
-
-async def test_a_batch_is_bounded(tmp_path: Path) -> None:
-    """A group commit takes at most the configured number of frames."""
-    faults = Faults()
-    async with opened(tmp_path, faults, SMALL.model_copy(update={"batch_max_frames": 10})) as wal:
-        faults.gate.clear()
-        tasks = [asyncio.ensure_future(wal.append(1, builder(1))) for _ in range(50)]
-        await asyncio.sleep(0)
-        faults.gate.set()
-        await asyncio.gather(*tasks)
-        assert wal.counters.fsyncs >= 5
 
 
 async def test_nobody_is_told_before_the_sync(tmp_path: Path) -> None:
