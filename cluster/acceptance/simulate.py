@@ -6,7 +6,7 @@ one provider alone and beside retry, then fall back. ``validation``: the estimat
 shortest schedule. ``lifetimes``: a home that is asked just before and just after everything in it runs out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +57,25 @@ def _silent(done: int, of: int) -> None:
 
 
 def page(name: str, about: str, results: dict[str, Any]) -> str:
-    """Return the campaign's page."""
+    """Return the campaign's page, of the stages that there are."""
     parts = [f"# {name}", "", about.replace("``", "`").strip(), "", f"`make acceptance NAME={name}`"]
-    parts += ["", "## history", "", *lines(msgspec.convert(results["history"], Availability))]
-    parts += ["", f"![sweep]({PICTURE.name})", "", "## validation", "", _validation(results["validation"])]
-    parts += ["", "## storms", "", _storms(results["storms"]), "", "## plants", "", *_plants(results)]
-    lived = results["lifetimes"]
-    asked = f"{lived['days']:g} days, {lived['answered']} of {lived['asked']} requests answered"
-    around = f"around the ends of {', '.join(lived['lifetimes'])}; {lived['breaches']} invariants broken."
-    return "\n".join([*parts, "", "## lifetimes", "", f"{asked} {around}"]) + "\n"
+    if "history" in results:
+        history = lines(msgspec.convert(results["history"], Availability))
+        parts += ["", "## history", "", *history, "", f"![sweep]({PICTURE.name})"]
+    if "validation" in results:
+        parts += ["", "## validation", "", _validation(results["validation"])]
+    if "storms" in results:
+        parts += ["", "## storms", "", _storms(results["storms"])]
+    if planted := [plant for plant in PLANTS if plant in results]:
+        parts += ["", "## plants", "", *_plants(results, planted)]
+    if "lifetimes" in results:
+        parts += ["", "## lifetimes", "", _lifetimes(results["lifetimes"])]
+    return "\n".join(parts) + "\n"
+
+
+def _lifetimes(found: Mapping[str, Any]) -> str:
+    asked = f"{found['days']:g} days, {found['answered']} of {found['asked']} requests answered"
+    return f"{asked} around the ends of {', '.join(found['lifetimes'])}; {found['breaches']} invariants broken."
 
 
 def _validation(found: Mapping[str, Any]) -> str:
@@ -80,12 +90,12 @@ def _storms(found: Mapping[str, Any]) -> str:
     return f"{found['seeds']} seeds in {found['seconds']:.0f} s, {found['looked']} outcomes judged: {ends}."
 
 
-def _plants(results: Mapping[str, Any]) -> list[str]:
+def _plants(results: Mapping[str, Any], planted: Sequence[str]) -> list[str]:
     parts = ["| planted | found after | events drawn | of the shortest schedule |", "|---|---|---|---|"]
-    for plant in PLANTS:
+    for plant in planted:
         one = results[plant]
         after = "never" if one["first_seed"] is None else f"{one['seeds']} seeds"
         parts.append(f"| {plant} | {after} | {one['of']} | {one['events']} |")
-    for plant in PLANTS:
+    for plant in planted:
         parts += ["", f"{plant}:", "", "```", results[plant]["found"], "```"]
     return parts
