@@ -8,7 +8,7 @@ from actors.base.errors import DeadlineExceeded
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.verification import verify_envelope
 from actors.consensus.vocabulary import Plan
-from tests.unit.actors.consensus.test_failover import Impatient, MakeWorld
+from tests.unit.actors.consensus.test_hedges import Impatient, MakeWorld
 from tests.unit.actors.consensus.world import CALLER, NOW_S, hangs, request, says, voter
 
 

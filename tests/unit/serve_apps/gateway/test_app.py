@@ -287,7 +287,9 @@ async def full(max_waiting: int) -> tuple[Admission, World]:
     coordinator: Any = None
     admitting = admission(AdmissionConfig(line=LineConfig(max_waiting=max_waiting)))
     assert all(admitting.door.enter("interactive", 0.0) for _ in range(MAX_LIMIT))
-    return admitting, World(ChatCompletions(coordinator, Access(principals), admitting, ConsensusConfig(), MAX_BODY, 5))
+    no_keys: Any = None
+    chat = ChatCompletions(coordinator, Access(principals), admitting, no_keys, ConsensusConfig(), MAX_BODY, 5)
+    return admitting, World(chat)
 
 
 async def test_what_cannot_be_let_in_is_not_read() -> None:
