@@ -6,8 +6,9 @@ Rules:
 - ``voters``: a panel is cut to those who can decide although a lineage of them dissents, the heaviest first; the others stand by
   as substitutes. Its quorum is raised by what the cut took away: whoever wins has the weight that the whole panel's quorum asks
   for, and a lead that those who were not asked could not take from him. A panel without room for that stays whole.
-- Whole stays, too, what rests on everybody: code under ``strict``, which most lineages must have written; prose, whose groups
-  every text may move; one voter asked by name; a panel to be heard out, or with somebody isolated; a later layer; a lineage.
+- Whole stays, too, what rests on everybody: code under ``strict``, which most lineages must have written; code under ``evidence``
+  whose examples are evidence, as who was not asked may have passed them with another answer; prose, whose groups every text may
+  move; one voter asked by name; a panel to be heard out, or with somebody isolated; a later layer; a lineage.
 - So no cut takes an answer below its policy: it saves asks, and can only make less agree.
 
 Left out: samples of one voter, of which each is asked one; and a cache in front, as there is none.
@@ -19,6 +20,7 @@ from msgspec.structs import replace
 
 from actors.admission.config import BrownoutConfig, Cut
 from actors.base.canonical import MICRO
+from actors.consensus.counting import LEAST_EXAMPLES
 from actors.consensus.vocabulary import Plan, Seat
 
 _ENDS_BELOW = 0.5
@@ -47,7 +49,8 @@ class Brownout:
 
 def thrifty(plan: Plan) -> Plan:
     """Return a plan that asks fewer at first and lets nobody win who would not have won; itself if there is none."""
-    rests_on_all = plan.policy == "direct" or plan.vouched_only or plan.kind == "text"
+    by_examples = plan.policy == "evidence" and len(plan.examples) >= LEAST_EXAMPLES
+    rests_on_all = plan.policy == "direct" or plan.vouched_only or by_examples or plan.kind == "text"
     if rests_on_all or plan.index or plan.hear_everyone or plan.isolated:
         return plan
     needed = _needed(plan)

@@ -7,11 +7,13 @@ Rules, each with the short word that a breach of it is named by:
 - ``isolation``: no ballot that agreed is of a voter that was isolated in the version named, or in force a poll ago.
 - ``jury``: who decides after a layer that was heard is no weaker than it; the rule is the one that the policy named states;
   two lineages agreed under ``strict``.
-- ``verdict``: the record's ballots in another order come to the same tally.
+- ``verdict``: the record's ballots in another order (the panel's, and its substitutes') come to the same tally.
 - ``permits``: at rest no breaker waits for a permit, no voter holds an ask, no deliberation is under way.
 - ``spend``: what providers billed in a day is within the cap, and all leases together are within what is noted of them.
 - ``deadline``: a request ends within its deadline and the grace for its record.
 - ``once``: a decision has one record, or an answer's and its withdrawal, and a withdrawn one is not delivered.
+
+What must hold of admission is judged beside (``admission_judge``).
 
 The judge reads policy as it was published, not as a replica saw it, and counts lineages and permits itself: what is planted
 in the code that decides is not planted here.
@@ -31,6 +33,7 @@ from actors.consensus.verification import verify_envelope
 from actors.policy.snapshot import PolicySnapshot
 from actors.spans.record import DecisionRecord, LayerRef, read_envelope
 from cluster.simulation import authority
+from cluster.simulation.admission_judge import AdmissionJudge
 from cluster.simulation.settings import SiteSettings
 from cluster.simulation.surroundings import Government, SimulatedClock
 from models.providers.spend import DAY_S
@@ -63,6 +66,10 @@ class Judge:
         self._government = government
         self._clock = clock
         self.breaches: list[Breach] = []
+        self.admission: AdmissionJudge | None = None
+        if settings.admission is not None:
+            lineages = {one.info.id: one.info.lineage for one in settings.characters}
+            self.admission = AdmissionJudge(settings.admission, settings.slots, lineages, clock.monotonic, self.breach)
         self.looked = 0
         """Outcomes that were judged."""
         self._durable: dict[bytes, None] = {}
@@ -118,12 +125,17 @@ class Judge:
         self._judge_jury(record)
         self._judge_verdict(record)
         self._judge_time(deadline_ms, took_s)
+        if self.admission is not None:
+            named = self._government.snapshots[record.policy.version - 1]
+            self.admission.saved(record, named, decision.state.plan.saved)
 
     def refused(self, replica: "Replica", deadline_ms: int, took_s: float, error: WeaverGenError) -> None:
         """Judge a refusal."""
         self.looked += 1
         grace_s = self._settings.consensus.record_grace_ms / 1000
         self._judge_time(deadline_ms, took_s - grace_s)
+        if self.admission is not None:
+            self.admission.refused(error)
         decision_id = error.details.get("decision_id")
         if decision_id is None or (isinstance(error, DeadlineExceeded) and "votes" not in error.details):
             return  # nothing was decided, or nothing could be recorded in time
@@ -142,6 +154,8 @@ class Judge:
         for replica in replicas:
             if not replica.is_dead:
                 self._judge_permits(replica)
+            if replica.admission is not None:
+                replica.admission.rest()
         cap_micro = round(self._settings.spend_per_day_usd * MICRO)
         if cap_micro:
             self._judge_spending(cap_micro, note)
@@ -207,7 +221,8 @@ class Judge:
                 self.breach("jury", f"{rule.name} decided after {tried.layer.name} had not agreed, and is weaker")
 
     def _judge_verdict(self, record: DecisionRecord) -> None:
-        turned = msgspec.structs.replace(record, ballots=record.ballots[::-1])
+        seated, stood_by = record.ballots[: record.layer.panel], record.ballots[record.layer.panel :]
+        turned = msgspec.structs.replace(record, ballots=[*seated[::-1], *stood_by[::-1]])
         once, again = replay_tally(record).tally, replay_tally(turned).tally
         if (once.winner, once.eligible) != (again.winner, again.eligible):
             self.breach("verdict", f"the ballots of decision {record.id} in another order come to another end")

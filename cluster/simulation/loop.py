@@ -4,7 +4,7 @@ Rules:
 - Time stands still while anything is ready, then jumps to the next timer: a year costs what happens in it.
 - What is due at the same time runs in the order in which it was asked for; no clock, thread, signal or file is looked at. So
   the same program runs the same way in every process.
-- What production hands to a thread runs at once, in place.
+- What production hands to a thread runs at once, in place; of a ``LateThread`` the answer comes later.
 - An exception that no task took stops the run: nothing is lost silently.
 
 Left out: transports, signals, subprocesses. What asks for them fails.
@@ -15,11 +15,20 @@ import contextvars
 import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 TICK_S = 1e-6
 """The least that a timer waits: so small a rest of a deadline that adding it to the time changes nothing would never pass."""
+
+
+class LateThread(ThreadPoolExecutor):
+    """A thread that is none: what is handed to it is done at once, and the answer comes ``takes_s`` later."""
+
+    def __init__(self, takes_s: Callable[[], float]) -> None:
+        super().__init__(1)
+        self.takes_s = takes_s
 
 
 class VirtualLoop(asyncio.AbstractEventLoop):
@@ -103,14 +112,31 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """Begin a coroutine."""
         return asyncio.Task(coro, loop=self, name=name or "task", context=context)
 
-    def run_in_executor(self, executor: object, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]  # noqa: ANN401, ARG002
+    def run_in_executor(self, executor: object, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]  # noqa: ANN401
         """Run what production gives to a thread, here and now."""
-        future: asyncio.Future[T] = self.create_future()
+        done: asyncio.Future[T] = self.create_future()
         try:
-            future.set_result(func(*args))
+            done.set_result(func(*args))
         except Exception as error:  # noqa: BLE001 - it is raised where the thread's result is awaited
-            future.set_exception(error)
-        return future
+            done.set_exception(error)
+        takes_s = executor.takes_s() if isinstance(executor, LateThread) else 0.0
+        return self._later(done, takes_s) if takes_s else done
+
+    def _later(self, done: asyncio.Future[T], takes_s: float) -> asyncio.Future[T]:
+        """Return what is done as it will be known so much later; whoever has gone meanwhile does not hear of it."""
+        known: asyncio.Future[T] = self.create_future()
+        error = done.exception()
+
+        def tell() -> None:
+            if known.done():
+                return
+            if error is None:
+                known.set_result(done.result())
+            else:
+                known.set_exception(error)
+
+        self.call_later(takes_s, tell)
+        return known
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Keep what nobody took, for ``run`` to raise."""

@@ -9,15 +9,22 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from actors.admission.brownout import _weight
+from actors.admission.door import Door
+from actors.admission.queue import Priority, Ticket
+from actors.admission.quotas import Book, Reserved
 from actors.base.certificates import SignedCertificate
 from actors.base.signing import SigningKey
 from actors.consensus.breakers.breaker import Breaker
 from actors.consensus.breakers.vocabulary import Moves, Permit, Verdict
+from actors.consensus.vocabulary import Plan
 from actors.spans.record import DecisionRecord, Envelope, seal
 
 Swap = tuple[str, Any]
 """Where, by import path, and what is put there."""
 _settle = Breaker.settle
+_leave = Door.leave
+_refund = Book.refund
 
 
 def _nobody(*_: object) -> frozenset[str]:
@@ -37,6 +44,19 @@ async def _no_last_look(*_: object) -> None:
 
 def _forged(record: DecisionRecord, key: SigningKey, certificate: SignedCertificate) -> Envelope:  # noqa: ARG001
     return seal(record, SigningKey.from_seed(bytes(32)), certificate)
+
+
+def _twice(self: Book, held: Reserved) -> None:
+    _refund(self, held)
+    _refund(self, held)
+
+
+def _stays(self: Door, priority: Priority, took_s: float | None) -> Ticket | None:
+    return None if took_s is None else _leave(self, priority, took_s)
+
+
+def _a_fifth(plan: Plan) -> int:
+    return _weight(plan.seats) // 5
 
 
 def _yes(*_: object) -> bool:
@@ -60,6 +80,11 @@ PLANTS: Mapping[str, tuple[Swap, ...]] = {
     "forget the halt": (("actors.consensus.actor.ConsensusCoordinator._halted", _no),),
     "weaker jury": (("actors.consensus.layers._is_no_weaker", _yes),),
     "unsigned record": (("actors.consensus.adapters.decision_log.seal", _forged),),
+    "lease twice": (("actors.admission.adapters.leases.SharedLeases._write", _nothing),),
+    "forget a refund": (("actors.admission.quotas.Book.refund", _nothing),),
+    "refund twice": (("actors.admission.quotas.Book.refund", _twice),),
+    "cut below policy": (("actors.admission.brownout._needed", _a_fifth),),
+    "leak a door slot": (("actors.admission.door.Door.leave", _stays),),
     "lost lease": (("serve_apps.gateway.spending._write", _nothing),),
 }  # fmt: skip
 """What is planted, by name."""

@@ -3,11 +3,11 @@
 Rules:
 - Answers are code and words of the kinds that the panel really reads, screens and groups; how they behave is known beforehand,
   so that nothing has to run.
-- Every question for code states two examples: what is right passes both, what is wrong passes none.
+- Every question for code states two examples (what is right passes both, what is wrong passes none), or, beside, none.
 - Two right answers differ in their text and not in what they do.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Says = Literal["right", "wrong", "poisoned"]
@@ -64,6 +64,10 @@ WORDS = tuple(
 )  # fmt: skip
 QUESTIONS: tuple[Question, ...] = (*CODE, *CODE, *WORDS)
 """As often as they are asked: twice as much code as words."""
+BARE = tuple(replace(question, text=question.text.partition("\n\n")[0]) for question in CODE)
+"""Questions for the same code that state no examples: only agreement tells what is right."""
+ASKABLE: tuple[Question, ...] = (*QUESTIONS, *BARE)
+"""All that can be asked, by number."""
 
 
 def _behaviours() -> dict[str, tuple[str, bool]]:

@@ -1,11 +1,12 @@
 """One simulated replica: the production coordinator, breakers, hedges, log, policy view and spending around simulated voters.
 
 Rules:
-- What decides is production's: ``ConsensusCoordinator``, ``GuardedVoter``, ``Circuits``, ``RetryBudget``, ``CappedVoter``,
-  ``Wallet``, ``WalDecisionLog``, ``screen``, ``accept``. What is simulated is what they reach: voters, disk, sandbox, clocks.
+- What decides is production's: ``Admission``, ``ConsensusCoordinator``, ``GuardedVoter``, ``Circuits``, ``RetryBudget``,
+  ``CappedVoter``, ``Wallet``, ``WalDecisionLog``, ``screen``, ``accept``. What is simulated is what they reach: voters, disk,
+  sandbox, clocks.
 - Every permit that a breaker gives is counted until it is settled.
 
-Left out: HTTP, authentication, and admission; the last goes before ``serve``.
+Left out: HTTP and authentication.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +29,10 @@ from actors.consensus.screening.findings import Screening, refusal
 from actors.consensus.screening.screen import screen
 from actors.consensus.screening.version import SCREENING_VERSION
 from actors.consensus.weights import Weights
+from actors.store.auth import Principal
 from cluster.simulation import authority
+from cluster.simulation.admission import LEASES, SimulatedAdmission
+from cluster.simulation.invariants import Judge
 from cluster.simulation.questions import BEHAVIOURS
 from cluster.simulation.settings import SiteSettings
 from cluster.simulation.surroundings import Government, PolledPolicy, Renewed, SimulatedClock, SimulatedWal
@@ -150,7 +154,7 @@ class Replica:
 
     def __init__(
         self, number: int, incarnation: int, settings: SiteSettings, voters: Mapping[str, SimulatedVoter], weights: Weights,
-        government: Government, weather: Weather, clock: SimulatedClock, spend: Path | None, durable: Callable[[bytes], None],
+        government: Government, weather: Weather, clock: SimulatedClock, spend: Path | None, judge: Judge,
     ) -> None:  # fmt: skip
         self.number, self.name = number, f"replica {number}"
         self.is_dead = False
@@ -161,27 +165,51 @@ class Replica:
         if self.wallet is not None:
             self.wallet.start()
         self.guards = Guarding({name: self._priced(voter) for name, voter in voters.items()}, settings, clock, _draw)
-        self.wal = SimulatedWal(weather, self.name, durable)
+        self.wal = SimulatedWal(weather, self.name, judge.durable)
         self.log = WalDecisionLog(self.wal, self._renewed.now(), authority.trust)
         self.policy = PolledPolicy(government, clock.loop, weather, settings.policy, 0.1 * number % 0.25)
+        self.admission = self._admission(incarnation, weather, spend, judge)
         scrutiny = Scrutiny(weather)
         self.coordinator = ConsensusCoordinator(
             voters=self.guards.voters, policy=self.policy, weights=Fixed(weights), log=self.log, meter=Silent(),
             screener=scrutiny, comparer=scrutiny, clock=clock, config=settings.consensus,
-            identity=Identity("c" * 64, b"salt" * 8), randomness=_randomness, hedges=self.guards, new_id=self._new_id,
+            identity=Identity("c" * 64, b"salt" * 8), randomness=_randomness, hedges=self.guards, saving=self.admission,
+            new_id=self._new_id,
         )  # fmt: skip
 
-    async def serve(self, request: GenerationRequest, caller: Caller) -> Decision:
+    async def serve(self, request: GenerationRequest, who: Principal) -> Decision:
         """Answer one request as the gateway's replica does."""
+        if self.admission is None:
+            return await self._deliberate(request, who)
+        self.admission.require_room()
+        return await self.admission.through(
+            request, who, "interactive", lambda admitted: self._deliberate(admitted, who)
+        )
+
+    async def _deliberate(self, request: GenerationRequest, who: Principal) -> Decision:
         if self.log.seconds_left(self.clock.time()) < RENEW_BELOW_S:
             self.log.identity = self._renewed.now()
         if self.wallet is not None:
             await self.wallet.look()
-        return await self.coordinator.generate(request, caller)
+        return await self.coordinator.generate(request, Caller(who.tenant, who.key_id, who.policies))
 
     def kill(self) -> None:
         """Let the process end as by ``kill -9``: what is not durable is gone, and so is its lease."""
         self.is_dead = self.wal.is_dead = True
+        if self.admission is not None:
+            self.admission.end()
+
+    def _admission(
+        self, incarnation: int, weather: Weather, spend: Path | None, judge: Judge
+    ) -> SimulatedAdmission | None:  # fmt: skip
+        settings = self._settings
+        if settings.admission is None or judge.admission is None or spend is None:
+            return None
+        asked = len({voter for layer in settings.layers for voter in layer.members})
+        return SimulatedAdmission(
+            settings.admission, settings.consensus.max_concurrent, settings.slots, asked, spend.with_name(LEASES), self.name,
+            incarnation, self.clock, weather, judge.admission,
+        )  # fmt: skip
 
     def _priced(self, voter: SimulatedVoter) -> Voter:
         price = voter.character.price

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from actors.admission.config import AdmissionConfig
 from actors.base.canonical import MICRO, decimal_str
 from actors.base.digests import sha256_hex
 from actors.consensus.breakers.config import BreakerConfig
@@ -27,6 +28,15 @@ class SiteSettings:
     spend_per_day_usd: float = 0.0
     """0 for voters without a price."""
     thresholds: Mapping[str, str] = field(default_factory=dict)
+    admission: AdmissionConfig | None = None
+    """Who is let in; ``None`` for everybody, at once."""
+    begins_s: float = 0.0
+    """Where in its first minute the site begins, by the wall clock."""
+
+    @property
+    def slots(self) -> int:
+        """Return how many replicas there may be: health may ask for one more."""
+        return self.replicas + 1
 
     @property
     def weights(self) -> bytes:

@@ -6,15 +6,19 @@ Rules:
   edges. What decides is production's.
 - The site has what a weaker jury, a leaked permit or a lost lease needs to show: a layer that asks for less, probes, and a
   cap that is reached.
+- Every fourth storm is one of load as well, at a site with admission: keys with limits, bursts of more than replicas take, loops
+  that are late, leases that are away or slow, and a turn of the minute in between.
 - A schedule that breaks something is shrunk to a shortest one that breaks the same rule.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 
+from actors.admission.config import AdmissionConfig
 from actors.consensus.breakers.config import BreakerConfig
 from actors.consensus.config import ConsensusConfig
 from actors.policy.config import PolicyConfig
@@ -25,7 +29,7 @@ from cluster.simulation.settings import SiteSettings, layer
 from cluster.simulation.shrink import shortest
 from cluster.simulation.voters import Character
 from cluster.simulation.weather import Fault, Kind
-from cluster.simulation.world import Arrival, World
+from cluster.simulation.world import KEYS, Arrival, World
 from models.providers.prices import Price
 from models.voter import VoterInfo
 
@@ -60,12 +64,34 @@ SITE = SiteSettings(
     replicas=2, spend_per_day_usd=0.16,
 )  # fmt: skip
 
+LOADED_EVERY = 4
+LOADED = replace(
+    SITE,
+    layers=(
+        layer("primary", ("a", "b", "c", "d", "e"), quorum=0.6, min_n_eff=1.3, time_share=0.6),
+        layer("backup", ("f", "g", "h"), quorum=0.6, min_n_eff=1.3, time_share=0.4),
+    ),
+    consensus=ConsensusConfig(default_max_tokens=64, record_grace_ms=500, max_substitutes=1, max_concurrent=8),
+    spend_per_day_usd=0.6, begins_s=35.0,
+    admission=AdmissionConfig.model_validate({
+        "tiers": {
+            1: {"requests_per_minute": 12}, 2: {"tokens_per_minute": 20_000},
+            3: {"requests_per_minute": 60, "tokens_per_minute": 100_000, "priority": "batch"},
+        },
+        "line": {"max_waiting": 6, "batch_max_wait_ms": 2000}, "shedding": {"look_ms": 50, "min_limit": 2},
+        "brownout": {"window_s": 1.0},
+    }),
+)  # fmt: skip
+"""Its panel is large enough to be cut, and a minute turns 25 s after it begins."""
+MOST_OF_LOAD = 5
+_OF_LOAD: tuple[Kind, ...] = ("burst", "burst", "burst", "late", "leases_away", "leases_slow", "killed")
+
 _OF_VOTERS: tuple[Kind, ...] = ("down", "hung", "busy", "failing", "slow", "wrong", "poisoned")
 _OF_SITE: tuple[Kind, ...] = ("policy_away", "sandbox_away", "screener_blind", "spend_away", "halt")
 _OF_REPLICAS: tuple[Kind, ...] = ("log_away", "log_slow", "killed")
 _VALUES: dict[Kind, tuple[float, ...]] = {
     "busy": (0.5, 3.0), "failing": (0.3, 0.7), "slow": (3.0, 10.0), "log_slow": (0.3, 1.6, 3.0),
-    "clock_jump": (-3600.0, 60.0, 86_400.0),
+    "clock_jump": (-3600.0, 60.0, 86_400.0), "burst": (12.0, 30.0), "late": (0.1, 0.4), "leases_slow": (0.3, 3.0),
 }  # fmt: skip
 _KINDS: tuple[Kind, ...] = (
     *_OF_VOTERS,
@@ -94,13 +120,22 @@ class Found(msgspec.Struct, frozen=True):
         return "\n  ".join([*lines, str(self.breach)])
 
 
+def is_loaded(seed: int) -> bool:
+    """Tell whether a seed's storm is one of load."""
+    return seed % LOADED_EVERY == LOADED_EVERY - 1
+
+
 def schedule_of(seed: int) -> list[Event]:
     """Draw a schedule."""
     draws = Draws(("storm", seed))
     faults: list[Fault] = []
     for number in range(1 + draws.below(MOST_FAULTS, "faults")):
         faults.append(_fault(draws.sub("fault", number), faults))
+    for number in range(1 + draws.below(MOST_OF_LOAD, "loads")) if is_loaded(seed) else ():
+        faults.append(_load(draws.sub("load", number), faults))
     arrivals = [_arrival(draws.sub("arrival", number), number, faults) for number in range(REQUESTS)]
+    if is_loaded(seed):
+        arrivals = [msgspec.structs.replace(one, key=draws.choice(KEYS, "key", one.number)) for one in arrivals]
     return sorted([*faults, *arrivals], key=lambda event: event.at_s)
 
 
@@ -124,6 +159,19 @@ def _fault(draws: Draws, faults: Sequence[Fault]) -> Fault:
     return Fault(_near(draws, faults), kind, target, lasts_s, value)
 
 
+def _load(draws: Draws, faults: Sequence[Fault]) -> Fault:
+    """Draw what makes it too much: more than replicas take, or less that they take, or share."""
+    kind = draws.choice(_OF_LOAD, "kind")
+    target = draws.choice(KEYS, "key") if kind == "burst" else ""
+    if kind in ("late", "killed"):
+        number = draws.below(SITE.replicas, "replica")
+        target = f"{number}" if kind == "killed" else f"replica {number}"
+    lasts_s = 4.0 * draws.unit("lasts") if kind == "burst" else 0.2 + draws.exponential(4.0, "lasts")
+    return Fault(
+        _near(draws, faults), kind, target, round(lasts_s, 3), draws.choice(_VALUES.get(kind, (0.0,)), "value")
+    )
+
+
 def _arrival(draws: Draws, number: int, faults: Sequence[Fault]) -> Arrival:
     leaves_s = round(0.1 + draws.exponential(1.0, "leaves"), 3) if draws.unit("stays") < 0.15 else 0.0
     return Arrival(
@@ -136,7 +184,7 @@ def _arrival(draws: Draws, number: int, faults: Sequence[Fault]) -> Arrival:
 def play(seed: int, schedule: Sequence[Event]) -> World:
     """Play a schedule; return the world at rest."""
     with TemporaryDirectory(prefix="storm-") as folder:
-        world = World(SITE, ("storm", seed), Path(folder) / "spend")
+        world = World(LOADED if is_loaded(seed) else SITE, ("storm", seed), Path(folder) / "spend")
         faults = [event for event in schedule if isinstance(event, Fault)]
         world.play(faults, [event for event in schedule if isinstance(event, Arrival)], LASTS_S)
         return world

@@ -56,6 +56,8 @@ class SimulatedWal:
         self._name = name
         self._durable = durable
         self._rows = 1
+        self._lost: list[asyncio.Future[None]] = []
+        """What writes of a dead replica wait for: held, or the garbage collector would end them at any time."""
         self.is_dead = False
 
     async def append(self, rows: int, build: Callable[[int], list[Span]]) -> None:
@@ -73,7 +75,8 @@ class SimulatedWal:
     async def _written(self, spans: list[Span], takes_s: float) -> None:
         await asyncio.sleep(takes_s)
         if self.is_dead:
-            await asyncio.get_running_loop().create_future()
+            self._lost.append(asyncio.get_running_loop().create_future())
+            await self._lost[-1]
         for span in spans:
             if span.record:
                 self._durable(span.record)

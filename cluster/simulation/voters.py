@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from cluster.simulation.draws import Draws
-from cluster.simulation.questions import QUESTIONS, Says
+from cluster.simulation.questions import ASKABLE, Says
 from cluster.simulation.weather import Weather
 from models.errors import VoterBusy, VoterError, VoterFailed, VoterTimeout
 from models.providers.answer import Usage
@@ -107,7 +107,7 @@ class SimulatedVoter:
             if me.price is not None:
                 self._billed(began_s, cost_micro(me.price, used) or 0)
         bill.usage = used
-        text = QUESTIONS[asked.question].answer(*self._says(asked, key))
+        text = ASKABLE[asked.question].answer(*self._says(asked, key))
         return Candidate(text, "stop", asked.prompt_tokens, used.output_tokens or 0)
 
     async def _strike(self, asked: Asked, key: tuple[object, ...], *, begins: bool) -> None:

@@ -7,7 +7,9 @@ import msgspec
 Kind = Literal[
     "down", "hung", "busy", "failing", "slow", "wrong", "poisoned",  # of voters and providers
     "log_slow", "log_away", "policy_away", "spend_away", "sandbox_away", "screener_blind",  # of what a replica needs
-    "killed", "clock_jump", "halt", "isolate",  # of replicas, clocks, policy, load
+    "leases_away", "leases_slow",  # of what replicas share limits by
+    "killed", "late", "clock_jump", "halt", "isolate",  # of replicas, their loops, clocks, policy
+    "burst",  # of load
 ]  # fmt: skip
 
 
@@ -17,10 +19,10 @@ class Fault(msgspec.Struct, frozen=True, order=True):
     at_s: float
     kind: Kind
     target: str
-    """A voter, a provider, a replica's number, or empty for all."""
+    """A voter, a provider, a replica's number or name, a key, or empty for all."""
     lasts_s: float = 0.0
     value: float = 0.0
-    """How badly: share of failing calls, factor of slowness, seconds of a jump or of waiting."""
+    """How badly: share of failing calls, factor of slowness, seconds of a jump or of waiting, requests of a burst."""
 
     @property
     def ends_s(self) -> float:

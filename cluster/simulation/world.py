@@ -22,17 +22,20 @@ from actors.base.errors import (
     InvalidRequest,
     NoConsensus,
     Overloaded,
+    RateLimited,
     ScreenedOut,
     WeaverGenError,
 )
-from actors.consensus.request import Caller, GenerationRequest
+from actors.consensus.request import GenerationRequest
 from actors.consensus.weights import read_weights
 from actors.policy.snapshot import PolicyName, PolicySnapshot
 from actors.policy.transitions import halted, isolated, readmitted, resumed
+from actors.store.auth import Principal
+from cluster.simulation.admission import LEASES
 from cluster.simulation.draws import Draws
 from cluster.simulation.invariants import Judge
 from cluster.simulation.loop import VirtualLoop
-from cluster.simulation.questions import QUESTIONS
+from cluster.simulation.questions import ASKABLE, BARE, WORDS
 from cluster.simulation.replica import Replica
 from cluster.simulation.settings import SiteSettings
 from cluster.simulation.stacks import Baseline
@@ -41,8 +44,16 @@ from cluster.simulation.voters import ASKED, Asked, SimulatedVoter
 from cluster.simulation.weather import Fault, Weather
 from models.voter import Message, Sampling
 
-Result = Literal["answered", "undecided", "halted", "overloaded", "unavailable", "lost", "cancelled"]
-CALLER = Caller("tenant", "key", frozenset({"strict", "evidence", "direct"}))
+Result = Literal["answered", "undecided", "halted", "overloaded", "limited", "unavailable", "lost", "cancelled"]
+KEYS = ("key", "limited", "metered", "batches")
+"""Ids of callers' keys, by tier: 0 is not limited."""
+CALLERS = {
+    key: Principal(key, "tenant", "client", frozenset({"strict", "evidence", "direct"}), tier) for tier, key in enumerate(KEYS)
+}  # fmt: skip
+CALM_S = 12.0
+"""How long after the last request replicas go on looking who may come in: longer than any request takes."""
+MOST_OF_A_BURST = 1000
+"""Requests of bursts are numbered from the burst's beginning in milliseconds times this."""
 SETTLE_S = 1300.0
 """How long after the last of everything a world is looked at for what it leaked: longer than any call, retry or cool-down."""
 
@@ -61,10 +72,14 @@ class Arrival(msgspec.Struct, frozen=True, order=True):
     """When the client hangs up; 0 if it waits."""
     weight: float = 1.0
     """How many requests of the real load this one stands for."""
+    key: str = KEYS[0]
 
     def __str__(self) -> str:
         leaves = f", hangs up after {self.leaves_after_s:g} s" if self.leaves_after_s else ""
-        return f"{self.at_s:9.3f} s  client: request {self.number} ({self.policy}, question {self.question}{leaves})"
+        key = "" if self.key == KEYS[0] else f", key {self.key}"
+        return (
+            f"{self.at_s:9.3f} s  client: request {self.number} ({self.policy}, question {self.question}{key}{leaves})"
+        )
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -91,7 +106,7 @@ class World:
         self.loop = VirtualLoop()  # type: ignore[abstract]  # what is left out raises
         self.draws = Draws(seed)
         self.weather = Weather()
-        self.clock = SimulatedClock(self.loop)
+        self.clock = SimulatedClock(self.loop, settings.begins_s)
         self.government = Government(settings.first_policy(), self.loop)
         self.judge = Judge(settings, self.government, self.clock)
         self.outcomes: list[Outcome] = []
@@ -100,6 +115,7 @@ class World:
         self._weights = read_weights(settings.weights)
         self._spend = spend
         self._incarnations = 0
+        self._is_calm = False
         self.voters = {
             one.info.id: SimulatedVoter(one, self.weather, self.clock.time, self.judge.billed)
             for one in settings.characters
@@ -115,6 +131,7 @@ class World:
             self.loop.call_at(fault.at_s, self.strike, fault)
         for arrival in arrivals:
             self.loop.call_at(arrival.at_s, self.begin, arrival)
+        self.loop.call_at(until_s + CALM_S, self._calm)
         with _quiet():
             self.loop.run(until_s + SETTLE_S)
         self.judge.at_rest(self.replicas, len(self._under_way), self._noted())
@@ -133,13 +150,32 @@ class World:
                 self.clock.jumped_s += fault.value
             case "halt" | "isolate":
                 self._govern(fault)
-            case "spend_away":
-                self._lose_spend(fault)
+            case "spend_away" | "leases_away":
+                self._lose(fault)
+            case "burst":
+                self._burst(fault)
             case "policy_away":
                 self._begin(fault)
                 self.judge.source(away=True)
             case _:
                 self._begin(fault)
+
+    def _burst(self, fault: Fault) -> None:
+        """Let a key's requests come one after the other; what they ask follows from when the burst begins."""
+        first, count = round(fault.at_s * 1000) * MOST_OF_A_BURST, round(fault.value)
+        for number in range(first, first + count):
+            question = len(ASKABLE) - 1 - self.draws.below(len(BARE) + len(WORDS), "burst", number)
+            at_s = fault.at_s + fault.lasts_s * (number - first) / count
+            arrival = Arrival(at_s, number, question, "evidence", 3000, answer_tokens=10, key=fault.target)
+            self.loop.call_at(at_s, self.begin, arrival)
+
+    def _calm(self) -> None:
+        """Let replicas look no more who may come in: nobody comes."""
+        self._is_calm = True
+        for replica in self.replicas:
+            if replica.admission is not None and not replica.is_dead:
+                replica.admission.rest()
+                replica.admission.end()
 
     def _begin(self, fault: Fault) -> None:
         self.weather.begin(fault)
@@ -178,7 +214,7 @@ class World:
         began_s = self.loop.now_s
         before = self.weather.names
         ASKED.set(self._asked(arrival))
-        came = await baseline.ask(self.voters, QUESTIONS[arrival.question].text)
+        came = await baseline.ask(self.voters, ASKABLE[arrival.question].text)
         took_s, during = self.loop.now_s - began_s, tuple(sorted({*before, *self.weather.names}))
         self.others[baseline.name].append(
             Outcome(arrival, "answered" if came else "unavailable", took_s, weather=during)
@@ -188,12 +224,12 @@ class World:
         began_s, before = self.loop.now_s, self.weather.names
         ASKED.set(self._asked(arrival))
         request = GenerationRequest(
-            model="consensus", messages=(Message("user", QUESTIONS[arrival.question].text),),
+            model="consensus", messages=(Message("user", ASKABLE[arrival.question].text),),
             sampling=Sampling(max_tokens=self.settings.consensus.default_max_tokens), deadline_ms=arrival.deadline_ms,
             policy=arrival.policy,
         )  # fmt: skip
         try:
-            decision = await replica.serve(request, CALLER)
+            decision = await replica.serve(request, CALLERS[arrival.key])
         except asyncio.CancelledError:
             self._end(arrival, "lost" if replica.is_dead else "cancelled", self.loop.now_s - began_s, before=before)
             raise
@@ -204,7 +240,7 @@ class World:
             return
         took_s = self.loop.now_s - began_s
         self.judge.delivered(replica, arrival.deadline_ms, took_s, decision)
-        right = decision.candidate.content in QUESTIONS[arrival.question].right
+        right = decision.candidate.content in ASKABLE[arrival.question].right
         self._end(arrival, "answered", took_s, layer=decision.state.plan.layer, is_right=right, before=before)
 
     def _end(
@@ -218,8 +254,10 @@ class World:
         self._incarnations += 1
         replica = Replica(
             number, self._incarnations, self.settings, self.voters, self._weights, self.government, self.weather, self.clock,
-            self._spend, self.judge.durable,
+            self._spend, self.judge,
         )  # fmt: skip
+        if replica.admission is not None and not self._is_calm:
+            replica.admission.begin(self.loop)
         self.judge.started(replica)
         self.replicas = [one for one in self.replicas if one.number != number] + [replica]
         self.replicas.sort(key=lambda one: one.number)
@@ -261,14 +299,17 @@ class World:
         self.government.publish(snapshot, by_operator=by_operator)
         return True
 
-    def _lose_spend(self, fault: Fault) -> None:
-        """Let the note of what was spent be away: a file lies where its folder was."""
-        if self._spend is None or self._spend.is_file():
+    def _lose(self, fault: Fault) -> None:
+        """Let what replicas share be away: a file lies where its folder was."""
+        if self._spend is None:
             return
-        aside = self._spend.with_suffix(".aside")
-        self._spend.rename(aside)
-        self._spend.touch()
-        self.loop.call_later(fault.lasts_s, _bring_back, aside, self._spend)
+        folder = self._spend if fault.kind == "spend_away" else self._spend.with_name(LEASES)
+        if not folder.is_dir():
+            return
+        aside = folder.with_suffix(".aside")
+        folder.rename(aside)
+        folder.touch()
+        self.loop.call_later(fault.lasts_s, _bring_back, aside, folder)
 
 
 @contextmanager
@@ -295,4 +336,6 @@ def _result(error: WeaverGenError) -> Result:
         return "undecided"
     if isinstance(error, IntegrityError):
         raise error
+    if isinstance(error, RateLimited):
+        return "limited"
     return "overloaded" if isinstance(error, Overloaded) else "unavailable"

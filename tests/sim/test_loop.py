@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from cluster.simulation.loop import TICK_S, VirtualLoop
+from cluster.simulation.loop import TICK_S, LateThread, VirtualLoop
 
 
 def loop() -> VirtualLoop:
@@ -94,3 +94,30 @@ def test_what_a_thread_would_raise_is_raised_where_it_is_awaited() -> None:
     world.create_task(work())
     world.run(1.0)
     assert told == ["disk"]
+
+
+def test_a_late_thread_is_answered_later() -> None:
+    """The work is done at once; its result or error comes after the time that it takes, and who has gone does not hear it."""
+    world, told = loop(), list[tuple[float, str]]()
+    thread = LateThread(lambda: 2.0)
+
+    def work(says: str) -> str:
+        told.append((world.now_s, "done"))
+        if says == "disk":
+            raise OSError(says)
+        return says
+
+    async def ask(says: str) -> None:
+        try:
+            came = await asyncio.get_running_loop().run_in_executor(thread, work, says)
+        except OSError as error:
+            came = f"no {error}"
+        told.append((world.now_s, came))
+
+    for says in ("yes", "disk"):
+        world.create_task(ask(says))
+    gone = world.create_task(ask("gone"))
+    world.call_at(1.0, gone.cancel)
+    world.run(5.0)
+    assert [what for _, what in told] == ["done", "done", "done", "yes", "no disk"]
+    assert [round(at_s, 3) for at_s, _ in told] == [0.0, 0.0, 0.0, 2.0, 2.0]

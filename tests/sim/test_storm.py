@@ -3,7 +3,7 @@
 from collections import Counter
 
 from cluster.simulation.hunt import hunt
-from cluster.simulation.storm import _KINDS, LASTS_S, REQUESTS, schedule_of
+from cluster.simulation.storm import _KINDS, _OF_LOAD, LASTS_S, REQUESTS, is_loaded, schedule_of
 from cluster.simulation.weather import Fault
 from cluster.simulation.world import Arrival
 
@@ -20,11 +20,20 @@ def test_schedules_hold_everything_that_can_go_wrong() -> None:
     """Over some seeds every kind of fault is drawn, in time, and each request once."""
     schedules = [schedule_of(seed) for seed in range(60)]
     kinds = Counter(event.kind for events in schedules for event in events if isinstance(event, Fault))
-    assert kinds.keys() == set(_KINDS)
+    assert kinds.keys() == {*_KINDS, *_OF_LOAD}
     for events in schedules:
         assert sorted(event.number for event in events if isinstance(event, Arrival)) == list(range(REQUESTS))
         assert all(0 <= event.at_s <= LASTS_S for event in events)
         assert [event.at_s for event in events] == sorted(event.at_s for event in events)
+
+
+def test_every_fourth_storm_is_one_of_load() -> None:
+    """There, keys with limits ask and bursts come; elsewhere all have one key without."""
+    for seed in range(20):
+        events = schedule_of(seed)
+        keys = {event.key for event in events if isinstance(event, Arrival)}
+        assert (len(keys) > 1) == is_loaded(seed) == (seed % 4 == 3)
+        assert is_loaded(seed) or not any(isinstance(event, Fault) and event.kind == "burst" for event in events)
 
 
 def test_a_schedule_can_be_read() -> None:
@@ -32,4 +41,8 @@ def test_a_schedule_can_be_read() -> None:
     assert str(Fault(2.5, "log_slow", "replica 1", 3.0, 1.6)) == "    2.500 s  replica 1: log_slow (1.6) for 3 s"
     assert str(Fault(0.0, "halt", "", 2.0)) == "    0.000 s  everywhere: halt for 2 s"
     leaves = Arrival(1.0, 7, 3, policy="evidence", leaves_after_s=0.5)
+    burst = Fault(2.0, "burst", "limited", 1.5, 30)
+    assert str(burst) == "    2.000 s  limited: burst (30) for 1.5 s"
+    limited = Arrival(1.0, 7, 3, key="limited")
+    assert str(limited) == "    1.000 s  client: request 7 (strict, question 3, key limited)"
     assert str(leaves) == "    1.000 s  client: request 7 (evidence, question 3, hangs up after 0.5 s)"

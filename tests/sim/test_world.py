@@ -16,9 +16,11 @@ WORD = 8
 """A question for words."""
 SHOW = (
     "from cluster.simulation.storm import play, schedule_of\n"
-    "world = play(5, schedule_of(5))\n"
-    "print([(o.arrival.number, o.result, o.took_s, o.layer, o.code) for o in world.outcomes])\n"
-    "print(world.government.current.sha256, sorted(world.judge._results))"
+    "for seed in (5, 7):\n"
+    "    world = play(seed, schedule_of(seed))\n"
+    "    print([(o.arrival.number, o.result, o.took_s, o.layer, o.code) for o in world.outcomes])\n"
+    "    print(world.government.current.sha256, sorted(world.judge._results))\n"
+    "    print(world.judge.admission and sorted(world.judge.admission._used.items()))"
 )
 
 
@@ -119,7 +121,7 @@ def test_a_poisoned_voter_is_screened_and_outvoted() -> None:
 
 
 def test_the_same_seed_is_the_same_world_in_every_process() -> None:
-    """Outcomes, times, policies and decision ids are equal, whatever order hashing gives sets and dictionaries."""
+    """Outcomes, times, policies, decision ids and what keys used are equal, whatever order hashing gives, under load too."""
     shown = {
         subprocess.run(  # noqa: S603 - this interpreter
             [sys.executable, "-c", SHOW], env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."}, capture_output=True, check=True,
@@ -128,7 +130,9 @@ def test_the_same_seed_is_the_same_world_in_every_process() -> None:
         for seed in ("1", "2")
     }  # fmt: skip
     assert len(shown) == 1
-    assert b"answered" in shown.pop()
+    told = shown.pop()
+    assert b"answered" in told
+    assert b"'limited'" in told
 
 
 def test_taking_a_fault_away_changes_no_other_draw() -> None:

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from actors.admission.brownout import Brownout, thrifty
 from actors.admission.config import BrownoutConfig
+from actors.consensus.reading.examples import Example
 from actors.consensus.tally import NO_GROUP, Rule, Vote, tally
 from actors.consensus.vocabulary import Plan, Seat
 from tests.unit.actors.consensus.world import plan
@@ -59,7 +60,7 @@ def test_a_small_quorum_is_raised_until_nobody_unasked_could_take_the_lead() -> 
 
 
 def test_what_rests_on_everybody_stays_whole() -> None:
-    """Code under strict, prose, one voter by name, a hearing, an isolated voter, a later layer, shared lineages."""
+    """Code under strict or with examples, prose, one voter, a hearing, an isolated voter, a later layer, shared lineages."""
     for changes in (
         {"kind": "code:python"}, {"kind": "text"}, {"policy": "direct"}, {"hear_everyone": True},
         {"isolated": frozenset({"v0"})}, {"index": 1},
@@ -67,6 +68,10 @@ def test_what_rests_on_everybody_stays_whole() -> None:
         whole = panel(9, **changes)
         assert thrifty(whole) is whole
     assert thrifty(panel(9, kind="code:python", policy="evidence")) != panel(9, kind="code:python", policy="evidence")
+    two, one = (Example("f(1)", "2"), Example("f(2)", "3")), (Example("f(1)", "2"),)
+    by_examples = panel(9, kind="code:python", policy="evidence", examples=two)
+    assert thrifty(by_examples) is by_examples
+    assert thrifty(replace(by_examples, examples=one)) != replace(by_examples, examples=one)
     twins = panel(9)
     twins = replace(twins, seats=tuple(replace(seat, lineage=f"l{n % 3}") for n, seat in enumerate(twins.seats)))
     assert thrifty(twins) is twins
