@@ -157,10 +157,14 @@ class Door:
     def _wait_s(self, priority: Priority) -> float:
         """Return how long a newcomer would wait; nothing is known before the first request has ended.
 
-        In calm the rate of requests that end says how few came, not how many could: that is what the limit would let through.
+        Whoever there is room for waits for looks alone: nobody has to end before. In calm the rate of requests that end says how
+        few came, not how many could: that is what the limit would let through.
         """
-        beyond = self.line.ahead_of(priority) + 1 + max(0, self.under_way - self.load.limit)
-        rate, usual_s = self._rates[0], self.load.usual_s
+        place, room = self.line.ahead_of(priority) + 1, self.load.limit - self.under_way
+        if place <= room:
+            looks = ceil(place * (_PART if self.load.is_calm else _PART_LATE) / room)
+            return looks * max(self._config.shedding.look_ms / 1000, self.load.delay_s)
+        beyond, rate, usual_s = place - min(0, room), self._rates[0], self.load.usual_s
         if self.pressure < _CALM and usual_s:
             rate = max(rate, self.load.limit / usual_s)
         return beyond / rate if rate > 0 else 0.0
