@@ -172,12 +172,13 @@ def test_how_many_pairs_may_fall_is_kendalls_exact_distribution(count: int) -> N
 
 
 def test_the_slope_is_the_median_and_its_bound_the_pairs() -> None:
-    """A straight line has its own; of five points one may be wild."""
+    """A straight line has its own; of the ten pairs of five points one may fall, and no more."""
     line: list[Point] = [(float(at), 2.0 * at / DAY_S) for at in range(0, 500, 100)]
     assert (slope(line).per_day, slope(line).least) == (2.0, 2.0)
     wild = slope([*line[:-1], (400.0, 1e6)])
-    assert wild.per_day == 2.0
-    assert wild.least == 2.0
+    assert (wild.per_day, wild.least) == (2.0, 2.0)
+    for values, rises in (((0, 2, 1, 3, 4), True), ((0, 3, 1, 2, 4), False)):
+        assert (slope([(DAY_S * at, float(value)) for at, value in enumerate(values)]).least > 0) is rises
 
 
 def test_windows_are_no_shorter_than_asked() -> None:
