@@ -67,7 +67,8 @@ def _bulkhead(self: GuardedVoter) -> int:
 
 def _lowest(self: VoterLimit) -> int:
     now = self._gradient.limit
-    self.__dict__["lowest"] = lowest = min(now, self.__dict__.get("lowest", now))
+    before: int = self.__dict__.get("lowest", now)
+    self.__dict__["lowest"] = lowest = min(now, before)
     return lowest
 
 
