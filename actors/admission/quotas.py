@@ -5,8 +5,9 @@ Rules:
 - Over all replicas together no more is used than the limit (Σ leases ≤ limit), whatever fails: there are as many *slots* as
   there may be replicas, each slot has limit / slots (its *share*), and who holds no slot has what it leases.
 - Ahead of a minute, a replica joins it: half of its share stays its own, the other half goes into the pool that everybody leases
-  from. Shares of slots that nobody holds go there whole. A replica that could not join (the store is away) has its share, alone,
-  and leases nothing in that minute. Whoever does not know whether it joined has nothing of its own.
+  from. Shares of slots that nobody holds go there whole; what division leaves over goes with slot 0's. A replica that could not
+  join (the store is away) has its share, alone, and leases nothing in that minute. Whoever does not know whether it joined has
+  nothing of its own.
 - Minutes only rise in a replica: a clock that goes back brings none back.
 - A request reserves the most that it can use, is let in or not at once, and gives back what it did not use; one that was refused
   or cancelled gives back everything. Nobody waits here for the store.
@@ -80,9 +81,10 @@ def kept(limit: int, slots: int) -> int:
 
 
 def pool(limit: int, slots: int, note: Note) -> int:
-    """Return what may be leased of a limit in all."""
+    """Return what may be leased of a limit in all: what was put into this note, whatever became of another."""
     held = sum(holder != VACANT for holder in note.slots.values())
-    return limit - share(limit, slots) * (slots - len(note.slots)) - kept(limit, slots) * held
+    rest = limit - share(limit, slots) * slots if 0 in note.slots else 0
+    return share(limit, slots) * len(note.slots) + rest - kept(limit, slots) * held
 
 
 def lease(

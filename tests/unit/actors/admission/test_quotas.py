@@ -197,8 +197,9 @@ def test_a_pool_holds_what_nobody_keeps() -> None:
     """Three slots: one joined, one vacant, one whose holder may have its share alone."""
     note = Note(1, 3, {0: "a", 1: VACANT})
     assert (share(100, 3), kept(100, 3)) == (33, 16)
-    assert pool(100, 3, note) == 100 - 33 - 16
-    assert pool(100, 3, Note(1, 3)) == 1
+    assert pool(100, 3, note) == 100 - 33 - 16  # slots 0 and 1, and the rest
+    assert pool(100, 3, Note(1, 3)) == 0
+    assert pool(100, 3, Note(1, 3, {1: VACANT})) == 33  # what division leaves over goes with slot 0
 
 
 def test_leases_are_halves_of_what_is_left_and_never_more_than_there_is() -> None:
