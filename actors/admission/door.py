@@ -157,10 +157,13 @@ class Door:
     def _wait_s(self, priority: Priority) -> float:
         """Return how long a newcomer would wait; nothing is known before the first request has ended.
 
-        In calm the rate of requests that end says how few came, not how many could: that is what the limit would let through.
+        Whoever is among those that a replica always takes waits for the loop alone: nobody has to end before. In calm the rate of
+        requests that end says how few came, not how many could: that is what the limit would let through.
         """
-        beyond = self.line.ahead_of(priority) + 1 + max(0, self.under_way - self.load.limit)
-        rate, usual_s = self._rates[0], self.load.usual_s
+        place = self.line.ahead_of(priority) + 1
+        if self.under_way + place <= self.load.least:
+            return 0.0
+        beyond, rate, usual_s = place + max(0, self.under_way - self.load.limit), self._rates[0], self.load.usual_s
         if self.pressure < _CALM and usual_s:
             rate = max(rate, self.load.limit / usual_s)
         return beyond / rate if rate > 0 else 0.0

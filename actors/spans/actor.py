@@ -202,6 +202,7 @@ class SpanActor:
             progress.finished[ref.number] = ref
             return True
         if read is None:
+            progress.forget(ref.number)
             return True
         self._take(ref, read, progress, now)
         if read.scan.frames or read.scan.damage:
@@ -390,7 +391,7 @@ class SpanActor:
                 self._quarantine(ref)
             else:
                 continue
-            del progress.finished[number]
+            progress.forget(number)
             self._report.segments_removed += 1
         if not self._reader.segments(writer_id):
             self._remove_directory(self._home / "wal" / writer_id)

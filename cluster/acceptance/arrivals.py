@@ -107,11 +107,11 @@ def scheduled(trace: Sequence[Traced], phases: Sequence[Phase]) -> Schedule:
     return Schedule(tuple(due), tuple(numbers), tuple(spans))
 
 
-def spiked(normal_per_s: float, times: float, normal_s: float, spike_s: float) -> list[Phase]:
-    """Return normal load, a step to so many times as much, and the first phase again, arrival by arrival."""
+def spiked(normal_per_s: float, times: float, normal_s: float, spike_s: float, repeats: int) -> list[Phase]:
+    """Return normal load so many times, a step to so many times as much, and the first phase again, arrival by arrival."""
     normal = Phase("normal", normal_s, normal_per_s)
     return [
-        normal,
+        *[normal] * repeats,
         Phase("spike", spike_s, normal_per_s * times, normal.arrivals),
         Phase("after", normal_s, normal_per_s),
     ]

@@ -50,9 +50,9 @@ def _must(system: System, *command: str) -> None:
 
 
 FAULTS: Mapping[str, Fault] = {
-    "one provider unavailable": lambda _, providers: _ordered(providers[:1], "unavailable"),
     "SpanActor killed": lambda system, _: _killed(system, SPAN_ACTOR),
     "HealthActor killed": lambda system, _: _killed(system, HEALTH_ACTOR),
+    "one provider unavailable": lambda _, providers: _ordered(providers[:1], "unavailable"),
     "halted, then resumed": lambda system, _: _halted(system),
     SPIKE: lambda _, __: nullcontext(),  # its requests are in the period's plan
     "state database locked": lambda system, _: locked(system.home.root / "state.db"),
@@ -60,7 +60,7 @@ FAULTS: Mapping[str, Fault] = {
     "every provider unavailable": lambda _, providers: _ordered(providers, "unavailable"),
     NONE: lambda _, __: nullcontext(),
 }
-"""One a period, in this order; control actors die early, so that those that come after them are judged for long."""
+"""One a period, in this order; control actors die first, so that those that come after them are judged for long once warm."""
 
 
 def struck(name: str, system: System, providers: Sequence[Provider], until_s: float, lasts_s: float) -> float:

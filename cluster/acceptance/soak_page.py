@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cluster.acceptance import soak_figures
 from cluster.acceptance.soak import VERDICT
 from cluster.acceptance.timeline import Panel, picture
 
@@ -34,7 +35,7 @@ def page(name: str, about: str, results: Mapping[str, Any]) -> str:
         *_table(_HELD, checkpoints),
     ]
     if found is not None:
-        parts += ["", "## Trends", "", *_trends(found["trends"])]
+        parts += ["", "## Trends", "", *_trends(found["trends"]), "", "## How it is judged", "", *_rule(found)]
     return "\n".join(parts) + "\n"
 
 
@@ -66,12 +67,21 @@ def _table(columns: Mapping[str, str], rows: list[Mapping[str, Any]]) -> list[st
 
 
 def _trends(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
-    lines = ["| role | what | level | an hour | grew | judged, s | |", "|---|---|---:|---:|---:|---:|---|"]
-    return lines + [
-        f"| {role} | {what.replace('_', ' ')} | {one['level']:g} | {one['per_h']:+g} | {one['grew']:+g} | {one['judged_s']:g} | "
-        f"{'flat' if one['flat'] else '**climbs**'} |"
+    heads = "| role | what | level | highs, a day | at least | lows, a day | at least | windows | judged, s | |"
+    return [heads, "|---|---|" + "---:|" * 7 + "---|"] + [
+        f"| {role} | {what.replace('_', ' ')} | {one['level']:g} | {one['highs_per_day']:+g} | {one['highs_at_least']:+g} | "
+        f"{one['lows_per_day']:+g} | {one['lows_at_least']:+g} | {one['windows']} | {one['judged_s']:g} | "
+        f"{one['verdict'] if one['flat'] else '**' + one['verdict'] + '**'} |"
         for role, held in found.items() for what, one in held.items()
     ]  # fmt: skip
+
+
+def _rule(found: Mapping[str, Any]) -> list[str]:
+    """Return the judge's rules and limits in its own words, with this run's figures."""
+    allowed = ", ".join(f"{what.replace('_', ' ')} {most:g}" for what, most in found["allowed_a_day"].items())
+    _, _, rules = str(soak_figures.__doc__).partition("\n\n")
+    told = f"`warm_s` {found['warm_s']:g}, `window_s` {found['window_s']:g}; allowed growth a day: {allowed}."
+    return [told, "", rules.replace("``", "`").replace("Rules:\n", "Rules:\n\n", 1).strip()]
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401 - whatever a checkpoint has

@@ -7,8 +7,11 @@ Rules:
   ``CLOSE`` to each other.
 - *Back to normal* is the first second after the end of the spike from which on every window of ``WINDOW_S`` seconds, to the
   end of the phase, is normal: neither a refusal nor a failure, and a p99 within ``TIMES`` of normal. The phase repeats the
-  arrivals of the one before the spike: a window that was strange there, too, is the trace's own burst and counts for
-  nothing. How many those are is told.
+  arrivals of those before the spike.
+- Near saturation chance decides whether a burst of the trace is refused in part: the same seconds of normal load are refused one
+  time and served the next. So normal load is repeated before the spike, and a window that was strange in any repetition is the
+  trace's own burst. Such windows count for nothing as long as they are no worse than the bursts were before: no more than
+  ``TIMES`` as many of their requests are out of the ordinary as in the worst repetition. Beyond that they all count.
 """
 
 from collections import Counter
@@ -98,12 +101,40 @@ def phase_figures(sent: Sequence[Sent], span: Span) -> dict[str, Any]:
     }
 
 
-def back_after_s(sent: Sequence[Sent], after: Span, normal: Span, normal_p99_ms: float) -> int | None:
+def back_after_s(sent: Sequence[Sent], after: Span, normals: Sequence[Span], normal_p99_ms: float) -> int | None:
     """Return after how many seconds of the phase after the spike all was normal to its end; ``None`` if it was not."""
-    own = set(strange_windows(sent, normal, normal_p99_ms))
+    found = bursts(sent, after, normals, normal_p99_ms)
+    own = found.windows if found.after <= TIMES * max(found.normal, default=0) else frozenset()
     last = max(set(strange_windows(sent, after, normal_p99_ms)) - own, default=None)
     begin = 0 if last is None else last + 1
     return begin if last is None or after.begin_s + begin + WINDOW_S <= after.end_s else None
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """The windows that are strange under normal load, and how many of their requests were out of the ordinary."""
+
+    windows: frozenset[int]
+    """By the second at which they begin."""
+    normal: tuple[int, ...]
+    """In each repetition of normal load."""
+    after: int
+
+
+def bursts(sent: Sequence[Sent], after: Span, normals: Sequence[Span], normal_p99_ms: float) -> Bursts:
+    """Return the trace's own bursts: refused, failed and slow requests are out of the ordinary."""
+    windows = frozenset().union(*(strange_windows(sent, normal, normal_p99_ms) for normal in normals))
+    seconds = {begin + second for begin in windows for second in range(WINDOW_S)}
+
+    def strange(span: Span) -> int:
+        each = [second for number, second in enumerate(by_second(sent, span)) if number in seconds]
+        return sum(not _is_ordinary(item, normal_p99_ms) for second in each for item in second)
+
+    return Bursts(windows, tuple(map(strange, normals)), strange(after))
+
+
+def _is_ordinary(item: Sent, normal_p99_ms: float) -> bool:
+    return item.status == 200 and item.latency_s * 1000 <= TIMES * normal_p99_ms
 
 
 def strange_windows(sent: Sequence[Sent], span: Span, normal_p99_ms: float) -> list[int]:

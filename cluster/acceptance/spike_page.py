@@ -93,7 +93,7 @@ def _system(found: Mapping[str, Any]) -> list[str]:
         f"Load average of the machine at the end {found['load_average']}.",
         f"The generator took {generator['cores']:.2f} cores, {generator['cores_in_the_spike']:.2f} at most in the spike;",
         f"99 % of its requests were sent at most {generator['late_p99_ms']} ms late.",
-        f"Windows of normal load that were not normal: {found['strange_windows_of_normal']}.",
+        *_bursts(found),
     ]
     if "version" in found:
         told.append(f"Version {found['version']}, one worker, its defaults.")
@@ -101,6 +101,19 @@ def _system(found: Mapping[str, Any]) -> list[str]:
         wrong = records["answers_without_verifiable_record"]
         told.append(f"Records looked for on disk: {records['checked_on_disk']}, missing or wrong: {wrong}.")
     return [*lines, "", *told]
+
+
+def _bursts(found: Mapping[str, Any]) -> list[str]:
+    own = found["own_bursts"]
+    return [
+        f"Windows that were not normal in the repetitions of normal load: {_each(found['strange_windows_of_normal'])};",
+        f"together {own['windows']}. Of their requests came to harm: {_each(own['strange_of_normal'])} in the repetitions,",
+        f"{own['strange_after']} after the spike.",
+    ]
+
+
+def _each(counts: Sequence[int]) -> str:
+    return ", ".join(map(str, counts))
 
 
 def _generator(found: Mapping[str, Any]) -> list[str]:

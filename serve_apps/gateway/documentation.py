@@ -28,7 +28,8 @@ _ERROR_HEADERS = {
 _HEADERS = {
     "WWW-Authenticate": "`Bearer`.",
     "Retry-After": "Seconds until asking again can make sense, where that is known.",
-    "x-should-retry": "`false` where repeating the request makes it worse; absent otherwise.",
+    "x-should-retry": "`false` where repeating the request makes it worse, `true` where it is to be repeated with the same "
+    "`Idempotency-Key`; absent otherwise.",
     "X-Weavergen-Decision": "Id of the recorded decision, if there is one.",
     "X-Weavergen-Layer": "Name of the layer that decided.",
     "Idempotent-Replayed": "`true` with an answer that was kept under the request's `Idempotency-Key`; absent otherwise.",

@@ -61,6 +61,7 @@ from actors.policy.adapters.trust_file import TrustSource
 from actors.spans.record import DecisionRecord, read_envelope
 from actors.store.auth import Principal
 from models.voter import Candidate
+from serve_apps.gateway.problems import SAME_KEY
 from serve_apps.gateway.schemas import ChatCompletionBody
 from serve_apps.gateway.threads import BoundedThreads
 
@@ -143,9 +144,7 @@ class IdempotentAnswers:
         pause_s, last_look_s = self._config.poll_ms / 1000, turn.until_s - self._config.poll_ms / 1000
         while (answer := await self._take_turn(turn, generate)) is None:
             if (left_s := last_look_s - self._clock.monotonic()) <= 0:
-                raise DeadlineExceeded(
-                    f"the first request with this {HEADER} is not answered yet; ask again with the same key", HEADER
-                )
+                raise _late(f"the first request with this {HEADER} is not answered yet; ask again with the same key")
             await asyncio.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, self._config.max_poll_ms / 1000)
         return answer
@@ -262,7 +261,7 @@ class IdempotentAnswers:
         left_ms = round((turn.until_s - self._clock.monotonic()) * 1000)
         left_ms -= min(left_ms // KEEP_SHARE, MAX_KEEP_MS)
         if left_ms < 1:
-            raise DeadlineExceeded("no time is left to answer; ask again with the same key", HEADER)
+            raise _late("no time is left to answer; ask again with the same key")
         return left_ms
 
     def _to_keep(self, decision: Decision, rested: Rested, *, explain: bool) -> bytes:
@@ -327,7 +326,7 @@ class IdempotentAnswers:
             if isinstance(error, asyncio.CancelledError):
                 raise
             if left_s < self._patience_s:
-                raise DeadlineExceeded(f"the deadline passed; ask again with the same {HEADER}", HEADER) from error
+                raise _late(f"the deadline passed; ask again with the same {HEADER}") from error
             raise StorageUnavailable(AWAY) from error
         except StorageUnavailable as error:
             raise StorageUnavailable(AWAY) from error
@@ -360,6 +359,11 @@ class _Turn:
         return Binding(
             principal.tenant, principal.key_id, slot.id, slot.request, held.decision_id, held.expires_at_ms
         ).data
+
+
+def _late(message: str) -> DeadlineExceeded:
+    """Return the error after which the key makes asking again safe: what was begun under it is not begun twice."""
+    return DeadlineExceeded(message, HEADER, SAME_KEY)
 
 
 def _note_unreleased(done: "asyncio.Future[None]") -> None:

@@ -22,6 +22,9 @@ _TYPE = {
 _TYPE_OF_CODE = {"idempotency_mismatch": "idempotency_error"}
 """Where a code's type is not its status's."""
 _CLIENTS_MUST_NOT_RETRY = {"generation_halted", "all_layers_failed", "deadline_exceeded"}
+_ASK_AGAIN = "ask_again"
+SAME_KEY = {_ASK_AGAIN: "same_key"}
+"""Detail of an error after which the same request is to be sent again with the same ``Idempotency-Key``, whatever its code."""
 OVERLOADED_RETRY_AFTER_S = 1
 """What a client is told to wait where too much is under way here, and nobody knows for how long."""
 
@@ -71,8 +74,8 @@ def problem(error: WeaverGenError) -> Problem:
         headers.append((b"www-authenticate", b"Bearer"))
     if (wait_s := _wait_s(error, status)) is not None:
         headers.append((b"retry-after", str(wait_s).encode()))
-    if code in _CLIENTS_MUST_NOT_RETRY:
-        headers.append((b"x-should-retry", b"false"))
+    if _ASK_AGAIN in error.details or code in _CLIENTS_MUST_NOT_RETRY:
+        headers.append((b"x-should-retry", b"true" if _ASK_AGAIN in error.details else b"false"))
     if decision := error.details.get("decision_id"):
         headers.append((b"x-weavergen-decision", str(decision).encode()))
     return Problem(status, msgspec.json.encode(body), tuple(headers))

@@ -45,6 +45,12 @@ class Progress:
     """Segments read to their end, to be removed once their rows are committed."""
     damaged: set[int] = field(default_factory=set)
 
+    def forget(self, number: int) -> None:
+        """Hold nothing more about a segment that is gone."""
+        self.finished.pop(number, None)
+        self.offsets.pop(number, None)
+        self.damaged.discard(number)
+
 
 @dataclass(slots=True)
 class Buffer:

@@ -8,6 +8,7 @@ import pytest
 
 from actors.base.errors import HomeError, StorageUnavailable
 from actors.spans.actor import UNBORN_MAX_AGE_S, Instant, SpanActor
+from actors.spans.adapters.progress import Progress
 from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.wal import WalWriter
 from actors.spans.config import KIB
@@ -28,6 +29,17 @@ from tests.unit.actors.spans.telemetry import (
 )
 
 SLOW = SMALL.model_copy(update={"table_roll_age_s": 5.0})
+
+
+def progress_of(actor: SpanActor) -> Progress:
+    """Return how far the only writer was read."""
+    return actor._writers[writer_id(1)]
+
+
+def known(actor: SpanActor) -> set[int]:
+    """Return the numbers of all segments of the only writer that anything is held about."""
+    progress = progress_of(actor)
+    return {*progress.offsets, *progress.finished, *progress.damaged}
 
 
 async def test_rows_of_a_live_writer_arrive_once(home: Home) -> None:
@@ -55,6 +67,34 @@ async def test_a_closed_log_is_taken_in_and_removed(home: Home) -> None:
     assert home.rows() == list(range(1, 21))
     assert list(home.wal.iterdir()) == []
     assert home.incidents.opened == []
+
+
+async def test_of_segments_that_are_gone_nothing_is_held(home: Home) -> None:
+    """A writer may live for months: what is known of its log does not grow with what it ever wrote."""
+    actor, wal = home.actor(), WalWriter(home.wal, identity(), SMALL)
+    for _ in range(20):
+        await wal.append(1, bulky(1, 12 * KIB))
+    assert actor.tick(at()).segments_removed >= 3
+    (live,) = [ref.number for ref in actor._reader.segments(writer_id(1)) if ref.number in progress_of(actor).offsets]
+    assert known(actor) == {live}
+    wal.close()
+
+
+def test_of_evidence_that_was_put_aside_nothing_is_held(home: Home) -> None:
+    """A damaged segment is forgotten like any other once it lies in quarantine, and so is one that somebody else removed."""
+    segment = SegmentBytes(1).batch((1, 2)).batch((3, 1))
+    segment.data = flipped(segment.data, 8 * (len(segment.data) - 4))
+    segment.end(FrameKind.ROTATED, 4).save(home.wal)
+    live = SegmentBytes(2).batch((4, 1)).zeros(500).save(home.wal)
+    fd, actor = held(live), home.actor()
+    report = actor.tick(at())
+    assert (report.damage, report.segments_removed) == (1, 1)
+    assert known(actor) == {2}
+    gone = actor._reader.segments(writer_id(1))[0]
+    live.unlink()
+    assert actor._read_segment(gone, (), progress_of(actor), at(1))
+    assert known(actor) == set()
+    os.close(fd)
 
 
 async def test_rows_wait_no_longer_than_the_roll_age(home: Home) -> None:

@@ -35,9 +35,9 @@ RATE = 5.0
 
 
 def ran(slow_after_s: float = 0.0) -> Ran:
-    """Return a run of 20 s, 10 s and 20 s: half of the spike is refused, and for a while after it answers are slow."""
-    schedule = scheduled(TRACE, spiked(RATE, 50.0, 20.0, 10.0))
-    normal, spike, after = schedule.spans
+    """Return a run of twice 20 s, 10 s and 20 s: half of the spike is refused, and for a while after it answers are slow."""
+    schedule = scheduled(TRACE, spiked(RATE, 50.0, 20.0, 10.0, 2))
+    _, normal, spike, after = schedule.spans
     sent = list[Sent]()
     for number, due_s in enumerate(schedule.due_s):
         if spike.begin_s <= due_s < spike.end_s and number % 2:
@@ -47,9 +47,9 @@ def ran(slow_after_s: float = 0.0) -> Ran:
             sent.append(Sent(due_s, due_s, due_s + took_s, 200, decision_id=f"d{number}"))
     looks = [
         Look(1000.0 + second, {"gateway replica": Held((1,), 100.0 if second < normal.end_s else 120.0, 9, 9)})
-        for second in range(0, 51, 2)
+        for second in range(0, 71, 2)
     ]
-    report = Report(1000.0, 50.0, sent, 5.0, [0.1] * 50, 0.5, 12)
+    report = Report(1000.0, 70.0, sent, 5.0, [0.1] * 70, 0.5, 12)
     steps = [Step(10.0, 1.0, 50.0, 100.0, 0.1), Step(50.0, 1.0, 50.0, 150.0, 0.1), Step(55.0, 0.5, 50.0, 900.0, 0.1)]
     return Ran(steps, schedule, report, looks, 1.0)
 
@@ -100,7 +100,10 @@ def test_a_run_that_sheds_and_recovers_reached_what_was_wanted() -> None:
     assert found["phases"]["spike"]["requests_per_s"] == RATE * 50
     assert found["phases"]["spike"]["refused_429_share"] == 0.5
     assert found["rss_mib"]["all"] == {"normal": 100.0, "most": 120.0, "at_the_end": 120.0, "most_over_normal": 1.2}
-    assert len(found["series"]["due"]) == 50
+    assert len(found["series"]["due"]) == 70
+    assert (found["phases"]["normal"]["seconds"], found["phases"]["normal"]["requests"]) == (40.0, 200)
+    assert found["strange_windows_of_normal"] == [0, 0]
+    assert found["own_bursts"] == {"windows": 0, "strange_of_normal": (0, 0), "strange_after": 0}
 
 
 def test_a_run_that_stays_slow_did_not() -> None:
@@ -149,6 +152,7 @@ def test_the_page_sets_both_beside_each_other() -> None:
     assert "Records looked for on disk: 7, missing or wrong: 1." in text
     assert "keeps up with 500 requests a second" in text
     assert "Version 1.2" in text
+    assert "Of their requests came to harm: 0, 0 in the repetitions,\n0 after the spike." in text
     assert "(spike.svg)" in text
 
 

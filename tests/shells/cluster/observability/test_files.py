@@ -57,6 +57,27 @@ def test_the_dashboard_asks_for_nothing_that_is_not_published() -> None:
     assert all(NAME.search(query) for query in queries())
 
 
+def test_what_becomes_of_idempotency_keys_stands_beside_admission() -> None:
+    """Both gauges are shown, in the row of what admission does; no panel covers another, and each has its own number."""
+    panels = json.loads(files.shipped(files.DASHBOARD))["panels"]
+    rows = {panel["title"]: panel["gridPos"]["y"] for panel in panels}
+    asked = {
+        name for panel in panels if panel["gridPos"]["y"] == rows["Admission"]
+        for target in panel["targets"] for name in NAME.findall(target["expr"])
+    }  # fmt: skip
+    gauges = {name for name in GATEWAY_GAUGES if name.startswith(("idempotent_", "admission_"))}
+    assert {f"ray_weavergen_{name}" for name in gauges} <= asked
+    covered = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(covered) == len(set(covered))
+    assert max(x for x, _ in covered) < 24
+    assert len({panel["id"] for panel in panels}) == len(panels)
+
+
 def test_alerts_ask_for_nothing_that_is_not_published() -> None:
     """No alert waits for a metric that nobody publishes: it could never fire."""
     asked = {name for alert in alerts() for name in NAME.findall(alert["expr"])}

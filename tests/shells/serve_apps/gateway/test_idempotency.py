@@ -164,6 +164,7 @@ async def test_a_duplicate_waits_no_longer_than_its_own_deadline(
             assert time.monotonic() - began_s >= 0.28  # a last look is taken just before
         assert (told.status, told.code) == (504, "deadline_exceeded")
         assert "ask again with the same key" in told.body["error"]["message"]
+        assert (told.headers["x-should-retry"], told.body["weavergen"]) == ("true", {"ask_again": "same_key"})
         assert (await first).status == 200
         assert (await client.ask("k", **patient)).raw == (await first).raw
 

@@ -42,6 +42,15 @@ def busy(at: Door, each_s: float, seconds: float = 5.0) -> float:
     return now_s
 
 
+def idle(at: Door, now_s: float, seconds: float) -> float:
+    """Let time pass in which turns are short; return when that is."""
+    for _ in range(round(seconds / 0.01)):
+        now_s += 0.01
+        at.look(now_s)
+        at.turned(0.0005, now_s)
+    return now_s
+
+
 def test_what_is_free_is_given_at_once() -> None:
     """Up to the limit, and again when somebody ends."""
     at = door()
@@ -210,6 +219,29 @@ def test_pressure_is_the_share_that_was_not_let_in_at_once() -> None:
         now_s += LOOK_S
         at.look(now_s)
     assert at.pressure < 0.1
+
+
+def test_an_empty_replica_whose_loop_was_late_refuses_nobody() -> None:
+    """Few came of late, so few ended; but nobody has to end before there is room."""
+    at, now_s = door(limit=64), 0.0
+    for _ in range(3):  # a request now and then, then a few at once in a turn that took long, again and again
+        for _ in range(20):
+            now_s = idle(at, now_s, 0.2)
+            assert at.enter("interactive", now_s)
+            at.leave("interactive", 0.06)
+        for _ in range(3):
+            now_s += 0.15
+            tickets = [wait(at, now_s=now_s) for _ in range(8) if not at.enter("interactive", now_s)]
+            assert len(tickets) == 8
+            let_in, late = at.look(now_s)
+            while len(let_in) + len(late) < 8:
+                now_s += 0.01
+                more, late = at.look(now_s)
+                let_in += more
+            assert (len(let_in), late) == (8, [])
+            for _ in let_in:
+                at.leave("interactive", 0.06)
+    assert at.refused == 0
 
 
 def test_a_door_is_shut_only_where_nobody_could_wait() -> None:

@@ -70,7 +70,7 @@ def test_the_trace_begins_anew_after_its_last_arrival() -> None:
 
 def test_a_step_is_so_many_times_as_much_and_the_last_phase_repeats_the_first() -> None:
     """50 x the mean for a while, then the very arrivals of before the step: windows of both can be held against each other."""
-    phases = spiked(2.0, 50.0, 10.0, 6.0)
+    phases = spiked(2.0, 50.0, 10.0, 6.0, 1)
     schedule = scheduled(TRACE, phases)
     assert [phase.arrivals for phase in phases] == [20, 600, 20]
     assert schedule.spans == (Span("normal", 0.0, 10.0), Span("spike", 10.0, 16.0), Span("after", 16.0, 26.0))
@@ -82,6 +82,18 @@ def test_a_step_is_so_many_times_as_much_and_the_last_phase_repeats_the_first() 
     assert after == pytest.approx(before)
     assert schedule.numbers[:20] == schedule.numbers[620:] == tuple(range(20))
     assert schedule.numbers[20] == 20
+
+
+def test_normal_load_comes_as_often_as_is_said() -> None:
+    """Arrival by arrival, so that chance is told from what the spike did."""
+    schedule = scheduled(TRACE, spiked(2.0, 50.0, 10.0, 6.0, 3))
+    assert [span.name for span in schedule.spans] == ["normal", "normal", "normal", "spike", "after"]
+    each = [
+        [due - span.begin_s for due in schedule.due_s if span.begin_s <= due < span.end_s] for span in schedule.spans
+    ]
+    for again in (1, 2, 4):
+        assert each[again] == pytest.approx(each[0])
+    assert schedule.numbers[:20] == schedule.numbers[20:40] == schedule.numbers[40:60] == schedule.numbers[660:]
 
 
 def test_arrivals_without_memory_have_the_rate_and_follow_from_the_seed() -> None:

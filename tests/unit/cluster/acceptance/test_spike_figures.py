@@ -1,13 +1,17 @@
 """What an overload did is told by what was due, served and refused, and when that was over."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from cluster.acceptance.arrivals import Span
 from cluster.acceptance.sent import Sent, percentile
 from cluster.acceptance.spike_figures import (
+    Bursts,
     Step,
     back_after_s,
     bounds,
+    bursts,
     by_second,
     holds,
     next_rate,
@@ -114,31 +118,68 @@ def test_a_phase_tells_every_outcome() -> None:
 
 def test_what_was_never_strange_is_normal_at_once() -> None:
     """Nothing to wait for."""
-    assert back_after_s([*steady(NORMAL), *steady(AFTER)], AFTER, NORMAL, 100.0) == 0
+    assert back_after_s([*steady(NORMAL), *steady(AFTER)], AFTER, [NORMAL], 100.0) == 0
 
 
 @pytest.mark.parametrize("strange", [refused(36.5), served(36.5, 201.0), Sent(36.5, 36.5, 37.0, 503, "503 x")])
 def test_normal_again_is_after_the_last_window_that_holds_anything_strange(strange: Sent) -> None:
     """What is strange at 6.5 s lies in the windows that begin at seconds 2 to 6: the first after them begins at 7."""
-    assert back_after_s([*steady(NORMAL), *steady(AFTER), strange], AFTER, NORMAL, 100.0) == 7
+    assert back_after_s([*steady(NORMAL), *steady(AFTER), strange], AFTER, [NORMAL], 100.0) == 7
 
 
 def test_an_answer_within_twice_of_normal_is_normal() -> None:
     """The limit itself is not beyond it."""
-    assert back_after_s([*steady(NORMAL), *steady(AFTER), served(36.5, 199.9)], AFTER, NORMAL, 100.0) == 0
+    assert back_after_s([*steady(NORMAL), *steady(AFTER), served(36.5, 199.9)], AFTER, [NORMAL], 100.0) == 0
 
 
 def test_what_stays_strange_to_the_end_is_not_back() -> None:
     """Neither are five seconds too few to be sure."""
-    assert back_after_s([*steady(NORMAL), *steady(AFTER), refused(49.9)], AFTER, NORMAL, 100.0) is None
+    assert back_after_s([*steady(NORMAL), *steady(AFTER), refused(49.9)], AFTER, [NORMAL], 100.0) is None
 
 
 def test_the_traces_own_bursts_count_for_nothing() -> None:
     """The same second was refused before the spike, too; another one was not."""
     own = [*steady(NORMAL), *steady(AFTER), refused(12.5), refused(42.5)]
-    assert back_after_s(own, AFTER, NORMAL, 100.0) == 0
+    assert back_after_s(own, AFTER, [NORMAL], 100.0) == 0
     assert len(strange_windows(own, NORMAL, 100.0)) == 5
-    assert back_after_s([*own, refused(31.5)], AFTER, NORMAL, 100.0) == 2
+    assert back_after_s([*own, refused(31.5)], AFTER, [NORMAL], 100.0) == 2
+
+
+NORMALS = [Span("normal", -20.0 * repeat, 20.0 - 20.0 * repeat) for repeat in (2, 1, 0)]
+
+
+def load(before: Sequence[int], after: int, more: Sequence[Sent] = ()) -> list[Sent]:
+    """Return steady load; of the burst at 12 s so many are refused in each repetition of normal load, and after the spike."""
+    phases = [*zip(NORMALS, before, strict=True), (AFTER, after)]
+    sent = [item for span, count in phases for item in [*steady(span), *[refused(span.begin_s + 12.5)] * count]]
+    return [*sent, *more]
+
+
+def test_what_chance_did_once_before_the_spike_it_may_do_after_it() -> None:
+    """A burst near saturation is refused in part in one repetition of three: after the spike it is nothing new."""
+    assert back_after_s(load([0, 21, 0], 32), AFTER, NORMALS, 100.0) == 0
+    assert bursts(load([0, 21, 0], 32), AFTER, NORMALS, 100.0) == Bursts(frozenset(range(8, 13)), (0, 21, 0), 32)
+    assert back_after_s(load([0, 0, 0], 1), AFTER, NORMALS, 100.0) == 13
+
+
+def test_bursts_that_fare_worse_than_ever_before_count() -> None:
+    """A limit that stays low shows where much comes: more than twice the worst repetition is not chance."""
+    assert back_after_s(load([10, 21, 5], 42), AFTER, NORMALS, 100.0) == 0
+    assert back_after_s(load([10, 21, 5], 43), AFTER, NORMALS, 100.0) == 13
+
+
+def test_slow_answers_in_bursts_count_as_refusals_do() -> None:
+    """Those within twice of normal do not."""
+    within, beyond = ([served(42.1, took_ms)] * 3 for took_ms in (199.9, 200.1))
+    assert back_after_s(load([0, 1, 0], 0, within), AFTER, NORMALS, 100.0) == 0
+    assert back_after_s(load([0, 1, 0], 0, beyond), AFTER, NORMALS, 100.0) == 13
+
+
+def test_what_is_strange_outside_of_bursts_counts_however_bad_they_were() -> None:
+    """A system that stays degraded refuses where it never did before."""
+    assert back_after_s(load([200, 200, 200], 10, [refused(33.5)]), AFTER, NORMALS, 100.0) == 4
+    everywhere = [refused(AFTER.begin_s + second + 0.5) for second in range(20)]
+    assert back_after_s(load([200, 200, 200], 10, everywhere), AFTER, NORMALS, 100.0) is None
 
 
 def test_seconds_hold_what_was_due_in_them() -> None:

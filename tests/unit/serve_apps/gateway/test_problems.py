@@ -6,7 +6,7 @@ import pytest
 
 from actors.base import errors
 from actors.base.errors import WeaverGenError
-from serve_apps.gateway.problems import problem
+from serve_apps.gateway.problems import SAME_KEY, problem
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,13 @@ def test_clients_are_told_not_to_retry_what_retries_make_worse() -> None:
     for error in (errors.GenerationHalted("x"), errors.CriticalSystemFailure("x"), errors.DeadlineExceeded("x")):
         assert (b"x-should-retry", b"false") in problem(error).headers
     assert (b"x-should-retry", b"false") not in problem(errors.NotReady("x")).headers
+
+
+def test_whoever_holds_a_key_is_told_to_ask_again() -> None:
+    """Once, whatever the code says otherwise, and in the body too."""
+    told = problem(errors.DeadlineExceeded("x", "f", SAME_KEY))
+    assert [value for name, value in told.headers if name == b"x-should-retry"] == [b"true"]
+    assert json.loads(told.body)["weavergen"] == {"ask_again": "same_key"}
 
 
 def test_overload_says_when_to_come_back_and_401_how() -> None:
