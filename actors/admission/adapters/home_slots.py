@@ -1,18 +1,22 @@
 """The slots of one home's replicas: a file each, beside the home, whose lock ends with its holder's process, however that ends.
 
 Rules:
-- Whoever looks for a slot, or for slots that nobody holds, does it under the home's lock and waits ``lock_wait_s`` for it.
-- A slot's file holds a *word*: the last minute whose share is spoken for. Whoever takes the slot over leaves that minute alone,
-  and nobody gives its share away. Words only rise; the file is there already: a full disk does not keep one from being left.
+- A slot's file holds a *word*: the last minute whose share is spoken for. Whoever wants to use a share, or to put it into a note,
+  leaves word of that first, and has it *in hand* then. Whoever takes the slot over leaves that minute alone, and nobody gives its
+  share away: a share whose holder was killed before it used it is lost, and none is used twice.
+- A word is read and left under the lock of the slot's file, by who holds the slot or finds it vacant. Words only rise. The home's
+  lock only keeps one who looks for vacant slots from hiding one for a moment: who cannot have it takes a slot without it.
+- Nobody holds a slot whose file could not be written and synced whole: from then on a full disk keeps no word from being left.
 - A file that was let go of is written no more: its number may be another file's by then.
 
-Left out: what a word is left for (``leases``, ``redis_leases``).
+Left out: what shares are put into (``leases``, ``redis_leases``).
 """
 
+import errno
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,9 +32,9 @@ class HomeSlots:
         self._numbers, self._lock_wait_s, self._synced = numbers, lock_wait_s, synced
         self._held: tuple[int, int] | None = None  # number, open file
         self._closing = threading.Lock()
-        self.left_alone = -1
-        """The word of whoever held the slot before."""
         self._word = -1
+        self._in_hand: dict[int, set[int]] = {}
+        """Minute → slots whose share of it is this replica's, and was put nowhere."""
 
     @property
     def number(self) -> int | None:
@@ -48,41 +52,40 @@ class HomeSlots:
         finally:
             os.close(handle)
 
-    def take(self) -> bool:
-        """Take a slot that nobody holds, unless one is held; tell whether one was taken. Under the lock."""
-        for number in self._numbers if self._held is None else ():
-            handle = self._open(number)
-            if handle is not None:
-                self._held, self.left_alone = (number, handle), _said(handle)
-                self._word = self.left_alone
-                return True
-        return False
+    def join(self, minute: int) -> None:
+        """Hold a slot, if one can be had, and take its share of a minute in hand, unless that is spoken for."""
+        self._in_hand = {at: slots for at, slots in self._in_hand.items() if at >= minute - 1}
+        if self._held is None:
+            self._hold()
+        with self._closing:
+            if self._held is not None and minute > self._word:
+                number, handle = self._held
+                self._write(handle, minute)
+                self._word = minute
+                self.give(minute, {number})
 
-    def vacant(self, minute: int, *, claim: bool = False) -> list[int]:
-        """Return the slots that nobody holds and whose share of a minute is not spoken for. Under the lock.
-
-        ``claim`` leaves the word that it is now.
-        """
-        found = []
+    def gather(self, minute: int) -> None:
+        """Take in hand what nobody's is: the shares of a minute of slots that nobody holds. Under the home's lock."""
         for number in self._numbers:
             if number != self.number and (handle := self._open(number)) is not None:
                 try:
                     if _said(handle) < minute:
-                        found.append(number)
-                        if claim:
-                            self._write(handle, minute)
+                        self._write(handle, minute)
+                        self.give(minute, {number})
                 finally:
                     os.close(handle)
-        return found
 
-    def say(self, minute: int) -> bool:
-        """Leave word in the slot's file; tell whether the share of that minute was not spoken for until now."""
-        with self._closing:
-            if self._held is None or minute <= self._word:
-                return False
-            self._write(self._held[1], minute)
-            self._word = minute
-            return True
+    def in_hand(self, minute: int) -> frozenset[int]:
+        """Return the slots whose share of a minute may be used, or put into a note."""
+        return frozenset(self._in_hand.get(minute, ()))
+
+    def let_go(self, minute: int) -> frozenset[int]:
+        """Have no share of a minute in hand any more; return what was."""
+        return frozenset(self._in_hand.pop(minute, ()))
+
+    def give(self, minute: int, slots: Iterable[int]) -> None:
+        """Take shares in hand which for certain were put nowhere."""
+        self._in_hand.setdefault(minute, set()).update(slots)
 
     def close(self) -> None:
         """Let go of the slot."""
@@ -91,8 +94,31 @@ class HomeSlots:
                 os.close(self._held[1])
                 self._held = None
 
+    def _hold(self) -> None:
+        try:
+            with self.locked():
+                self._take()
+        except TimeoutError:
+            self._take()
+
+    def _take(self) -> None:
+        for number in self._numbers:
+            handle = self._open(number)
+            if handle is not None:
+                try:
+                    self._word = _said(handle)
+                    self._write(handle, self._word)
+                    os.fsync(handle)
+                except OSError:
+                    os.close(handle)
+                    raise
+                self._held = (number, handle)
+                return
+
     def _write(self, handle: int, minute: int) -> None:
-        os.pwrite(handle, f"{minute:0{_DIGITS}d}".encode(), 0)
+        word = f"{minute:0{_DIGITS}d}".encode()
+        if os.pwrite(handle, word, 0) != len(word):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if self._synced:
             os.fdatasync(handle)
 

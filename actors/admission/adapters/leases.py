@@ -1,10 +1,11 @@
 """Leases on the disk of the home, which all its replicas share: one note a minute, written under a lock (``run/admission``).
 
 Rules:
-- A replica holds a slot by the lock on the slot's file (``home_slots``). A slot that nobody holds is vacant; its share goes into
-  the pool of the minute for good.
-- Whoever had its share alone says so in its slot's file. Who takes the slot over leaves the share of that minute alone.
-- Other replicas are waited for ``lock_wait_s``. A note that cannot be read or written leases nothing.
+- A replica holds a slot by the lock on the slot's file (``home_slots``), and leaves word there before it joins: whether it can join
+  or not, its share of that minute is its own from then on. A slot that nobody holds is vacant; who joins puts its share into the
+  pool of the minute, for good.
+- Other replicas are waited for ``lock_wait_s``. A note that cannot be read or written leases nothing; one that is lost takes along
+  what was put into it, and nobody puts that into another.
 - Notes are not synced: a machine that goes down takes its replicas along, and the minute begins anew with them.
 """
 
@@ -29,45 +30,46 @@ class SharedLeases:
     def __init__(self, directory: Path, replica: str, slots: int, config: QuotaConfig) -> None:
         self._directory, self._replica, self._slots, self._config = directory, replica, slots, config
         self._home = HomeSlots(directory, range(slots), config.lock_wait_s)
-        self._taken = 0
 
     @property
     def slot(self) -> int | None:
         """The slot that this replica holds."""
         return self._home.number
 
-    @property
-    def alone_from(self) -> int | None:
-        """The first minute that nobody can have given this slot's share away for, because it was vacant."""
-        return None if self.slot is None else self._taken + 2
+    def has_share(self, minute: int) -> bool:
+        """Tell whether the share of a minute is this replica's alone."""
+        return self.slot in self._home.in_hand(minute)
 
     def lease(self, minute: int, wants: Mapping[str, Want]) -> Leases:
         """Join a minute and lease in it."""
         try:
+            self._home.join(minute)
             with self._home.locked():
-                if self._home.take():
-                    self._taken = minute
                 note = self._read(minute)
-                new, leases = lease(
-                    note, self._slots, self.slot if minute > self._home.left_alone else None, self._replica,
-                    self._home.vacant(minute), wants, self._config.max_keys,
-                )  # fmt: skip
-                if new != note:
-                    self._write(new)
-                return leases
+                self._home.gather(minute)
+                return self._leased(note, wants)
         except (OSError, msgspec.DecodeError) as error:
             raise StorageUnavailable(f"nothing can be leased in {self._directory}: {error}") from error
-
-    def stood_alone(self, minute: int) -> None:
-        """Leave word in the slot's file."""
-        try:
-            self._home.say(minute)
-        except OSError as error:
-            raise StorageUnavailable(f"no word could be left in {self._directory}: {error.strerror}") from error
 
     def close(self) -> None:
         """Let go of the slot."""
         self._home.close()
+
+    def _leased(self, note: Note, wants: Mapping[str, Want]) -> Leases:
+        in_hand, slot = self._home.in_hand(note.minute), self.slot
+        is_in = slot in in_hand or (slot is not None and note.slots.get(slot) == self._replica)
+        new, leases = lease(
+            note, self._slots, slot if is_in else None, self._replica, sorted(in_hand - {slot}), wants,
+            self._config.max_keys,
+        )  # fmt: skip
+        if new != note:
+            self._home.let_go(note.minute)
+            try:
+                self._write(new)
+            except OSError:
+                self._home.give(note.minute, in_hand)
+                raise
+        return leases
 
     def _read(self, minute: int) -> Note:
         try:

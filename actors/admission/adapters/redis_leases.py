@@ -46,8 +46,6 @@ class RedisLeases:
         own = range(redis.first_slot, redis.first_slot + replicas)
         self._home = HomeSlots(directory, own, config.lock_wait_s, synced=True)
         self._notes = RedisNotes(redis, password, redis.slots, config.max_keys)
-        self._in_hand: dict[int, set[int]] = {}
-        """Minute → slots whose share of it is this replica's to put into a note, and was not put anywhere."""
         self._is_anothers = False
         self._told: set[str] = set()
 
@@ -56,30 +54,21 @@ class RedisLeases:
         """The slot that this replica holds."""
         return self._home.number
 
-    @property
-    def alone_from(self) -> int | None:
-        """The first minute whose share no holder before has used, and no other replica put into a note."""
-        return None if self.slot is None or self._is_anothers else self._home.left_alone + 1
+    def has_share(self, minute: int) -> bool:
+        """Tell whether the share of a minute is this replica's alone."""
+        return not self._is_anothers and self.slot in self._home.in_hand(minute)
 
     def lease(self, minute: int, wants: Mapping[str, Want]) -> Leases:
         """Join a minute and lease in it."""
         some = dict(islice(wants.items(), self._redis.max_wants))
-        self._take_slot()
+        self._join(minute)
         for _ in range(self._redis.attempts):
             found = self._notes.read(minute, list(some))
-            self._claim(minute)
+            self._gather(minute)
             leases = self._leased(found, some)
             if leases is not None:
                 return leases
         raise StorageUnavailable(f"{self._notes}: other replicas were quicker {self._redis.attempts} times")
-
-    def stood_alone(self, minute: int) -> None:
-        """Leave word in the slot's file."""
-        self._in_hand.get(minute, set()).discard(-1 if self.slot is None else self.slot)
-        try:
-            self._home.say(minute)
-        except OSError as error:
-            raise StorageUnavailable(f"no word could be left in {self._home.directory}: {error.strerror}") from error
 
     def close(self) -> None:
         """Let go of the slot, and hang up."""
@@ -89,44 +78,42 @@ class RedisLeases:
     def _leased(self, found: Found, wants: Mapping[str, Want]) -> Leases | None:
         """Lease of what was found; ``None`` if another replica wrote first."""
         note, slot, minute = found.note, self.slot, found.note.minute
-        in_hand = self._in_hand.get(minute, set())
+        in_hand = self._home.in_hand(minute)
         self._look_out(note, in_hand)
         is_in = slot in in_hand or (slot is not None and note.slots.get(slot) == self._replica)
         new, leases = lease(
             note, self._slots, slot if is_in else None, self._replica, sorted(in_hand - {slot}), wants,
             self._max_keys - found.others,
         )  # fmt: skip
-        if new == note:
-            return leases
-        try:
-            if not self._notes.write(found, new):
-                return None
-        except OutcomeUnknown:
-            self._in_hand.pop(minute, None)
-            raise
-        self._in_hand.pop(minute, None)
-        return leases
+        return leases if new == note or self._put(found, new) else None
 
-    def _take_slot(self) -> None:
+    def _put(self, found: Found, new: Note) -> bool:
+        """Put what is in hand into a note; unless it was not put there for certain, it is gone."""
+        in_hand = self._home.let_go(new.minute)
         try:
-            with self._home.locked():
-                self._home.take()
+            is_put = self._notes.write(found, new)
+        except StorageUnavailable:
+            self._home.give(new.minute, in_hand)
+            raise
+        if not is_put:
+            self._home.give(new.minute, in_hand)
+        return is_put
+
+    def _join(self, minute: int) -> None:
+        try:
+            self._home.join(minute)
         except OSError as error:
             raise StorageUnavailable(f"no slot can be had in {self._home.directory}: {error}") from error
 
-    def _claim(self, minute: int) -> None:
-        """Take in hand, and leave word of it, what nobody's is of this home's shares of a minute."""
+    def _gather(self, minute: int) -> None:
+        """Take in hand what nobody's is of this home's shares; while the Redis is away they stay for who takes a slot."""
         try:
             with self._home.locked():
-                claimed = set(self._home.vacant(minute, claim=True))
-                if self.slot is not None and self._home.say(minute):
-                    claimed.add(self.slot)
+                self._home.gather(minute)
         except OSError as error:
             raise StorageUnavailable(f"no word could be left in {self._home.directory}: {error}") from error
-        self._in_hand = {at: slots for at, slots in self._in_hand.items() if at >= minute - 1}
-        self._in_hand[minute] = self._in_hand.get(minute, set()) | claimed
 
-    def _look_out(self, note: Note, in_hand: set[int]) -> None:
+    def _look_out(self, note: Note, in_hand: frozenset[int]) -> None:
         """Take note of homes whose configuration is at odds with this one's."""
         if note.of != self._slots:
             self._tell(

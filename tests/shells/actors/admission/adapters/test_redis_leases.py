@@ -73,7 +73,7 @@ def test_a_home_that_nobody_hears_of_keeps_its_shares(homes: tuple[Site, Site]) 
     one, cut_off = redis_leases(homes[0], "a"), redis_leases(replace(homes[1], url="redis://127.0.0.1:1"), "b")
     with pytest.raises(StorageUnavailable):
         cut_off.lease(7, {})
-    assert cut_off.alone_from == 0
+    assert cut_off.has_share(7)
     one.lease(7, {})
     assert drained(one, 7) + HALF + 331 <= 663
 
@@ -117,7 +117,7 @@ def test_who_takes_over_puts_no_share_into_a_second_note(server: Server, homes: 
     before.close()
     after = redis_leases(homes[0], "c")
     assert after.lease(7, {}).joined is False
-    assert (after.slot, after.alone_from, drained(after, 7)) == (0, 8, 0)
+    assert (after.slot, after.has_share(7), drained(after, 7)) == (0, False, 0)
 
 
 def test_a_vacant_share_is_put_into_one_note_only(server: Server, tmp_path: Path) -> None:
@@ -317,7 +317,10 @@ def test_two_homes_on_one_slot_are_told_and_never_alone(
     with caplog.at_level(logging.ERROR):
         assert two.lease(7, {}).joined is False
     assert "first_slot" in caplog.text
-    assert (one.alone_from, two.alone_from) == (0, None)
+    with pytest.raises(StorageUnavailable):
+        server.kill()
+        two.lease(8, {})
+    assert two.has_share(8) is False
 
 
 def test_homes_that_count_otherwise_have_nothing_where_another_was_first(
