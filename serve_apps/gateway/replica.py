@@ -18,7 +18,7 @@ from actors.consensus.breakers.vocabulary import Force
 from actors.policy.adapters.watcher import PolicyView
 from actors.policy.snapshot import PolicySnapshot
 from actors.spans.adapters.wal import WalWriter
-from actors.spans.proof import log_id
+from actors.spans.log.checkpoint import log_id
 from actors.store.auth import Principal
 from models.http1 import ConnectionPool
 from models.voter import Voter

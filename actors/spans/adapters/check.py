@@ -1,7 +1,7 @@
 """Recomputes the transparency log from the table: what was sealed, and whether the rows still are what was sealed.
 
 Rules:
-- Checkpoint, hashes and leaves are held against one another first; then every batch's rows against its leaf. What does not
+- Checkpoint, tiles and leaves are held against one another first; then every batch's rows against its leaf. What does not
   fit is named by batch and kind; a batch that fits is whole, to the bit.
 - A file of the table is held against the digest in its name: a byte that no row came from counts as well.
 - Nothing of the running system is asked, and nothing is written. Batches that are sealed while this runs are left for the
@@ -18,6 +18,7 @@ Left out: whether log and table were set back together: witnesses see that.
 """
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Container, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -29,12 +30,14 @@ import pyarrow.compute as pc
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError, StorageUnavailable
-from actors.spans.adapters.log import BUNDLE, LogFiles
+from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.table import LOG, SEALED, SpanTable, TableFile
 from actors.spans.batch import row_hashes
 from actors.spans.columns import Rows, rows_of
-from actors.spans.merkle import EMPTY_ROOT, Frontier, leaf_hash, tree_root
-from actors.spans.proof import Checkpoint, Manifest, read_manifest
+from actors.spans.log.checkpoint import Checkpoint
+from actors.spans.log.tiles import HEIGHT, WIDTH, Tile
+from actors.spans.merkle import EMPTY_ROOT, HASH_BYTES, Frontier, leaf_hash, tree_root
+from actors.spans.proof import Manifest, read_manifest
 from actors.spans.record import read_envelope
 from actors.spans.sequence import FIRST_SEQ
 
@@ -209,22 +212,39 @@ class _Check:
     # The log's own files.
 
     def _check_leaves(self) -> None:
-        """Hold leaves, stored hashes and the checkpoint's root against one another."""
-        frontier, stored, wrong, place = Frontier(), self._files.hashes(), -1, 0
+        """Hold leaves, tiles and the checkpoint's root against one another."""
+        frontier, tiles = Frontier(), defaultdict[int, list[bytes]](list)
         try:
             for index, data in enumerate(self._files.leaves(0, self._size)):
-                for item in frontier.add(leaf_hash(data)):
-                    if wrong < 0 and next(stored, b"") != item:
-                        wrong = place
-                    place += 1
+                for height, item in enumerate(frontier.add(leaf_hash(data))):
+                    if height % HEIGHT == 0:
+                        tiles[height // HEIGHT].append(item)
+                        self._check_tile(height // HEIGHT, frontier.size, tiles)
                 self._note_leaf(index, data)
         except (IntegrityError, StorageUnavailable) as error:
             self._found(frontier.size, "leaves", str(error))
-        else:
-            if frontier.root().hex() != (root := self._checkpoint.root):
-                self._found(-1, "leaves", f"the {self._size} leaves do not come to the checkpoint's root {root[:16]}")
-        if wrong >= 0:
-            self._found(-1, "hashes", f"stored hash {wrong} is not that of the leaves below it")
+            return
+        for level in list(tiles):
+            self._check_tile(level, self._size, tiles, last=True)
+        if frontier.root().hex() != (root := self._checkpoint.root):
+            self._found(-1, "leaves", f"the {self._size} leaves do not come to the checkpoint's root {root[:16]}")
+
+    def _check_tile(self, level: int, size: int, tiles: dict[int, list[bytes]], *, last: bool = False) -> None:
+        """Hold a tile, once all of its hashes are there, against the file; and the narrower ones that are still given out."""
+        hashes = tiles[level]
+        if not hashes or (len(hashes) < WIDTH and not last):
+            return
+        tile = Tile(level, ((size >> HEIGHT * level) - 1) // WIDTH, len(hashes))
+        data = b"".join(hashes)
+        hashes.clear()
+        for each in (*(item for item in self._files.partial(tile) if item.width < tile.width), tile):
+            try:
+                if self._files.tile(each) == data[: each.width * HASH_BYTES]:
+                    continue
+                why = "is not that of the leaves below it"
+            except (IntegrityError, StorageUnavailable) as error:
+                why = str(error)
+            self._found(-1, "hashes", f"tile {each.path}: {why}")
 
     def _note_leaf(self, index: int, data: bytes) -> None:
         try:
@@ -239,17 +259,17 @@ class _Check:
 
     def _manifest(self, index: int) -> Manifest | None:
         """Return what a leaf says; ``None`` if it says nothing, which was found before."""
-        leaves = self._leaves(index // BUNDLE)
+        leaves = self._leaves(index // WIDTH)
         try:
-            return read_manifest(leaves[index % BUNDLE]) if index % BUNDLE < len(leaves) else None
+            return read_manifest(leaves[index % WIDTH]) if index % WIDTH < len(leaves) else None
         except IntegrityError:
             return None
 
     def _bundle(self, number: int) -> list[bytes]:
-        end = min(self._size, (number + 1) * BUNDLE)
+        end = min(self._size, (number + 1) * WIDTH)
         found: list[bytes] = []
         with contextlib.suppress(IntegrityError, StorageUnavailable):  # what is missing was found before
-            for data in self._files.leaves(number * BUNDLE, end):
+            for data in self._files.leaves(number * WIDTH, end):
                 found.append(data)  # noqa: PERF402 - those before a missing one are wanted
         return found
 

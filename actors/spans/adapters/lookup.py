@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.base.canonical import canonical_json, decode
+from actors.base.canonical import canonical_json
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.reader import WalReader
 from actors.spans.config import SpansConfig
 from actors.spans.lookup import DecisionLookup
-from actors.spans.proof import Checkpoint, check_inclusion
+from actors.spans.proof import check_inclusion
 from actors.spans.record import read_envelope
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class ArchivedDecisions:
         row = None if signed is None else self._table().row_of(writer.id, writer.seq, record.id)
         if signed is None or row is None or (index := row.log_index) is None:
             return data
-        size = decode(signed.payload_bytes, Checkpoint, "checkpoint").size
+        size = signed.head.size
         if index >= size:
             return data
         (manifest,) = self._log.leaves(index, index + 1)

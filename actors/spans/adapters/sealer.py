@@ -29,8 +29,8 @@ from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.table import LOG, SEALED, SpanTable
 from actors.spans.batch import manifest_of
 from actors.spans.columns import Rows
+from actors.spans.log.checkpoint import SignedCheckpoint, origin, sign_checkpoint
 from actors.spans.merkle import EMPTY_ROOT
-from actors.spans.proof import SignedCheckpoint, log_id, sign_checkpoint
 
 MAX_SKIPS = 128
 """Calls for which a batch that could not be read is left alone, at most."""
@@ -196,7 +196,7 @@ class Sealer:
     def _vouched(self, size: int, root: bytes, now_ms: int) -> SignedCheckpoint:
         """Sign a checkpoint of what lies on the disk, and believe it only as a reader would."""
         trust = self._authority.trust()
-        signed = sign_checkpoint(self._authority.key(), log_id(trust), size, root, now_ms)
+        signed = sign_checkpoint(self._authority.key(), origin(trust), size, root, now_ms)
         try:
             signed.verify(trust)
         except IntegrityError as error:
