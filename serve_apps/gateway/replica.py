@@ -17,6 +17,7 @@ from actors.consensus.adapters.registry import WeightsRegistry
 from actors.consensus.breakers.vocabulary import Force
 from actors.policy.adapters.watcher import PolicyView
 from actors.policy.snapshot import PolicySnapshot
+from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.wal import WalWriter
 from actors.spans.log.checkpoint import log_id
 from actors.store.auth import Principal
@@ -34,6 +35,7 @@ from serve_apps.gateway.idempotency import IdempotentAnswers
 from serve_apps.gateway.layers import LayerStanding, deciding, standings
 from serve_apps.gateway.open_incidents import OpenIncidents
 from serve_apps.gateway.parts import admission, build_parts, content_keeper, kept_answers, recorded_voters, wallet
+from serve_apps.gateway.published_log import PublishedLog
 from serve_apps.gateway.readiness import Observed, Readiness, judge
 from serve_apps.gateway.renewal import IssuerWatch
 from serve_apps.gateway.schemas import TransitionBody
@@ -119,6 +121,9 @@ class Gateway:
         self._decisions = Decisions(
             self._coordinator.recent, self._parts.lookup, self._parts.archive.prove,
             self._coordinator.tenant_pseudonym, settings.max_lookups,
+        )  # fmt: skip
+        self.published_log = PublishedLog(
+            LogFiles(settings.home / "log"), self._parts.trust, settings.max_lookups
         )  # fmt: skip
         self._feedback = FeedbackDesk(
             self._decisions.find, self._wal, self._coordinator.tenant_pseudonym, self._parts.salt, settings,
@@ -401,6 +406,7 @@ class Gateway:
 
     def _stop(self) -> None:
         self._decisions.close()
+        self.published_log.close()
         self._looks.close()
         self._kept_database.close()
         self._transitions.shutdown()

@@ -30,6 +30,7 @@ from actors.spans.log.tiles import (
     Tile,
     bundles,
     grown,
+    join_leaves,
     split_leaves,
     tile_of,
 )
@@ -71,7 +72,9 @@ class LogFiles:
         data = self.read(tile)
         if data is None:
             raise IntegrityError(f"tile {tile.path} of the log is missing", "log")
-        return data if tile.level == ENTRIES else data[: tile.width * HASH_BYTES]
+        if tile.level == ENTRIES:
+            return join_leaves(split_leaves(data)[: tile.width])
+        return data[: tile.width * HASH_BYTES]
 
     def read(self, tile: Tile) -> bytes | None:
         """Return what lies in a tile's place, or in the full one's; ``None`` if nothing does."""
