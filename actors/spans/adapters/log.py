@@ -24,13 +24,13 @@ from actors.spans.adapters.segments import Disk
 from actors.spans.log.checkpoint import SignedCheckpoint, read_checkpoint
 from actors.spans.log.tiles import (
     ENTRIES,
-    HEIGHT,
     WIDTH,
     Hashes,
     Tile,
     bundles,
     grown,
     join_leaves,
+    read_path,
     split_leaves,
     tile_of,
 )
@@ -45,6 +45,8 @@ class LogFiles:
         self._disk = disk or Disk()
         self._filled: set[Tile] = set()
         """Tiles that were filled since the last checkpoint."""
+        self._swept = False
+        """Whether partial tiles were looked for that a process before this one left."""
 
     # Reading.
 
@@ -188,14 +190,17 @@ class LogFiles:
             self._disk.sync_directory(folder.parent)
 
     def _forget_partial(self, size: int) -> None:
-        """Take away the partial tiles of those that were filled, and of the last full ones, where a crash may have left some."""
-        level = ENTRIES
-        while full := size >> HEIGHT * (max(0, level) + 1):
-            self._filled.add(Tile(level, full - 1))
-            level += 1
+        """Take away the partial tiles of those that were filled; the first time also what a crash may have left of others."""
+        if not self._swept:
+            tiles = self.path / "tile"
+            found = (read_path(f"{path.relative_to(tiles).with_suffix('')}") for path in tiles.rglob("*.p"))
+            self._filled |= {
+                tile for tile in found if tile and tile_of(tile.level, tile.number, size).width == WIDTH
+            }  # fmt: skip
         for tile in self._filled:
             self._forget(self._place(tile).with_suffix(".p"))
         self._filled.clear()
+        self._swept = True
 
     def _forget(self, folder: Path) -> None:
         if folder.is_dir():
