@@ -20,6 +20,7 @@ from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.publisher import PolicyPublisher
 from actors.policy.adapters.trust_file import TrustFile, TrustSource
 from actors.policy.adapters.watcher import PolicyWatcher
+from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.lookup import ArchivedDecisions, open_lookup
 from actors.spans.lookup import DecisionLookup
 from actors.store.adapters.auth_publisher import auth_high_water
@@ -33,6 +34,7 @@ from models.recorded import RecordedVoter, load_recorded
 from models.voter import Voter
 from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.desk import PolicyDesk
+from serve_apps.gateway.published_log import PublishedLog
 from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.gateway.spending import Wallet
 
@@ -57,6 +59,7 @@ class Parts:
     desk: PolicyDesk
     lookup: DecisionLookup
     archive: ArchivedDecisions
+    published_log: PublishedLog
 
 
 def build_parts(settings: GatewaySettings) -> Parts:
@@ -90,6 +93,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         desk=PolicyDesk(policy, publisher, policy_key),
         lookup=lookup,
         archive=archive,
+        published_log=PublishedLog(LogFiles(home / "log"), trust, settings.max_lookups),
     )
 
 

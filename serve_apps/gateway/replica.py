@@ -17,7 +17,6 @@ from actors.consensus.adapters.registry import WeightsRegistry
 from actors.consensus.breakers.vocabulary import Force
 from actors.policy.adapters.watcher import PolicyView
 from actors.policy.snapshot import PolicySnapshot
-from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.wal import WalWriter
 from actors.spans.log.checkpoint import log_id
 from actors.store.auth import Principal
@@ -121,9 +120,6 @@ class Gateway:
         self._decisions = Decisions(
             self._coordinator.recent, self._parts.lookup, self._parts.archive.prove,
             self._coordinator.tenant_pseudonym, settings.max_lookups,
-        )  # fmt: skip
-        self.published_log = PublishedLog(
-            LogFiles(settings.home / "log"), self._parts.trust, settings.max_lookups
         )  # fmt: skip
         self._feedback = FeedbackDesk(
             self._decisions.find, self._wal, self._coordinator.tenant_pseudonym, self._parts.salt, settings,
@@ -270,6 +266,11 @@ class Gateway:
         """Return a decision's envelope to its own tenant or an auditor."""
         return await self._decisions.proven(decision_id, principal, time.time_ns() // 1_000_000)
 
+    @property
+    def published_log(self) -> PublishedLog:
+        """The transparency log, as it is given out."""
+        return self._parts.published_log
+
     async def feedback(self, receive: Receive, principal: Principal) -> FeedbackTaken:
         """Read what a client says became of an answer; return once it is durable."""
         return await self._feedback.take(receive, principal)
@@ -406,7 +407,7 @@ class Gateway:
 
     def _stop(self) -> None:
         self._decisions.close()
-        self.published_log.close()
+        self._parts.published_log.close()
         self._looks.close()
         self._kept_database.close()
         self._transitions.shutdown()

@@ -5,6 +5,7 @@ Layout of ``home/log``:
     tile/entries/<N>[.p/<W>]   bundles of leaves
     tile/<L>/<N>[.p/<W>]       tiles of hashes (``log.tiles``)
     checkpoint                 the newest signed checkpoint
+    witnessed                  the newest one that a witness signed as well
 
 Rules:
 - The checkpoint is written last, once what it vouches for is durable; it says how many leaves the log has. Leaves that a
@@ -52,8 +53,22 @@ class LogFiles:
 
     def checkpoint(self) -> SignedCheckpoint | None:
         """Return the newest checkpoint, not believed yet; ``None`` if there is none."""
+        return self._read_checkpoint("checkpoint")
+
+    def witnessed(self) -> SignedCheckpoint | None:
+        """Return the newest checkpoint that witnesses signed, not believed yet; ``None`` if there is none."""
+        return self._read_checkpoint("witnessed")
+
+    def vouching(self, index: int) -> SignedCheckpoint | None:
+        """Return the checkpoint to prove a leaf with: one that witnesses signed if that holds it; ``None`` if none does."""
+        for signed in (self.witnessed(), self.checkpoint()):
+            if signed is not None and signed.head.size > index:
+                return signed
+        return None
+
+    def _read_checkpoint(self, name: str) -> SignedCheckpoint | None:
         try:
-            data = (self.path / "checkpoint").read_bytes()
+            data = (self.path / name).read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -171,6 +186,13 @@ class LogFiles:
         try:
             self._write(self.path / "checkpoint", checkpoint.data)
             self._forget_partial(checkpoint.head.size)
+        except OSError as error:
+            raise StorageUnavailable(f"the log in {self.path} cannot be written: {error.strerror}") from error
+
+    def put_witnessed(self, checkpoint: SignedCheckpoint) -> None:
+        """Keep a checkpoint that witnesses signed, durably."""
+        try:
+            self._write(self.path / "witnessed", checkpoint.data)
         except OSError as error:
             raise StorageUnavailable(f"the log in {self.path} cannot be written: {error.strerror}") from error
 
