@@ -10,16 +10,17 @@ Rules:
 - A row without a batch is from before there was a log: none lies in or after a run of its writer's that was sealed, and none
   carries a promise. A row of a batch that was never numbered is nobody's.
 - A checkpoint of fewer batches than the table says were sealed was set back. No two batches hold the same row.
+- Whoever has a checkpoint that this log's key signed has evidence: one of more batches, or of another root, is a fork.
 - Batches that wait to be sealed are counted, and since when the oldest of their rows waits is told.
 - What is held in memory is one file, its unfinished batches and a byte a batch, however large the log is: files are read in
   the order of their batches. Where Delta does not tell that order truly, batches are found damaged, never whole.
 
-Left out: whether log and table were set back together: witnesses see that.
+Left out: whether log and table were set back together, but for what is given as seen: witnesses remember it.
 """
 
 import contextlib
-from collections import defaultdict
-from collections.abc import Callable, Container, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -34,7 +35,7 @@ from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.table import LOG, SEALED, SpanTable, TableFile
 from actors.spans.batch import row_hashes
 from actors.spans.columns import Rows, rows_of
-from actors.spans.log.checkpoint import Checkpoint
+from actors.spans.log.checkpoint import Checkpoint, SignedCheckpoint
 from actors.spans.log.tiles import HEIGHT, WIDTH, Tile
 from actors.spans.merkle import EMPTY_ROOT, HASH_BYTES, Frontier, leaf_hash, tree_root
 from actors.spans.proof import Manifest, read_manifest
@@ -55,7 +56,7 @@ class Damage:
     batch: int
     """Number of the batch; −1 for the log as a whole."""
     kind: str
-    """``checkpoint``, ``hashes``, ``leaves``, ``leaf``, ``missing``, ``changed``, ``unsealed``, ``file`` or ``more``."""
+    """``checkpoint``, ``fork``, ``hashes``, ``leaves``, ``leaf``, ``missing``, ``changed``, ``unsealed``, ``file``, ``more``."""
     why: str
 
     def __str__(self) -> str:
@@ -110,10 +111,19 @@ def _untold(_done: int, _total: int) -> None:
     """Tell nobody."""
 
 
-def check_log(home: Path, trust: TrustBundle, checkpoint_commits: int, tell: Tell = _untold) -> Checked:
-    """Check the log in ``home/log`` and the table in ``home/spans`` against it."""
+Seen = Mapping[str, SignedCheckpoint]
+"""Who had a checkpoint of this log → which: read before the log is, so that the log may only be larger."""
+
+
+def check_log(
+    home: Path, trust: TrustBundle, checkpoint_commits: int, tell: Tell = _untold, seen: Seen | None = None
+) -> Checked:
+    """Check the log in ``home/log``, the table in ``home/spans`` against it, and that it goes on from what others have seen."""
     files, table = LogFiles(home / "log"), SpanTable(home / "spans", checkpoint_commits)
     try:
+        witnessed = files.witnessed()
+        had = [*(seen or {}).items(), *([] if witnessed is None else [("home/log/witnessed", witnessed)])]
+        claims = [(who, signed.verify(trust)) for who, signed in had]
         sealed = table.last_committed(SEALED) or 0  # before the checkpoint, which may only grow meanwhile
         signed = files.checkpoint()
         if signed is None and (last := table.last_committed(LOG)) is not None:
@@ -125,7 +135,7 @@ def check_log(home: Path, trust: TrustBundle, checkpoint_commits: int, tell: Tel
         checkpoint = signed.verify(trust)
     except (IntegrityError, StorageUnavailable) as error:
         return _nothing(Damage(-1, "checkpoint", str(error)))
-    return _Check(files, table, checkpoint).run(sealed, tell)
+    return _Check(files, table, checkpoint, claims).run(sealed, tell)
 
 
 def _nothing(*damage: Damage) -> Checked:
@@ -143,8 +153,11 @@ class _Open:
 class _Check:
     """One check of a log of a given checkpoint."""
 
-    def __init__(self, files: LogFiles, table: SpanTable, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self, files: LogFiles, table: SpanTable, checkpoint: Checkpoint, claims: Sequence[tuple[str, Checkpoint]]
+    ) -> None:
         self._files, self._table, self._checkpoint = files, table, checkpoint
+        self._claims = sorted(claims, key=lambda claim: claim[1].size)
         self._size = checkpoint.size
         self._numbered = checkpoint.size
         """Batches the table has numbered."""
@@ -214,8 +227,10 @@ class _Check:
     def _check_leaves(self) -> None:
         """Hold leaves, tiles and the checkpoint's root against one another."""
         frontier, tiles = Frontier(), defaultdict[int, list[bytes]](list)
+        claims = deque(self._claims)
         try:
             for index, data in enumerate(self._files.leaves(0, self._size)):
+                self._check_claims(claims, frontier)
                 for height, item in enumerate(frontier.add(leaf_hash(data))):
                     if height % HEIGHT == 0:
                         tiles[height // HEIGHT].append(item)
@@ -224,10 +239,24 @@ class _Check:
         except (IntegrityError, StorageUnavailable) as error:
             self._found(frontier.size, "leaves", str(error))
             return
+        self._check_claims(claims, frontier)
+        for who, claim in claims:
+            self._found(
+                -1,
+                "fork",
+                f"{who} has a checkpoint of {claim.size} batches, and the log has {self._size}: it was set back",
+            )
         for level in list(tiles):
             self._check_tile(level, self._size, tiles, last=True)
         if frontier.root().hex() != (root := self._checkpoint.root):
             self._found(-1, "leaves", f"the {self._size} leaves do not come to the checkpoint's root {root[:16]}")
+
+    def _check_claims(self, claims: deque[tuple[str, Checkpoint]], frontier: Frontier) -> None:
+        """Hold the log at the size that it has come to against what others have seen of that size."""
+        while claims and claims[0][1].size == frontier.size:
+            who, claim = claims.popleft()
+            if claim.root != frontier.root().hex():
+                self._found(-1, "fork", f"{who} has another checkpoint of {claim.size} batches than this log comes to")
 
     def _check_tile(self, level: int, size: int, tiles: dict[int, list[bytes]], *, last: bool = False) -> None:
         """Hold a tile, once all of its hashes are there, against the file; and the narrower ones that are still given out."""

@@ -22,7 +22,7 @@ from typing import Protocol
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters.log import LogFiles
-from actors.spans.log.checkpoint import SignedCheckpoint, read_number
+from actors.spans.log.checkpoint import SignedCheckpoint, read_checkpoint, read_number
 from actors.spans.log.note import MAX_NOTE_BYTES, NoteKey, SignatureLine, read_lines, verify_line
 from actors.spans.log.witness import PATH, SIZE_TYPE, AddCheckpoint
 
@@ -58,6 +58,23 @@ def post(url: str, body: bytes, timeout_s: float) -> Answer:
             return Answer(answer.status, answer.headers.get("Content-Type", ""), answer.read(MAX_NOTE_BYTES))
     except (OSError, http.client.HTTPException) as error:
         raise StorageUnavailable(f"witness {url} does not answer: {error}") from error
+
+
+def seen_by(url: str, timeout_s: float) -> SignedCheckpoint | None:
+    """Return the checkpoint that the witness at an address signed last, not believed yet; ``None`` if it signed none.
+
+    Raises ``StorageUnavailable`` if it does not tell. What it tells is evidence by the log's own signature.
+    """
+    try:
+        with urllib.request.urlopen(f"{url}/seen", timeout=timeout_s) as answer:  # noqa: S310 - the configuration's address
+            return read_checkpoint(answer.read(MAX_NOTE_BYTES))
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        if refused.code == http.client.NOT_FOUND:
+            return None
+        raise StorageUnavailable(f"witness {url} does not tell what it saw ({refused.code})") from refused
+    except (OSError, http.client.HTTPException, IntegrityError) as error:
+        raise StorageUnavailable(f"witness {url} does not tell what it saw: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
