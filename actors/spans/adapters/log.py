@@ -73,6 +73,10 @@ class LogFiles:
             return None
         except OSError as error:
             raise StorageUnavailable(f"the log's checkpoint cannot be read: {error.strerror}") from error
+        if data.startswith(b"{"):
+            raise IntegrityError(
+                "an earlier version wrote this log; SpanActor brings it over when it begins", "checkpoint"
+            )
         return read_checkpoint(data)
 
     def leaves(self, first: int, size: int) -> Iterator[bytes]:

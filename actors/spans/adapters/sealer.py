@@ -25,6 +25,7 @@ from actors.base.canonical import canonical_json
 from actors.base.certificates import TrustBundle
 from actors.base.errors import HomeError, IntegrityError
 from actors.base.signing import SigningKey
+from actors.spans.adapters.earlier_log import bring_over
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.table import LOG, SEALED, SpanTable
 from actors.spans.batch import manifest_of
@@ -94,6 +95,7 @@ class Sealer:
         """Find the log as it was left, once, or make an empty one where nothing was ever sealed."""
         if self.begun:
             return
+        bring_over(self._files, self._authority.trust(), lambda size, root: self._vouched(size, root, now_ms))
         signed = self._files.checkpoint()
         numbered = self._numbered()
         if signed is None:

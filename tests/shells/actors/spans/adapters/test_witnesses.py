@@ -74,7 +74,7 @@ def test_both_sign_a_log_that_goes_on(watched: Watched) -> None:
     found = watched.asking.ask()
     assert (found.size, found.signed, len(found.away), found.contradicted) == (5, NAMES[:1], 1, ())
     watched.away = set()
-    watched.made.batches(300)
+    watched.made.many(300)
     for client in (watched.asking, watched.client(watched.made.files)):
         assert client.ask().signed == NAMES
     signed = watched.made.files.witnessed()
