@@ -126,33 +126,6 @@ def _are_hashes(*given: bytes) -> bool:
     return all(len(item) == HASH_BYTES for item in given)
 
 
-class Frontier:
-    """The complete subtrees that a growing tree's leaves come to, largest first: all that its next hashes and root take."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._peaks: list[bytes] = []
-
-    def add(self, leaf: bytes) -> list[bytes]:
-        """Take the next leaf's hash; return the hashes of the subtrees that it completes, that of one leaf first."""
-        added, number = [leaf], self.size
-        while number & 1:
-            added.append(node_hash(self._peaks.pop(), added[-1]))
-            number >>= 1
-        self._peaks.append(added[-1])
-        self.size += 1
-        return added
-
-    def root(self) -> bytes:
-        """Return the root over all leaves so far."""
-        if not self._peaks:
-            return EMPTY_ROOT
-        *rest, root = self._peaks
-        for left in reversed(rest):
-            root = node_hash(left, root)
-        return root
-
-
 # Trees whose hashes are stored.
 
 

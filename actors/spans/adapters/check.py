@@ -19,7 +19,7 @@ Left out: whether log and table were set back together, but for what is given as
 """
 
 import contextlib
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -36,8 +36,9 @@ from actors.spans.adapters.table import LOG, SEALED, SpanTable, TableFile
 from actors.spans.batch import row_hashes
 from actors.spans.columns import Rows, rows_of
 from actors.spans.log.checkpoint import Checkpoint, SignedCheckpoint
-from actors.spans.log.tiles import HEIGHT, WIDTH, Tile
-from actors.spans.merkle import EMPTY_ROOT, HASH_BYTES, Frontier, leaf_hash, tree_root
+from actors.spans.log.recount import Recount, root_of
+from actors.spans.log.tiles import ENTRIES, WIDTH, Tile, join_leaves, read_path
+from actors.spans.merkle import EMPTY_ROOT, HASH_BYTES
 from actors.spans.proof import Manifest, read_manifest
 from actors.spans.record import read_envelope
 from actors.spans.sequence import FIRST_SEQ
@@ -225,55 +226,59 @@ class _Check:
     # The log's own files.
 
     def _check_leaves(self) -> None:
-        """Hold leaves, tiles and the checkpoint's root against one another."""
-        frontier, tiles = Frontier(), defaultdict[int, list[bytes]](list)
-        claims = deque(self._claims)
+        """Hold leaves, tiles and the checkpoint's root against one another, by a count of the verifier's own."""
+        count, claims, bundle = Recount(), deque(self._claims), list[bytes]()
         try:
             for index, data in enumerate(self._files.leaves(0, self._size)):
-                self._check_claims(claims, frontier)
-                for height, item in enumerate(frontier.add(leaf_hash(data))):
-                    if height % HEIGHT == 0:
-                        tiles[height // HEIGHT].append(item)
-                        self._check_tile(height // HEIGHT, frontier.size, tiles)
+                self._check_claims(claims, count)
+                for path, tile in count.add(data):
+                    self._check_tile(path, tile)
                 self._note_leaf(index, data)
+                bundle.append(data)
+                if len(bundle) == WIDTH or count.size == self._size:
+                    self._check_bundle(index // WIDTH, bundle)
+                    bundle = []
         except (IntegrityError, StorageUnavailable) as error:
-            self._found(frontier.size, "leaves", str(error))
+            self._found(count.size, "leaves", str(error))
             return
-        self._check_claims(claims, frontier)
+        self._check_claims(claims, count)
         for who, claim in claims:
-            self._found(
-                -1,
-                "fork",
-                f"{who} has a checkpoint of {claim.size} batches, and the log has {self._size}: it was set back",
-            )
-        for level in list(tiles):
-            self._check_tile(level, self._size, tiles, last=True)
-        if frontier.root().hex() != (root := self._checkpoint.root):
+            why = f"{who} has a checkpoint of {claim.size} batches, and the log has {self._size}: it was set back"
+            self._found(-1, "fork", why)
+        for path, tile in count.unfilled():
+            self._check_tile(path, tile)
+        if count.root().hex() != (root := self._checkpoint.root):
             self._found(-1, "leaves", f"the {self._size} leaves do not come to the checkpoint's root {root[:16]}")
 
-    def _check_claims(self, claims: deque[tuple[str, Checkpoint]], frontier: Frontier) -> None:
+    def _check_claims(self, claims: deque[tuple[str, Checkpoint]], count: Recount) -> None:
         """Hold the log at the size that it has come to against what others have seen of that size."""
-        while claims and claims[0][1].size == frontier.size:
+        while claims and claims[0][1].size == count.size:
             who, claim = claims.popleft()
-            if claim.root != frontier.root().hex():
+            if claim.root != count.root().hex():
                 self._found(-1, "fork", f"{who} has another checkpoint of {claim.size} batches than this log comes to")
 
-    def _check_tile(self, level: int, size: int, tiles: dict[int, list[bytes]], *, last: bool = False) -> None:
-        """Hold a tile, once all of its hashes are there, against the file; and the narrower ones that are still given out."""
-        hashes = tiles[level]
-        if not hashes or (len(hashes) < WIDTH and not last):
-            return
-        tile = Tile(level, ((size >> HEIGHT * level) - 1) // WIDTH, len(hashes))
-        data = b"".join(hashes)
-        hashes.clear()
+    def _check_tile(self, path: str, data: bytes) -> None:
+        if (tile := read_path(path)) is None:
+            raise IntegrityError(f"writer and verifier disagree on where tile {path} lies", "log")
+        self._check_written(tile, lambda width: data[: width * HASH_BYTES], "hashes")
+
+    def _check_bundle(self, number: int, leaves: Sequence[bytes]) -> None:
+        self._check_written(
+            Tile(ENTRIES, number, len(leaves)), lambda width: join_leaves(leaves[:width]), "leaves"
+        )  # fmt: skip
+
+    def _check_written(self, tile: Tile, wanted: Callable[[int], bytes], kind: str) -> None:
+        """Hold a file against what it should be, to the byte, and the narrower ones that lie there and are given out as well."""
         for each in (*(item for item in self._files.partial(tile) if item.width < tile.width), tile):
             try:
-                if self._files.tile(each) == data[: each.width * HASH_BYTES]:
-                    continue
-                why = "is not that of the leaves below it"
-            except (IntegrityError, StorageUnavailable) as error:
-                why = str(error)
-            self._found(-1, "hashes", f"tile {each.path}: {why}")
+                data, right = self._files.read(each), wanted(each.width)
+            except StorageUnavailable as error:
+                self._found(-1, kind, str(error))
+                continue
+            in_its_place = each.width == WIDTH or each in self._files.partial(tile)  # else the full one stands for it
+            if data is None or not (data == right or (data.startswith(right) and not in_its_place)):
+                why = "is missing" if data is None else "is not that of the leaves below it"
+                self._found(-1, kind, f"tile {each.path} {why}")
 
     def _note_leaf(self, index: int, data: bytes) -> None:
         try:
@@ -372,7 +377,7 @@ class _Check:
         """Judge a batch of which every row was seen."""
         manifest = batch.manifest
         ordered = [batch.hashes[seq] for seq in range(manifest.first_seq, manifest.last_seq + 1)]
-        if tree_root(ordered).hex() != manifest.rows_root:
+        if root_of(ordered).hex() != manifest.rows_root:
             self._faulty(index, "changed", f"{_whose(manifest)} are not what was sealed")
             return
         del self._open[index]

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from actors.spans.merkle import (
     EMPTY_ROOT,
-    Frontier,
     Read,
     consistency_path,
     inclusion_path,
@@ -178,18 +177,6 @@ def test_places_outside_a_tree_are_refused() -> None:
         with pytest.raises(ValueError, match="not in a tree"):
             stored_path(index, size, stored(tree(size)))
     assert root_of_path(0, 0, EMPTY_ROOT, []) is None
-
-
-@given(st.integers(0, 70))
-def test_a_frontier_is_all_that_growing_takes(size: int) -> None:
-    """The root, and the hash of every subtree that a leaf completes, come out with one hash a level in hand."""
-    leaves, frontier = tree(size), Frontier()
-    for number, leaf in enumerate(leaves, 1):
-        read = stored(leaves[:number])
-        assert frontier.add(leaf) == [
-            read(level, (number >> level) - 1) for level in range(number.bit_length()) if number % (1 << level) == 0
-        ]
-    assert (frontier.size, frontier.root()) == (size, tree_root(leaves))
 
 
 def test_proofs_of_the_specification_s_own_tree() -> None:

@@ -156,24 +156,28 @@ def test_one_flipped_byte_is_found_and_the_batch_named(tmp_path: Path) -> None:
     assert made.damage() == []
 
 
-def test_a_changed_leaf_hash_or_checkpoint_is_found(tmp_path: Path) -> None:
-    """Each of the log's own files is held against the others."""
+@pytest.mark.parametrize("batches", [3, 300])
+def test_every_flipped_or_added_byte_of_the_log_s_own_files_is_found(tmp_path: Path, batches: int) -> None:
+    """In each file that is given out: the checkpoint, bundles, tiles of every level, partial ones that a wider one followed."""
     made = Sealed(tmp_path)
-    made.batches(3)
-    for name, kinds in (
-        ("tile/entries/000.p/3", {"leaves", "leaf"}),
-        ("tile/0/000.p/3", {"hashes"}),
-        ("tile/0/000.p/2", {"hashes"}),
-        ("checkpoint", {"checkpoint"}),
-    ):
-        path = tmp_path / "log" / name
+    made.many(batches - 2)
+    made.batches(2)
+    files = [path for path in (tmp_path / "log").rglob("*") if path.is_file()]
+    assert {path.relative_to(tmp_path / "log").parts[0] for path in files} == {"checkpoint", "tile"}
+    for path in files:
         whole = path.read_bytes()
-        changed = bytearray(whole)
-        changed[len(changed) // 3] ^= 1
-        path.write_bytes(changed)
-        assert {kind for _, kind in made.damage()} & kinds, name
+        kind = "checkpoint" if path.name == "checkpoint" else "leaves" if "entries" in path.parts else "hashes"
+        places = {0, 1, len(whole) // 3, len(whole) - 1}
+        for change in (*(flipped(whole, at) for at in places), whole + b"x", whole[:-1]):
+            path.write_bytes(change)
+            assert kind in {found for _, found in made.damage()}, path
         path.write_bytes(whole)
     assert made.damage() == []
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    """Return bytes with one bit of one of them the other way."""
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 def test_a_log_that_does_not_check_is_never_sealed_over(tmp_path: Path) -> None:
