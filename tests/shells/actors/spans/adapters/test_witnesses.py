@@ -13,6 +13,7 @@ from actors.spans.adapters.lookup import ArchivedDecisions
 from actors.spans.adapters.witness import Witness
 from actors.spans.adapters.witnesses import Answer, Witnesses, post
 from actors.spans.log.checkpoint import origin, sign_checkpoint
+from actors.spans.log.note import SignatureLine
 from actors.spans.record import read_envelope
 from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed
 from tests.shells.actors.spans.adapters.test_log import proven
@@ -125,6 +126,18 @@ def test_a_witness_that_answers_nonsense_is_away(watched: Watched, answer: Answe
     """It proves nothing, neither for nor against the log."""
     found = watched.client(watched.made.files, lambda *_: answer).ask()
     assert (found.signed, len(found.away), found.contradicted) == ((), 2, ())
+    assert watched.made.files.witnessed() is None
+
+
+def test_a_signature_that_does_not_match_is_not_taken(watched: Watched) -> None:
+    """Under the right name and id: whoever answers in a witness's place has not its key."""
+
+    def forged(url: str, body: bytes, timeout_s: float) -> Answer:
+        key = watched.witnesses[url.removesuffix("/add-checkpoint")].key
+        return Answer(200, "text/plain", SignatureLine(key.name, key.key_id, bytes(72)).text.encode())
+
+    found = watched.client(watched.made.files, forged).ask()
+    assert (found.signed, len(found.away)) == ((), 2)
     assert watched.made.files.witnessed() is None
 
 
