@@ -105,6 +105,8 @@ class LogConfig(BaseModel):
     hold more than ``spans.table_roll_rows`` rows."""
     witnesses: tuple[WitnessConfig, ...] = Field(default=(), max_length=8)
     """Who signs checkpoints that go on from those that they signed before."""
+    local_witnesses: int = Field(default=0, ge=0, le=4)
+    """How many of them ``up`` makes and keeps on this machine, beside those that are named."""
     witness_timeout_s: float = Field(default=5.0, gt=0, le=60)
     """How long one of them may take to answer."""
     witness_interval_s: float = Field(default=5.0, ge=0, le=3600)

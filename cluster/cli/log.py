@@ -16,6 +16,7 @@ from actors.spans.log.checkpoint import SignedCheckpoint, read_checkpoint
 from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
 from cluster.home import Home, open_home
 from cluster.jobs.audit import audit
+from cluster.local_witnesses import with_local
 from cluster.records import read_records
 from cluster.trust import load_trust
 
@@ -51,7 +52,7 @@ def verify(deep: bool, files: tuple[Path, ...], home_dir: str | None, as_json: b
             progressing.progress("log", f"{done} of {total} files checked", done, total)
 
         trust = load_trust(home.trust_file)
-        seen, away = seen_by_others(config.log, files, trust)
+        seen, away = seen_by_others(with_local(home, config.log), files, trust)
         checked = check_log(home.root, trust, config.spans.table_checkpoint_commits, tell, seen)
         audited = _audited(home, checked, now_s, progressing) if deep else None
     late = checked.waited_s(now_s) > config.log.merge_promise_s

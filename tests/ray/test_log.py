@@ -12,6 +12,7 @@ from actors.spans.log.checkpoint import read_checkpoint
 from actors.spans.log.note import read_key
 from actors.spans.log.tiles import Hashes, Tile, tiles_of
 from actors.spans.merkle import stored_root
+from actors.spans.record import read_envelope
 from cluster.node import REPOSITORY
 from tests.ray.waiting import until
 from tests.ray.world import AGREED, System
@@ -44,3 +45,22 @@ def test_a_decision_is_checked_by_a_page_of_code_that_is_not_ours(system: System
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
     assert (done.returncode, done.stderr) == (0, "")
     assert "goes on from there" in done.stdout
+
+
+def test_two_witnesses_sign_what_is_sealed(system: System) -> None:
+    """Kept by the supervisor, away from the home, and said to share its machine; proofs lead to what they signed."""
+    headers = {"Authorization": f"Bearer {system.client_key}"}
+    with httpx.Client(base_url=system.base_url, headers=headers, timeout=60) as http:
+        assert "witness: co-located" in http.get("/readyz").json()["degraded"]
+        body = {"model": "consensus", "messages": [{"role": "user", "content": AGREED}]}
+        decision_id = http.post("/v1/chat/completions", json=body).json()["weavergen"]["decision_id"]
+
+        def lines() -> int:
+            envelope = read_envelope(http.get(f"/v1/decisions/{decision_id}").content)
+            return 0 if envelope.proof is None else len(envelope.proof.entry.checkpoint.note.signatures)
+
+        until(lambda: lines() == 4, 60)  # the log's own two, and one of each witness
+    verified = system.weavergen("log", "verify")
+    assert verified.returncode == 0, verified.stdout
+    assert verified.stdout.count("and the log goes on from there") == 2
+    assert len(list((system.operator_dir / "witnesses").rglob("seen"))) == 2

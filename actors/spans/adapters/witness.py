@@ -98,6 +98,11 @@ class Witness:
             self._trust = newer
 
 
+def witness_key(folder: Path, name: str) -> NoteKey:
+    """Return the verifier key of the witness in a folder; make its key if there is none."""
+    return NoteKey(name, KeyKind.COSIGNATURE, _key(folder / "key").public)
+
+
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
