@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError, HomeError, WeaverGenError
 from actors.base.files import write_atomic
+from cluster import local_witnesses
 from cluster import trust as trusts
 from cluster.access import database, ensure_keys
 from cluster.application import app_settings, catalog_entry, lineages
@@ -115,6 +116,7 @@ def bring_up(root: Path, wanted: Wanted, reporter: Reporter) -> tuple[Home, Conf
         _require_space(home)
         reporter.step("keys, database")
         _prepare_state(home, config)
+        _prepare_witnesses(home, config)
         models = resolve_weights(home, config, catalog, reporter)
         settings = _application(home, config, catalog, models, why_open)
         reporter.step("policy")
@@ -308,6 +310,11 @@ def _prepare_state(home: Home, config: Config) -> None:
         ensure_keys(home, opened, trust)
 
 
+def _prepare_witnesses(home: Home, config: Config) -> None:
+    directory = local_witnesses.witness_dir(os.environ, home.root)
+    local_witnesses.prepare(home, config.log.local_witnesses, trusts.load_trust(home.trust_file), directory)
+
+
 def _bring_into_force(home: Home, config: Config, voter_lineages: dict[str, str], reporter: Reporter) -> None:
     operators = trusts.operator_dir(os.environ, home.root)
     trust = trusts.load_trust(home.trust_file)
@@ -320,7 +327,8 @@ def _bring_into_force(home: Home, config: Config, voter_lineages: dict[str, str]
 
 def _application(home: Home, config: Config, catalog: Catalog, models: dict[str, Path], why_open: str) -> AppSettings:
     operators = trusts.operator_dir(os.environ, home.root)
-    return app_settings(home, config, catalog, models, trusts.co_located(operators), why_open)
+    shared = trusts.co_located(operators) + local_witnesses.co_located(config.log)
+    return app_settings(home, config, catalog, models, shared, why_open)
 
 
 def _write_application(home: Home, config: Config, settings: AppSettings) -> None:

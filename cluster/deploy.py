@@ -13,6 +13,7 @@ from actors.base.errors import HomeError, OperatorError
 from actors.health.scaling import Size
 from cluster.config import Config
 from cluster.home import Home, open_home
+from cluster.local_witnesses import with_local
 from cluster.node import Node, serve_host
 from serve_apps.actors import NAMESPACE, start_health_actor, start_span_actor
 from serve_apps.builder import APPLICATION, AppSettings, build_app
@@ -46,7 +47,7 @@ def deploy(home: Home, config: Config) -> None:
 
     settings = read_application(home, config)
     ray.init(address=Node(home, config).address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
-    start_span_actor(home.root, config.spans, config.log, config.store)
+    start_span_actor(home.root, config.spans, with_local(home, config.log), config.store)
     size = Size(config.gateway.replicas, config.gateway.cpus_per_replica)
     start_health_actor(home.root, config.health, config.store, config.consensus.max_concurrent, size)
     serve.start(

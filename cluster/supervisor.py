@@ -30,6 +30,7 @@ from cluster.config import Config
 from cluster.control_watch import Watched, watch
 from cluster.home import Home, open_home
 from cluster.issuer import Issuer, writer_is_alive
+from cluster.local_witnesses import WitnessKeeper
 from cluster.node import LOOPBACK, REPOSITORY, Node, require_port
 from cluster.port_hold import hold_port
 from cluster.probes import Answer, fetch, http_status
@@ -58,6 +59,7 @@ class Supervisor:
         self._stopping = threading.Event()
         self._node_process: subprocess.Popen[bytes] | None = None
         self._deploy_process: subprocess.Popen[bytes] | None = None
+        self._witnesses = WitnessKeeper(home, node.environment)
         self._swept = True
         self._fault = ""
         self._control = Watched()
@@ -81,6 +83,7 @@ class Supervisor:
             while True:
                 state = self.act(step)
                 self.watch_control()
+                self.keep_witnesses()
                 self._note(state)
                 if self._stopping.wait(self._config.supervisor.poll_s):
                     return
@@ -134,6 +137,16 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001 - likewise
                 _log.exception("telling failed")
                 self._fault = f"telling of {notice.name} failed: {error}"
+
+    def keep_witnesses(self) -> None:
+        """Start the log's witnesses of this machine, where a node runs and one of them does not."""
+        if self._node_process is None:
+            return
+        try:
+            self._witnesses.keep(time.monotonic())
+        except (OSError, HomeError) as error:  # they are asked again; who waits for them says so
+            _log.exception("witnesses cannot be started")
+            self._fault = f"witnesses cannot be started: {error}"
 
     def _look(self) -> Seen:
         reap([child.pid for child in (self._node_process, self._deploy_process) if child is not None])

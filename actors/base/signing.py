@@ -1,7 +1,8 @@
 """Ed25519 (RFC 8032) signatures over DSSE's pre-authentication encoding, so that no signature means two things.
 
 Rules:
-- What is signed is ``PAE(payload_type, payload)`` (github.com/secure-systems-lab/dsse, protocol.md, v1).
+- What is signed is ``PAE(payload_type, payload)`` (github.com/secure-systems-lab/dsse, protocol.md, v1); but for notes
+  (``sign_text``), whose formats are others' and whose text never begins as an encoding does.
 - A key's id is the first 16 hex characters of SHA-256 over its 32 raw public bytes.
 - Private keys never appear in ``repr``, logs or errors.
 - A key file appears whole or not at all; a temporary file that a killed process left beside it means nothing.
@@ -19,6 +20,8 @@ from actors.base.canonical import b64, unb64
 from actors.base.digests import sha256_hex
 from actors.base.errors import HomeError, IntegrityError
 from actors.base.files import write_atomic, write_new
+
+_PAE_BEGINS = b"DSSEv1 "
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
@@ -66,6 +69,13 @@ class PublicKey:
         try:
             key = Ed25519PublicKey.from_public_bytes(self.raw)
             key.verify(unb64(signature.sig, step), pae(payload_type, payload))
+        except InvalidSignature as error:
+            raise IntegrityError(f"{step}: the signature does not match", step) from error
+
+    def verify_text(self, text: bytes, signature: bytes, step: str) -> None:
+        """Raise ``IntegrityError`` naming ``step`` unless ``signature`` is this key's over a text as it stands."""
+        try:
+            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, text)
         except InvalidSignature as error:
             raise IntegrityError(f"{step}: the signature does not match", step) from error
 
@@ -121,6 +131,14 @@ class SigningKey:
         """Sign a payload under its type."""
         raw = self._private.sign(pae(payload_type, payload))
         return Signature(alg="ed25519", key_id=self._key_id, sig=b64(raw))
+
+    def sign_text(self, text: bytes) -> bytes:
+        """Return the 64 bytes of a signature over a text as it stands; one that may be read as an encoding is refused."""
+        if text.startswith(_PAE_BEGINS):
+            raise ValueError(
+                "a text that begins like DSSE's encoding could be taken for something else that was signed"
+            )
+        return self._private.sign(text)
 
     def __repr__(self) -> str:
         return f"SigningKey({self.public.key_id})"

@@ -136,7 +136,7 @@ def _inclusion(envelope: Envelope, record: DecisionRecord, trust: TrustBundle, n
         if record.promise is not None and record.promise.log_id != checkpoint.log_id:
             raise IntegrityError("the proof is of another log than the one promised", "inclusion")
         rows = f"rows {manifest.first_seq} to {manifest.last_seq} of {manifest.writer_id}"
-        return "included", f"batch {proof.leaf_index} of {checkpoint.size} ({rows}), root {checkpoint.root[:16]}"
+        return "included", f"batch {proof.entry.index} of {checkpoint.size} ({rows}), root {checkpoint.root[:16]}"
     if record.promise is None:
         return "none", "none"
     if now_s <= record.promise.merge_by:

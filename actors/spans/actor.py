@@ -18,6 +18,7 @@ Rules:
 - A segment in a format of a newer version is no damage: it stays, and its writer waits for the version that reads it.
 - Every commit's rows are sealed batch by batch (``adapters.sealer``). A log that cannot be sealed stops neither ingest nor
   serving: it is an incident, the delay is shown, and the batches are sealed once it can be.
+- Witnesses are asked for their signatures in a thread of their own; one that has seen another log than this one is an incident.
 - While the table cannot be written, rows wait here up to one roll and then in the log, on disk.
 - Ages are measured on the steady clock; the wall clock only dates rows.
 
@@ -49,6 +50,7 @@ from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.sealer import Authority, Sealer
 from actors.spans.adapters.segments import UNBORN_SUFFIX, Disk
 from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.witnesses import Witnesses
 from actors.spans.batch import without
 from actors.spans.columns import Rows
 from actors.spans.config import LogConfig, SpansConfig
@@ -100,6 +102,10 @@ class SpanActor:
         self._guard = SpanIntegrityGuard(authority, kept, late_after_s, config.quarantine_max_rows)
         files = LogFiles(home / "log", self._disk)
         self._sealer = Sealer(files, self._table, authority, log.catch_up_batches, config.table_roll_rows)
+        asked = [(witness.url, witness.note_key) for witness in log.witnesses]
+        self._witnesses = Witnesses(
+            LogFiles(home / "log", self._disk), asked, log.witness_timeout_s, log.witness_interval_s
+        )
         self._merge_target_s = log.merge_target_s
         self._unsealed_since_s: float | None = None
         """When the oldest row that is not sealed was read (steady); ``None`` while all of the table's are."""
@@ -130,6 +136,7 @@ class SpanActor:
                 self._reports.open("span_quarantined", {names.WAL_WRITER: writer_id, "rows": str(count)}, writer_id)
         if self._roll_due(now, flush=flush):
             self._commit(now)
+        self._follow_witnesses(now)
         if not self._buffer.reached:
             self._remove_finished(now)
             self._remove_unborn(now)
@@ -164,6 +171,9 @@ class SpanActor:
             "table_error": self._table_error,
             "log_size": self._sealer.size,
             "log_error": self._log_error,
+            "log_witnesses": self._witnesses.count,
+            "log_witnessed": len(self._witnesses.last.signed),
+            "log_contradicted": len(self._witnesses.last.contradicted),
             "merge_delay_s": self._merge_delay_s(now),
             "merge_late": self._merge_delay_s(now) > self._merge_target_s,
             "orphans_removed": self.orphans_removed,
@@ -359,6 +369,15 @@ class SpanActor:
             self._unsealed_since_s
         )  # of what waited before a restart nobody knows since when: since now, at the latest
         self._unsealed_since_s = (now.steady_s if known is None else known) if waits else None
+
+    def _follow_witnesses(self, now: Instant) -> None:
+        """Have the log witnessed; say who is away, and above all who has seen another log than this one."""
+        if not self._witnesses.count or not self._sealer.begun:
+            return
+        found = self._witnesses.follow(self._sealer.size, now.steady_s)
+        for kind, causes in (("log_contradicted", found.contradicted), ("witness_unavailable", found.away)):
+            if causes:
+                self._reports.lasting(kind, {"cause": "; ".join(causes)}, str(self._home), now.steady_s)
 
     def _log_failed(self, error: Exception, now: Instant) -> None:
         self._log_error = str(error) or type(error).__name__

@@ -20,8 +20,10 @@ from actors.base.canonical import b64
 from actors.base.errors import IntegrityError
 from actors.spans.columns import Rows
 from actors.spans.conventions import SPAN_SCHEMA_VERSION
+from actors.spans.log.checkpoint import SignedCheckpoint
+from actors.spans.log.entry_proof import EntryProof
 from actors.spans.merkle import inclusion_path, leaf_hash, tree_root
-from actors.spans.proof import InclusionProof, Manifest, SignedCheckpoint, row_data
+from actors.spans.proof import InclusionProof, Manifest, row_data
 from actors.spans.span import Span
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -81,9 +83,7 @@ def proof_of(
         rest_sha256=rest_digest(batch.spans[place], batch.schema_version).hex(),
         row_path=[item.hex() for item in inclusion_path(place, row_hashes(batch))],
         manifest=b64(manifest),
-        leaf_index=batch.log_index,
-        leaf_path=[item.hex() for item in leaf_path],
-        checkpoint=checkpoint,
+        log_proof=EntryProof(batch.log_index, tuple(leaf_path), checkpoint).text,
     )
 
 

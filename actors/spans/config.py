@@ -4,7 +4,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from actors.base.errors import IntegrityError
 from actors.spans.frames import FRAME_HEADER_BYTES, HEADER_MAX_BYTES
+from actors.spans.log.note import KeyKind, NoteKey, read_key
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -63,6 +65,32 @@ class SpansConfig(BaseModel):
         return self
 
 
+class WitnessConfig(BaseModel):
+    """Somebody who remembers how far the log was."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(pattern=r"^https?://[^\s]+[^/\s]$", max_length=512)
+    """Where it takes checkpoints: the submission prefix of c2sp.org/tlog-witness."""
+    key: str = Field(max_length=512)
+    """Its verifier key, of kind 4: ``<name>+<id>+<base64>``, as the witness prints it."""
+
+    @property
+    def note_key(self) -> NoteKey:
+        """Return the key."""
+        return read_key(self.key)
+
+    @model_validator(mode="after")
+    def _is_a_cosigner(self) -> Self:
+        try:
+            kind = self.note_key.kind
+        except IntegrityError as error:
+            raise ValueError(f"log.witnesses: {error}") from error
+        if kind is not KeyKind.COSIGNATURE:
+            raise ValueError("log.witnesses: the key is not one of a witness (kind 4)")
+        return self
+
+
 class LogConfig(BaseModel):
     """Bounds of the transparency log."""
 
@@ -75,3 +103,18 @@ class LogConfig(BaseModel):
     catch_up_batches: int = Field(default=512, ge=1, le=100_000)
     """Batches read back from the table and sealed at a time, after a loss of the log's disk or process; fewer where they
     hold more than ``spans.table_roll_rows`` rows."""
+    witnesses: tuple[WitnessConfig, ...] = Field(default=(), max_length=8)
+    """Who signs checkpoints that go on from those that they signed before."""
+    local_witnesses: int = Field(default=0, ge=0, le=4)
+    """How many of them ``up`` makes and keeps on this machine, beside those that are named."""
+    witness_timeout_s: float = Field(default=5.0, gt=0, le=60)
+    """How long one of them may take to answer."""
+    witness_interval_s: float = Field(default=5.0, ge=0, le=3600)
+    """How often they are asked, at most."""
+
+    @model_validator(mode="after")
+    def _each_witness_once(self) -> Self:
+        names = [witness.note_key.name for witness in self.witnesses]
+        if len(set(names)) < len(names):
+            raise ValueError("log.witnesses: two of them have the same name")
+        return self

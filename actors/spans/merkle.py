@@ -1,12 +1,14 @@
-"""Merkle trees as in RFC 6962, §2.1: hashes, roots and inclusion proofs; and how a growing tree's hashes are stored.
+"""Merkle trees as in RFC 6962, §2.1: hashes, roots, inclusion and consistency proofs, also of trees whose hashes are stored.
 
 Rules:
 - A leaf hashes as SHA-256(0x00 ‖ data), an inner node as SHA-256(0x01 ‖ left ‖ right); the root of no leaves is SHA-256("").
 - A tree of n leaves splits at the largest power of two below n.
-- Every *complete* subtree's hash is stored once, right after the last hash it is made of, so that storage only grows and
-  any root or proof takes about log2(n) reads (the layout of Go's checksum database, research.swtch.com/tlog, appendix A).
+- The hash of a *complete* subtree never changes as a tree grows; any root or proof is made of about log2(n) of them.
+- A subtree [start, end) of a tree is one of leaves that begin at a multiple of the smallest power of two that holds them
+  (draft-ietf-plants-merkle-tree-certs, §4). A whole tree is one that begins at 0: its proofs are those of RFC 9162.
+- What is checked comes from strangers: nothing they give raises, but for what is no hash at all.
 
-Left out: files (``adapters.log``), what a leaf is (``batch``), consistency proofs (with witnesses).
+Left out: how hashes are stored (``log.tiles``), files (``adapters.log``), what a leaf is (``batch``).
 """
 
 import hashlib
@@ -15,8 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
-Read = Callable[[int], bytes]
-"""Place in the storage → the hash that lies there."""
+Read = Callable[[int, int], bytes]
+"""Level and number of a complete subtree (of 2^level leaves, counted from the left) → its hash."""
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -58,7 +60,7 @@ def inclusion_path(index: int, leaves: Sequence[bytes]) -> list[bytes]:
 
 def root_of_path(index: int, size: int, leaf: bytes, path: Sequence[bytes]) -> bytes | None:
     """Return the root that a leaf hash and its path come to (RFC 9162, §2.1.3.2); ``None`` if the path cannot be one."""
-    if not 0 <= index < size:
+    if not 0 <= index < size or not _are_hashes(leaf, *path):
         return None
     at, last, root, rest = index, size - 1, leaf, list(path)
     while last > 0:
@@ -71,55 +73,60 @@ def root_of_path(index: int, size: int, leaf: bytes, path: Sequence[bytes]) -> b
     return None if rest else root
 
 
-class Frontier:
-    """The complete subtrees that a growing tree's leaves come to, largest first: all that its next hashes and root take."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._peaks: list[bytes] = []
-
-    def add(self, leaf: bytes) -> list[bytes]:
-        """Take the next leaf's hash; return what storing it adds (``hashes_of_leaf``)."""
-        added, number = [leaf], self.size
-        while number & 1:
-            added.append(node_hash(self._peaks.pop(), added[-1]))
-            number >>= 1
-        self._peaks.append(added[-1])
-        self.size += 1
-        return added
-
-    def root(self) -> bytes:
-        """Return the root over all leaves so far."""
-        if not self._peaks:
-            return EMPTY_ROOT
-        *rest, root = self._peaks
-        for left in reversed(rest):
-            root = node_hash(left, root)
-        return root
+def is_subtree(start: int, end: int) -> bool:
+    """Tell whether [start, end) are the leaves of a subtree of some tree."""
+    return 0 <= start < end and start % (1 << (end - start - 1).bit_length()) == 0
 
 
-# Storage of a growing tree.
+def root_of_subtree_path(index: int, start: int, end: int, leaf: bytes, path: Sequence[bytes]) -> bytes | None:
+    """Return the root of subtree [start, end) that a leaf hash and its path come to; ``None`` if the path cannot be one."""
+    return root_of_path(index - start, end - start, leaf, path) if is_subtree(start, end) else None
 
 
-def stored_at(level: int, number: int) -> int:
-    """Return where the hash of complete subtree ``number`` of 2^level leaves is stored."""
-    first_leaf_behind = ((number + 1) << level) - 1
-    return stored_before(first_leaf_behind) + level
+def is_consistent(first: int, size: int, first_root: bytes, root: bytes, path: Sequence[bytes]) -> bool:
+    """Tell whether a path proves the tree of ``first`` leaves to be the beginning of that of ``size`` (RFC 9162, §2.1.4.2).
+
+    A tree of no leaves is the beginning of any, and nothing proves it: false.
+    """
+    return first > 0 and is_consistent_subtree(0, first, size, first_root, root, path)
 
 
-def stored_before(leaf: int) -> int:
-    """Return how many hashes are stored when leaf ``leaf`` is about to be: those of all complete subtrees before it."""
-    return 2 * leaf - leaf.bit_count()
+def is_consistent_subtree(
+    start: int, end: int, size: int, subtree_root: bytes, root: bytes, path: Sequence[bytes]
+) -> bool:
+    """Tell whether a path proves subtree [start, end) to be one of the tree of ``size`` leaves (the draft's §4.4.3).
+
+    Of no leaves there is one in every tree, and it takes no proof.
+    """
+    if 0 <= start == end <= size:
+        return subtree_root == EMPTY_ROOT and not path
+    if not is_subtree(start, end) or end > size or not _are_hashes(*path):
+        return False
+    first, at, last, rest = start, end - 1, size - 1, list(path)
+    while first != at and (at == last or at % 2):
+        first, at, last = first // 2, at // 2, last // 2
+    if first != at and not rest:
+        return False
+    of_subtree = of_tree = subtree_root if first == at else rest.pop(0)
+    for sibling in rest:
+        if last == 0:
+            return False
+        if at % 2 or at == last:
+            of_subtree = node_hash(sibling, of_subtree) if first < at else of_subtree
+            of_tree = node_hash(sibling, of_tree)
+            while at and not at % 2:
+                first, at, last = first // 2, at // 2, last // 2
+        else:
+            of_tree = node_hash(of_tree, sibling)
+        first, at, last = first // 2, at // 2, last // 2
+    return last == 0 and of_subtree == subtree_root and of_tree == root
 
 
-def hashes_of_leaf(number: int, leaf: bytes, read: Read) -> list[bytes]:
-    """Return what storing leaf ``number`` adds: its hash, then those of every subtree that it completes."""
-    added, level = [leaf], 0
-    while (number >> level) & 1:
-        left = read(stored_at(level, (number >> level) - 1))
-        added.append(node_hash(left, added[-1]))
-        level += 1
-    return added
+def _are_hashes(*given: bytes) -> bool:
+    return all(len(item) == HASH_BYTES for item in given)
+
+
+# Trees whose hashes are stored.
 
 
 def stored_root(size: int, read: Read) -> bytes:
@@ -144,6 +151,25 @@ def stored_path(index: int, size: int, read: Read) -> list[bytes]:
     return path[::-1]
 
 
+def consistency_path(first: int, size: int, read: Read) -> list[bytes]:
+    """Return the hashes that prove the tree of ``first`` leaves to be the beginning of that of ``size`` (RFC 9162, §2.1.4.1)."""
+    if not 0 < first <= size:
+        raise ValueError(f"a tree of {first} is not the beginning of one of {size}")
+    path: list[bytes] = []
+    start, end = 0, size
+    while end != first:
+        middle = start + _split(end - start)
+        if first <= middle:
+            path.append(_range_root(middle, end, read))
+            end = middle
+        else:
+            path.append(_range_root(start, middle, read))
+            start = middle
+    if start:  # else the checker has this very root
+        path.append(_range_root(start, end, read))
+    return path[::-1]
+
+
 def _split(count: int) -> int:
     """Return the largest power of two below ``count``."""
     return 1 << (count - 1).bit_length() - 1
@@ -151,7 +177,7 @@ def _split(count: int) -> int:
 
 def _range_root(start: int, end: int, read: Read) -> bytes:
     """Return the root over leaves [start, end), which begin where a subtree of that size may."""
-    *rest, root = [read(stored_at(level, number)) for level, number in _complete(start, end)]
+    *rest, root = [read(level, number) for level, number in _complete(start, end)]
     for left in reversed(rest):
         root = node_hash(left, root)
     return root

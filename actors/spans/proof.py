@@ -1,13 +1,13 @@
-"""Leaves, checkpoints and inclusion proofs of the transparency log, as anyone checks them.
+"""Leaves and inclusion proofs of the transparency log, as anyone checks them.
 
 Rules:
 - A leaf of the log is the canonical JSON of the manifest of one sealed batch: a run of consecutive rows of one writer.
 - A row's digest data is its writer, number, schema version, the SHA-256 of its decision envelope's bytes (of nothing where
   it has none) and the SHA-256 of all else in it. So one decision can be proven without showing what else the row says.
 - Rows of a batch, and batches of the log, are RFC 6962 trees (``merkle``).
-- A checkpoint is the log's size and root, signed by a log key of the trust bundle. The log's id is its root key's.
+- From batch to checkpoint a proof is a text of C2SP's (``log.entry_proof``), which others' tools read as it stands.
 
-Left out: making batches (``batch``), files (``adapters.log``), witnesses.
+Left out: making batches (``batch``), files (``adapters.log``), what a checkpoint is (``log.checkpoint``).
 """
 
 import hashlib
@@ -17,18 +17,16 @@ from typing import Literal
 
 import msgspec
 
-from actors.base.canonical import b64, canonical_json, decode, unb64
-from actors.base.certificates import TrustBundle, role_keys
+from actors.base.canonical import decode, unb64
+from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
 from actors.base.ids import is_ulid
-from actors.base.signing import PublicKey, Signature, SigningKey
 from actors.spans.conventions import MAX_SCHEMA_VERSION
+from actors.spans.log.checkpoint import Checkpoint
+from actors.spans.log.entry_proof import MAX_PATH, EntryProof, read_proof
 from actors.spans.merkle import HASH_BYTES, leaf_hash, root_of_path
 from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
 
-CHECKPOINT_TYPE = "application/vnd.weavergen.checkpoint+json"
-MAX_PATH = 64
-"""Longest path of a proof that is read: no tree has 2^64 leaves."""
 _ROW = struct.Struct(">26sQI32s32s")
 
 
@@ -54,41 +52,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.last_seq - self.first_seq + 1
 
 
-class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the log was at a moment: ``size`` leaves that come to ``root`` (hex)."""
-
-    schema: Literal["weavergen.checkpoint/1"]
-    log_id: str
-    size: int
-    root: str
-    issued_at: int
-    """Unix milliseconds."""
-
-
-class SignedCheckpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A checkpoint's canonical bytes (strict base64) and a log key's signature."""
-
-    payload: str
-    signature: Signature
-
-    @property
-    def payload_bytes(self) -> bytes:
-        """Return the checkpoint's canonical bytes."""
-        return unb64(self.payload, "checkpoint")
-
-    def verify(self, trust: TrustBundle) -> Checkpoint:
-        """Return the checkpoint if a log key that was good when it was issued signed it, for the log of this bundle."""
-        payload = self.payload_bytes
-        checkpoint = decode(payload, Checkpoint, "checkpoint")
-        key = role_keys(trust, "log", checkpoint.issued_at // 1000).get(self.signature.key_id)
-        if key is None:
-            raise IntegrityError("checkpoint: no trusted log key signed it", "checkpoint")
-        key.verify(CHECKPOINT_TYPE, payload, self.signature, "checkpoint")
-        if checkpoint.log_id != log_id(trust):
-            raise IntegrityError("checkpoint: it is of another log", "checkpoint")
-        return checkpoint
-
-
 class InclusionProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """That a row with this decision's envelope is in the log: from the row to its batch, from there to a checkpoint."""
 
@@ -97,20 +60,13 @@ class InclusionProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     row_path: list[str]
     manifest: str
     """The batch's canonical manifest, strict base64."""
-    leaf_index: int
-    leaf_path: list[str]
-    checkpoint: SignedCheckpoint
+    log_proof: str
+    """That this manifest is a leaf of the log: a ``tlog-proof``, with the checkpoint that it leads to."""
 
-
-def log_id(trust: TrustBundle) -> str:
-    """Return the id of the log whose checkpoints this bundle's keys may sign: it outlives any of them."""
-    return PublicKey(trust.root).key_id
-
-
-def sign_checkpoint(key: SigningKey, log: str, size: int, root: bytes, now_ms: int) -> SignedCheckpoint:
-    """Sign what the log is now."""
-    payload = canonical_json(Checkpoint("weavergen.checkpoint/1", log, size, root.hex(), now_ms))
-    return SignedCheckpoint(payload=b64(payload), signature=key.sign(CHECKPOINT_TYPE, payload))
+    @property
+    def entry(self) -> EntryProof:
+        """Return the proof from the batch on; raise ``IntegrityError`` if it is none."""
+        return read_proof(self.log_proof)
 
 
 def row_data(writer_id: str, seq: int, schema_version: int, envelope: bytes, rest: bytes) -> bytes:
@@ -139,7 +95,8 @@ def check_inclusion(
 
     ``envelope`` is the decision envelope's canonical bytes as they were logged, that is without a proof.
     """
-    checkpoint = proof.checkpoint.verify(trust)
+    entry = proof.entry
+    checkpoint = entry.checkpoint.verify(trust)
     leaf = unb64(proof.manifest, "batch")
     manifest = read_manifest(leaf)
     if manifest.writer_id != writer_id or not manifest.first_seq <= seq <= manifest.last_seq:
@@ -149,7 +106,7 @@ def check_inclusion(
     rows_root = root_of_path(seq - manifest.first_seq, manifest.count, row, _path(proof.row_path))
     if rows_root is None or rows_root.hex() != manifest.rows_root:
         raise IntegrityError("the row is not in the batch", "inclusion")
-    root = root_of_path(proof.leaf_index, checkpoint.size, leaf_hash(leaf), _path(proof.leaf_path))
+    root = root_of_path(entry.index, checkpoint.size, leaf_hash(leaf), entry.path)
     if root is None or root.hex() != checkpoint.root:
         raise IntegrityError("the batch is not in the log", "inclusion")
     return manifest, checkpoint

@@ -1,19 +1,27 @@
 """``log verify``: recomputes the transparency log from what lies on disk."""
 
 import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
+from actors.base.certificates import TrustBundle
+from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters.check import Checked, check_log
+from actors.spans.adapters.witnesses import seen_by
+from actors.spans.config import LogConfig
+from actors.spans.log.checkpoint import SignedCheckpoint, read_checkpoint
 from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
 from cluster.home import Home, open_home
 from cluster.jobs.audit import audit
+from cluster.local_witnesses import with_local
 from cluster.records import read_records
 from cluster.trust import load_trust
 
 MAX_SHOWN = 20
-DAMAGED, LATE, FAILED = "DAMAGED", "LATE", "FAILED"
+DAMAGED, LATE, FAILED, AWAY = "DAMAGED", "LATE", "FAILED", "AWAY"
 _RED = (DAMAGED, LATE, FAILED)
 
 
@@ -24,12 +32,17 @@ def log() -> None:
 
 @log.command("verify", epilog="Example: weavergen log verify --deep")
 @click.option("--deep", is_flag=True, help="Verify every decision record as well, whenever it was made, like an audit.")
+@click.option(
+    "--seen", "files", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A checkpoint that somebody kept: this log must go on from it. May be given several times.",
+)  # fmt: skip
 @home_option
 @json_option
-def verify(deep: bool, home_dir: str | None, as_json: bool) -> int:
+def verify(deep: bool, files: tuple[Path, ...], home_dir: str | None, as_json: bool) -> int:
     """Recompute every batch's root from its rows and the log's from its batches; name what does not fit, exit 1.
 
-    Exit 1 as well if rows have waited to be sealed for longer than their records promised.
+    Exit 1 as well if rows have waited to be sealed for longer than their records promised, or if a witness of the profile or
+    whoever kept a checkpoint has seen another log. A witness that does not answer is said, and is no failure.
     """
     home = open_home(root_of(home_dir))
     config, now_s = home.read_config(), time.time()
@@ -39,15 +52,18 @@ def verify(deep: bool, home_dir: str | None, as_json: bool) -> int:
             progressing.progress("log", f"{done} of {total} files checked", done, total)
 
         trust = load_trust(home.trust_file)
-        checked = check_log(home.root, trust, config.spans.table_checkpoint_commits, tell)
+        seen, away = seen_by_others(with_local(home, config.log), files, trust)
+        checked = check_log(home.root, trust, config.spans.table_checkpoint_commits, tell, seen)
         audited = _audited(home, checked, now_s, progressing) if deep else None
     late = checked.waited_s(now_s) > config.log.merge_promise_s
     ok = not checked.damage and not late and (audited is None or audited["ok"] is True)
     if as_json:
         waits = {"waited_s": round(checked.waited_s(now_s), 3), "late": late}
-        print_json(checked.report() | waits | {"ok": ok} | ({} if audited is None else {"records": audited}))
+        others = {"seen": {who: signed.head.size for who, signed in seen.items()}, "witnesses_away": away}
+        print_json(checked.report() | waits | others | {"ok": ok} | ({} if audited is None else {"records": audited}))
     else:
-        lines = told(checked, now_s, config.log.merge_promise_s) + ([] if audited is None else told_records(audited))
+        lines = told(checked, now_s, config.log.merge_promise_s) + told_seen(seen, away, checked)
+        lines += [] if audited is None else told_records(audited)
         for line in lines:
             click.secho(safe(line), fg="red" if line.startswith(_RED) else None)
     return 0 if ok else 1
@@ -63,6 +79,37 @@ def _audited(home: Home, checked: Checked, now_s: float, progressing: Progressin
     found = audit(rows, load_trust(home.trust_file), checked, int(now_s), tell)
     ok = not found["findings_total"] and not found["unread_total"]
     return {name: value for name, value in found.items() if name not in {"schema", "log"}} | {"ok": ok}
+
+
+def seen_by_others(
+    config: LogConfig, files: Iterable[Path], trust: TrustBundle
+) -> tuple[dict[str, SignedCheckpoint], list[str]]:
+    """Return who has seen which checkpoint that this log signed, and why witnesses showed none.
+
+    Raises ``IntegrityError`` for a file that holds none.
+    """
+    seen, away = dict[str, SignedCheckpoint](), list[str]()
+    for file in files:
+        seen[str(file)] = read_checkpoint(file.read_bytes())
+        seen[str(file)].verify(trust)
+    for witness in config.witnesses:
+        try:
+            signed = seen_by(witness.url, config.witness_timeout_s)
+            if signed is not None:
+                signed.verify(trust)
+                seen[f"witness {witness.note_key.name}"] = signed
+        except (StorageUnavailable, IntegrityError) as error:
+            away.append(f"witness {witness.note_key.name}: {error}")
+    return seen, away
+
+
+def told_seen(seen: Mapping[str, SignedCheckpoint], away: Iterable[str], checked: Checked) -> list[str]:
+    """Return what others have seen as lines. Pure."""
+    forked = any(item.kind == "fork" for item in checked.damage)
+    goes_on = "" if forked or not checked.size else ", and the log goes on from there"
+    return [f"{who} has seen {signed.head.size} batches{goes_on}" for who, signed in seen.items()] + [
+        f"{AWAY}  {why}" for why in away
+    ]
 
 
 def told(checked: Checked, now_s: float, promise_s: float) -> list[str]:

@@ -21,7 +21,8 @@ VOTER_GAUGES = frozenset({"breaker_state", "asks_under_way"})
 """One of each voter in a replica: 0 closed, 1 half open, 2 open; asks that it holds."""
 SPAN_GAUGES = frozenset({
     "span_last_tick_s", "span_lag_rows", "span_lag_bytes", "span_lag_s", "span_writers", "span_table_failing",
-    "span_log_size", "log_merge_delay_seconds", "log_failing",
+    "span_log_size", "log_merge_delay_seconds", "log_failing", "span_log_witnesses", "span_log_witnessed",
+    "span_log_contradicted",
 })  # fmt: skip
 """SpanActor's; it publishes counts of what it met beside them."""
 HEALTH_GAUGES = frozenset({"health_score", "health_blind", "health_alarms_open", "prediction"})

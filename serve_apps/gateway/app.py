@@ -32,6 +32,7 @@ from serve_apps.gateway.guards import BreakerShown
 from serve_apps.gateway.layers import LayerStanding
 from serve_apps.gateway.parsing import parse_breaker, parse_transition
 from serve_apps.gateway.problems import problem
+from serve_apps.gateway.published_log import FOR_EVER, FRESH, PublishedLog
 from serve_apps.gateway.readiness import Readiness, signs
 from serve_apps.gateway.responses import policy_shown
 from serve_apps.gateway.schemas import TRANSITIONS, TransitionBody
@@ -71,6 +72,10 @@ class Backend(Protocol):
 
     async def decision(self, decision_id: str, principal: Principal) -> bytes:
         """Return a decision's envelope; raise ``NotFound`` if there is none the principal may see."""
+
+    @property
+    def published_log(self) -> PublishedLog:
+        """The transparency log, as it is given out."""
 
     async def feedback(self, receive: Receive, principal: Principal) -> FeedbackTaken:
         """Read what a client says became of an answer; return once it is durable."""
@@ -112,6 +117,7 @@ def create_app(backend: Backend) -> FastAPI:
     _errors(app)
     _public(app, backend, access)
     _client(app, backend, access)
+    _log_files(app, backend, access)
     _operator(app, backend, access)
     _transitions(app, backend, access)
     app.openapi = openapi  # type: ignore[method-assign]
@@ -257,6 +263,26 @@ def _client(app: FastAPI, backend: Backend, access: Access) -> None:
     ) -> dict[str, Any]:
         """Take what a client says became of an answer."""
         return to_builtins(await backend.feedback(request.receive, principal))
+
+
+def _log_files(app: FastAPI, backend: Backend, access: Access) -> None:
+    anyone = Depends(_role(access))
+    text = "text/plain; charset=utf-8"
+
+    @app.get("/v1/log/checkpoint", response_class=Response)
+    async def log_checkpoint(_: Annotated[Principal, anyone]) -> Response:
+        """Return the transparency log's newest checkpoint."""
+        return Response(await backend.published_log.checkpoint(), headers=FRESH, media_type=text)
+
+    @app.get("/v1/log/tile/{path:path}", response_class=Response)
+    async def log_tile(path: str, _: Annotated[Principal, anyone]) -> Response:
+        """Return a tile of its hashes, or a bundle of its leaves."""
+        return Response(await backend.published_log.tile(path), headers=FOR_EVER, media_type="application/octet-stream")
+
+    @app.get("/v1/log/key", response_class=Response)
+    async def log_key(_: Annotated[Principal, anyone]) -> Response:
+        """Return the keys that its checkpoints are signed with."""
+        return Response(backend.published_log.keys(), headers=FRESH, media_type=text)
 
 
 def _operator(app: FastAPI, backend: Backend, access: Access) -> None:

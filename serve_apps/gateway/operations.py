@@ -126,6 +126,20 @@ OPERATIONS: tuple[Operation, ...] = (
         _ok(FeedbackTaken, "It is durable. Taken while generation is halted, too."), ("client",), body=FeedbackBody,
         codes=("unsupported_parameter", "prompt_too_large", "not_found", "overloaded"),
     ),
+    Operation(
+        "get", "/v1/log/checkpoint", "log_checkpoint", "The transparency log's newest checkpoint",
+        _ok(None, "A signed note (c2sp.org/tlog-checkpoint).", "text/plain"), ANY_KEY, codes=("not_found", "overloaded"),
+    ),
+    Operation(
+        "get", "/v1/log/tile/{path}", "log_tile", "A tile of the log's hashes, or a bundle of its leaves",
+        _ok(None, "Bytes that never change (c2sp.org/tlog-tiles).", "application/octet-stream"), ANY_KEY,
+        codes=("not_found", "overloaded"),
+        parameters={"path": "`<L>/<N>` or `entries/<N>`, with `.p/<W>` where partial, as C2SP writes them"},
+    ),
+    Operation(
+        "get", "/v1/log/key", "log_key", "The keys that the log's checkpoints are signed with",
+        _ok(None, "Verifier keys of signed notes, one a line: without a time, and with one.", "text/plain"), ANY_KEY,
+    ),
     Operation("get", "/healthz", "healthz", "Tell that the process is alive", _ok(Alive, "It is."), ()),
     Operation(
         "get", "/readyz", "readyz", "Tell whether this replica can answer", {200: _READY, 503: _READY}, (), key_optional=True,

@@ -22,6 +22,7 @@ from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.publisher import PolicyPublisher
 from actors.policy.adapters.trust_file import TrustFile, TrustSource
 from actors.policy.adapters.watcher import PolicyWatcher
+from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.lookup import ArchivedDecisions, open_lookup
 from actors.spans.lookup import DecisionLookup
 from actors.store.adapters.auth_publisher import auth_high_water
@@ -35,6 +36,7 @@ from models.recorded import RecordedVoter, load_recorded
 from models.voter import Voter
 from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.desk import PolicyDesk
+from serve_apps.gateway.published_log import PublishedLog
 from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.gateway.spending import Wallet
 
@@ -59,6 +61,7 @@ class Parts:
     desk: PolicyDesk
     lookup: DecisionLookup
     archive: ArchivedDecisions
+    published_log: PublishedLog
 
 
 def build_parts(settings: GatewaySettings) -> Parts:
@@ -92,6 +95,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         desk=PolicyDesk(policy, publisher, policy_key),
         lookup=lookup,
         archive=archive,
+        published_log=PublishedLog(LogFiles(home / "log"), trust, settings.max_lookups),
     )
 
 

@@ -18,7 +18,7 @@ from actors.consensus.breakers.vocabulary import Force
 from actors.policy.adapters.watcher import PolicyView
 from actors.policy.snapshot import PolicySnapshot
 from actors.spans.adapters.wal import WalWriter
-from actors.spans.proof import log_id
+from actors.spans.log.checkpoint import log_id
 from actors.store.auth import Principal
 from models.http1 import ConnectionPool
 from models.voter import Voter
@@ -34,6 +34,7 @@ from serve_apps.gateway.idempotency import IdempotentAnswers
 from serve_apps.gateway.layers import LayerStanding, deciding, standings
 from serve_apps.gateway.open_incidents import OpenIncidents
 from serve_apps.gateway.parts import admission, build_parts, content_keeper, kept_answers, recorded_voters, wallet
+from serve_apps.gateway.published_log import PublishedLog
 from serve_apps.gateway.readiness import Observed, Readiness, judge
 from serve_apps.gateway.renewal import IssuerWatch
 from serve_apps.gateway.schemas import TransitionBody
@@ -265,6 +266,11 @@ class Gateway:
         """Return a decision's envelope to its own tenant or an auditor."""
         return await self._decisions.proven(decision_id, principal, time.time_ns() // 1_000_000)
 
+    @property
+    def published_log(self) -> PublishedLog:
+        """The transparency log, as it is given out."""
+        return self._parts.published_log
+
     async def feedback(self, receive: Receive, principal: Principal) -> FeedbackTaken:
         """Read what a client says became of an answer; return once it is durable."""
         return await self._feedback.take(receive, principal)
@@ -401,6 +407,7 @@ class Gateway:
 
     def _stop(self) -> None:
         self._decisions.close()
+        self._parts.published_log.close()
         self._looks.close()
         self._kept_database.close()
         self._transitions.shutdown()

@@ -17,6 +17,7 @@ MAX_CONCURRENT = 24
 PROFILE = f"""\
 extends: replay
 profile: replay
+log: {{local_witnesses: 2}}
 consensus: {{max_concurrent: {MAX_CONCURRENT}}}
 content: {{tenants: ["*"]}}
 health: {{stock_every_s: 15, stock_samples: 80, confirm_ticks: 4, scale_back_after_s: 10}}
@@ -101,7 +102,12 @@ class System:
     @property
     def environ(self) -> dict[str, str]:
         """Return the environment of its command line."""
-        return {**os.environ, "WEAVERGEN_HOME": str(self.home), "WEAVERGEN_OPERATOR_DIR": str(self.operator_dir)}
+        return {
+            **os.environ,
+            "WEAVERGEN_HOME": str(self.home),
+            "WEAVERGEN_OPERATOR_DIR": str(self.operator_dir),
+            "WEAVERGEN_WITNESS_DIR": str(self.operator_dir / "witnesses"),
+        }
 
     def weavergen(self, *arguments: str, timeout_s: float = 60) -> "subprocess.CompletedProcess[str]":
         """Run the command line against it."""

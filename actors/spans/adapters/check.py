@@ -1,7 +1,7 @@
 """Recomputes the transparency log from the table: what was sealed, and whether the rows still are what was sealed.
 
 Rules:
-- Checkpoint, hashes and leaves are held against one another first; then every batch's rows against its leaf. What does not
+- Checkpoint, tiles and leaves are held against one another first; then every batch's rows against its leaf. What does not
   fit is named by batch and kind; a batch that fits is whole, to the bit.
 - A file of the table is held against the digest in its name: a byte that no row came from counts as well.
 - Nothing of the running system is asked, and nothing is written. Batches that are sealed while this runs are left for the
@@ -10,15 +10,17 @@ Rules:
 - A row without a batch is from before there was a log: none lies in or after a run of its writer's that was sealed, and none
   carries a promise. A row of a batch that was never numbered is nobody's.
 - A checkpoint of fewer batches than the table says were sealed was set back. No two batches hold the same row.
+- Whoever has a checkpoint that this log's key signed has evidence: one of more batches, or of another root, is a fork.
 - Batches that wait to be sealed are counted, and since when the oldest of their rows waits is told.
 - What is held in memory is one file, its unfinished batches and a byte a batch, however large the log is: files are read in
   the order of their batches. Where Delta does not tell that order truly, batches are found damaged, never whole.
 
-Left out: whether log and table were set back together: witnesses see that.
+Left out: whether log and table were set back together, but for what is given as seen: witnesses remember it.
 """
 
 import contextlib
-from collections.abc import Callable, Container, Iterator
+from collections import deque
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -29,12 +31,15 @@ import pyarrow.compute as pc
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError, StorageUnavailable
-from actors.spans.adapters.log import BUNDLE, LogFiles
+from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.table import LOG, SEALED, SpanTable, TableFile
 from actors.spans.batch import row_hashes
 from actors.spans.columns import Rows, rows_of
-from actors.spans.merkle import EMPTY_ROOT, Frontier, leaf_hash, tree_root
-from actors.spans.proof import Checkpoint, Manifest, read_manifest
+from actors.spans.log.checkpoint import Checkpoint, SignedCheckpoint
+from actors.spans.log.recount import Recount, root_of
+from actors.spans.log.tiles import ENTRIES, WIDTH, Tile, join_leaves, read_path
+from actors.spans.merkle import EMPTY_ROOT, HASH_BYTES
+from actors.spans.proof import Manifest, read_manifest
 from actors.spans.record import read_envelope
 from actors.spans.sequence import FIRST_SEQ
 
@@ -52,7 +57,7 @@ class Damage:
     batch: int
     """Number of the batch; −1 for the log as a whole."""
     kind: str
-    """``checkpoint``, ``hashes``, ``leaves``, ``leaf``, ``missing``, ``changed``, ``unsealed``, ``file`` or ``more``."""
+    """``checkpoint``, ``fork``, ``hashes``, ``leaves``, ``leaf``, ``missing``, ``changed``, ``unsealed``, ``file``, ``more``."""
     why: str
 
     def __str__(self) -> str:
@@ -107,10 +112,19 @@ def _untold(_done: int, _total: int) -> None:
     """Tell nobody."""
 
 
-def check_log(home: Path, trust: TrustBundle, checkpoint_commits: int, tell: Tell = _untold) -> Checked:
-    """Check the log in ``home/log`` and the table in ``home/spans`` against it."""
+Seen = Mapping[str, SignedCheckpoint]
+"""Who had a checkpoint of this log → which: read before the log is, so that the log may only be larger."""
+
+
+def check_log(
+    home: Path, trust: TrustBundle, checkpoint_commits: int, tell: Tell = _untold, seen: Seen | None = None
+) -> Checked:
+    """Check the log in ``home/log``, the table in ``home/spans`` against it, and that it goes on from what others have seen."""
     files, table = LogFiles(home / "log"), SpanTable(home / "spans", checkpoint_commits)
     try:
+        witnessed = files.witnessed()
+        had = [*(seen or {}).items(), *([] if witnessed is None else [("home/log/witnessed", witnessed)])]
+        claims = [(who, signed.verify(trust)) for who, signed in had]
         sealed = table.last_committed(SEALED) or 0  # before the checkpoint, which may only grow meanwhile
         signed = files.checkpoint()
         if signed is None and (last := table.last_committed(LOG)) is not None:
@@ -122,7 +136,7 @@ def check_log(home: Path, trust: TrustBundle, checkpoint_commits: int, tell: Tel
         checkpoint = signed.verify(trust)
     except (IntegrityError, StorageUnavailable) as error:
         return _nothing(Damage(-1, "checkpoint", str(error)))
-    return _Check(files, table, checkpoint).run(sealed, tell)
+    return _Check(files, table, checkpoint, claims).run(sealed, tell)
 
 
 def _nothing(*damage: Damage) -> Checked:
@@ -140,8 +154,11 @@ class _Open:
 class _Check:
     """One check of a log of a given checkpoint."""
 
-    def __init__(self, files: LogFiles, table: SpanTable, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self, files: LogFiles, table: SpanTable, checkpoint: Checkpoint, claims: Sequence[tuple[str, Checkpoint]]
+    ) -> None:
         self._files, self._table, self._checkpoint = files, table, checkpoint
+        self._claims = sorted(claims, key=lambda claim: claim[1].size)
         self._size = checkpoint.size
         self._numbered = checkpoint.size
         """Batches the table has numbered."""
@@ -209,22 +226,59 @@ class _Check:
     # The log's own files.
 
     def _check_leaves(self) -> None:
-        """Hold leaves, stored hashes and the checkpoint's root against one another."""
-        frontier, stored, wrong, place = Frontier(), self._files.hashes(), -1, 0
+        """Hold leaves, tiles and the checkpoint's root against one another, by a count of the verifier's own."""
+        count, claims, bundle = Recount(), deque(self._claims), list[bytes]()
         try:
             for index, data in enumerate(self._files.leaves(0, self._size)):
-                for item in frontier.add(leaf_hash(data)):
-                    if wrong < 0 and next(stored, b"") != item:
-                        wrong = place
-                    place += 1
+                self._check_claims(claims, count)
+                for path, tile in count.add(data):
+                    self._check_tile(path, tile)
                 self._note_leaf(index, data)
+                bundle.append(data)
+                if len(bundle) == WIDTH or count.size == self._size:
+                    self._check_bundle(index // WIDTH, bundle)
+                    bundle = []
         except (IntegrityError, StorageUnavailable) as error:
-            self._found(frontier.size, "leaves", str(error))
-        else:
-            if frontier.root().hex() != (root := self._checkpoint.root):
-                self._found(-1, "leaves", f"the {self._size} leaves do not come to the checkpoint's root {root[:16]}")
-        if wrong >= 0:
-            self._found(-1, "hashes", f"stored hash {wrong} is not that of the leaves below it")
+            self._found(count.size, "leaves", str(error))
+            return
+        self._check_claims(claims, count)
+        for who, claim in claims:
+            why = f"{who} has a checkpoint of {claim.size} batches, and the log has {self._size}: it was set back"
+            self._found(-1, "fork", why)
+        for path, tile in count.unfilled():
+            self._check_tile(path, tile)
+        if count.root().hex() != (root := self._checkpoint.root):
+            self._found(-1, "leaves", f"the {self._size} leaves do not come to the checkpoint's root {root[:16]}")
+
+    def _check_claims(self, claims: deque[tuple[str, Checkpoint]], count: Recount) -> None:
+        """Hold the log at the size that it has come to against what others have seen of that size."""
+        while claims and claims[0][1].size == count.size:
+            who, claim = claims.popleft()
+            if claim.root != count.root().hex():
+                self._found(-1, "fork", f"{who} has another checkpoint of {claim.size} batches than this log comes to")
+
+    def _check_tile(self, path: str, data: bytes) -> None:
+        if (tile := read_path(path)) is None:
+            raise IntegrityError(f"writer and verifier disagree on where tile {path} lies", "log")
+        self._check_written(tile, lambda width: data[: width * HASH_BYTES], "hashes")
+
+    def _check_bundle(self, number: int, leaves: Sequence[bytes]) -> None:
+        self._check_written(
+            Tile(ENTRIES, number, len(leaves)), lambda width: join_leaves(leaves[:width]), "leaves"
+        )  # fmt: skip
+
+    def _check_written(self, tile: Tile, wanted: Callable[[int], bytes], kind: str) -> None:
+        """Hold a file against what it should be, to the byte, and the narrower ones that lie there and are given out as well."""
+        for each in (*(item for item in self._files.partial(tile) if item.width < tile.width), tile):
+            try:
+                data, right = self._files.read(each), wanted(each.width)
+            except StorageUnavailable as error:
+                self._found(-1, kind, str(error))
+                continue
+            in_its_place = each.width == WIDTH or each in self._files.partial(tile)  # else the full one stands for it
+            if data is None or not (data == right or (data.startswith(right) and not in_its_place)):
+                why = "is missing" if data is None else "is not that of the leaves below it"
+                self._found(-1, kind, f"tile {each.path} {why}")
 
     def _note_leaf(self, index: int, data: bytes) -> None:
         try:
@@ -239,17 +293,17 @@ class _Check:
 
     def _manifest(self, index: int) -> Manifest | None:
         """Return what a leaf says; ``None`` if it says nothing, which was found before."""
-        leaves = self._leaves(index // BUNDLE)
+        leaves = self._leaves(index // WIDTH)
         try:
-            return read_manifest(leaves[index % BUNDLE]) if index % BUNDLE < len(leaves) else None
+            return read_manifest(leaves[index % WIDTH]) if index % WIDTH < len(leaves) else None
         except IntegrityError:
             return None
 
     def _bundle(self, number: int) -> list[bytes]:
-        end = min(self._size, (number + 1) * BUNDLE)
+        end = min(self._size, (number + 1) * WIDTH)
         found: list[bytes] = []
         with contextlib.suppress(IntegrityError, StorageUnavailable):  # what is missing was found before
-            for data in self._files.leaves(number * BUNDLE, end):
+            for data in self._files.leaves(number * WIDTH, end):
                 found.append(data)  # noqa: PERF402 - those before a missing one are wanted
         return found
 
@@ -323,7 +377,7 @@ class _Check:
         """Judge a batch of which every row was seen."""
         manifest = batch.manifest
         ordered = [batch.hashes[seq] for seq in range(manifest.first_seq, manifest.last_seq + 1)]
-        if tree_root(ordered).hex() != manifest.rows_root:
+        if root_of(ordered).hex() != manifest.rows_root:
             self._faulty(index, "changed", f"{_whose(manifest)} are not what was sealed")
             return
         del self._open[index]

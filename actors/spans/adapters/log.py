@@ -1,33 +1,41 @@
-"""The transparency log's files: leaves, the hashes of its tree, its newest checkpoint.
+"""The transparency log's files: what C2SP's tlog-tiles serves, as it lies.
 
 Layout of ``home/log``:
 
-    entries/<n>   leaves 256 n to 256 n + 255, each behind its length in two bytes (big endian)
-    hashes        32 bytes for every complete subtree, in the order of ``merkle``
-    checkpoint    canonical JSON of the newest signed checkpoint
+    tile/entries/<N>[.p/<W>]   bundles of leaves
+    tile/<L>/<N>[.p/<W>]       tiles of hashes (``log.tiles``)
+    checkpoint                 the newest signed checkpoint
+    witnessed                  the newest one that a witness signed as well
 
 Rules:
 - The checkpoint is written last, once what it vouches for is durable; it says how many leaves the log has. Leaves that a
   crash left behind that must be those that come next: others are never written over. Hashes behind it are written anew.
-- Readers need no lock: what a checkpoint vouches for never changes.
+- Each file appears whole under its name, and no file that a checkpoint vouches for ever changes. So readers need no lock.
+- Partial tiles go once the full tile is there and the checkpoint that needs it is durable; till then every checkpoint's
+  tiles are there. A reader with an older checkpoint finds the beginning of the full one instead.
 
-Left out: what leaves say (``batch``), whose word a checkpoint is (``sealer``), tiles and witnesses.
+Left out: what leaves say (``batch``), whose word a checkpoint is (``sealer``), what tiles hold (``log.tiles``), witnesses.
 """
 
-import os
-import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from actors.base.canonical import canonical_json, decode
 from actors.base.errors import IntegrityError, StorageUnavailable
-from actors.spans.adapters.segments import Disk, write_all
-from actors.spans.merkle import HASH_BYTES, hashes_of_leaf, leaf_hash, stored_before, stored_path, stored_root
-from actors.spans.proof import SignedCheckpoint
-
-BUNDLE = 256
-"""Leaves in one file."""
-_LENGTH = struct.Struct(">H")
+from actors.spans.adapters.segments import Disk
+from actors.spans.log.checkpoint import SignedCheckpoint, read_checkpoint
+from actors.spans.log.tiles import (
+    ENTRIES,
+    WIDTH,
+    Hashes,
+    Tile,
+    bundles,
+    grown,
+    join_leaves,
+    read_path,
+    split_leaves,
+    tile_of,
+)
+from actors.spans.merkle import HASH_BYTES, consistency_path, leaf_hash, stored_path, stored_root
 
 
 class LogFiles:
@@ -36,75 +44,96 @@ class LogFiles:
     def __init__(self, path: Path, disk: Disk | None = None) -> None:
         self.path = path
         self._disk = disk or Disk()
+        self._filled: set[Tile] = set()
+        """Tiles that were filled since the last checkpoint."""
+        self._swept = False
+        """Whether partial tiles were looked for that a process before this one left."""
 
     # Reading.
 
     def checkpoint(self) -> SignedCheckpoint | None:
         """Return the newest checkpoint, not believed yet; ``None`` if there is none."""
+        return self._read_checkpoint("checkpoint")
+
+    def witnessed(self) -> SignedCheckpoint | None:
+        """Return the newest checkpoint that witnesses signed, not believed yet; ``None`` if there is none."""
+        return self._read_checkpoint("witnessed")
+
+    def vouching(self, index: int) -> SignedCheckpoint | None:
+        """Return the checkpoint to prove a leaf with: one that witnesses signed if that holds it; ``None`` if none does."""
+        for signed in (self.witnessed(), self.checkpoint()):
+            if signed is not None and signed.head.size > index:
+                return signed
+        return None
+
+    def _read_checkpoint(self, name: str) -> SignedCheckpoint | None:
         try:
-            data = (self.path / "checkpoint").read_bytes()
+            data = (self.path / name).read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise StorageUnavailable(f"the log's checkpoint cannot be read: {error.strerror}") from error
-        return decode(data, SignedCheckpoint, "checkpoint")
+        if data.startswith(b"{"):
+            raise IntegrityError(
+                "an earlier version wrote this log; SpanActor brings it over when it begins", "checkpoint"
+            )
+        return read_checkpoint(data)
 
     def leaves(self, first: int, size: int) -> Iterator[bytes]:
         """Yield the leaves from ``first`` on of a log of ``size``; raise ``IntegrityError`` where one is missing."""
-        for bundle in range(first // BUNDLE, -(-size // BUNDLE)):
-            held = self._bundle(bundle)
-            wanted = range(max(first, bundle * BUNDLE), min(size, (bundle + 1) * BUNDLE))
-            for index in wanted:
-                if index - bundle * BUNDLE >= len(held):
+        for number in range(first // WIDTH, -(-size // WIDTH)):
+            held = split_leaves(self._bundle(tile_of(ENTRIES, number, size)))
+            for index in range(max(first, number * WIDTH), min(size, (number + 1) * WIDTH)):
+                if index - number * WIDTH >= len(held):
                     raise IntegrityError(f"leaf {index} of the log is missing or cut", "log")
-                yield held[index - bundle * BUNDLE]
+                yield held[index - number * WIDTH]
 
-    def hash_at(self, place: int) -> bytes:
-        """Return one stored hash; raise ``IntegrityError`` if it is missing."""
-        try:
-            with (self.path / "hashes").open("rb") as file:
-                return _hash_in(file.fileno(), place)
-        except OSError as error:
-            raise IntegrityError(f"the log's hashes cannot be read: {error.strerror}", "log") from error
+    def tile(self, tile: Tile) -> bytes:
+        """Return a tile's bytes, from the full one if that is what there is; raise ``IntegrityError`` if there is neither."""
+        data = self.read(tile)
+        if data is None:
+            raise IntegrityError(f"tile {tile.path} of the log is missing", "log")
+        if tile.level == ENTRIES:
+            return join_leaves(split_leaves(data)[: tile.width])
+        return data[: tile.width * HASH_BYTES]
 
-    def hashes(self) -> Iterator[bytes]:
-        """Yield the stored hashes in order, however many there are."""
-        try:
-            with (self.path / "hashes").open("rb") as file:
-                while data := file.read(HASH_BYTES):
-                    yield data
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise StorageUnavailable(f"the log's hashes cannot be read: {error.strerror}") from error
+    def read(self, tile: Tile) -> bytes | None:
+        """Return what lies in a tile's place, or in the full one's; ``None`` if nothing does."""
+        for candidate in dict.fromkeys((tile, tile.full)):
+            try:
+                return self._place(candidate).read_bytes()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StorageUnavailable(
+                    f"tile {candidate.path} of the log cannot be read: {error.strerror}"
+                ) from error
+        return None
+
+    def partial(self, tile: Tile) -> list[Tile]:
+        """Return the partial tiles that lie in a tile's place, narrowest first."""
+        folder = self._place(tile.full).with_suffix(".p")
+        names = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+        widths = sorted(int(name) for name in names if name.isdecimal())
+        return [Tile(tile.level, tile.number, width) for width in widths if 0 < width < WIDTH]
 
     def root(self, size: int) -> bytes:
-        """Return the root of the first ``size`` leaves, from the stored hashes."""
-        return stored_root(size, self.hash_at)
+        """Return the root of the first ``size`` leaves, from the tiles."""
+        return stored_root(size, Hashes(size, self.tile))
 
     def path_of(self, index: int, size: int) -> list[bytes]:
         """Return the sibling hashes of a leaf in the tree of the first ``size`` leaves."""
-        return stored_path(index, size, self.hash_at)
+        return stored_path(index, size, Hashes(size, self.tile))
 
-    def _bundle(self, number: int) -> list[bytes]:
-        """Return the whole leaves of one file."""
-        try:
-            data = self._entries(number).read_bytes()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StorageUnavailable(f"the log's leaves cannot be read: {error.strerror}") from error
-        leaves, at = [], 0
-        while at + _LENGTH.size <= len(data):
-            end = at + _LENGTH.size + _LENGTH.unpack_from(data, at)[0]
-            if end > len(data):
-                break
-            leaves.append(data[at + _LENGTH.size : end])
-            at = end
-        return leaves
+    def consistency(self, first: int, size: int) -> list[bytes]:
+        """Return the hashes that prove the first ``first`` leaves to be the beginning of the first ``size``; none of none."""
+        return consistency_path(first, size, Hashes(size, self.tile)) if first else []
 
-    def _entries(self, number: int) -> Path:
-        return self.path / "entries" / f"{number:08d}"
+    def _bundle(self, tile: Tile) -> bytes:
+        return self.read(tile) or b""
+
+    def _place(self, tile: Tile) -> Path:
+        return self.path / "tile" / tile.path
 
     # Writing.
 
@@ -114,12 +143,39 @@ class LogFiles:
         Nothing is in the log until ``put`` vouches for it. Raises ``StorageUnavailable`` if the disk refuses, and
         ``IntegrityError`` where another leaf lies already.
         """
+        start = size - size % WIDTH
+        self._hold_against_leftovers(size, leaves)
+        made = bundles(size, leaves, list(self.leaves(start, size)))
+        made |= grown(size, [leaf_hash(leaf) for leaf in leaves], self.tile)
         try:
-            self._ensure()
-            self._write_leaves(size, leaves)
-            return self._write_hashes(size, leaves)
+            for tile, data in made.items():
+                self._write(self._place(tile), data)
         except OSError as error:
             raise StorageUnavailable(f"the log in {self.path} cannot be written: {error.strerror}") from error
+        self._filled |= {tile for tile in made if tile.width == WIDTH}
+        end = size + len(leaves)
+
+        def read(tile: Tile) -> bytes:
+            return made[tile] if tile in made else self.tile(tile)
+
+        return stored_root(end, Hashes(end, read))
+
+    def _hold_against_leftovers(self, size: int, leaves: Sequence[bytes]) -> None:
+        """Raise ``IntegrityError`` if a bundle that a crash left says otherwise."""
+        end = size + len(leaves)
+        for number in range(size // WIDTH, -(-end // WIDTH)):
+            for tile in self._leftovers(number, size):
+                for index, found in enumerate(split_leaves(self._bundle(tile)), number * WIDTH):
+                    if size <= index < end and found != leaves[index - size]:
+                        raise IntegrityError(
+                            f"leaf {index} lies behind the checkpoint, and is not what comes next", "log"
+                        )
+
+    def _leftovers(self, number: int, size: int) -> list[Tile]:
+        """Return the bundles of a number that are wider than in a log of ``size`` leaves."""
+        vouched = tile_of(ENTRIES, number, size)
+        found = [vouched.full] if self._place(vouched.full).exists() else []
+        return [tile for tile in (*self.partial(vouched), *found) if tile.width > vouched.width]
 
     def settle(self) -> None:
         """Make the newest checkpoint durable: a process before this one may have been told that it is not."""
@@ -132,64 +188,48 @@ class LogFiles:
     def put(self, checkpoint: SignedCheckpoint) -> None:
         """Make a checkpoint the newest, durably."""
         try:
-            self._ensure()
-            fresh = self.path / ".checkpoint"
-            fresh.write_bytes(canonical_json(checkpoint))
-            self._disk.sync_file(fresh)
-            self._disk.rename(fresh, self.path / "checkpoint")
-            self._disk.sync_directory(self.path)
+            self._write(self.path / "checkpoint", checkpoint.data)
+            self._forget_partial(checkpoint.head.size)
         except OSError as error:
             raise StorageUnavailable(f"the log in {self.path} cannot be written: {error.strerror}") from error
 
-    def _ensure(self) -> None:
-        if not (self.path / "entries").is_dir():
-            (self.path / "entries").mkdir(parents=True, exist_ok=True)
-            self._disk.sync_directory(self.path)
-            self._disk.sync_directory(self.path.parent)
-
-    def _write_leaves(self, size: int, leaves: Sequence[bytes]) -> None:
-        """Write each file that gets leaves anew: those it keeps, then what is added."""
-        end = size + len(leaves)
-        for bundle in range(size // BUNDLE, -(-end // BUNDLE)):
-            start = bundle * BUNDLE
-            kept = list(self.leaves(start, size)) if start < size else []
-            added = leaves[max(0, start - size) : start + BUNDLE - size]
-            behind = self._bundle(bundle)[len(kept) :]
-            for index, (found, leaf) in enumerate(zip(behind, added, strict=False), start + len(kept)):
-                if found != leaf:
-                    raise IntegrityError(f"leaf {index} lies behind the checkpoint, and is not what comes next", "log")
-            all_of_it = [*kept, *added, *behind[len(added) :]]
-            data = b"".join(_LENGTH.pack(len(leaf)) + leaf for leaf in all_of_it)
-            fresh = self.path / "entries" / ".fresh"
-            fresh.write_bytes(data)
-            self._disk.sync_file(fresh)
-            self._disk.rename(fresh, self._entries(bundle))
-        self._disk.sync_directory(self.path / "entries")
-
-    def _write_hashes(self, size: int, leaves: Sequence[bytes]) -> bytes:
-        """Write what the leaves add; return the root of all, of what is in memory where it is new."""
-        fd = os.open(self.path / "hashes", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def put_witnessed(self, checkpoint: SignedCheckpoint) -> None:
+        """Keep a checkpoint that witnesses signed, durably."""
         try:
-            begin = stored_before(size)
-            added: list[bytes] = []
+            self._write(self.path / "witnessed", checkpoint.data)
+        except OSError as error:
+            raise StorageUnavailable(f"the log in {self.path} cannot be written: {error.strerror}") from error
 
-            def read(place: int) -> bytes:
-                return added[place - begin] if place >= begin else _hash_in(fd, place)
+    def _write(self, place: Path, data: bytes) -> None:
+        """Put a file in its place, whole and durable, its folders too."""
+        self._ensure(place.parent)
+        fresh = place.parent / f".{place.name}"
+        fresh.write_bytes(data)
+        self._disk.sync_file(fresh)
+        self._disk.rename(fresh, place)
+        self._disk.sync_directory(place.parent)
 
-            for number, leaf in enumerate(leaves, size):
-                added += hashes_of_leaf(number, leaf_hash(leaf), read)
-            os.ftruncate(fd, begin * HASH_BYTES)
-            write_all(fd, [b"".join(added)], begin * HASH_BYTES, self._disk)
-            self._disk.sync(fd)
-            root = stored_root(size + len(leaves), read)
-        finally:
-            os.close(fd)
-        self._disk.sync_directory(self.path)
-        return root
+    def _ensure(self, folder: Path) -> None:
+        if not folder.is_dir():
+            self._ensure(folder.parent)
+            folder.mkdir(exist_ok=True)
+            self._disk.sync_directory(folder.parent)
 
+    def _forget_partial(self, size: int) -> None:
+        """Take away the partial tiles of those that were filled; the first time also what a crash may have left of others."""
+        if not self._swept:
+            tiles = self.path / "tile"
+            found = (read_path(f"{path.relative_to(tiles).with_suffix('')}") for path in tiles.rglob("*.p"))
+            self._filled |= {
+                tile for tile in found if tile and tile_of(tile.level, tile.number, size).width == WIDTH
+            }  # fmt: skip
+        for tile in self._filled:
+            self._forget(self._place(tile).with_suffix(".p"))
+        self._filled.clear()
+        self._swept = True
 
-def _hash_in(fd: int, place: int) -> bytes:
-    data = os.pread(fd, HASH_BYTES, place * HASH_BYTES)
-    if len(data) != HASH_BYTES:
-        raise IntegrityError(f"hash {place} of the log is missing", "log")
-    return data
+    def _forget(self, folder: Path) -> None:
+        if folder.is_dir():
+            for file in folder.iterdir():
+                self._disk.remove(file)
+            folder.rmdir()

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.base.canonical import canonical_json, decode
+from actors.base.canonical import canonical_json
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.reader import WalReader
 from actors.spans.config import SpansConfig
 from actors.spans.lookup import DecisionLookup
-from actors.spans.proof import Checkpoint, check_inclusion
+from actors.spans.proof import check_inclusion
 from actors.spans.record import read_envelope
 
 if TYPE_CHECKING:
@@ -89,19 +89,15 @@ class ArchivedDecisions:
         envelope = read_envelope(data)
         record = envelope.read()
         writer = record.writer
-        signed = self._log.checkpoint()
-        row = None if signed is None else self._table().row_of(writer.id, writer.seq, record.id)
-        if signed is None or row is None or (index := row.log_index) is None:
-            return data
-        size = decode(signed.payload_bytes, Checkpoint, "checkpoint").size
-        if index >= size:
+        row = self._table().row_of(writer.id, writer.seq, record.id)
+        if row is None or (index := row.log_index) is None or (signed := self._log.vouching(index)) is None:
             return data
         (manifest,) = self._log.leaves(index, index + 1)
         first_seq, hashes = self._hashes.get(index) or self._hashes_of(index)
         if not 0 <= writer.seq - first_seq < len(hashes):
             raise IntegrityError(f"row {writer.seq} of {writer.id} is not in batch {index}", "inclusion")
         path = inclusion_path(writer.seq - first_seq, hashes)
-        alone = proof_of(row, writer.seq, manifest, self._log.path_of(index, size), signed)
+        alone = proof_of(row, writer.seq, manifest, self._log.path_of(index, signed.head.size), signed)
         proof = msgspec.structs.replace(alone, row_path=[item.hex() for item in path])
         check_inclusion(proof, writer.id, writer.seq, envelope.as_logged, self._trust())
         self._hashes.put(index, first_seq, hashes)  # now that they are known to be what was sealed

@@ -25,12 +25,13 @@ from actors.base.canonical import canonical_json
 from actors.base.certificates import TrustBundle
 from actors.base.errors import HomeError, IntegrityError
 from actors.base.signing import SigningKey
+from actors.spans.adapters.earlier_log import bring_over
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.table import LOG, SEALED, SpanTable
 from actors.spans.batch import manifest_of
 from actors.spans.columns import Rows
+from actors.spans.log.checkpoint import SignedCheckpoint, origin, sign_checkpoint
 from actors.spans.merkle import EMPTY_ROOT
-from actors.spans.proof import SignedCheckpoint, log_id, sign_checkpoint
 
 MAX_SKIPS = 128
 """Calls for which a batch that could not be read is left alone, at most."""
@@ -94,6 +95,7 @@ class Sealer:
         """Find the log as it was left, once, or make an empty one where nothing was ever sealed."""
         if self.begun:
             return
+        bring_over(self._files, self._authority.trust(), lambda size, root: self._vouched(size, root, now_ms))
         signed = self._files.checkpoint()
         numbered = self._numbered()
         if signed is None:
@@ -196,7 +198,7 @@ class Sealer:
     def _vouched(self, size: int, root: bytes, now_ms: int) -> SignedCheckpoint:
         """Sign a checkpoint of what lies on the disk, and believe it only as a reader would."""
         trust = self._authority.trust()
-        signed = sign_checkpoint(self._authority.key(), log_id(trust), size, root, now_ms)
+        signed = sign_checkpoint(self._authority.key(), origin(trust), size, root, now_ms)
         try:
             signed.verify(trust)
         except IntegrityError as error:

@@ -5,16 +5,19 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
+from actors.base.canonical import canonical_json
 from actors.base.errors import HomeError, StorageUnavailable
 from actors.store.config import StoreConfig
 from cluster.alerting import Emergency
 from cluster.config import Config, read_config
 from cluster.home import Home, create_home
+from cluster.local_witnesses import prepare
 from cluster.node import Node
 from cluster.probes import Answer
 from cluster.status import beat, is_stuck, read_status, session_file, system_id
@@ -22,6 +25,7 @@ from cluster.supervision import Action, State, Step, begin, decide
 from cluster.supervisor import Supervisor, read_readiness, supervise
 from serve_apps.beats import CONTROL_ACTORS, Heart
 from serve_apps.gateway.readiness import RESTART_HEADER, SYSTEM_HEADER
+from tests.shells.cluster.test_local_witnesses import TRUST
 
 
 class Incidents:
@@ -265,3 +269,20 @@ def test_the_loop_watches_the_control_actors(world: World, monkeypatch: pytest.M
     world.supervisor.watch_control()
     world.supervisor.watch_control()
     assert "telling of HealthActor failed" in world.supervisor._fault
+
+
+def test_witnesses_are_kept_while_a_node_runs(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before there is one; what keeps them from starting is a fault that is seen, and ends nothing."""
+    world.home.trust_file.write_bytes(canonical_json(TRUST))
+    prepare(world.home, 2, TRUST, tmp_path / "away")
+    Node(world.home, world.config).prepare()
+    world.supervisor.keep_witnesses()
+    assert world.supervisor._witnesses._running == {}
+    node: Any = SimpleNamespace(poll=lambda: None)
+    world.supervisor._node_process = node
+    monkeypatch.setattr("cluster.local_witnesses.subprocess.Popen", lambda *_, **__: node)
+    world.supervisor.keep_witnesses()
+    assert len(world.supervisor._witnesses._running) == 2
+    (world.home.run / "witnesses.json").write_text("{")
+    world.supervisor.keep_witnesses()
+    assert "witnesses cannot be started" in world.supervisor._fault

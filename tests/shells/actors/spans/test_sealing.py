@@ -90,7 +90,7 @@ def test_a_log_that_was_changed_is_an_incident_and_stops_no_ingest(home: Home) -
     actor.close()
     checkpoint = home.path / "log" / "checkpoint"
     before = checkpoint.read_bytes()
-    (home.path / "log" / "hashes").write_bytes(bytes(32))  # of one leaf: its hash is the root
+    (home.path / "log" / "tile" / "0" / "000.p" / "1").write_bytes(bytes(32))  # of one leaf: its hash is the root
     SegmentBytes(2).batch((3, 2)).end(FrameKind.CLOSED, 5).save(home.wal)
     actor = home.actor()
     actor.tick(at(1), flush=True)

@@ -157,3 +157,28 @@ def test_a_key_is_replaced_whole(tmp_path: Path) -> None:
     other.replace(path)
     assert SigningKey.load(path).public == other.public
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_wycheproof_verification_of_texts() -> None:
+    """The same cases over texts as they stand: nothing is put before the message."""
+    if not VECTORS.exists():
+        pytest.skip("../shared/data/wycheproof is not there")
+    groups: list[dict[str, Any]] = json.loads(VECTORS.read_text())["testGroups"]
+    for group in groups:
+        key = PublicKey(group["publicKey"]["pk"])
+        for case in group["tests"]:
+            try:
+                key.verify_text(bytes.fromhex(case["msg"]), bytes.fromhex(case["sig"]), "vector")
+                accepted = True
+            except IntegrityError:
+                accepted = False
+            assert accepted == (case["result"] == "valid"), case["tcId"]
+
+
+def test_a_text_is_signed_as_it_stands_unless_it_could_be_an_encoding() -> None:
+    """A signature over a text never is one over something of ours."""
+    KEY.public.verify_text(b"text", KEY.sign_text(b"text"), "test")
+    with pytest.raises(IntegrityError, match="does not match"):
+        KEY.public.verify_text(b"texts", KEY.sign_text(b"text"), "test")
+    with pytest.raises(ValueError, match="something else"):
+        KEY.sign_text(pae("kind", b"payload"))

@@ -14,8 +14,8 @@ from actors.consensus.verification import verify_envelope
 from actors.consensus.weights import Correlation
 from actors.spans.batch import manifest_of, proof_of
 from actors.spans.columns import Rows
+from actors.spans.log.checkpoint import log_id, origin, sign_checkpoint
 from actors.spans.merkle import leaf_hash
-from actors.spans.proof import log_id, sign_checkpoint
 from actors.spans.record import DecisionRecord, PairEntry, Promise, read_envelope, seal
 from tests.unit.actors.consensus.world import CALLER, LOG_KEY, NOW_S, World, hangs, request, says, voter
 from tests.unit.actors.spans.telemetry import span
@@ -192,7 +192,7 @@ def included(world: World, *, log: str = "", seq_off: int = 0) -> bytes:
     row = span(1, canonical_json(envelope), decision_id=record.id)
     batch = Rows(writer.id, writer.seq + seq_off, 1, [row], 0)
     leaf = canonical_json(manifest_of(batch))
-    checkpoint = sign_checkpoint(LOG_KEY, log_id(world.trust), 1, leaf_hash(leaf), NOW_S * 1000)
+    checkpoint = sign_checkpoint(LOG_KEY, origin(world.trust), 1, leaf_hash(leaf), NOW_S * 1000)
     proof = proof_of(batch, writer.seq + seq_off, leaf, [], checkpoint)
     return canonical_json(msgspec.structs.replace(envelope, proof=proof))
 

@@ -14,7 +14,8 @@ from actors.base.errors import IntegrityError
 from actors.spans.batch import FIELDS, manifest_of, proof_of, rest_digest, row_hashes, runs
 from actors.spans.columns import Rows, by_date, rows_of
 from actors.spans.conventions import SPAN_SCHEMA_VERSION
-from actors.spans.proof import log_id, read_manifest, sign_checkpoint
+from actors.spans.log.checkpoint import origin, sign_checkpoint
+from actors.spans.proof import read_manifest
 from actors.spans.span import Span
 from tests.unit.actors.spans.telemetry import NOW_S, Authority, span, spans_from, writer_id
 
@@ -112,7 +113,7 @@ def test_a_row_that_is_in_no_batch_cannot_be_proven() -> None:
     """Neither outside the batch's numbers nor before the batch has one."""
     batch = Rows(W, 5, 1, spans_from(5, 1), 0)
     authority = Authority()
-    checkpoint = sign_checkpoint(authority.key(), log_id(authority.trust()), 1, bytes(32), NOW_MS)
+    checkpoint = sign_checkpoint(authority.key(), origin(authority.trust()), 1, bytes(32), NOW_MS)
     for rows, seq in ((batch, 6), (batch, 4), (replace(batch, log_index=None), 5)):
         with pytest.raises(IntegrityError, match="no sealed batch"):
             proof_of(rows, seq, b"", [], checkpoint)

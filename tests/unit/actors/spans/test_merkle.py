@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 
 from actors.spans.merkle import (
     EMPTY_ROOT,
-    Frontier,
-    hashes_of_leaf,
+    Read,
+    consistency_path,
     inclusion_path,
+    is_consistent,
+    is_consistent_subtree,
+    is_subtree,
     leaf_hash,
     node_hash,
     root_of_path,
-    stored_before,
+    root_of_subtree_path,
     stored_path,
     stored_root,
     tree_root,
@@ -47,13 +50,29 @@ def tree(size: int) -> list[bytes]:
     return [leaf_hash(b"%d" % number) for number in range(size)]
 
 
-def stored(leaves: Sequence[bytes]) -> list[bytes]:
-    """Return the storage that grows leaf by leaf."""
-    storage: list[bytes] = []
-    for number, leaf in enumerate(leaves):
-        assert len(storage) == stored_before(number)
-        storage += hashes_of_leaf(number, leaf, storage.__getitem__)
-    return storage
+def stored(leaves: Sequence[bytes], reads: list[tuple[int, int]] | None = None) -> Read:
+    """Return a storage of the hashes of complete subtrees, and nothing else; note what is read of it."""
+
+    def read(level: int, number: int) -> bytes:
+        start, end = number << level, (number + 1) << level
+        assert end <= len(leaves), "no complete subtree of this tree"
+        if reads is not None:
+            reads.append((level, number))
+        return defined(leaves[start:end])
+
+    return read
+
+
+def proof_of_prefix(first: int, leaves: Sequence[bytes], *, known: bool = True) -> list[bytes]:
+    """PROOF(m, D[n]) as RFC 6962, §2.1.2 defines it (SUBPROOF where ``known`` is given)."""
+    if first == len(leaves):
+        return [] if known else [defined(leaves)]
+    split = 1
+    while split * 2 < len(leaves):
+        split *= 2
+    if first <= split:
+        return [*proof_of_prefix(first, leaves[:split], known=known), defined(leaves[split:])]
+    return [*proof_of_prefix(first - split, leaves[split:], known=False), defined(leaves[:split])]
 
 
 @pytest.mark.parametrize("size", sorted(ROOTS))
@@ -65,11 +84,10 @@ def test_the_reference_tree_has_the_published_roots(size: int) -> None:
 
 @given(st.integers(0, 130))
 def test_roots_are_those_of_the_definition(size: int) -> None:
-    """One pass a level, and a storage that only grew, both come to what the RFC defines."""
+    """One pass a level, and the hashes of complete subtrees alone, both come to what the RFC defines."""
     leaves = tree(size)
     assert tree_root(leaves) == defined(leaves)
-    storage = stored(leaves)
-    assert stored_root(size, storage.__getitem__) == defined(leaves)
+    assert stored_root(size, stored(leaves)) == defined(leaves)
 
 
 @given(st.data())
@@ -100,15 +118,55 @@ def test_stored_hashes_give_the_path_in_every_tree_that_ever_was(data: st.DataOb
     size = data.draw(st.integers(1, total))
     index = data.draw(st.integers(0, size - 1))
     leaves = tree(total)
-    storage = stored(leaves)
-    reads: list[int] = []
-
-    def read(place: int) -> bytes:
-        reads.append(place)
-        return storage[place]
-
-    assert stored_path(index, size, read) == inclusion_path(index, leaves[:size])
+    reads: list[tuple[int, int]] = []
+    assert stored_path(index, size, stored(leaves, reads)) == inclusion_path(index, leaves[:size])
     assert len(reads) <= 2 * size.bit_length() ** 2
+
+
+@given(st.data())
+def test_a_smaller_tree_is_the_beginning_of_a_larger_one_and_of_no_other(data: st.DataObject) -> None:
+    """Made of stored hashes, the proof is the RFC's; with another root or hash, one less or one more, it proves nothing."""
+    size = data.draw(st.integers(1, 100))
+    first = data.draw(st.integers(1, size))
+    leaves = tree(size)
+    path = consistency_path(first, size, stored(leaves))
+    assert path == proof_of_prefix(first, leaves)
+    roots = tree_root(leaves[:first]), tree_root(leaves)
+    assert is_consistent(first, size, *roots, path)
+    assert not is_consistent(first, size, leaf_hash(b"other"), roots[1], path)
+    assert not is_consistent(first, size, roots[0], leaf_hash(b"other"), path)
+    assert not is_consistent(first, size, *roots, [*path, roots[0]])
+    if path:
+        changed = data.draw(st.integers(0, len(path) - 1))
+        assert not is_consistent(first, size, *roots, [*path[:changed], leaf_hash(b"x"), *path[changed + 1 :]])
+        assert not is_consistent(first, size, *roots, path[:-1])
+    other = [*leaves[: first - 1], leaf_hash(b"changed"), *leaves[first:]]
+    assert not is_consistent(first, size, tree_root(other[:first]), roots[1], path)
+
+
+@given(st.data())
+def test_a_subtree_is_one_of_aligned_leaves(data: st.DataObject) -> None:
+    """Each of its leaves can be proven in it, and from 0 on it is a tree."""
+    end = data.draw(st.integers(1, 70))
+    start = data.draw(st.integers(0, end - 1))
+    leaves = tree(end)
+    aligned = any(start % width == 0 and end - start <= width for width in (1 << bits for bits in range(8)))
+    assert is_subtree(start, end) == aligned
+    index = data.draw(st.integers(start, end - 1))
+    path = inclusion_path(index - start, leaves[start:end])
+    root = root_of_subtree_path(index, start, end, leaves[index], path)
+    assert root == (tree_root(leaves[start:end]) if aligned else None)
+
+
+def test_trees_of_nothing_are_not_proven() -> None:
+    """Nor one that is larger than what it should be the beginning of."""
+    for first, size in ((0, 0), (0, 3), (4, 3)):
+        assert not is_consistent(first, size, EMPTY_ROOT, EMPTY_ROOT, [])
+        with pytest.raises(ValueError, match="not the beginning"):
+            consistency_path(first, size, stored(tree(size)))
+    assert is_consistent_subtree(2, 2, 3, EMPTY_ROOT, EMPTY_ROOT, [])
+    assert not is_consistent_subtree(4, 4, 3, EMPTY_ROOT, EMPTY_ROOT, [])
+    assert root_of_path(0, 1, b"", []) is None
 
 
 def test_places_outside_a_tree_are_refused() -> None:
@@ -117,14 +175,22 @@ def test_places_outside_a_tree_are_refused() -> None:
         with pytest.raises(ValueError, match="not in a tree"):
             inclusion_path(index, tree(size))
         with pytest.raises(ValueError, match="not in a tree"):
-            stored_path(index, size, tree(size).__getitem__)
+            stored_path(index, size, stored(tree(size)))
     assert root_of_path(0, 0, EMPTY_ROOT, []) is None
 
 
-@given(st.integers(0, 70))
-def test_a_frontier_is_all_that_growing_takes(size: int) -> None:
-    """Root and stored hashes come out as from the whole tree, with one hash a level in hand."""
-    leaves, frontier, storage = tree(size), Frontier(), list[bytes]()
-    for leaf in leaves:
-        storage += frontier.add(leaf)
-    assert (frontier.size, frontier.root(), storage) == (size, tree_root(leaves), stored(leaves))
+def test_proofs_of_the_specification_s_own_tree() -> None:
+    """The seven entries of C2SP's merkle-tree, with the proofs that it prints."""
+    leaves = tree(7)
+    a, b, c, d, e, f, g = leaves
+    h, i, j = node_hash(a, b), node_hash(c, d), node_hash(e, f)
+    k, right = node_hash(h, i), node_hash(j, g)
+    assert tree_root(leaves) == node_hash(k, right)
+    assert [inclusion_path(index, leaves) for index in (0, 3, 4, 6)] == [
+        [b, i, right],
+        [c, h, right],
+        [f, g, k],
+        [j, k],
+    ]
+    read = stored(leaves)
+    assert [consistency_path(first, 7, read) for first in (3, 4, 6)] == [[c, d, h, right], [right], [j, g, k]]

@@ -1,5 +1,7 @@
 """Inclusion proofs: what holds, and that nothing else does."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -10,8 +12,9 @@ from actors.base.errors import IntegrityError
 from actors.base.signing import SigningKey
 from actors.spans.batch import manifest_of, proof_of
 from actors.spans.columns import Rows
+from actors.spans.log.checkpoint import origin, sign_checkpoint
 from actors.spans.merkle import leaf_hash
-from actors.spans.proof import InclusionProof, check_inclusion, log_id, sign_checkpoint
+from actors.spans.proof import InclusionProof, check_inclusion
 from tests.unit.actors.spans.telemetry import NOW_S, Authority, certificate_of, spans_from, writer_id
 
 NOW_MS = int(NOW_S * 1000)
@@ -22,7 +25,7 @@ KEYS = Authority()
 def sealed(batch: Rows, seq: int, *, key: SigningKey | None = None, log: str = "") -> InclusionProof:
     """Return the proof of a row in a log that holds this batch alone."""
     leaf = canonical_json(manifest_of(batch))
-    log = log or log_id(KEYS.trust())
+    log = log or origin(KEYS.trust())
     checkpoint = sign_checkpoint(key or KEYS.key(), log, 1, leaf_hash(leaf), NOW_MS)
     return proof_of(batch, seq, leaf, [], checkpoint)
 
@@ -45,12 +48,16 @@ def test_each_part_of_a_proof_is_needed() -> None:
     batch = Rows(W, 5, 1, spans_from(5, 3, b"envelope"), 0)
     proof = sealed(batch, 6)
     other = sealed(Rows(W, 5, 1, spans_from(5, 4, b"envelope"), 0), 6)
+    entry = proof.entry
     changes: dict[str, dict[str, object]] = {
         "row is not in the batch": {"rest_sha256": "00" * 32}, "row is not in": {"row_path": proof.row_path[:-1]},
-        "batch is not in the log": {"leaf_index": 1}, "not in the log": {"leaf_path": ["00" * 32]},
+        "batch is not in the log": {"log_proof": replace(entry, index=1).text},
+        "not in the log": {"log_proof": replace(entry, path=(bytes(32),)).text},
         "64 lower-case": {"rest_sha256": "00" * 31}, "not hex": {"rest_sha256": "zz" * 32},
-        "too long": {"leaf_path": ["00" * 32] * 65}, "not in the batch": {"manifest": other.manifest},
-        "is not base64": {"manifest": "!"},
+        "path of a proof is too long": {"log_proof": replace(entry, path=(bytes(32),) * 65).text},
+        "too long": {"row_path": ["00" * 32] * 65},
+        "not in the batch": {"manifest": other.manifest}, "is not base64": {"manifest": "!"},
+        "begins with": {"log_proof": ""},
     }  # fmt: skip
     for why, change in changes.items():
         with pytest.raises(IntegrityError, match=why):

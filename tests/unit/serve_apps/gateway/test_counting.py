@@ -15,6 +15,7 @@ from serve_apps.gateway.counting import counted, surface
         ("/v1/decisions/01JD", "decisions"),
         ("/v1/models", "models"),
         ("/v1/feedback", "feedback"),
+        ("/v1/log/tile/0/000", "log"),
         ("/ops/halt", "ops"),
         ("/opsx", "other"),
         ("/wp-login.php", "other"),

@@ -46,6 +46,13 @@ class Sealed:
         for _ in range(count):
             assert self.sealer.seal(self.commit(), NOW_MS) == 1
 
+    def many(self, count: int) -> None:
+        """Commit and seal batches of as many writers at once."""
+        rows = [Rows(writer_id(number), 1, 1, spans_from(1, 1)) for number in range(1000, 1000 + count)]
+        batches = self.table.append(rows, {part.writer_id: 1 for part in rows}, NOW_MS)
+        while self.sealer.waiting:
+            self.sealer.seal(batches, NOW_MS)
+
     def damage(self) -> list[tuple[int, str]]:
         """Return what a check finds."""
         return [(item.batch, item.kind) for item in check_log(self.home, self.authority.trust(), 10).damage]

@@ -104,7 +104,7 @@ def test_a_leaf_that_claims_more_rows_than_there_are_costs_no_more(tmp_path: Pat
     """Nothing is counted up to what somebody wrote."""
     made = Sealed(tmp_path)
     made.batches(2)
-    entries = tmp_path / "log" / "entries" / "00000000"
+    entries = tmp_path / "log" / "tile" / "entries" / "000.p" / "2"
     first, second = made.files.leaves(0, 2)
     grown = canonical_json(msgspec.structs.replace(read_manifest(second), last_seq=2**53 - 1))
     entries.write_bytes(b"".join(struct.pack(">H", len(leaf)) + leaf for leaf in (first, grown)))

@@ -13,15 +13,16 @@ from actors.base.canonical import canonical_json
 from actors.base.certificates import Revocation
 from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.signing import SigningKey
-from actors.spans.adapters import log as log_module
 from actors.spans.adapters.check import check_log
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.lookup import ArchivedDecisions
 from actors.spans.adapters.sealer import HomeAuthority, Sealer
 from actors.spans.adapters.segments import Disk
 from actors.spans.columns import Rows, pinned_schema
-from actors.spans.merkle import leaf_hash, tree_root
-from actors.spans.proof import check_inclusion, log_id, sign_checkpoint
+from actors.spans.log.checkpoint import log_keys, origin, sign_checkpoint
+from actors.spans.log.tiles import read_path, tiles_of
+from actors.spans.merkle import is_consistent, leaf_hash, root_of_path, tree_root
+from actors.spans.proof import check_inclusion
 from actors.spans.record import read_envelope, seal
 from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed, W, rewritten
 from tests.unit.actors.spans.telemetry import NOW_S, Authority, Recorder, span
@@ -42,17 +43,24 @@ def test_every_batch_is_a_leaf_under_a_signed_root(tmp_path: Path) -> None:
     assert [index in checked.whole for index in (-1, 0, 4, 5)] == [False, True, True, False]
 
 
-def test_leaves_go_on_over_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of leaves is full at its bound; several may be written at once, and read from any place."""
-    monkeypatch.setattr(log_module, "BUNDLE", 4)
-    files = LogFiles(tmp_path / "log")
-    data = [b"%d" % number for number in range(23)]
-    for start, end in ((0, 3), (3, 13), (13, 14), (14, 23)):
+def test_leaves_go_on_over_many_tiles(tmp_path: Path) -> None:
+    """What lies there is what C2SP's tiles are, at every size that a checkpoint was of, and partial ones go when full."""
+    files, key = LogFiles(tmp_path / "log"), SigningKey.from_seed(b"k" * 32)
+    data = [b"%d" % number for number in range(66_000)]
+    hashes = [leaf_hash(leaf) for leaf in data]
+    for start, end in ((0, 3), (3, 130), (130, 256), (256, 257), (257, 1100), (1100, 65_790), (65_790, 66_000)):
         root = files.extend(start, data[start:end])
-        assert root == tree_root([leaf_hash(leaf) for leaf in data[:end]])
-    assert list(files.leaves(0, 23)) == data
-    assert list(files.leaves(7, 9)) == data[7:9]
-    assert len(list((tmp_path / "log" / "entries").iterdir())) == 6
+        assert root == tree_root(hashes[:end])
+        files.put(sign_checkpoint(key, "log", end, root, NOW_MS))
+        assert files.root(end) == root
+        assert is_consistent(start, end, tree_root(hashes[:start]), root, files.consistency(start, end)) == (start > 0)
+        assert root_of_path(start, end, hashes[start], files.path_of(start, end)) == root
+    folder = tmp_path / "log" / "tile"
+    lying = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert lying == {tile.path for tile in tiles_of(66_000)}
+    assert {tile for path in lying if (tile := read_path(path))} == set(tiles_of(66_000))
+    assert list(files.leaves(0, 66_000)) == data
+    assert list(files.leaves(700, 702)) == data[700:702]
 
 
 @pytest.mark.parametrize("step", ["commit", "extend", "put"])
@@ -67,7 +75,7 @@ def test_a_crash_at_any_step_loses_and_doubles_nothing(
         with monkeypatch.context() as broken:
             broken.setattr(LogFiles, "put", _refuse)
             if step == "extend":
-                broken.setattr(LogFiles, "_write_hashes", _refuse)
+                broken.setattr(LogFiles, "_write", _refuse)
             with pytest.raises(StorageUnavailable):
                 made.sealer.seal(committed, NOW_MS)
     again = Sealed(tmp_path)
@@ -101,8 +109,9 @@ def test_the_checkpoint_comes_last_and_everything_is_durable_before_it(tmp_path:
     recorder.calls.clear()
     made.batches(1)
     made_durable = [
-        recorder.index("rename", "log/entries/00000000"), recorder.index("directory", "log/entries"),
-        recorder.index("data", "log/hashes"), recorder.index("file", "log/.checkpoint"),
+        recorder.index("file", "log/tile/entries/000.p/.1"), recorder.index("rename", "log/tile/entries/000.p/1"),
+        recorder.index("directory", "log/tile/entries/000.p"), recorder.index("file", "log/tile/0/000.p/.1"),
+        recorder.index("directory", "log/tile/0/000.p"), recorder.index("file", "log/.checkpoint"),
         recorder.index("rename", "log/checkpoint"),
     ]  # fmt: skip
     assert made_durable == sorted(made_durable)
@@ -147,23 +156,28 @@ def test_one_flipped_byte_is_found_and_the_batch_named(tmp_path: Path) -> None:
     assert made.damage() == []
 
 
-def test_a_changed_leaf_hash_or_checkpoint_is_found(tmp_path: Path) -> None:
-    """Each of the log's own files is held against the others."""
+@pytest.mark.parametrize("batches", [3, 300])
+def test_every_flipped_or_added_byte_of_the_log_s_own_files_is_found(tmp_path: Path, batches: int) -> None:
+    """In each file that is given out: the checkpoint, bundles, tiles of every level, partial ones that a wider one followed."""
     made = Sealed(tmp_path)
-    made.batches(3)
-    for name, kinds in (
-        ("entries/00000000", {"leaves", "leaf"}),
-        ("hashes", {"hashes"}),
-        ("checkpoint", {"checkpoint"}),
-    ):
-        path = tmp_path / "log" / name
+    made.many(batches - 2)
+    made.batches(2)
+    files = [path for path in (tmp_path / "log").rglob("*") if path.is_file()]
+    assert {path.relative_to(tmp_path / "log").parts[0] for path in files} == {"checkpoint", "tile"}
+    for path in files:
         whole = path.read_bytes()
-        changed = bytearray(whole)
-        changed[len(changed) // 3] ^= 1
-        path.write_bytes(changed)
-        assert {kind for _, kind in made.damage()} & kinds, name
+        kind = "checkpoint" if path.name == "checkpoint" else "leaves" if "entries" in path.parts else "hashes"
+        places = {0, 1, len(whole) // 3, len(whole) - 1}
+        for change in (*(flipped(whole, at) for at in places), whole + b"x", whole[:-1]):
+            path.write_bytes(change)
+            assert kind in {found for _, found in made.damage()}, path
         path.write_bytes(whole)
     assert made.damage() == []
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    """Return bytes with one bit of one of them the other way."""
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 def test_a_log_that_does_not_check_is_never_sealed_over(tmp_path: Path) -> None:
@@ -171,16 +185,17 @@ def test_a_log_that_does_not_check_is_never_sealed_over(tmp_path: Path) -> None:
     made = Sealed(tmp_path)
     made.batches(3)
     log = tmp_path / "log"
-    checkpoint, hashes = (log / "checkpoint").read_bytes(), (log / "hashes").read_bytes()
+    tile = log / "tile" / "0" / "000.p" / "3"
+    checkpoint, hashes = (log / "checkpoint").read_bytes(), tile.read_bytes()
     stranger = SigningKey.from_seed(b"s" * 32)
-    made.files.put(sign_checkpoint(stranger, log_id(made.authority.trust()), 3, made.files.root(3), NOW_MS))
+    made.files.put(sign_checkpoint(stranger, origin(made.authority.trust()), 3, made.files.root(3), NOW_MS))
     with pytest.raises(IntegrityError, match="no trusted log key"):
         Sealed(tmp_path)
     (log / "checkpoint").write_bytes(checkpoint)
-    (log / "hashes").write_bytes(hashes[:64] + bytes(32) + hashes[96:])
+    tile.write_bytes(hashes[:64] + bytes(32))
     with pytest.raises(IntegrityError, match="do not come to"):
         Sealed(tmp_path)
-    (log / "hashes").write_bytes(hashes)
+    tile.write_bytes(hashes)
     (log / "checkpoint").unlink()
     with pytest.raises(IntegrityError, match="checkpoint is gone"):
         Sealed(tmp_path)
@@ -265,9 +280,9 @@ def test_hashes_that_change_under_a_running_sealer_are_not_signed_over(tmp_path:
     made = Sealed(tmp_path)
     made.batches(3)
     before = made.files.checkpoint()
-    path = tmp_path / "log" / "hashes"
+    path = tmp_path / "log" / "tile" / "0" / "000.p" / "3"
     hashes = path.read_bytes()
-    path.write_bytes(hashes[:64] + bytes(32) + hashes[96:])
+    path.write_bytes(hashes[:64] + bytes(32))
     with pytest.raises(IntegrityError, match="do not come to"):
         made.sealer.seal(made.commit(), NOW_MS)
     assert made.files.checkpoint() == before
@@ -279,9 +294,13 @@ def test_what_a_disk_did_not_keep_is_not_signed(tmp_path: Path, monkeypatch: pyt
     """Hashes are read back before a checkpoint vouches for them."""
     made = Sealed(tmp_path)
     made.batches(3)
-    before, write = made.files.checkpoint(), log_module.write_all
+    before, write = made.files.checkpoint(), Path.write_bytes
+
+    def lying(path: Path, data: bytes) -> int:
+        return write(path, bytes(len(data)) if path.parent == tmp_path / "log/tile/0/000.p" else data)
+
     with monkeypatch.context() as patch:
-        patch.setattr(log_module, "write_all", lambda fd, data, at, disk: write(fd, [bytes(len(data[0]))], at, disk))
+        patch.setattr(Path, "write_bytes", lying)
         with pytest.raises(IntegrityError, match="not what was written"):
             made.sealer.seal(made.commit(), NOW_MS)
     assert made.files.checkpoint() == before
@@ -370,7 +389,9 @@ def test_a_log_key_that_takes_another_s_place_seals_on(tmp_path: Path) -> None:
     assert again.sealer.seal(again.commit(), NOW_MS + 5000) == 1
     signed = again.files.checkpoint()
     assert signed is not None
-    assert signed.signature.key_id == new.public.key_id
+    assert set(signed.note.signed_by(log_keys(signed.head.origin, new.public))) == set(
+        log_keys(signed.head.origin, new.public)
+    )
     after = archive.prove(data)
     assert after != before
     for given in (before, after):

@@ -50,7 +50,7 @@ def test_a_batch_is_read_once_for_all_of_its_decisions(made: Sealed, monkeypatch
     for seq in (1, 2, 3, 4, 5, 6, 1):
         proof = read_envelope(archive.prove(envelope(seq))).proof
         assert proof is not None
-        assert proof.leaf_index == (seq - 1) // 3
+        assert proof.entry.index == (seq - 1) // 3
     assert read == [0, 1]
 
 

@@ -115,7 +115,7 @@ def test_a_leaf_behind_the_checkpoint_is_not_written_over_by_another(
     """The newest batch was sealed, then changed in the table, and the checkpoint set back by it alone."""
     made = Sealed(tmp_path)
     made.batches(2)
-    checkpoint, entries = tmp_path / "log" / "checkpoint", tmp_path / "log" / "entries" / "00000000"
+    checkpoint, entries = tmp_path / "log" / "checkpoint", tmp_path / "log" / "tile" / "entries" / "000.p" / "3"
     old = checkpoint.read_bytes()
     made.batches(1)
     leaves = entries.read_bytes()
@@ -140,7 +140,7 @@ def test_leaves_that_a_crash_left_are_kept_until_it_is_their_turn(tmp_path: Path
     """Sealing a part of what waits leaves the leaves behind it where they can be held against the rest."""
     made = Sealed(tmp_path)
     made.batches(1)
-    checkpoint, entries = tmp_path / "log" / "checkpoint", tmp_path / "log" / "entries" / "00000000"
+    checkpoint, entries = tmp_path / "log" / "checkpoint", tmp_path / "log" / "tile" / "entries" / "000.p" / "4"
     old = checkpoint.read_bytes()
     for _ in range(3):
         made.commit()

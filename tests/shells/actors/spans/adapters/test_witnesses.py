@@ -1,0 +1,196 @@
+"""Asking witnesses: who signs, who is away, and who has seen another log than this one."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from actors.base.canonical import canonical_json
+from actors.base.errors import StorageUnavailable
+from actors.spans.adapters.log import LogFiles
+from actors.spans.adapters.lookup import ArchivedDecisions
+from actors.spans.adapters.witness import Witness
+from actors.spans.adapters.witnesses import Answer, Witnesses, post
+from actors.spans.log.checkpoint import origin, sign_checkpoint
+from actors.spans.log.note import SignatureLine
+from actors.spans.record import read_envelope
+from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed
+from tests.shells.actors.spans.adapters.test_log import proven
+from tests.unit.actors.spans.telemetry import NOW_S
+
+NAMES = ("witness.example/1", "witness.example/2")
+Send = Callable[[str, bytes, float], Answer]
+
+
+class Watched:
+    """A home with a log, and two witnesses of it elsewhere."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.made = path, Sealed(path / "home")
+        trust = path / "home" / "trust.json"
+        trust.write_bytes(canonical_json(self.made.authority.trust()))
+        self.witnesses = {name: Witness(path / f"away-{name[-1]}", name, trust) for name in NAMES}
+        self.away: set[str] = set()
+        self.asked: list[str] = []
+        self.asking = self.client(self.made.files)
+
+    def client(self, files: LogFiles, send: Send | None = None, interval_s: float = 5) -> Witnesses:
+        """Return who asks for a log's signatures, as after a restart."""
+        return Witnesses(files, [(name, self.witnesses[name].key) for name in NAMES], 1, interval_s, send or self.send)
+
+    def send(self, url: str, body: bytes, timeout_s: float) -> Answer:
+        """Ask a witness in this process."""
+        name = url.removesuffix("/add-checkpoint")
+        self.asked.append(name)
+        if name in self.away:
+            raise StorageUnavailable(f"witness {name} does not answer")
+        told = self.witnesses[name].add_checkpoint(body, int(NOW_S))
+        return Answer(told.status, told.content_type, told.body.encode())
+
+    def cosigners(self) -> set[str]:
+        """Return whose signatures lie beside the log."""
+        signed = self.made.files.witnessed()
+        return (
+            set()
+            if signed is None
+            else {key.name for key in signed.note.signed_by(w.key for w in self.witnesses.values())}
+        )
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Watched:
+    """Return a watched log of three batches."""
+    watched = Watched(tmp_path)
+    watched.made.batches(3)
+    return watched
+
+
+def test_both_sign_a_log_that_goes_on(watched: Watched) -> None:
+    """From wherever they were; one that was away signs from where it was left."""
+    assert watched.asking.ask().signed == NAMES
+    assert watched.cosigners() == set(NAMES)
+    watched.away = {NAMES[1]}
+    watched.made.batches(2)
+    found = watched.asking.ask()
+    assert (found.size, found.signed, len(found.away), found.contradicted) == (5, NAMES[:1], 1, ())
+    watched.away = set()
+    watched.made.many(300)
+    for client in (watched.asking, watched.client(watched.made.files)):
+        assert client.ask().signed == NAMES
+    signed = watched.made.files.witnessed()
+    assert signed is not None
+    assert signed.verify(watched.made.authority.trust()).size == 305
+    assert watched.made.damage() == []
+
+
+def test_a_log_that_was_set_back_is_caught_by_whoever_saw_it(watched: Watched) -> None:
+    """All of home, table and tiles and checkpoints, as it was before, and the log's key in hand: also once it has grown past."""
+    home = watched.path / "home"
+    shutil.copytree(home, watched.path / "before")
+    watched.made.batches(2)
+    watched.asking.ask()
+    shutil.rmtree(home)
+    (watched.path / "before").rename(home)
+    again = Sealed(home)
+    assert again.damage() == []  # from inside, nothing shows
+    for asking in (watched.asking, watched.client(again.files)):
+        assert len(asking.ask().contradicted) == 2
+        assert asking.last.signed == ()
+    again.next_seq += 1  # another history
+    again.batches(4)
+    found = watched.client(again.files).ask()
+    assert (found.size, found.signed, len(found.contradicted)) == (7, (), 2)
+    assert "422" in found.contradicted[0]
+
+
+def test_one_of_two_histories_of_one_size_is_not_signed(watched: Watched) -> None:
+    """Shown to some readers beside the first, with the log's own key under it."""
+    watched.asking.ask()
+    other = LogFiles(watched.path / "view")
+    root = other.extend(0, [b"another"] * 3)
+    other.put(sign_checkpoint(watched.made.authority.key(), origin(watched.made.authority.trust()), 3, root, NOW_MS))
+    found = watched.client(other).ask()
+    assert (found.signed, len(found.contradicted)) == ((), 2)
+    assert other.witnessed() is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, "text/plain", b""), Answer(200, "text/plain", b"\xff\n"), Answer(500, "", b"x"), Answer(404, "", b""),
+        Answer(409, "text/x.tlog.size", b"many\n"), Answer(200, "text/plain", "— witness.example/1 AAAAAAAA\n".encode()),
+    ],
+)  # fmt: skip
+def test_a_witness_that_answers_nonsense_is_away(watched: Watched, answer: Answer) -> None:
+    """It proves nothing, neither for nor against the log."""
+    found = watched.client(watched.made.files, lambda *_: answer).ask()
+    assert (found.signed, len(found.away), found.contradicted) == ((), 2, ())
+    assert watched.made.files.witnessed() is None
+
+
+def test_a_signature_that_does_not_match_is_not_taken(watched: Watched) -> None:
+    """Under the right name and id: whoever answers in a witness's place has not its key."""
+
+    def forged(url: str, body: bytes, timeout_s: float) -> Answer:
+        key = watched.witnesses[url.removesuffix("/add-checkpoint")].key
+        return Answer(200, "text/plain", SignatureLine(key.name, key.key_id, bytes(72)).text.encode())
+
+    found = watched.client(watched.made.files, forged).ask()
+    assert (found.signed, len(found.away)) == ((), 2)
+    assert watched.made.files.witnessed() is None
+
+
+def test_another_s_signature_is_not_taken(watched: Watched) -> None:
+    """Each is asked for its own: what the wrong one signed means nothing here."""
+    swapped = dict(zip(NAMES, NAMES[::-1], strict=True))
+    found = watched.client(
+        watched.made.files,
+        lambda url, body, timeout: watched.send(swapped[url.removesuffix("/add-checkpoint")], body, timeout),
+    ).ask()
+    assert (found.signed, len(found.away)) == ((), 2)
+
+
+def test_they_are_asked_when_the_log_has_grown_and_no_more_often_than_agreed(watched: Watched) -> None:
+    """And again, after a while, while one of them has not signed."""
+    asking = watched.asking
+    for at_s, grow, away, asked in (
+        (0.0, 0, set[str](), 2), (1.0, 0, set[str](), 2), (2.0, 1, set[str](), 2), (6.0, 0, set[str](), 4),
+        (20.0, 1, {NAMES[0]}, 6), (22.0, 0, set[str](), 6), (26.0, 0, set[str](), 8), (40.0, 0, set[str](), 8),
+    ):  # fmt: skip
+        watched.made.batches(grow)
+        watched.away = away
+        asking.follow(watched.made.sealer.size, at_s)
+        asking.settle(30)
+        assert len(watched.asked) == asked, at_s
+    assert asking.last.signed == NAMES
+
+
+def test_a_proof_leads_to_a_checkpoint_that_witnesses_signed(tmp_path: Path) -> None:
+    """As soon as one of those holds the row; before that to the newest one there is."""
+    made, data = proven(tmp_path / "home")
+    archive = ArchivedDecisions(tmp_path / "home", 10, made.authority.trust)
+
+    def head() -> tuple[int, int]:
+        proof = read_envelope(archive.prove(data)).proof
+        assert proof is not None
+        signed = proof.entry.checkpoint
+        return signed.head.size, len(signed.note.signatures)
+
+    assert head() == (1, 2)
+    (tmp_path / "home" / "trust.json").write_bytes(canonical_json(made.authority.trust()))
+    witness = Witness(tmp_path / "away", NAMES[0], tmp_path / "home" / "trust.json")
+
+    def send(url: str, body: bytes, timeout_s: float) -> Answer:
+        told = witness.add_checkpoint(body, int(NOW_S))
+        return Answer(told.status, told.content_type, told.body.encode())
+
+    Witnesses(made.files, [("w", witness.key)], 1, 0, send).ask()
+    made.batches(1)
+    assert head() == (1, 3)
+
+
+def test_nobody_at_the_address_is_away() -> None:
+    """A refused connection is told as such."""
+    with pytest.raises(StorageUnavailable, match="does not answer"):
+        post("http://127.0.0.1:9/add-checkpoint", b"", 1)

@@ -1,0 +1,144 @@
+"""Checkpoints: the examples of the specifications byte for byte, and whose word ours are."""
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from actors.base.canonical import unb64
+from actors.base.certificates import Revocation
+from actors.base.errors import IntegrityError
+from actors.base.signing import SigningKey
+from actors.spans.log.checkpoint import (
+    SignedCheckpoint,
+    TreeHead,
+    log_id,
+    log_keys,
+    origin,
+    read_checkpoint,
+    read_head,
+    sign_checkpoint,
+)
+from actors.spans.log.note import Note, SignatureLine, sign_line
+from tests.unit.actors.spans.telemetry import NOW_S, Authority, certificate_of
+
+TEXT = """example.com/behind-the-sofa
+20852163
+CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+"""
+LINE = (
+    "— example.com/behind-the-sofa "
+    "Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n"
+)
+COSIGNED = (
+    "— witness.example.com/w1 "
+    "jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==\n"
+)
+"""Of c2sp.org/tlog-checkpoint and c2sp.org/tlog-cosignature, which print no keys."""
+NOW_MS = int(NOW_S * 1000)
+KEYS = Authority()
+OF = origin(KEYS.trust())
+
+
+def signed(key: SigningKey | None = None, of: str = OF, now_ms: int = NOW_MS) -> SignedCheckpoint:
+    """Return a checkpoint of three leaves."""
+    return sign_checkpoint(key or KEYS.key(), of, 3, bytes(32), now_ms)
+
+
+def test_the_specification_s_examples_come_out_as_they_were_read() -> None:
+    """Alone and with a witness's line, whose time is the one that its text prints."""
+    for lines in (LINE, LINE + COSIGNED):
+        data = f"{TEXT}\n{lines}".encode()
+        checkpoint = read_checkpoint(data)
+        assert checkpoint.data == data
+        assert checkpoint.head.text == TEXT
+        assert (checkpoint.head.origin, checkpoint.head.size) == ("example.com/behind-the-sofa", 20852163)
+    assert checkpoint.head.root == unb64(TEXT.split("\n")[2], "root")
+    assert checkpoint.note.signatures[1].time_s == 1679315147
+
+
+def test_what_is_signed_with_a_time_is_what_the_specification_prints() -> None:
+    """A header, the time, then the whole text."""
+    key = SigningKey.from_seed(b"w" * 32)
+    printed = f"cosignature/v1\ntime 1679315147\n{TEXT}"
+    line = sign_line(TEXT, "witness.example.com/w1", key, 1679315147)
+    key.public.verify_text(printed.encode(), line.data[8:], "test")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\n1\n", "a\n1\nAAAA\n", TEXT[:-1], TEXT + "\n", TEXT.replace("20852163", "020852163"), "\n" + TEXT,
+        TEXT.replace("20852163", "-1"), TEXT.replace("20852163", "²"), TEXT.replace("20852163", str(2**63)),
+        TEXT.replace("q2I=", "q2J="), TEXT.replace("20852163", " 20852163"), TEXT.replace("20852163", ""),
+    ],
+)  # fmt: skip
+def test_what_is_no_checkpoint_is_refused(text: str) -> None:
+    """Lines that are missing, empty or written otherwise."""
+    with pytest.raises(IntegrityError):
+        read_head(text)
+
+
+def test_a_log_key_s_word_counts_for_its_own_log() -> None:
+    """With a time, by which its certificate is judged."""
+    checkpoint = read_checkpoint(signed().data).verify(KEYS.trust())
+    assert (checkpoint.log_id, checkpoint.size, checkpoint.issued_at) == (log_id(KEYS.trust()), 3, int(NOW_S))
+    assert log_id(KEYS.trust()) in OF
+
+
+def test_nobody_else_s_word_counts() -> None:
+    """A stranger's key, another log, a key that nobody certified, a time outside its certificate or after its revocation."""
+    stranger = SigningKey.from_seed(b"s" * 32)
+    for checkpoint, why in (
+        (signed(stranger), "no trusted log key"), (signed(of="weavergen/ab"), "another log"),
+        (signed(now_ms=NOW_MS + 10 * 365 * 86_400_000), "no trusted log key"),
+    ):  # fmt: skip
+        with pytest.raises(IntegrityError, match=why):
+            checkpoint.verify(KEYS.trust())
+    impostor = msgspec.structs.replace(KEYS.trust(), certificates=[certificate_of("log", stranger, by=stranger)])
+    with pytest.raises(IntegrityError):
+        signed(stranger).verify(impostor)
+
+
+def test_a_checkpoint_needs_both_of_its_log_s_signatures() -> None:
+    """Others' verifiers go by the one without a time, ours by the one that has it; lines of others take nothing away."""
+    checkpoint = signed()
+    plain, timed = checkpoint.note.signatures
+    for lines in ((plain,), (timed,), (replace(plain, key_id=b"none"), timed), (plain, replace(timed, key_id=b"none"))):
+        with pytest.raises(IntegrityError, match="no trusted log key"):
+            SignedCheckpoint(Note(checkpoint.note.text, lines)).verify(KEYS.trust())
+    foreign = SignatureLine(OF, b"none", b"\xff" * 72)
+    witnessed = checkpoint.cosigned([foreign, foreign])
+    assert witnessed.note.signatures == (plain, timed, foreign)
+    assert witnessed.verify(KEYS.trust()).size == 3
+    witness = sign_line(checkpoint.note.text, "witness.example/1", SigningKey.from_seed(b"w" * 32), 5)
+    assert checkpoint.cosigned([witness]).verify(KEYS.trust()).size == 3
+    assert checkpoint.cosigned([witness]).cosigned([witness]).data == checkpoint.cosigned([witness]).data
+
+
+def test_lines_that_nobody_vouches_for_are_not_in_ours() -> None:
+    """Another log's checkpoint may have them; they are read and kept."""
+    text = TreeHead(OF, 3, bytes(32), ("more",)).text
+    lines = (sign_line(text, OF, KEYS.key()), sign_line(text, OF, KEYS.key(), NOW_MS // 1000))
+    assert read_head(text).more == ("more",)
+    with pytest.raises(IntegrityError, match="no lines beyond"):
+        SignedCheckpoint(Note(text, lines)).verify(KEYS.trust())
+
+
+def test_a_stolen_log_key_is_worth_nothing_from_its_revocation_on() -> None:
+    """What it signed before stays good."""
+    keys = Authority()
+    key = keys.key()
+    keys.rotate(SigningKey.from_seed(b"n" * 32), Revocation(key.public.key_id, NOW_MS // 1000 + 5, "stolen"))
+    assert signed(key).verify(keys.trust()).size == 3
+    with pytest.raises(IntegrityError, match="no trusted log key"):
+        signed(key, now_ms=NOW_MS + 5000).verify(keys.trust())
+    assert signed(keys.key(), now_ms=NOW_MS + 5000).verify(keys.trust()).size == 3
+
+
+def test_others_verify_ours_with_the_keys_that_we_give_out() -> None:
+    """Either kind of line by its own key, as any note's."""
+    plain, timed = log_keys(OF, KEYS.key().public)
+    note = signed().note
+    assert list(note.signed_by([plain])) == [plain]
+    assert note.signed_by([timed])[timed].time_s == int(NOW_S)
