@@ -218,11 +218,11 @@ class GuardedVoter:
                 return candidate
 
     async def _once(self, request: VoterRequest) -> Candidate:
-        began_s = self._clock.monotonic()
+        began_s, under_way = self._clock.monotonic(), self._under_way
         candidate = await self._breaker.call_ai_service(self._voter.ask, request)
         self._latencies.add(self._clock.monotonic() - began_s)
         if self._limiter is not None and candidate.first_token_ms is not None:
-            self._limiter.observe(candidate.first_token_ms, self._under_way)
+            self._limiter.observe(candidate.first_token_ms, under_way)
         return candidate
 
     async def _waited(self, error: VoterError, retry: int, began_s: float) -> int | None:

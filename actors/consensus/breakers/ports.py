@@ -24,7 +24,7 @@ class Limiter(Protocol):
         """Return how many it takes now."""
 
     def observe(self, first_token_ms: float, under_way: int) -> None:
-        """Take the time to a first token, so many asks being under way."""
+        """Take the time to a first token, so many asks being under way when it was asked for, this one among them."""
 
 
 class Gate(Protocol):

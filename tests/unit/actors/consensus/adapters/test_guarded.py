@@ -350,3 +350,18 @@ async def test_how_many_it_takes_is_learnt_from_first_tokens_alone() -> None:
     asking.cancel()
     learnt.limit = 10_000
     assert world.voter.limit == BreakerConfig().bulkhead.max_calls
+
+
+async def test_a_first_token_is_told_with_what_was_under_way_when_it_was_asked_for() -> None:
+    """What has ended by then made it wait as well."""
+    learnt = Learnt(10)
+    told = Candidate("2", "stop", 3, 1, first_token_ms=70)
+    world = guarded(None, None, told, config=without_retries(), limiter=learnt)
+    others = [asyncio.create_task(world.voter.ask(REQUEST)) for _ in range(2)]
+    await until(lambda: world.inner.asked == 2)
+    last = asyncio.create_task(world.voter.ask(REQUEST))
+    for each in others:  # they end after the last has begun, and before it has ended
+        each.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await last
+    assert learnt.heard == [(70, 3)]
