@@ -51,6 +51,10 @@ class Held(msgspec.Struct, frozen=True):
     """The sealed answer; empty while it is worked on."""
 
 
+Found = tuple[Verdict, Held | None]
+"""What is to be done with a request, and what its slot holds."""
+
+
 class LastChance(msgspec.Struct, frozen=True):
     """A lapsed claim as somebody who waits has seen it, and since when (monotonic seconds)."""
 

@@ -25,6 +25,11 @@ class IdempotencyConfig(BaseModel):
     """Idempotency keys that one API key may hold at once; more are refused with 429."""
     max_answer_bytes: int = Field(default=1_048_576, ge=1024, le=16_777_216)
     """An answer that takes more with its record cannot be kept, so it does not leave: ask without a key, or for less."""
+    max_waiting: int = Field(default=64, ge=1, le=10_000)
+    """Duplicates that wait in one replica for their like, never more than half of what it may have under way; more are refused
+    with 429."""
+    max_waiting_by_key: int = Field(default=16, ge=1, le=10_000)
+    """Of those, duplicates of one API key."""
     max_looks: int = Field(default=64, ge=1, le=10_000)
     """Looks into the database under way at once in one replica; more are refused with 429."""
     connections: int = Field(default=4, ge=2, le=64)

@@ -113,8 +113,13 @@ class Admission:
 
     async def through(self, request: GenerationRequest, principal: Principal, asked: Priority, work: Work) -> Decision:
         """Do the work of a request that is let in; raise ``RateLimited`` or ``Overloaded`` if it is not."""
+        return await self.let_in(request, principal, asked, work, self.reserve(request, principal))
+
+    async def let_in(
+        self, request: GenerationRequest, principal: Principal, asked: Priority, work: Work, held: Reserved | None
+    ) -> Decision:
+        """Do the work of a request for which ``held`` is reserved; raise ``Overloaded`` if it is not let in."""
         priority: Priority = "batch" if principal.tier in self._batch_tiers else asked
-        held = self._reserve(principal, request) if principal.tier in self._limits else None
         key, now_s = principal.key_id, self._monotonic()
         try:
             if not self.door.enter(priority, key, now_s):
@@ -127,6 +132,14 @@ class Admission:
         if held is not None:
             self._book.settle(held, used_tokens(decision.state))
         return decision
+
+    def reserve(self, request: GenerationRequest, principal: Principal) -> Reserved | None:
+        """Take what a request may use of its key's limit, if the key has one; raise ``RateLimited`` if too little is left."""
+        return self._reserve(principal, request) if principal.tier in self._limits else None
+
+    def refund(self, held: Reserved) -> None:
+        """Give back what was reserved for a request that comes to nothing before it is let in."""
+        self._book.refund(held)
 
     def saved(self, plan: Plan) -> Plan:
         """Return a plan without what is saved now."""

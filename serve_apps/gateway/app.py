@@ -132,8 +132,7 @@ def create_app(backend: Backend) -> FastAPI:
 def create_entry(backend: Backend) -> ASGIApp:
     """Return what serves: the hot path at once, everything else through the application, whose layers cost a tenth of a ms."""
     app, access = create_app(backend), backend.access
-    settings = backend.settings
-    chat = _bounded(backend.chat, access, settings.consensus.max_concurrent + settings.admission.line.max_waiting)
+    chat = _bounded(backend.chat, access, backend.settings.places)
 
     async def entry(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == CHAT_COMPLETIONS and scope["method"] == "POST":

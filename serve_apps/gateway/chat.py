@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Awaitable
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from actors.admission.idempotency import key_of
 from actors.admission.queue import Priority
+from actors.admission.quotas import Reserved
 from actors.base.errors import WeaverGenError
 from actors.consensus.actor import ConsensusCoordinator, Decision
 from actors.consensus.config import ConsensusConfig
@@ -112,7 +114,34 @@ class ChatCompletions:
         """Answer a request that carries an idempotency key: work on it, or give the one answer under that key again."""
         key = key_of(keys, self._idempotent.max_key_chars)
         asked = Asked(key, principal, request_text(body), request.deadline_ms, request.explain)
-        priority = body.weavergen.priority
-        return await self._idempotent.once(
-            asked, lambda left_ms: self._admitted(replace(request, deadline_ms=left_ms), principal, priority)
-        )
+        caller = Caller(principal.tenant, principal.key_id, principal.policies)
+        work = _Work(self._coordinator, self._admission, request, principal, caller, body.weavergen.priority)
+        return await self._idempotent.once(asked, work)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What it takes to answer a request anew: a part of its key's limit, and then a deliberation, which settles that part."""
+
+    coordinator: ConsensusCoordinator
+    admission: Admission
+    request: GenerationRequest
+    principal: Principal
+    caller: Caller
+    priority: Priority
+    held: Reserved | None = None
+
+    def reserve(self) -> None:
+        self.held = self.admission.reserve(self.request, self.principal)
+
+    def refund(self) -> None:
+        held, self.held = self.held, None
+        if held is not None:
+            self.admission.refund(held)
+
+    async def generate(self, left_ms: int) -> Decision:
+        held, self.held = self.held, None
+        return await self.admission.let_in(
+            replace(self.request, deadline_ms=left_ms), self.principal, self.priority,
+            lambda admitted: self.coordinator.generate(admitted, self.caller), held,
+        )  # fmt: skip

@@ -3,6 +3,7 @@
 Rules:
 - The database is asked in threads, within bounds of number and time. Without it no request that carries a key is answered (503):
   whoever asks for protection never goes without it. Requests without a key come by here not at all.
+- Nothing is written for a request before its part of the key's limit is held. Replays, mismatches and waiting take nothing of it.
 - An answer is kept before it leaves; one that cannot be kept does not leave. Where the client went away meanwhile it is kept all
   the same, for that client comes again.
 - No answer came: the claim is given back at once, and whoever waits, or tries again, begins anew. A replica that is killed gives
@@ -20,7 +21,7 @@ import math
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -28,12 +29,11 @@ from actors.admission.adapters.kept_answers import KeptAnswers
 from actors.admission.idempotency import (
     HEADER,
     Binding,
+    Found,
     Held,
     Kept,
-    LastChance,
     Rested,
     Slot,
-    Verdict,
     decode_kept,
     encode_kept,
     objection,
@@ -62,14 +62,13 @@ from actors.policy.adapters.trust_file import TrustSource
 from actors.spans.record import DecisionRecord, read_envelope
 from actors.store.auth import Principal
 from models.voter import Candidate
+from serve_apps.gateway.lines import Line, Lines
 from serve_apps.gateway.problems import SAME_KEY
 from serve_apps.gateway.schemas import ChatCompletionBody
 from serve_apps.gateway.threads import BoundedThreads
 
 _log = logging.getLogger("weavergen.gateway")
-_Found = TypeVar("_Found")
-Generate = Callable[[int], Awaitable[Decision]]
-"""Milliseconds that are left → the decision."""
+_Result = TypeVar("_Result")
 KEEP_SHARE, MAX_KEEP_MS = 10, 100
 """What of a deadline is left for keeping the answer: a tenth, at most so much."""
 RENEW_SHARE, CHANCE_SHARE = 1 / 4, 1 / 3
@@ -91,6 +90,19 @@ class Asked:
     request: str
     deadline_ms: int
     explain: bool
+
+
+class Work(Protocol):
+    """What it takes to answer a request anew."""
+
+    def reserve(self) -> None:
+        """Hold its part of the key's limit; raise ``RateLimited`` if too little is left."""
+
+    def refund(self) -> None:
+        """Give that part back, unless the work has it by now."""
+
+    async def generate(self, left_ms: int) -> Decision:
+        """Return the decision; what was held is settled however it ends."""
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -116,7 +128,7 @@ class IdempotentAnswers:
     """Gives one answer for one key. One per gateway replica; used from one event loop."""
 
     def __init__(
-        self, table: KeptAnswers, config: IdempotencyConfig, max_concurrent: int, *, secret: bytes, policy: PolicySource,
+        self, table: KeptAnswers, config: IdempotencyConfig, places: int, *, secret: bytes, policy: PolicySource,
         trust: TrustSource, screening_version: Callable[[], str], pseudonym: Callable[[str], str], sink: IncidentSink,
         clock: Clock, randomness: Callable[[int], bytes] = os.urandom,
     ) -> None:  # fmt: skip
@@ -126,7 +138,11 @@ class IdempotentAnswers:
         self._looks = BoundedThreads(config.connections // 2, config.max_looks, "idempotency-look")
         # Apart: whoever holds a claim renews, keeps or gives back, one at a time, and is never refused.
         keepers = config.connections - config.connections // 2
-        self._keeps = BoundedThreads(keepers, 3 * max_concurrent, "idempotency-keep")
+        self._keeps = BoundedThreads(keepers, 3 * places, "idempotency-keep")
+        self._lines = Lines(
+            self._look, clock.monotonic, pause_s=config.poll_ms / 1000, max_pause_s=config.max_poll_ms / 1000,
+            max_waiting=min(config.max_waiting, places // 2), max_waiting_by_key=config.max_waiting_by_key,
+        )  # fmt: skip
         self._unended: set[asyncio.Future[Any]] = set()
         self._replays = self._withholdings = 0
 
@@ -135,23 +151,22 @@ class IdempotentAnswers:
         """Characters that a key may have."""
         return self._config.max_key_chars
 
-    async def once(self, asked: Asked, generate: Generate) -> Decision | Replayed:
-        """Return the one answer under a key: ``generate``'s, or the one that is kept.
+    async def once(self, asked: Asked, work: Work) -> Decision | Replayed:
+        """Return the one answer under a key: ``work``'s, or the one that is kept.
 
         Raises ``IdempotencyMismatch`` for another request, ``DeadlineExceeded`` when its like are not answered in time,
-        ``NoConsensus`` for an answer that may leave no more, and whatever ``generate`` raises.
+        ``Overloaded`` if too many wait for them, ``NoConsensus`` for an answer that may leave no more, and whatever ``work``
+        raises.
         """
         keys = tenant_keys(self._secret, asked.principal.tenant)
         key_id = asked.principal.key_id
         slot = Slot(keys.name("slot", key_id, asked.key), key_id, keys.name("request", asked.request))
-        turn = _Turn(asked, keys, slot, self._clock.monotonic() + asked.deadline_ms / 1000, LastChance())
-        pause_s, last_look_s = self._config.poll_ms / 1000, turn.until_s - self._config.poll_ms / 1000
-        while (answer := await self._take_turn(turn, generate)) is None:
-            if (left_s := last_look_s - self._clock.monotonic()) <= 0:
-                raise _late(f"the first request with this {HEADER} is not answered yet; ask again with the same key")
-            await asyncio.sleep(min(pause_s, left_s))
-            pause_s = min(2 * pause_s, self._config.max_poll_ms / 1000)
-        return answer
+        until_s, found = self._clock.monotonic() + asked.deadline_ms / 1000, None
+        with self._lines.member(slot) as line:
+            turn = _Turn(asked, keys, slot, until_s, line)
+            while (answer := await self._take_turn(turn, found, work)) is None:
+                found = await self._lines.wait(line, until_s)
+            return answer
 
     def gauges(self) -> dict[str, float]:
         """Return how many kept answers were given again, and how many might leave no more."""
@@ -178,41 +193,64 @@ class IdempotentAnswers:
     def _patience_s(self) -> float:
         return 2 * self._config.timeout_s
 
-    async def _take_turn(self, turn: "_Turn", generate: Generate) -> Decision | Replayed | None:
-        """Claim, replay or refuse; ``None`` if there is nothing to do yet but wait."""
+    async def _take_turn(self, turn: "_Turn", found: Found | None, work: Work) -> Decision | Replayed | None:
+        """Work, replay or refuse, by what was found already, if anything was; ``None`` if there is nothing to do but wait."""
         # Before the answer is begun: what is invalidated meanwhile counts as later.
-        rested, claim_id = rested_on(self._view().snapshot), new_ulid()
-        verdict, held = await self._look(turn, claim_id)
+        rested = rested_on(self._view().snapshot)
+        if found is None:
+            found = await self._in_time(self._lines.look(turn.line), turn.until_s)
+        verdict, held = found
         if verdict == "claim":
-            return await self._first(turn, claim_id, rested, generate)
+            return None if turn.line.at_work else await self._work(turn, rested, work)
         if verdict == "mismatch":
             raise IdempotencyMismatch(
                 f"another request was sent with this {HEADER}; use a new key for each request", HEADER
             )
         return await self._again(turn, held) if verdict == "replay" and held is not None else None
 
-    async def _look(self, turn: "_Turn", claim_id: str) -> tuple[Verdict, Held | None]:
-        now_ms, slot, now_s = self._now_ms(), turn.slot, self._clock.monotonic()
-        given_up = turn.chance.given_up(now_s, self._config.lease_s * CHANCE_SHARE)
-
-        def look() -> tuple[Verdict, Held | None]:
-            return self._table.look(slot, claim_id, now_ms, now_ms + self._stands_ms, given_up)
-
-        def claimed_for_nobody(done: "asyncio.Future[tuple[Verdict, Held | None]]") -> None:
-            if not done.cancelled() and done.exception() is None and done.result()[0] == "claim":
-                self._release(slot.id, claim_id)
-
-        verdict, held = await self._in_thread(self._looks, look, turn.until_s, claimed_for_nobody)
-        turn.chance = turn.chance.looked(held, now_ms, now_s)
+    async def _look(self, line: Line) -> Found:
+        """Look into a slot, for all in line, who are refused while generation is halted."""
+        self._view()
+        now_ms, now_s, slot = self._now_ms(), self._clock.monotonic(), line.slot
+        given_up = self._given_up(line)
+        verdict, held = await self._in_thread(self._looks, lambda: self._table.look(slot, now_ms, given_up))
+        line.chance = line.chance.looked(held, now_ms, now_s)
         return verdict, held
 
-    async def _first(self, turn: "_Turn", claim_id: str, rested: Rested, generate: Generate) -> Decision | None:
+    async def _work(self, turn: "_Turn", rested: Rested, work: Work) -> Decision | None:
+        """Claim and work on a request, alone among those in line; ``None`` if another replica was quicker."""
+        claim_id = new_ulid()
+        turn.line.at_work = True
+        try:
+            work.reserve()
+            claimed = await self._claim(turn, claim_id)
+            return await self._first(turn, claim_id, rested, work) if claimed else None
+        finally:
+            work.refund()
+            turn.line.at_work = False
+
+    async def _claim(self, turn: "_Turn", claim_id: str) -> bool:
+        now_ms, slot, given_up = self._now_ms(), turn.slot, self._given_up(turn.line)
+
+        def claim() -> bool:
+            return self._table.claim(slot, claim_id, now_ms, now_ms + self._stands_ms, given_up)
+
+        def claimed_for_nobody(done: "asyncio.Future[bool]") -> None:
+            if not done.cancelled() and done.exception() is None and done.result():
+                self._release(slot.id, claim_id)
+
+        return await self._in_thread(self._looks, claim, turn.until_s, claimed_for_nobody)
+
+    def _given_up(self, line: Line) -> Held | None:
+        return line.chance.given_up(self._clock.monotonic(), self._config.lease_s * CHANCE_SHARE)
+
+    async def _first(self, turn: "_Turn", claim_id: str, rested: Rested, work: Work) -> Decision | None:
         """Work on a claimed request; ``None`` if the claim was lost meanwhile, so that another's answer counts."""
         slot = turn.slot
         renewing = asyncio.create_task(self._renew(slot.id, claim_id))
         try:
             try:
-                decision = await generate(self._left_ms(turn))
+                decision = await work.generate(self._left_ms(turn))
                 content = self._to_keep(decision, rested, explain=turn.asked.explain)
             except BaseException:  # whatever ended it, also that the client left: nothing was answered
                 self._release(slot.id, claim_id)
@@ -229,7 +267,8 @@ class IdempotentAnswers:
     async def _again(self, turn: "_Turn", held: Held) -> Replayed:
         """Return a kept answer after every check."""
         try:
-            kept, committed = await self._in_thread(self._looks, lambda: self._opened(turn, held), turn.until_s)
+            opening = turn.line.share("open", lambda: self._in_thread(self._looks, lambda: self._opened(turn, held)))
+            kept, committed = await self._in_time(opening, turn.until_s)
         except IntegrityError as error:
             evidence = {"decision_id": held.decision_id, "reason": str(error)}
             self._sink.open(TAMPERED, "level_2_major", evidence, f"{TAMPERED}:{held.decision_id}")
@@ -319,10 +358,18 @@ class IdempotentAnswers:
         # A claim's last chance outlasts its time.
         return self._table.sweep(self._now_ms() - round(self._config.lease_s * 1000), self._config.sweep_rows)
 
+    async def _in_time(self, finding: Awaitable[_Result], until_s: float) -> _Result:
+        """Return what somebody finds who may go on for others."""
+        try:
+            async with asyncio.timeout(max(0.0, until_s - self._clock.monotonic())):
+                return await finding
+        except TimeoutError as error:
+            raise _late(f"the deadline passed; ask again with the same {HEADER}") from error
+
     async def _in_thread(
-        self, threads: BoundedThreads, call: Callable[[], _Found], until_s: float = math.inf,
-        abandoned: "Callable[[asyncio.Future[_Found]], None] | None" = None,
-    ) -> _Found:  # fmt: skip
+        self, threads: BoundedThreads, call: Callable[[], _Result], until_s: float = math.inf,
+        abandoned: "Callable[[asyncio.Future[_Result]], None] | None" = None,
+    ) -> _Result:  # fmt: skip
         """Return what a thread found, within bounds of time; it goes on if nobody waits any more, and tells ``abandoned``."""
         left_s, working = until_s - self._clock.monotonic(), self._begin(threads, call)
         try:
@@ -339,7 +386,7 @@ class IdempotentAnswers:
         except StorageUnavailable as error:
             raise StorageUnavailable(AWAY) from error
 
-    def _begin(self, threads: BoundedThreads, call: Callable[[], _Found]) -> "asyncio.Future[_Found]":
+    def _begin(self, threads: BoundedThreads, call: Callable[[], _Result]) -> "asyncio.Future[_Result]":
         working = asyncio.ensure_future(threads.run(call))
         self._unended.add(working)
         working.add_done_callback(self._unended.discard)
@@ -353,15 +400,15 @@ class IdempotentAnswers:
         return self._clock.time_ns() // 1_000_000
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Turn:
-    """One request on its way: what it asks, its tenant's keys, its slot, and until when (monotonic)."""
+    """One request on its way: what it asks, its tenant's keys, its slot, until when (monotonic), and with whom it waits."""
 
     asked: Asked
     keys: TenantKeys
     slot: Slot
     until_s: float
-    chance: LastChance
+    line: Line
 
     def belongs_to(self, held: Held) -> bytes:
         principal, slot = self.asked.principal, self.slot

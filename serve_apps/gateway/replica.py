@@ -103,7 +103,7 @@ class Gateway:
         self.access = Access(self._authenticate)
         self._kept_database, kept = kept_answers(settings)
         self._idempotent = IdempotentAnswers(
-            kept, settings.idempotency, settings.consensus.max_concurrent, secret=self._parts.salt,
+            kept, settings.idempotency, settings.places, secret=self._parts.salt,
             policy=self._parts.policy, trust=self._parts.trust, screening_version=lambda: self._scrutiny.screener.version,
             pseudonym=self._coordinator.tenant_pseudonym, sink=self._parts.sink, clock=self._clock,
         )  # fmt: skip

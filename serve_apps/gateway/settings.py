@@ -114,3 +114,8 @@ class GatewaySettings(BaseModel):
     metrics_refresh_s: float = Field(default=1.0, gt=0, le=60)
     breakers_exchange_s: float = Field(default=1.0, gt=0, le=60)
     """How often replicas compare what their breakers saw."""
+
+    @property
+    def places(self) -> int:
+        """Return how many requests of the hot path a replica may have under way, those included that wait."""
+        return self.consensus.max_concurrent + self.admission.line.max_waiting

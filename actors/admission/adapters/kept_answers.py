@@ -11,7 +11,7 @@ Left out: when to look again, and what is in a box.
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, text, update
 
-from actors.admission.idempotency import Held, Slot, Verdict, judge
+from actors.admission.idempotency import Found, Held, Slot, judge
 from actors.base.digests import sha256_hex
 from actors.base.errors import RateLimited
 from actors.store.adapters.database import Database
@@ -25,24 +25,26 @@ class KeptAnswers:
         self._database = database
         self._max_keys = max_keys
 
-    def look(
-        self, slot: Slot, claim_id: str, now_ms: int, until_ms: int, given_up: Held | None = None
-    ) -> tuple[Verdict, Held | None]:
-        """Return what is to be done with a request; if that is to claim its slot, it is claimed, until ``until_ms``.
+    def look(self, slot: Slot, now_ms: int, given_up: Held | None = None) -> Found:
+        """Return what is to be done with a request; whoever looks takes no lock and writes nothing.
 
         ``given_up`` is the lapsed claim that may be taken over, if it is still as it was seen.
+        """
+        with self._database.read() as connection:
+            held = _held(connection, slot.id)
+        return judge(held, slot.request, now_ms, given_up), held
+
+    def claim(self, slot: Slot, claim_id: str, now_ms: int, until_ms: int, given_up: Held | None = None) -> bool:
+        """Claim a slot until ``until_ms``; false if it is not to be claimed any more.
+
         Raises ``RateLimited`` if the API key holds as many keys as it may, ``StorageUnavailable`` without a database.
         """
-        with self._database.read() as connection:  # whoever only waits takes no lock
-            held = _held(connection, slot.id)
-        if (verdict := judge(held, slot.request, now_ms, given_up)) != "claim":
-            return verdict, held
         with self._database.write() as connection:
             _take_turns(connection, slot.api_key_id)
             held = _held(connection, slot.id, lock=True)
-            if (verdict := judge(held, slot.request, now_ms, given_up)) == "claim":
+            if may := judge(held, slot.request, now_ms, given_up) == "claim":
                 self._claim(connection, slot, claim_id, now_ms, until_ms)
-        return verdict, held
+        return may
 
     def renew(self, slot_id: str, claim_id: str, until_ms: int) -> bool:
         """Let a claim stand until ``until_ms``; false if it is lost, or has become an answer."""

@@ -168,5 +168,5 @@ def killed(gateway: Gateway) -> None:
         raise ConnectionError("killed")
 
     table: Any = gateway._idempotent._table
-    for name in ("look", "renew", "keep", "release", "sweep"):
+    for name in ("look", "claim", "renew", "keep", "release", "sweep"):
         setattr(table, name, gone)

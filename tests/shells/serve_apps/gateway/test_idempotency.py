@@ -407,7 +407,7 @@ async def test_a_slow_database_costs_no_more_than_the_deadline(tmp_path: Path, m
     """504 when it passes; a claim that was made for nobody is given back at once, an answer that was kept late is there."""
     async with live(tmp_path, monkeypatch, **section(lease_s=60)) as system:
         table, client = system.replicas[0]._idempotent._table, Client(system)
-        for name in ("look", "keep"):
+        for name in ("look", "claim", "keep"):
             called, go_on = getattr(table, name), threading.Event()
 
             def slow(*arguments: Any, called: Any = called, go_on: threading.Event = go_on) -> Any:
@@ -433,15 +433,17 @@ async def test_a_client_that_leaves_while_it_claims_holds_nothing(
     """The claim that its request still made is given back; the next one with the key is worked on at once."""
     async with live(tmp_path, monkeypatch, **section(lease_s=60)) as system:
         table, client, left = system.replicas[0]._idempotent._table, Client(system), asyncio.Event()
-        look, go_on = table.look, threading.Event()
+        claim, claiming, go_on = table.claim, threading.Event(), threading.Event()
 
         def slow(*arguments: Any) -> Any:
+            claiming.set()
             go_on.wait(20)
-            return look(*arguments)
+            return claim(*arguments)
 
         with monkeypatch.context() as hanging:
-            hanging.setattr(table, "look", slow)
+            hanging.setattr(table, "claim", slow)
             first = asyncio.create_task(client.ask("k", left=left))
+            await until(claiming.is_set)
             left.set()
             assert (await first).status == 0
         go_on.set()

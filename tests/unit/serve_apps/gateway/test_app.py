@@ -60,8 +60,7 @@ class World:
         bounds = SimpleNamespace(
             max_body_bytes=MAX_BODY,
             body_timeout_s=0.05,
-            consensus=SimpleNamespace(max_concurrent=max_concurrent),
-            admission=AdmissionConfig(line=LineConfig(max_waiting=max_waiting)),
+            places=max_concurrent + max_waiting,
         )
         backend: Any = SimpleNamespace(
             access=Access(principals), chat=chat or self._chat, settings=bounds, transition=self._transition,

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actors.admission.adapters.kept_answers import KeptAnswers
-from actors.admission.idempotency import Held, Slot, lapsed
+from actors.admission.idempotency import Found, Held, Slot, lapsed
 from actors.base.digests import sha256_hex
 from actors.base.errors import RateLimited, StorageUnavailable
 from actors.base.ids import new_ulid
@@ -56,67 +56,77 @@ def answer(where: Slot, claim_id: str, until: int = NOW + 1000, box: bytes = b"s
     return Held(where.request, claim_id, until, "0" * 26, box)
 
 
+def look(
+    table: KeptAnswers, where: Slot, claim_id: str, now_ms: int, until_ms: int, given_up: Held | None = None
+) -> Found:  # fmt: skip
+    """Look what is to be done, as a replica does, and claim if that is it; return what it came to."""
+    found = table.look(where, now_ms, given_up)
+    if found[0] != "claim" or table.claim(where, claim_id, now_ms, until_ms, given_up):
+        return found
+    return table.look(where, now_ms, given_up)
+
+
 def test_a_slot_goes_from_claimed_to_answered(table: KeptAnswers) -> None:
     """One claims it, others wait, another request is refused; once kept it is there for all until its time is over."""
     where, mine, other = slot("k"), new_ulid(), new_ulid()
-    assert table.look(where, mine, NOW, NOW + LEASE)[0] == "claim"
-    assert table.look(where, other, NOW, NOW + LEASE)[0] == "wait"
-    assert table.look(slot("k", request="s"), other, NOW, NOW + LEASE)[0] == "mismatch"
+    assert look(table, where, mine, NOW, NOW + LEASE)[0] == "claim"
+    assert look(table, where, other, NOW, NOW + LEASE)[0] == "wait"
+    assert look(table, slot("k", request="s"), other, NOW, NOW + LEASE)[0] == "mismatch"
     assert table.keep(where.id, mine, answer(where, mine))
-    assert table.look(where, other, NOW + 999, NOW) == ("replay", answer(where, mine))
-    assert table.look(slot("k", request="s"), other, NOW + 999, NOW)[0] == "mismatch"
-    assert table.look(slot("k", request="s"), other, NOW + 1000, NOW + 1001)[0] == "claim"
+    assert look(table, where, other, NOW + 999, NOW) == ("replay", answer(where, mine))
+    assert look(table, slot("k", request="s"), other, NOW + 999, NOW)[0] == "mismatch"
+    assert look(table, slot("k", request="s"), other, NOW + 1000, NOW + 1001)[0] == "claim"
 
 
 def test_a_claim_that_lapsed_is_anybodys(table: KeptAnswers) -> None:
     """Whoever had it changes nothing any more; renewed in time it stands."""
     where, dead, next_one = slot("k"), new_ulid(), new_ulid()
-    table.look(where, dead, NOW, NOW + LEASE)
+    look(table, where, dead, NOW, NOW + LEASE)
     assert table.renew(where.id, dead, NOW + 2 * LEASE)
-    assert table.look(where, next_one, NOW + LEASE, NOW + 2 * LEASE)[0] == "wait"
-    verdict, dying = table.look(where, next_one, NOW + 2 * LEASE, NOW + 3 * LEASE)
+    assert look(table, where, next_one, NOW + LEASE, NOW + 2 * LEASE)[0] == "wait"
+    verdict, dying = look(table, where, next_one, NOW + 2 * LEASE, NOW + 3 * LEASE)
     assert verdict == "wait"  # it has a last chance, and may use it
     assert table.renew(where.id, dead, NOW + 2 * LEASE + 1)
-    assert table.look(where, next_one, NOW + 3 * LEASE, NOW + 4 * LEASE, dying)[0] == "wait"
-    _, dying = table.look(where, next_one, NOW + 3 * LEASE, NOW + 4 * LEASE)
-    assert table.look(where, next_one, NOW + 3 * LEASE, NOW + 4 * LEASE, dying)[0] == "claim"
+    assert look(table, where, next_one, NOW + 3 * LEASE, NOW + 4 * LEASE, dying)[0] == "wait"
+    _, dying = look(table, where, next_one, NOW + 3 * LEASE, NOW + 4 * LEASE)
+    assert look(table, where, next_one, NOW + 3 * LEASE, NOW + 4 * LEASE, dying)[0] == "claim"
     assert not table.renew(where.id, dead, NOW + 9 * LEASE)
     assert not table.keep(where.id, dead, answer(where, dead))
     table.release(where.id, dead)
-    assert table.look(where, new_ulid(), NOW + 2 * LEASE, NOW)[0] == "wait"
+    assert look(table, where, new_ulid(), NOW + 2 * LEASE, NOW)[0] == "wait"
     assert table.keep(where.id, next_one, answer(where, next_one))
 
 
 def test_an_answer_is_kept_once(table: KeptAnswers) -> None:
     """It is neither replaced, renewed nor given back, not even by whoever kept it."""
     where, mine = slot("k"), new_ulid()
-    table.look(where, mine, NOW, NOW + LEASE)
+    look(table, where, mine, NOW, NOW + LEASE)
     assert table.keep(where.id, mine, answer(where, mine))
     assert not table.keep(where.id, mine, answer(where, mine, box=b"other"))
     assert not table.renew(where.id, mine, NOW + 10 * LEASE)
     table.release(where.id, mine)
-    assert table.look(where, new_ulid(), NOW, NOW) == ("replay", answer(where, mine))
+    assert look(table, where, new_ulid(), NOW, NOW) == ("replay", answer(where, mine))
 
 
 def test_an_api_key_holds_no_more_than_it_may(table: KeptAnswers) -> None:
     """Claims and answers count until their time is over; other API keys do not."""
     for name in "abc":
-        assert table.look(slot(name), new_ulid(), NOW, NOW + LEASE)[0] == "claim"
+        assert look(table, slot(name), new_ulid(), NOW, NOW + LEASE)[0] == "claim"
     with pytest.raises(RateLimited, match="holds 3 idempotency keys") as caught:
-        table.look(slot("d"), new_ulid(), NOW - 1901, NOW + LEASE)
+        look(table, slot("d"), new_ulid(), NOW - 1901, NOW + LEASE)
     assert caught.value.retry_after_s == 3  # 2001 ms until the first lapses
-    assert table.look(slot("a"), new_ulid(), NOW, NOW + LEASE)[0] == "wait"
-    assert table.look(slot("d", api_key="you"), new_ulid(), NOW, NOW + LEASE)[0] == "claim"
-    assert table.look(slot("d"), new_ulid(), NOW + LEASE, NOW + 2 * LEASE)[0] == "claim"
+    assert look(table, slot("a"), new_ulid(), NOW, NOW + LEASE)[0] == "wait"
+    assert look(table, slot("d", api_key="you"), new_ulid(), NOW, NOW + LEASE)[0] == "claim"
+    assert look(table, slot("d"), new_ulid(), NOW + LEASE, NOW + 2 * LEASE)[0] == "claim"
 
 
 def test_what_has_expired_is_removed_in_parts(databases: list[Database]) -> None:
     """So many rows at once and no more; what stands stays."""
     table = KeptAnswers(databases[0], 100)
     for number in range(7):
-        table.look(slot(str(number)), new_ulid(), NOW, NOW + LEASE + number)
+        look(table, slot(str(number)), new_ulid(), NOW, NOW + LEASE + number)
     assert [table.sweep(NOW + LEASE + 4, 3) for _ in range(3)] == [3, 2, 0]
-    assert [table.look(slot(str(n)), new_ulid(), NOW, NOW + LEASE)[0] for n in (0, 4, 5, 6)] == [
+    assert [look(table, slot(str(n)), new_ulid(), NOW, NOW + LEASE)[0] for n in (0, 4, 5, 6)] == [
         "claim", "claim", "wait", "wait",
     ]  # fmt: skip
 
@@ -130,7 +140,7 @@ def test_of_all_replicas_one_gets_the_claim(databases: list[Database]) -> None:
         found = []
         for turn in range(20):
             together.wait(30)
-            found.append(tables[number].look(slot(str(turn)), new_ulid(), NOW, NOW + LEASE)[0])
+            found.append(look(tables[number], slot(str(turn)), new_ulid(), NOW, NOW + LEASE)[0])
         return found
 
     with ThreadPoolExecutor(REPLICAS) as pool:
@@ -148,7 +158,7 @@ def test_of_all_replicas_none_passes_the_bound(databases: list[Database]) -> Non
         for turn in range(10):
             together.wait(30)
             try:
-                tables[number].look(slot(f"{turn}/{number}", api_key=str(turn)), new_ulid(), NOW, NOW + LEASE)
+                look(tables[number], slot(f"{turn}/{number}", api_key=str(turn)), new_ulid(), NOW, NOW + LEASE)
                 got += 1
             except RateLimited:
                 continue
@@ -174,16 +184,16 @@ class Halting(KeptAnswers):
 def test_keeping_and_taking_over_exclude_each_other(databases: list[Database]) -> None:
     """An answer that is kept late, while somebody takes over: it is not kept, or there would be two."""
     table, other, where, late = KeptAnswers(databases[0], MAX_KEYS), Halting(databases[1]), slot("k"), new_ulid()
-    table.look(where, late, NOW, NOW + LEASE)
-    _, dying = table.look(where, new_ulid(), NOW + LEASE, NOW + 2 * LEASE)
+    look(table, where, late, NOW, NOW + LEASE)
+    _, dying = look(table, where, new_ulid(), NOW + LEASE, NOW + 2 * LEASE)
     with ThreadPoolExecutor(2) as pool:
-        taking = pool.submit(other.look, where, new_ulid(), NOW + LEASE, NOW + 2 * LEASE, dying)
+        taking = pool.submit(look, other, where, new_ulid(), NOW + LEASE, NOW + 2 * LEASE, dying)
         assert other.looked.wait(20)
         keeping = pool.submit(table.keep, where.id, late, answer(where, late))
         wait([keeping], timeout=0.5)
         other.go_on.set()
         assert (taking.result()[0], keeping.result()) == ("claim", False)
-    assert table.look(where, new_ulid(), NOW + LEASE, NOW)[0] == "wait"
+    assert look(table, where, new_ulid(), NOW + LEASE, NOW)[0] == "wait"
 
 
 def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
@@ -192,7 +202,7 @@ def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
     away = Database(f"sqlite:///{tmp_path}/folder", 1, 0.1)
     table, where = KeptAnswers(away, 1), slot("k")
     for call in (
-        lambda: table.look(where, "c", NOW, NOW + 1), lambda: table.renew(where.id, "c", NOW),
+        lambda: table.look(where, NOW), lambda: table.claim(where, "c", NOW, NOW + 1), lambda: table.renew(where.id, "c", NOW),
         lambda: table.keep(where.id, "c", answer(where, "c")), lambda: table.release(where.id, "c"),
         lambda: table.sweep(NOW, 1),
     ):  # fmt: skip
@@ -229,7 +239,7 @@ def test_whatever_comes_after_whatever_a_slot_has_one_answer(
         claim_id, claimed_for = claims.get((who, key), ("none", request))
         if step == "look":
             made = new_ulid()
-            verdict, held = table.look(where, made, now, now + LEASE, seen.get((who, key)))
+            verdict, held = look(table, where, made, now, now + LEASE, seen.get((who, key)))
             seen[who, key] = held if lapsed(held, now) else None
             box, asked, until = kept.get(key, (b"", "", 0))
             standing = until > now
