@@ -91,6 +91,8 @@ class QuotaConfig(_Section):
 
     look_s: float = Field(default=0.1, ge=0.01, le=10)
     """How often more is leased where it is needed, at least; a key that runs short is seen to at once."""
+    max_backoff_s: float = Field(default=2.0, ge=0.01, le=10)
+    """Longest pause after the store could not be asked; pauses begin at ``look_s`` and double."""
     ahead_s: float = Field(default=20.0, ge=1, le=50)
     """How long before a minute begins a replica says that it will lease in it. One that cannot say so has its share alone."""
     lock_wait_s: float = Field(default=1.0, gt=0, le=10)

@@ -11,6 +11,7 @@ Left out: what voters may hold by the limits that it gives them (``guarding``).
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,12 @@ class HeardLeases(SharedLeases):
         super().__init__(folder, replica, slots, config.quotas)
         self._heard = heard
 
+    def word(self) -> int:
+        """Return what the file of the slot says, which is read as it lies there."""
+        held = self._home._held  # noqa: SLF001 - the folder may be away, so the file has no name
+        said = b"" if held is None else os.pread(held[1], 20, 0)
+        return int(said or -1)
+
     def lease(self, minute: int, wants: Mapping[str, Want]) -> Leases:
         """Lease, and tell what was given."""
         leases = super().lease(minute, wants)
@@ -91,8 +98,9 @@ class SimulatedAdmission(Admission):
         book = self._book
         accounts = book._accounts  # noqa: SLF001 - the judge compares the book itself with what it counted
         return InHand(
-            book.minute, book.standing, {key: (each.left, each.tokens_left) for key, each in accounts.items()}
-        )
+            book.minute, book.standing, {key: (each.left, each.tokens_left) for key, each in accounts.items()},
+            self._leases.word(),
+        )  # fmt: skip
 
     @property
     def slot(self) -> int | None:

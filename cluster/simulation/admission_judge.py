@@ -4,6 +4,7 @@ Rules, each with the short word that a breach of it is named by:
 - ``quota``: over all replicas no key is let in more often, nor uses more tokens, than its limit within a minute.
 - ``refund``: whatever a replica was given of a limit it still has, but for what answers and recorded refusals used: what was
   refused or cancelled used nothing, and brought nothing.
+- ``word``: a replica that has its share alone has left word of that in its slot's file, whatever it says itself.
 - ``wait``: nobody waits longer than the line may make him.
 - ``retry``: who is refused because of limits or load is told when to come again.
 - ``door``: at rest nobody is inside, in line or on his way, at any replica.
@@ -42,6 +43,8 @@ class InHand:
     minute: int
     standing: Standing | None
     left: Mapping[str, tuple[int, int]]
+    word: int
+    """The last minute that the file of its slot says is spoken for."""
 
 
 class Looked(Protocol):
@@ -173,6 +176,9 @@ class AdmissionJudge:
         says = of.in_hand()
         if says is None:
             return
+        if says.standing == "alone" and says.word < says.minute:
+            words = f"has its share alone in minute {says.minute}, the word in its slot is {says.word}"
+            self._breach("word", f"{gate.replica} {words}")
         for key, left in says.left.items():
             for (name, limit), has in zip(_limits(self._tiers[key]), left, strict=True):
                 if limit is None:

@@ -9,10 +9,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from msgspec import structs
+
+from actors.admission.adapters.leases import SharedLeases
 from actors.admission.brownout import _weight
 from actors.admission.door import Door
 from actors.admission.queue import Priority, Ticket
-from actors.admission.quotas import Book, Reserved
+from actors.admission.quotas import Book, Note, Reserved
 from actors.base.certificates import SignedCertificate
 from actors.base.signing import SigningKey
 from actors.consensus.adapters.guarded import GuardedVoter
@@ -27,6 +30,7 @@ Swap = tuple[str, Any]
 _settle = Breaker.settle
 _leave = Door.leave
 _refund = Book.refund
+_write = SharedLeases._write  # noqa: SLF001 - what a plant stands for
 
 
 def _nobody(*_: object) -> frozenset[str]:
@@ -55,6 +59,10 @@ def _twice(self: Book, held: Reserved) -> None:
 
 def _stays(self: Door, priority: Priority, key: str, took_s: float | None, *, has_ended: bool) -> Ticket | None:
     return None if took_s is None else _leave(self, priority, key, took_s, has_ended=has_ended)
+
+
+def _forgets(self: SharedLeases, note: Note) -> None:
+    _write(self, structs.replace(note, leased={}))
 
 
 def _a_fifth(plan: Plan) -> int:
@@ -93,7 +101,8 @@ PLANTS: Mapping[str, tuple[Swap, ...]] = {
     "forget the halt": (("actors.consensus.actor.ConsensusCoordinator._halted", _no),),
     "weaker jury": (("actors.consensus.layers._is_no_weaker", _yes),),
     "unsigned record": (("actors.consensus.adapters.decision_log.seal", _forged),),
-    "lease twice": (("actors.admission.adapters.leases.SharedLeases._write", _nothing),),
+    "lease twice": (("actors.admission.adapters.leases.SharedLeases._write", _forgets),),
+    "word never left": (("actors.admission.adapters.home_slots.HomeSlots._write", _nothing),),
     "forget a refund": (("actors.admission.quotas.Book.refund", _nothing),),
     "refund twice": (("actors.admission.quotas.Book.refund", _twice),),
     "cut below policy": (("actors.admission.brownout._needed", _a_fifth),),

@@ -4,7 +4,8 @@ Rules:
 - What is reserved of a key's limit is settled by what was used once an answer or a recorded refusal is there. A request that was
   refused with 429, failed before anybody was asked, or was cancelled, gets everything back.
 - Who is let in at once costs neither task nor timer nor lock. Who waits is one future; what he waited is off his deadline.
-- Leases are fetched by a thread of their own, beside the requests; no request waits for them.
+- Leases are fetched by a thread of their own, beside the requests; no request waits for them. A store that fails, in whatever
+  way, is asked again after a pause that doubles, however many requests are refused meanwhile.
 - A turn of the loop is measured from a timer to what the timer calls in the next one.
 """
 
@@ -29,6 +30,7 @@ from actors.consensus.actor import Decision
 from actors.consensus.request import GenerationRequest
 from actors.consensus.vocabulary import Plan
 from actors.store.auth import Principal
+from serve_apps.gateway.complaints import Complaints
 from serve_apps.gateway.problems import Header
 
 _log = logging.getLogger("weavergen.gateway")
@@ -80,7 +82,9 @@ class Admission:
         self._rate_limited = 0
         self._hungry = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "leases")
-        self._told_away = -1
+        self._complaints = Complaints(_log, clock=monotonic)
+        self._failures = 0
+        """How often in a row the store could not be asked."""
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
@@ -93,11 +97,19 @@ class Admission:
         """Lease again and again, ahead of need."""
         while True:
             await self.lease()
+            if self._failures:
+                await asyncio.sleep(self._pause_s())
+                continue
             try:
                 async with asyncio.timeout(self._config.quotas.look_s if self._limits else None):
                     await self._hungry.wait()
             except TimeoutError:
                 continue
+
+    def _pause_s(self) -> float:
+        """Return how long a store that failed is left alone."""
+        quotas = self._config.quotas
+        return min(quotas.max_backoff_s, quotas.look_s * 2.0 ** min(self._failures - 1, 16))
 
     def close(self) -> None:
         """Measure no more and let go of the slot."""
@@ -193,21 +205,26 @@ class Admission:
         """Ask the store once, if anything is needed of it."""
         self._hungry.clear()
         asked = self._book.to_ask(self._wall(), self._config.quotas.ahead_s) if self._limits else None
-        if asked is not None:
-            minute, wants = asked
-            self._book.asked(minute)
-            loop = asyncio.get_running_loop()
-            try:
-                leases = await loop.run_in_executor(self._thread, self._store.lease, minute, wants)
-            except (StorageUnavailable, OutcomeUnknown) as error:
-                if self._told_away != self._book.minute:  # it is asked many times in a minute
-                    self._told_away = self._book.minute
-                    _log.warning("limits are this replica's share alone for now: %s", error)
-                self._book.failed(
-                    minute, for_certain=isinstance(error, StorageUnavailable), has_share=self._store.has_share(minute)
-                )
-            else:
-                self._book.answered(leases)
+        if asked is None:
+            return
+        minute, wants = asked
+        self._book.asked(minute)
+        try:
+            leases = await asyncio.get_running_loop().run_in_executor(self._thread, self._store.lease, minute, wants)
+        except Exception as error:  # noqa: BLE001 - whatever keeps the store from being asked, serving goes on alone
+            self._failed(minute, error)
+        else:
+            self._failures = 0
+            self._book.answered(leases)
+
+    def _failed(self, minute: int, error: Exception) -> None:
+        """Go on without the store; what it did is known only where it says so."""
+        is_defect = not isinstance(error, StorageUnavailable | OutcomeUnknown)
+        words = f"limits are this replica's share alone for now: {repr(error) if is_defect else error}"
+        self._complaints.tell("leases", words, cause=error if is_defect else None)
+        self._failures += 1
+        is_certain = isinstance(error, StorageUnavailable)
+        self._book.failed(minute, for_certain=is_certain, has_share=self._store.has_share(minute))
 
     def _reserve(self, principal: Principal, request: GenerationRequest) -> Reserved:
         limit = self._limits[principal.tier]

@@ -1,4 +1,4 @@
-"""What the operator is told of requests that the service could not answer: each kind of fault, and seldom."""
+"""What the operator is told of requests that the service could not answer, and why: each kind of fault, and seldom."""
 
 import logging
 import time
@@ -24,12 +24,14 @@ class Complaints:
 
     def about(self, error: WeaverGenError) -> None:
         """Note that a request was refused with ``error``; codes are few, each is remembered once."""
+        self.tell(error.code, f"a request was refused, {error.code}: {error}")
+
+    def tell(self, kind: str, words: str, *, cause: BaseException | None = None) -> None:
+        """Note a fault of one of few kinds; ``cause`` is a defect, whose traceback is wanted."""
         now_s = self._clock()
-        if now_s - self._last_s.get(error.code, float("-inf")) < self._period_s:
-            self._unsaid[error.code] = self._unsaid.get(error.code, 0) + 1
+        if now_s - self._last_s.get(kind, float("-inf")) < self._period_s:
+            self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
             return
-        more = self._unsaid.pop(error.code, 0)
-        self._last_s[error.code] = now_s
-        self._log.warning(
-            "a request was refused, %s: %s%s", error.code, error, f" ({more} more before)" if more else ""
-        )
+        more = self._unsaid.pop(kind, 0)
+        self._last_s[kind] = now_s
+        self._log.warning("%s%s", words, f" ({more} more before)" if more else "", exc_info=cause)

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors.admission.config import AdmissionConfig, TierConfig
-from actors.admission.quotas import Amount, Leases
+from actors.admission.quotas import Amount, Leases, Standing
 from actors.base.errors import Overloaded, RateLimited
 from actors.consensus.actor import Decision
 from actors.consensus.config import ConsensusConfig
@@ -122,7 +122,7 @@ class Says:
     """A replica's admission that says what it is told to."""
 
     def __init__(self, left: int) -> None:
-        self.says = InHand(0, "kept", {"limited": (left, 0)})
+        self.says = InHand(0, "kept", {"limited": (left, 0)}, -1)
 
     def in_hand(self) -> InHand:
         """Return it."""
@@ -141,6 +141,16 @@ def test_a_book_is_compared_with_what_was_given(left: int, rules: list[str]) -> 
     visit = judge.came(gate, Principal("limited", "t", "client", frozenset(), 1), "interactive", 0.0)
     judge.leased(gate, Leases(0, True, {"limited": Amount(3, 0)}, {}))
     judge.failed(visit, Overloaded("full", retry_after_s=1), Says(left))
+    assert [rule for rule, _ in found] == rules
+
+
+@pytest.mark.parametrize(("standing", "word", "rules"), [("alone", 0, []), ("alone", -1, ["word"]), ("kept", -1, [])])
+def test_who_has_its_share_alone_has_left_word_of_it(standing: Standing, word: int, rules: list[str]) -> None:
+    """As the slot's file says, not the replica."""
+    judge, found = judged()
+    says = Says(0)
+    says.says = InHand(0, standing, {}, word)
+    judge.at_rest(Gate("replica 0"), says)
     assert [rule for rule, _ in found] == rules
 
 

@@ -15,7 +15,7 @@ from tests.sim.test_world import WORD, site
 
 FIRST_SEEDS = {
     "drop the isolation check": 54, "isolation is not looked at last": 229, "leak a permit": 12, "forget the halt": 4,
-    "weaker jury": 2, "unsigned record": 0, "lost lease": 0,
+    "weaker jury": 2, "unsigned record": 0, "lost lease": 0, "word never left": 395,
     "lease twice": 23, "forget a refund": 3, "refund twice": 3, "cut below policy": 19, "leak a door slot": 3,
     "forget the learnt limit": 15, "a limit that only falls": 15,
 }  # fmt: skip

@@ -1,11 +1,11 @@
 """Leases on the disk of the home, which all its replicas share: one note a minute, written under a lock (``run/admission``).
 
 Rules:
-- A replica holds a slot by the lock on the slot's file (``home_slots``), and leaves word there before it joins: whether it can join
-  or not, its share of that minute is its own from then on. A slot that nobody holds is vacant; who joins puts its share into the
-  pool of the minute, for good.
-- Other replicas are waited for ``lock_wait_s``. A note that cannot be read or written leases nothing; one that is lost takes along
-  what was put into it, and nobody puts that into another.
+- A replica holds a slot by the lock on the slot's file (``home_slots``), and leaves word there before it joins: whether it can
+  join or not, its share of that minute is its own from then on. A slot that nobody holds is vacant; who joins puts its share into
+  the pool of the minute, for good.
+- Other replicas are waited for ``lock_wait_s``. A note that cannot be read or written leases nothing; one that is lost takes
+  along what was put into it, and nobody puts that into another.
 - Notes are not synced: a machine that goes down takes its replicas along, and the minute begins anew with them.
 """
 
@@ -48,7 +48,7 @@ class SharedLeases:
                 note = self._read(minute)
                 self._home.gather(minute)
                 return self._leased(note, wants)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError, msgspec.MsgspecError) as error:  # bad UTF-8 in a note is a ``ValueError``
             raise StorageUnavailable(f"nothing can be leased in {self._directory}: {error}") from error
 
     def close(self) -> None:

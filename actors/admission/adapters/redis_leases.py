@@ -22,7 +22,6 @@ from pathlib import Path
 from actors.admission.adapters.home_slots import HomeSlots
 from actors.admission.adapters.redis_notes import Found, RedisNotes
 from actors.admission.config import QuotaConfig, RedisConfig
-from actors.admission.ports import OutcomeUnknown
 from actors.admission.quotas import Leases, Note, Want, lease
 from actors.base.errors import ConfigurationError, StorageUnavailable
 from models.providers.keys import KeyMissing, read_key

@@ -38,9 +38,12 @@ class Memory:
     is_mute: bool = False
     """No word can be left in it."""
     in_hand: set[int] = field(default_factory=set)
+    asked: int = 0
+    """How often."""
 
     def lease(self, minute: int, wants: Mapping[str, Want]) -> Leases:
         """Join and lease."""
+        self.asked += 1
         if not self.is_mute and minute not in self.notes:
             self.in_hand.add(minute)
         if self.away is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.admission.config import AdmissionConfig, LineConfig, TierConfig
+from actors.admission.config import AdmissionConfig, LineConfig, QuotaConfig, TierConfig
 from actors.admission.quotas import Amount
 from actors.base.errors import DeadlineExceeded, NoConsensus, NotReady, Overloaded, RateLimited
 from actors.consensus.request import GenerationRequest
@@ -15,7 +15,7 @@ from actors.consensus.vocabulary import Seat, State
 from actors.store.auth import Principal
 from models.voter import Message, Sampling
 from serve_apps.gateway.admission import Admission
-from tests.unit.actors.consensus.world import plan
+from tests.unit.actors.consensus.world import plan, until
 from tests.unit.serve_apps.gateway.admitting import AWAY, MAX_LIMIT, UNKNOWN, Clocks, Memory, admission
 
 REQUEST = GenerationRequest("consensus", (Message("user", "Hi"),), Sampling(max_tokens=10), 60_000)
@@ -286,6 +286,50 @@ async def test_serving_goes_on_without_the_store(
         await of.through(REQUEST, KEY, "interactive", answer)
     assert of.shown().leasing == standing
     assert "share alone" in caplog.text
+
+
+async def test_no_error_of_the_store_ends_a_replica(caplog: pytest.LogCaptureFixture) -> None:
+    """A defect is logged whole, and what it left noted nobody knows: its minute has nothing but leases."""
+    clocks = Clocks()
+    store = Memory(away=UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), is_mute=True)
+    of = admission(LIMITED, clocks, store)
+    await of.start()
+    assert of.shown().leasing == "leases"
+    assert "invalid start byte" in caplog.text
+    assert "Traceback" in caplog.text
+    following = asyncio.create_task(of.follow())
+    await asyncio.sleep(0)
+    assert not following.done()
+    store.away = None
+    clocks.wall_s += 60
+    following.cancel()
+    await of.lease()
+    assert of.shown().leasing == "kept"
+    of.close()
+
+
+async def test_a_store_that_fails_is_left_alone_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    """However many requests are refused meanwhile; pauses double up to a bound, and end with the first answer."""
+    quotas = QuotaConfig(look_s=1, max_backoff_s=10)
+    store = Memory(away=AWAY, is_mute=True)
+    of = admission(LIMITED.model_copy(update={"quotas": quotas}), store=store)
+    following = asyncio.create_task(of.follow())
+    await until(lambda: store.asked == 1)
+    for _ in range(300):
+        with pytest.raises(RateLimited):
+            await of.through(REQUEST, KEY, "interactive", answer)
+        await asyncio.sleep(0)
+    assert (store.asked, caplog.text.count("share alone")) == (1, 1)
+    following.cancel()
+    pauses = [of._pause_s()]
+    for _ in range(5):
+        await of.lease()
+        pauses.append(of._pause_s())
+    assert pauses == [1, 2, 4, 8, 10, 10]
+    assert caplog.text.count("share alone") == 1
+    store.away = None
+    await of.lease()
+    assert of._failures == 0
 
 
 async def test_a_tier_of_batches_goes_behind() -> None:

@@ -23,3 +23,10 @@ def test_each_kind_is_told_at_once_and_then_seldom(caplog: pytest.LogCaptureFixt
         "a request was refused, not_ready: no policy",
         "a request was refused, storage_unavailable: a hung disk (2 more before)",
     ]
+
+
+def test_a_defect_is_told_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    """Any kind may have one."""
+    Complaints(logging.getLogger("test")).tell("leases", "limits are shared with nobody", cause=ValueError("bad bytes"))
+    assert "limits are shared with nobody" in caplog.text
+    assert "ValueError: bad bytes" in caplog.text

@@ -180,9 +180,10 @@ def test_keys_beyond_the_bound_lease_nothing(site: Site) -> None:
 def test_what_could_not_be_noted_is_in_hand_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own share, alone; and what it took in hand of vacant ones, it puts into the note at the next try."""
     store = SharedLeases(tmp_path / "admission", "a", 2, CONFIG)
-    with monkeypatch.context() as full, pytest.raises(StorageUnavailable):
+    with monkeypatch.context() as full:
         full.setattr(Path, "write_bytes", failing_write)
-        store.lease(7, WANTS)
+        with pytest.raises(StorageUnavailable):
+            store.lease(7, WANTS)
     assert store.has_share(7)
     assert store.lease(7, {}).joined
     assert drained(store, 7) + 331 // 2 == 663
@@ -201,14 +202,17 @@ def test_a_note_that_is_lost_takes_along_what_was_put_into_it(tmp_path: Path) ->
     assert drained(store, 7) == 0
 
 
-@pytest.mark.parametrize("data", [b"{", b"[]", b'{"minute": "x"}'])
+@pytest.mark.parametrize(
+    "data", [b"{", b"[]", b'{"minute": "x"}', b"\xff", b'{"minute": 7, "of": 2, "slots": {"0": "\xff"}}', b""]
+)
 def test_a_note_that_cannot_be_read_leases_nothing(tmp_path: Path, data: bytes) -> None:
-    """That minute only."""
+    """That minute only; its share is the replica's, alone."""
     store = Site(tmp_path).store("a")
     (tmp_path / "admission").mkdir()
     (tmp_path / "admission" / "7.json").write_bytes(data)
     with pytest.raises(StorageUnavailable):
         store.lease(7, WANTS)
+    assert store.has_share(7)
     assert store.lease(8, WANTS).joined
 
 

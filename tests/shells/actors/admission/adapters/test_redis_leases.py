@@ -317,8 +317,8 @@ def test_two_homes_on_one_slot_are_told_and_never_alone(
     with caplog.at_level(logging.ERROR):
         assert two.lease(7, {}).joined is False
     assert "first_slot" in caplog.text
+    server.kill()
     with pytest.raises(StorageUnavailable):
-        server.kill()
         two.lease(8, {})
     assert two.has_share(8) is False
 

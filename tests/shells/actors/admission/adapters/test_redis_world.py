@@ -50,8 +50,6 @@ class World:
         draw, replica = self.random.random(), self.random.choice(self.replicas)
         if draw < 0.5:
             held = replica.book.reserve("k", self.limit, 0, self.now_s + replica.off_s)
-            if replica.book.standing == "alone":
-                replica.store.stood_alone(replica.book.minute)
             if isinstance(held, Reserved):
                 self.used[held.minute] = self.used.get(held.minute, 0) + 1
         elif draw < 0.9:
@@ -71,10 +69,9 @@ class World:
         try:
             leases = self._under(replica, fault, lambda: replica.store.lease(minute, wants))
         except (StorageUnavailable, OutcomeUnknown) as error:
-            replica.book.alone_from = replica.store.alone_from
-            replica.book.failed(minute, for_certain=isinstance(error, StorageUnavailable))
+            for_certain, has_share = isinstance(error, StorageUnavailable), replica.store.has_share(minute)
+            replica.book.failed(minute, for_certain=for_certain, has_share=has_share)
         else:
-            replica.book.alone_from = replica.store.alone_from
             replica.book.answered(leases)
 
     def _under(self, replica: Replica, fault: str | None, ask: Callable[[], Leases]) -> Leases:
