@@ -14,7 +14,8 @@ Steps, in order; the first that fails raises ``IntegrityError`` whose ``param`` 
 10. layers        those that were tried before, replayed as refusals; each might follow those before it, asked nobody twice and
                   counted nothing that was rejected before. Told only where there are any
 11. inclusion     a proof, if there is one, must lead from the record's row to its batch, and from there to a checkpoint that
-                  a trusted log key signed; a promise past due without a proof is said
+                  a trusted log key signed; who of the given witnesses signed it too is told; a promise past due without
+                  a proof is said
 
 The record is decoded before step 2, which needs its time of issue; a record that cannot be read fails as ``record``.
 A writer can still attest what nothing else in the record contradicts (a latency, a pseudonym, a quorum).
@@ -22,7 +23,7 @@ A writer can still attest what nothing else in the record contradicts (a latency
 Left out: whether the policy snapshot named was in force (its digest is in the record; compare it with the policy log).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -33,6 +34,7 @@ from actors.base.signing import PublicKey
 from actors.consensus.counting import Counted
 from actors.consensus.replay import check_ballots, check_choice, check_form, check_result, replay_tally
 from actors.consensus.replay_layers import check_layers
+from actors.spans.log.note import NoteKey
 from actors.spans.proof import check_inclusion
 from actors.spans.record import RECORD_TYPE, Choice, DecisionRecord, Envelope, read_envelope
 
@@ -61,9 +63,13 @@ class Verification:
     record: DecisionRecord
     steps: tuple[Step, ...]
     inclusion: Inclusion
+    witnesses: tuple[str, ...] = ()
+    """Who else signed the proof's checkpoint, of those that were asked for."""
 
 
-def verify_envelope(data: bytes, trust: TrustBundle, now_s: int) -> Verification:
+def verify_envelope(
+    data: bytes, trust: TrustBundle, now_s: int, witnesses: Sequence[NoteKey] = ()
+) -> Verification:  # fmt: skip
     """Verify a decision's envelope; raise ``IntegrityError`` at the first step that fails."""
     steps: list[Step] = []
 
@@ -109,9 +115,9 @@ def verify_envelope(data: bytes, trust: TrustBundle, now_s: int) -> Verification
         if record.earlier:
             passed("layers", ", then ".join(f"{tried.name} {tried.outcome}" for tried in record.layer.tried))
     with _step("inclusion"):
-        inclusion, words = _inclusion(envelope, record, trust, now_s)
+        inclusion, words, signed = _inclusion(envelope, record, trust, now_s, witnesses)
         passed("inclusion", words)
-    return Verification(record, tuple(steps), inclusion)
+    return Verification(record, tuple(steps), inclusion, signed)
 
 
 @contextmanager
@@ -130,18 +136,23 @@ def _certificate(envelope: Envelope, record: DecisionRecord, trust: TrustBundle)
     return writer_key(trust, envelope.certificates[0], record.issued_at // 1000)
 
 
-def _inclusion(envelope: Envelope, record: DecisionRecord, trust: TrustBundle, now_s: int) -> tuple[Inclusion, str]:
+def _inclusion(
+    envelope: Envelope, record: DecisionRecord, trust: TrustBundle, now_s: int, witnesses: Sequence[NoteKey]
+) -> tuple[Inclusion, str, tuple[str, ...]]:
     if (proof := envelope.proof) is not None:
-        manifest, checkpoint = check_inclusion(proof, record.writer.id, record.writer.seq, envelope.as_logged, trust)
+        writer = record.writer
+        manifest, checkpoint = check_inclusion(proof, writer.id, writer.seq, envelope.as_logged, trust, witnesses)
         if record.promise is not None and record.promise.log_id != checkpoint.log_id:
             raise IntegrityError("the proof is of another log than the one promised", "inclusion")
         rows = f"rows {manifest.first_seq} to {manifest.last_seq} of {manifest.writer_id}"
-        return "included", f"batch {proof.entry.index} of {checkpoint.size} ({rows}), root {checkpoint.root[:16]}"
+        words = f"batch {proof.entry.index} of {checkpoint.size} ({rows}), root {checkpoint.root[:16]}"
+        by = f", signed by {' and '.join(checkpoint.witnesses)} as well" if checkpoint.witnesses else ""
+        return "included", words + by, checkpoint.witnesses
     if record.promise is None:
-        return "none", "none"
+        return "none", "none", ()
     if now_s <= record.promise.merge_by:
-        return "promised", "promised"
-    return OVERDUE, OVERDUE
+        return "promised", "promised", ()
+    return OVERDUE, OVERDUE, ()
 
 
 def _tally_words(record: DecisionRecord, counted: Counted) -> str:

@@ -24,6 +24,7 @@ from actors.base.ids import is_ulid
 from actors.spans.conventions import MAX_SCHEMA_VERSION
 from actors.spans.log.checkpoint import Checkpoint
 from actors.spans.log.entry_proof import MAX_PATH, EntryProof, read_proof
+from actors.spans.log.note import NoteKey
 from actors.spans.merkle import HASH_BYTES, leaf_hash, root_of_path
 from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
 
@@ -89,14 +90,19 @@ def read_manifest(data: bytes) -> Manifest:
 
 
 def check_inclusion(
-    proof: InclusionProof, writer_id: str, seq: int, envelope: bytes, trust: TrustBundle
+    proof: InclusionProof,
+    writer_id: str,
+    seq: int,
+    envelope: bytes,
+    trust: TrustBundle,
+    witnesses: Sequence[NoteKey] = (),
 ) -> tuple[Manifest, Checkpoint]:
     """Return batch and checkpoint if the proof holds for row ``seq`` of a writer; raise ``IntegrityError`` if it does not.
 
     ``envelope`` is the decision envelope's canonical bytes as they were logged, that is without a proof.
     """
     entry = proof.entry
-    checkpoint = entry.checkpoint.verify(trust)
+    checkpoint = entry.checkpoint.verify(trust, witnesses)
     leaf = unb64(proof.manifest, "batch")
     manifest = read_manifest(leaf)
     if manifest.writer_id != writer_id or not manifest.first_seq <= seq <= manifest.last_seq:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from actors.base.certificates import TrustBundle
-from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.base.errors import ConfigurationError, IntegrityError, StorageUnavailable
 from actors.spans.adapters.check import Checked, check_log
 from actors.spans.adapters.witnesses import seen_by
 from actors.spans.config import LogConfig
@@ -33,7 +33,7 @@ def log() -> None:
 @log.command("verify", epilog="Example: weavergen log verify --deep")
 @click.option("--deep", is_flag=True, help="Verify every decision record as well, whenever it was made, like an audit.")
 @click.option(
-    "--seen", "files", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    "--seen", "files", multiple=True, type=click.Path(path_type=Path),
     help="A checkpoint that somebody kept: this log must go on from it. May be given several times.",
 )  # fmt: skip
 @home_option
@@ -86,11 +86,14 @@ def seen_by_others(
 ) -> tuple[dict[str, SignedCheckpoint], list[str]]:
     """Return who has seen which checkpoint that this log signed, and why witnesses showed none.
 
-    Raises ``IntegrityError`` for a file that holds none.
+    Raises ``ConfigurationError`` for a file that cannot be read, ``IntegrityError`` for one that holds none.
     """
     seen, away = dict[str, SignedCheckpoint](), list[str]()
     for file in files:
-        seen[str(file)] = read_checkpoint(file.read_bytes())
+        try:
+            seen[str(file)] = read_checkpoint(file.read_bytes())
+        except OSError as error:
+            raise ConfigurationError(f"--seen {file}: it cannot be read: {error.strerror}") from error
         seen[str(file)].verify(trust)
     for witness in config.witnesses:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,8 +27,11 @@ from actors.consensus.screening.findings import Screening
 from actors.consensus.screening.screen import Screen
 from actors.consensus.verification import Step, verify_envelope
 from actors.health.adapters.capture import CONTENT
+from actors.spans.log.note import NoteKey, read_key
 from actors.spans.record import DecisionRecord
 from cluster.cli.context import Session, home_option, json_option, key_option, print_json, root_of, safe
+from cluster.home import open_home
+from cluster.local_witnesses import with_local
 from cluster.trust import load_trust
 
 MAX_ENVELOPE_BYTES = 16 << 20
@@ -51,6 +55,11 @@ class _Grouping:
     "--trust", "trust_file", type=click.Path(path_type=Path), help="Trust bundle (default: the home's trust.json)."
 )
 @click.option("--require-inclusion", is_flag=True, help="Exit 1 unless the record is included in a log.")
+@click.option(
+    "--witness", "witness_keys", multiple=True, metavar="KEY",
+    help="Verifier key of a witness of the log (default: those of the home's profile). May be given several times.",
+)  # fmt: skip
+@click.option("--require-witnesses", type=click.IntRange(0), default=0, help="Exit 1 unless so many of them signed.")
 @click.option("--save", type=click.Path(path_type=Path), help="Keep the fetched envelope in this file.")
 @click.option(
     "--content",
@@ -64,16 +73,16 @@ class _Grouping:
 @key_option
 @json_option
 def verify(
-    target: str, trust_file: Path | None, require_inclusion: bool, save: Path | None, content_place: Path | None,
-    run_code: bool, home_dir: str | None, key_file: Path | None, as_json: bool,
+    target: str, trust_file: Path | None, require_inclusion: bool, witness_keys: tuple[str, ...], require_witnesses: int,
+    save: Path | None, content_place: Path | None, run_code: bool, home_dir: str | None, key_file: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Verify signatures, ballots, tally, choice, inclusion, and with retained content the grouping; exit 1 at what fails."""
     data = _envelope(target, home_dir, key_file)
     if save is not None:
         save.write_bytes(data)
-    trust = _trust(trust_file, home_dir)
+    trust, witnesses = _trust(trust_file, home_dir), _witnesses(witness_keys, home_dir)
     try:
-        verified = verify_envelope(data, trust, int(time.time()))
+        verified = verify_envelope(data, trust, int(time.time()), witnesses)
         grouping = _grouping(verified.record, content_place, home_dir, run_code=run_code)
     except IntegrityError as error:
         if as_json:
@@ -84,16 +93,20 @@ def verify(
     if as_json:
         steps = [{"name": step.name, "detail": step.detail} for step in (*verified.steps, *grouping.steps)]
         told = {"verified": True, "steps": steps, "inclusion": verified.inclusion, "decision": verified.record.id}
-        print_json(told | _told(grouping))
+        print_json(told | _told(grouping) | {"witnesses": list(verified.witnesses)})
     else:
         for step in (*verified.steps[:-1], *grouping.steps):
             click.echo(f"ok      {step.name:<12} {safe(step.detail)}")
         if grouping.rerun is not None:
             click.echo(f"run again: {grouping.rerun.ending}: {safe(grouping.rerun.detail)}")
         click.echo(f"grouping: {grouping.words}")
+        if witnesses:
+            by = ", ".join(map(safe, verified.witnesses)) or "none"
+            click.echo(f"witnesses: {by} ({len(verified.witnesses)} of {len(witnesses)})")
         click.echo(f"inclusion: {verified.inclusion}")
     not_run = grouping.rerun is not None and grouping.rerun.ending == "could not run"
-    return 1 if not_run or (require_inclusion and verified.inclusion != "included") else 0
+    too_little = require_inclusion and verified.inclusion != "included"
+    return 1 if not_run or too_little or len(verified.witnesses) < require_witnesses else 0
 
 
 def _told(grouping: _Grouping) -> dict[str, Any]:
@@ -171,3 +184,17 @@ def _envelope(target: str, home_dir: str | None, key_file: Path | None) -> bytes
 
 def _trust(trust_file: Path | None, home_dir: str | None) -> TrustBundle:
     return load_trust(trust_file or root_of(home_dir) / "trust.json")
+
+
+def _witnesses(given: Iterable[str], home_dir: str | None) -> list[NoteKey]:
+    """Return the keys that were given, else those of the home's profile; none where there is no home."""
+    try:
+        if keys := [read_key(text) for text in given]:
+            return keys
+    except IntegrityError as error:
+        raise ConfigurationError(f"--witness: {error}") from error
+    try:
+        home = open_home(root_of(home_dir))
+        return [witness.note_key for witness in with_local(home, home.read_config().log).witnesses]
+    except HomeError:
+        return []

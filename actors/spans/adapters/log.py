@@ -12,7 +12,7 @@ Rules:
   crash left behind that must be those that come next: others are never written over. Hashes behind it are written anew.
 - Each file appears whole under its name, and no file that a checkpoint vouches for ever changes. So readers need no lock.
 - Partial tiles go once the full tile is there and the checkpoint that needs it is durable; till then every checkpoint's
-  tiles are there. A reader with an older checkpoint finds the beginning of the full one instead.
+  tiles are there. Who wants a narrower one finds the beginning of a wider one instead.
 
 Left out: what leaves say (``batch``), whose word a checkpoint is (``sealer``), what tiles hold (``log.tiles``), witnesses.
 """
@@ -89,7 +89,7 @@ class LogFiles:
                 yield held[index - number * WIDTH]
 
     def tile(self, tile: Tile) -> bytes:
-        """Return a tile's bytes, from the full one if that is what there is; raise ``IntegrityError`` if there is neither."""
+        """Return a tile's bytes, from a wider one if that is what there is; raise ``IntegrityError`` if there is none."""
         data = self.read(tile)
         if data is None:
             raise IntegrityError(f"tile {tile.path} of the log is missing", "log")
@@ -98,17 +98,21 @@ class LogFiles:
         return data[: tile.width * HASH_BYTES]
 
     def read(self, tile: Tile) -> bytes | None:
-        """Return what lies in a tile's place, or in the full one's; ``None`` if nothing does."""
-        for candidate in dict.fromkeys((tile, tile.full)):
-            try:
-                return self._place(candidate).read_bytes()
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise StorageUnavailable(
-                    f"tile {candidate.path} of the log cannot be read: {error.strerror}"
-                ) from error
-        return None
+        """Return what lies in a tile's place, or in that of the full or a wider one, which begins alike; ``None`` if nothing."""
+        for candidate in (tile, tile.full):
+            if (data := self._bytes(candidate)) is not None:
+                return data
+        wider = (self._bytes(candidate) for candidate in self.partial(tile) if candidate.width > tile.width)
+        found = next((data for data in wider if data is not None), None)
+        return self._bytes(tile.full) if found is None else found  # they go when the full one has come
+
+    def _bytes(self, tile: Tile) -> bytes | None:
+        try:
+            return self._place(tile).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageUnavailable(f"tile {tile.path} of the log cannot be read: {error.strerror}") from error
 
     def partial(self, tile: Tile) -> list[Tile]:
         """Return the partial tiles that lie in a tile's place, narrowest first."""

@@ -10,7 +10,7 @@ Left out: who watches (``witness``), where checkpoints lie (``adapters.log``).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from actors.base.canonical import b64, unb64
@@ -73,6 +73,8 @@ class Checkpoint:
     """Hex."""
     issued_at: int
     """Unix seconds."""
+    witnesses: tuple[str, ...] = ()
+    """Who else signed it, of those that were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,11 @@ class SignedCheckpoint:
         """Return what it says."""
         return read_head(self.note.text)
 
-    def verify(self, trust: TrustBundle) -> Checkpoint:
-        """Return what it says if a log key that was good when it was issued signed it, for the log of this bundle."""
+    def verify(self, trust: TrustBundle, witnesses: Sequence[NoteKey] = ()) -> Checkpoint:
+        """Return what it says if a log key that was good when it was issued signed it, for the log of this bundle.
+
+        Of ``witnesses`` those are told that signed it; a line in the name of one that is not its own spoils it.
+        """
         head = self.head
         if head.origin != origin(trust):
             raise IntegrityError("checkpoint: it is of another log", "checkpoint")
@@ -103,7 +108,8 @@ class SignedCheckpoint:
                 plain, timed = log_keys(head.origin, key)
                 signed = self.note.signed_by((plain, timed))
                 if plain in signed and timed in signed and signed[timed].time_s == time_s:
-                    return Checkpoint(log_id(trust), head.size, head.root.hex(), time_s)
+                    others = tuple(key.name for key in self.note.signed_by(witnesses))
+                    return Checkpoint(log_id(trust), head.size, head.root.hex(), time_s, others)
         raise IntegrityError("checkpoint: no trusted log key signed it", "checkpoint")
 
     def cosigned(self, lines: Iterable[SignatureLine]) -> "SignedCheckpoint":

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from actors.base.canonical import canonical_json
+from actors.base.errors import ConfigurationError
 from actors.base.signing import SigningKey
 from actors.spans.adapters.check import check_log
 from actors.spans.adapters.log import LogFiles
@@ -119,6 +120,10 @@ def test_a_checkpoint_that_a_client_kept_is_evidence(site: Site, tmp_path: Path)
     kept.write_bytes(sign_checkpoint(stranger, origin(site.made.authority.trust()), 9, bytes(32), NOW_MS).data)
     refused = CliRunner().invoke(cli, ["log", "verify", "--home", str(site.made.home), "--seen", str(kept)])
     assert "no trusted log key signed it" in str(refused.exception)
+    refused = CliRunner().invoke(
+        cli, ["log", "verify", "--home", str(site.made.home), "--seen", str(tmp_path / "none")]
+    )
+    assert isinstance(refused.exception, ConfigurationError)
 
 
 def test_a_witness_that_shows_what_this_log_never_signed_proves_nothing(

@@ -14,13 +14,18 @@ from msgspec.structs import replace
 
 from actors.base.canonical import canonical_json
 from actors.base.errors import ConfigurationError
+from actors.base.signing import SigningKey
 from actors.consensus.retention.content import Content, encode_content
 from actors.consensus.retention.rerunning import Rerun
+from actors.spans.log.note import KeyKind, NoteKey
 from actors.spans.record import DecisionRecord, seal
 from cluster.cli import verifying
 from cluster.cli.main import cli
+from cluster.config import read_config
+from cluster.home import create_home
 from tests.unit.actors.consensus.conftest import make_world, trust_chain
 from tests.unit.actors.consensus.retention.kept import ADDS_ONE, CODE, ONE, TWO, Sink
+from tests.unit.actors.consensus.test_verification import witnessed
 from tests.unit.actors.consensus.world import CALLER, NOW_S, World, request, says, voter
 
 __all__ = ["make_world", "trust_chain"]
@@ -173,3 +178,35 @@ def test_blind_screening_contradicts_nobody(case: Case, monkeypatch: pytest.Monk
     case.keep(case.content)
     code, told = case.verify()
     assert (code, "screening is blind here" in told) == (2, True)
+
+
+async def test_witnesses_are_counted(
+    make_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are named, else those of the home's profile; fewer than are required is exit 1."""
+    monkeypatch.setattr(verifying.time, "time", lambda: NOW_S)
+    world = make_world(voter("a", says("42")), voter("b", says("42")))
+    await world.coordinator.generate(request("Six times seven?"), CALLER)
+    key = SigningKey.from_seed(b"w" * 32)
+    name, file, trust = "witness.example/1", tmp_path / "decision.json", tmp_path / "trust.json"
+    file.write_bytes(witnessed(world, key, name))
+    trust.write_bytes(canonical_json(world.trust))
+    vkey = NoteKey(name, KeyKind.COSIGNATURE, key.public).text
+
+    def verify(home: str, *more: str) -> tuple[int, str]:
+        words = ["verify", str(file), "--trust", str(trust), "--home", str(tmp_path / home), *more]
+        result = CliRunner().invoke(cli, words, standalone_mode=False)
+        return (2, str(result.exception)) if result.exception else (int(result.return_value), result.output)
+
+    for more, code, said in (
+        ((), 0, ""), (("--witness", vkey), 0, f"witnesses: {name} (1 of 1)"), (("--require-witnesses", "1"), 1, ""),
+        (("--witness", vkey, "--require-witnesses", "1"), 0, "inclusion: included"),
+        (("--witness", vkey, "--require-witnesses", "2"), 1, "(1 of 1)"), (("--witness", "x"), 2, "--witness: "),
+    ):  # fmt: skip
+        found = verify("none", *more)
+        assert (found[0], said in found[1]) == (code, True), found
+    home = create_home(tmp_path / "home")
+    log = {"witnesses": [{"url": "https://witness.example/1", "key": vkey}]}
+    home.write_config(read_config({"profile": "t", "log": log}, "t"))
+    code, told = verify("home", "--json", "--require-witnesses", "1")
+    assert (code, json.loads(told)["witnesses"]) == (0, [name])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import Callable
 
 import msgspec
@@ -15,6 +16,7 @@ from actors.consensus.weights import Correlation
 from actors.spans.batch import manifest_of, proof_of
 from actors.spans.columns import Rows
 from actors.spans.log.checkpoint import log_id, origin, sign_checkpoint
+from actors.spans.log.note import KeyKind, NoteKey, sign_line
 from actors.spans.merkle import leaf_hash
 from actors.spans.record import DecisionRecord, PairEntry, Promise, read_envelope, seal
 from tests.unit.actors.consensus.world import CALLER, LOG_KEY, NOW_S, World, hangs, request, says, voter
@@ -202,6 +204,29 @@ def test_a_proof_shows_that_the_record_is_in_the_log(world: World) -> None:
     result = verify_envelope(included(world), world.trust, NOW_S)
     assert result.inclusion == "included"
     assert "batch 0 of 1" in result.steps[-1].detail
+
+
+def witnessed(world: World, key: SigningKey, name: str) -> bytes:
+    """Return such an envelope whose checkpoint a witness signed as well."""
+    envelope = read_envelope(included(world))
+    assert envelope.proof is not None
+    entry = envelope.proof.entry
+    line = sign_line(entry.checkpoint.note.text, name, key, NOW_S)
+    text = dataclasses.replace(entry, checkpoint=entry.checkpoint.cosigned([line])).text
+    proof = msgspec.structs.replace(envelope.proof, log_proof=text)
+    return canonical_json(msgspec.structs.replace(envelope, proof=proof))
+
+
+def test_witnesses_of_a_proof_are_told_of_those_that_were_asked_for(world: World) -> None:
+    """Who they are is the verifier's business; without any named nothing is said of them."""
+    key = SigningKey.from_seed(b"w" * 32)
+    data = witnessed(world, key, "witness.example/1")
+    known = NoteKey("witness.example/1", KeyKind.COSIGNATURE, key.public)
+    result = verify_envelope(data, world.trust, NOW_S, [known])
+    assert (result.inclusion, result.witnesses) == ("included", ("witness.example/1",))
+    assert result.steps[-1].detail.endswith(", signed by witness.example/1 as well")
+    assert verify_envelope(data, world.trust, NOW_S).witnesses == ()
+    assert verify_envelope(included(world), world.trust, NOW_S, [known]).witnesses == ()
 
 
 def test_a_proof_that_does_not_hold_fails_at_inclusion(world: World) -> None:

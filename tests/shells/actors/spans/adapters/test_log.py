@@ -20,7 +20,7 @@ from actors.spans.adapters.sealer import HomeAuthority, Sealer
 from actors.spans.adapters.segments import Disk
 from actors.spans.columns import Rows, pinned_schema
 from actors.spans.log.checkpoint import log_keys, origin, sign_checkpoint
-from actors.spans.log.tiles import read_path, tiles_of
+from actors.spans.log.tiles import ENTRIES, Tile, join_leaves, read_path, tiles_of
 from actors.spans.merkle import is_consistent, leaf_hash, root_of_path, tree_root
 from actors.spans.proof import check_inclusion
 from actors.spans.record import read_envelope, seal
@@ -61,6 +61,19 @@ def test_leaves_go_on_over_many_tiles(tmp_path: Path) -> None:
     assert {tile for path in lying if (tile := read_path(path))} == set(tiles_of(66_000))
     assert list(files.leaves(0, 66_000)) == data
     assert list(files.leaves(700, 702)) == data[700:702]
+
+
+def test_any_leaf_and_any_narrower_tile_is_read_from_what_was_written_at_once(tmp_path: Path) -> None:
+    """Many batches are one step of the log: no tile of the sizes between was ever written."""
+    files = LogFiles(tmp_path / "log")
+    data = [b"%d" % number for number in range(9)]
+    files.extend(0, data)
+    assert [next(files.leaves(index, index + 1)) for index in range(9)] == data
+    for size in range(1, 10):
+        assert files.root(size) == tree_root([leaf_hash(leaf) for leaf in data[:size]])
+        assert files.tile(Tile(ENTRIES, 0, size)) == join_leaves(data[:size])
+    with pytest.raises(IntegrityError, match=r"tile 0/000.p/10 of the log is missing"):
+        files.tile(Tile(0, 0, 10))
 
 
 @pytest.mark.parametrize("step", ["commit", "extend", "put"])

@@ -54,6 +54,20 @@ def test_a_batch_is_read_once_for_all_of_its_decisions(made: Sealed, monkeypatch
     assert read == [0, 1]
 
 
+def test_batches_that_were_sealed_at_once_are_proven_each(tmp_path: Path) -> None:
+    """The log was never of a size between them."""
+    sealed = Sealed(tmp_path)
+    for first in (1, 4, 7):
+        rows = Rows(W, first, 1, [span(seq, envelope(seq)) for seq in range(first, first + 3)])
+        sealed.table.append([rows], {W: first + 2}, NOW_MS)
+    assert sealed.sealer.seal((), NOW_MS) == 3
+    archive = ArchivedDecisions(tmp_path, 10, sealed.authority.trust)
+    for seq in range(1, 10):
+        proof = read_envelope(archive.prove(envelope(seq))).proof
+        assert proof is not None
+        assert (proof.entry.index, proof.entry.checkpoint.head.size) == ((seq - 1) // 3, 3)
+
+
 def test_a_row_that_was_changed_gets_no_proof_from_what_is_kept(made: Sealed) -> None:
     """Its own digest is made of what the table holds now."""
     archive = ArchivedDecisions(made.home, 10, made.authority.trust)

@@ -19,7 +19,7 @@ from actors.spans.log.checkpoint import (
     read_head,
     sign_checkpoint,
 )
-from actors.spans.log.note import Note, SignatureLine, sign_line
+from actors.spans.log.note import KeyKind, Note, NoteKey, SignatureLine, sign_line
 from tests.unit.actors.spans.telemetry import NOW_S, Authority, certificate_of
 
 TEXT = """example.com/behind-the-sofa
@@ -142,3 +142,19 @@ def test_others_verify_ours_with_the_keys_that_we_give_out() -> None:
     note = signed().note
     assert list(note.signed_by([plain])) == [plain]
     assert note.signed_by([timed])[timed].time_s == int(NOW_S)
+
+
+def test_witnesses_are_told_of_those_that_were_asked_for() -> None:
+    """In their own names and with their own keys; a wrong signature under a right name and id spoils it."""
+    keys = [SigningKey.from_seed(seed * 32) for seed in (b"1", b"2", b"3")]
+    known = [NoteKey(f"witness.example/{at}", KeyKind.COSIGNATURE, key.public) for at, key in enumerate(keys)]
+    text = signed().note.text
+    lines = [sign_line(text, each.name, key, 7) for each, key in zip(known, keys, strict=True)]
+    checkpoint = signed().cosigned(lines[:2])
+    assert checkpoint.verify(KEYS.trust()).witnesses == ()
+    assert checkpoint.verify(KEYS.trust(), known[1:]).witnesses == ("witness.example/1",)
+    assert checkpoint.verify(KEYS.trust(), known).witnesses == ("witness.example/0", "witness.example/1")
+    wrong = replace(lines[2], data=lines[1].data)
+    assert checkpoint.cosigned([wrong]).verify(KEYS.trust(), known[:2]).witnesses
+    with pytest.raises(IntegrityError, match="does not match"):
+        checkpoint.cosigned([wrong]).verify(KEYS.trust(), known)
