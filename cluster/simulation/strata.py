@@ -3,8 +3,9 @@
 Rules:
 - A rate is what its stratum's requests came to. A stratum that nobody was sent to takes that of the nearest: the same weather
   a little younger, then as it is when settled, then the worst of what is under way by itself, then fair weather.
-- Two errors are told apart. *Sampling*: only so many requests were sent; by the binomial's variance of each stratum, with half a
-  failure more than there were, since none among few is no proof of none. *History*: only so many weeks are known; by drawing as
+- Two errors are told apart. *Sampling*: only so many requests were sent; by the binomial's variance of each stratum, whose rate
+  is taken to be no less than that of all like it (severe, mild, fair) with half a failure more than there were: none among
+  few is no proof of none, and one of one no proof of all. *History*: only so many weeks are known; by drawing as
   many weeks with replacement over and over (a bootstrap of blocks of a week), the rates as they are.
 """
 
@@ -15,7 +16,7 @@ from statistics import fmean
 import msgspec
 
 from cluster.simulation.draws import Draws
-from cluster.simulation.estimator import FAIR, SETTLED, Stratum, Timeline, total
+from cluster.simulation.estimator import FAIR, SETTLED, SEVERE, Stratum, Timeline, total
 from cluster.simulation.world import Outcome
 
 FAILED = ("unavailable", "overloaded", "halted", "lost")
@@ -117,11 +118,27 @@ def sampling_error(
     for stratum, seconds in total(weeks).items():
         spent[places[stratum]] = spent.get(places[stratum], 0.0) + seconds
     whole, variance = sum(spent.values()), 0.0
+    alike = _rates_alike(counts, what)
     for place, seconds in spent.items():
-        sent = counts[place].sent
-        rate = (getattr(counts[place], what) + 0.5) / (sent + 1)
+        hits, sent, least = getattr(counts[place], what), counts[place].sent, alike[_likeness(place)]
+        rate = max((hits + least) / (sent + 1), least)
         variance += (seconds / whole) ** 2 * rate * (1 - rate) / sent
     return math.sqrt(variance)
+
+
+def _rates_alike(counts: Mapping[Stratum, Counted], what: str) -> dict[str, float]:
+    """Return likeness → the rate of all strata alike, with half a hit more than there were."""
+    sums: dict[str, tuple[int, int]] = {}
+    for stratum, one in counts.items():
+        hits, sent = sums.get(_likeness(stratum), (0, 0))
+        sums[_likeness(stratum)] = (hits + getattr(one, what), sent + one.sent)
+    return {likeness: (hits + 0.5) / (sent + 1) for likeness, (hits, sent) in sums.items()}
+
+
+def _likeness(stratum: Stratum) -> str:
+    if stratum.gone or any(name.partition(": ")[2] in SEVERE for name in stratum.names):
+        return "severe"
+    return "mild" if stratum.names else "fair"
 
 
 def histories_drawn(weeks: int, length: int, draws: Draws, resamples: int = RESAMPLES) -> list[list[int]]:

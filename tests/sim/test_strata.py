@@ -61,6 +61,17 @@ def test_none_among_few_is_no_proof_of_none() -> None:
     assert found.error == pytest.approx((0.05 * 0.95 / 9) ** 0.5)
 
 
+def test_one_among_its_like_is_as_uncertain_as_they_are() -> None:
+    """A single request of a rare stratum has the rate of the other mild ones, and what was severe says nothing of it."""
+    rare = Stratum(("w: slow",))
+    counts = {SLOW: Counted(999, 999, 0, 0), rare: Counted(1, 1, 0, 0), DOWN: Counted(10, 0, 10, 0)}
+    alike = 0.5 / 1001
+    found = interval([{rare: 1.0}], counts, "failed", [[0]])
+    assert found.error == pytest.approx((alike * (1 - alike)) ** 0.5)
+    unlucky = {**counts, rare: Counted(1, 0, 1, 0)}
+    assert 0.4 < interval([{rare: 1.0}], unlucky, "failed", [[0]]).error < 0.6
+
+
 def test_a_quantile_lies_between_its_neighbours() -> None:
     """Of many ordered values the outer 2.5 % are beyond it."""
     values = [float(number) for number in range(101)]
