@@ -1,7 +1,8 @@
 """A hundred years of outages as they were, and storms in search of a broken invariant, through the code that decides.
 
 ``history``: replicates of real histories, drawn again week by week, for every co-occurrence; the profile's four layers beside
-one provider alone and beside retry, then fall back. ``validation``: the estimate against every request of thirty days.
+one provider alone and beside retry, then fall back. ``validation``: the estimate against every request of thirty days, and of
+hours in which two providers answer nothing, at the pace of the real load.
 ``storms``: the code as it is. ``plants``: the same search with a bug in production's code; what it finds is shrunk to the
 shortest schedule. ``lifetimes``: a home that is asked just before and just after everything in it runs out.
 """
@@ -19,13 +20,16 @@ from cluster.simulation.lifetimes import outlived
 from cluster.simulation.plants import PLANTS
 from cluster.simulation.plot import sweep_svg
 from cluster.simulation.report import lines, percent
-from cluster.simulation.validation import compare
+from cluster.simulation.validation import compare, compare_outage
+from cluster.simulation.weather import Kind
 
 PROFILE = "gpu"
 TOGETHER = (0.0, 0.1, 0.2, 0.3)
 REPLICATES, WEEKS = 13, 104
 """Each as long as the history: with four co-occurrences a little over a hundred years."""
 VALIDATED_DAYS, VALIDATED_GAP_S = 30, 60.0
+OUTAGES: tuple[Kind, ...] = ("hung", "down")
+STRUCK, OUTAGE_H = ("openai", "anthropic"), 2.0
 STORMS = 1000
 WORKERS = 2
 PICTURE = Path(__file__).parents[2] / "docs" / "acceptance" / "simulate.svg"
@@ -43,6 +47,13 @@ def stages(save: Save, done: set[str]) -> None:
     if "validation" not in done:
         compared = compare(PROFILE, data, VALIDATED_DAYS, VALIDATED_GAP_S, seed=1)
         save("validation", {**msgspec.to_builtins(compared), "standard_errors_apart": round(compared.differs_by, 2)})
+    for kind in OUTAGES:
+        if f"outage {kind}" not in done:
+            compared = compare_outage(PROFILE, STRUCK, kind, OUTAGE_H, seed=1)
+            save(
+                f"outage {kind}",
+                {**msgspec.to_builtins(compared), "standard_errors_apart": round(compared.differs_by, 2)},
+            )
     if "storms" not in done:
         save("storms", msgspec.to_builtins(hunt(range(STORMS), WORKERS)))
     for plant in PLANTS:
@@ -63,7 +74,16 @@ def page(name: str, about: str, results: dict[str, Any]) -> str:
         history = lines(msgspec.convert(results["history"], Availability))
         parts += ["", "## history", "", *history, "", f"![sweep]({PICTURE.name})"]
     if "validation" in results:
-        parts += ["", "## validation", "", _validation(results["validation"])]
+        parts += [
+            "",
+            "## validation",
+            "",
+            _validation("Thirty days in which ours fails ten times as often", results["validation"]),
+        ]
+    for kind in OUTAGES:
+        if f"outage {kind}" in results:
+            about_it = f"{OUTAGE_H:g} hours in which {' and '.join(STRUCK)} are {kind}, at the load's pace"
+            parts += ["", _validation(about_it, results[f"outage {kind}"])]
     if "storms" in results:
         parts += ["", "## storms", "", _storms(results["storms"])]
     if planted := [plant for plant in PLANTS if plant in results]:
@@ -78,11 +98,12 @@ def _lifetimes(found: Mapping[str, Any]) -> str:
     return f"{asked} around the ends of {', '.join(found['lifetimes'])}; {found['breaches']} invariants broken."
 
 
-def _validation(found: Mapping[str, Any]) -> str:
-    full = f"{found['full_requests']} requests, {percent(found['full'])} failed (standard error {percent(found['full_error'])})"
-    estimate = f"{found['estimate_requests']} requests, {percent(found['estimate'])}"
-    apart = f"{found['standard_errors_apart']} standard errors apart"
-    return f"{found['days']:g} days in which ours fails ten times as often. In full: {full}. Estimate: {estimate}, {apart}."
+def _validation(what: str, found: Mapping[str, Any]) -> str:
+    full = f"{found['full_requests']} requests, {percent(found['full'])} failed (± {percent(found['full_error'])})"
+    looked = (
+        f"{found['estimate_requests']} requests, {percent(found['estimate'])} (± {percent(found['estimate_error'])})"
+    )
+    return f"{what}. In full: {full}. Estimate: {looked}, {found['standard_errors_apart']} standard errors apart."
 
 
 def _storms(found: Mapping[str, Any]) -> str:

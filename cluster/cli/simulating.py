@@ -21,7 +21,10 @@ from cluster.simulation.report import percent, shown
 
 DAY_S = 86_400
 MOST_CAUSES = 8
-_ONLY = {**dict.fromkeys(("days", "profile", "together", "histories", "plot"), "history"), "plant": "storm"}
+_ONLY = {
+    **dict.fromkeys(("days", "profile", "together", "histories", "plot", "fair_requests"), "history"),
+    "plant": "storm",
+}
 """Options that only one scenario knows."""
 
 
@@ -48,6 +51,10 @@ _ONLY = {**dict.fromkeys(("days", "profile", "together", "histories", "plot"), "
     help="history: folder with outages/ (default: ../shared/data if it is there, else weeks are drawn from what was fitted).",
 )  # fmt: skip
 @click.option(
+    "--fair-requests", type=click.IntRange(10, 10_000_000), default=4000, show_default=True,
+    help="history: so many measure fair weather, for all replicates; nines beyond their number are not told.",
+)  # fmt: skip
+@click.option(
     "--plant", type=click.Choice(tuple(PLANTS)), help="storm: a bug to plant; the search ends where it shows."
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes.")
@@ -55,7 +62,7 @@ _ONLY = {**dict.fromkeys(("days", "profile", "together", "histories", "plot"), "
 @json_option
 def simulate(
     seeds: int, first_seed: int, scenario: str, days: int, profile: str, together: str, histories: Path | None,
-    plant: str | None, workers: int, plot: Path | None, as_json: bool,
+    fair_requests: int, plant: str | None, workers: int, plot: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Run the deciding code under a virtual clock: availability over outages as they were, or storms in search of a bug."""
     _refuse_inert(scenario)
@@ -66,7 +73,8 @@ def simulate(
             hunted = hunt(chosen, workers, told, plant or "")
         else:
             data = histories or (HISTORIES if HISTORIES.is_dir() else None)
-            found = sweep(profile, _shares(together), chosen, days * DAY_S // WEEK_S, data, workers, told)
+            weeks = days * DAY_S // WEEK_S
+            found = sweep(profile, _shares(together), chosen, weeks, data, workers, told, fair_requests)
     if scenario == "storm":
         return _tell_hunt(hunted, as_json=as_json)
     if plot is not None:
@@ -82,7 +90,7 @@ def _refuse_inert(scenario: str) -> None:
     """Refuse options that would mean nothing to the scenario."""
     context = click.get_current_context()
     given = [name for name in _ONLY if context.get_parameter_source(name) == ParameterSource.COMMANDLINE]
-    if inert := [f"--{name}" for name in given if _ONLY[name] != scenario]:
+    if inert := ["--" + name.replace("_", "-") for name in given if _ONLY[name] != scenario]:
         raise ConfigurationError(f"{', '.join(inert)} would mean nothing to scenario {scenario}: leave it out")
 
 
@@ -114,7 +122,10 @@ def _tell(console: Console, found: Availability) -> None:
         f"{found.years:.1f} simulated years in {found.seconds:.0f} s, {rate:.1f} years a minute; {found.requests} requests; "
         f"{len(found.breaches)} invariants broken"
     )
-    table = Table("stack", title="available: answered, or honestly refused for want of agreement (95 % of replicates)")
+    table = Table(
+        "stack",
+        title="available: answered, or honestly refused for want of agreement (95 % of histories; ± of so many requests)",
+    )
     together = sorted({share for each in found.available.values() for share in each}, key=float)
     for share in together:
         table.add_column(f"co-occurrence {share}")

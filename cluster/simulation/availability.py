@@ -3,30 +3,36 @@
 Rules:
 - A replicate is one history drawn anew, with its own ills of our side; all stacks live through the same one, and the same
   replicates serve every co-occurrence.
-- A figure's interval is what the middle 95 % of replicates span: each is as long as the history, so their spread is what the
-  history leaves open.
+- What requests came to is counted by stratum over all replicates together, fair weather by requests of its own (``strata``,
+  ``fair``): a replicate is how long each of its weeks spends where. So its one unlucky request decides nothing.
+- A figure has two errors, told apart: what the history leaves open, and what so many requests do (``strata``).
 - What is lost is laid to what was under way: in equal parts where it was several faults.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from time import perf_counter, process_time
 
 import msgspec
 
 from cluster.simulation.draws import Draws
-from cluster.simulation.estimator import FAILED, SEVERE, Shares, sampled, shares
+from cluster.simulation.estimator import SEVERE, Stratum, Timeline, sampled, stretches, times, total
+from cluster.simulation.fair import REQUESTS, UNLUCKY, Fair, FairTask, fair
 from cluster.simulation.fit import Fitted, drawn_history, history_of, stored
 from cluster.simulation.ills import ills
 from cluster.simulation.outages import WEEK_S, History, provider_faults
 from cluster.simulation.parallel import spread
 from cluster.simulation.stacks import LOCAL, baselines, free, site_of
+from cluster.simulation.strata import FAILED, Counts, Interval, counted, histories_drawn, interval, merged, nearest
 from cluster.simulation.world import Outcome, World
 
 FIRST, SECOND = "gpt-4.1", "claude-sonnet-4.5"
 DAYS_A_YEAR = 365.25
-CONFIDENCE = 0.95
+RUNS = 8
+"""So many stretches of a kind are runs, over all replicates together, on average."""
+
+Lost = dict[Stratum, dict[str, float]]
+"""Stratum → what was under way → requests that failed for it."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -38,6 +44,8 @@ class Task(msgspec.Struct, frozen=True):
     weeks: int
     data: str
     """Folder of the histories; empty draws from what was fitted."""
+    run_share: float = 1.0
+    """Of the first stretches of each kind."""
 
 
 class Replicate(msgspec.Struct, frozen=True):
@@ -45,24 +53,17 @@ class Replicate(msgspec.Struct, frozen=True):
 
     together: float
     seed: int
-    days: float
-    shares: dict[str, Shares]
+    weeks: list[Timeline]
+    """How long each spends in each stratum."""
+    counts: dict[str, Counts]
     """By stack."""
-    lost: dict[str, float]
-    """Of the profile's stack: what was under way → share of all time in which requests failed for it."""
+    lost: Lost
+    """Of the profile's stack."""
     incidents: int
     requests: int
     breaches: list[str]
     processor_s: float
     """What it took of a processor; of no account for anything else."""
-
-
-class Interval(msgspec.Struct, frozen=True):
-    """A figure with what the middle 95 % of replicates span."""
-
-    value: float
-    low: float
-    high: float
 
 
 def histories(site_providers: Sequence[str], data: Path | None, fitted: Fitted, seed: int) -> dict[str, History]:
@@ -81,27 +82,26 @@ def run(task: Task) -> Replicate:
     outages = provider_faults(past, task.weeks, task.together, fitted.down_share, draws.sub("outages"))
     faults = sorted([*outages, *ills(site, until_s, draws.sub("ills"))])
     world = World(site, (task.seed, "world"), baselines=baselines(FIRST, SECOND))
-    arrivals = sampled(faults, until_s, fitted, draws.sub("load"))
-    world.play(faults, arrivals, until_s)
-    found = {task.profile: shares(world.outcomes), **{name: shares(got) for name, got in world.others.items()}}
+    found = stretches(faults, until_s)
+    sent = sampled(found, fitted, draws.sub("load", task.together), task.run_share, fitted.mean_gap_s)
+    world.play(faults, sent.arrivals, until_s)
+    counts = {name: counted(got, sent.strata) for name, got in {task.profile: world.outcomes, **world.others}.items()}
     return Replicate(
-        task.together, task.seed, until_s / 86_400, found, lost_to(world.outcomes), len(outages), len(arrivals),
-        [f"seed {task.seed}: {breach}" for breach in world.judge.breaches[:10]],
+        task.together, task.seed, times(found, until_s, WEEK_S), counts, lost_to(world.outcomes, sent.strata), len(outages),
+        len(sent.arrivals), [f"seed {task.seed}: {breach}" for breach in world.judge.breaches[:10]],
         process_time() - began_s,
     )  # fmt: skip
 
 
-def lost_to(outcomes: Iterable[Outcome]) -> dict[str, float]:
-    """Return what was under way when requests failed → share of all time."""
-    total = 0.0
-    lost: dict[str, float] = {}
+def lost_to(outcomes: Iterable[Outcome], strata: Sequence[Stratum]) -> Lost:
+    """Return what was under way when requests failed, by stratum."""
+    lost: Lost = {}
     for outcome in outcomes:
-        total += outcome.arrival.weight
         if outcome.result in FAILED:
-            causes = _causes(outcome)
+            causes, each = _causes(outcome), lost.setdefault(strata[outcome.arrival.number], {})
             for cause in causes:
-                lost[cause] = lost.get(cause, 0.0) + outcome.arrival.weight / len(causes)
-    return _ordered({cause: weight / total for cause, weight in lost.items()})
+                each[cause] = each.get(cause, 0.0) + 1 / len(causes)
+    return lost
 
 
 def _ordered(lost: Mapping[str, float]) -> dict[str, float]:
@@ -112,21 +112,19 @@ def _causes(outcome: Outcome) -> list[str]:
     if outcome.result in ("halted", "lost"):
         return ["all: halt" if outcome.result == "halted" else "replica: killed"]
     severe = [name for name in outcome.weather if name.split(": ")[1] in SEVERE]
-    return severe or [name for name in outcome.weather if name.split(": ")[1] != "slow"] or ["nothing: unlucky answers"]
+    return severe or [name for name in outcome.weather if name.split(": ")[1] != "slow"] or [UNLUCKY]
 
 
-def interval(values: Sequence[float]) -> Interval:
-    """Return the mean of the replicates and what their middle 95 % span."""
-    ordered = sorted(values)
-    tail = (1 - CONFIDENCE) / 2
-    return Interval(fmean(values), _quantile(ordered, tail), _quantile(ordered, 1 - tail))
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+def lost_by_cause(weeks: Sequence[Timeline], counts: Counts, lost: Lost) -> dict[str, float]:
+    """Return what was under way → share of all time that was lost for it."""
+    found: dict[str, float] = {}
+    spent = total(weeks)
+    whole = sum(spent.values())
+    for stratum, seconds in spent.items():
+        place = nearest(counts, stratum)
+        for cause, requests in lost.get(place, {}).items():
+            found[cause] = found.get(cause, 0.0) + seconds / whole * requests / counts[place].sent
+    return _ordered(found)
 
 
 class Availability(msgspec.Struct, frozen=True):
@@ -142,9 +140,13 @@ class Availability(msgspec.Struct, frozen=True):
     """Of processors, all together: what the wall's would come to where nothing else runs."""
     workers: int
     requests: int
+    fair_requests: int
+    """Part of these."""
     available: dict[str, dict[str, Interval]]
     """Stack → co-occurrence → share of time with an answer or an honest refusal."""
     answered: dict[str, dict[str, Interval]]
+    right: dict[str, dict[str, Interval]]
+    """Of our stack alone: with a right answer. The baselines take any text."""
     lost: dict[str, float]
     """At all co-occurrences together."""
     breaches: list[str]
@@ -152,36 +154,61 @@ class Availability(msgspec.Struct, frozen=True):
 
 def sweep(
     profile: str, together: Sequence[float], seeds: Sequence[int], weeks: int, data: Path | None, workers: int,
-    told: Callable[[int, int], None],
+    told: Callable[[int, int], None], fair_requests: int = REQUESTS,
 ) -> Availability:  # fmt: skip
-    """Simulate every replicate at every co-occurrence, on so many processors."""
+    """Simulate fair weather, then every replicate at every co-occurrence, on so many processors."""
     began_s, where = perf_counter(), str(data.resolve()) if data is not None else ""
-    tasks = [Task(profile, share, seed, weeks, where) for seed in seeds for share in together]
-    done: list[Replicate] = []
+    share = min(1.0, RUNS / (len(seeds) * len(together)))
+    fair_tasks = [FairTask(profile, part, fair_requests // workers, (FIRST, SECOND)) for part in range(workers)]
+    tasks = [Task(profile, at, seed, weeks, where, share) for seed in seeds for at in together]
+    of, calm, done = len(fair_tasks) + len(tasks), list[Fair](), list[Replicate]()
+    for one in spread(fair, fair_tasks, workers):
+        calm.append(one)
+        told(len(calm), of)
     for replicate in spread(run, tasks, workers):
         done.append(replicate)
-        told(len(done), len(tasks))
+        told(len(calm) + len(done), of)
     source = stored().source if data else f"weeks drawn from what was fitted to {stored().source}"
-    return gathered(profile, source, done, perf_counter() - began_s, workers)
+    return gathered(profile, source, calm, done, perf_counter() - began_s, workers)
 
 
-def gathered(profile: str, source: str, done: Sequence[Replicate], seconds: float, workers: int) -> Availability:
+def gathered(
+    profile: str, source: str, calm: Sequence[Fair], done: Sequence[Replicate], seconds: float, workers: int
+) -> Availability:
     """Put the replicates together."""
-    lost: dict[str, float] = {}
-    for replicate in done:
-        for cause, share in replicate.lost.items():
-            lost[cause] = lost.get(cause, 0.0) + share / len(done)
+    everything: list[Fair | Replicate] = [*calm, *done]
+    counts = {stack: merged(one.counts[stack] for one in everything) for stack in done[0].counts}
+    lost: Lost = {}
+    for each in everything:
+        for stratum, causes in each.lost.items():
+            into = lost.setdefault(stratum, {})
+            for cause, number in causes.items():
+                into[cause] = into.get(cause, 0.0) + number
+    weeks = {f"{at:g}": _weeks(done, at) for at in dict.fromkeys(one.together for one in done)}
+    length = len(done[0].weeks)
+    picks = histories_drawn(min(map(len, weeks.values())), length, Draws("histories"))
 
-    def by_stack(value: Callable[[Shares], float]) -> dict[str, dict[str, Interval]]:
-        found: dict[str, dict[str, list[float]]] = {}
-        for replicate in done:
-            for stack, got in replicate.shares.items():
-                found.setdefault(stack, {}).setdefault(f"{replicate.together:g}", []).append(value(got))
-        return {stack: {share: interval(values) for share, values in each.items()} for stack, each in found.items()}
+    def by_stack(what: str, stacks: Iterable[str]) -> dict[str, dict[str, Interval]]:
+        return {
+            stack: {at: interval(lived, counts[stack], what, picks) for at, lived in weeks.items()} for stack in stacks
+        }
 
+    failed = by_stack("failed", counts)
     return Availability(
-        profile=profile, source=source, years=sum(one.days for one in done) / DAYS_A_YEAR, seconds=seconds,
-        processor_s=sum(one.processor_s for one in done), workers=workers, requests=sum(one.requests for one in done),
-        available=by_stack(lambda one: one.available), answered=by_stack(lambda one: one.answered), lost=_ordered(lost),
-        breaches=[breach for one in done for breach in one.breaches],
+        profile=profile, source=source, years=sum(len(one.weeks) for one in done) * 7 / DAYS_A_YEAR, seconds=seconds,
+        processor_s=sum(one.processor_s for one in everything), workers=workers,
+        requests=sum(one.requests for one in everything), fair_requests=sum(one.requests for one in calm),
+        available={stack: {at: _rest(one) for at, one in each.items()} for stack, each in failed.items()},
+        answered=by_stack("answered", counts), right=by_stack("right", [profile]),
+        lost=lost_by_cause([week for lived in weeks.values() for week in lived], counts[profile], lost),
+        breaches=[breach for one in everything for breach in one.breaches],
     )  # fmt: skip
+
+
+def _weeks(done: Sequence[Replicate], together: float) -> list[Timeline]:
+    return [week for one in done if one.together == together for week in one.weeks]
+
+
+def _rest(one: Interval) -> Interval:
+    """Return the share of time that is not in another share."""
+    return Interval(1 - one.value, 1 - one.high, 1 - one.low, one.error)

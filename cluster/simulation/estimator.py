@@ -1,19 +1,20 @@
-"""Availability without asking at every moment: a burst where something changes, a few in between, each standing for its time.
+"""Availability without asking at every moment: which requests to send, and for which time each kind of moment stands.
 
 Rules:
-- Between two changes of the weather the world is the same but for what breakers remember. So each change is followed by a
-  burst at the real load's pace, which is what moves breakers, and by a second one at a drawn moment later; besides, requests
-  arrive at random all the time, and more often while something severe is under way.
-- No request stands for time on the other side of a change. The burst stands for the first half minute, what comes after it for
-  the rest, each request for what is nearest to it. Where a change takes no answers away there is no burst.
-- Availability is the share of time, hence of a steady load, in which requests had no 429, 503, 504 and no lost connection.
-  What voters could not agree on is told apart: it is an answer to the caller, if none to his question.
+- A *stratum* is what is under way, severe faults before all others, with its age: the moment of a severe change, the half minute
+  after it in which breakers and clients' patience still move, and what is settled. What ended with the change is told apart.
+- Within a stratum the same happens whenever it comes. So requests of one stratum are counted together over all replicates, and
+  a replicate is only how long it spends in each. No request stands for the hours around it.
+- At every severe change requests are sent at the real load's pace. Some stretches are *runs*: the load as it is, until breakers
+  know and beyond, since a request that comes alone finds breakers that have forgotten. Where severe faults of several overlap,
+  every first stretch is a run; of others, a given share.
+- Milder weather is asked once a stretch, and at random. Fair weather is not asked here: it is the same for all (``fair``).
 
-Left out: load that depends on the hour, which would weigh working hours more (histories do show more incidents then).
+Left out: load that depends on the hour, which would weigh working hours more (histories do show more incidents then); requests
+under way when something begins; what breakers that are open when a fault ends cost beyond the first requests after it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -21,139 +22,196 @@ from cluster.simulation.draws import Draws
 from cluster.simulation.fit import QUANTILES, Fitted
 from cluster.simulation.questions import QUESTIONS
 from cluster.simulation.weather import Fault, Kind
-from cluster.simulation.world import Arrival, Outcome
+from cluster.simulation.world import Arrival
 
 SEVERE: frozenset[Kind] = frozenset(
     ("down", "hung", "busy", "killed", "log_away", "log_slow", "halt", "screener_blind", "sandbox_away")
 )
-BURST, MILD = 3, 1
-BACKGROUND_S, IN_BAD_S = 86_400.0, 1800.0
-"""Mean time between requests that come at random: always, and more often while anything severe is under way."""
-SETTLED_S = 30.0
-"""How long after a change what breakers remember matters, and the burst at the change stands for."""
+BURST, RUN = 2, 150
+"""Requests at a severe change, and of a run."""
+BACKGROUND_S = 86_400.0
+"""Mean time between requests that come at random in milder weather."""
+AGES_S = (0.0, 1.0, 30.0)
+"""From when on a severe change is its moment, news, settled. A burst is the moment; what breakers learn takes the news."""
+SETTLED = len(AGES_S) - 1
 DEADLINE_MS = 60_000
-FAILED = ("unavailable", "overloaded", "halted", "lost")
 
 
-class Shares(msgspec.Struct, frozen=True):
-    """How the time of a stack divides."""
+class Stratum(msgspec.Struct, frozen=True, order=True):
+    """A kind of moment."""
 
-    answered: float
-    undecided: float
-    failed: float
-    right: float = 0.0
-    """Of all; part of what was answered."""
-
-    @property
-    def available(self) -> float:
-        """Return the share of time in which requests were served or honestly refused."""
-        return 1.0 - self.failed
+    names: tuple[str, ...] = ()
+    """The severe faults under way, else the milder ones; none in fair weather."""
+    gone: tuple[str, ...] = ()
+    """Severe faults whose end is news."""
+    age: int = SETTLED
 
 
-def changes_of(faults: Iterable[Fault], until_s: float) -> list[tuple[float, int]]:
-    """Return the moments at which the weather changes, each with the size of the burst that it is worth."""
-    found: dict[float, int] = {}
-    for fault in faults:
-        size = BURST if fault.kind in SEVERE else MILD
-        for time_s in (fault.at_s, fault.ends_s):
-            if time_s < until_s:
-                found[time_s] = max(size, found.get(time_s, 0))
-    return sorted(found.items())
+FAIR = Stratum()
+Timeline = dict[Stratum, float]
+"""Stratum → seconds."""
 
 
-class Burst(msgspec.Struct, frozen=True, order=True):
-    """Requests that are sent one after the other and stand for a stretch of time together."""
+class Stretch(msgspec.Struct, frozen=True):
+    """Time in which nothing changes that is told of."""
 
-    at_s: float
-    size: int
     from_s: float
     until_s: float
+    names: tuple[str, ...]
+    gone: tuple[str, ...]
+    is_news: bool
+    """Something severe began or ended with it."""
+    is_severe: bool
+
+    def pieces(self) -> Iterator[tuple[Stratum, float, float]]:
+        """Yield the strata that it passes through, each from when to when."""
+        if not self.is_news:
+            yield Stratum(self.names), self.from_s, self.until_s
+            return
+        edges = [*(min(self.from_s + age_s, self.until_s) for age_s in AGES_S), self.until_s]
+        for age in range(SETTLED + 1):
+            if edges[age] < edges[age + 1]:
+                yield self._aged(age), edges[age], edges[age + 1]
+
+    def stratum(self, at_s: float) -> Stratum:
+        """Return the stratum of a moment."""
+        if not self.is_news:
+            return Stratum(self.names)
+        return self._aged(max(age for age, since_s in enumerate(AGES_S) if at_s >= self.from_s + since_s))
+
+    def _aged(self, age: int) -> Stratum:
+        return Stratum(self.names) if age == SETTLED else Stratum(self.names, self.gone, age)
 
 
-def bursts(faults: Sequence[Fault], until_s: float, draws: Draws) -> list[Burst]:
-    """Return the bursts that stand for all time up to ``until_s``, in order of time."""
-    changes = changes_of(faults, until_s)
-    if not changes or changes[0][0] > 0:
-        changes = [(0.0, MILD), *changes]
-    background = _background(until_s, BACKGROUND_S, draws)
-    severe = [fault for fault in faults if fault.kind in SEVERE]
+def name_of(fault: Fault) -> str:
+    """Return what a fault is called: of which replica it is makes no difference."""
+    whom = (
+        "replica"
+        if fault.kind == "killed"
+        else fault.target.partition(" ")[0]
+        if "replica" in fault.target
+        else fault.target
+    )
+    return f"{whom or 'all'}: {fault.kind}"
 
-    def bad(time_s: float) -> bool:
-        return any(fault.at_s <= time_s < fault.ends_s for fault in severe)
 
-    found: list[Burst] = []
-    for number, (began_s, size) in enumerate(changes):
-        ended_s = changes[number + 1][0] if number + 1 < len(changes) else until_s
-        settled_s = began_s
-        if size == BURST:
-            settled_s += min(SETTLED_S, (ended_s - began_s) / 2)
-            found.append(Burst(began_s, size, began_s, settled_s))
-        later_s = settled_s + draws.unit("later", number) * (ended_s - settled_s)
-        sent = [(later_s, MILD)]
-        more = _background(ended_s - settled_s, IN_BAD_S, draws.sub("bad", number)) if bad(began_s) else []
-        random = (*background, *(settled_s + at_s for at_s in more))
-        sent += [(at_s, MILD) for at_s in random if settled_s < at_s < ended_s]
-        found += _side_by_side(sorted(sent), settled_s, ended_s)
+def stretches(faults: Sequence[Fault], until_s: float) -> list[Stretch]:
+    """Return the stretches that all time up to ``until_s`` falls into."""
+    lasting = sorted(fault for fault in faults if fault.lasts_s > 0 and fault.at_s < until_s)
+    cuts = sorted({0.0, *(t for f in lasting for t in (f.at_s, f.ends_s) if t < until_s)})
+    found: list[Stretch] = []
+    active: list[Fault] = []
+    severe_before: tuple[str, ...] = ()
+    begun = 0
+    for from_s, ends_s in zip(cuts, [*cuts[1:], until_s], strict=True):
+        while begun < len(lasting) and lasting[begun].at_s <= from_s:
+            active.append(lasting[begun])
+            begun += 1
+        active = [fault for fault in active if fault.ends_s > from_s]
+        severe = _names(fault for fault in active if fault.kind in SEVERE)
+        names = severe or _names(active)
+        gone = tuple(sorted(set(severe_before) - set(severe)))
+        is_news = severe != severe_before
+        if found and not is_news and found[-1].names == names:
+            found[-1] = msgspec.structs.replace(found[-1], until_s=ends_s)
+        elif ends_s > from_s:
+            found.append(Stretch(from_s, ends_s, names, gone, is_news, bool(severe)))
+        severe_before = severe
     return found
 
 
-def _side_by_side(sent: Sequence[tuple[float, int]], from_s: float, until_s: float) -> Iterator[Burst]:
-    """Yield bursts that share a stretch of time, each with what is nearest to it."""
-    edges = [from_s, *((a + b) / 2 for (a, _), (b, _) in pairwise(sent)), until_s]
-    for place, (at_s, size) in enumerate(sent):
-        yield Burst(at_s, size, edges[place], edges[place + 1])
+def _names(faults: "Iterator[Fault] | Sequence[Fault]") -> tuple[str, ...]:
+    return tuple(sorted({name_of(fault) for fault in faults}))
 
 
-def _background(until_s: float, every_s: float, draws: Draws) -> list[float]:
-    found: list[float] = []
-    at_s = draws.exponential(every_s, "background", 0)
-    while at_s < until_s:
-        found.append(at_s)
-        at_s += draws.exponential(every_s, "background", len(found))
-    return found
+def times(found: Sequence[Stretch], until_s: float, block_s: float) -> list[Timeline]:
+    """Return how long each block of time, a week say, spends in each stratum."""
+    blocks: list[Timeline] = [{} for _ in range(-int(-until_s // block_s))]
+    for stretch in found:
+        for stratum, from_s, ends_s in stretch.pieces():
+            at_s = from_s
+            while at_s < ends_s:
+                block = min(int(at_s // block_s), len(blocks) - 1)
+                end_s = ends_s if block == len(blocks) - 1 else min(ends_s, (block + 1) * block_s)
+                blocks[block][stratum] = blocks[block].get(stratum, 0.0) + end_s - at_s
+                at_s = end_s
+    return blocks
 
 
-def sampled(faults: Sequence[Fault], until_s: float, fitted: Fitted, draws: Draws) -> list[Arrival]:
-    """Return the requests that stand for all, each with the seconds that it stands for."""
-    found: list[Arrival] = []
-    for burst in bursts(faults, until_s, draws):
-        at_s, weight = burst.at_s, (burst.until_s - burst.from_s) / burst.size
-        for _ in range(burst.size):
-            found.append(arrival(len(found), at_s, weight, fitted, draws))
-            at_s += draws.exponential(fitted.mean_gap_s, "gap", len(found))
-    return found
+class Sent(msgspec.Struct, frozen=True):
+    """The requests of a replicate."""
+
+    arrivals: list[Arrival]
+    strata: list[Stratum]
+    """Of each request, by its number."""
+
+
+def sampled(found: Sequence[Stretch], fitted: Fitted, draws: Draws, run_share: float, gap_s: float) -> Sent:
+    """Return the requests that tell how it goes in each stratum but fair weather. ``gap_s`` is the real load's pace."""
+    arrivals: list[Arrival] = []
+    strata: list[Stratum] = []
+    had: set[tuple[str, ...]] = set()
+    for number, stretch in enumerate(found):
+        own, most = draws.sub(number), BURST
+        if stretch.is_severe and stretch.is_news and not stretch.gone and stretch.names not in had:
+            had.add(stretch.names)
+            if len(stretch.names) > 1 or draws.unit("run", *stretch.names) < run_share:
+                most = RUN
+        moments = list(_paced(stretch, most, gap_s, own)) if stretch.is_news else []
+        if stretch.names and not stretch.is_severe:
+            moments += _now_and_then(stretch, own)
+        for at_s in sorted(moments):
+            arrivals.append(arrival(len(arrivals), at_s, fitted, draws))
+            strata.append(stretch.stratum(at_s))
+    return Sent(arrivals, strata)
+
+
+def _paced(stretch: Stretch, most: int, gap_s: float, draws: Draws) -> Iterator[float]:
+    """Yield moments from a stretch's beginning on, as close to each other as the real load's."""
+    at_s = stretch.from_s
+    for number in range(most):
+        if at_s >= stretch.until_s:
+            return
+        yield at_s
+        at_s += draws.exponential(gap_s, "gap", number)
+
+
+def _now_and_then(stretch: Stretch, draws: Draws) -> Iterator[float]:
+    """Yield a moment of what is settled of a stretch, and more at random."""
+    settled_s = stretch.from_s + (AGES_S[SETTLED] if stretch.is_news else 0.0)
+    if settled_s >= stretch.until_s:
+        return
+    yield settled_s + draws.unit("once") * (stretch.until_s - settled_s)
+    at_s, number = settled_s, 0
+    while (at_s := at_s + draws.exponential(BACKGROUND_S, "background", number)) < stretch.until_s:
+        yield at_s
+        number += 1
 
 
 def steady(until_s: float, gap_s: float, fitted: Fitted, draws: Draws) -> list[Arrival]:
-    """Return every request of a steady load: the full simulation that the estimate is held against."""
+    """Return every request of a steady load."""
     found: list[Arrival] = []
     at_s = draws.exponential(gap_s, "steady", 0)
     while at_s < until_s:
-        found.append(arrival(len(found), at_s, 1.0, fitted, draws))
+        found.append(arrival(len(found), at_s, fitted, draws))
         at_s += draws.exponential(gap_s, "steady", len(found))
     return found
 
 
-def arrival(number: int, at_s: float, weight: float, fitted: Fitted, draws: Draws) -> Arrival:
+def arrival(number: int, at_s: float, fitted: Fitted, draws: Draws) -> Arrival:
     """Return a request with its tokens and its question."""
     place = draws.below(QUANTILES, "tokens", number)
     return Arrival(
         at_s=at_s, number=number, question=draws.below(len(QUESTIONS), "question", number),
         policy="evidence" if draws.unit("policy", number) < 0.5 else "strict", deadline_ms=DEADLINE_MS,
-        prompt_tokens=fitted.prompt_tokens[place], answer_tokens=min(fitted.answer_tokens[place], 512), weight=weight,
+        prompt_tokens=fitted.prompt_tokens[place], answer_tokens=min(fitted.answer_tokens[place], 512),
     )  # fmt: skip
 
 
-def shares(outcomes: Iterable[Outcome]) -> Shares:
-    """Return how time divides, by what the outcomes stand for."""
-    total = answered = undecided = failed = right = 0.0
-    for outcome in outcomes:
-        weight = outcome.arrival.weight
-        total += weight
-        answered += weight * (outcome.result == "answered")
-        undecided += weight * (outcome.result == "undecided")
-        failed += weight * (outcome.result in FAILED)
-        right += weight * outcome.is_right
-    if not total:
-        raise ValueError("no request stands for anything")
-    return Shares(answered / total, undecided / total, failed / total, right / total)
+def total(blocks: Sequence[Mapping[Stratum, float]]) -> Timeline:
+    """Return how long all blocks together spend in each stratum."""
+    found: Timeline = {}
+    for block in blocks:
+        for stratum, seconds in block.items():
+            found[stratum] = found.get(stratum, 0.0) + seconds
+    return found

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from html import escape
 
-from cluster.simulation.availability import Interval
+from cluster.simulation.strata import Interval
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _WIDTH, _HEIGHT, _LEFT, _TOP, _LEGEND_PX = 480, 300, 84, 16, 18

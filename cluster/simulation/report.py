@@ -2,12 +2,21 @@
 
 from collections.abc import Mapping
 
-from cluster.simulation.availability import Availability, Interval
+from cluster.simulation.availability import Availability
 from cluster.simulation.ills import ASSUMED, Ill
 from cluster.simulation.outages import MODES
+from cluster.simulation.strata import Interval
 
 MOST_CAUSES = 12
 _YEAR_H = 365.25 * 24
+_ERRORS = (
+    "In brackets: what the middle 95 % of histories of this length span that are drawn from the simulated weeks, which is what "
+    "so short a history leaves open; behind ± the standard error of so many requests, which is the estimate's own."
+)
+_COUNTED = (
+    "A 422 after a vote is the policy's own word and counts as available: the caller knows that nothing can be vouched for. 429, "
+    "503, 504 and cut connections are failures. The baselines take any text for an answer and check none."
+)
 
 
 def percent(value: float) -> str:
@@ -16,20 +25,23 @@ def percent(value: float) -> str:
 
 
 def shown(one: Interval) -> str:
-    """Return a figure with its interval."""
-    return f"{percent(one.value)} ({percent(one.low)} to {percent(one.high)})"
+    """Return a figure with both of its errors."""
+    return f"{percent(one.value)} ({percent(one.low)} to {percent(one.high)}; ± {percent(one.error)})"
 
 
 def lines(found: Availability) -> list[str]:
     """Return the availability's part of a page."""
     rate = found.years / found.seconds * 60 if found.seconds else 0.0
     took = f"{found.years:.1f} simulated years in {found.seconds:.0f} s on {found.workers} processors: {rate:.1f} years a minute"
+    decided = f"{found.requests} requests decided, {found.fair_requests} of them in fair weather"
     busy = f"{found.processor_s:.0f} s of processor time, so {found.processor_s / found.workers:.0f} s where nothing else runs"
     return [
-        f"{took} ({busy}), {found.requests} requests decided. {len(found.breaches)} invariants broken.", "",
-        f"Histories: {found.source}. In brackets: what the middle 95 % of replicates span, each as long as the history.", "",
+        f"{took} ({busy}), {decided}. {len(found.breaches)} invariants broken.", "",
+        f"Histories: {found.source}. {_ERRORS}", "",
         *_table("available: answered, or honestly refused for want of agreement", found.available), "",
         *_table("answered", found.answered), "",
+        *_table("answered rightly", found.right), "",
+        _COUNTED, "",
         "| what was under way | lost of all time | hours a year |", "|---|---|---|",
         *(f"| {cause} | {percent(share)} | {share * _YEAR_H:.2f} |" for cause, share in list(found.lost.items())[:MOST_CAUSES]),
         "", "Assumed, for no public history tells it:", "", *assumptions(),

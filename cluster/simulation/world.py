@@ -70,8 +70,6 @@ class Arrival(msgspec.Struct, frozen=True, order=True):
     answer_tokens: int = 50
     leaves_after_s: float = 0.0
     """When the client hangs up; 0 if it waits."""
-    weight: float = 1.0
-    """How many requests of the real load this one stands for."""
     key: str = KEYS[0]
 
     def __str__(self) -> str:

@@ -3,16 +3,22 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from cluster.simulation.availability import Task, gathered, interval, lost_to, run, sweep
+from cluster.simulation.availability import Task, gathered, lost_by_cause, lost_to, run, sweep
+from cluster.simulation.estimator import FAIR, Stratum
+from cluster.simulation.fair import FairTask, fair
 from cluster.simulation.lifetimes import outlived
 from cluster.simulation.plot import sweep_svg
 from cluster.simulation.report import lines
 from cluster.simulation.stacks import baselines, site_of
-from cluster.simulation.validation import compare
+from cluster.simulation.strata import counted
+from cluster.simulation.validation import compare, compare_outage
 from cluster.simulation.weather import Fault
-from cluster.simulation.world import Arrival, Outcome, World
+from cluster.simulation.world import Arrival, Outcome, Result, World
 from tests.sim.test_world import site
+
+BOTH = Stratum(("a: down", "b: hung"))
 
 
 @pytest.mark.parametrize("profile", ["gpu", "cloud"])
@@ -35,49 +41,46 @@ def test_baselines_do_what_their_names_say() -> None:
 
 
 def test_a_replicate_can_be_made_again() -> None:
-    """The same task gives the same figures; another seed others; nothing is broken."""
-    task = Task("gpu", 0.2, 3, 2, "")
+    """The same task gives the same counts; another seed others; nothing is broken."""
+    task = Task("gpu", 0.2, 3, 2, "", 0.5)
     one, again = run(task), run(task)
-    assert (one.shares, one.lost, one.requests) == (again.shares, again.lost, again.requests)
+    assert (one.weeks, one.counts, one.lost, one.requests) == (again.weeks, again.counts, again.lost, again.requests)
     assert one.breaches == []
-    assert run(Task("gpu", 0.2, 4, 2, "")).shares != one.shares
-    assert len(one.shares) == 3
+    assert len(one.weeks) == 2
+    assert run(Task("gpu", 0.2, 4, 2, "", 0.5)).counts != one.counts
+    assert len(one.counts) == 3
 
 
 def test_losses_are_laid_to_what_was_under_way() -> None:
     """In equal parts to severe faults; a halt and a kill are told as such; without any fault it was bad luck."""
-
-    def lost(result: str, weight: float, *weather: str) -> Outcome:
-        return Outcome(Arrival(0.0, 0, 0, weight=weight), result, 1.0, weather=weather)  # type: ignore[arg-type]
-
-    found = lost_to([
-        lost("unavailable", 4.0, "a: down", "b: hung", "c: slow"), lost("halted", 1.0, "a: down"), lost("lost", 1.0),
-        lost("unavailable", 1.0, "c: slow"), lost("answered", 3.0, "a: down"),
-    ])  # fmt: skip
-    assert found == {
-        "a: down": 0.2,
-        "b: hung": 0.2,
-        "all: halt": 0.1,
-        "nothing: unlucky answers": 0.1,
-        "replica: killed": 0.1,
+    ends: list[tuple[Result, tuple[str, ...], Stratum]] = [
+        ("unavailable", ("a: down", "b: hung", "c: slow"), BOTH), ("halted", ("a: down",), BOTH), ("answered", (), BOTH),
+        ("lost", (), FAIR), ("unavailable", ("c: slow",), FAIR), ("answered", ("a: down",), FAIR), ("answered", (), FAIR),
+    ]  # fmt: skip
+    outcomes = [Outcome(Arrival(0.0, n, 0), end, 1.0, weather=weather) for n, (end, weather, _) in enumerate(ends)]
+    strata = [stratum for *_, stratum in ends]
+    lost = lost_to(outcomes, strata)
+    assert lost == {
+        BOTH: {"a: down": 0.5, "b: hung": 0.5, "all: halt": 1.0},
+        FAIR: {"replica: killed": 1.0, "nothing: unlucky answers": 1.0},
     }
-
-
-def test_an_interval_is_what_the_middle_of_replicates_spans() -> None:
-    """Of many, the outer 2.5 % on each side are left out."""
-    found = interval([float(number) for number in range(101)])
-    assert (found.value, found.low, found.high) == pytest.approx((50.0, 2.5, 97.5))
+    found = lost_by_cause([{BOTH: 1.0}, {FAIR: 9.0}], counted(outcomes, strata), lost)
+    assert list(found) == ["nothing: unlucky answers", "replica: killed", "all: halt", "a: down", "b: hung"]
+    assert found["all: halt"] == pytest.approx(0.1 / 3)
+    assert found["replica: killed"] == pytest.approx(0.9 / 4)
 
 
 def test_a_sweep_is_told_as_a_page_and_a_picture() -> None:
-    """Every stack and co-occurrence has its figure; the picture is drawn of the same ones."""
+    """Every stack and co-occurrence has its figure, with both errors; the picture is drawn of the same ones."""
     told: list[tuple[int, int]] = []
-    found = sweep("gpu", (0.0, 0.3), range(1), 1, None, 1, lambda done, of: told.append((done, of)))
-    assert told == [(1, 2), (2, 2)]
+    found = sweep("gpu", (0.0, 0.3), range(1), 1, None, 1, lambda done, of: told.append((done, of)), fair_requests=100)
+    assert told == [(1, 3), (2, 3), (3, 3)]
     assert found.breaches == []
+    assert 60 < found.fair_requests < found.requests
     page = "\n".join(lines(found))
     assert "| gpu | " in page
     assert "co-occurrence 0.3" in page
+    assert "; ± 0." in page
     assert "years a minute" in page
     picture = sweep_svg(found.available, "title")
     assert picture.count("<polyline") == 3
@@ -86,20 +89,32 @@ def test_a_sweep_is_told_as_a_page_and_a_picture() -> None:
 
 
 def test_what_breaks_in_a_replicate_is_in_the_sum() -> None:
-    """A breach is not averaged away."""
+    """A breach is not averaged away, and fair weather's counts are everybody's."""
     one = run(Task("gpu", 0.0, 1, 1, ""))
-    broken = gathered("gpu", "s", [one, type(one)(0.0, 2, 7.0, one.shares, one.lost, 0, 0, ["seed 2: x"], 1.0)], 1.0, 1)
+    calm = fair(FairTask("gpu", 0, 50, ("gpt-4.1", "claude-sonnet-4.5")))
+    broken = gathered("gpu", "s", [calm], [one, replace(one, seed=2, breaches=["seed 2: x"])], 1.0, 1)
     assert broken.breaches == ["seed 2: x"]
     assert broken.years == pytest.approx(14 / 365.25)
+    assert broken.requests == calm.requests + 2 * one.requests
+    stacks = broken.answered["gpu"]["0"]
+    assert 0.5 < stacks.value <= broken.available["gpu"]["0"].value <= 1
 
 
 def test_the_estimate_is_what_a_full_simulation_finds() -> None:
     """Two days with much going wrong, every request of a steady load beside the estimator's; the campaign does thirty."""
     found = compare("gpu", None, days=2, gap_s=150.0, seed=2, worse=150.0)
     assert found.breaches == 0
-    assert found.estimate_requests < found.full_requests
     assert found.full > 0.01
-    assert found.estimate == pytest.approx(found.full, abs=max(3 * found.full_error, 0.02))
+    assert found.estimate == pytest.approx(found.full, abs=0.02)
+    assert found.estimate_error > 0
+
+
+def test_an_outage_at_the_load_s_pace_is_what_looks_at_it_say() -> None:
+    """Every provider is silent: whoever is down is failed over from, and full run and looks agree within their errors."""
+    found = compare_outage("gpu", ("openai", "anthropic", "gemini"), "hung", 0.05, seed=1, looks=2)
+    assert found.breaches == 0
+    assert found.full_requests > 300
+    assert found.differs_by < 4
 
 
 def test_nothing_is_lost_when_lifetimes_end() -> None:
@@ -112,6 +127,6 @@ def test_nothing_is_lost_when_lifetimes_end() -> None:
 
 def test_histories_are_read_where_they_lie(shared_data: Path) -> None:
     """With the folder a replicate is of real weeks."""
-    one = run(Task("gpu", 0.1, 1, 4, str(shared_data)))
+    one = run(Task("gpu", 0.1, 1, 4, str(shared_data), 0.2))
     assert one.incidents > 0
     assert one.breaches == []

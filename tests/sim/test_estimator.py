@@ -1,5 +1,6 @@
-"""The estimator: all time is stood for once, on its own side of each change."""
+"""The estimator: all time falls into strata, and requests are sent where something can be learned of each."""
 
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -7,64 +8,119 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.simulation.draws import Draws
-from cluster.simulation.estimator import BURST, MILD, bursts, changes_of, sampled, shares, steady
+from cluster.simulation.estimator import (
+    BURST,
+    FAIR,
+    RUN,
+    SETTLED,
+    SEVERE,
+    Sent,
+    Stratum,
+    name_of,
+    sampled,
+    steady,
+    stretches,
+    times,
+    total,
+)
 from cluster.simulation.fit import stored
 from cluster.simulation.weather import Fault
-from cluster.simulation.world import Arrival, Outcome
 
-UNTIL_S = 100_000.0
+UNTIL_S, BLOCK_S = 100_000.0, 30_000.0
 FAULTS = st.lists(
     st.builds(
         Fault,
         st.floats(0, UNTIL_S),
         st.sampled_from(["down", "slow", "halt", "wrong"]),
-        st.just("v"),
+        st.sampled_from(["v", "w"]),
         st.floats(0, 30_000),
     ),
     max_size=8,
 )
+DAY_S = 86_400.0
+
+
+def sent(faults: list[Fault], until_s: float = UNTIL_S, run_share: float = 0.0, gap_s: float = 0.4) -> Sent:
+    """Return the requests of a weather."""
+    return sampled(stretches(faults, until_s), stored(), Draws(1), run_share, gap_s)
 
 
 @given(FAULTS)
-def test_all_time_is_stood_for_once(faults: list[Fault]) -> None:
-    """The stretches follow each other without a gap from the beginning to the end, and weights are their seconds."""
-    found = bursts(faults, UNTIL_S, Draws(1))
-    stretches = sorted((one.from_s, one.until_s) for one in found)
-    assert stretches[0][0] == 0
-    assert stretches[-1][1] == UNTIL_S
-    assert all(end == begin for (_, end), (begin, _) in pairwise(stretches))
-    arrivals = sampled(faults, UNTIL_S, stored(), Draws(1))
-    assert sum(one.weight for one in arrivals) == pytest.approx(UNTIL_S)
+def test_all_time_falls_into_stretches_and_strata(faults: list[Fault]) -> None:
+    """Stretches follow each other without a gap from beginning to end; blocks hold their pieces, each as long as it is."""
+    found = stretches(faults, UNTIL_S)
+    assert (found[0].from_s, found[-1].until_s) == (0, UNTIL_S)
+    assert all(one.until_s == other.from_s for one, other in pairwise(found))
+    blocks = times(found, UNTIL_S, BLOCK_S)
+    assert [sum(block.values()) for block in blocks] == pytest.approx([BLOCK_S] * 3 + [UNTIL_S - 3 * BLOCK_S])
 
 
 @given(FAULTS)
-def test_no_request_stands_for_the_other_side_of_a_change(faults: list[Fault]) -> None:
-    """Between two changes the weather is one; no stretch reaches over either."""
-    changes = [time_s for time_s, _ in changes_of(faults, UNTIL_S)]
-    for burst in bursts(faults, UNTIL_S, Draws(2)):
-        assert burst.from_s <= burst.at_s <= burst.until_s
-        assert not any(burst.from_s < time_s < burst.until_s for time_s in changes)
+def test_a_stretch_has_one_weather(faults: list[Fault]) -> None:
+    """In the middle of each exactly what it tells is under way: the severe, else the milder."""
+    for stretch in stretches(faults, UNTIL_S):
+        middle_s = (stretch.from_s + stretch.until_s) / 2
+        active = [fault for fault in faults if fault.at_s <= middle_s < fault.ends_s]
+        severe = {name_of(fault) for fault in active if fault.kind in SEVERE}
+        assert set(stretch.names) == (severe or {name_of(fault) for fault in active})
+        assert stretch.is_severe is bool(severe)
 
 
-def test_a_severe_change_is_looked_at_harder() -> None:
-    """A burst at what takes answers away, one request at what does not."""
-    assert changes_of([Fault(5.0, "down", "v", 10.0)], 100.0) == [(5.0, BURST), (15.0, BURST)]
-    assert changes_of([Fault(5.0, "slow", "v", 10.0)], 100.0) == [(5.0, MILD), (15.0, MILD)]
+@given(FAULTS)
+def test_every_request_is_counted_where_it_is_sent(faults: list[Fault]) -> None:
+    """Its stratum is the one of its moment; where nothing is under way and nothing is news nobody is sent."""
+    found = stretches(faults, UNTIL_S)
+    asked = sampled(found, stored(), Draws(1), 0.5, 0.4)
+    for number, arrival in enumerate(asked.arrivals):
+        assert arrival.number == number
+        (at,) = [
+            stratum for stretch in found for stratum, from_s, until_s in stretch.pieces()
+            if from_s <= arrival.at_s < until_s
+        ]  # fmt: skip
+        assert asked.strata[number] == at != FAIR
 
 
-def test_shares_are_of_time() -> None:
-    """Each outcome counts as long as it stands for; what nobody agreed on is no failure."""
-    ends = [("answered", 6.0), ("undecided", 2.0), ("unavailable", 1.0), ("lost", 0.5), ("halted", 0.5)]
-    outcomes = [Outcome(Arrival(0.0, 0, 0, weight=weight), result, 1.0) for result, weight in ends]  # type: ignore[arg-type]
-    found = shares(outcomes)
-    assert (found.answered, found.undecided, found.failed) == (0.6, 0.2, 0.2)
-    assert found.available == pytest.approx(0.8)
-    with pytest.raises(ValueError, match="no request"):
-        shares([])
+def test_a_change_is_aged_and_its_end_is_told_apart() -> None:
+    """The moment, the news, what is settled; and the same after it is over, of which only the news is another stratum."""
+    found = total(times(stretches([Fault(100.0, "down", "v", 200.0)], 1000.0), 1000.0, 1000.0))
+    down, over = ("v: down",), Stratum((), ("v: down",))
+    assert found == {
+        FAIR: 100.0 + 670.0, Stratum(down, (), 0): 1.0, Stratum(down, (), 1): 29.0, Stratum(down, (), SETTLED): 170.0,
+        Stratum((), over.gone, 0): 1.0, Stratum((), over.gone, 1): 29.0,
+    }  # fmt: skip
+
+
+def test_milder_weather_is_no_news_and_is_asked_at_random() -> None:
+    """Once a stretch at least, and about once a day in a long one."""
+    assert Counter(sent([Fault(5.0, "slow", "v", 10.0)], 100.0).strata) == {Stratum(("v: slow",)): 1}
+    weeks = sent([Fault(5.0, "slow", "v", 100 * DAY_S)], 200 * DAY_S)
+    assert 70 < len(weeks.arrivals) < 130
+    assert set(weeks.strata) == {Stratum(("v: slow",))}
+
+
+def test_what_overlaps_is_a_run_and_of_others_a_share_is() -> None:
+    """A run goes on into what is settled, at the load's pace; once a kind; else a burst at each change."""
+    one = [Fault(100.0, "down", "v", 5000.0), Fault(9000.0, "down", "v", 5000.0)]
+    assert len(sent(one).arrivals) == 4 * BURST
+    runs = sent(one, run_share=1.0)
+    assert len(runs.arrivals) == RUN + 3 * BURST
+    assert Counter(runs.strata)[Stratum(("v: down",))] > 20
+    both = sent([Fault(100.0, "down", "v", 5000.0), Fault(200.0, "hung", "w", 100.0)])
+    assert len(both.arrivals) == RUN + 3 * BURST
+    assert len(sent([Fault(100.0, "down", "v", 30.0)], run_share=1.0).arrivals) < RUN
+
+
+def test_of_which_replica_a_fault_is_makes_no_difference() -> None:
+    """They are alike; whom else it strikes is told."""
+    names = [
+        name_of(Fault(0.0, kind, whom))  # type: ignore[arg-type]
+        for kind, whom in (("log_away", "replica 1"), ("killed", "0"), ("halt", ""), ("down", "openai"))
+    ]
+    assert names == ["replica: log_away", "replica: killed", "all: halt", "openai: down"]
 
 
 def test_a_steady_load_has_its_rate() -> None:
-    """Every so many seconds one, in order, each standing for itself."""
+    """Every so many seconds one, in order."""
     found = steady(36_000.0, 60.0, stored(), Draws(3))
     assert 540 < len(found) < 660
-    assert {one.weight for one in found} == {1.0}
+    assert [one.number for one in found] == list(range(len(found)))

@@ -14,7 +14,8 @@ def test_availability_is_printed_and_drawn(tmp_path: Path) -> None:
     """One replicate of a week: every stack's figure, what costs most, and the sweep as a picture."""
     picture = tmp_path / "sweep.svg"
     done = CliRunner().invoke(
-        simulate, ["--seeds", "1", "--days", "7", "--together", "0.1", "--workers", "1", "--plot", str(picture)],
+        simulate, ["--seeds", "1", "--days", "7", "--together", "0.1", "--workers", "1", "--fair-requests", "50",
+                   "--plot", str(picture)],
         standalone_mode=False,
     )  # fmt: skip
     assert (done.exception, done.return_value) == (None, 0)
@@ -45,7 +46,14 @@ def test_a_share_that_is_none_is_refused(together: str) -> None:
     assert "--together takes" in str(done.exception)
 
 
-@pytest.mark.parametrize("words", [["--plant", "lost lease"], ["--scenario", "storm", "--days", "30"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--plant", "lost lease"],
+        ["--scenario", "storm", "--days", "30"],
+        ["--scenario", "storm", "--fair-requests", "30"],
+    ],
+)
 def test_an_option_that_means_nothing_is_refused(words: list[str]) -> None:
     """What only the other scenario knows is not passed over in silence."""
     done = CliRunner().invoke(simulate, words, standalone_mode=False)

@@ -7,21 +7,24 @@ import msgspec
 import pytest
 
 from cluster.acceptance import simulate
-from cluster.simulation.availability import Availability, Interval
+from cluster.simulation.availability import Availability
 from cluster.simulation.hunt import Hunt
 from cluster.simulation.lifetimes import Outlived
+from cluster.simulation.strata import Interval
 from cluster.simulation.validation import Compared
 
 FOUND = Availability(
     profile="gpu", source="histories", years=104.0, seconds=520.0, processor_s=900.0, workers=2, requests=1000,
-    available={"gpu": {"0.1": Interval(0.9995, 0.999, 0.9999)}}, answered={"gpu": {"0.1": Interval(0.97, 0.96, 0.98)}},
+    fair_requests=400, available={"gpu": {"0.1": Interval(0.9995, 0.999, 0.9999, 0.00002)}},
+    answered={"gpu": {"0.1": Interval(0.97, 0.96, 0.98)}}, right={"gpu": {"0.1": Interval(0.96, 0.95, 0.97)}},
     lost={"openai: down": 0.0004}, breaches=[],
 )  # fmt: skip
 STORMS = Hunt("", 1000, 30_000, 100.0, None, "", 0, 0)
 PLANTED = Hunt("leak a permit", 13, 400, 2.0, 12, "seed 12: 5 of 41 events are enough", 5, 41)
 RESULTS: dict[str, Any] = {
     "history": msgspec.to_builtins(FOUND),
-    "validation": {**msgspec.to_builtins(Compared(30, 43_200, 900, 0.02, 0.001, 0.021, 0)), "standard_errors_apart": 1.0},
+    "validation": {**msgspec.to_builtins(Compared(720, 43_200, 900, 0.02, 0.001, 0.021, 0.002, 0)), "standard_errors_apart": 1.0},
+    "outage hung": {**msgspec.to_builtins(Compared(2, 18_500, 3000, 0.001, 0.0, 0.002, 0.001, 0)), "standard_errors_apart": 0.7},
     "storms": msgspec.to_builtins(STORMS), "leak a permit": msgspec.to_builtins(PLANTED),
     "lifetimes": msgspec.to_builtins(Outlived(28.6, 405, 405, ["a certificate", "a week"], 0)),
 }  # fmt: skip
@@ -32,7 +35,9 @@ def test_the_page_tells_every_stage() -> None:
     page = simulate.page("simulate", "about ``it``", RESULTS)
     for words in (
         "104.0 simulated years in 520 s on 2 processors: 12.0 years a minute", "450 s where nothing else runs",
-        "| gpu | 99.9500 % (99.9000 % to 99.9900 %) |", "| openai: down | 0.0400 % | 3.51 |", "1.0 standard errors apart",
+        "| gpu | 99.9500 % (99.9000 % to 99.9900 %; ± 0.0020 %) |",
+        "| gpu | 96.0000 % (95.0000 % to 97.0000 %; ± 0.0000 %) |", "2 hours in which openai and anthropic are hung",
+        "1000 requests decided, 400 of them in fair weather", "| openai: down | 0.0400 % | 3.51 |", "1.0 standard errors apart",
         "1000 seeds in 100 s, 30000 outcomes judged: no invariant broken", "| leak a permit | 13 seeds | 41 | 5 |",
         "seed 12: 5 of 41 events are enough", "405 of 405 requests answered around the ends of a certificate, a week",
     ):  # fmt: skip
@@ -50,5 +55,7 @@ def test_stages_that_are_done_are_not_run_again() -> None:
     """With everything there, nothing is simulated and nothing saved."""
     saved: list[str] = []
     keep: Callable[[str, dict[str, Any]], None] = lambda stage, _: saved.append(stage)  # noqa: E731
-    simulate.stages(keep, {"history", "validation", "storms", "lifetimes", *simulate.PLANTS})
+    simulate.stages(
+        keep, {"history", "validation", "outage hung", "outage down", "storms", "lifetimes", *simulate.PLANTS}
+    )
     assert saved == []
