@@ -3,11 +3,17 @@
 Rules:
 - Somebody is let in at once if less is under way than the limit, the loop is not late, and nobody waits who would go first. Batch
   requests fill a part of the limit only.
+- While more is under way than the limit, a key that has less than its share of the limit (an equal one for every key that has
+  anything under way) is let in as well, up to the most: who holds more gives way, as his requests end. Alone, a key's share
+  is the limit.
 - Else he waits, unless the line is full, or what is ahead of him takes longer than he may wait: a share of what a request usually
-  takes for people, longer for batches, and never so long that his deadline could not be kept. Then he is refused at once.
+  takes for people, longer for batches, and never so long that his deadline could not be kept. Then he is refused at once. Ahead
+  of him is who goes first by priority and by what keys have under way, not the whole line: where a key that floods is refused, a
+  quiet one waits.
 - A line of people that stands gives nobody anything but a wait: once it has not been empty for as long as one may wait, newcomers
   wait only the least that anybody may, and nearly all are answered or refused at once.
-- A full line makes room for an interactive request by refusing the batch request that came last.
+- A full line makes room by refusing whoever would be let in last, a batch request for a person, or one of the key that has most
+  under way and in line for one of a key that has less; nobody goes for one who would come after him.
 - Whoever ends lets the next one in; a look lets in a part of what is free, fewer if the loop is late, so that many do not begin
   in one turn of it.
 - Retry-After is how long what waits, and what was refused lately and comes again, would take at the best rate of late: that
@@ -46,7 +52,7 @@ class Door:
     """Who is in one replica and who waits. Used from one event loop, or by a simulator."""
 
     def __init__(self, config: AdmissionConfig, max_limit: int, now_s: float) -> None:
-        self._config = config
+        self._config, self._most = config, max_limit
         self.load = LoadLimit(config.shedding, max_limit, now_s)
         self.line = Line()
         self.under_way = 0
@@ -59,7 +65,8 @@ class Door:
         self._best_rate = 0.0
         self._rates = (0.0, 0.0)  # of requests that end, and that are refused, a second
         self._patience = self._patience_of_people()
-        self._stands_since_s: float | None = None
+        self._stands_since_s: dict[str, float] = {}
+        self._standing: frozenset[str] = frozenset()
         self._before = (0, 0)  # at the last look: not let in at once, and all
         self._refused_before = 0
 
@@ -68,40 +75,42 @@ class Door:
         """Return how many requests end a second."""
         return self._rates[0]
 
-    def enter(self, priority: Priority, now_s: float) -> bool:
+    def enter(self, priority: Priority, key: str, now_s: float) -> bool:
         """Let somebody in, if that can be at once."""
-        if self.under_way >= self.load.limit or self.line.ahead_of(priority) or self.load.is_overdue(now_s):
+        if not self._has_room(key) or self.line.ahead_of(priority, key) or self.load.is_overdue(now_s):
             return False
         if priority == "batch" and not self._takes_batch():
             return False
         self.at_once += 1
-        self._let_in(priority)
+        self._let_in(priority, key)
         return True
 
-    def is_shut(self) -> bool:
-        """Tell whether not even an interactive request could wait: whoever comes need not be read."""
-        line = self.line
-        is_full = len(line) >= self._config.line.max_waiting and not line.waiting("batch")
-        if self.under_way < self.load.limit and not line.waiting("interactive"):
+    def is_shut(self, key: str) -> bool:
+        """Tell whether not even an interactive request of a key could wait: it need not be read."""
+        if self._has_room(key) and not self.line.ahead_of("interactive", key):
             return False
-        return is_full or self._wait_s("interactive") > self._patience_s("interactive")
+        if self._is_full() and self.line.last_after("interactive", key) is None:
+            return True
+        return self._wait_s("interactive", key) > self._patience_s("interactive", key)
 
     def refuse(self, why: str) -> Refused:
         """Refuse somebody."""
         self.refused += 1
         return Refused(why, self._retry_after_s())
 
-    def wait(self, priority: Priority, deadline_s: float, now_s: float, caller: object) -> Ticket | Refused:
+    def wait(
+        self, priority: Priority, key: str, deadline_s: float, now_s: float, caller: object
+    ) -> Ticket | Refused:  # fmt: skip
         """Put somebody in line who could not enter; ``deadline_s`` is how long he has for everything.
 
         The shell refuses whom his ticket has displaced.
         """
-        patience_s = min(self._patience_s(priority), deadline_s - self.load.usual_s)
-        if patience_s <= 0 or self._wait_s(priority) > patience_s:
+        patience_s = min(self._patience_s(priority, key), deadline_s - self.load.usual_s)
+        if patience_s <= 0 or self._wait_s(priority, key) > patience_s:
             return self.refuse("what is ahead of it takes longer than it can wait")
-        ticket = Ticket(priority, now_s + patience_s, caller)
-        if len(self.line) >= self._config.line.max_waiting:
-            last = self.line.last_batch() if priority == "interactive" else None
+        ticket = Ticket(priority, key, now_s + patience_s, caller)
+        if self._is_full():
+            last = self.line.last_after(priority, key)
             if last is None:
                 return self.refuse("the line is full")
             self.line.leave(last)
@@ -109,14 +118,18 @@ class Door:
         self.line.join(ticket)
         return ticket
 
-    def leave(self, priority: Priority, took_s: float | None) -> Ticket | None:
-        """End a request, which took so long if it was answered; return who is let in in its place."""
+    def leave(self, priority: Priority, key: str, took_s: float | None, *, has_ended: bool = True) -> Ticket | None:
+        """End a request; return who is let in in its place.
+
+        ``took_s`` is how long it took if voters answered, which teaches what is usual. ``has_ended`` is whether it came to its
+        end, with an answer or a recorded refusal: these tell how fast requests end.
+        """
         self.under_way -= 1
         self._batches -= priority == "batch"
-        if took_s is not None:
-            self._ended += 1
-            if self.pressure < _CALM:
-                self.load.took(took_s)
+        self.line.end(key)
+        self._ended += has_ended
+        if took_s is not None and self.pressure < _CALM:
+            self.load.took(took_s)
         return self._next() if self.line else None
 
     def look(self, now_s: float) -> tuple[list[Ticket], list[Ticket]]:
@@ -128,9 +141,9 @@ class Door:
         if not self.line:
             return [], []
         late = [ticket for ticket in self.line.overdue(now_s) if self.line.leave(ticket)]
-        free = self.load.limit - self.under_way
-        let_in = [ticket for _ in range(ceil(free / part)) if (ticket := self._next()) is not None] if free > 0 else []
-        return let_in, late
+        first = self.line.first()
+        free = 0 if first is None else max(0, self._room(first.key))
+        return [ticket for _ in range(ceil(free / part)) if (ticket := self._next()) is not None], late
 
     def turned(self, turn_s: float, now_s: float) -> None:
         """Take how long a turn of the loop took."""
@@ -138,38 +151,65 @@ class Door:
 
     def _next(self) -> Ticket | None:
         ticket = self.line.first()
-        if ticket is None or self.under_way >= self.load.limit:
+        if ticket is None or not self._has_room(ticket.key):
             return None
         if ticket.priority == "batch" and not self._takes_batch():
             return None
         self.line.leave(ticket)
         self.waited += 1
-        self._let_in(ticket.priority)
+        self._let_in(ticket.priority, ticket.key)
         return ticket
 
-    def _let_in(self, priority: Priority) -> None:
+    def _let_in(self, priority: Priority, key: str) -> None:
         self.under_way += 1
         self._batches += priority == "batch"
+        self.line.begin(key)
+
+    def _free(self) -> int:
+        return self.load.limit - self.under_way
+
+    def _has_room(self, key: str) -> bool:
+        return self._free() > 0 or self._room(key) > 0
+
+    def _room(self, key: str) -> int:
+        """Return how many more of a key may be under way: what is free, or what it is short of its share, up to the most."""
+        return max(self._free(), min(self._short(key), self._most - self.under_way))
+
+    def _short(self, key: str) -> int:
+        """Return what a key is short of its share of the limit, which is rounded; below 0 if it has more.
+
+        Alone, it is short of what is free.
+        """
+        own, limit = self.line.under_way(key), self.load.limit
+        keys = self.line.busy_keys() + (not own)
+        return (2 * limit + keys) // (2 * keys) - own
+
+    def _is_full(self) -> bool:
+        return len(self.line) >= self._config.line.max_waiting
 
     def _takes_batch(self) -> bool:
         return self._batches < max(1, int(self.load.limit * self._config.line.batch_share))
 
-    def _wait_s(self, priority: Priority) -> float:
+    def _wait_s(self, priority: Priority, key: str) -> float:
         """Return how long a newcomer would wait; nothing is known before the first request has ended.
 
         Whoever is among those that a replica always takes waits for the loop alone: nobody has to end before. In calm the rate of
         requests that end says how few came, not how many could: that is what the limit would let through.
         """
-        place = self.line.ahead_of(priority) + 1
+        place = self.line.ahead_of(priority, key) + 1
         if self.under_way + place <= self.load.least:
             return 0.0
-        beyond, rate, usual_s = place + max(0, self.under_way - self.load.limit), self._rates[0], self.load.usual_s
+        must_end = max(0, min(-self._free(), -self._short(key)))
+        beyond, rate, usual_s = place + must_end, self._rates[0], self.load.usual_s
         if self.pressure < _CALM and usual_s:
             rate = max(rate, self.load.limit / usual_s)
         return beyond / rate if rate > 0 else 0.0
 
-    def _patience_s(self, priority: Priority) -> float:
-        return self._patience if priority == "interactive" else self._config.line.batch_max_wait_ms / 1000
+    def _patience_s(self, priority: Priority, key: str) -> float:
+        line = self._config.line
+        if priority == "batch":
+            return line.batch_max_wait_ms / 1000
+        return line.min_wait_ms / 1000 if key in self._standing else self._patience
 
     def _patience_of_people(self) -> float:
         line, usual_s = self._config.line, self.load.usual_s
@@ -177,14 +217,11 @@ class Door:
         return min(max(share_s, line.min_wait_ms / 1000), line.max_wait_ms / 1000)
 
     def _weigh_patience(self, now_s: float) -> None:
-        """See whether the line of people stands."""
-        self._patience = self._patience_of_people()
-        if not self.line.waiting("interactive"):
-            self._stands_since_s = None
-        elif self._stands_since_s is None:
-            self._stands_since_s = now_s
-        elif now_s - self._stands_since_s > self._config.line.max_wait_ms / 1000:
-            self._patience = self._config.line.min_wait_ms / 1000
+        """See of which keys the line of people stands."""
+        self._patience, before = self._patience_of_people(), self._stands_since_s
+        self._stands_since_s = {key: before.get(key, now_s) for key in self.line.keys_of("interactive")}
+        longest_s = self._config.line.max_wait_ms / 1000
+        self._standing = frozenset(key for key, since_s in self._stands_since_s.items() if now_s - since_s > longest_s)
 
     def _retry_after_s(self) -> int:
         if self._best_rate <= 0:

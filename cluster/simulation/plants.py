@@ -53,8 +53,8 @@ def _twice(self: Book, held: Reserved) -> None:
     _refund(self, held)
 
 
-def _stays(self: Door, priority: Priority, took_s: float | None) -> Ticket | None:
-    return None if took_s is None else _leave(self, priority, took_s)
+def _stays(self: Door, priority: Priority, key: str, took_s: float | None, *, has_ended: bool) -> Ticket | None:
+    return None if took_s is None else _leave(self, priority, key, took_s, has_ended=has_ended)
 
 
 def _a_fifth(plan: Plan) -> int:

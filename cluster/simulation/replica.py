@@ -128,7 +128,7 @@ class Replica:
         """Answer one request as the gateway's replica does."""
         if self.admission is None:
             return await self._deliberate(request, who)
-        self.admission.require_room()
+        self.admission.require_room(who)
         return await self.admission.through(
             request, who, "interactive", lambda admitted: self._deliberate(admitted, who)
         )

@@ -24,7 +24,7 @@ from actors.admission.ports import LeaseStore, OutcomeUnknown
 from actors.admission.queue import Priority, Ticket
 from actors.admission.quotas import UNLIMITED, Amount, Book, Reserved, Short
 from actors.admission.shedding import LoadLimit
-from actors.base.errors import Overloaded, RateLimited, StorageUnavailable, WeaverGenError
+from actors.base.errors import Overloaded, RateLimited, RefusedAnswer, StorageUnavailable, WeaverGenError
 from actors.consensus.actor import Decision
 from actors.consensus.request import GenerationRequest
 from actors.consensus.vocabulary import Plan
@@ -35,7 +35,7 @@ _log = logging.getLogger("weavergen.gateway")
 Work = Callable[[GenerationRequest], Awaitable[Decision]]
 TOO_LATE = "it waited as long as it may"
 UNLIMITED_BOTH = Amount(UNLIMITED, UNLIMITED)
-DISPLACED = "an interactive request took its place in line"
+DISPLACED = "a request that goes first, by its priority or because its key has less under way, took its place in line"
 
 
 class AdmissionShown(msgspec.Struct, frozen=True):
@@ -106,26 +106,20 @@ class Admission:
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._store.close()
 
-    def require_room(self) -> None:
-        """Raise ``Overloaded`` if nobody could be let in or wait now: what is to be refused need not be read."""
-        if self.door.is_shut():
+    def require_room(self, principal: Principal) -> None:
+        """Raise ``Overloaded`` if nobody could be let in or wait now with a key: what is to be refused need not be read."""
+        if self.door.is_shut(principal.key_id):
             raise _overloaded(self.door.refuse("the replica has all that it can do"))
 
     async def through(self, request: GenerationRequest, principal: Principal, asked: Priority, work: Work) -> Decision:
         """Do the work of a request that is let in; raise ``RateLimited`` or ``Overloaded`` if it is not."""
         priority: Priority = "batch" if principal.tier in self._batch_tiers else asked
         held = self._reserve(principal, request) if principal.tier in self._limits else None
-        began_s = self._monotonic()
-        is_over = False
+        key, now_s = principal.key_id, self._monotonic()
         try:
-            if not self.door.enter(priority, began_s):
-                request = await self._waited(request, priority, began_s)
-                began_s = self._monotonic()
-            try:
-                decision = await work(request)
-                is_over = True
-            finally:
-                self._wake(self.door.leave(priority, self._monotonic() - began_s if is_over else None))
+            if not self.door.enter(priority, key, now_s):
+                request = await self._waited(request, priority, key, now_s)
+            decision = await self._done(request, priority, key, work)
         except BaseException as error:
             if held is not None:
                 self._give_back(held, error)
@@ -217,16 +211,38 @@ class Admission:
 
     def _give_back(self, held: Reserved, error: BaseException) -> None:
         """Settle a request that brought no answer."""
-        usage = error.details.get("usage") if isinstance(error, WeaverGenError) else None
-        if usage is None or isinstance(error, Overloaded):
+        used = _recorded_tokens(error)
+        if used is None:
             self._book.refund(held)
         else:
-            self._book.settle(held, usage["total_tokens"])
+            self._book.settle(held, used)
 
-    async def _waited(self, request: GenerationRequest, priority: Priority, now_s: float) -> GenerationRequest:
+    async def _done(self, request: GenerationRequest, priority: Priority, key: str, work: Work) -> Decision:
+        """Do the work of a request that was let in, and let in the next one.
+
+        A refusal that is a decision is an end as an answer is. What requests usually take is told by those that voters answered:
+        a deadline says what a caller wanted, and that nobody could be asked is told at once.
+        """
+        began_s = self._monotonic()
+        has_ended = is_answered = False
+        try:
+            decision = await work(request)
+            has_ended = is_answered = True
+        except WeaverGenError as error:
+            has_ended = "decision_id" in error.details
+            is_answered = has_ended and isinstance(error, RefusedAnswer)
+            raise
+        finally:
+            took_s = self._monotonic() - began_s if is_answered else None
+            self._wake(self.door.leave(priority, key, took_s, has_ended=has_ended))
+        return decision
+
+    async def _waited(
+        self, request: GenerationRequest, priority: Priority, key: str, now_s: float
+    ) -> GenerationRequest:  # fmt: skip
         """Return the request with what is left of its deadline, once it is let in."""
         let_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        ticket = self.door.wait(priority, request.deadline_ms / 1000, now_s, let_in)
+        ticket = self.door.wait(priority, key, request.deadline_ms / 1000, now_s, let_in)
         if isinstance(ticket, Refused):
             raise _overloaded(ticket)
         if ticket.displaced is not None:
@@ -236,7 +252,7 @@ class Admission:
         except asyncio.CancelledError:
             was_let_in = not self.door.line.leave(ticket) and let_in.done() and not let_in.cancelled()
             if was_let_in and let_in.exception() is None:
-                self._wake(self.door.leave(priority, None))
+                self._wake(self.door.leave(priority, key, None, has_ended=False))
             raise
         left_ms = request.deadline_ms - round((self._monotonic() - now_s) * 1000)
         return msgspec.structs.replace(request, deadline_ms=max(1, left_ms))
@@ -265,7 +281,7 @@ class Admission:
             if not waiting.done():
                 waiting.set_result(None)
                 return
-            ticket = self.door.leave(ticket.priority, None)
+            ticket = self.door.leave(ticket.priority, ticket.key, None, has_ended=False)
 
     def _refuse(self, ticket: Ticket, why: str) -> None:
         waiting, refused = _future(ticket), self.door.refuse(why)
@@ -293,6 +309,12 @@ class VoterLimit:
 def _future(ticket: Ticket) -> "asyncio.Future[None]":
     assert isinstance(ticket.caller, asyncio.Future)  # noqa: S101 - every ticket is made in `_waited`
     return ticket.caller
+
+
+def _recorded_tokens(error: BaseException) -> int | None:
+    """Return the tokens of a recorded refusal; ``None`` of what was refused with 429, failed unrecorded, or was cancelled."""
+    usage = error.details.get("usage") if isinstance(error, WeaverGenError) else None
+    return None if usage is None or isinstance(error, Overloaded) else usage["total_tokens"]
 
 
 def _limit(tier: TierConfig) -> Amount:

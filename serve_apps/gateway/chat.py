@@ -75,7 +75,7 @@ class ChatCompletions:
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, list[Header], bytes]:
         headers: list[Header] = scope["headers"]
         principal = self._access.require(headers, "client")
-        self._admission.require_room()
+        self._admission.require_room(principal)
         body = parse_body(await read_body(receive, self._max_body_bytes, self._body_timeout_s))
         trace_parent, keys = "", []
         for name, value in headers:

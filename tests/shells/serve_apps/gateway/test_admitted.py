@@ -16,6 +16,7 @@ from serve_apps.gateway.replica import Gateway
 from tests.shells.redis_server import PASSWORD, redis_server
 from tests.shells.serve_apps.gateway import live as live_module
 from tests.shells.serve_apps.gateway.live import Live, Told, live
+from tests.shells.serve_apps.gateway.repeated import Client, another_key, until_known
 from tests.unit.actors.consensus.world import until
 
 LIMIT = 40
@@ -182,3 +183,34 @@ async def test_admission_is_wired_in(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert all(voter._limiter is not None for voter in replica._guards.voters.values())
         await system.meter().until("admission_admitted", 2.0)
         assert replica.status()["admission"]["admitted"] == 2
+
+
+async def test_a_key_that_floods_a_replica_takes_no_place_of_another_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused, in line as well; whoever asks with another key is answered every time, as soon as somebody ends."""
+    line = {"max_waiting": 8, "min_wait_ms": 5_000, "max_wait_ms": 5_000}
+    sections = {"consensus": {"max_concurrent": 4}, "admission": {"line": line}}
+    async with live(tmp_path, monkeypatch, **sections) as system:
+        for voter in "abc":
+            await system.order(fault=Fault.SLOW_FIRST_TOKEN, model=voter, delay_s=0.02)
+        flood, quiet = Client(system), Client(system, another_key(system, "acme"))
+        await until_known(quiet)
+        door, served, is_over = system.replicas[0]._admission.door, list[int](), asyncio.Event()
+
+        async def ask_again() -> None:
+            while not is_over.is_set():
+                served.append((await flood.ask()).status)
+                await asyncio.sleep(0)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(40):
+                tasks.create_task(ask_again())
+            await until(lambda: len(door.line) == 8)
+            asked = [(await quiet.ask()).status for _ in range(20)]
+            is_over.set()
+        assert asked == [200] * 20
+        assert served.count(200) > 20
+        assert served.count(429) > 40
+        assert set(served) == {200, 429}
+        assert (door.under_way, len(door.line), door.line.busy_keys()) == (0, 0, 0)

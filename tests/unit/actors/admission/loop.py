@@ -4,16 +4,17 @@ A request costs what one of a panel of three costs a gateway on one core: readin
 """
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
 from actors.admission.config import AdmissionConfig
-from actors.admission.door import Door
+from actors.admission.door import Door, Refused
 from actors.admission.queue import Ticket
 
 VOTERS = 3
+KEY = "key"
 REFUSED_S = 0.0004
 """What the server around the gateway takes for a request, and so for one that is refused."""
 STEPS_S = (0.0009, 0.0003, 0.0003, 0.0003, 0.0004, 0.0004)
@@ -30,6 +31,7 @@ class Served:
     took_s: float
     answered: bool
     retry_after_s: int = 0
+    key: str = KEY
 
 
 @dataclass
@@ -51,19 +53,20 @@ class Gateway:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._look()
 
-    def run(self, rate: float, seconds: float) -> list[Served]:
-        """Let requests come at a rate; return what became of those that came."""
+    def run(self, rate: float | Mapping[str, float], seconds: float) -> list[Served]:
+        """Let requests come at a rate, or with each key at its own; return what became of those that came."""
         began_s, end_s, before = self.now_s, self.now_s + seconds, len(self.told)
-        due_s = began_s
-        while (due_s := due_s + self._random.expovariate(rate)) < end_s:
-            self._at(due_s, self._arrival(due_s))
+        for key, of_key in (rate if isinstance(rate, Mapping) else {KEY: rate}).items():
+            due_s = began_s
+            while (due_s := due_s + self._random.expovariate(of_key)) < end_s:
+                self._at(due_s, self._arrival(due_s, key))
         while self.now_s < end_s:
             self._turn(end_s)
         return [each for each in self.told[before:] if each.came_s >= began_s]
 
     def ask(self) -> None:
         """Let one request come now."""
-        self._at(self.now_s, self._arrival(self.now_s))
+        self._at(self.now_s, self._arrival(self.now_s, KEY))
 
     def _turn(self, end_s: float) -> None:
         if not self._ready and self._timers:
@@ -87,53 +90,67 @@ class Gateway:
         for ticket in let_in:
             self._begin_later(ticket)
         for ticket in late:
-            self._refuse(ticket.caller, door.refuse("late").retry_after_s)  # type: ignore[arg-type]
+            self._refuse(ticket, door.refuse("late"))
 
-    def _arrival(self, came_s: float) -> Callable[[], None]:
+    def _arrival(self, came_s: float, key: str) -> Callable[[], None]:
         def arrive() -> None:
             self.now_s += REFUSED_S
-            if self.door is None or (not self.door.is_shut() and self.door.enter("interactive", self.now_s)):
-                self._begin(came_s)
-            elif self.door.is_shut():
-                self._refuse(came_s, self.door.refuse("shut").retry_after_s)
+            door, request = self.door, Ticket("interactive", key, 0.0, came_s)
+            if door is None or (not door.is_shut(key) and door.enter("interactive", key, self.now_s)):
+                self._begin(request)
+            elif door.is_shut(key):
+                self._refuse(request, door.refuse("shut"))
             else:
-                found = self.door.wait("interactive", 60.0, self.now_s, came_s)
-                if not isinstance(found, Ticket):
-                    self._refuse(came_s, found.retry_after_s)
+                found = door.wait("interactive", key, 60.0, self.now_s, came_s)
+                if isinstance(found, Refused):
+                    self._refuse(request, found)
+                elif found.displaced is not None:
+                    self._refuse(found.displaced, door.refuse("displaced"))
 
         return arrive
 
-    def _refuse(self, came_s: float, retry_after_s: int) -> None:
-        self.told.append(Served(came_s, self.now_s - came_s, answered=False, retry_after_s=retry_after_s))
+    def _refuse(self, request: Ticket, refused: Refused) -> None:
+        took_s = self.now_s - came_s(request)
+        self.told.append(
+            Served(came_s(request), took_s, answered=False, retry_after_s=refused.retry_after_s, key=request.key)
+        )
 
     def _begin_later(self, ticket: Ticket) -> None:
-        self._ready.append(lambda: self._begin(ticket.caller))  # type: ignore[arg-type]
+        self._ready.append(lambda: self._begin(ticket))
 
-    def _begin(self, came_s: float) -> None:
+    def _begin(self, request: Ticket) -> None:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         began_s, steps = self.now_s, iter(STEPS_S)
         self.now_s += next(steps)
         waiting = [self.latency_s(self._random) for _ in range(VOTERS)]
         for latency_s in waiting:
-            self._at(self.now_s + latency_s, lambda: self._answer(waiting, steps, came_s, began_s))
+            self._at(self.now_s + latency_s, lambda: self._answer(waiting, steps, request, began_s))
 
-    def _answer(self, waiting: list[float], steps: Iterator[float], came_s: float, began_s: float) -> None:
+    def _answer(self, waiting: list[float], steps: Iterator[float], request: Ticket, began_s: float) -> None:
         self.now_s += next(steps)
         waiting.pop()
         if not waiting:
-            self._ready.append(lambda: self._end(steps, came_s, began_s))
+            self._ready.append(lambda: self._end(steps, request, began_s))
 
-    def _end(self, steps: Iterator[float], came_s: float, began_s: float) -> None:
+    def _end(self, steps: Iterator[float], request: Ticket, began_s: float) -> None:
         cost_s = next(steps, None)
         if cost_s is not None:
             self.now_s += cost_s
-            self._ready.append(lambda: self._end(steps, came_s, began_s))
+            self._ready.append(lambda: self._end(steps, request, began_s))
             return
         self.under_way -= 1
-        self.told.append(Served(came_s, self.now_s - came_s, answered=True))
-        if self.door is not None and (ticket := self.door.leave("interactive", self.now_s - began_s)) is not None:
+        self.told.append(Served(came_s(request), self.now_s - came_s(request), answered=True, key=request.key))
+        if self.door is None:
+            return
+        if (ticket := self.door.leave("interactive", request.key, self.now_s - began_s)) is not None:
             self._begin_later(ticket)
+
+
+def came_s(request: Ticket) -> float:
+    """Return when a request came."""
+    assert isinstance(request.caller, float)
+    return request.caller
 
 
 def p99_s(served: list[Served], *, answered: bool = True) -> float:

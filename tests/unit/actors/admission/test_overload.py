@@ -49,3 +49,36 @@ def test_sixteen_who_ask_again_at_once_are_all_answered(latency_s: float) -> Non
     told = crowd.run(10)
     assert all(each.answered for each in told)
     assert len(told) / 10 >= 0.95 * min(SATURATION, 16 / (latency_s + 0.005))
+
+
+@pytest.mark.parametrize("latency_s", [about(0.2, 0.3), about(0.5, 0.5), about(2.0, 0.5)], ids=["200ms", "500ms", "2s"])
+@pytest.mark.parametrize(
+    ("flood", "quiet", "share"),
+    [(5.0, 0.05, 0.985), (5.0, 0.1, 0.985), (2.0, 0.1, 0.99)],
+    ids=["5+0.05", "5+0.1", "2+0.1"],
+)
+def test_a_key_that_floods_takes_nothing_from_those_that_do_not(
+    latency_s: Callable[[Random], float], flood: float, quiet: float, share: float
+) -> None:
+    """Nine quiet keys are served as ever beside one that asks for many times what the replica can do; it has the rest."""
+    replica = gateway(latency_s)
+    keys = {f"quiet {number}": quiet * SATURATION / 9 for number in range(9)}
+    replica.run(keys, 15)
+    normal = replica.run(keys, 20)
+    told = replica.run({**keys, "flood": flood * SATURATION}, 25)
+    of_quiet = [each for each in told if each.key != "flood"]
+    assert sum(each.answered for each in of_quiet) / len(of_quiet) >= share
+    assert p99_s(of_quiet) <= 2 * p99_s(normal)
+    assert sum(each.answered for each in told if each.key == "flood") / 25 >= 0.1 * SATURATION
+    assert replica.most_under_way <= 256
+
+
+@pytest.mark.parametrize(("flood", "quiet"), [(2.0, 0.3), (1.2, 0.45)])
+def test_quiet_keys_may_come_to_nearly_half_of_what_the_replica_can_do(flood: float, quiet: float) -> None:
+    """Beside one that asks for all of it and more."""
+    replica = gateway(about(0.5, 0.5))
+    keys = {f"quiet {number}": quiet * SATURATION / 9 for number in range(9)}
+    replica.run(keys, 15)
+    told = replica.run({**keys, "flood": flood * SATURATION}, 25)
+    of_quiet = [each for each in told if each.key != "flood"]
+    assert sum(each.answered for each in of_quiet) / len(of_quiet) >= 0.99

@@ -9,7 +9,7 @@ import pytest
 
 from actors.admission.config import AdmissionConfig, LineConfig, TierConfig
 from actors.admission.quotas import Amount
-from actors.base.errors import NoConsensus, NotReady, Overloaded, RateLimited
+from actors.base.errors import DeadlineExceeded, NoConsensus, NotReady, Overloaded, RateLimited
 from actors.consensus.request import GenerationRequest
 from actors.consensus.vocabulary import Seat, State
 from actors.store.auth import Principal
@@ -112,6 +112,50 @@ async def test_a_recorded_refusal_used_what_voters_used() -> None:
     assert left(of) == Amount(9, 9930)
 
 
+@pytest.mark.parametrize(
+    ("error", "ends", "teaches"),
+    [
+        (NoConsensus("x", details={"decision_id": "d", "usage": {"total_tokens": 7}}), 1, True),
+        (DeadlineExceeded("x", details={"decision_id": "d", "usage": {"total_tokens": 7}}), 1, False),
+        (Overloaded("x", details={"decision_id": "d", "usage": {"total_tokens": 7}}), 1, False),
+        (NotReady("no policy"), 0, False),
+    ],
+)
+async def test_a_recorded_refusal_is_an_end(error: Exception, ends: int, teaches: bool) -> None:
+    """Answers are few where voters do not agree: what tells how fast requests end is every decision."""
+    clocks = Clocks()
+    of = admission(clocks=clocks)
+
+    async def refuse(_: GenerationRequest) -> Any:
+        clocks.now_s += 0.3
+        raise error
+
+    with pytest.raises(type(error)):
+        await of.through(REQUEST, FREE, "interactive", refuse)
+    assert (of.door._ended, of.door.load.usual_s) == (ends, pytest.approx(0.3 if teaches else 0.0))
+
+
+async def test_whom_a_key_that_floods_has_left_no_place_is_let_in_before_it() -> None:
+    """Whether it is asked before his body is read or when he comes; who made room is told."""
+    of = admission(AdmissionConfig(line=LineConfig(max_waiting=2)))
+    held = Held()
+    tasks = [through(of, held) for _ in range(MAX_LIMIT + 2)]
+    await turn()
+    with pytest.raises(Overloaded):
+        of.require_room(FREE)
+    of.require_room(KEY)
+    quiet = through(of, Held(), KEY)
+    await turn()
+    with pytest.raises(Overloaded, match="took its place"):
+        await tasks.pop()
+    of._wake(of.door.leave("interactive", FREE.key_id, 0.1))
+    await turn()
+    assert (of.door.line.under_way(KEY.key_id), len(of.door.line)) == (1, 1)
+    for task in (quiet, *tasks):
+        task.cancel()
+    await asyncio.gather(quiet, *tasks, return_exceptions=True)
+
+
 async def test_a_cancelled_request_used_nothing() -> None:
     """Neither while it deliberates nor while it waits; whoever waits behind it is let in."""
     of = await limited()
@@ -131,11 +175,11 @@ async def test_a_cancelled_request_used_nothing() -> None:
 async def test_who_is_let_in_and_cancelled_in_one_turn_lets_the_next_one_in() -> None:
     """No place is lost."""
     of = admission()
-    assert all(of.door.enter("interactive", 0.0) for _ in range(MAX_LIMIT))
+    assert all(of.door.enter("interactive", FREE.key_id, 0.0) for _ in range(MAX_LIMIT))
     work = Held()
     first, second = through(of, work), through(of, work)
     await turn()
-    of._wake(of.door.leave("interactive", None))
+    of._wake(of.door.leave("interactive", FREE.key_id, None))
     first.cancel()
     await turn()
     assert (first.cancelled(), len(work.begun), of.door.under_way) == (True, 1, MAX_LIMIT)
@@ -175,14 +219,14 @@ async def test_who_waits_too_long_or_has_to_go_for_a_person_is_refused() -> None
         await batch
     assert told.value.retry_after_s == 1
     with pytest.raises(Overloaded):
-        of.require_room()
+        of.require_room(FREE)
     clocks.now_s += 1
     of._look()
     with pytest.raises(Overloaded, match="as long as it may"):
         await person
     held.go()
     await asyncio.gather(*inside)
-    of.require_room()
+    of.require_room(FREE)
     of.close()
 
 
