@@ -7,7 +7,7 @@ bounded; upstream error texts are not repeated (servers echo parts of keys). Can
 
 It shares the request and the meaning of errors with the cloud voters (``models.providers``), and reads answers itself, into
 the few fields that a candidate has. It asks without streaming: the panel decides on whole answers, and one parsed body
-costs a fraction of a parsed stream.
+costs a fraction of a parsed stream. So when the first token came is known only where the server tells (``models.timing``).
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from models.errors import VoterEmpty, VoterFailed, VoterInvalid, VoterRefused, V
 from models.http1 import BrokenOff, CannotConnect, ConnectionPool, Endpoint, Response, TooLarge, Untrusted
 from models.providers.failures import failure_of_status
 from models.providers.openai_map import OpenAI, body_of
+from models.timing import first_token_ms
 from models.voter import Candidate, TokenCount, VoterInfo, VoterRequest
 
 _PROTOCOL = OpenAI()
@@ -44,6 +45,7 @@ class _Completion(msgspec.Struct):
     choices: list[_Choice]
     usage: _Usage | None = None
     error: object = None
+    metrics: object = None
 
 
 class OpenAIHttpVoter:
@@ -148,4 +150,5 @@ class OpenAIHttpVoter:
             finish_reason="stop" if finish == "stop" else "length",
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
+            first_token_ms=first_token_ms(completion.metrics),
         )

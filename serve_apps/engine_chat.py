@@ -15,6 +15,7 @@ from msgspec import structs
 
 from models.context import says_too_long
 from models.errors import VoterEmpty, VoterError, VoterFailed, VoterRefused, VoterTooLong
+from models.timing import first_token_ms
 from models.voter import Candidate, FinishReason, Sampling, VoterRequest
 
 _FINISHED: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
@@ -54,6 +55,7 @@ def candidate_of(voter: str, body: Mapping[str, Any]) -> Candidate:
         finish_reason=_FINISHED[reason],
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         completion_tokens=int(usage.get("completion_tokens") or 0),
+        first_token_ms=first_token_ms(body.get("metrics")),
     )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from models.engine import EngineSettings
+from models.timing import TELLS_TIMES
 from models.voter import Candidate, VoterRequest
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def llm_arguments(engine: EngineSettings, limits: EngineLimits) -> dict[str, Any
     """Return the arguments of ``LLMConfig``: one replica; on a CPU one logical CPU, held by its placement group."""
     arguments: dict[str, Any] = {
         "model_loading_config": {"model_id": engine.served_name, "model_source": engine.model_path},
-        "engine_kwargs": dict(engine.engine_kwargs),
+        "engine_kwargs": {**engine.engine_kwargs, **TELLS_TIMES},
         "runtime_env": {"env_vars": dict(engine.env)},
         "log_engine_metrics": True,
         "deployment_config": {

@@ -176,9 +176,13 @@ class Door:
         return max(self._free(), min(self._short(key), self._most - self.under_way))
 
     def _short(self, key: str) -> int:
-        """Return what a key is short of its share of the limit; below 0 if it has more. Alone, it is short of what is free."""
-        own = self.line.under_way(key)
-        return self.load.limit // (self.line.busy_keys() + (not own)) - own
+        """Return what a key is short of its share of the limit, which is rounded; below 0 if it has more.
+
+        Alone, it is short of what is free.
+        """
+        own, limit = self.line.under_way(key), self.load.limit
+        keys = self.line.busy_keys() + (not own)
+        return (2 * limit + keys) // (2 * keys) - own
 
     def _is_full(self) -> bool:
         return len(self.line) >= self._config.line.max_waiting

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from models.engine import EngineArgument, EngineSettings
+from models.timing import TELLS_TIMES
 
 FOLDER = "/engine"
 """The folder of the engine's socket, inside."""
@@ -83,7 +84,7 @@ def serve_arguments(settings: EngineSettings) -> list[str]:
     return [
         "--model", settings.model_path, "--served-model-name", settings.served_name, "--uds", f"{FOLDER}/{SOCKET}",
         "--disable-uvicorn-access-log", "--disable-fastapi-docs",
-        *(word for name, value in sorted(settings.engine_kwargs.items()) for word in _flag(name, value)),
+        *(word for name, value in sorted({**settings.engine_kwargs, **TELLS_TIMES}.items()) for word in _flag(name, value)),
     ]  # fmt: skip
 
 

@@ -6,9 +6,10 @@ from unittest.mock import Mock, patch
 
 import pytest
 
-from models.catalog import CatalogEntry, load_catalog
+from models.catalog import CatalogEntry, Device, load_catalog
 from models.engine import EngineSettings, engine_settings
-from serve_apps.llm import EngineLimits, deployment_options, llm_arguments
+from serve_apps.llm import deployment_options, llm_arguments
+from tests.unit.serve_apps.test_llm import LIMITS
 
 ENTRIES = load_catalog().entries
 
@@ -78,6 +79,20 @@ def test_gpu_settings_are_a_valid_serve_llm_configuration(name: str) -> None:
     assert config.get_engine_config().engine_kwargs == settings.engine_kwargs
 
 
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_engines_are_told_to_tell_when_a_first_token_came(device: Device) -> None:
+    """Ray hands it to vLLM's server, and leaves on the statistics that it takes."""
+    llm = pytest.importorskip("ray.serve.llm")
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.entrypoints.launchers.cli_args import FrontendArgs
+
+    name = min(name for name, entry in ENTRIES.items() if (entry.cpu if device == "cpu" else entry.gpu))
+    settings = engine_settings(ENTRIES[name], Path("/models") / name, device)
+    config = llm.LLMConfig(**llm_arguments(settings, LIMITS)).get_engine_config()
+    assert FrontendArgs(**config.frontend_kwargs).enable_per_request_metrics is True
+    assert AsyncEngineArgs(model="m", **config.engine_kwargs).disable_log_stats is False
+
+
 @pytest.mark.parametrize("name", sorted(ENTRIES))
 def test_deployments_have_the_options_that_ray_would_give_them(name: str) -> None:
     """What the deployment is built with, without vLLM, is what Ray's own builder makes of the same arguments."""
@@ -85,18 +100,14 @@ def test_deployments_have_the_options_that_ray_would_give_them(name: str) -> Non
     from ray.llm._internal.serve.core.server.llm_server import LLMServer
 
     entry = ENTRIES[name]
-    limits = EngineLimits(
-        max_ongoing_requests=3, max_queued_requests=4, health_check_period_s=5, health_check_timeout_s=6,
-        graceful_shutdown_s=7, scratch_mib=64,
-    )  # fmt: skip
     settings = engine_settings(entry, Path("/models") / name, "cpu" if entry.cpu else "gpu")
     degrees = (1,) if entry.cpu else (1, 2)
     for degree in degrees:
         spread = settings.model_copy(update={"engine_kwargs": settings.engine_kwargs | _tensor_parallel(entry, degree)})
         with patch("ray.get_runtime_context", return_value=Mock(runtime_env={})):
-            theirs = LLMServer.get_deployment_options(llm.LLMConfig(**llm_arguments(spread, limits)))
+            theirs = LLMServer.get_deployment_options(llm.LLMConfig(**llm_arguments(spread, LIMITS)))
         theirs["ray_actor_options"]["runtime_env"].pop("worker_process_setup_hook")  # does nothing; see its docstring
-        ours = deployment_options("v", spread, limits)
+        ours = deployment_options("v", spread, LIMITS)
         assert ours.pop("name") == "voter-v"
         assert ours == theirs
 

@@ -223,6 +223,25 @@ async def test_body_without_length_is_read_whole(raw: Any, session: ConnectionPo
     assert (await voter.ask(REQUEST)).content == "Paris"
 
 
+@pytest.mark.parametrize(
+    ("metrics", "told"),
+    [
+        ({"queue_time_ms": 5.0, "time_to_first_token_ms": 20.0}, 25),
+        ({"time_to_first_token_ms": "soon"}, None),
+        (["?"], None),
+    ],
+)
+async def test_a_server_may_tell_when_the_first_token_came(
+    raw: Any, session: ConnectionPool, metrics: object, told: int | None
+) -> None:
+    """As vLLM does; what is no time there makes the answer no worse."""
+    text = json.dumps(GOOD | {"metrics": metrics}).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(text)
+    voter = OpenAIHttpVoter(INFO, await raw(saying(head + text)), "m", None, session)
+    candidate = await voter.ask(REQUEST)
+    assert (candidate.content, candidate.first_token_ms) == ("Paris", told)
+
+
 async def test_refused_and_reset_connections_are_failures(raw: Any, session: ConnectionPool) -> None:
     """Nobody listening and a reset in the middle cost the ballot."""
     with pytest.raises(VoterFailed, match="cannot be connected to"):

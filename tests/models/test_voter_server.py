@@ -94,6 +94,21 @@ async def test_a_generator_is_closed_after_its_answer(server_of: Any, types: Any
     assert closed.is_set()
 
 
+async def test_the_time_to_the_first_token_comes_with_the_candidate(server_of: Any, types: Any) -> None:
+    """As vLLM's own classes carry it, through Ray's."""
+    from vllm.entrypoints.generate.base.serving import build_per_request_timing_metrics
+    from vllm.v1.metrics.stats import RequestStateStats
+
+    stats = RequestStateStats(queued_ts=10.0, scheduled_ts=10.25, first_token_ts=10.75, last_token_ts=12.0)
+
+    async def generate(_: Any) -> AsyncGenerator[Any, None]:
+        response = completion(types, "yes")
+        response.metrics = build_per_request_timing_metrics(stats, 5)
+        yield types.ChatCompletionResponse(**response.model_dump())
+
+    assert await server_of(generate).ask(REQUEST) == Candidate("yes", "stop", 3, 1, first_token_ms=750)
+
+
 async def test_what_does_not_fit_is_asked_again_for_the_room_that_is_left(server_of: Any, types: Any) -> None:
     """``max_tokens`` is an upper bound: the engine fills what its context has left, once."""
     bounds: list[int | None] = []

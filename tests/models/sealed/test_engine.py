@@ -248,7 +248,10 @@ async def test_a_real_engine_answers_through_its_only_door(
     engine: SealedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It answers what the model knows, stops when an ask is cancelled, is kept warm, and is missed when it is gone."""
-    assert "Paris" in (await engine.ask(QUESTION)).content
+    told = await engine.ask(QUESTION)
+    assert "Paris" in told.content
+    assert told.first_token_ms is not None
+    assert 0 < told.first_token_ms < 60_000
     assert sealing._namespace(str(engine._sealed._inner)) != sealing._namespace("self")
 
     long = VoterRequest("l", (Message("user", "Count to a thousand."),), Sampling(1500, temperature=0.0))

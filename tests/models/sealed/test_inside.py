@@ -29,6 +29,7 @@ def test_vllm_reads_the_arguments_as_the_settings_mean_them(inside: Any, entry: 
     settings = engine_settings(entry, Path("/m"), "cpu" if entry.cpu else "gpu")
     parsed: argparse.Namespace = inside._parsed(serve_arguments(settings))
     assert {name: getattr(parsed, name) for name in settings.engine_kwargs} == settings.engine_kwargs
+    assert parsed.enable_per_request_metrics is True
     assert (parsed.model, parsed.served_model_name) == ("/m", [settings.served_name])
     assert (parsed.uds, parsed.host, parsed.api_server_count) == ("/engine/api.sock", None, None)
 

@@ -47,6 +47,13 @@ def test_a_complete_answer_is_a_candidate(reason: str) -> None:
     assert (got.content, got.finish_reason, got.prompt_tokens, got.completion_tokens) == ("text", reason, 3, 5)
 
 
+def test_a_candidate_tells_when_the_engine_began_with_it() -> None:
+    """As the engine says; one that says nothing tells none."""
+    metrics = {"queue_time_ms": 5.0, "time_to_first_token_ms": 20.0}
+    assert candidate_of("v", answer(metrics=metrics)).first_token_ms == 25
+    assert candidate_of("v", answer(metrics=None)).first_token_ms is None
+
+
 @pytest.mark.parametrize(
     ("body", "kind"),
     [

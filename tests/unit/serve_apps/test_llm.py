@@ -25,6 +25,7 @@ def test_a_cpu_engine_holds_one_logical_cpu_and_every_bound_is_explicit() -> Non
     assert arguments["accelerator_config"] == {"kind": "cpu"}
     assert arguments["placement_group_config"] == {"bundles": [{"CPU": 1}]}
     assert arguments["runtime_env"]["env_vars"] == settings.env
+    assert arguments["engine_kwargs"] == {**settings.engine_kwargs, "enable_per_request_metrics": True}
     assert arguments["deployment_config"] == {
         "num_replicas": 1,
         "max_ongoing_requests": 3,

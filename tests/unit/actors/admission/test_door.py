@@ -326,10 +326,24 @@ def test_when_the_limit_falls_who_holds_most_gives_way() -> None:
     assert at.look(0.01) == ([], [])
     assert at.leave("interactive", "flood", None) is tickets[0]
     assert at.under_way == 40
-    lower(at, 2)
+    lower(at, 4)  # a third of it, rounded, is one, which the key has
     assert at.leave("interactive", "flood", None) is None
     lower(at, 20)
     assert at.look(0.02) == ([tickets[1]], [])
+
+
+def test_whoever_has_his_share_waits_for_one_of_his_own_to_end_not_for_the_whole_surplus() -> None:
+    """So many have to end before anybody else is let in that he would be refused at once."""
+    at = door(limit=40)
+    for key, requests in (("flood", 28), (KEY, 10)):
+        for _ in range(requests):
+            assert at.enter("interactive", key, 0.0)
+    lower(at, 20)
+    at.pressure, at._rates = 0.5, (10.0, 0.0)
+    assert at.is_shut("flood")
+    assert not at.is_shut(KEY)
+    ticket = wait(at)
+    assert at.leave("interactive", KEY, None) is ticket
 
 
 def test_one_key_alone_has_no_share_beyond_the_limit() -> None:

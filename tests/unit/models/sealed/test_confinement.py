@@ -87,6 +87,7 @@ def test_vllm_is_told_what_the_engine_is_made_of() -> None:
         "--enforce-eager",
         "--enable-prefix-caching",
         "--no-enable-chunked-prefill",
+        "--enable-per-request-metrics",
     } <= set(words)
     assert words[words.index("--max-model-len") + 1] == "2048"
     assert not {"--host", "--port", "--api-key"} & set(words)

@@ -285,7 +285,7 @@ async def full(max_waiting: int) -> tuple[Admission, World]:
     """Return the application in front of a replica that has all that it takes."""
     coordinator: Any = None
     admitting = admission(AdmissionConfig(line=LineConfig(max_waiting=max_waiting)))
-    assert all(admitting.door.enter("interactive", "key", 0.0) for _ in range(MAX_LIMIT))
+    assert all(admitting.door.enter("interactive", "other", 0.0) for _ in range(MAX_LIMIT))
     no_keys: Any = None
     chat = ChatCompletions(coordinator, Access(principals), admitting, no_keys, ConsensusConfig(), MAX_BODY, 5)
     return admitting, World(chat)
