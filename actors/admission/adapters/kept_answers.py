@@ -69,6 +69,11 @@ class KeptAnswers:
         with self._database.write() as connection:
             connection.execute(delete(kept).where(*_claimed(slot_id, claim_id)))
 
+    def withdraw(self, slot_id: str, claim_id: str) -> None:
+        """Take back the answer that was kept for a claim; its slot is free."""
+        with self._database.write() as connection:
+            connection.execute(delete(kept).where(kept.c.slot == slot_id, kept.c.claim_id == claim_id))
+
     def sweep(self, now_ms: int, limit: int) -> int:
         """Remove what has expired, ``limit`` rows at most; return how many went."""
         expired = select(kept.c.slot).where(kept.c.expires_at_ms <= now_ms).limit(limit)

@@ -108,6 +108,17 @@ def test_an_answer_is_kept_once(table: KeptAnswers) -> None:
     assert look(table, where, new_ulid(), NOW, NOW) == ("replay", answer(where, mine))
 
 
+def test_what_is_taken_back_is_gone(table: KeptAnswers) -> None:
+    """Only the answer of that claim; its slot is free."""
+    where, mine = slot("k"), new_ulid()
+    look(table, where, mine, NOW, NOW + LEASE)
+    assert table.keep(where.id, mine, answer(where, mine))
+    table.withdraw(where.id, new_ulid())
+    assert table.look(where, NOW)[0] == "replay"
+    table.withdraw(where.id, mine)
+    assert table.look(where, NOW) == ("claim", None)
+
+
 def test_an_api_key_holds_no_more_than_it_may(table: KeptAnswers) -> None:
     """Claims and answers count until their time is over; other API keys do not."""
     for name in "abc":
@@ -204,7 +215,7 @@ def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
     for call in (
         lambda: table.look(where, NOW), lambda: table.claim(where, "c", NOW, NOW + 1), lambda: table.renew(where.id, "c", NOW),
         lambda: table.keep(where.id, "c", answer(where, "c")), lambda: table.release(where.id, "c"),
-        lambda: table.sweep(NOW, 1),
+        lambda: table.withdraw(where.id, "c"), lambda: table.sweep(NOW, 1),
     ):  # fmt: skip
         with pytest.raises(StorageUnavailable):
             call()
