@@ -142,7 +142,8 @@ class IdempotentAnswers:
         self._looks = BoundedThreads(config.connections // 2, config.max_looks, "idempotency-look")
         # Apart: whoever holds a claim renews, keeps or gives back, one at a time, and is never refused.
         keepers = config.connections - config.connections // 2
-        self._keeps = BoundedThreads(keepers, 3 * places, "idempotency-keep")
+        # Each place's claim is renewed, kept or taken back, and given back; so is each that was made for nobody. And the sweep.
+        self._keeps = BoundedThreads(keepers, 3 * places + config.max_looks + 1, "idempotency-keep")
         self._lines = Lines(
             self._look, clock.monotonic, pause_s=config.poll_ms / 1000, max_pause_s=config.max_poll_ms / 1000,
             max_waiting=min(config.max_waiting, places // 2), max_waiting_by_key=config.max_waiting_by_key,
@@ -182,7 +183,7 @@ class IdempotentAnswers:
             try:
                 while await self._in_thread(self._keeps, self._sweep) == self._config.sweep_rows:
                     continue
-            except (StorageUnavailable, Overloaded) as error:
+            except (StorageUnavailable, NotReady) as error:
                 _log.warning("expired answers are not removed: %s", error.__cause__ or error)
             await asyncio.sleep(self._config.sweep_s)
 
@@ -360,7 +361,7 @@ class IdempotentAnswers:
             until_ms = self._now_ms() + self._stands_ms
             try:
                 standing = await self._in_thread(self._keeps, lambda: self._table.renew(slot_id, claim_id, until_ms))  # noqa: B023 - awaited here
-            except (StorageUnavailable, Overloaded) as error:
+            except (StorageUnavailable, NotReady) as error:
                 _log.warning("a claim is not renewed, and lapses if that goes on: %s", error.__cause__ or error)
 
     def _release(self, slot_id: str, claim_id: str) -> None:
@@ -399,6 +400,8 @@ class IdempotentAnswers:
             raise StorageUnavailable(AWAY) from error
         except StorageUnavailable as error:
             raise StorageUnavailable(AWAY) from error
+        except Overloaded as error:
+            raise NotReady(AWAY, retry_after_s=1) from error
 
     def _begin(self, threads: BoundedThreads, call: Callable[[], _Result]) -> "asyncio.Future[_Result]":
         working = asyncio.ensure_future(threads.run(call))
