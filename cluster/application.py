@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from actors.admission.adapters.redis_leases import redis_password
 from actors.base.errors import ConfigurationError
 from actors.consensus.layers import independence
 from actors.consensus.tally import LEAST_LINEAGES
@@ -94,6 +95,8 @@ def app_settings(
     ``why_open`` says why no engine can be closed off here, where that is taken.
     """
     _require_api_keys(config)
+    if config.admission.quotas.redis is not None:
+        redis_password(config.admission.quotas.redis)
     degraded += unsealed(config, why_open)
     return AppSettings(
         gateway=_gateway(home, config, degraded + _lesser(config, lineages(config, catalog)), sealable=not why_open),

@@ -43,7 +43,7 @@ from actors.policy.config import CalibrationConfig, PolicyConfig
 from actors.spans.config import LogConfig, SpansConfig
 from actors.store.config import StoreConfig
 from cluster.strict_yaml import parse_yaml
-from cluster.voter_config import Frozen, Name, Sha256, VoterConfig
+from cluster.voter_config import Frozen, Name, Sha256, VoterConfig, require_variable
 
 THRESHOLDS = frozenset({"similarity", "min_gap", "min_correlation"})
 PROFILES = Path(__file__).parent / "profiles"
@@ -68,8 +68,8 @@ class LayerConfig(Frozen):
     lineage, whose voters can only be asked by name."""
     min_n_eff: float = Field(default=1.0, ge=0, le=64)
     time_share: float = Field(default=1.0, gt=0, le=1)
-    """Share of the time that is left which this layer may take, beside the shares of the layers behind it: what one does not
-    use the others have."""
+    """Share of the time that is left which this layer may take, beside the shares of the layers that can still follow it: what
+    one does not use the others have, and the last that may be asked has all of it."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -302,6 +302,20 @@ class Config(Frozen):
             raise ValueError(
                 f"idempotency.max_answer_bytes is at least {least}: consensus.max_answer_bytes and the record beside it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _shares_limits(self) -> Self:
+        redis, replicas = self.admission.quotas.redis, self.gateway.replicas + self.health.extra_replicas
+        if redis is None:
+            return self
+        if redis.first_slot + replicas > redis.slots:
+            raise ValueError(
+                f"admission.quotas.redis.slots is at least {redis.first_slot + replicas}: first_slot and this home's "
+                "gateway.replicas and health.extra_replicas"
+            )
+        if redis.password_env is not None:
+            require_variable(redis.password_env)
         return self
 
     @model_validator(mode="after")

@@ -110,12 +110,8 @@ class VoterConfig(Frozen):
     @field_validator("api_key_env")
     @classmethod
     def _reaches_replicas(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-            raise ValueError(f"{value!r} is no name of an environment variable")
-        if value is not None and value.startswith(OWN_VARIABLES):
-            raise ValueError(
-                f"{value} does not reach the replicas: variables of {' and '.join(OWN_VARIABLES)} are ours"
-            )
+        if value is not None:
+            require_variable(value)
         return value
 
     @property
@@ -146,6 +142,14 @@ _WHERE: Mapping[Provider, str] = {"vllm": ": the catalogue has it"}
 
 def _unset(name: str) -> object:
     return VoterConfig.model_fields[name].default
+
+
+def require_variable(name: str) -> None:
+    """Raise ``ValueError`` unless an environment variable of this name reaches the replicas."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError(f"{name!r} is no name of an environment variable")
+    if name.startswith(OWN_VARIABLES):
+        raise ValueError(f"{name} does not reach the replicas: variables of {' and '.join(OWN_VARIABLES)} are ours")
 
 
 def require_base_url(value: str) -> None:

@@ -1,11 +1,16 @@
 """Configuration of admission: quotas by tier, the line in front of a replica, what is shed and what is saved."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Cut = Literal["hedges", "voters"]
+_REDIS_URL = re.compile(
+    r"rediss?://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:(?P<port>[0-9]{1,5}))?(/[0-9]{0,5})?|unix:///[^\s@?#]+"
+)
 Tier = Annotated[int, Field(ge=0, le=9)]
 
 
@@ -29,6 +34,58 @@ class TierConfig(_Section):
         return self
 
 
+class RedisConfig(_Section):
+    """A Redis in which gateways of several homes share keys' limits."""
+
+    url: str = Field(max_length=1024)
+    """``redis://HOST:PORT/DB``, ``rediss://…`` with TLS, or ``unix:///SOCKET``; never with a user or a password in it."""
+    username: str | None = Field(default=None, min_length=1, max_length=256)
+    password_env: str | None = Field(default=None, min_length=1, max_length=256)
+    password_file: Path | None = None
+    """Where the password is, one of the two; replicas inherit the environment of ``up``."""
+    ca_file: Path | None = None
+    """Certificates that a server's is believed by, with TLS; without it the system's."""
+    slots: int = Field(ge=1, le=1024)
+    """Replicas that there may be, in all homes together; every home says the same number."""
+    first_slot: int = Field(ge=0, le=1023)
+    """The first slot of this home's replicas; no other home has any of them."""
+    prefix: str = Field(default="weavergen", pattern="^[A-Za-z0-9_.-]{1,64}$")
+    """What keys in the Redis begin with; the same in every home."""
+    timeout_ms: int = Field(default=100, ge=10, le=1000)
+    """Longest wait for a connection, and for each answer."""
+    attempts: int = Field(default=8, ge=1, le=100)
+    """How often a note is read anew because another replica changed it first."""
+    max_wants: int = Field(default=1000, ge=1, le=10_000)
+    """Keys that are leased for at a time."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        require_redis_url(value)
+        return value
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        if self.password_env is not None and self.password_file is not None:
+            raise ValueError("password_env and password_file: one of them holds the password")
+        if self.username is not None and self.password_env is None and self.password_file is None:
+            raise ValueError("username: would mean nothing without a password: set password_env or password_file")
+        if self.ca_file is not None and not self.url.startswith("rediss://"):
+            raise ValueError("ca_file: would mean nothing without TLS: write rediss://… or leave it out")
+        if self.first_slot >= self.slots:
+            raise ValueError(f"first_slot: slots are numbered from 0 to {self.slots - 1}")
+        return self
+
+
+def require_redis_url(value: str) -> None:
+    """Raise ``ValueError`` unless this is the address of a Redis, and nothing else; what it holds is not repeated."""
+    if "@" in value or "?" in value or "#" in value:
+        raise ValueError("no user, password, query or fragment belongs into it: set username and password_file")
+    found = _REDIS_URL.fullmatch(value)
+    if found is None or not 0 < int(found["port"] or 6379) < 65_536:
+        raise ValueError("it is no address; write redis://HOST:PORT/DB, rediss://… or unix:///SOCKET")
+
+
 class QuotaConfig(_Section):
     """How replicas share a key's limit."""
 
@@ -40,6 +97,8 @@ class QuotaConfig(_Section):
     """Longest wait for the other replicas' turn."""
     max_keys: int = Field(default=10_000, ge=1, le=1_000_000)
     """Keys whose leases one minute's note holds; further ones have their share, and lease nothing."""
+    redis: RedisConfig | None = None
+    """Where gateways of several homes share limits; without it, replicas of one home share them in ``home/run/admission``."""
 
 
 class LineConfig(_Section):

@@ -157,14 +157,13 @@ class Door:
     def _wait_s(self, priority: Priority) -> float:
         """Return how long a newcomer would wait; nothing is known before the first request has ended.
 
-        Whoever there is room for waits for looks alone: nobody has to end before. In calm the rate of requests that end says how
-        few came, not how many could: that is what the limit would let through.
+        Whoever is among those that a replica always takes waits for the loop alone: nobody has to end before. In calm the rate of
+        requests that end says how few came, not how many could: that is what the limit would let through.
         """
-        place, room = self.line.ahead_of(priority) + 1, self.load.limit - self.under_way
-        if place <= room:
-            looks = ceil(place * (_PART if self.load.is_calm else _PART_LATE) / room)
-            return looks * max(self._config.shedding.look_ms / 1000, self.load.delay_s)
-        beyond, rate, usual_s = place - min(0, room), self._rates[0], self.load.usual_s
+        place = self.line.ahead_of(priority) + 1
+        if self.under_way + place <= self.load.least:
+            return 0.0
+        beyond, rate, usual_s = place + max(0, self.under_way - self.load.limit), self._rates[0], self.load.usual_s
         if self.pressure < _CALM and usual_s:
             rate = max(rate, self.load.limit / usual_s)
         return beyond / rate if rate > 0 else 0.0

@@ -5,8 +5,10 @@ Rules:
 - Over all replicas together no more is used than the limit (Σ leases ≤ limit), whatever fails: there are as many *slots* as
   there may be replicas, each slot has limit / slots (its *share*), and who holds no slot has what it leases.
 - Ahead of a minute, a replica joins it: half of its share stays its own, the other half goes into the pool that everybody leases
-  from. Shares of slots that nobody holds go there whole. A replica that could not join (the store is away) has its share, alone,
-  and leases nothing in that minute. Whoever does not know whether it joined has nothing of its own.
+  from. Shares of slots that nobody holds go there whole; what division leaves over goes with slot 0's. A replica that could not
+  join (the store is away) has its share, alone, and leases nothing in that minute: if word is left that the share is spoken for,
+  which is done before a minute is joined, not when its share is first used. Without a word, and while it is not known whether it
+  joined, a replica has nothing of its own.
 - Minutes only rise in a replica: a clock that goes back brings none back.
 - A request reserves the most that it can use, is let in or not at once, and gives back what it did not use; one that was refused
   or cancelled gives back everything. Nobody waits here for the store.
@@ -80,9 +82,10 @@ def kept(limit: int, slots: int) -> int:
 
 
 def pool(limit: int, slots: int, note: Note) -> int:
-    """Return what may be leased of a limit in all."""
+    """Return what may be leased of a limit in all: what was put into this note, whatever became of another."""
     held = sum(holder != VACANT for holder in note.slots.values())
-    return limit - share(limit, slots) * (slots - len(note.slots)) - kept(limit, slots) * held
+    rest = limit - share(limit, slots) * slots if 0 in note.slots else 0
+    return share(limit, slots) * len(note.slots) + rest - kept(limit, slots) * held
 
 
 def lease(
@@ -182,10 +185,10 @@ class Book:
 
     def __init__(self, slots: int, now_s: float) -> None:
         self._slots = slots
-        self.alone_from: int | None = None
-        """The first minute in which this replica may have its share without asking, as its store says."""
         self._accounts: dict[str, Account] = {}
         self._standings: dict[int, Standing] = {}
+        self._spoken_for: set[int] = set()
+        """Minutes that were not joined so far and whose share is this replica's alone, if they are not."""
         self.minute = int(now_s // MINUTE_S)
 
     @property
@@ -253,16 +256,22 @@ class Book:
                 self._accounts[key].give(given)
                 self._accounts[key].pooled = leases.left[key]
 
-    def failed(self, minute: int, *, for_certain: bool) -> None:
-        """Note that the store could not be asked; ``for_certain`` says that it noted nothing."""
+    def failed(self, minute: int, *, for_certain: bool, has_share: bool) -> None:
+        """Note that the store could not be asked; ``for_certain`` says that it noted nothing.
+
+        ``has_share`` says that the minute's share is this replica's alone, and that word of that is left.
+        """
         if self._standings.get(minute) != "asked":
             return
+        self._spoken_for.discard(minute)
         if not for_certain:
             self._standings[minute] = "leases"
-        elif minute != self.minute:
-            del self._standings[minute]  # there is time to try again
-        else:
+        elif has_share and minute == self.minute:
             self._stand_alone()
+        else:
+            del self._standings[minute]  # it can be tried again
+            if has_share:
+                self._spoken_for.add(minute)
 
     def _turn(self, now_s: float) -> None:
         minute = int(now_s // MINUTE_S)
@@ -271,13 +280,13 @@ class Book:
         self.minute = minute
         self._accounts.clear()
         self._standings = {at: standing for at, standing in self._standings.items() if at >= minute}
-        if minute not in self._standings:
+        if minute in self._spoken_for and minute not in self._standings:
             self._stand_alone()
+        self._spoken_for = {at for at in self._spoken_for if at > minute}
 
     def _stand_alone(self) -> None:
-        """Have the slot's share and lease nothing, for the rest of this minute; without a slot, there is only leasing."""
-        may = self.alone_from is not None and self.minute >= self.alone_from
-        self._standings[self.minute] = "alone" if may else "leases"
+        """Have the slot's share and lease nothing, for the rest of this minute."""
+        self._standings[self.minute] = "alone"
         for account in self._accounts.values():
             account.give(self._own(account.limit))
 

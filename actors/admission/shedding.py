@@ -58,6 +58,11 @@ class LoadLimit:
         return int(self._limit)
 
     @property
+    def least(self) -> int:
+        """Return how many requests the replica always takes."""
+        return min(self._config.min_limit, self._max)
+
+    @property
     def allowed_s(self) -> float:
         """Return the delay that is not too long yet."""
         config = self._config
@@ -81,9 +86,8 @@ class LoadLimit:
         allowed_s = self.allowed_s
         self.is_calm = self.delay_s <= allowed_s * _WELL_BELOW
         if self.delay_s > allowed_s:
-            least = min(self._config.min_limit, self._max)
             left = max(_LEAST_LEFT, min(self._config.backoff, allowed_s / self.delay_s))
-            self._limit = max(float(least), min(self._limit, under_way * left))
+            self._limit = max(float(self.least), min(self._limit, under_way * left))
         elif self.is_calm:
             self._limit = min(float(self._max), self._limit * (1 + self._config.growth) + 1)
 

@@ -7,7 +7,7 @@ Rules:
 - The loop is never late: time stands still while anything is ready. A turn is as long as the fault ``late`` says.
 - A store that is slow notes at once and answers late, as one does whose answer is on its way.
 
-Left out: limits of voters, which simulated ones tell no first token for.
+Left out: what voters may hold by the limits that it gives them (``guarding``).
 """
 
 import asyncio

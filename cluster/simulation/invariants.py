@@ -13,7 +13,7 @@ Rules, each with the short word that a breach of it is named by:
 - ``deadline``: a request ends within its deadline and the grace for its record.
 - ``once``: a decision has one record, or an answer's and its withdrawal, and a withdrawn one is not delivered.
 
-What must hold of admission is judged beside (``admission_judge``).
+What must hold of admission and of voters' limits is judged beside (``admission_judge``, ``limits_judge``).
 
 The judge reads policy as it was published, not as a replica saw it, and counts lineages and permits itself: what is planted
 in the code that decides is not planted here.
@@ -34,6 +34,7 @@ from actors.policy.snapshot import PolicySnapshot
 from actors.spans.record import DecisionRecord, LayerRef, read_envelope
 from cluster.simulation import authority
 from cluster.simulation.admission_judge import AdmissionJudge
+from cluster.simulation.limits_judge import LimitsJudge
 from cluster.simulation.settings import SiteSettings
 from cluster.simulation.surroundings import Government, SimulatedClock
 from models.providers.spend import DAY_S
@@ -67,9 +68,12 @@ class Judge:
         self._clock = clock
         self.breaches: list[Breach] = []
         self.admission: AdmissionJudge | None = None
+        self.limits: LimitsJudge | None = None
         if settings.admission is not None:
             lineages = {one.info.id: one.info.lineage for one in settings.characters}
             self.admission = AdmissionJudge(settings.admission, settings.slots, lineages, clock.monotonic, self.breach)
+            bulkhead = settings.breakers.bulkhead.max_calls
+            self.limits = LimitsJudge(settings.admission.concurrency, bulkhead, clock.monotonic, self.breach)
         self.looked = 0
         """Outcomes that were judged."""
         self._durable: dict[bytes, None] = {}

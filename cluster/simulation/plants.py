@@ -15,10 +15,12 @@ from actors.admission.queue import Priority, Ticket
 from actors.admission.quotas import Book, Reserved
 from actors.base.certificates import SignedCertificate
 from actors.base.signing import SigningKey
+from actors.consensus.adapters.guarded import GuardedVoter
 from actors.consensus.breakers.breaker import Breaker
 from actors.consensus.breakers.vocabulary import Moves, Permit, Verdict
 from actors.consensus.vocabulary import Plan
 from actors.spans.record import DecisionRecord, Envelope, seal
+from serve_apps.gateway.admission import VoterLimit
 
 Swap = tuple[str, Any]
 """Where, by import path, and what is put there."""
@@ -59,6 +61,17 @@ def _a_fifth(plan: Plan) -> int:
     return _weight(plan.seats) // 5
 
 
+def _bulkhead(self: GuardedVoter) -> int:
+    return self._config.bulkhead.max_calls
+
+
+def _lowest(self: VoterLimit) -> int:
+    now = self._gradient.limit
+    before: int = self.__dict__.get("lowest", now)
+    self.__dict__["lowest"] = lowest = min(now, before)
+    return lowest
+
+
 def _yes(*_: object) -> bool:
     return True
 
@@ -85,6 +98,8 @@ PLANTS: Mapping[str, tuple[Swap, ...]] = {
     "refund twice": (("actors.admission.quotas.Book.refund", _twice),),
     "cut below policy": (("actors.admission.brownout._needed", _a_fifth),),
     "leak a door slot": (("actors.admission.door.Door.leave", _stays),),
+    "forget the learnt limit": (("actors.consensus.adapters.guarded.GuardedVoter.limit", property(_bulkhead)),),
+    "a limit that only falls": (("serve_apps.gateway.admission.VoterLimit.limit", property(_lowest)),),
     "lost lease": (("serve_apps.gateway.spending._write", _nothing),),
 }  # fmt: skip
 """What is planted, by name."""

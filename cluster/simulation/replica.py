@@ -4,13 +4,13 @@ Rules:
 - What decides is production's: ``Admission``, ``ConsensusCoordinator``, ``GuardedVoter``, ``Circuits``, ``RetryBudget``,
   ``CappedVoter``, ``Wallet``, ``WalDecisionLog``, ``screen``, ``accept``. What is simulated is what they reach: voters, disk,
   sandbox, clocks.
-- Every permit that a breaker gives is counted until it is settled.
+- What each voter may hold is learnt as in a gateway's replica, where there is admission.
 
 Left out: HTTP and authentication.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from actors.base.digests import sha256_hex
@@ -18,12 +18,8 @@ from actors.base.ids import ulid
 from actors.base.memo import remembered
 from actors.consensus.actor import ConsensusCoordinator, Decision, Identity
 from actors.consensus.adapters.decision_log import WalDecisionLog
-from actors.consensus.adapters.guarded import GuardedVoter
 from actors.consensus.behaviour.compare import Asked as AskedFor
 from actors.consensus.behaviour.compare import Comparison, NotCompared
-from actors.consensus.breakers.budget import RetryBudget
-from actors.consensus.breakers.circuits import Circuit, Circuits
-from actors.consensus.breakers.vocabulary import Admission, Moves, Permit, Transition, Verdict
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.screening.findings import Screening, refusal
 from actors.consensus.screening.screen import screen
@@ -32,6 +28,7 @@ from actors.consensus.weights import Weights
 from actors.store.auth import Principal
 from cluster.simulation import authority
 from cluster.simulation.admission import LEASES, SimulatedAdmission
+from cluster.simulation.guarding import Guarding, Watch
 from cluster.simulation.invariants import Judge
 from cluster.simulation.questions import BEHAVIOURS
 from cluster.simulation.settings import SiteSettings
@@ -98,57 +95,6 @@ class Scrutiny:
         )  # fmt: skip
 
 
-@dataclass(slots=True)
-class CountedGate:
-    """A breaker whose permits are counted: those that were given and not settled."""
-
-    circuit: Circuit
-    open: list[Permit] = field(default_factory=list)
-
-    def admit(self, now_s: float) -> Admission:
-        """Let a call in or not."""
-        admission = self.circuit.admit(now_s)
-        if isinstance(admission[0], Permit):
-            self.open.append(admission[0])
-        return admission
-
-    def settle(self, permit: Permit, verdict: Verdict, now_s: float, retry_after_s: float | None = None) -> Moves:
-        """Take a call's end."""
-        moves = self.circuit.settle(permit, verdict, now_s, retry_after_s)
-        self.open = [one for one in self.open if not one.settled]
-        return moves
-
-
-class Guarding:
-    """A replica's voters behind their breakers, retries and hedges."""
-
-    def __init__(
-        self, voters: Mapping[str, Voter], settings: SiteSettings, clock: SimulatedClock, draw: Callable[[], float]
-    ) -> None:
-        self._config = settings.breakers
-        self.circuits = Circuits(settings.breakers, [layer.members for layer in settings.layers])
-        self.budget = RetryBudget(settings.breakers.retries)
-        self.gates = {name: CountedGate(self.circuits.of(name)) for name in voters}
-        self.voters = {
-            name: GuardedVoter(voter, self.gates[name], self.budget, settings.breakers, clock, self, draw=draw)
-            for name, voter in voters.items()
-        }
-
-    def moved(self, service: str, transition: Transition) -> None:
-        """Hear that a breaker moved."""
-
-    def alert(self, kind: str, service: str, evidence: Mapping[str, str]) -> None:
-        """Hear something that a person should know."""
-
-    def due_s(self, voter: str, left_s: float) -> float | None:
-        """Return how long after its ask a voter is slow."""
-        return self.voters[voter].hedge_due_s(left_s)
-
-    def pay(self) -> bool:
-        """Take what a hedge costs."""
-        return self.budget.take(throttled=False) is not None
-
-
 class Replica:
     """One incarnation of a replica."""
 
@@ -164,11 +110,12 @@ class Replica:
         self.wallet = Wallet(spend, settings.spend_per_day_usd, clock.time) if spend is not None else None
         if self.wallet is not None:
             self.wallet.start()
-        self.guards = Guarding({name: self._priced(voter) for name, voter in voters.items()}, settings, clock, _draw)
         self.wal = SimulatedWal(weather, self.name, judge.durable)
         self.log = WalDecisionLog(self.wal, self._renewed.now(), authority.trust)
         self.policy = PolledPolicy(government, clock.loop, weather, settings.policy, 0.1 * number % 0.25)
         self.admission = self._admission(incarnation, weather, spend, judge)
+        priced = {name: self._priced(voter) for name, voter in voters.items()}
+        self.guards = Guarding(priced, settings, clock, _draw, self._watch(voters, weather, judge))
         scrutiny = Scrutiny(weather)
         self.coordinator = ConsensusCoordinator(
             voters=self.guards.voters, policy=self.policy, weights=Fixed(weights), log=self.log, meter=Silent(),
@@ -210,6 +157,12 @@ class Replica:
             settings.admission, settings.consensus.max_concurrent, settings.slots, asked, spend.with_name(LEASES), self.name,
             incarnation, self.clock, weather, judge.admission,
         )  # fmt: skip
+
+    def _watch(self, voters: Mapping[str, SimulatedVoter], weather: Weather, judge: Judge) -> Watch | None:
+        """Return who gives voters their limits; without admission they have their bulkheads alone."""
+        if self.admission is None or judge.limits is None:
+            return None
+        return Watch(self.name, self.admission.voter_limit, voters, weather, judge.limits)
 
     def _priced(self, voter: SimulatedVoter) -> Voter:
         price = voter.character.price

@@ -8,6 +8,8 @@ Rules:
   cap that is reached.
 - Every fourth storm is one of load as well, at a site with admission: keys with limits, bursts of more than replicas take, loops
   that are late, leases that are away or slow, and a turn of the minute in between.
+- Every thirty-second is a slow spell instead: steady traffic at such a site, voters that become slow and well again, and time
+  for what they may hold to come back.
 - A schedule that breaks something is shrunk to a shortest one that breaks the same rule.
 """
 
@@ -19,7 +21,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from actors.admission.config import AdmissionConfig
-from actors.consensus.breakers.config import BreakerConfig
+from actors.consensus.breakers.config import BreakerConfig, BulkheadConfig
 from actors.consensus.config import ConsensusConfig
 from actors.policy.config import PolicyConfig
 from cluster.simulation.draws import Draws
@@ -79,12 +81,24 @@ LOADED = replace(
             3: {"requests_per_minute": 60, "tokens_per_minute": 100_000, "priority": "batch"},
         },
         "line": {"max_waiting": 6, "batch_max_wait_ms": 2000}, "shedding": {"look_ms": 50, "min_limit": 2},
-        "brownout": {"window_s": 1.0},
+        "brownout": {"window_s": 1.0}, "concurrency": {"min_limit": 2, "queue_size": 1, "smoothing": 0.5},
     }),
+    breakers=SITE.breakers.model_copy(update={"bulkhead": BulkheadConfig(max_calls=6)}),
 )  # fmt: skip
-"""Its panel is large enough to be cut, and a minute turns 25 s after it begins."""
+"""Its panel is large enough to be cut, a voter holds less than a replica takes, and a minute turns 25 s after it begins."""
 MOST_OF_LOAD = 5
 _OF_LOAD: tuple[Kind, ...] = ("burst", "burst", "burst", "late", "leases_away", "leases_slow", "killed")
+
+SPELL_EVERY, SPELL_LASTS_S = 32, 180.0
+SPELL = replace(
+    LOADED,
+    characters=tuple(replace(one, first_token_s=0.5, per_token_s=0.25, price=None) for one in SITE.characters),
+    breakers=LOADED.breakers.model_copy(update={"slow_call_s": 120.0}), spend_per_day_usd=0.0,
+)  # fmt: skip
+"""Its voters take so long that some requests a second keep them busy, and no breaker minds that they are slow."""
+A_SECOND = 2
+"""Requests of its steady traffic."""
+MOST_SPELLS = 3
 
 _OF_VOTERS: tuple[Kind, ...] = ("down", "hung", "busy", "failing", "slow", "wrong", "poisoned")
 _OF_SITE: tuple[Kind, ...] = ("policy_away", "sandbox_away", "screener_blind", "spend_away", "halt")
@@ -122,12 +136,19 @@ class Found(msgspec.Struct, frozen=True):
 
 def is_loaded(seed: int) -> bool:
     """Tell whether a seed's storm is one of load."""
-    return seed % LOADED_EVERY == LOADED_EVERY - 1
+    return seed % LOADED_EVERY == LOADED_EVERY - 1 and not is_spell(seed)
+
+
+def is_spell(seed: int) -> bool:
+    """Tell whether a seed's storm is a slow spell."""
+    return seed % SPELL_EVERY == SPELL_EVERY // 2 - 1
 
 
 def schedule_of(seed: int) -> list[Event]:
     """Draw a schedule."""
     draws = Draws(("storm", seed))
+    if is_spell(seed):
+        return _spell(draws)
     faults: list[Fault] = []
     for number in range(1 + draws.below(MOST_FAULTS, "faults")):
         faults.append(_fault(draws.sub("fault", number), faults))
@@ -172,6 +193,19 @@ def _load(draws: Draws, faults: Sequence[Fault]) -> Fault:
     )
 
 
+def _spell(draws: Draws) -> list[Event]:
+    """Draw steady traffic and what makes it slow for a while."""
+    events: list[Event] = [Fault(1.0, "traffic", KEYS[0], SPELL_LASTS_S - 1.0, A_SECOND * (SPELL_LASTS_S - 1.0))]
+    for number in range(1 + draws.below(MOST_SPELLS, "spells")):
+        own = draws.sub("spell", number)
+        target = own.choice((*LOADED.layers[0].members, ""), "voter")
+        at_s, lasts_s = 15.0 + 15.0 * own.unit("at"), 2.0 + 8.0 * own.unit("lasts")
+        events.append(Fault(round(at_s, 3), "slow", target, round(lasts_s, 3), own.choice(_VALUES["slow"], "value")))
+    if draws.unit("late") < 0.3:
+        events.append(Fault(round(60.0 * draws.unit("at"), 3), "late", "replica 0", 2.0, 0.4))
+    return sorted(events, key=lambda event: event.at_s)
+
+
 def _arrival(draws: Draws, number: int, faults: Sequence[Fault]) -> Arrival:
     leaves_s = round(0.1 + draws.exponential(1.0, "leaves"), 3) if draws.unit("stays") < 0.15 else 0.0
     return Arrival(
@@ -184,10 +218,20 @@ def _arrival(draws: Draws, number: int, faults: Sequence[Fault]) -> Arrival:
 def play(seed: int, schedule: Sequence[Event]) -> World:
     """Play a schedule; return the world at rest."""
     with TemporaryDirectory(prefix="storm-") as folder:
-        world = World(LOADED if is_loaded(seed) else SITE, ("storm", seed), Path(folder) / "spend")
+        world = World(_site_of(seed), ("storm", seed), Path(folder) / "spend")
         faults = [event for event in schedule if isinstance(event, Fault)]
-        world.play(faults, [event for event in schedule if isinstance(event, Arrival)], LASTS_S)
+        world.play(faults, [event for event in schedule if isinstance(event, Arrival)], _lasts_s(seed))
         return world
+
+
+def _site_of(seed: int) -> SiteSettings:
+    if is_spell(seed):
+        return SPELL
+    return LOADED if is_loaded(seed) else SITE
+
+
+def _lasts_s(seed: int) -> float:
+    return SPELL_LASTS_S if is_spell(seed) else LASTS_S
 
 
 def shrunk(seed: int, schedule: Sequence[Event], breach: Breach) -> Found:

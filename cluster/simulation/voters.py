@@ -5,9 +5,11 @@ Rules:
 - Some of what is hard is hard for all: with probability ``SHARED_DIFFICULTY`` voters draw from one number of the request, and
   those that are wrong give the same wrong answer ``SAME_ERROR`` of the time (arXiv 2506.07962: about 60 %).
 - A fault that begins during a call strikes it at its end.
+- The first token takes its share of what the whole answer takes: who is slow is slow from the first on.
 - What a call costs is what it was billed by the provider's own count, kept apart from what our ledger believes.
 
-Left out: engines and protocols; those are tested by themselves.
+Left out: engines and protocols; those are tested by themselves. A voter's own queue: what slows it is the weather, not how many
+ask.
 """
 
 import asyncio
@@ -81,6 +83,8 @@ class SimulatedVoter:
         self._weather = weather
         self._wall_s = wall_s
         self._billed = billed
+        self.slow_until_s = 0.0
+        """When the last answer ends that a slow spell holds up, by the loop's time."""
 
     @property
     def info(self) -> VoterInfo:
@@ -98,7 +102,8 @@ class SimulatedVoter:
         bill.asked = True
         try:
             await self._strike(asked, key, begins=True)
-            await asyncio.sleep(self._takes_s(asked, key))
+            first_s, rest_s = self._takes_s(asked, key)
+            await asyncio.sleep(first_s + rest_s)
             await self._strike(asked, key, begins=False)
         finally:
             used = Usage(
@@ -108,7 +113,7 @@ class SimulatedVoter:
                 self._billed(began_s, cost_micro(me.price, used) or 0)
         bill.usage = used
         text = ASKABLE[asked.question].answer(*self._says(asked, key))
-        return Candidate(text, "stop", asked.prompt_tokens, used.output_tokens or 0)
+        return Candidate(text, "stop", asked.prompt_tokens, used.output_tokens or 0, round(first_s * 1000))
 
     async def _strike(self, asked: Asked, key: tuple[object, ...], *, begins: bool) -> None:
         """Fail as the weather has it; ``begins`` is whether the call is about to begin or to end."""
@@ -128,11 +133,15 @@ class SimulatedVoter:
             return VoterBusy(name, "no room", value or None)
         return VoterFailed(name, "503") if kind in ("down", "failing", "hung") else None
 
-    def _takes_s(self, asked: Asked, key: tuple[object, ...]) -> float:
+    def _takes_s(self, asked: Asked, key: tuple[object, ...]) -> tuple[float, float]:
+        """Return how long the first token takes, and the others."""
         me = self.character
         slow = self._weather.worst("slow", me.info.id, me.provider)
-        fair = me.first_token_s + me.per_token_s * asked.answer_tokens
-        return fair * asked.draws.lognormal(1.0, 0.35, *key, "takes") * (slow.value if slow else 1.0)
+        by = asked.draws.lognormal(1.0, 0.35, *key, "takes") * (slow.value if slow else 1.0)
+        first_s, rest_s = me.first_token_s * by, me.per_token_s * asked.answer_tokens * by
+        if slow is not None:
+            self.slow_until_s = max(self.slow_until_s, asyncio.get_running_loop().time() + first_s + rest_s)
+        return first_s, rest_s
 
     def _says(self, asked: Asked, key: tuple[object, ...]) -> tuple[Says, int]:
         name, draws = self.character.info.id, asked.draws

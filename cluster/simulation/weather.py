@@ -9,7 +9,7 @@ Kind = Literal[
     "log_slow", "log_away", "policy_away", "spend_away", "sandbox_away", "screener_blind",  # of what a replica needs
     "leases_away", "leases_slow",  # of what replicas share limits by
     "killed", "late", "clock_jump", "halt", "isolate",  # of replicas, their loops, clocks, policy
-    "burst",  # of load
+    "burst", "traffic",  # of load: in a hurry, and steady with time to spare
 ]  # fmt: skip
 
 
@@ -22,7 +22,7 @@ class Fault(msgspec.Struct, frozen=True, order=True):
     """A voter, a provider, a replica's number or name, a key, or empty for all."""
     lasts_s: float = 0.0
     value: float = 0.0
-    """How badly: share of failing calls, factor of slowness, seconds of a jump or of waiting, requests of a burst."""
+    """How badly: share of failing calls, factor of slowness, seconds of a jump or of waiting, requests of a load."""
 
     @property
     def ends_s(self) -> float:

@@ -152,21 +152,22 @@ class World:
                 self._govern(fault)
             case "spend_away" | "leases_away":
                 self._lose(fault)
-            case "burst":
-                self._burst(fault)
+            case "burst" | "traffic":
+                self._load(fault)
             case "policy_away":
                 self._begin(fault)
                 self.judge.source(away=True)
             case _:
                 self._begin(fault)
 
-    def _burst(self, fault: Fault) -> None:
-        """Let a key's requests come one after the other; what they ask follows from when the burst begins."""
+    def _load(self, fault: Fault) -> None:
+        """Let a key's requests come one after the other; what they ask follows from when that begins."""
+        deadline_ms = 3000 if fault.kind == "burst" else 60_000
         first, count = round(fault.at_s * 1000) * MOST_OF_A_BURST, round(fault.value)
         for number in range(first, first + count):
             question = len(ASKABLE) - 1 - self.draws.below(len(BARE) + len(WORDS), "burst", number)
             at_s = fault.at_s + fault.lasts_s * (number - first) / count
-            arrival = Arrival(at_s, number, question, "evidence", 3000, answer_tokens=10, key=fault.target)
+            arrival = Arrival(at_s, number, question, "evidence", deadline_ms, answer_tokens=10, key=fault.target)
             self.loop.call_at(at_s, self.begin, arrival)
 
     def _calm(self) -> None:

@@ -80,7 +80,7 @@ class Admission:
         self._rate_limited = 0
         self._hungry = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "leases")
-        self._told_alone = -1
+        self._told_away = -1
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
@@ -206,23 +206,14 @@ class Admission:
             try:
                 leases = await loop.run_in_executor(self._thread, self._store.lease, minute, wants)
             except (StorageUnavailable, OutcomeUnknown) as error:
-                _log.warning("limits are this replica's share alone for now: %s", error)
-                self._book.alone_from = self._store.alone_from
-                self._book.failed(minute, for_certain=isinstance(error, StorageUnavailable))
+                if self._told_away != self._book.minute:  # it is asked many times in a minute
+                    self._told_away = self._book.minute
+                    _log.warning("limits are this replica's share alone for now: %s", error)
+                self._book.failed(
+                    minute, for_certain=isinstance(error, StorageUnavailable), has_share=self._store.has_share(minute)
+                )
             else:
-                self._book.alone_from = self._store.alone_from
                 self._book.answered(leases)
-        await self._tell_alone()
-
-    async def _tell_alone(self) -> None:
-        minute = self._book.minute
-        if self._book.standing != "alone" or self._told_alone == minute:
-            return
-        self._told_alone = minute
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._store.stood_alone, minute)
-        except StorageUnavailable as error:
-            _log.warning("%s", error)
 
     def _reserve(self, principal: Principal, request: GenerationRequest) -> Reserved:
         limit = self._limits[principal.tier]

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from actors.admission.adapters.kept_answers import KeptAnswers
 from actors.admission.adapters.leases import SharedLeases
+from actors.admission.adapters.redis_leases import RedisLeases, redis_password
+from actors.admission.ports import LeaseStore
 from actors.admission.sealing import BOX_BYTES
 from actors.base.errors import ConfigurationError, HomeError, StorageUnavailable
 from actors.base.signing import SigningKey
@@ -132,14 +134,22 @@ def wallet(settings: GatewaySettings, clock: Clock) -> Wallet | None:
 
 def admission(settings: GatewaySettings, replica: str, clock: Clock) -> Admission:
     """Return who lets requests in."""
-    leases = SharedLeases(
-        settings.home / "run" / "admission", replica, settings.max_replicas, settings.admission.quotas
-    )
+    leases, slots = _lease_store(settings, replica)
     asked = len({voter for layer in settings.layers for voter in layer})
     return Admission(
-        settings.admission, settings.consensus.max_concurrent, settings.max_replicas, leases, asked, clock.monotonic,
+        settings.admission, settings.consensus.max_concurrent, slots, leases, asked, clock.monotonic,
         lambda: clock.time_ns() / 1e9,
     )  # fmt: skip
+
+
+def _lease_store(settings: GatewaySettings, replica: str) -> tuple[LeaseStore, int]:
+    """Return what replicas share limits in, and among how many."""
+    quotas, folder = settings.admission.quotas, settings.home / "run" / "admission"
+    if quotas.redis is None:
+        return SharedLeases(folder, replica, settings.max_replicas, quotas), settings.max_replicas
+    password = redis_password(quotas.redis)
+    store = RedisLeases(folder / "redis", replica, settings.max_replicas, quotas, quotas.redis, password)
+    return store, quotas.redis.slots
 
 
 def _read(path: os.PathLike[str]) -> bytes:

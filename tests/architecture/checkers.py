@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 
 EFFECT_MODULES = frozenset({
     "aiohttp", "asyncio", "concurrent", "deltalake", "fastapi", "fcntl", "glob", "http", "httpx", "logging",
-    "multiprocessing", "openai", "os", "pg8000", "pyarrow", "random", "ray", "requests", "secrets", "select",
+    "multiprocessing", "openai", "os", "pg8000", "pyarrow", "random", "ray", "redis", "requests", "secrets", "select",
     "selectors", "shutil", "signal", "socket", "sqlalchemy", "sqlite3", "ssl", "starlette", "subprocess", "tempfile",
     "threading", "time", "torch", "transformers", "urllib", "uuid", "uvicorn", "vllm",
 })  # fmt: skip

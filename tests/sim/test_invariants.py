@@ -16,7 +16,8 @@ from tests.sim.test_world import WORD, site
 FIRST_SEEDS = {
     "drop the isolation check": 54, "isolation is not looked at last": 229, "leak a permit": 12, "forget the halt": 4,
     "weaker jury": 2, "unsigned record": 0, "lost lease": 0,
-    "lease twice": 15, "forget a refund": 3, "refund twice": 3, "cut below policy": 19, "leak a door slot": 3,
+    "lease twice": 23, "forget a refund": 3, "refund twice": 3, "cut below policy": 19, "leak a door slot": 3,
+    "forget the learnt limit": 15, "a limit that only falls": 15,
 }  # fmt: skip
 """Of each plant a seed that shows it, so that this stays short; the campaign looks for them from the first."""
 

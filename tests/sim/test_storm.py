@@ -3,7 +3,18 @@
 from collections import Counter
 
 from cluster.simulation.hunt import hunt
-from cluster.simulation.storm import _KINDS, _OF_LOAD, LASTS_S, REQUESTS, is_loaded, schedule_of
+from cluster.simulation.limits_judge import RECOVERS_S
+from cluster.simulation.storm import (
+    _KINDS,
+    _OF_LOAD,
+    LASTS_S,
+    REQUESTS,
+    SPELL_LASTS_S,
+    is_loaded,
+    is_spell,
+    play,
+    schedule_of,
+)
 from cluster.simulation.weather import Fault
 from cluster.simulation.world import Arrival
 
@@ -18,7 +29,7 @@ def test_the_code_as_it_is_breaks_nothing() -> None:
 
 def test_schedules_hold_everything_that_can_go_wrong() -> None:
     """Over some seeds every kind of fault is drawn, in time, and each request once."""
-    schedules = [schedule_of(seed) for seed in range(60)]
+    schedules = [schedule_of(seed) for seed in range(62) if not is_spell(seed)]
     kinds = Counter(event.kind for events in schedules for event in events if isinstance(event, Fault))
     assert kinds.keys() == {*_KINDS, *_OF_LOAD}
     for events in schedules:
@@ -32,8 +43,26 @@ def test_every_fourth_storm_is_one_of_load() -> None:
     for seed in range(20):
         events = schedule_of(seed)
         keys = {event.key for event in events if isinstance(event, Arrival)}
-        assert (len(keys) > 1) == is_loaded(seed) == (seed % 4 == 3)
+        assert (len(keys) > 1) == is_loaded(seed) == (seed % 4 == 3 and not is_spell(seed))
         assert is_loaded(seed) or not any(isinstance(event, Fault) and event.kind == "burst" for event in events)
+
+
+def test_every_thirty_second_storm_is_a_slow_spell() -> None:
+    """Steady traffic from end to end, at least one slow voter, and time enough afterwards for limits to come back."""
+    assert [seed for seed in range(100) if is_spell(seed)] == [15, 47, 79]
+    for seed in (15, 47, 79):
+        traffic, *others = (event for event in schedule_of(seed) if isinstance(event, Fault))
+        assert (traffic.kind, traffic.ends_s) == ("traffic", SPELL_LASTS_S)
+        slow = [event for event in others if event.kind == "slow"]
+        assert slow
+        assert all(event.ends_s + 2 * RECOVERS_S < SPELL_LASTS_S + RECOVERS_S / 2 for event in slow)
+
+
+def test_a_slow_spell_is_lived_through() -> None:
+    """Nothing is broken, and nearly all are answered: what is slow is asked less, and then as before."""
+    world = play(47, schedule_of(47))
+    assert [str(breach) for breach in world.judge.breaches] == []
+    assert sum(outcome.result == "answered" for outcome in world.outcomes) > 0.8 * len(world.outcomes)
 
 
 def test_a_schedule_can_be_read() -> None:

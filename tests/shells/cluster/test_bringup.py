@@ -309,6 +309,22 @@ def test_a_key_that_is_promised_and_missing_is_refused_before_anything_starts(
     assert app_settings(home, config, catalog, {}, ()).gateway.servers[0].api_key_env == "UPSTREAM_KEY"
 
 
+def test_a_password_of_redis_that_is_missing_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    """The file is named; one that others can read is refused as well."""
+    password = tmp_path / "password"
+    redis = {"url": "redis://limits", "slots": 2, "first_slot": 0, "password_file": str(password)}
+    config = read_config({"profile": "t", "voters": [], "admission": {"quotas": {"redis": redis}}}, "t")
+    home, catalog = create_home(tmp_path / "home"), load_catalog()
+    with pytest.raises(ConfigurationError, match=r"admission.quotas.redis: the file .*password .*cannot be read"):
+        app_settings(home, config, catalog, {}, ())
+    password.write_text("s3cret")
+    password.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        app_settings(home, config, catalog, {}, ())
+    password.chmod(0o600)
+    assert "s3cret" not in app_settings(home, config, catalog, {}, ()).model_dump_json()
+
+
 @dataclass
 class Starts:
     """A home that comes up as far as the supervisor's start, which is only counted."""

@@ -127,6 +127,24 @@ def test_spending_is_capped_only_where_it_can_be() -> None:
             "calibration.strict.error: Input should be less than",
         ),
         ({"calibration": {"strict": {"error": 0.1}}}, "calibration.strict.source: Field required"),
+        (
+            {"admission": {"quotas": {"redis": {"url": "redis://a", "slots": 2, "first_slot": 1}}}},
+            "admission.quotas.redis.slots is at least 3: first_slot and this home's",
+        ),
+        (
+            {"admission": {"quotas": {"redis": {"url": "redis://:secret@a", "slots": 9, "first_slot": 1}}}},
+            "admission.quotas.redis.url: no user, password, query or fragment belongs into it",
+        ),
+        (
+            {
+                "admission": {
+                    "quotas": {
+                        "redis": {"url": "redis://a", "slots": 9, "first_slot": 1, "password_env": "RAY_PASSWORD"}
+                    }
+                }
+            },
+            "RAY_PASSWORD does not reach the replicas",
+        ),
         ({"consensus": {"max_concurrent": 400}}, "gateway.max_ongoing_requests is at least 592"),
         ({"idempotency": {"max_answer_bytes": 1024}}, "idempotency.max_answer_bytes is at least 393216"),
         ({"consensus": {"max_answer_bytes": 1_000_000}}, "idempotency.max_answer_bytes is at least 1131072"),

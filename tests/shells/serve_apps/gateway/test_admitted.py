@@ -13,6 +13,7 @@ from actors.base.files import write_atomic
 from cluster.acceptance.system import write_answers
 from models.protocol_servers.faults import Fault
 from serve_apps.gateway.replica import Gateway
+from tests.shells.redis_server import PASSWORD, redis_server
 from tests.shells.serve_apps.gateway import live as live_module
 from tests.shells.serve_apps.gateway.live import Live, Told, live
 from tests.unit.actors.consensus.world import until
@@ -33,7 +34,7 @@ async def in_one_minute(system: Live) -> None:
         for replica in system.replicas:
             replica._admission._wall = lambda at_s=at_s: at_s  # type: ignore[misc]
             await replica._admission.lease()
-    assert [replica._admission.shown().leasing for replica in system.replicas] == ["kept"] * len(system.replicas)
+    await until(lambda: {replica._admission.shown().leasing for replica in system.replicas} == {"kept"})
 
 
 def answers_with_usage(path: Path, answers: Mapping[str, Sequence[str]]) -> Path:
@@ -74,6 +75,38 @@ async def test_five_callers_on_two_replicas_never_pass_a_keys_limit(
         assert {each.headers["retry-after"] for each in refused} <= {"1", "45"}
         assert refused[-1].headers["retry-after"] == "45"
         assert answered[0].headers["x-ratelimit-limit-requests"] == str(LIMIT)
+
+
+async def test_replicas_that_share_limits_in_redis_go_on_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five callers use the whole limit of a key; once Redis has stopped each replica has its slot's share, at once."""
+    (tmp_path / "redis.password").write_text(PASSWORD)
+    (tmp_path / "redis.password").chmod(0o600)
+    with redis_server(tmp_path / "redis") as server:
+        shared = {"url": server.url, "slots": 3, "first_slot": 1, "timeout_ms": 500}
+        shared["password_file"] = str(tmp_path / "redis.password")
+        sections = {**tiers(requests_per_minute=LIMIT), "quotas": {"redis": shared}}
+        async with live(tmp_path, monkeypatch, replicas=2, admission=sections) as system:
+            await in_one_minute(system)
+            answered = 0
+            for _ in range(LIMIT):
+                told = await asyncio.gather(*(system.ask(number=caller % 2) for caller in range(5)))
+                answered += sum(each.status == 200 for each in told)
+                for replica in system.replicas:
+                    await replica._admission.lease()
+            assert answered == 2 * (LIMIT // 3)  # slot 0 is another home's
+            with server.client() as client:
+                assert f"weavergen:quotas:{int(BEGINS_S // MINUTE_S)}".encode() in client.keys("*")
+            with server.frozen():
+                for at_s in (BEGINS_S + MINUTE_S - 10, BEGINS_S + MINUTE_S + 15):
+                    for replica in system.replicas:
+                        replica._admission._wall = lambda at_s=at_s: at_s  # type: ignore[misc]
+                        await replica._admission.lease()
+                told = [await system.ask(number=number) for number in (0, 1) * LIMIT]
+                assert [each.status for each in told].count(200) == 2 * (LIMIT // 3)
+                assert [replica.status()["admission"]["leasing"] for replica in system.replicas] == ["alone"] * 2
+                assert PASSWORD not in str(system.replicas[0].status())
 
 
 async def test_a_hedge_is_accounted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,13 @@
 import asyncio
 import multiprocessing
 import time
+from dataclasses import replace
 from multiprocessing.queues import Queue
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from actors.admission.adapters.leases import SharedLeases
 from actors.admission.config import AdmissionConfig, QuotaConfig, TierConfig
 from actors.base.errors import NoConsensus, Overloaded, RateLimited
 from actors.consensus.request import GenerationRequest
@@ -17,6 +17,8 @@ from actors.store.auth import Principal
 from models.voter import Message, Sampling
 from serve_apps.gateway import admission as shell
 from serve_apps.gateway.admission import Admission
+from tests.shells.actors.admission.adapters.stores import Site
+from tests.shells.redis_server import redis_server
 
 REQUESTS, TOKENS = 300, 60_000
 CONFIG = AdmissionConfig(
@@ -72,17 +74,17 @@ class Callers:
         return work
 
 
-def serve(folder: Path, name: str, go: Any, told: "Queue[tuple[int, int]]") -> None:
+def serve(site: Site, name: str, go: Any, told: "Queue[tuple[int, int]]") -> None:
     """Be one replica."""
     shell.used_tokens = lambda state: state  # type: ignore[assignment,return-value]
-    told.put(asyncio.run(_serve(folder, name, go)))
+    told.put(asyncio.run(_serve(site, name, go)))
     told.close()
     told.join_thread()
 
 
-async def _serve(folder: Path, name: str, go: Any) -> tuple[int, int]:
+async def _serve(site: Site, name: str, go: Any) -> tuple[int, int]:
     wall = SimpleNamespace(now_s=MINUTE_S - 10)
-    store = SharedLeases(folder / "admission", name, 2, CONFIG.quotas)
+    store = site.store(name, CONFIG.quotas)
     admission = Admission(CONFIG, 64, 2, store, 1, time.monotonic, lambda: wall.now_s)
     await admission.start()
     await admission.lease()
@@ -97,9 +99,23 @@ async def _serve(folder: Path, name: str, go: Any) -> tuple[int, int]:
 
 def test_processes_together_never_pass_a_keys_limit(tmp_path: Path) -> None:
     """Three replicas on two slots use all of what there is, requests or tokens, and not one more."""
+    serve_together([Site(tmp_path)] * len(NAMES))
+
+
+def test_processes_of_two_homes_never_pass_a_keys_limit(tmp_path: Path) -> None:
+    """Nor do those that share it in a Redis."""
+    with redis_server(tmp_path / "redis") as server:
+        one, other = Site(tmp_path / "a", server.url), Site(tmp_path / "b", server.url, first_slot=1)
+        serve_together([replace(one, own=1), other, other])
+
+
+def serve_together(sites: list[Site]) -> None:
+    """Let a replica of each home serve, as fast as they can."""
     context = multiprocessing.get_context("spawn")
     go, told = context.Barrier(len(NAMES)), context.Queue()
-    processes = [context.Process(target=serve, args=(tmp_path, name, go, told)) for name in NAMES]
+    processes = [
+        context.Process(target=serve, args=(site, name, go, told)) for site, name in zip(sites, NAMES, strict=True)
+    ]
     for process in processes:
         process.start()
     used = [told.get(timeout=120) for _ in processes]

@@ -10,29 +10,30 @@ AHEAD_S = 20.0
 
 
 class Store:
-    """Notes of minutes, and who holds which slot. It never breaks a rule; whether it can be asked is up to the world."""
+    """Notes of minutes, who holds which slot, and words. It never breaks a rule; whether it can be asked is up to the world."""
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self.notes: dict[int, Note] = {}
         self.holders: dict[int, str] = {}
-        self.left_alone: dict[int, int] = {}
+        self.words: dict[int, int] = {}
+
+    def speak_for(self, slot: int, minute: int) -> bool:
+        """Leave word; tell whether the share was not spoken for."""
+        if self.words.get(slot, -1) >= minute:
+            return False
+        self.words[slot] = minute
+        return True
 
     def lease(self, replica: "Replica", minute: int, wants: dict[str, Want]) -> Leases:
-        """Do what the adapter does under its lock."""
-        if replica.slot is None:
-            free = [number for number in range(self.slots) if number not in self.holders]
-            if free:
-                replica.take(free[0], minute, self.left_alone.get(free[0], -1))
-                self.holders[free[0]] = replica.name
-        vacant = [
-            number
-            for number in range(self.slots)
-            if number not in self.holders and self.left_alone.get(number, -1) < minute
-        ]
-        slot = replica.slot if minute > replica.left_alone else None
+        """Put what a replica has in hand into the note, with what is vacant, and lease."""
+        free = [number for number in range(self.slots) if number not in self.holders]
+        in_hand = replica.in_hand.pop(minute, set()) | {number for number in free if self.speak_for(number, minute)}
         note = self.notes.get(minute, Note(minute, self.slots))
-        self.notes[minute], leases = lease(note, self.slots, slot, replica.name, vacant, wants, 10)
+        is_in = replica.slot in in_hand or (replica.slot is not None and note.slots.get(replica.slot) == replica.name)
+        self.notes[minute], leases = lease(
+            note, self.slots, replica.slot if is_in else None, replica.name, in_hand - {replica.slot}, wants, 10
+        )
         return leases
 
 
@@ -42,23 +43,29 @@ class Replica:
     def __init__(self, name: str, slots: int, now_s: float) -> None:
         self.name, self.book = name, Book(slots, now_s)
         self.slot: int | None = None
-        self.left_alone = -1
+        self.in_hand: dict[int, set[int]] = {}
         self.held: dict[int, Reserved] = {}
         self.coming: tuple[int, Leases | None, bool] | None = None
 
-    def take(self, slot: int, minute: int, left_alone: int) -> None:
-        """Hold a slot from now on."""
-        self.slot, self.left_alone = slot, left_alone
-        self._from = minute + 2
-
-    def ask(self, store: Store, now_s: float, *, fails: bool, lost: bool) -> None:
-        """Ask the store; what it says comes later."""
+    def ask(self, store: Store, now_s: float, *, is_mute: bool, fails: bool, lost: bool) -> None:
+        """Ask the store, as the adapter does: leave word, then join; what it says comes later."""
         if self.coming is not None or (asked := self.book.to_ask(now_s, AHEAD_S)) is None:
             return
         minute, wants = asked
         self.book.asked(minute)
-        leases = None if fails else store.lease(self, minute, wants)
-        self.coming = (minute, None if lost else leases, fails)
+        if not is_mute:
+            self.leave_word(store, minute)
+        leases = None if is_mute or fails else store.lease(self, minute, wants)
+        self.coming = (minute, None if lost else leases, is_mute or fails)
+
+    def leave_word(self, store: Store, minute: int) -> None:
+        """Take a slot, if one is free, and its share in hand."""
+        free = [number for number in range(store.slots) if number not in store.holders]
+        if self.slot is None and free:
+            self.slot = free[0]
+            store.holders[self.slot] = self.name
+        if self.slot is not None and store.speak_for(self.slot, minute):
+            self.in_hand.setdefault(minute, set()).add(self.slot)
 
     def hear(self) -> None:
         """Take what the store said, or that nothing came."""
@@ -66,16 +73,10 @@ class Replica:
             return
         minute, leases, fails = self.coming
         self.coming = None
-        self.book.alone_from = None if self.slot is None else self._from
         if leases is None:
-            self.book.failed(minute, for_certain=fails)
+            self.book.failed(minute, for_certain=fails, has_share=self.slot in self.in_hand.get(minute, ()))
         else:
             self.book.answered(leases)
-
-    def leave_word(self, store: Store) -> None:
-        """Say that a share is used alone."""
-        if self.slot is not None and self.book.standing == "alone":
-            store.left_alone[self.slot] = max(store.left_alone.get(self.slot, -1), self.book.minute)
 
 
 class World:
@@ -87,6 +88,8 @@ class World:
         self.limit = Amount(self.random.choice((1, 5, 12, 100)), self.random.choice((20, 100, 663)))
         self.now_s = 1000 * MINUTE_S + self.random.uniform(0, 2 * MINUTE_S)
         self.store = Store(self.slots)
+        self.away = self.random.choice((0.1, 0.5, 0.9))
+        """How often the store cannot be asked."""
         self.born = 0
         self.replicas = [self._born() for _ in range(self.random.randint(1, 3))]
         self.used: dict[int, Amount] = {}
@@ -105,7 +108,8 @@ class World:
         elif draw < 0.65:
             self._end(replica, caller)
         elif draw < 0.79:
-            replica.ask(self.store, self.now_s, fails=self.random.random() < 0.2, lost=self.random.random() < 0.1)
+            is_mute, fails, lost = (self.random.random() < odds for odds in (0.05, self.away, 0.1))
+            replica.ask(self.store, self.now_s, is_mute=is_mute, fails=fails, lost=lost)
         elif draw < 0.93:
             replica.hear()
         elif draw < 0.99:
@@ -129,7 +133,6 @@ class World:
             return
         tokens = self.random.choice((1, 7, 20, 60))
         held = replica.book.reserve(KEY, self.limit, tokens, self.now_s)
-        replica.leave_word(self.store)
         if isinstance(held, Reserved):
             replica.held[caller] = held
             self._use(held.minute, 1, tokens)

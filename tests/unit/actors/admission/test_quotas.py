@@ -34,6 +34,12 @@ def joined(slots: int = 1, minute: int = 1000) -> Book:
     return book
 
 
+def cannot_join(book: Book, minute: int) -> None:
+    """Let the store be away once word is left."""
+    book.asked(minute)
+    book.failed(minute, for_certain=True, has_share=True)
+
+
 def reserve(book: Book, tokens: int = 10, now_s: float = NOW_S, limit: Amount = LIMIT) -> Reserved:
     """Reserve what there is."""
     held = book.reserve("k", limit, tokens, now_s)
@@ -94,7 +100,7 @@ def test_what_was_used_beyond_the_reserve_is_owed() -> None:
 def test_a_minute_begins_anew_and_takes_nothing_from_the_one_before() -> None:
     """What was reserved before it is nothing to it."""
     book = joined()
-    book.alone_from = 0
+    cannot_join(book, 1001)
     held = reserve(book, 400)
     reserve(book, 0, NOW_S + MINUTE_S)
     book.settle(held, 0)
@@ -106,7 +112,7 @@ def test_a_minute_begins_anew_and_takes_nothing_from_the_one_before() -> None:
 def test_a_clock_that_goes_back_brings_no_minute_back() -> None:
     """Minutes only rise."""
     book = joined()
-    book.alone_from = 0
+    cannot_join(book, 1001)
     reserve(book, 1000, NOW_S + MINUTE_S)
     assert isinstance(book.reserve("k", LIMIT, 1, NOW_S), Short)
 
@@ -114,9 +120,7 @@ def test_a_clock_that_goes_back_brings_no_minute_back() -> None:
 def test_who_could_not_join_has_its_share_alone() -> None:
     """Without a store: limit / slots, and it asks no more in that minute."""
     book = Book(4, NOW_S)
-    book.alone_from = 0
-    book.asked(1000)
-    book.failed(1000, for_certain=True)
+    cannot_join(book, 1000)
     assert book.standing == "alone"
     reserve(book, 250)
     short = book.reserve("k", LIMIT, 1, NOW_S + 10)
@@ -126,15 +130,44 @@ def test_who_could_not_join_has_its_share_alone() -> None:
     assert book.to_ask(NOW_S + 41, 20) == (1001, {})
 
 
-@pytest.mark.parametrize(("for_certain", "alone_from"), [(False, 0), (True, None), (True, 1001)])
-def test_who_does_not_know_has_nothing_of_its_own(*, for_certain: bool, alone_from: int | None) -> None:
-    """Neither one whose word may have arrived, nor one without a slot, nor one whose slot may have been given away as vacant."""
+@pytest.mark.parametrize(
+    ("for_certain", "has_share", "standing"), [(False, True, "leases"), (False, False, "leases"), (True, False, None)]
+)
+@pytest.mark.parametrize("minute", [1000, 1001])
+def test_who_does_not_know_has_nothing_of_its_own(
+    minute: int, *, for_certain: bool, has_share: bool, standing: str | None
+) -> None:
+    """Neither one that may have joined, nor one that could leave no word: now or ahead. The latter tries again."""
     book = Book(1, NOW_S)
-    book.alone_from = alone_from
-    book.asked(1000)
-    book.failed(1000, for_certain=for_certain)
-    assert book.standing == "leases"
-    assert isinstance(book.reserve("k", LIMIT, 0, NOW_S), Short)
+    book.asked(minute)
+    book.failed(minute, for_certain=for_certain, has_share=has_share)
+    at_s = float(minute * MINUTE_S)
+    assert isinstance(book.reserve("k", LIMIT, 0, at_s), Short)
+    assert book.standing == standing
+    assert (book.to_ask(at_s, 20) or (0,))[0] == minute
+
+
+def test_a_share_is_nobodys_before_word_of_it_is_left() -> None:
+    """A minute that comes before anybody asked about it: a replica that was killed now would have told nobody what it used."""
+    book = joined()
+    short = book.reserve("k", LIMIT, 0, NOW_S + MINUTE_S)
+    assert isinstance(short, Short)
+    assert (book.standing, short.retry_after_s) == (None, 1)
+    cannot_join(book, 1001)
+    reserve(book, 1000, NOW_S + MINUTE_S)
+
+
+def test_who_joins_at_a_later_try_is_not_alone() -> None:
+    """What it has not put into the note before, it has put there now; or nobody knows."""
+    for joins in (True, False):
+        book = joined()
+        cannot_join(book, 1001)
+        book.asked(1001)
+        if joins:
+            book.answered(Leases(1001, joined=True, given={}, left={}))
+        else:
+            book.failed(1001, for_certain=False, has_share=False)
+        assert isinstance(book.reserve("k", LIMIT, 501, NOW_S + MINUTE_S), Short)
 
 
 def test_joining_ahead_is_tried_again_until_the_minute_begins() -> None:
@@ -144,7 +177,7 @@ def test_joining_ahead_is_tried_again_until_the_minute_begins() -> None:
     assert book.to_ask(NOW_S + 45, 20) == (1001, {})
     book.asked(1001)
     assert book.to_ask(NOW_S + 46, 20) is None
-    book.failed(1001, for_certain=True)
+    book.failed(1001, for_certain=True, has_share=True)
     assert book.to_ask(NOW_S + 50, 20) == (1001, {})
 
 
@@ -187,7 +220,7 @@ def test_what_is_shown_counts_what_the_pool_has() -> None:
 def test_what_comes_late_is_nothing() -> None:
     """A lease is for the minute that it was taken in."""
     book = joined()
-    book.alone_from = 0
+    cannot_join(book, 1001)
     reserve(book, 0, NOW_S + MINUTE_S)
     book.answered(Leases(1000, joined=True, given={"k": Amount(50, 500)}, left={"k": Amount()}))
     assert isinstance(book.reserve("k", LIMIT, 1001, NOW_S + MINUTE_S), Short)
@@ -197,8 +230,9 @@ def test_a_pool_holds_what_nobody_keeps() -> None:
     """Three slots: one joined, one vacant, one whose holder may have its share alone."""
     note = Note(1, 3, {0: "a", 1: VACANT})
     assert (share(100, 3), kept(100, 3)) == (33, 16)
-    assert pool(100, 3, note) == 100 - 33 - 16
-    assert pool(100, 3, Note(1, 3)) == 1
+    assert pool(100, 3, note) == 100 - 33 - 16  # slots 0 and 1, and the rest
+    assert pool(100, 3, Note(1, 3)) == 0
+    assert pool(100, 3, Note(1, 3, {1: VACANT})) == 33  # what division leaves over goes with slot 0
 
 
 def test_leases_are_halves_of_what_is_left_and_never_more_than_there_is() -> None:

@@ -35,21 +35,25 @@ class Memory:
     slots: int = 1
     away: Exception | None = None
     notes: dict[int, Note] = field(default_factory=dict)
-    alone_from: int | None = None
-    alone: list[int] = field(default_factory=list)
+    is_mute: bool = False
+    """No word can be left in it."""
+    in_hand: set[int] = field(default_factory=set)
 
     def lease(self, minute: int, wants: Mapping[str, Want]) -> Leases:
         """Join and lease."""
+        if not self.is_mute and minute not in self.notes:
+            self.in_hand.add(minute)
         if self.away is not None:
+            self.in_hand -= set() if isinstance(self.away, StorageUnavailable) else {minute}
             raise self.away
-        self.alone_from = minute if self.alone_from is None else self.alone_from
+        self.in_hand.discard(minute)
         note = self.notes.get(minute, Note(minute, self.slots))
         self.notes[minute], leases = lease(note, self.slots, 0, "r", [], wants, 100)
         return leases
 
-    def stood_alone(self, minute: int) -> None:
-        """Take the word."""
-        self.alone.append(minute)
+    def has_share(self, minute: int) -> bool:
+        """Tell whether word was left, and the share was put nowhere."""
+        return minute in self.in_hand
 
     def close(self) -> None:
         """Let go of nothing."""

@@ -221,12 +221,14 @@ async def test_clients_are_told_their_limits_as_openai_tells_them() -> None:
     assert of.headers(FREE) == []
 
 
-@pytest.mark.parametrize(("away", "standing"), [(AWAY, "alone"), (UNKNOWN, "leases")])
+@pytest.mark.parametrize(
+    ("away", "is_mute", "standing"), [(AWAY, False, "alone"), (AWAY, True, ""), (UNKNOWN, False, "leases")]
+)
 async def test_serving_goes_on_without_the_store(
-    away: Exception, standing: str, caplog: pytest.LogCaptureFixture
+    away: Exception, standing: str, caplog: pytest.LogCaptureFixture, *, is_mute: bool
 ) -> None:
-    """On the replica's share, and word of it is left; on nothing where nobody knows what the store did."""
-    clocks, store = Clocks(), Memory()
+    """On the replica's share, if word of it is left; on nothing without it, and where nobody knows what the store did."""
+    clocks, store = Clocks(), Memory(is_mute=is_mute)
     of = await limited(store, clocks)
     clocks.wall_s += 45
     store.away = away
@@ -236,8 +238,6 @@ async def test_serving_goes_on_without_the_store(
     if standing == "alone":
         for _ in range(20):
             await of.through(REQUEST, KEY, "interactive", answer)
-        await of.lease()
-        assert store.alone == [of._book.minute]
     with pytest.raises(RateLimited):
         await of.through(REQUEST, KEY, "interactive", answer)
     assert of.shown().leasing == standing
