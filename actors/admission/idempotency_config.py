@@ -1,9 +1,16 @@
 """Configuration of ``Idempotency-Key``: for how long an answer is kept for whoever asks again, and how much of it."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from actors.admission.sealing import BOX_BYTES
 
 ENVELOPE_BYTES = 131_072
 """What a decision's record and the response's ``weavergen`` object may add to an answer that is kept."""
+
+LEASE_TIMEOUTS = 3
+"""A claim stands for two thirds of its lease, and making or renewing it takes twice ``timeout_s`` at most."""
 
 
 class IdempotencyConfig(BaseModel):
@@ -25,13 +32,16 @@ class IdempotencyConfig(BaseModel):
     """Idempotency keys that one API key may hold at once; more are refused with 429."""
     max_answer_bytes: int = Field(default=1_048_576, ge=1024, le=16_777_216)
     """An answer that takes more with its record cannot be kept, so it does not leave: ask without a key, or for less."""
+    max_kept_bytes: int = Field(default=536_870_912, ge=1024, le=1_099_511_627_776)
+    """Bytes of answers that are kept for one API key at once; whoever works on one counts as if it were the largest. More are
+    refused with 429."""
     max_waiting: int = Field(default=64, ge=1, le=10_000)
     """Duplicates that wait in one replica for their like, never more than half of what it may have under way; more are refused
     with 429."""
     max_waiting_by_key: int = Field(default=16, ge=1, le=10_000)
     """Of those, duplicates of one API key."""
     max_looks: int = Field(default=64, ge=1, le=10_000)
-    """Looks into the database under way at once in one replica; more are refused with 429."""
+    """Looks into the database under way at once in one replica; more are refused as without a database (503)."""
     connections: int = Field(default=4, ge=2, le=64)
     """Connections of one replica to the state database beside ``store.pool_size``: half to look, half to keep."""
     timeout_s: float = Field(default=2.0, gt=0, le=60)
@@ -41,3 +51,16 @@ class IdempotencyConfig(BaseModel):
     """How often what has expired is removed."""
     sweep_rows: int = Field(default=500, ge=1, le=100_000)
     """Most rows that are removed in one transaction."""
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if self.lease_s < LEASE_TIMEOUTS * self.timeout_s:
+            raise ValueError(
+                f"lease_s ({self.lease_s:g}) is at least {LEASE_TIMEOUTS} times timeout_s ({self.timeout_s:g}): a claim would "
+                "lapse while it is made or renewed"
+            )
+        if self.max_kept_bytes < self.max_answer_bytes + BOX_BYTES:
+            raise ValueError(
+                f"max_kept_bytes is at least {self.max_answer_bytes + BOX_BYTES}: max_answer_bytes, sealed"
+            )
+        return self

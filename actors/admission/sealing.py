@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from actors.base.errors import IntegrityError
 
 NONCE_BYTES = 12
+BOX_BYTES = NONCE_BYTES + 16
+"""What a box takes beside its content: the nonce, and the tag."""
 _LABEL = b"weavergen/kept-answers/1/"
 _KEY_BYTES = 32
 

@@ -88,6 +88,8 @@ class Decision(msgspec.Struct, frozen=True):
     """Summed over every voter that answered: what the decision used."""
     completion_tokens: int
     durability: str
+    facts: Facts
+    trace: Trace
 
     def summary(self, *, explain: bool = False) -> dict[str, Any]:
         """Return the response's ``weavergen`` object."""
@@ -302,7 +304,7 @@ class ConsensusCoordinator:
         if served is None or served.candidate is None:
             raise _refusal(state, committed, self._identity.durability, explain=request.explain)
         await self._last_look(state, facts, trace)
-        return self._decision(state, served.candidate, committed)
+        return self._decision(state, served.candidate, committed, facts, trace)
 
     async def _last_look(self, state: State, facts: Facts, trace: Trace) -> None:
         """Withhold a recorded answer if the policy that is in force by now forbids it."""
@@ -314,12 +316,19 @@ class ConsensusCoordinator:
         gone = frozenset() if view is None else counted & kept_out(state.plan, view.snapshot)
         if not halted and not gone:
             return
-        await self._commit(state, None, facts, trace, self._config.record_grace_ms / 1000, withheld=True)
-        self._meter.decided("withheld", state.plan.kind, 0.0)
+        await self._withhold(state, facts, trace)
         details = {"decision_id": facts.decision_id, "result": "withheld"}
         if halted:
             raise GenerationHalted("generation was halted before the answer left", details=details)
         raise NoConsensus("a voter that was counted has just been isolated or removed; ask again", details=details)
+
+    async def withhold(self, decision: Decision) -> None:
+        """Record that an answer does not leave after all: whoever had it to send found that it may not."""
+        await self._withhold(decision.state, decision.facts, decision.trace)
+
+    async def _withhold(self, state: State, facts: Facts, trace: Trace) -> None:
+        await self._commit(state, None, facts, trace, self._config.record_grace_ms / 1000, withheld=True)
+        self._meter.decided("withheld", state.plan.kind, 0.0)
 
     async def _commit(
         self, state: State, served: Ballot | None, facts: Facts, trace: Trace, wait_s: float, *, withheld: bool = False
@@ -343,7 +352,9 @@ class ConsensusCoordinator:
         self._remember(facts.decision_id, committed.data)
         return committed
 
-    def _decision(self, state: State, candidate: Candidate, committed: Committed) -> Decision:
+    def _decision(
+        self, state: State, candidate: Candidate, committed: Committed, facts: Facts, trace: Trace
+    ) -> Decision:  # fmt: skip
         prompt_tokens, completion_tokens = _used(state)
         return Decision(
             candidate=candidate,
@@ -352,6 +363,8 @@ class ConsensusCoordinator:
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
             durability=self._identity.durability,
+            facts=facts,
+            trace=trace,
         )
 
     def _facts(self, request: GenerationRequest, caller: Caller, view: PolicyView, tie_salt: str) -> Facts:

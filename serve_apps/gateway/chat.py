@@ -139,6 +139,9 @@ class _Work:
         if held is not None:
             self.admission.refund(held)
 
+    async def withhold(self, decision: Decision) -> None:
+        await self.coordinator.withhold(decision)
+
     async def generate(self, left_ms: int) -> Decision:
         held, self.held = self.held, None
         return await self.admission.let_in(

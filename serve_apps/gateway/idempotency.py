@@ -8,8 +8,9 @@ Rules:
   the same, for that client comes again.
 - No answer came: the claim is given back at once, and whoever waits, or tries again, begins anew. A replica that is killed gives
   nothing back; its claims lapse.
-- Whatever leaves, the first time or again, is held against the policy in force as the last thing before it does. What may leave
-  no more is refused (422): one key never gives two answers.
+- Whatever leaves, the first time or again, is held against the policy in force as the last thing before it does. A first answer
+  that may not leave is taken back, and that is put on record: its key is free. One that left once and may leave no more is
+  refused (422): one key never gives two answers.
 
 Left out: what is to be done with a slot (``actors.admission.idempotency``), and the table.
 """
@@ -104,6 +105,9 @@ class Work(Protocol):
     async def generate(self, left_ms: int) -> Decision:
         """Return the decision; what was held is settled however it ends."""
 
+    async def withhold(self, decision: Decision) -> None:
+        """Return once it is on record that a decision's answer does not leave."""
+
 
 class Replayed(msgspec.Struct, frozen=True):
     """A kept answer that may leave again."""
@@ -138,7 +142,8 @@ class IdempotentAnswers:
         self._looks = BoundedThreads(config.connections // 2, config.max_looks, "idempotency-look")
         # Apart: whoever holds a claim renews, keeps or gives back, one at a time, and is never refused.
         keepers = config.connections - config.connections // 2
-        self._keeps = BoundedThreads(keepers, 3 * places, "idempotency-keep")
+        # Each place's claim is renewed, kept or taken back, and given back; so is each that was made for nobody. And the sweep.
+        self._keeps = BoundedThreads(keepers, 3 * places + config.max_looks + 1, "idempotency-keep")
         self._lines = Lines(
             self._look, clock.monotonic, pause_s=config.poll_ms / 1000, max_pause_s=config.max_poll_ms / 1000,
             max_waiting=min(config.max_waiting, places // 2), max_waiting_by_key=config.max_waiting_by_key,
@@ -178,7 +183,7 @@ class IdempotentAnswers:
             try:
                 while await self._in_thread(self._keeps, self._sweep) == self._config.sweep_rows:
                     continue
-            except (StorageUnavailable, Overloaded) as error:
+            except (StorageUnavailable, NotReady) as error:
                 _log.warning("expired answers are not removed: %s", error.__cause__ or error)
             await asyncio.sleep(self._config.sweep_s)
 
@@ -261,8 +266,21 @@ class IdempotentAnswers:
                 return None
         finally:
             renewing.cancel()
-        self._require_leave(turn, record, rested)
+        try:
+            why = self._objection(turn, record, rested)
+        except (NotReady, GenerationHalted) as error:
+            await self._withhold(turn, claim_id, decision, work)
+            raise type(error)(f"{error.message}; the answer did not leave", details=_withheld(record.id)) from error
+        if why:
+            await self._withhold(turn, claim_id, decision, work)
+            raise NoConsensus(f"the answer did not leave: {why}; ask again", HEADER, _withheld(record.id))
         return decision
+
+    async def _withhold(self, turn: "_Turn", claim_id: str, decision: Decision, work: Work) -> None:
+        """Take an answer back that was kept and did not leave, and put that on record: from then on it never does."""
+        self._withholdings += 1
+        await self._in_thread(self._keeps, lambda: self._table.withdraw(turn.slot.id, claim_id))
+        await work.withhold(decision)
 
     async def _again(self, turn: "_Turn", held: Held) -> Replayed:
         """Return a kept answer after every check."""
@@ -272,28 +290,25 @@ class IdempotentAnswers:
         except IntegrityError as error:
             evidence = {"decision_id": held.decision_id, "reason": str(error)}
             self._sink.open(TAMPERED, "level_2_major", evidence, f"{TAMPERED}:{held.decision_id}")
-            raise self._withheld("it does not check", held.decision_id) from error
-        self._require_leave(turn, committed.record, kept.rested)
+            raise self._kept_in("it does not check", held.decision_id) from error
+        if why := self._objection(turn, committed.record, kept.rested):
+            raise self._kept_in(why, held.decision_id)
         self._replays += 1
         return Replayed(
             Candidate(kept.content, kept.finish_reason, kept.prompt_tokens, kept.completion_tokens),
             committed, kept.prompt_tokens, kept.completion_tokens, msgspec.json.decode(kept.told),
         )  # fmt: skip
 
-    def _require_leave(self, turn: "_Turn", record: DecisionRecord, rested: Rested) -> None:
-        """Raise unless an answer may leave now, by the policy in force."""
+    def _objection(self, turn: "_Turn", record: DecisionRecord, rested: Rested) -> str:
+        """Return why an answer may not leave now, by the policy in force; empty if it may. Raise if nothing may."""
         tenant = turn.asked.principal.tenant
         names = (tenant, self._pseudonym(tenant))
-        why = objection(record, rested, self._view().snapshot, self._screening_version(), names)
-        if why:
-            raise self._withheld(why, record.id)
+        return objection(record, rested, self._view().snapshot, self._screening_version(), names)
 
-    def _withheld(self, why: str, decision_id: str) -> NoConsensus:
+    def _kept_in(self, why: str, decision_id: str) -> NoConsensus:
         self._withholdings += 1
-        details = {"decision_id": decision_id, "result": "withheld"}
-        return NoConsensus(
-            f"the answer under this {HEADER} may leave no more: {why}; ask with a new key", HEADER, details
-        )
+        message = f"the answer under this {HEADER} may leave no more: {why}; ask with a new key"
+        return NoConsensus(message, HEADER, _withheld(decision_id))
 
     def _view(self) -> PolicyView:
         view = self._policy.current
@@ -346,7 +361,7 @@ class IdempotentAnswers:
             until_ms = self._now_ms() + self._stands_ms
             try:
                 standing = await self._in_thread(self._keeps, lambda: self._table.renew(slot_id, claim_id, until_ms))  # noqa: B023 - awaited here
-            except (StorageUnavailable, Overloaded) as error:
+            except (StorageUnavailable, NotReady) as error:
                 _log.warning("a claim is not renewed, and lapses if that goes on: %s", error.__cause__ or error)
 
     def _release(self, slot_id: str, claim_id: str) -> None:
@@ -385,6 +400,8 @@ class IdempotentAnswers:
             raise StorageUnavailable(AWAY) from error
         except StorageUnavailable as error:
             raise StorageUnavailable(AWAY) from error
+        except Overloaded as error:
+            raise NotReady(AWAY, retry_after_s=1) from error
 
     def _begin(self, threads: BoundedThreads, call: Callable[[], _Result]) -> "asyncio.Future[_Result]":
         working = asyncio.ensure_future(threads.run(call))
@@ -420,6 +437,10 @@ class _Turn:
 def _late(message: str) -> DeadlineExceeded:
     """Return the error after which the key makes asking again safe: what was begun under it is not begun twice."""
     return DeadlineExceeded(message, HEADER, SAME_KEY)
+
+
+def _withheld(decision_id: str) -> dict[str, str]:
+    return {"decision_id": decision_id, "result": "withheld"}
 
 
 def _note_unreleased(done: "asyncio.Future[None]") -> None:

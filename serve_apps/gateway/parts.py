@@ -11,6 +11,7 @@ from actors.admission.adapters.kept_answers import KeptAnswers
 from actors.admission.adapters.leases import SharedLeases
 from actors.admission.adapters.redis_leases import RedisLeases, redis_password
 from actors.admission.ports import LeaseStore
+from actors.admission.sealing import BOX_BYTES
 from actors.base.errors import ConfigurationError, HomeError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.consensus.ports import Clock
@@ -123,7 +124,7 @@ def kept_answers(settings: GatewaySettings) -> tuple[Database, KeptAnswers]:
     """Return the table of kept answers, over connections of its own: whoever waits for it takes nobody else's."""
     bounds = settings.idempotency
     database = Database(settings.store.url(settings.home), bounds.connections, bounds.timeout_s)
-    return database, KeptAnswers(database, bounds.max_keys)
+    return database, KeptAnswers(database, bounds.max_keys, bounds.max_kept_bytes, bounds.max_answer_bytes + BOX_BYTES)
 
 
 def wallet(settings: GatewaySettings, clock: Clock) -> Wallet | None:

@@ -4,7 +4,8 @@ Rules:
 - What is to be done with a slot is decided (``judge``) inside the transaction that does it: of all that ask at once, in whatever
   replica, one gets the claim.
 - Every change names the claim that it is made for: whoever lost its claim changes nothing.
-- An API key's claims are made one after the other, so that it never holds more keys than it may.
+- An API key's claims are made one after the other, so that it never holds more keys or bytes than it may. A claim counts as the
+  largest answer there can be: nothing is refused once it was worked on.
 
 Left out: when to look again, and what is in a box.
 """
@@ -21,9 +22,10 @@ from actors.store.adapters.tables import kept_answers as kept
 class KeptAnswers:
     """The table."""
 
-    def __init__(self, database: Database, max_keys: int) -> None:
+    def __init__(self, database: Database, max_keys: int, max_bytes: int, max_box_bytes: int) -> None:
+        """Hold ``max_keys`` keys and ``max_bytes`` of boxes for each API key; none takes more than ``max_box_bytes``."""
         self._database = database
-        self._max_keys = max_keys
+        self._max_keys, self._max_bytes, self._max_box_bytes = max_keys, max_bytes, max_box_bytes
 
     def look(self, slot: Slot, now_ms: int, given_up: Held | None = None) -> Found:
         """Return what is to be done with a request; whoever looks takes no lock and writes nothing.
@@ -37,7 +39,7 @@ class KeptAnswers:
     def claim(self, slot: Slot, claim_id: str, now_ms: int, until_ms: int, given_up: Held | None = None) -> bool:
         """Claim a slot until ``until_ms``; false if it is not to be claimed any more.
 
-        Raises ``RateLimited`` if the API key holds as many keys as it may, ``StorageUnavailable`` without a database.
+        Raises ``RateLimited`` if the API key holds as many keys or bytes as it may, ``StorageUnavailable`` without a database.
         """
         with self._database.write() as connection:
             _take_turns(connection, slot.api_key_id)
@@ -69,6 +71,11 @@ class KeptAnswers:
         with self._database.write() as connection:
             connection.execute(delete(kept).where(*_claimed(slot_id, claim_id)))
 
+    def withdraw(self, slot_id: str, claim_id: str) -> None:
+        """Take back the answer that was kept for a claim; its slot is free."""
+        with self._database.write() as connection:
+            connection.execute(delete(kept).where(kept.c.slot == slot_id, kept.c.claim_id == claim_id))
+
     def sweep(self, now_ms: int, limit: int) -> int:
         """Remove what has expired, ``limit`` rows at most; return how many went."""
         expired = select(kept.c.slot).where(kept.c.expires_at_ms <= now_ms).limit(limit)
@@ -80,12 +87,16 @@ class KeptAnswers:
 
     def _claim(self, connection: Connection, slot: Slot, claim_id: str, now_ms: int, until_ms: int) -> None:
         mine = (kept.c.api_key_id == slot.api_key_id, kept.c.expires_at_ms > now_ms)
-        query = select(func.count(), func.min(kept.c.expires_at_ms)).where(*mine)
-        count, soonest_ms = connection.execute(query).one()
-        if count >= self._max_keys:
+        sizes = func.sum(
+            func.coalesce(func.length(kept.c.box), self._max_box_bytes)
+        )  # what is not there yet may be large
+        query = select(func.count(), func.min(kept.c.expires_at_ms), sizes).where(*mine)
+        count, soonest_ms, held_bytes = connection.execute(query).one()
+        full = count >= self._max_keys
+        if full or (held_bytes or 0) + self._max_box_bytes > self._max_bytes:
+            much = f"{count} idempotency keys" if full else f"answers of {held_bytes} bytes under idempotency keys"
             raise RateLimited(
-                f"this API key holds {self._max_keys} idempotency keys, as many as it may; wait until one expires, or leave "
-                "the header out",
+                f"this API key holds {much}, as much as it may; wait until one expires, or leave the header out",
                 retry_after_s=-(-(soonest_ms - now_ms) // 1000),
             )
         connection.execute(delete(kept).where(kept.c.slot == slot.id))

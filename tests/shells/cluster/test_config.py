@@ -148,6 +148,8 @@ def test_spending_is_capped_only_where_it_can_be() -> None:
         ({"consensus": {"max_concurrent": 400}}, "gateway.max_ongoing_requests is at least 592"),
         ({"idempotency": {"max_answer_bytes": 1024}}, "idempotency.max_answer_bytes is at least 393216"),
         ({"consensus": {"max_answer_bytes": 1_000_000}}, "idempotency.max_answer_bytes is at least 1131072"),
+        ({"idempotency": {"lease_s": 5}}, "idempotency: lease_s (5) is at least 3 times timeout_s (2)"),
+        ({"idempotency": {"max_kept_bytes": 1_048_603}}, "idempotency: max_kept_bytes is at least 1048604"),
         ({"idempotency": {"keep_h": 24}}, "unknown key idempotency.keep_h; did you mean keep_s?"),
         ({"gateway": {"request_timeout_s": 1}}, "gateway.request_timeout_s is shorter than consensus.max_deadline_ms"),
         ({"spans": {"ingest_poll_ms": 30_000}}, "supervisor.control_silent_s is at least 60: two ticks"),

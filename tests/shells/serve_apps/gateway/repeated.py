@@ -98,7 +98,8 @@ def another_key(system: Live, tenant: str) -> str:
 
 def section(**changes: Any) -> dict[str, Any]:
     """Return the section of a profile."""
-    return {"idempotency": SECTION | changes}
+    bounds = SECTION | changes
+    return {"idempotency": {"timeout_s": min(2.0, bounds["lease_s"] / 3)} | bounds}
 
 
 async def in_force(system: Live, version: int) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,7 @@ async def one_request_in_hand(system: Live) -> None:
     """Let a replica lease what the one key may ask for in a minute."""
     await in_one_minute(system)
     assert (await Client(system).ask("nothing is in hand yet")).code == "rate_limited"
-    await system.replicas[0]._admission.lease()
-    assert left(system.replicas[0]).requests == 1
+    await until(lambda: left(system.replicas[0]).requests == 1)  # it is leased at once where it is wanted
 
 
 async def test_who_is_over_quota_costs_the_database_a_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,3 +115,58 @@ async def test_what_cannot_be_claimed_gives_its_part_back(tmp_path: Path, monkey
         monkeypatch.setattr(table, "claim", lambda *_: False)
         assert (await client.ask("m", deadline_ms=300)).status == 504
         assert left(system.replicas[0]) == used
+
+
+async def test_whoever_waits_at_the_door_may_renew_its_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One deliberates and four wait with their claims: renewals that hang take no place from what is to be kept."""
+    line = {"max_waiting": 6, "min_wait_ms": 20_000, "max_wait_ms": 20_000}
+    bounds = section(lease_s=6, connections=2, max_looks=1, sweep_s=3600)
+    bounds |= {"consensus": {"max_concurrent": 1}, "admission": {"line": line}}
+    async with live(tmp_path, monkeypatch, **bounds) as system:
+        await system.order(fault=Fault.SLOW_FIRST_TOKEN, delay_s=2.5, remaining=3)
+        idempotent, client, go_on = system.replicas[0]._idempotent, Client(system), threading.Event()
+        renew = idempotent._table.renew
+
+        def slow(*arguments: Any) -> bool:
+            go_on.wait(20)
+            return renew(*arguments)
+
+        monkeypatch.setattr(idempotent._table, "renew", slow)
+        asking = []
+        for number in range(5):
+            asking.append(asyncio.create_task(client.ask(f"{number}", deadline_ms=20_000)))
+            await until(lambda number=number: claims(system) == number + 1)
+        await until(lambda: idempotent._keeps._busy == 6)  # five renewals, and the first answer
+        go_on.set()
+        assert {(await each).status for each in asking} == {200}
+
+
+async def test_an_api_keys_answers_take_so_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """429 before anybody is asked where the next answer might pass the bound; what is kept is given all the same."""
+    largest = 393_216
+    bounds = section(max_answer_bytes=largest, max_kept_bytes=largest + 1000)
+    async with live(tmp_path, monkeypatch, **bounds) as system:
+        client = Client(system)
+        first = await client.ask("k")
+        asked = system.asked
+        told = await client.ask("l")
+        assert (told.status, told.code, "bytes under idempotency keys" in told.raw.decode()) == (
+            429,
+            "rate_limited",
+            True,
+        )
+        assert (system.asked, len(rows(system))) == (asked, 1)
+        assert (await client.ask("k")).raw == first.raw
+
+
+async def test_at_most_half_of_a_replicas_places_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many the configuration lets wait: of four places two."""
+    bounds = section() | {"consensus": {"max_concurrent": 2}, "admission": {"line": {"max_waiting": 2}}}
+    async with live(tmp_path, monkeypatch, **bounds) as system:
+        await system.order(fault=Fault.SLOW_FIRST_TOKEN, delay_s=1.5, remaining=3)
+        client = Client(system)
+        told = await asyncio.gather(*(client.ask("k") for _ in range(4)))
+        assert sorted(each.status for each in told) == [200, 200, 200, 429]
+        refused = next(each for each in told if each.status == 429)
+        assert (refused.code, refused.headers["x-should-retry"]) == ("overloaded", "true")
+        assert refused.body["weavergen"] == {"ask_again": "same_key"}

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from actors.admission.idempotency import Binding, Kept, decode_kept, encode_kept
 from actors.admission.sealing import seal, tenant_keys, unseal
 from actors.base.canonical import canonical_json
+from actors.base.errors import StorageUnavailable
 from actors.policy.snapshot import Epochs
 from actors.spans.record import read_envelope
 from actors.store.adapters.database import Database
@@ -19,9 +20,10 @@ from actors.store.adapters.tables import kept_answers
 from actors.store.config import StoreConfig
 from cluster.acceptance.system import write_answers
 from models.protocol_servers.faults import Fault
-from tests.shells.serve_apps.gateway.live import Live, live
+from tests.shells.serve_apps.gateway.live import Live, Told, live
 from tests.shells.serve_apps.gateway.repeated import (
     Client,
+    Reply,
     change_row,
     eventually,
     in_force,
@@ -125,23 +127,74 @@ def raised(system: Live, counters: str, name: str) -> Epochs:
     return replace(now, **{counters: {**getattr(now, counters), name: 1}})
 
 
+def tightened_while_keeping(system: Live, monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
+    """Bring a change into force between keeping an answer and sending it, once."""
+    table, loop = system.replicas[0]._idempotent._table, asyncio.get_running_loop()
+    keep = table.keep
+
+    def meanwhile(*arguments: Any) -> bool:
+        monkeypatch.setattr(table, "keep", keep)
+        kept = keep(*arguments)
+        asyncio.run_coroutine_threadsafe(in_force(system, tighten(system, **changes)), loop).result(20)
+        return kept
+
+    monkeypatch.setattr(table, "keep", meanwhile)
+
+
+async def recorded(system: Live, told: Reply) -> str:
+    """Return what the record of the decision says that a client was told of."""
+    assert told.body["weavergen"] == {"decision_id": told.headers["x-weavergen-decision"], "result": "withheld"}
+    return (await system.record(Told(told.status, told.headers, told.body))).result
+
+
 async def test_the_policy_is_looked_at_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A halt that comes while the answer is being kept keeps it in; after it is over the key has its answer."""
+    """A halt that comes while the answer is being kept keeps it in for good, which its record says; its key is free."""
     async with live(tmp_path, monkeypatch, **section()) as system:
-        gateway, client = system.replicas[0], Client(system)
-        keep, before, loop = gateway._idempotent._table.keep, gateway.policy().halt, asyncio.get_running_loop()
-
-        def halted_meanwhile(*arguments: Any) -> bool:
-            version = tighten(system, halt=replace(before, **HALT))
-            kept = keep(*arguments)
-            asyncio.run_coroutine_threadsafe(in_force(system, version), loop).result(20)
-            return kept
-
-        monkeypatch.setattr(gateway._idempotent._table, "keep", halted_meanwhile)
+        client, before = Client(system), system.replicas[0].policy().halt
+        tightened_while_keeping(system, monkeypatch, halt=replace(before, **HALT))
         told = await client.ask("k")
-        assert (told.status, told.code) == (503, "generation_halted")
+        assert (told.status, told.code, await recorded(system, told)) == (503, "generation_halted", "withheld")
+        assert rows(system) == []
         await in_force(system, loosen(system, tmp_path / "op", halt=before))
-        assert (await client.ask("k")).replayed
+        again = await client.ask("k")
+        assert (again.status, again.replayed) == (200, False)
+        assert again.headers["x-weavergen-decision"] != told.headers["x-weavergen-decision"]
+
+
+async def test_what_was_kept_and_did_not_leave_is_on_record_as_withheld(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that were counted are isolated while the answer is being kept: it is taken back, for good, and its record says so."""
+    async with live(tmp_path, monkeypatch, **section()) as system:
+        client, states = Client(system), system.replicas[0].policy().voter_state
+        tightened_while_keeping(system, monkeypatch, voter_state=states | {"a": "isolated", "b": "isolated"})
+        told = await client.ask("k")
+        assert (told.status, told.code, await recorded(system, told)) == (422, "no_consensus", "withheld")
+        assert rows(system) == []
+        await in_force(system, loosen(system, tmp_path / "op", voter_state=states))
+        again = await client.ask("k")
+        assert (again.status, again.replayed) == (200, False)
+
+
+async def test_what_cannot_be_taken_back_is_not_recorded_as_withheld(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table goes away at that moment: 503, and the answer is still the key's, and leaves once it may."""
+    async with live(tmp_path, monkeypatch, **section()) as system:
+        client, states = Client(system), system.replicas[0].policy().voter_state
+        table = system.replicas[0]._idempotent._table
+
+        def away(*_: object) -> None:
+            raise StorageUnavailable("away")
+
+        monkeypatch.setattr(table, "withdraw", away)
+        tightened_while_keeping(system, monkeypatch, voter_state=states | {"a": "isolated", "b": "isolated"})
+        told = await client.ask("k")
+        assert (told.status, told.code) == (503, "not_ready")
+        await in_force(system, loosen(system, tmp_path / "op", voter_state=states))
+        again = await client.ask("k")
+        assert (again.status, again.replayed) == (200, True)
+        assert (await system.record(Told(again.status, again.headers, again.body))).result == "answered"
 
 
 async def test_a_row_that_was_changed_gives_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

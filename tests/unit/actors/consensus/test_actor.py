@@ -258,6 +258,19 @@ async def test_a_halt_while_the_record_is_written_withholds_the_answer(make_worl
     assert verify_envelope(withheld.data, world.trust, NOW_S).record.result == "withheld"
 
 
+async def test_whoever_finds_that_an_answer_may_not_leave_has_it_withheld(make_world: MakeWorld) -> None:
+    """After the coordinator let it go: the same record with the same id as at its own last look, and a span."""
+    world = make_world(voter("a", says("Paris")), voter("b", says("Paris")))
+    decision = await world.coordinator.generate(request(), CALLER)
+    await world.coordinator.withhold(decision)
+    answered, withheld = world.log.committed
+    assert (answered.record.result, withheld.record.result) == ("answered", "withheld")
+    assert answered.record.id == withheld.record.id
+    assert withheld.record.answer_sha256 == ""
+    assert verify_envelope(withheld.data, world.trust, NOW_S).record.result == "withheld"
+    assert world.coordinator.recent(withheld.record.id) == withheld.data
+
+
 async def test_a_policy_that_grows_stale_halts_under_the_same_version(make_world: MakeWorld) -> None:
     """Where a stale policy halts, nothing leaves that was agreed before, though no newer version ever came."""
     world = make_world(voter("a", says("Paris")), voter("b", says("Paris")))

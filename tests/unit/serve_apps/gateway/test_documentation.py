@@ -24,7 +24,8 @@ from serve_apps.gateway.problems import STATUS, problem
 from serve_apps.gateway.readiness import Readiness
 from serve_apps.gateway.responses import completion, event_stream, policy_shown
 from tests.documented import mismatches, nodes, undescribed
-from tests.unit.actors.consensus.test_records import finished, record
+from tests.unit.actors.consensus.test_records import FACTS, finished, record
+from tests.unit.actors.consensus.test_telemetry import TRACE
 from tests.unit.actors.consensus.world import candidate, snapshot
 
 CHAT = "/v1/chat/completions"
@@ -44,7 +45,14 @@ def decided() -> Decision:
     )
     signature = SigningKey.from_seed(b"\x01" * 32).sign("t", b"p")
     return Decision(
-        candidate("Paris"), Committed(record(state), Envelope("", signature, [], None), b""), state, 3, 2, "local"
+        candidate("Paris"),
+        Committed(record(state), Envelope("", signature, [], None), b""),
+        state,
+        3,
+        2,
+        "local",
+        FACTS,
+        TRACE,
     )
 
 

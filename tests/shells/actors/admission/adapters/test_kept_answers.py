@@ -21,6 +21,8 @@ from cluster.migrations import upgrade
 NOW = 1_000_000
 LEASE = 100
 MAX_KEYS = 3
+BYTES = (1_000_000, 100)
+"""Of an API key's boxes, and of the largest."""
 REPLICAS = 4
 
 
@@ -43,7 +45,7 @@ def databases(url: str) -> Iterator[list[Database]]:
 @pytest.fixture
 def table(databases: list[Database]) -> KeptAnswers:
     """Return the table as one replica has it."""
-    return KeptAnswers(databases[0], MAX_KEYS)
+    return KeptAnswers(databases[0], MAX_KEYS, *BYTES)
 
 
 def slot(key: str, api_key: str = "me", request: str = "r") -> Slot:
@@ -108,6 +110,17 @@ def test_an_answer_is_kept_once(table: KeptAnswers) -> None:
     assert look(table, where, new_ulid(), NOW, NOW) == ("replay", answer(where, mine))
 
 
+def test_what_is_taken_back_is_gone(table: KeptAnswers) -> None:
+    """Only the answer of that claim; its slot is free."""
+    where, mine = slot("k"), new_ulid()
+    look(table, where, mine, NOW, NOW + LEASE)
+    assert table.keep(where.id, mine, answer(where, mine))
+    table.withdraw(where.id, new_ulid())
+    assert table.look(where, NOW)[0] == "replay"
+    table.withdraw(where.id, mine)
+    assert table.look(where, NOW) == ("claim", None)
+
+
 def test_an_api_key_holds_no_more_than_it_may(table: KeptAnswers) -> None:
     """Claims and answers count until their time is over; other API keys do not."""
     for name in "abc":
@@ -120,9 +133,24 @@ def test_an_api_key_holds_no_more_than_it_may(table: KeptAnswers) -> None:
     assert look(table, slot("d"), new_ulid(), NOW + LEASE, NOW + 2 * LEASE)[0] == "claim"
 
 
+def test_an_api_keys_boxes_take_no_more_than_they_may(databases: list[Database]) -> None:
+    """A claim counts as the largest box, an answer as what it is, until its time is over; other API keys do not count."""
+    table, one, two = KeptAnswers(databases[0], 100, 250, 100), new_ulid(), new_ulid()
+    assert look(table, slot("a"), one, NOW, NOW + LEASE)[0] == "claim"
+    assert look(table, slot("b"), two, NOW, NOW + LEASE)[0] == "claim"
+    with pytest.raises(RateLimited, match="holds answers of 200 bytes"):
+        look(table, slot("c"), new_ulid(), NOW, NOW + LEASE)
+    assert look(table, slot("c", api_key="you"), new_ulid(), NOW, NOW + LEASE)[0] == "claim"
+    assert table.keep(slot("a").id, one, answer(slot("a"), one, box=b"x" * 50))
+    assert look(table, slot("c"), new_ulid(), NOW, NOW + LEASE)[0] == "claim"  # 50 and 100, and 100 at most
+    with pytest.raises(RateLimited, match="holds answers of 250 bytes"):
+        look(table, slot("d"), new_ulid(), NOW, NOW + LEASE)
+    assert look(table, slot("d"), new_ulid(), NOW + LEASE, NOW + 2 * LEASE)[0] == "claim"
+
+
 def test_what_has_expired_is_removed_in_parts(databases: list[Database]) -> None:
     """So many rows at once and no more; what stands stays."""
-    table = KeptAnswers(databases[0], 100)
+    table = KeptAnswers(databases[0], 100, *BYTES)
     for number in range(7):
         look(table, slot(str(number)), new_ulid(), NOW, NOW + LEASE + number)
     assert [table.sweep(NOW + LEASE + 4, 3) for _ in range(3)] == [3, 2, 0]
@@ -133,7 +161,7 @@ def test_what_has_expired_is_removed_in_parts(databases: list[Database]) -> None
 
 def test_of_all_replicas_one_gets_the_claim(databases: list[Database]) -> None:
     """Asked at the same moment, twenty times over: exactly one, and the others wait for it."""
-    tables = [KeptAnswers(database, 100) for database in databases]
+    tables = [KeptAnswers(database, 100, *BYTES) for database in databases]
     together = Barrier(REPLICAS)
 
     def race(number: int) -> list[str]:
@@ -150,7 +178,7 @@ def test_of_all_replicas_one_gets_the_claim(databases: list[Database]) -> None:
 
 def test_of_all_replicas_none_passes_the_bound(databases: list[Database]) -> None:
     """Each asks with a key of its own at the same moment: as many claim as may."""
-    tables = [KeptAnswers(database, MAX_KEYS) for database in databases]
+    tables = [KeptAnswers(database, MAX_KEYS, *BYTES) for database in databases]
     together = Barrier(REPLICAS)
 
     def race(number: int) -> int:
@@ -172,7 +200,7 @@ class Halting(KeptAnswers):
     """A table that stops in the middle of a claim, after it has looked."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database, MAX_KEYS)
+        super().__init__(database, MAX_KEYS, *BYTES)
         self.looked, self.go_on = Event(), Event()
 
     def _claim(self, *arguments: Any) -> None:
@@ -183,7 +211,12 @@ class Halting(KeptAnswers):
 
 def test_keeping_and_taking_over_exclude_each_other(databases: list[Database]) -> None:
     """An answer that is kept late, while somebody takes over: it is not kept, or there would be two."""
-    table, other, where, late = KeptAnswers(databases[0], MAX_KEYS), Halting(databases[1]), slot("k"), new_ulid()
+    table, other, where, late = (
+        KeptAnswers(databases[0], MAX_KEYS, *BYTES),
+        Halting(databases[1]),
+        slot("k"),
+        new_ulid(),
+    )
     look(table, where, late, NOW, NOW + LEASE)
     _, dying = look(table, where, new_ulid(), NOW + LEASE, NOW + 2 * LEASE)
     with ThreadPoolExecutor(2) as pool:
@@ -200,11 +233,11 @@ def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
     """As what it is, by whatever is asked of it."""
     (tmp_path / "folder").mkdir()
     away = Database(f"sqlite:///{tmp_path}/folder", 1, 0.1)
-    table, where = KeptAnswers(away, 1), slot("k")
+    table, where = KeptAnswers(away, 1, *BYTES), slot("k")
     for call in (
         lambda: table.look(where, NOW), lambda: table.claim(where, "c", NOW, NOW + 1), lambda: table.renew(where.id, "c", NOW),
         lambda: table.keep(where.id, "c", answer(where, "c")), lambda: table.release(where.id, "c"),
-        lambda: table.sweep(NOW, 1),
+        lambda: table.withdraw(where.id, "c"), lambda: table.sweep(NOW, 1),
     ):  # fmt: skip
         with pytest.raises(StorageUnavailable):
             call()
@@ -229,7 +262,7 @@ def test_whatever_comes_after_whatever_a_slot_has_one_answer(
     databases: list[Database], steps: list[tuple[str, int, str, str]]
 ) -> None:
     """Any order of asking, keeping, lapsing and sweeping: what is replayed is the last that was kept, for the same request."""
-    table, now = KeptAnswers(databases[0], 100), NOW
+    table, now = KeptAnswers(databases[0], 100, *BYTES), NOW
     owner = new_ulid()  # each example's own slots
     claims: dict[tuple[int, str], tuple[str, str]] = {}
     kept: dict[str, tuple[bytes, str, int]] = {}
