@@ -68,8 +68,8 @@ class LayerConfig(Frozen):
     lineage, whose voters can only be asked by name."""
     min_n_eff: float = Field(default=1.0, ge=0, le=64)
     time_share: float = Field(default=1.0, gt=0, le=1)
-    """Share of the time that is left which this layer may take, beside the shares of the layers behind it: what one does not
-    use the others have."""
+    """Share of the time that is left which this layer may take, beside the shares of the layers that can still follow it: what
+    one does not use the others have, and the last that may be asked has all of it."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

@@ -3,8 +3,9 @@
 Rules:
 - A key belongs to one API key. While it is held, the first request with it is the only one that is worked on; the same request
   sent again waits for that one's answer, and another request with the same key is told that the key is taken.
-- Whoever works holds a *claim* that stands for a lease and has to be renewed. A claim that lapsed, or was given back because no
-  answer came of it, is as if it had never been: errors are not kept, so trying again tries again.
+- Whoever works holds a *claim* that has to be renewed. One that was given back because no answer came of it is as if it had never
+  been: errors are not kept, so trying again tries again. One that lapsed has a last chance: it is taken over only once whoever
+  waits has seen it unchanged for longer than renewing takes, so that a machine that stood still as a whole gives nothing away.
 - An answer is kept once, by whoever holds the claim then, before it leaves. Nobody sends an answer that was not kept.
 - A kept answer is for its key, request, decision and time alone (``Binding``), and leaves only while everything holds that it
   rested on: its signed record, the bytes that the record names, screening, epochs, and no counted voter isolated.
@@ -48,6 +49,22 @@ class Held(msgspec.Struct, frozen=True):
     decision_id: str = ""
     box: bytes = b""
     """The sealed answer; empty while it is worked on."""
+
+
+class LastChance(msgspec.Struct, frozen=True):
+    """A lapsed claim as somebody who waits has seen it, and since when (monotonic seconds)."""
+
+    claim: Held | None = None
+    since_s: float = 0.0
+
+    def looked(self, held: Held | None, now_ms: int, now_s: float) -> "LastChance":
+        """Return it after a look at the slot: a claim that was renewed since, however little, begins anew."""
+        claim = held if lapsed(held, now_ms) else None
+        return self if claim == self.claim else LastChance(claim, now_s)
+
+    def given_up(self, now_s: float, chance_s: float) -> Held | None:
+        """Return the claim if it has had its chance."""
+        return self.claim if now_s - self.since_s >= chance_s else None
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -97,9 +114,21 @@ def key_of(values: Sequence[bytes], max_chars: int) -> str:
     return key.decode("ascii")
 
 
-def judge(held: Held | None, request: str, now_ms: int) -> Verdict:
-    """Return what is to be done with a request, given what its slot holds."""
-    if held is None or held.expires_at_ms <= now_ms:
+def lapsed(held: Held | None, now_ms: int) -> bool:
+    """Tell whether a slot holds a claim that was not renewed in time."""
+    return held is not None and not held.box and held.expires_at_ms <= now_ms
+
+
+def judge(held: Held | None, request: str, now_ms: int, given_up: Held | None = None) -> Verdict:
+    """Return what is to be done with a request, given what its slot holds.
+
+    ``given_up`` is the lapsed claim that has had its last chance: it is taken over unless it was renewed since.
+    """
+    if held is None:
+        return "claim"
+    if lapsed(held, now_ms):
+        return "claim" if held == given_up else "wait"
+    if held.expires_at_ms <= now_ms:
         return "claim"
     if held.request != request:
         return "mismatch"

@@ -14,8 +14,8 @@ class IdempotencyConfig(BaseModel):
     keep_s: float = Field(default=86_400, ge=1, le=604_800)
     """How long an answer is kept; afterwards its key is new again."""
     lease_s: float = Field(default=15, ge=1, le=300)
-    """How long a claim stands without being renewed: a killed replica blocks its keys for no longer. Clocks of
-    replicas may differ by two thirds of it before work is done twice."""
+    """How long a claim lasts that nobody renews, the last chance of its holder included: a killed replica blocks its keys for no
+    longer, to whoever waits."""
     poll_ms: int = Field(default=50, ge=10, le=1000)
     """First wait before a duplicate looks again whether the first is answered; the waits double."""
     max_poll_ms: int = Field(default=1000, ge=10, le=10_000)

@@ -67,7 +67,7 @@ from actors.consensus.vocabulary import (
     State,
 )
 from actors.consensus.weights import Weights
-from actors.spans.record import DecisionRecord, Promise, WriterRef
+from actors.spans.record import DecisionRecord, LayerOutcome, Promise, WriterRef
 from actors.spans.span import Span
 from models.voter import Candidate, Voter, VoterRequest
 
@@ -429,18 +429,25 @@ def _refusal(state: State, committed: Committed, durability: str, *, explain: bo
     details = summary(state, committed, durability, explain=explain)
     prompt, completion = _used(state)
     details["usage"] = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    result, cause = committed.record.result, state.conclusion.cause if state.conclusion else ""
+    result, cause = committed.record.result, _why(state)
     if result == "halted":
         return GenerationHalted("generation was halted; do not retry before it resumes", details=details)
     if result == "deadline":
         return DeadlineExceeded(f"{cause}; raise weavergen.deadline_ms or ask for a shorter answer", details=details)
     if result == "screened_out":
-        return ScreenedOut(f"{cause} ({_notes(state)}); rephrase the request", details=details)
+        put_out = next(one for one in reversed((*state.earlier, state)) if _ended_as(one, "screened_out"))
+        return ScreenedOut(f"{cause} ({_notes(put_out)}); rephrase the request", details=details)
     if result == "unavailable":
-        return _unavailable(state, cause, details)
+        return _unavailable(state, details)
     return NoConsensus(
         f"the voters do not agree: {cause}; rephrase the request or lower its ambiguity", details=details
     )
+
+
+def _why(state: State) -> str:
+    """Return why the last layer did not answer, and where others were tried why none of them did."""
+    layers = (*state.earlier, state)
+    return _cause(state) if len(layers) == 1 else "; ".join(f"layer {one.plan.layer}: {_cause(one)}" for one in layers)
 
 
 def _prompt_salt(tenant: _Tenant, decision_id: str) -> bytes:
@@ -448,10 +455,10 @@ def _prompt_salt(tenant: _Tenant, decision_id: str) -> bytes:
     return bytes.fromhex(commitment(tenant.prompt_salt, decision_id.encode()))
 
 
-def _unavailable(state: State, cause: str, details: Mapping[str, Any]) -> WeaverGenError:
+def _unavailable(state: State, details: Mapping[str, Any]) -> WeaverGenError:
     """Return why no quorum could be formed, in words that tell the caller what would help."""
-    if cause == SANDBOX_CAUSE:
-        return NotReady(f"{cause}; see /readyz, and try again later", details=details)
+    if _cause(state) == SANDBOX_CAUSE:
+        return NotReady(f"{SANDBOX_CAUSE}; see /readyz, and try again later", details=details)
     layers, again_s = (*state.earlier, state), asking_again_s(state)
     if full := next((layer for layer in layers if was_lost_to(layer, "busy")), None):
         when = f"in {again_s} s" if again_s is not None and again_s > 1 else "shortly"
@@ -464,6 +471,10 @@ def _unavailable(state: State, cause: str, details: Mapping[str, Any]) -> Weaver
         return VoterUnavailable(message, details=details, retry_after_s=again_s)
     causes = [f"layer {layer.plan.layer}: {_cause(layer)} ({_notes(layer)})" for layer in layers]
     return CriticalSystemFailure("; ".join(causes), details=details, retry_after_s=again_s)
+
+
+def _ended_as(state: State, outcome: LayerOutcome) -> bool:
+    return state.conclusion is not None and state.conclusion.outcome == outcome
 
 
 def _cause(state: State) -> str:

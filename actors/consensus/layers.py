@@ -10,7 +10,11 @@ Rules:
   Layers that may not be asked are passed over.
 - Every layer that ended so far must allow the next one, not only the last.
 - An answer, a halt, and what was to be proven and could not be (``UNPROVEN``) end the request: the sandbox is the same for all.
-- The time that is left is divided by the shares of the layers that are left, so that what one did not use the others have.
+- The time that is left is divided by the shares of the layers that can still follow, so that what one did not use the others
+  have, and none is kept for a layer that may not be asked any more. Which can is told before the layer is asked: those that
+  might be asked if it stays silent, which allows most, and in which somebody could win.
+- A request that ends in a silent layer ended by the last one before it that was heard and rejected or disagreed: who asked a
+  further jury in vain knows what the first one said, and asking longer or again does not unsay it.
 - What a layer rejected (by screening, by a sink that one lineage alone uses, by an example that fails) is barred from all later
   ones, by its bytes and by its form.
 
@@ -28,7 +32,10 @@ from actors.consensus.counting import has_answered, was_heard
 from actors.consensus.standing import casts_of, examples_run, form_of, groups_of
 from actors.consensus.tally import Rule
 from actors.consensus.vocabulary import Ballot, Plan, State
-from actors.spans.record import LayerOutcome
+from actors.spans.record import LayerOutcome, LayerTried
+
+_SILENT: tuple[LayerOutcome, ...] = ("unavailable", "deadline")
+_REFUSED: tuple[LayerOutcome, ...] = ("disagreed", "screened_out")
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -61,9 +68,9 @@ def may_follow(ended: Sequence[Ended], offer: Offer) -> bool:
 def _allows(layer: Ended, offer: Offer, asked: frozenset[str]) -> bool:
     if layer.outcome == "agreed" or layer.cause in UNPROVEN or layer.cause == HALTED_CAUSE:
         return False
-    silent = layer.outcome in ("unavailable", "deadline") and not layer.heard
+    was_silent = layer.outcome in _SILENT and not layer.heard
     new = offer.everyone.isdisjoint(asked) and len(offer.lineages) >= layer.rule.min_lineages
-    return silent or (new and _is_no_weaker(layer.rule, offer.rule))
+    return was_silent or (new and _is_no_weaker(layer.rule, offer.rule))
 
 
 def _is_no_weaker(old: Rule, new: Rule) -> bool:
@@ -113,9 +120,22 @@ def following(tried: Sequence[State], plans: Iterable[Plan]) -> Plan | None:
     return next((plan for plan in plans if may_follow(ends, offer(plan))), None)
 
 
-def time_ms(left_ms: int, shares_micro: Sequence[int]) -> int:
-    """Return the time of the first of the layers that are left: its share of what is left."""
-    return left_ms * shares_micro[0] // sum(shares_micro)
+def silent(plan: Plan) -> Ended:
+    """Return the end of a planned layer that allows most to follow it: nobody in it is heard."""
+    return Ended("unavailable", "", heard=False, rule=plan.rule, lineages=offer(plan).everyone)
+
+
+def time_ms(left_ms: int, own_micro: int, later_micro: Iterable[int]) -> int:
+    """Return the time of a layer: its share of what is left, beside those of the layers that can still follow it."""
+    return left_ms * own_micro // (own_micro + sum(later_micro))
+
+
+def deciding(tried: Sequence[LayerTried]) -> LayerTried:
+    """Return the layer by which a request ended that tried these: the last, or, if that was silent, whichever spoke last."""
+    last = tried[-1]
+    if last.outcome not in _SILENT or last.cause in UNPROVEN or last.cause == HALTED_CAUSE:
+        return last
+    return next((layer for layer in reversed(tried) if layer.outcome in _REFUSED), last)
 
 
 def barred(tried: Iterable[State]) -> frozenset[str]:

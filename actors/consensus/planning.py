@@ -10,8 +10,9 @@ Rules:
   the weights' mean unless policy says otherwise: what is learned from verdicts may only show dependence.
 - Behaviour is compared where the kind is Python and something may run; a part of the deadline is kept for it, and voting ends
   that much sooner. ``direct`` asks one voter, with whom nobody is compared.
-- Layers are planned one at a time, in the policy's order, each with its share of the time that is left (``layers``). Which of
-  them may be asked is told there.
+- Layers are planned one at a time, in the policy's order, each with its share of the time that is left beside those that can
+  still follow it (``layers``). Which of them may be asked is told there. Under ``strict`` a layer without the lineages for a
+  consensus needs no time.
 - Under a newer snapshot the same voters are planned anew: its weights, lineages, thresholds and rule; a voter that it isolates
   or that is no longer in the layer counts as isolated.
 """
@@ -26,7 +27,7 @@ from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.base.memo import remembered
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.independence import bounded
-from actors.consensus.layers import barred, no_weaker, time_ms
+from actors.consensus.layers import barred, ended, may_follow, no_weaker, offer, silent, time_ms
 from actors.consensus.reading.context import context_of
 from actors.consensus.reading.examples import Example, entry_point_of, examples_of
 from actors.consensus.reading.kind import answer_kind
@@ -81,14 +82,10 @@ def plan_layer(
     request: GenerationRequest, policy: PolicyName, index: int, left_ms: int, snapshot: PolicySnapshot, weights: Weights,
     voters: Mapping[str, VoterInfo], config: ConsensusConfig, *, may_run: bool = False,
 ) -> Plan:  # fmt: skip
-    """Return the plan of one layer of a consensus request, with its share of the ``left_ms`` that are left."""
-    said, layer = _said_in(request.answer_kind, request.question), snapshot.layers[index]
-    members = [_seat(voter, voters, weights, said.kind) for voter in layer.members]
-    rule = layer_rule(layer, snapshot, weights, members)
-    plan = _plan(request, policy, said, layer.name, members, rule, snapshot, config)
-    own_ms = time_ms(left_ms, [micro(later.time_share) for later in snapshot.layers[index:]])
-    plan = replace(plan, index=index, deadline_ms=own_ms)
-    return _with_comparison(plan, config) if may_run and said.kind == RUNNABLE else plan
+    """Return the plan of the first layer to be asked of a consensus request, with its share of the ``left_ms``."""
+    plan = _layer_plan(request, policy, index, snapshot, weights, voters, config)
+    behind = [later for later in snapshot.layers[index + 1 :] if _can_win(later, policy, snapshot, weights, voters)]
+    return _timed(plan, left_ms, snapshot, behind, config, may_run=may_run)
 
 
 def later_plans(
@@ -100,10 +97,49 @@ def later_plans(
     names = [layer.name for layer in snapshot.layers]
     if last.policy == "direct" or last.layer not in names:
         return
-    gone = barred(tried)
-    for index in range(max(names.index(last.layer), last.index) + 1, len(names)):
-        plan = plan_layer(request, last.policy, index, left_ms, snapshot, weights, voters, config, may_run=may_run)
-        yield replace(plan, barred=gone)
+    gone, ends = barred(tried), [ended(state) for state in tried]
+    first = max(names.index(last.layer), last.index) + 1
+    plans = [
+        _layer_plan(request, last.policy, index, snapshot, weights, voters, config)
+        for index in range(first, len(names))
+    ]
+    for place, plan in enumerate(plans):
+        still = [
+            snapshot.layers[later.index]
+            for later in plans[place + 1 :]
+            if may_follow([*ends, silent(plan)], offer(later))
+            and _can_win(snapshot.layers[later.index], last.policy, snapshot, weights, voters)
+        ]
+        yield replace(_timed(plan, left_ms, snapshot, still, config, may_run=may_run), barred=gone)
+
+
+def _layer_plan(
+    request: GenerationRequest, policy: PolicyName, index: int, snapshot: PolicySnapshot, weights: Weights,
+    voters: Mapping[str, VoterInfo], config: ConsensusConfig,
+) -> Plan:  # fmt: skip
+    """Return the plan of one layer, but for its time."""
+    said, layer = _said_in(request.answer_kind, request.question), snapshot.layers[index]
+    members = [_seat(voter, voters, weights, said.kind) for voter in layer.members]
+    rule = layer_rule(layer, snapshot, weights, members)
+    return replace(_plan(request, policy, said, layer.name, members, rule, snapshot, config), index=index)
+
+
+def _can_win(
+    layer: LayerRule, policy: PolicyName, snapshot: PolicySnapshot, weights: Weights, voters: Mapping[str, VoterInfo]
+) -> bool:
+    """Tell whether a layer's active members have the lineages for an answer; under ``evidence`` one may do."""
+    active = (voter for voter in layer.members if not snapshot.isolated(voter))
+    lineages = {_lineage(voter, voters, weights) for voter in active}
+    return len(lineages) >= (1 if policy == "evidence" else max(layer.min_lineages, LEAST_LINEAGES))
+
+
+def _timed(
+    plan: Plan, left_ms: int, snapshot: PolicySnapshot, behind: Iterable[LayerRule], config: ConsensusConfig, *, may_run: bool
+) -> Plan:  # fmt: skip
+    """Return the plan with its share of the time; ``behind`` it are those that can still follow."""
+    own = micro(snapshot.layers[plan.index].time_share)
+    plan = replace(plan, deadline_ms=time_ms(left_ms, own, [micro(later.time_share) for later in behind]))
+    return _with_comparison(plan, config) if may_run and plan.kind == RUNNABLE else plan
 
 
 def _with_comparison(plan: Plan, config: ConsensusConfig) -> Plan:
@@ -225,5 +261,10 @@ def _policy(request: GenerationRequest, caller: Caller) -> PolicyName:
 
 def _seat(voter: str, voters: Mapping[str, VoterInfo], weights: Weights, kind: str) -> Seat:
     info = voters.get(voter)
-    lineage = info.lineage if info else weights.lineages.get(voter, voter)
-    return Seat(voter, info.family if info else "", lineage, weight_micro(weights, voter, kind))
+    family, lineage = info.family if info else "", _lineage(voter, voters, weights)
+    return Seat(voter, family, lineage, weight_micro(weights, voter, kind))
+
+
+def _lineage(voter: str, voters: Mapping[str, VoterInfo], weights: Weights) -> str:
+    info = voters.get(voter)
+    return info.lineage if info else weights.lineages.get(voter, voter)

@@ -6,7 +6,7 @@ from actors.base.canonical import decimal_str, micro
 from actors.base.digests import sha256_hex
 from actors.consensus.causes import UNVOUCHED_CAUSE
 from actors.consensus.choosing import ballot_outcome
-from actors.consensus.layers import rejected_forms
+from actors.consensus.layers import deciding, rejected_forms
 from actors.consensus.reading.schema import schema_sha256
 from actors.consensus.standing import examples_run
 from actors.consensus.tally import NO_GROUP
@@ -29,9 +29,9 @@ from actors.spans.record import (
     WriterRef,
 )
 
-_RESULT: dict[str, Result] = {
+_RESULT: dict[LayerOutcome, Result] = {
     "agreed": "answered", "disagreed": "no_consensus", "unavailable": "unavailable", "deadline": "deadline",
-    "screened_out": "screened_out", "halted": "halted",
+    "screened_out": "screened_out",
 }  # fmt: skip
 
 
@@ -56,10 +56,12 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 def result_of(state: State) -> Result:
-    """Return how a concluded deliberation ended, in the record's words."""
+    """Return how a request ended, in the record's words: by its last layer, or by one before it if that was silent."""
     if state.conclusion is None:
         raise ValueError("the deliberation is not over")
-    return _RESULT[state.conclusion.outcome]
+    if state.conclusion.outcome == "halted":
+        return "halted"
+    return _RESULT[deciding([_tried(layer) for layer in (*state.earlier, state)]).outcome]
 
 
 def is_degraded(state: State) -> bool:

@@ -19,6 +19,7 @@ from actors.consensus.choosing import Contender, rank
 from actors.consensus.counting import DISSENT, Cast, Counted, barred_groups, count
 from actors.consensus.grouping import Answer, group_answers
 from actors.consensus.independence import MAX_NAMED, Pair
+from actors.consensus.layers import deciding
 from actors.consensus.own import ALONE, COMMON
 from actors.consensus.records import DEGRADED_METHODS
 from actors.consensus.tally import LEAST_LINEAGES, NO_GROUP, Rule, Vote
@@ -276,9 +277,11 @@ def _first_by_candidate(members: list[BallotEntry], tie_salt: str) -> str:
 
 def check_result(record: DecisionRecord, counted: Counted) -> None:
     """Check that result, method, tally, the layer's end, the answer's digest and ``degraded`` say the same."""
-    tried, end, winner = record.layer.tried[-1], _LAYER_ENDS.get(record.result), counted.tally.winner
+    tried, winner = record.layer.tried[-1], counted.tally.winner
+    end, decided = tried.outcome, deciding(record.layer.tried)
     uncompared, unvouched = tried.cause in UNPROVEN, tried.cause == UNVOUCHED_CAUSE
-    _result(tried.name == record.layer.name and tried.outcome == end, f"{record.result} is not how the layer ended")
+    named = _LAYER_ENDS.get(record.result)  # older records name the end of the last layer whatever came before it
+    _result(tried.name == record.layer.name and named in (end, decided.outcome), f"{record.result} is not how it ended")
     _result((tried.outcome == "agreed") == (not tried.cause), "a cause where none belongs, or none")
     if uncompared:
         ran = record.examples or any(ballot.outcome_vector_sha256 for ballot in record.ballots)
@@ -296,7 +299,7 @@ def check_result(record: DecisionRecord, counted: Counted) -> None:
             uncompared or end in _ends(record, counted), f"{record.result}, but the ballots {counted.tally.outcome}"
         )
     _result((record.result == "halted") == (tried.cause == HALTED_CAUSE), "the cause tells of another end")
-    if record.result == "deadline":
+    if end == "deadline":
         out_of_time = any(ballot.outcome in ("timeout", "late") for ballot in record.ballots)
         _result(out_of_time or uncompared, "the deadline passed and nobody was out of time")
     _result(record.method == _method(record, counted), f"these answers do not agree by {record.method}")

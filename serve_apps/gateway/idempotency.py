@@ -30,6 +30,7 @@ from actors.admission.idempotency import (
     Binding,
     Held,
     Kept,
+    LastChance,
     Rested,
     Slot,
     Verdict,
@@ -71,6 +72,9 @@ Generate = Callable[[int], Awaitable[Decision]]
 """Milliseconds that are left → the decision."""
 KEEP_SHARE, MAX_KEEP_MS = 10, 100
 """What of a deadline is left for keeping the answer: a tenth, at most so much."""
+RENEW_SHARE, CHANCE_SHARE = 1 / 4, 1 / 3
+"""Of a lease: how often a claim is renewed, and how long a lapsed one is watched before it is taken over. The time between is
+what it stands for: two thirds."""
 AWAY = (
     "the state database does not answer, and without it an Idempotency-Key protects nobody: try again later, or leave the "
     "header out"
@@ -140,7 +144,7 @@ class IdempotentAnswers:
         keys = tenant_keys(self._secret, asked.principal.tenant)
         key_id = asked.principal.key_id
         slot = Slot(keys.name("slot", key_id, asked.key), key_id, keys.name("request", asked.request))
-        turn = _Turn(asked, keys, slot, self._clock.monotonic() + asked.deadline_ms / 1000)
+        turn = _Turn(asked, keys, slot, self._clock.monotonic() + asked.deadline_ms / 1000, LastChance())
         pause_s, last_look_s = self._config.poll_ms / 1000, turn.until_s - self._config.poll_ms / 1000
         while (answer := await self._take_turn(turn, generate)) is None:
             if (left_s := last_look_s - self._clock.monotonic()) <= 0:
@@ -188,16 +192,19 @@ class IdempotentAnswers:
         return await self._again(turn, held) if verdict == "replay" and held is not None else None
 
     async def _look(self, turn: "_Turn", claim_id: str) -> tuple[Verdict, Held | None]:
-        now_ms, slot = self._now_ms(), turn.slot
+        now_ms, slot, now_s = self._now_ms(), turn.slot, self._clock.monotonic()
+        given_up = turn.chance.given_up(now_s, self._config.lease_s * CHANCE_SHARE)
 
         def look() -> tuple[Verdict, Held | None]:
-            return self._table.look(slot, claim_id, now_ms, now_ms + self._lease_ms)
+            return self._table.look(slot, claim_id, now_ms, now_ms + self._stands_ms, given_up)
 
         def claimed_for_nobody(done: "asyncio.Future[tuple[Verdict, Held | None]]") -> None:
             if not done.cancelled() and done.exception() is None and done.result()[0] == "claim":
                 self._release(slot.id, claim_id)
 
-        return await self._in_thread(self._looks, look, turn.until_s, claimed_for_nobody)
+        verdict, held = await self._in_thread(self._looks, look, turn.until_s, claimed_for_nobody)
+        turn.chance = turn.chance.looked(held, now_ms, now_s)
+        return verdict, held
 
     async def _first(self, turn: "_Turn", claim_id: str, rested: Rested, generate: Generate) -> Decision | None:
         """Work on a claimed request; ``None`` if the claim was lost meanwhile, so that another's answer counts."""
@@ -296,8 +303,8 @@ class IdempotentAnswers:
         """Let a claim stand for as long as it is worked on; once it is lost there is nothing to renew."""
         standing = True
         while standing:
-            await asyncio.sleep(self._config.lease_s / 3)
-            until_ms = self._now_ms() + self._lease_ms
+            await asyncio.sleep(self._config.lease_s * RENEW_SHARE)
+            until_ms = self._now_ms() + self._stands_ms
             try:
                 standing = await self._in_thread(self._keeps, lambda: self._table.renew(slot_id, claim_id, until_ms))  # noqa: B023 - awaited here
             except (StorageUnavailable, Overloaded) as error:
@@ -309,7 +316,8 @@ class IdempotentAnswers:
         releasing.add_done_callback(_note_unreleased)
 
     def _sweep(self) -> int:
-        return self._table.sweep(self._now_ms(), self._config.sweep_rows)
+        # A claim's last chance outlasts its time.
+        return self._table.sweep(self._now_ms() - round(self._config.lease_s * 1000), self._config.sweep_rows)
 
     async def _in_thread(
         self, threads: BoundedThreads, call: Callable[[], _Found], until_s: float = math.inf,
@@ -338,14 +346,14 @@ class IdempotentAnswers:
         return working
 
     @property
-    def _lease_ms(self) -> int:
-        return round(self._config.lease_s * 1000)
+    def _stands_ms(self) -> int:
+        return round(self._config.lease_s * (1 - CHANCE_SHARE) * 1000)
 
     def _now_ms(self) -> int:
         return self._clock.time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Turn:
     """One request on its way: what it asks, its tenant's keys, its slot, and until when (monotonic)."""
 
@@ -353,6 +361,7 @@ class _Turn:
     keys: TenantKeys
     slot: Slot
     until_s: float
+    chance: LastChance
 
     def belongs_to(self, held: Held) -> bytes:
         principal, slot = self.asked.principal, self.slot

@@ -25,19 +25,22 @@ class KeptAnswers:
         self._database = database
         self._max_keys = max_keys
 
-    def look(self, slot: Slot, claim_id: str, now_ms: int, until_ms: int) -> tuple[Verdict, Held | None]:
+    def look(
+        self, slot: Slot, claim_id: str, now_ms: int, until_ms: int, given_up: Held | None = None
+    ) -> tuple[Verdict, Held | None]:
         """Return what is to be done with a request; if that is to claim its slot, it is claimed, until ``until_ms``.
 
+        ``given_up`` is the lapsed claim that may be taken over, if it is still as it was seen.
         Raises ``RateLimited`` if the API key holds as many keys as it may, ``StorageUnavailable`` without a database.
         """
         with self._database.read() as connection:  # whoever only waits takes no lock
             held = _held(connection, slot.id)
-        if (verdict := judge(held, slot.request, now_ms)) != "claim":
+        if (verdict := judge(held, slot.request, now_ms, given_up)) != "claim":
             return verdict, held
         with self._database.write() as connection:
             _take_turns(connection, slot.api_key_id)
             held = _held(connection, slot.id, lock=True)
-            if (verdict := judge(held, slot.request, now_ms)) == "claim":
+            if (verdict := judge(held, slot.request, now_ms, given_up)) == "claim":
                 self._claim(connection, slot, claim_id, now_ms, until_ms)
         return verdict, held
 

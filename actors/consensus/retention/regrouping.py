@@ -170,7 +170,8 @@ def _screening(
         for place, (_, pieces) in looked_at.items()
     }
     alone = _alone(record, content, found)
-    ended = record.result not in _CUT_SHORT and record.layer.tried[-1].cause not in UNPROVEN
+    last = record.layer.tried[-1]
+    ended = record.result not in _CUT_SHORT and last.outcome != "deadline" and last.cause not in UNPROVEN
     faults, unable = [], []
     for place, (ballot, _) in looked_at.items():
         suspect = place in alone and (ended or ballot.outcome == "screened_out")

@@ -1,5 +1,6 @@
 """A home with keys, a database and a policy, as bring-up leaves it, for the tests of policy and keys."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,9 @@ class Governed:
         """Return a version's file."""
         return Path(SnapshotDirectory(self.home.policy).file(version))
 
-    def up(self, config: Config) -> Followed:
+    def up(self, config: Config, lineages: Mapping[str, str] = LINEAGES) -> Followed:
         """Do what bring-up does for policy."""
-        return ensure_policy(self.succession, config, LINEAGES, lambda: operator_key(self.operators))
+        return ensure_policy(self.succession, config, lineages, lambda: operator_key(self.operators))
 
     def tighten(self, change: Any, *arguments: object, note: bool = True) -> PolicySnapshot:
         """Publish a transition signed by the policy key, as the gateway does."""

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,7 @@ from tests.shells.cluster.governed import LINEAGES, governed
 
 KEY = "a-key-of-the-provider"
 PATIENCE_S = 20.0
+UNANIMOUS = dict.fromkeys(LINEAGES, "Paris")
 OFTEN_S = 0.05
 """How often replicas compare and publish here."""
 
@@ -148,21 +149,21 @@ class Live:
 
 @asynccontextmanager
 async def live(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, replicas: int = 1, **settings: Any
-) -> AsyncIterator[Live]:
-    """Bring up replicas over one layer of three voters, with these sections of a profile."""
+    folder: Path, monkeypatch: pytest.MonkeyPatch, replicas: int = 1, says: Mapping[str, str] = UNANIMOUS, **settings: Any
+) -> AsyncIterator[Live]:  # fmt: skip
+    """Bring up replicas over voters that say this, with these sections of a profile; all are in one layer unless it says."""
     monkeypatch.setattr(replica, "RayMeter", Meter)
     monkeypatch.setattr(replica, "ask_span_actor", _nobody)
     monkeypatch.setenv("PATH", "")  # without bwrap no sandbox is proven: what is asked here runs nothing
-    answers = write_answers(folder / "answers.jsonl", {voter: ["Paris"] for voter in LINEAGES})
+    answers = write_answers(folder / "answers.jsonl", {voter: [text] for voter, text in says.items()})
     write_atomic(folder / "provider.key", KEY.encode())
     provider = ProtocolServer(OpenAIChat(KEY), load_recorded([answers]))
     await provider.start()
     system = governed(folder, int(time.time()))
     running = Live(system.home, provider)
     try:
-        config = _config(provider.port, folder / "provider.key", settings)
-        system.up(config)
+        config = _config(provider.port, folder / "provider.key", says, settings)
+        system.up(config, {voter.id: voter.lineage or voter.id for voter in config.voters})
         with _issuing(system.home):
             for _ in range(replicas):
                 running.replicas.append(_gateway(system.home, config))
@@ -179,15 +180,15 @@ async def _nobody() -> Mapping[str, Any]:
     raise NotReady("no Ray here")
 
 
-def _config(port: int, key: Path, settings: Mapping[str, Any]) -> Config:
+def _config(port: int, key: Path, voters_of: Iterable[str], settings: Mapping[str, Any]) -> Config:
     voters = [
         {
             "id": voter, "provider": "openai", "model": voter, "base_url": f"http://127.0.0.1:{port}/v1",
-            "api_key_file": str(key), "family": voter, "lineage": lineage,
+            "api_key_file": str(key), "family": voter, "lineage": f"l{voter}",
         }
-        for voter, lineage in LINEAGES.items()
+        for voter in voters_of
     ]  # fmt: skip
-    layers = [{"name": "primary", "members": list(LINEAGES)}]
+    layers = [{"name": "primary", "members": list(voters_of)}]
     return read_config({"profile": "live", "voters": voters, "layers": layers, **settings}, "live")
 
 

@@ -200,7 +200,7 @@ async def test_a_killed_replica_blocks_its_key_for_a_lease_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who waits on another replica takes over; the answer of the one that was thought dead never leaves beside it."""
-    async with live(tmp_path, monkeypatch, replicas=2, **section(lease_s=1)) as system:
+    async with live(tmp_path, monkeypatch, replicas=2, **section(lease_s=1, sweep_s=3600)) as system:
         await system.order(fault=Fault.SLOW_FIRST_TOKEN, delay_s=3.0, remaining=3)
         client = Client(system)
         first = asyncio.create_task(client.ask("k"))
@@ -210,6 +210,31 @@ async def test_a_killed_replica_blocks_its_key_for_a_lease_only(
         assert (told.status, told.replayed) == (200, False)
         assert (await first).status == 500
         assert (await client.ask("k", number=1)).raw == told.raw
+
+
+async def test_a_machine_that_stood_still_gives_no_claim_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For longer than a lease nothing ran: renewal and duplicates are overdue together, and the holder has a last chance."""
+    async with live(tmp_path, monkeypatch, replicas=2, **section(lease_s=1.5)) as system:
+        await system.order(fault=Fault.SLOW_FIRST_TOKEN, delay_s=3.0)
+        client = Client(system)
+        asking = asyncio.gather(*(client.ask("k", number=n % 2) for n in range(20)))
+        await until(lambda: claims(system) == 1 and sum(system.asked.values()) == 3)
+        for gateway in system.replicas:
+            monkeypatch.setattr(gateway._idempotent._table, "renew", slowly(gateway._idempotent._table.renew))
+        threading.Event().wait(2.0)  # nobody sets it: everything stands still
+        told = await asking
+        assert {each.status for each in told} == {200}
+        assert system.asked == {"a": 1, "b": 1, "c": 1}
+
+
+def slowly(renew: Any) -> Any:
+    """Let renewing take longer than looking."""
+
+    def slow(*arguments: Any) -> Any:
+        threading.Event().wait(0.2)
+        return renew(*arguments)
+
+    return slow
 
 
 async def test_whoever_lost_its_claim_gives_the_others_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

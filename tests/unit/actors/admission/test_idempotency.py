@@ -11,12 +11,14 @@ from actors.admission.idempotency import (
     Binding,
     Held,
     Kept,
+    LastChance,
     Rested,
     counted_voters,
     decode_kept,
     encode_kept,
     judge,
     key_of,
+    lapsed,
     objection,
     require_bound,
     rested_on,
@@ -53,17 +55,52 @@ def held(**changes: object) -> Held:
     [
         (None, "claim"),
         (held(), "wait"),
-        (held(expires_at_ms=NOW_MS), "claim"),
+        (held(expires_at_ms=NOW_MS), "wait"),
         (held(request="other"), "mismatch"),
-        (held(request="other", expires_at_ms=NOW_MS), "claim"),
+        (held(request="other", expires_at_ms=NOW_MS), "wait"),
         (held(box=b"x"), "replay"),
         (held(box=b"x", request="other"), "mismatch"),
         (held(box=b"x", expires_at_ms=NOW_MS), "claim"),
     ],
 )
 def test_what_a_slot_holds_decides(found: Held | None, verdict: str) -> None:
-    """Nothing that has passed counts; what stands is another request's, worked on, or answered."""
+    """An answer counts until its time is over, a claim even longer; what counts is another request's, worked on, or answered."""
     assert judge(found, "request", NOW_MS) == verdict
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (held(expires_at_ms=NOW_MS), "claim"),
+        (held(expires_at_ms=NOW_MS, request="other"), "wait"),
+        (held(expires_at_ms=NOW_MS, claim_id="next"), "wait"),
+        (held(expires_at_ms=NOW_MS - 1), "wait"),
+        (held(), "wait"),
+        (held(box=b"x"), "replay"),
+    ],
+)
+def test_a_lapsed_claim_is_taken_over_only_as_it_was_seen(found: Held, verdict: str) -> None:
+    """It had its last chance; one that was renewed since, however little, or is another's, begins anew."""
+    assert judge(found, "request", NOW_MS, given_up=held(expires_at_ms=NOW_MS)) == verdict
+    assert judge(found, found.request, NOW_MS, given_up=found) == ("claim" if lapsed(found, NOW_MS) else verdict)
+
+
+def test_only_claims_lapse() -> None:
+    """An answer's time passes, which is something else."""
+    assert [lapsed(each, NOW_MS) for each in (None, held(), held(expires_at_ms=NOW_MS), held(box=b"x", expires_at_ms=1))] == [
+        False, False, True, False,
+    ]  # fmt: skip
+
+
+def test_a_lapsed_claim_has_a_last_chance() -> None:
+    """It is given up once it was seen lapsed, and the same, for so long; a renewal in between counts, as does another's claim."""
+    dying, renewed = held(expires_at_ms=NOW_MS), held(expires_at_ms=NOW_MS + 5)
+    chance = LastChance().looked(dying, NOW_MS, 10.0).looked(dying, NOW_MS + 1, 10.9)
+    assert [chance.given_up(now_s, 1.0) for now_s in (10.9, 11.0)] == [None, dying]
+    again = chance.looked(renewed, NOW_MS + 5, 11.0)
+    assert [again.given_up(now_s, 1.0) for now_s in (11.9, 12.0)] == [None, renewed]
+    for other in (None, held(expires_at_ms=NOW_MS + 9), held(box=b"x", expires_at_ms=NOW_MS)):
+        assert chance.looked(other, NOW_MS + 5, 11.0).given_up(99.0, 1.0) is None
 
 
 @pytest.mark.parametrize(

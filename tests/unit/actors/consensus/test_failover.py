@@ -4,7 +4,14 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from actors.base.errors import CriticalSystemFailure, GenerationHalted, NoConsensus, Overloaded, UnavailableError
+from actors.base.errors import (
+    CriticalSystemFailure,
+    GenerationHalted,
+    NoConsensus,
+    Overloaded,
+    ScreenedOut,
+    UnavailableError,
+)
 from actors.consensus import actor
 from actors.consensus.request import GenerationRequest
 from actors.consensus.verification import verify_envelope
@@ -22,11 +29,13 @@ from tests.unit.actors.consensus.world import (
     raises,
     request,
     says,
+    screened,
     voter,
 )
 
 MakeWorld = Callable[..., World]
 DOWN = raises(VoterFailed("x", "cannot be connected to"))
+FULL = raises(VoterBusy("x", "full", 30.0))
 
 
 def layer(name: str, members: str, quorum: str = "0.600000", share: str = "1.000000") -> LayerRule:
@@ -109,6 +118,28 @@ async def test_disagreement_may_go_to_a_jury_that_is_no_weaker_and_new(make_worl
     decision = await world.coordinator.generate(request(), CALLER)
     assert decision.candidate.content == "Rome"
     assert verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record.layer.index == 1
+
+
+async def test_silence_behind_a_disagreement_is_told_as_the_disagreement(make_world: MakeWorld) -> None:
+    """422 with each layer's cause, whether the further jury hangs to the deadline's end, is down or full; so says the record."""
+    for later, why in ((hangs, "the deadline passed"), (DOWN, "too few voters"), (FULL, "too few voters")):
+        voters = [voter("a", says("Paris")), voter("b", says("Rome")), voter("c", later), voter("d", later)]
+        world = layered(make_world, layer("primary", "ab"), layer("backup", "cd"), voters=voters)
+        world.clock.step_s = 0.25
+        with pytest.raises(NoConsensus, match=f"layer primary: no group .*; layer backup: {why}"):
+            await world.coordinator.generate(request(deadline_ms=5_000), CALLER)
+        assert verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record.result == "no_consensus"
+
+
+async def test_silence_behind_what_was_screened_out_is_told_with_what_was_found(make_world: MakeWorld) -> None:
+    """The notes are those of the layer that put the answers out, not of the one that was down."""
+    code = "def f():\n    return 1"
+    voters = [voter("a", says(code)), voter("b", says(code)), voter("c", DOWN), voter("d", DOWN)]
+    world = layered(make_world, layer("primary", "ab"), layer("backup", "cd"), voters=voters)
+    world.screener.says[code] = screened("reject")
+    with pytest.raises(ScreenedOut, match=r"layer backup: too few voters.* \(a: .*; b: .*\); rephrase"):
+        await world.coordinator.generate(request("Write a Python function f()."), CALLER)
+    assert verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record.result == "screened_out"
 
 
 async def test_when_all_layers_fail_the_error_names_each_ones_cause(make_world: MakeWorld) -> None:

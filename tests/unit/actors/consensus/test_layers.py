@@ -9,11 +9,23 @@ from msgspec.structs import replace
 
 from actors.consensus.causes import HALTED_CAUSE, HOPELESS_CAUSE, NOT_COMPARED_CAUSE, SANDBOX_CAUSE
 from actors.consensus.deliberation import begin
-from actors.consensus.layers import Ended, Offer, barred, ended, independence, may_follow, no_weaker, offer, time_ms
+from actors.consensus.layers import (
+    Ended,
+    Offer,
+    barred,
+    deciding,
+    ended,
+    independence,
+    may_follow,
+    no_weaker,
+    offer,
+    silent,
+    time_ms,
+)
 from actors.consensus.standing import ballots_told
 from actors.consensus.tally import Rule
 from actors.consensus.vocabulary import Ask, Seat
-from actors.spans.record import LayerOutcome
+from actors.spans.record import LayerOutcome, LayerTried
 from tests.examples import examples
 from tests.unit.actors.consensus.courses import EVERYONE, Course, courses, run
 from tests.unit.actors.consensus.panels import FAILS, Script, play
@@ -82,6 +94,16 @@ def test_a_layer_offers_those_whom_policy_lets_answer_and_may_ask_more() -> None
     assert offer(made) == Offer(made.rule, frozenset("a"), frozenset("abc"))
 
 
+def test_a_layer_that_stays_silent_allows_most_and_takes_its_lineages_along() -> None:
+    """Anything may follow it alone; behind a disagreement nobody on its panel, standing by or isolated."""
+    a, b, c = (Seat(f"v-{lineage}", "f", lineage, 500_000) for lineage in "xyz")
+    made = plan([a, b], spares=(c,), isolated=frozenset(["v-y"]), rule=RULE)
+    assert may_follow([silent(made)], brings(replace(RULE, quorum_micro=1), "xy"))
+    assert may_follow([end("disagreed", heard=True), silent(made)], brings(RULE, "uv"))
+    for panel in ("uvx", "uvy", "uvz"):
+        assert not may_follow([end("disagreed", heard=True), silent(made)], brings(RULE, panel))
+
+
 def test_every_layer_that_was_tried_binds_the_next() -> None:
     """A layer that could not be heard in between opens no way round the one that disagreed."""
     weaker = brings(replace(RULE, quorum_micro=1))
@@ -122,9 +144,33 @@ def test_silence_is_not_being_heard_and_rejection_is() -> None:
 
 def test_time_that_is_left_is_shared_among_the_layers_that_are_left() -> None:
     """Half of it for the first of three, and what it did not use goes on to the others."""
-    assert time_ms(60_000, [500_000, 250_000, 250_000]) == 30_000
-    assert time_ms(59_000, [250_000, 250_000]) == 29_500
-    assert time_ms(29_500, [250_000]) == 29_500
+    assert time_ms(60_000, 500_000, [250_000, 250_000]) == 30_000
+    assert time_ms(59_000, 250_000, [250_000]) == 29_500
+    assert time_ms(29_500, 250_000, []) == 29_500
+
+
+SANDBOX, TOO_LATE = SANDBOX_CAUSE, NOT_COMPARED_CAUSE
+
+
+@pytest.mark.parametrize(
+    ("ends", "place"),
+    [
+        ([("disagreed", "why"), ("deadline", "late")], 0),
+        ([("disagreed", "why"), ("unavailable", "down"), ("unavailable", "down")], 0),
+        ([("unavailable", "down"), ("screened_out", "why"), ("deadline", "late")], 1),
+        ([("disagreed", "why"), ("screened_out", "why"), ("deadline", "late")], 1),
+        ([("unavailable", "down"), ("deadline", "late")], 1),
+        ([("disagreed", "why"), ("agreed", "")], 1),
+        ([("disagreed", "why"), ("deadline", TOO_LATE)], 1),
+        ([("disagreed", "why"), ("unavailable", SANDBOX)], 1),
+        ([("disagreed", "why"), ("unavailable", HALTED_CAUSE)], 1),
+        ([("deadline", "late")], 0),
+    ],
+)
+def test_silence_unsays_nothing(ends: Sequence[tuple[LayerOutcome, str]], place: int) -> None:
+    """Behind a layer that was heard, late or failing ones decide nothing; what could not be proven and a halt do."""
+    tried = [LayerTried(f"layer{number}", outcome, cause) for number, (outcome, cause) in enumerate(ends)]
+    assert deciding(tried) is tried[place]
 
 
 def test_a_policy_that_loosens_meanwhile_loosens_no_later_layer() -> None:

@@ -10,9 +10,10 @@ from actors.consensus.independence import Pair
 from actors.consensus.planning import kept_out, later_plans, make_plan, plan_layer, replan
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.tally import Vote, tally
-from actors.consensus.vocabulary import Ballot, Plan, State
+from actors.consensus.vocabulary import Ballot, Conclusion, Plan, State
 from actors.consensus.weights import Correlation, Reliability, Weights, default_weights, read_weights
 from actors.policy.snapshot import LayerRule, PolicySnapshot
+from actors.spans.record import LayerOutcome
 from models.voter import VoterInfo
 from tests.unit.actors.consensus.world import CALLER, candidate, request, snapshot
 
@@ -228,12 +229,17 @@ def several(
     )
 
 
+def over(tried: Plan, *ballots: Ballot, outcome: LayerOutcome = "unavailable") -> State:
+    """Return the end of a layer."""
+    return State(tried, ballots, (), conclusion=Conclusion(outcome, tally([], tried.rule), {}, "none", "for a reason"))
+
+
 def behind(
     tried: Plan, held: PolicySnapshot, left_ms: int = 30_000, *ballots: Ballot, may_run: bool = False
 ) -> list[Plan]:
     """Plan the layers behind one that was tried, under a policy."""
     asked = request(deadline_ms=60_000) if tried.kind == "value" else request("Write a Python function f(x).")
-    state = State(tried, ballots, ())
+    state = over(tried, *ballots)
     return list(
         later_plans(asked, [state], left_ms, held, WEIGHTS, INFOS, ConsensusConfig(panel_size=2), may_run=may_run)
     )
@@ -247,6 +253,49 @@ def test_layers_have_their_shares_of_the_time_that_is_left() -> None:
     assert [(p.index, p.layer, p.deadline_ms) for p in behind(first, held, 40_000)] == [
         (1, "two", 20_000), (2, "three", 40_000),
     ]  # fmt: skip
+
+
+def of_two_lineages(name: str, members: str, share: str, min_lineages: int = 2) -> LayerRule:
+    """Return a layer of voters with one letter each."""
+    return LayerRule(
+        name=name, members=list(members), quorum="0.600000", min_lineages=min_lineages, min_n_eff="1.000000", time_share=share
+    )  # fmt: skip
+
+
+SIX = {name: VoterInfo(name, name, name) for name in "abcdef"}
+DEEP = snapshot(
+    "abcdef",
+    layers=[
+        of_two_lineages("one", "abc", "0.400000"), of_two_lineages("two", "def", "0.300000"),
+        of_two_lineages("three", "de", "0.200000"), of_two_lineages("four", "a", "0.100000", min_lineages=1),
+    ],
+)  # fmt: skip
+
+
+def test_no_time_is_kept_for_layers_that_may_not_follow_any_more() -> None:
+    """Behind a disagreement the second has all that is left, for it asks the others' lineages. Behind silence, a part."""
+    first = make_plan(request(), CALLER, DEEP, WEIGHTS, SIX, ConsensusConfig())
+    ballots = tuple(Ballot(place, seat, "out", outcome="dissented") for place, seat in enumerate(first.seats))
+    disagreed, silent = (over(first, *ballots, outcome=outcome) for outcome in ("disagreed", "unavailable"))
+
+    def times(tried: State) -> dict[str, int]:
+        later = later_plans(request(), [tried], 30_000, DEEP, WEIGHTS, SIX, ConsensusConfig())
+        return {plan.layer: plan.deadline_ms for plan in later}
+
+    assert times(disagreed)["two"] == 30_000
+    assert times(silent) == {"two": 18_000, "three": 30_000, "four": 30_000}
+
+
+def test_no_time_is_kept_for_a_layer_in_which_nobody_can_win() -> None:
+    """One lineage makes no consensus under ``strict`` and may do under ``evidence``; whom policy isolates brings none."""
+    two_isolated = {**dict.fromkeys("abcdef", "active"), "d": "isolated"}
+    for policy, held, told in (
+        ("strict", DEEP, 60_000 * 4 // 9),
+        ("evidence", DEEP, 24_000),
+        ("strict", msgspec.structs.replace(DEEP, voter_state=two_isolated), 60_000 * 4 // 7),
+    ):
+        asked = request(policy=policy, deadline_ms=60_000)
+        assert make_plan(asked, CALLER, held, WEIGHTS, SIX, ConsensusConfig()).deadline_ms == told
 
 
 def test_time_for_comparing_comes_out_of_the_layer_s_own() -> None:
@@ -270,7 +319,7 @@ def test_what_was_rejected_is_barred_from_every_later_layer() -> None:
     plans = behind(first, held, 30_000, gone, other)
     assert [plan.barred for plan in plans] == [frozenset({sha256_hex(b"x"), "f" * 64})] * 2
     assert first.barred == frozenset()
-    tried = [State(first, (gone,), ()), State(plans[0], (), ())]
+    tried = [over(first, gone), over(plans[0])]
     (third,) = later_plans(request(), tried, 30_000, held, WEIGHTS, INFOS, ConsensusConfig())
     assert third.barred == plans[0].barred
 

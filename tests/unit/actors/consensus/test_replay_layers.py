@@ -17,7 +17,7 @@ from actors.consensus.replay import check_ballots, check_choice, check_form, che
 from actors.consensus.replay_layers import check_layers
 from actors.consensus.tally import Rule
 from actors.consensus.vocabulary import PolicyChanged, Seat, State
-from actors.spans.record import BallotEntry, DecisionRecord, LayerEntry, WriterRef
+from actors.spans.record import BallotEntry, DecisionRecord, LayerEntry, Result, WriterRef
 from tests.examples import examples
 from tests.unit.actors.consensus.courses import EVERYONE, Course, courses, run
 from tests.unit.actors.consensus.panels import CODES, FAILS, LATE, Script, play
@@ -383,6 +383,21 @@ def test_a_jury_that_might_not_follow_is_refused() -> None:
         entry = replace(good.earlier[1], layer=replace(good.earlier[1].layer, index=second))
         with pytest.raises(IntegrityError, match="out of order"):
             check(replace(good, earlier=[good.earlier[0], entry], layer=replace(good.layer, index=third)))
+
+
+@pytest.mark.parametrize(("deed", "older"), [(FAILS, "unavailable"), (LATE, "deadline")])
+def test_silence_behind_a_disagreement_is_recorded_as_one_and_was_not_always(deed: str, older: Result) -> None:
+    """Records that name the end of the last layer still verify; no other result does, nor a disagreement that nobody had."""
+    does = {"a": "Paris", "b": "Rome", "c": deed, "d": deed}
+    record = record_of(run(course(("a", "b"), ("c", "d"), does=does), "abcd"))
+    assert (record.result, record.layer.tried[1].outcome) == ("no_consensus", older)
+    check(record)
+    check(replace(record, result=older))
+    others: set[Result] = {"no_consensus", "screened_out", "unavailable", "deadline", "halted", "answered", "withheld"}
+    assert [other for other in others - {"no_consensus", older} if is_believed(replace(record, result=other))] == []
+    silent = record_of(run(course(("a", "b"), ("c", "d"), does={**does, "a": FAILS}), "abcd"))
+    check(silent)
+    assert not is_believed(replace(silent, result="no_consensus"))
 
 
 @pytest.mark.parametrize(("seated", "standing_by"), [("cd", "e"), ("c", "e"), ("cd", "a")])

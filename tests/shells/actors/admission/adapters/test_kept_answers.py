@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actors.admission.adapters.kept_answers import KeptAnswers
-from actors.admission.idempotency import Held, Slot
+from actors.admission.idempotency import Held, Slot, lapsed
 from actors.base.digests import sha256_hex
 from actors.base.errors import RateLimited, StorageUnavailable
 from actors.base.ids import new_ulid
@@ -74,7 +74,12 @@ def test_a_claim_that_lapsed_is_anybodys(table: KeptAnswers) -> None:
     table.look(where, dead, NOW, NOW + LEASE)
     assert table.renew(where.id, dead, NOW + 2 * LEASE)
     assert table.look(where, next_one, NOW + LEASE, NOW + 2 * LEASE)[0] == "wait"
-    assert table.look(where, next_one, NOW + 2 * LEASE, NOW + 3 * LEASE)[0] == "claim"
+    verdict, dying = table.look(where, next_one, NOW + 2 * LEASE, NOW + 3 * LEASE)
+    assert verdict == "wait"  # it has a last chance, and may use it
+    assert table.renew(where.id, dead, NOW + 2 * LEASE + 1)
+    assert table.look(where, next_one, NOW + 3 * LEASE, NOW + 4 * LEASE, dying)[0] == "wait"
+    _, dying = table.look(where, next_one, NOW + 3 * LEASE, NOW + 4 * LEASE)
+    assert table.look(where, next_one, NOW + 3 * LEASE, NOW + 4 * LEASE, dying)[0] == "claim"
     assert not table.renew(where.id, dead, NOW + 9 * LEASE)
     assert not table.keep(where.id, dead, answer(where, dead))
     table.release(where.id, dead)
@@ -170,8 +175,9 @@ def test_keeping_and_taking_over_exclude_each_other(databases: list[Database]) -
     """An answer that is kept late, while somebody takes over: it is not kept, or there would be two."""
     table, other, where, late = KeptAnswers(databases[0], MAX_KEYS), Halting(databases[1]), slot("k"), new_ulid()
     table.look(where, late, NOW, NOW + LEASE)
+    _, dying = table.look(where, new_ulid(), NOW + LEASE, NOW + 2 * LEASE)
     with ThreadPoolExecutor(2) as pool:
-        taking = pool.submit(other.look, where, new_ulid(), NOW + LEASE, NOW + 2 * LEASE)
+        taking = pool.submit(other.look, where, new_ulid(), NOW + LEASE, NOW + 2 * LEASE, dying)
         assert other.looked.wait(20)
         keeping = pool.submit(table.keep, where.id, late, answer(where, late))
         wait([keeping], timeout=0.5)
@@ -217,12 +223,14 @@ def test_whatever_comes_after_whatever_a_slot_has_one_answer(
     owner = new_ulid()  # each example's own slots
     claims: dict[tuple[int, str], tuple[str, str]] = {}
     kept: dict[str, tuple[bytes, str, int]] = {}
+    seen: dict[tuple[int, str], Held | None] = {}
     for step, who, key, request in steps:
         where = slot(key, owner, request)
         claim_id, claimed_for = claims.get((who, key), ("none", request))
         if step == "look":
             made = new_ulid()
-            verdict, held = table.look(where, made, now, now + LEASE)
+            verdict, held = table.look(where, made, now, now + LEASE, seen.get((who, key)))
+            seen[who, key] = held if lapsed(held, now) else None
             box, asked, until = kept.get(key, (b"", "", 0))
             standing = until > now
             assert (verdict == "replay") == (standing and asked == request)
