@@ -12,7 +12,8 @@ Rules:
 - Minutes only rise in a replica: a clock that goes back brings none back.
 - A request reserves the most that it can use, is let in or not at once, and gives back what it did not use; one that was refused
   or cancelled gives back everything. Nobody waits here for the store.
-- More is leased ahead of need: once less than half of what was had is left, or somebody fell short.
+- More is leased ahead of need: once less than half of what was had is left, or somebody fell short. What he fell short of is
+  leased whole or not at all, and nothing for a request that is greater than what one replica can have beside the others.
 
 Left out: where notes lie and who holds a slot (``adapters``), and what a request can use at most (``estimate``).
 """
@@ -28,6 +29,9 @@ UNLIMITED = 10**15
 """What a limit is that nobody set."""
 VACANT = ""
 """Holder of a slot that nobody holds."""
+
+_AWAY_FROM = 2
+"""Failures in a row from which on nobody is told that the store will have more in a second."""
 
 Standing = Literal["asked", "kept", "leases", "alone"]
 """Of a replica in a minute: it has asked to join; joined; only leases; has its share and leases nothing."""
@@ -68,7 +72,9 @@ class Leases(msgspec.Struct, frozen=True):
     """Half of its slot's share is its own."""
     given: dict[str, Amount]
     left: dict[str, Amount]
-    """Key → what the pool still holds."""
+    """Key → what the pool still holds; nothing of one that is not leased for."""
+    others: int = 0
+    """How many other replicas keep half of their share."""
 
 
 def share(limit: int, slots: int) -> int:
@@ -103,7 +109,8 @@ def lease(
     A minute that began with another number of slots gives nothing more.
     """
     if note.of != slots:
-        return note, Leases(note.minute, joined=False, given={}, left={})
+        nothing = dict.fromkeys(wants, Amount())
+        return note, Leases(note.minute, joined=False, given=nothing, left=nothing)
     pooled = {**dict.fromkeys(vacant, VACANT), **note.slots}
     if slot is not None:
         pooled.setdefault(slot, holder)
@@ -113,6 +120,7 @@ def lease(
     for key, want in wants.items():
         had = leased.get(key)
         if had is None and len(leased) >= max_keys:
+            given[key] = left[key] = Amount()
             continue
         had = had or Amount()
         free = Amount(
@@ -127,12 +135,13 @@ def lease(
         leased[key] = Amount(had.requests + got.requests, had.tokens + got.tokens)
         left[key] = Amount(free.requests - got.requests, free.tokens - got.tokens)
     joined = slot is not None and pooled[slot] == holder
-    return replace(note, leased=leased), Leases(note.minute, joined, given, left)
+    others = sum(each not in (VACANT, holder) for each in pooled.values())
+    return replace(note, leased=leased), Leases(note.minute, joined, given, left, others)
 
 
 def _part(free: int, least: int, limit: int, replicas: int) -> int:
-    """Return how much of what is free one replica gets: half of what would be its, no crumbs, what somebody waits for."""
-    return min(free, max(least, free // (2 * replicas), limit // 50, 1))
+    """Return how much of what is free one replica gets: half of what would be its, no crumbs; what is waited for, or nothing."""
+    return 0 if least > free else min(free, max(least, free // (2 * replicas), limit // 50, 1))
 
 
 class Account:
@@ -171,13 +180,19 @@ class Reserved(msgspec.Struct, frozen=True):
     minute: int
 
 
+Why = Literal["spent", "fetching", "alone", "too_much"]
+"""Why there is not enough: it is used; more is being leased; the store is away; no replica can have as much, in no minute."""
+
+
 class Short(msgspec.Struct, frozen=True):
     """Not enough is left."""
 
     of: Literal["requests", "tokens"]
+    why: Why
     retry_after_s: int
-    never: bool = False
-    """The request is greater than the whole limit."""
+    """When there may be more."""
+    most: int
+    """What one replica can have of it in a minute, beside the others."""
 
 
 class Book:
@@ -189,6 +204,8 @@ class Book:
         self._standings: dict[int, Standing] = {}
         self._spoken_for: set[int] = set()
         """Minutes that were not joined so far and whose share is this replica's alone, if they are not."""
+        self._others = self._failures = 0
+        """Other replicas that keep something, and how often in a row the store could not be asked."""
         self.minute = int(now_s // MINUTE_S)
 
     @property
@@ -244,6 +261,7 @@ class Book:
 
     def answered(self, leases: Leases) -> None:
         """Take what the store gave; what comes when its minute is over is nothing."""
+        self._others, self._failures = leases.others, 0
         was = self._standings.get(leases.minute)
         if was == "asked":
             self._standings[leases.minute] = "kept" if leases.joined else "leases"
@@ -261,6 +279,7 @@ class Book:
 
         ``has_share`` says that the minute's share is this replica's alone, and that word of that is left.
         """
+        self._failures += 1
         if self._standings.get(minute) != "asked":
             return
         self._spoken_for.discard(minute)
@@ -303,19 +322,30 @@ class Book:
         return account
 
     def _short(self, account: Account, tokens: int, now_s: float) -> Short:
-        """Say what is short: soon there may be more, if the pool has it; else in the next minute."""
+        """Say what is short, why, and when there may be more: soon, if the pool may have it, else in the next minute."""
+        most, rest_s = self._most(account.limit), MINUTE_S - int(now_s % MINUTE_S)
+        if tokens > most.tokens:
+            return Short("tokens", "too_much", rest_s, most.tokens)
         of: Literal["requests", "tokens"] = "requests" if account.left < 1 else "tokens"
-        if tokens > account.limit.tokens:
-            return Short("tokens", MINUTE_S, never=True)
+        most_of = most.requests if of == "requests" else most.tokens
+        if self.standing == "alone":
+            return Short(of, "alone", rest_s, most_of)
+        pooled = account.pooled
+        if pooled is not None and (pooled.requests + account.left < 1 or pooled.tokens + account.tokens_left < tokens):
+            return Short(of, "spent", rest_s, most_of)
         account.fell_short = Amount(
             max(account.fell_short.requests, 1 - account.left),
             max(account.fell_short.tokens, tokens - account.tokens_left),
         )
-        pooled = account.pooled
-        is_spent = self.standing == "alone" or (
-            pooled is not None and (pooled.requests + account.left < 1 or pooled.tokens + account.tokens_left < tokens)
+        is_away = self._failures >= _AWAY_FROM
+        return Short(of, "alone" if is_away else "fetching", rest_s if is_away else 1, most_of)
+
+    def _most(self, limit: Amount) -> Amount:
+        """Return what one replica can have of a limit in a minute, beside those that keep something."""
+        others, slots = self._others, self._slots
+        return Amount(
+            limit.requests - others * kept(limit.requests, slots), limit.tokens - others * kept(limit.tokens, slots)
         )
-        return Short(of, MINUTE_S - int(now_s % MINUTE_S) if is_spent else 1)
 
     def _wants(self) -> dict[str, Want]:
         return {key: Want(a.limit, a.fell_short) for key, a in self._accounts.items() if a.runs_short()}
