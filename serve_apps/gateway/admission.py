@@ -78,7 +78,7 @@ class Admission:
         self._limits = {number: _limit(tier) for number, tier in config.tiers.items() if _limit(tier) != UNLIMITED_BOTH}
         self.door = Door(config, max_limit, monotonic())
         self.brownout = Brownout(config.brownout)
-        self._book = Book(slots, wall())
+        self._book = Book(slots, wall(), config.quotas.ahead_keys)
         self._rate_limited = 0
         self._hungry = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "leases")
