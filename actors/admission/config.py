@@ -99,6 +99,8 @@ class QuotaConfig(_Section):
     """Longest wait for the other replicas' turn."""
     max_keys: int = Field(default=10_000, ge=1, le=1_000_000)
     """Keys whose leases one minute's note holds; further ones have their share, and lease nothing."""
+    ahead_keys: int = Field(default=1000, ge=0, le=100_000)
+    """Keys, of those that were seen lately, for whose first request in a minute a replica leases before it begins."""
     redis: RedisConfig | None = None
     """Where gateways of several homes share limits; without it, replicas of one home share them in ``home/run/admission``."""
 

@@ -12,7 +12,10 @@ Rules:
 - Minutes only rise in a replica: a clock that goes back brings none back.
 - A request reserves the most that it can use, is let in or not at once, and gives back what it did not use; one that was refused
   or cancelled gives back everything. Nobody waits here for the store.
-- More is leased ahead of need: once less than half of what was had is left, or somebody fell short.
+- More is leased ahead of need: once less than half of what was had is left, or somebody fell short. What he fell short of is
+  leased whole or not at all, and nothing for a request that is greater than what one replica can have beside the others.
+- With the joining of a minute, one request like the largest of the last one is leased for keys that were seen lately, where what
+  stays the replica's own is less than that: as long as every replica could have as much.
 
 Left out: where notes lie and who holds a slot (``adapters``), and what a request can use at most (``estimate``).
 """
@@ -26,8 +29,13 @@ from msgspec.structs import replace
 MINUTE_S = 60
 UNLIMITED = 10**15
 """What a limit is that nobody set."""
+LATELY_MINUTES = 10
+"""For how long a key that was seen is leased for ahead."""
 VACANT = ""
 """Holder of a slot that nobody holds."""
+
+_AWAY_FROM = 2
+"""Failures in a row from which on nobody is told that the store will have more in a second."""
 
 Standing = Literal["asked", "kept", "leases", "alone"]
 """Of a replica in a minute: it has asked to join; joined; only leases; has its share and leases nothing."""
@@ -46,6 +54,8 @@ class Want(msgspec.Struct, frozen=True):
     limit: Amount
     least: Amount
     """What somebody fell short of."""
+    ahead: bool = False
+    """Nobody did so far: ``least`` is what one request may need, and no more is wanted."""
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -68,7 +78,9 @@ class Leases(msgspec.Struct, frozen=True):
     """Half of its slot's share is its own."""
     given: dict[str, Amount]
     left: dict[str, Amount]
-    """Key → what the pool still holds."""
+    """Key → what the pool still holds; nothing of one that is not leased for."""
+    others: int = 0
+    """How many other replicas keep half of their share."""
 
 
 def share(limit: int, slots: int) -> int:
@@ -103,45 +115,62 @@ def lease(
     A minute that began with another number of slots gives nothing more.
     """
     if note.of != slots:
-        return note, Leases(note.minute, joined=False, given={}, left={})
+        nothing = dict.fromkeys(wants, Amount())
+        return note, Leases(note.minute, joined=False, given=nothing, left=nothing)
     pooled = {**dict.fromkeys(vacant, VACANT), **note.slots}
     if slot is not None:
         pooled.setdefault(slot, holder)
     note = replace(note, slots=pooled)
+    live = slots - sum(each == VACANT for each in pooled.values())
     replicas = max(1, sum(each != VACANT for each in pooled.values()))
     leased, given, left = dict(note.leased), dict[str, Amount](), dict[str, Amount]()
     for key, want in wants.items():
         had = leased.get(key)
         if had is None and len(leased) >= max_keys:
+            given[key] = left[key] = Amount()
             continue
         had = had or Amount()
         free = Amount(
             max(0, pool(want.limit.requests, slots, note) - had.requests),
             max(0, pool(want.limit.tokens, slots, note) - had.tokens),
         )
-        got = Amount(
-            _part(free.requests, want.least.requests, want.limit.requests, replicas),
-            _part(free.tokens, want.least.tokens, want.limit.tokens, replicas),
-        )
+        if want.ahead:
+            got = Amount(
+                _ahead(free.requests, want.least.requests, want.limit.requests, slots, live),
+                _ahead(free.tokens, want.least.tokens, want.limit.tokens, slots, live),
+            )
+        else:
+            got = Amount(
+                _part(free.requests, want.least.requests, want.limit.requests, replicas),
+                _part(free.tokens, want.least.tokens, want.limit.tokens, replicas),
+            )
         given[key] = got
         leased[key] = Amount(had.requests + got.requests, had.tokens + got.tokens)
         left[key] = Amount(free.requests - got.requests, free.tokens - got.tokens)
     joined = slot is not None and pooled[slot] == holder
-    return replace(note, leased=leased), Leases(note.minute, joined, given, left)
+    others = sum(each not in (VACANT, holder) for each in pooled.values())
+    return replace(note, leased=leased), Leases(note.minute, joined, given, left, others)
 
 
 def _part(free: int, least: int, limit: int, replicas: int) -> int:
-    """Return how much of what is free one replica gets: half of what would be its, no crumbs, what somebody waits for."""
-    return min(free, max(least, free // (2 * replicas), limit // 50, 1))
+    """Return how much of what is free one replica gets: half of what would be its, no crumbs; what is waited for, or nothing."""
+    return 0 if least > free else min(free, max(least, free // (2 * replicas), limit // 50, 1))
+
+
+def _ahead(free: int, least: int, limit: int, slots: int, live: int) -> int:
+    """Return what is leased ahead of need: ``least``, if there is as much for each replica that may be there."""
+    return least if least <= free and least * live <= limit - kept(limit, slots) * live else 0
 
 
 class Account:
     """One key's minute in one replica."""
 
-    __slots__ = ("fell_short", "had", "key", "left", "limit", "pooled", "tokens_left")
+    __slots__ = ("asked", "fell_short", "had", "key", "left", "limit", "minute", "pooled", "tokens_left")
 
-    def __init__(self, key: str, limit: Amount, own: Amount) -> None:
-        self.key, self.limit = key, limit
+    def __init__(self, key: str, limit: Amount, own: Amount, minute: int) -> None:
+        self.key, self.limit, self.minute = key, limit, minute
+        self.asked = 0
+        """The most tokens that one request asked for."""
         self.left, self.tokens_left = own.requests, own.tokens
         self.had = own
         """What it had in hand when it was last given something."""
@@ -171,24 +200,36 @@ class Reserved(msgspec.Struct, frozen=True):
     minute: int
 
 
+Why = Literal["spent", "fetching", "alone", "too_much"]
+"""Why there is not enough: it is used; more is being leased; the store is away; no replica can have as much, in no minute."""
+
+
 class Short(msgspec.Struct, frozen=True):
     """Not enough is left."""
 
     of: Literal["requests", "tokens"]
+    why: Why
     retry_after_s: int
-    never: bool = False
-    """The request is greater than the whole limit."""
+    """When there may be more."""
+    most: int
+    """What one replica can have of it in a minute, beside the others."""
 
 
 class Book:
     """What the keys of one replica have in hand. Used from one event loop, or by a simulator."""
 
-    def __init__(self, slots: int, now_s: float) -> None:
-        self._slots = slots
+    def __init__(self, slots: int, now_s: float, ahead_keys: int = 1000) -> None:
+        self._slots, self._ahead_keys = slots, ahead_keys
         self._accounts: dict[str, Account] = {}
+        self._seen: dict[str, Account] = {}
+        """Each key's last account, of so many keys as are leased for ahead; who came last is last."""
+        self._given: dict[int, dict[str, Amount]] = {}
+        """Minute → what was leased for keys that have no account in it so far."""
         self._standings: dict[int, Standing] = {}
         self._spoken_for: set[int] = set()
         """Minutes that were not joined so far and whose share is this replica's alone, if they are not."""
+        self._others = self._failures = 0
+        """Other replicas that keep something, and how often in a row the store could not be asked."""
         self.minute = int(now_s // MINUTE_S)
 
     @property
@@ -201,6 +242,7 @@ class Book:
         self._turn(now_s)
         account = self._accounts.get(key) or self._opened(key, limit)
         if account.left >= 1 and account.tokens_left >= tokens:
+            account.asked = max(account.asked, tokens)
             account.left -= 1
             account.tokens_left -= tokens
             return Reserved(account, tokens, self.minute)
@@ -236,7 +278,7 @@ class Book:
         if standing is None or (wants and standing != "asked"):
             return self.minute, wants
         is_near = (self.minute + 1) * MINUTE_S - now_s <= ahead_s
-        return (self.minute + 1, {}) if is_near and self.minute + 1 not in self._standings else None
+        return (self.minute + 1, self._wants_ahead()) if is_near and self.minute + 1 not in self._standings else None
 
     def asked(self, minute: int) -> None:
         """Note that the store is being asked about a minute."""
@@ -244,23 +286,29 @@ class Book:
 
     def answered(self, leases: Leases) -> None:
         """Take what the store gave; what comes when its minute is over is nothing."""
+        self._others, self._failures = leases.others, 0
         was = self._standings.get(leases.minute)
         if was == "asked":
             self._standings[leases.minute] = "kept" if leases.joined else "leases"
-        if leases.minute != self.minute:
+        if leases.minute < self.minute:
             return
-        for account in self._accounts.values() if was == "asked" and leases.joined else ():
+        accounts = self._accounts if leases.minute == self.minute else {}
+        for account in accounts.values() if was == "asked" and leases.joined else ():
             account.give(self._own(account.limit))
         for key, given in leases.given.items():
-            if key in self._accounts:
-                self._accounts[key].give(given)
-                self._accounts[key].pooled = leases.left[key]
+            if key not in accounts:
+                self._given.setdefault(leases.minute, {})[key] = given
+                continue
+            accounts[key].give(given)
+            if was != "asked":  # of a pool that others have not joined yet nothing follows
+                accounts[key].pooled = leases.left[key]
 
     def failed(self, minute: int, *, for_certain: bool, has_share: bool) -> None:
         """Note that the store could not be asked; ``for_certain`` says that it noted nothing.
 
         ``has_share`` says that the minute's share is this replica's alone, and that word of that is left.
         """
+        self._failures += 1
         if self._standings.get(minute) != "asked":
             return
         self._spoken_for.discard(minute)
@@ -280,6 +328,7 @@ class Book:
         self.minute = minute
         self._accounts.clear()
         self._standings = {at: standing for at, standing in self._standings.items() if at >= minute}
+        self._given = {at: given for at, given in self._given.items() if at >= minute}
         if minute in self._spoken_for and minute not in self._standings:
             self._stand_alone()
         self._spoken_for = {at for at in self._spoken_for if at > minute}
@@ -299,23 +348,51 @@ class Book:
         return Amount(part(limit.requests, self._slots), part(limit.tokens, self._slots))
 
     def _opened(self, key: str, limit: Amount) -> Account:
-        account = self._accounts[key] = Account(key, limit, self._own(limit))
+        own, given = self._own(limit), self._given.get(self.minute, {}).pop(key, Amount())
+        has = Amount(own.requests + given.requests, own.tokens + given.tokens)
+        account = self._accounts[key] = Account(key, limit, has, self.minute)
+        self._seen.pop(key, None)
+        self._seen[key] = account
+        if len(self._seen) > self._ahead_keys:
+            del self._seen[next(iter(self._seen))]
         return account
 
     def _short(self, account: Account, tokens: int, now_s: float) -> Short:
-        """Say what is short: soon there may be more, if the pool has it; else in the next minute."""
+        """Say what is short, why, and when there may be more: soon, if the pool may have it, else in the next minute."""
+        most, rest_s = self._most(account.limit), MINUTE_S - int(now_s % MINUTE_S)
+        if tokens > most.tokens:
+            return Short("tokens", "too_much", rest_s, most.tokens)
+        account.asked = max(account.asked, tokens)
         of: Literal["requests", "tokens"] = "requests" if account.left < 1 else "tokens"
-        if tokens > account.limit.tokens:
-            return Short("tokens", MINUTE_S, never=True)
+        most_of = most.requests if of == "requests" else most.tokens
+        if self.standing == "alone":
+            return Short(of, "alone", rest_s, most_of)
+        pooled = account.pooled
+        if pooled is not None and (pooled.requests + account.left < 1 or pooled.tokens + account.tokens_left < tokens):
+            return Short(of, "spent", rest_s, most_of)
         account.fell_short = Amount(
             max(account.fell_short.requests, 1 - account.left),
             max(account.fell_short.tokens, tokens - account.tokens_left),
         )
-        pooled = account.pooled
-        is_spent = self.standing == "alone" or (
-            pooled is not None and (pooled.requests + account.left < 1 or pooled.tokens + account.tokens_left < tokens)
+        is_away = self._failures >= _AWAY_FROM
+        return Short(of, "alone" if is_away else "fetching", rest_s if is_away else 1, most_of)
+
+    def _most(self, limit: Amount) -> Amount:
+        """Return what one replica can have of a limit in a minute, beside those that keep something."""
+        others, slots = self._others, self._slots
+        return Amount(
+            limit.requests - others * kept(limit.requests, slots), limit.tokens - others * kept(limit.tokens, slots)
         )
-        return Short(of, MINUTE_S - int(now_s % MINUTE_S) if is_spent else 1)
 
     def _wants(self) -> dict[str, Want]:
         return {key: Want(a.limit, a.fell_short) for key, a in self._accounts.items() if a.runs_short()}
+
+    def _wants_ahead(self) -> dict[str, Want]:
+        """Return what the next minute's first request of each key may need beyond what stays this replica's own."""
+        wants = {}
+        for key, seen in reversed(self._seen.items()):  # a store may take only so many, the first ones
+            own = Amount(kept(seen.limit.requests, self._slots), kept(seen.limit.tokens, self._slots))
+            least = Amount(max(0, 1 - own.requests), max(0, seen.asked - own.tokens))
+            if least != Amount() and seen.minute > self.minute - LATELY_MINUTES:
+                wants[key] = Want(seen.limit, least, ahead=True)
+        return wants

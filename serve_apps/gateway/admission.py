@@ -25,7 +25,7 @@ from actors.admission.ports import LeaseStore, OutcomeUnknown
 from actors.admission.queue import Priority, Ticket
 from actors.admission.quotas import UNLIMITED, Amount, Book, Reserved, Short
 from actors.admission.shedding import LoadLimit
-from actors.base.errors import Overloaded, RateLimited, RefusedAnswer, StorageUnavailable, WeaverGenError
+from actors.base.errors import InvalidRequest, Overloaded, RateLimited, RefusedAnswer, StorageUnavailable, WeaverGenError
 from actors.consensus.actor import Decision
 from actors.consensus.request import GenerationRequest
 from actors.consensus.vocabulary import Plan
@@ -78,7 +78,7 @@ class Admission:
         self._limits = {number: _limit(tier) for number, tier in config.tiers.items() if _limit(tier) != UNLIMITED_BOTH}
         self.door = Door(config, max_limit, monotonic())
         self.brownout = Brownout(config.brownout)
-        self._book = Book(slots, wall())
+        self._book = Book(slots, wall(), config.quotas.ahead_keys)
         self._rate_limited = 0
         self._hungry = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "leases")
@@ -121,7 +121,11 @@ class Admission:
     def require_room(self, principal: Principal) -> None:
         """Raise ``Overloaded`` if nobody could be let in or wait now with a key: what is to be refused need not be read."""
         if self.door.is_shut(principal.key_id):
-            raise _overloaded(self.door.refuse("the replica has all that it can do"))
+            raise self.crowded("the replica has all that it can do")
+
+    def crowded(self, why: str) -> Overloaded:
+        """Return the refusal of somebody who is not let into line, and count it."""
+        return _overloaded(self.door.refuse(why))
 
     async def through(self, request: GenerationRequest, principal: Principal, asked: Priority, work: Work) -> Decision:
         """Do the work of a request that is let in; raise ``RateLimited`` or ``Overloaded`` if it is not."""
@@ -232,9 +236,9 @@ class Admission:
         tokens = most_tokens(request, voters) if limit.tokens != UNLIMITED else 0
         held = self._book.reserve(principal.key_id, limit, tokens, self._wall())
         if isinstance(held, Short):
-            self._rate_limited += 1
+            self._rate_limited += held.why != "too_much"
             self._hungry.set()
-            raise _rate_limited(held, limit, tokens)
+            raise _refusal(held, limit, tokens)
         if held.account.runs_short():
             self._hungry.set()
         return held
@@ -359,14 +363,22 @@ def _overloaded(refused: Refused) -> Overloaded:
     )
 
 
-def _rate_limited(short: Short, limit: Amount, tokens: int) -> RateLimited:
-    if short.never:
-        return RateLimited(
-            f"the request may use {tokens} tokens and its key {limit.tokens} a minute: shorten the prompt or lower max_tokens",
-            "max_tokens", retry_after_s=short.retry_after_s,
-        )  # fmt: skip
+def _refusal(short: Short, limit: Amount, tokens: int) -> WeaverGenError:
+    """Say what is short; a request that could not pass in any minute is to be changed, not to be sent again."""
+    again = f"try again in {short.retry_after_s} s"
     most = limit.requests if short.of == "requests" else limit.tokens
-    return RateLimited(
-        f"the key may use {most} {short.of} a minute, and has; try again in {short.retry_after_s} s",
-        retry_after_s=short.retry_after_s,
-    )
+    match short.why:
+        case "too_much":
+            beside = "" if short.most == most else f", of which one replica can have {short.most} beside the others"
+            words = f"the request may use {tokens} tokens and its key {most} a minute{beside}"
+            return InvalidRequest(f"{words}: shorten the prompt or lower max_tokens", "max_tokens")
+        case "spent":
+            words = f"the key may use {most} {short.of} a minute, and what this replica could have of them is used"
+        case "alone":
+            words = (
+                f"the key may use {most} {short.of} a minute; limits are shared with nobody for now, and this replica's"
+            )
+            words += " part is used"
+        case "fetching":
+            words = f"of the {most} {short.of} a minute that the key may use this replica has too little at hand, and gets more"
+    return RateLimited(f"{words}; {again}", retry_after_s=short.retry_after_s)

@@ -64,6 +64,9 @@ class Backend(Protocol):
     def system(self) -> str:
         """Say whose gateway this is."""
 
+    def crowded(self, why: str) -> Overloaded:
+        """Return the refusal of a request for which there is no room, and count it."""
+
     def readiness(self) -> Readiness:
         """Judge this replica now."""
 
@@ -132,7 +135,7 @@ def create_app(backend: Backend) -> FastAPI:
 def create_entry(backend: Backend) -> ASGIApp:
     """Return what serves: the hot path at once, everything else through the application, whose layers cost a tenth of a ms."""
     app, access = create_app(backend), backend.access
-    chat = _bounded(backend.chat, access, backend.settings.places)
+    chat = _bounded(backend, backend.settings.places)
 
     async def entry(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == CHAT_COMPLETIONS and scope["method"] == "POST":
@@ -152,20 +155,20 @@ def create_entry(backend: Backend) -> ASGIApp:
     return entry
 
 
-def _bounded(chat: ASGIApp, access: Access, limit: int) -> ASGIApp:
+def _bounded(backend: Backend, limit: int) -> ASGIApp:
     """Refuse requests beyond ``limit`` at once, instead of letting them wait in a queue of Serve's that has no deadline.
 
     Requests that wait to be let in count, and those whose body is still on its way: whatever clients do, operators' requests find
     the replica free.
     """
-    under_way = 0
+    chat, access, under_way = backend.chat, backend.access, 0
 
     async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
         nonlocal under_way
         if under_way >= limit:
             try:
                 access.require(scope["headers"], "client")
-                raise Overloaded("too many requests are under way; try again shortly")
+                raise backend.crowded("too many requests are under way")
             except WeaverGenError as error:
                 await send_problem(send, error)
             return

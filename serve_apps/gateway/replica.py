@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from actors.base.canonical import micro, to_builtins
-from actors.base.errors import ModelNotFound, NotReady, StorageUnavailable
+from actors.base.errors import ModelNotFound, NotReady, Overloaded, StorageUnavailable
 from actors.consensus.actor import ConsensusCoordinator, Identity
 from actors.consensus.adapters.clock import SystemClock
 from actors.consensus.adapters.decision_log import WalDecisionLog
@@ -185,6 +185,10 @@ class Gateway:
                 raise NotReady("a background task of the gateway ended")
         if not self._wal.alive:
             raise NotReady(f"this process can write no more decisions: {self._wal.unavailable_because}")
+
+    def crowded(self, why: str) -> Overloaded:
+        """Return the refusal of a request for which there is no room, and count it."""
+        return self._admission.crowded(why)
 
     def readiness(self) -> Readiness:
         """Judge this replica now."""

@@ -104,6 +104,8 @@ async def test_replicas_that_share_limits_in_redis_go_on_without_it(
                     for replica in system.replicas:
                         replica._admission._wall = lambda at_s=at_s: at_s  # type: ignore[misc]
                         await replica._admission.lease()
+                shown = [replica._admission.shown for replica in system.replicas]
+                await until(lambda: {each().leasing for each in shown} == {"alone"})
                 told = [await system.ask(number=number) for number in (0, 1) * LIMIT]
                 assert [each.status for each in told].count(200) == 2 * (LIMIT // 3)
                 assert [replica.status()["admission"]["leasing"] for replica in system.replicas] == ["alone"] * 2

@@ -127,7 +127,7 @@ def test_who_could_not_join_has_its_share_alone() -> None:
     assert isinstance(short, Short)
     assert short.retry_after_s == 50
     assert book.to_ask(NOW_S + 10, 20) is None
-    assert book.to_ask(NOW_S + 41, 20) == (1001, {})
+    assert book.to_ask(NOW_S + 41, 20) == (1001, {"k": Want(LIMIT, Amount(0, 250 - 125), ahead=True)})
 
 
 @pytest.mark.parametrize(
@@ -197,14 +197,120 @@ def test_more_is_leased_before_it_runs_out() -> None:
     book.answered(Leases(1000, joined=True, given={"k": Amount(0, 250)}, left={"k": Amount()}))
     reserve(book, 749)
     assert book.to_ask(NOW_S, 20) is None
-    assert book.reserve("k", LIMIT, 1, NOW_S + 20) == Short("tokens", 40)
+    assert book.reserve("k", LIMIT, 1, NOW_S + 20) == Short("tokens", "spent", 40, 1000)
 
 
 def test_what_can_never_be_had_is_told() -> None:
     """A request that is greater than the whole limit."""
     short = joined().reserve("k", LIMIT, 1001, NOW_S)
     assert isinstance(short, Short)
-    assert short.never
+    assert (short.why, short.most) == ("too_much", 1000)
+
+
+def test_what_no_replica_can_have_beside_the_others_is_told_and_not_leased_for() -> None:
+    """Three replicas that keep a sixth each: one can have four sixths, in no minute more."""
+    book, most = joined(3), 1000 - 2 * 166
+    big = 900
+    assert book.reserve("k", LIMIT, big, NOW_S) == Short(
+        "tokens", "fetching", 1, 1000
+    )  # of the others it knows nothing yet
+    note, wants = Note(1000, 3, {0: "a", 1: "b", 2: "c"}), book.to_ask(NOW_S, 20)
+    assert wants is not None
+    after, leases = lease(note, 3, 0, "a", [], wants[1], 10)
+    assert (leases.given["k"].tokens, leases.left["k"].tokens, leases.others) == (0, pool(1000, 3, note), 2)
+    assert after.leased["k"].tokens == 0
+    book.answered(leases)
+    assert book.reserve("k", LIMIT, big, NOW_S) == Short("tokens", "too_much", 60, most)
+    assert book.to_ask(NOW_S, 20) is None
+    assert book._accounts["k"].asked == big  # before it was known
+    book._accounts["k"].asked = 0
+    book.reserve("k", LIMIT, big, NOW_S)
+    assert book._accounts["k"].asked == 0  # nor is it leased for ahead
+    assert book.reserve("k", LIMIT, most, NOW_S) == Short("tokens", "fetching", 1, most)
+    after, leases = lease(note, 3, 0, "a", [], book.to_ask(NOW_S, 20)[1], 10)  # type: ignore[index]
+    book.answered(leases)
+    reserve(book, most)
+
+
+def test_who_is_told_to_come_again_is_told_when_there_can_be_more() -> None:
+    """In the next minute if the store is away, whether it joined this one or not; in a second while it answers."""
+    book = joined(2)
+    reserve(book, 250)
+    assert book.reserve("k", LIMIT, 251, NOW_S + 10) == Short("tokens", "fetching", 1, 1000)
+    for why, after_s in (("fetching", 1), ("alone", 50)):
+        book.failed(1000, for_certain=True, has_share=False)
+        assert book.reserve("k", LIMIT, 251, NOW_S + 10) == Short("tokens", why, after_s, 1000)
+    assert book.to_ask(NOW_S + 10, 20) == (1000, {"k": Want(LIMIT, Amount(0, 251))})  # it is not given up
+    book.answered(Leases(1000, joined=True, given={"k": Amount(0, 251)}, left={"k": Amount(0, 249)}))
+    reserve(book, 251)
+    assert book.reserve("k", LIMIT, 200, NOW_S + 10) == Short("tokens", "fetching", 1, 1000)
+    absent = Book(2, NOW_S)
+    for _ in range(2):
+        absent.asked(1000)
+        absent.failed(1000, for_certain=True, has_share=False)
+    assert absent.reserve("k", LIMIT, 1, NOW_S + 10) == Short("requests", "alone", 50, 100)
+
+
+@pytest.mark.parametrize(("limit", "tokens"), [(Amount(3, UNLIMITED), 0), (Amount(100, 100_000), 30_000)])
+@pytest.mark.parametrize("is_turned_round", [False, True])
+def test_a_key_that_was_seen_lately_is_let_in_at_once(limit: Amount, tokens: int, *, is_turned_round: bool) -> None:
+    """In every minute and at every replica, although what stays a replica's own is less than one request of it."""
+    books = [joined(2), joined(2)]
+    for book in books:
+        book.reserve("k", limit, tokens, NOW_S)
+    for minute in (1001, 1002, 1003):
+        note = Note(minute, 2)
+        for number, book in sorted(enumerate(books), reverse=is_turned_round):
+            asked = book.to_ask(minute * MINUTE_S - 10, 20)
+            assert asked is not None
+            book.asked(minute)
+            note, leases = lease(note, 2, number, f"r{number}", [], asked[1], 10)
+            book.answered(leases)
+        assert [isinstance(book.reserve("k", limit, tokens, minute * MINUTE_S), Reserved) for book in books] == [
+            True
+        ] * 2
+
+
+def test_nothing_is_leased_ahead_that_not_every_replica_could_have() -> None:
+    """What lies in the pool goes to whom the requests come to."""
+    book = joined(8)
+    book.reserve("k", Amount(7, UNLIMITED), 0, NOW_S)
+    book.answered(Leases(1000, joined=True, given={"k": Amount()}, left={"k": Amount()}))
+    asked = book.to_ask(NOW_S + 50, 20)
+    assert asked == (1001, {"k": Want(Amount(7, UNLIMITED), Amount(1, 0), ahead=True)})
+    for vacant, got in (((1, 2), 1), ((1,), 1), ((), 0)):
+        assert lease(Note(1001, 8), 8, 0, "a", vacant, asked[1], 10)[1].given["k"].requests == got
+
+
+def test_only_so_many_keys_are_leased_for_ahead_and_not_for_ever() -> None:
+    """Those that were seen last, and within ten minutes; keys whose own part is enough need none."""
+    book = Book(2, NOW_S, 2)
+    small = Amount(3, UNLIMITED)
+    for key in "abca":
+        book.reserve(key, small, 0, NOW_S)
+    book.reserve("d", Amount(100, UNLIMITED), 0, NOW_S + MINUTE_S)
+    book.reserve("b", small, 0, NOW_S + MINUTE_S)
+    assert [*book._seen] == ["d", "b"]
+    for minute, keys in ((1, ["b"]), (10, ["b"]), (11, [])):
+        now_s = NOW_S + minute * MINUTE_S + 50
+        book.to_ask(now_s, 20)
+        book.asked(book.minute)
+        book.answered(Leases(book.minute, joined=True, given={}, left={}))
+        asked = book.to_ask(now_s, 20)
+        assert asked is not None
+        assert [*asked[1]] == keys
+
+
+def test_of_a_pool_that_others_have_not_joined_nothing_follows() -> None:
+    """Who joins first finds only what is its own there; its answer may come once the minute has begun."""
+    for comes_late in (False, True):
+        book = joined(2)
+        book.asked(1001)
+        if comes_late:
+            book.reserve("k", LIMIT, 0, NOW_S + MINUTE_S)
+        book.answered(Leases(1001, joined=True, given={"k": Amount(0, 5)}, left={"k": Amount()}))
+        assert book.reserve("k", LIMIT, 256, NOW_S + MINUTE_S) == Short("tokens", "fetching", 1, 1000)
+        reserve(book, 255, NOW_S + MINUTE_S)
 
 
 def test_what_is_shown_counts_what_the_pool_has() -> None:
@@ -259,11 +365,13 @@ def test_a_slot_that_another_held_in_this_minute_keeps_nothing() -> None:
 def test_a_note_of_another_number_of_slots_gives_nothing() -> None:
     """Its shares are of another size."""
     note = Note(1, 2)
-    assert lease(note, 3, 0, "a", [], {"k": Want(LIMIT, Amount())}, 10) == (note, Leases(1, False, {}, {}))
+    nothing = {"k": Amount()}  # and more is not asked for in vain
+    assert lease(note, 3, 0, "a", [], {"k": Want(LIMIT, Amount())}, 10) == (note, Leases(1, False, nothing, nothing))
 
 
 def test_a_note_holds_so_many_keys() -> None:
     """Who comes later has what it has without a lease."""
     wants = {key: Want(LIMIT, Amount()) for key in ("k", "l", "m")}
     note, leases = lease(Note(1, 1), 1, 0, "a", [], wants, 2)
-    assert set(leases.given) == set(note.leased) == {"k", "l"}
+    assert set(note.leased) == {"k", "l"}
+    assert (leases.given["m"], leases.left["m"]) == (Amount(), Amount())

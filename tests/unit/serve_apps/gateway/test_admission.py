@@ -9,12 +9,13 @@ import pytest
 
 from actors.admission.config import AdmissionConfig, LineConfig, QuotaConfig, TierConfig
 from actors.admission.quotas import Amount
-from actors.base.errors import DeadlineExceeded, NoConsensus, NotReady, Overloaded, RateLimited
+from actors.base.errors import DeadlineExceeded, InvalidRequest, NoConsensus, NotReady, Overloaded, RateLimited
 from actors.consensus.request import GenerationRequest
 from actors.consensus.vocabulary import Seat, State
 from actors.store.auth import Principal
 from models.voter import Message, Sampling
 from serve_apps.gateway.admission import Admission
+from serve_apps.gateway.problems import status_of
 from tests.unit.actors.consensus.world import plan, until
 from tests.unit.serve_apps.gateway.admitting import AWAY, MAX_LIMIT, UNKNOWN, Clocks, Memory, admission
 
@@ -249,8 +250,37 @@ async def test_a_request_beyond_the_whole_limit_is_told_what_to_lower() -> None:
     """Waiting would not help."""
     of = await limited()
     huge = GenerationRequest("consensus", (Message("user", "Hi"),), Sampling(max_tokens=8000), 60_000)
-    with pytest.raises(RateLimited, match="lower max_tokens"):
+    with pytest.raises(InvalidRequest, match="its key 20000 a minute: shorten the prompt or lower max_tokens") as told:
         await of.through(huge, KEY, "interactive", answer)
+    assert (told.value.param, status_of(told.value), of.shown().rate_limited) == ("max_tokens", 400, 0)
+
+
+async def test_a_request_beyond_what_one_replica_can_have_is_told_how_much_that_is() -> None:
+    """Two others keep a sixth each of the 20000."""
+    of = await limited(Memory(slots=3))
+    of._book._others = 2
+    big = GenerationRequest("consensus", (Message("user", "Hi"),), Sampling(max_tokens=5000), 60_000)
+    with pytest.raises(InvalidRequest, match="one replica can have 13334 beside the others"):
+        await of.through(big, KEY, "interactive", answer)
+    assert of._book.to_ask(1_800_000_000.0, 20) is None
+
+
+async def test_a_refusal_says_why() -> None:
+    """Nobody is told that he used what this replica has not fetched yet, or cannot."""
+    store = Memory(slots=20)
+    of = await limited(store)
+    for why in ("gets more", "gets more", "shared with nobody"):
+        with pytest.raises(RateLimited, match=f"20 requests.*{why}"):
+            await of.through(REQUEST, KEY, "interactive", answer)
+        store.away = AWAY
+        await of.lease()
+
+
+async def test_who_finds_no_room_is_counted() -> None:
+    """He is told when to come again, as the door works it out."""
+    of = admission()
+    refused = of.crowded("too many requests are under way")
+    assert (str(refused).startswith("more comes than"), refused.retry_after_s, of.shown().shed) == (True, 1, 1)
 
 
 async def test_clients_are_told_their_limits_as_openai_tells_them() -> None:

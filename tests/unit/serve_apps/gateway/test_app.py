@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from actors.admission.config import AdmissionConfig, LineConfig
-from actors.base.errors import InvalidKey, NoConsensus, NotFound, StorageUnavailable, WeaverGenError
+from actors.base.errors import InvalidKey, NoConsensus, NotFound, Overloaded, StorageUnavailable, WeaverGenError
 from actors.consensus.config import ConsensusConfig
 from actors.store.auth import Principal, Role
 from serve_apps.gateway.access import Access
@@ -64,10 +64,14 @@ class World:
         )
         backend: Any = SimpleNamespace(
             access=Access(principals), chat=chat or self._chat, settings=bounds, transition=self._transition,
-            feedback=self._feedback, models=self._broken, readiness=self._broken, system="s",
+            feedback=self._feedback, models=self._broken, readiness=self._broken, system="s", crowded=self._crowded,
         )  # fmt: skip
         self.entry = create_entry(backend)
         self.app = create_app(backend)
+
+    def _crowded(self, why: str) -> Overloaded:
+        self.reached.append(why)
+        return Overloaded(why, retry_after_s=7)
 
     async def _chat(self, scope: Any, receive: Any, send: Any) -> None:
         self.reached.append((scope["method"], scope["path"]))
@@ -221,10 +225,10 @@ async def test_too_many_at_once_are_told_so_at_once_and_a_halt_still_acts() -> N
     running = [asyncio.create_task(world.send("POST", CHAT, key="client")) for _ in range(2)]
     await asyncio.sleep(0)
     told = await world.send("POST", CHAT, key="client")
-    assert (told.status, told.error["code"], told.headers["retry-after"]) == (429, "overloaded", "1")
+    assert (told.status, told.error["code"], told.headers["retry-after"]) == (429, "overloaded", "7")
     assert (await world.send("POST", CHAT)).status == 401
     await world.send("POST", "/ops/halt", key="operator", pieces=[REASON])
-    assert world.reached == [("halt", "x")]
+    assert world.reached == ["too many requests are under way", ("halt", "x")]
     waiting.set()
     assert [answer.status for answer in await asyncio.gather(*running)] == [200, 200]
     assert (await world.send("POST", CHAT, key="client")).status == 200

@@ -25,7 +25,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     if mounted.returncode != 0:
         pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
     yield folder
-    subprocess.run(["/bin/umount", str(folder)], check=True, capture_output=True)  # noqa: S603
+    subprocess.run(["/bin/umount", "-l", str(folder)], check=True, capture_output=True)  # noqa: S603
 
 
 def fill(folder: Path) -> None:

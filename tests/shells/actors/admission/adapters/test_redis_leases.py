@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from actors.admission.adapters.redis_leases import RedisLeases
 from actors.admission.config import RedisConfig
 from actors.admission.ports import OutcomeUnknown
+from actors.admission.quotas import Amount
 from actors.base.errors import StorageUnavailable
 from tests.shells.actors.admission.adapters.stores import CONFIG, WANTS, Site, drained
 from tests.shells.redis_server import PASSWORD, Server, redis_server
@@ -331,7 +332,7 @@ def test_homes_that_count_otherwise_have_nothing_where_another_was_first(
     assert one.lease(7, {}).joined
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
-            assert two.lease(7, WANTS).given == {}
+            assert two.lease(7, WANTS).given == {"k": Amount()}
     assert caplog.text.count("the same admission.quotas.redis.slots") == 1
 
 
