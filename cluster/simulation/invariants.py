@@ -87,6 +87,11 @@ class Judge:
         self._latest_s = 0.0
         """Of the wall clock, wherever it jumped: a verifier's clock is not set back."""
 
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """Ids of the decisions on record."""
+        return tuple(self._results)
+
     def breach(self, rule: str, detail: str) -> None:
         """Note a breach."""
         self.breaches.append(Breach(rule, self._clock.monotonic(), detail))
