@@ -95,7 +95,18 @@ def page(name: str, about: str, results: dict[str, Any]) -> str:
 
 def _lifetimes(found: Mapping[str, Any]) -> str:
     asked = f"{found['days']:g} days, {found['answered']} of {found['asked']} requests answered"
-    return f"{asked} around the ends of {', '.join(found['lifetimes'])}; {found['breaches']} invariants broken."
+    around = f"{asked} around the ends of {', '.join(found['lifetimes'])}; {found['breaches']} invariants broken."
+    return "\n".join([around, *_expiries(found.get("expiries", []))])
+
+
+def _expiries(expiries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the table of all lifetimes that were passed by the class that keeps them; nothing where none was."""
+    if not expiries:
+        return []
+    good = sum(one["as_it_must"] for one in expiries)
+    rows = [f"| {one['where']} | {one['lasts_s']:g} | {one['before']} | {one['after']} |" for one in expiries]
+    head = f"{good} of {len(expiries)} lifetimes end as they must, each in production's class by the injected clock:"
+    return ["", head, "", "| lifetime | seconds | just before its end | just after |", "|---|---|---|---|", *rows]
 
 
 def _validation(what: str, found: Mapping[str, Any]) -> str:

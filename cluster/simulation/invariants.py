@@ -3,38 +3,42 @@
 Rules, each with the short word that a breach of it is named by:
 - ``record``: an answer's record is durable, verifies offline and says ``answered`` with this answer's digest; a refusal after
   deliberation that names a decision has a durable record that verifies.
-- ``halt``: nothing is answered while the policy in force has halted for longer than a poll may take.
-- ``isolation``: no ballot that agreed is of a voter that was isolated in the version named, or in force a poll ago.
 - ``jury``: who decides after a layer that was heard is no weaker than it; the rule is the one that the policy named states;
   two lineages agreed under ``strict``.
 - ``verdict``: the record's ballots in another order (the panel's, and its substitutes') come to the same tally.
 - ``permits``: at rest no breaker waits for a permit, no voter holds an ask, no deliberation is under way.
 - ``spend``: what providers billed in a day is within the cap, and all leases together are within what is noted of them.
 - ``deadline``: a request ends within its deadline and the grace for its record.
+- ``asks``: no voter is asked more often for one request than once in each of its layers and as often again as may be retried.
 - ``once``: a decision has one record, or an answer's and its withdrawal, and a withdrawn one is not delivered.
 
-What must hold of admission and of voters' limits is judged beside (``admission_judge``, ``limits_judge``).
+What must hold of policy, of what is screened, run and told, of admission and of voters' limits is judged beside
+(``policy_judge``, ``content_judge``, ``admission_judge``, ``limits_judge``).
 
 The judge reads policy as it was published, not as a replica saw it, and counts lineages and permits itself: what is planted
 in the code that decides is not planted here.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from actors.base.canonical import MICRO, micro
 from actors.base.digests import sha256_hex
-from actors.base.errors import DeadlineExceeded, IntegrityError, WeaverGenError
+from actors.base.errors import DeadlineExceeded, GenerationHalted, IntegrityError, WeaverGenError
 from actors.consensus.actor import Decision
 from actors.consensus.replay import replay_tally
 from actors.consensus.verification import verify_envelope
 from actors.policy.snapshot import PolicySnapshot
 from actors.spans.record import DecisionRecord, LayerRef, read_envelope
+from actors.spans.span import Span
 from cluster.simulation import authority
 from cluster.simulation.admission_judge import AdmissionJudge
+from cluster.simulation.content_judge import ContentJudge
 from cluster.simulation.limits_judge import LimitsJudge
+from cluster.simulation.policy_judge import PolicyJudge
 from cluster.simulation.settings import SiteSettings
 from cluster.simulation.surroundings import Government, SimulatedClock
 from models.providers.spend import DAY_S
@@ -43,8 +47,6 @@ from serve_apps.gateway.spending import Leased
 if TYPE_CHECKING:
     from cluster.simulation.replica import Replica
 
-REACH_S = 1.0
-"""Within which a halt or an isolation reaches every replica."""
 HEARD = ("disagreed", "screened_out")
 
 
@@ -64,9 +66,10 @@ class Judge:
 
     def __init__(self, settings: SiteSettings, government: Government, clock: SimulatedClock) -> None:
         self._settings = settings
-        self._government = government
         self._clock = clock
         self.breaches: list[Breach] = []
+        self.policy = PolicyJudge(settings, government, clock.monotonic, self.breach)
+        self.content = ContentJudge(clock.monotonic, self.breach)
         self.admission: AdmissionJudge | None = None
         self.limits: LimitsJudge | None = None
         if settings.admission is not None:
@@ -74,17 +77,20 @@ class Judge:
             self.admission = AdmissionJudge(settings.admission, settings.slots, lineages, clock.monotonic, self.breach)
             bulkhead = settings.breakers.bulkhead.max_calls
             self.limits = LimitsJudge(settings.admission.concurrency, bulkhead, clock.monotonic, self.breach)
+        self._layers = Counter(voter for layer in settings.layers for voter in layer.members)
         self.looked = 0
         """Outcomes that were judged."""
         self._durable: dict[bytes, None] = {}
         self._results: dict[str, list[str]] = {}
-        self._policies: dict[int, PolicySnapshot] = {}
         self._billed: dict[int, int] = {}
         self._replicas: list[Replica] = []
         self._latest_s = 0.0
         """Of the wall clock, wherever it jumped: a verifier's clock is not set back."""
-        self._away_s: float | None = None
-        self._back_s = -REACH_S
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """Ids of the decisions on record."""
+        return tuple(self._results)
 
     def breach(self, rule: str, detail: str) -> None:
         """Note a breach."""
@@ -94,19 +100,14 @@ class Judge:
         """Hear of a replica."""
         self._replicas.append(replica)
 
-    def durable(self, envelope: bytes) -> None:
-        """Hear of a record on disk."""
-        self._durable[envelope] = None
-        record = read_envelope(envelope).read()
-        self._results.setdefault(record.id, []).append(record.result)
-
-    def source(self, *, away: bool) -> None:
-        """Hear that replicas cannot read the policy any more, or can again."""
-        now_s = self._clock.monotonic()
-        if away:
-            self._away_s = now_s if self._away_s is None else self._away_s
-        elif self._away_s is not None:
-            self._away_s, self._back_s = None, now_s
+    def durable(self, spans: Sequence[Span]) -> None:
+        """Hear of rows on disk."""
+        envelopes = {span.record: read_envelope(span.record) for span in spans if span.record}
+        for data, envelope in envelopes.items():
+            self._durable[data] = None
+            record = envelope.read()
+            self._results.setdefault(record.id, []).append(record.result)
+        self.content.written(spans, [envelope.payload_bytes for envelope in envelopes.values()])
 
     def billed(self, began_s: float, cost_micro: int) -> None:
         """Hear what a provider counted for a call that began at that time (Unix seconds)."""
@@ -125,12 +126,15 @@ class Judge:
             self.breach("once", f"a dead replica answered with decision {record.id}")
         if "withheld" in self._results.get(record.id, ()):
             self.breach("once", f"decision {record.id} was withheld and is delivered")
-        self._judge_policy(record)
-        self._judge_jury(record)
+        self.content.recorded(record, self._clock.monotonic() - took_s)
+        named = self.policy.named(record)
+        if named is None:
+            return
+        self.policy.answered(record, named)
+        self._judge_jury(record, named)
         self._judge_verdict(record)
         self._judge_time(deadline_ms, took_s)
         if self.admission is not None:
-            named = self._government.snapshots[record.policy.version - 1]
             self.admission.saved(record, named, decision.state.plan.saved)
 
     def refused(self, replica: "Replica", deadline_ms: int, took_s: float, error: WeaverGenError) -> None:
@@ -138,6 +142,10 @@ class Judge:
         self.looked += 1
         grace_s = self._settings.consensus.record_grace_ms / 1000
         self._judge_time(deadline_ms, took_s - grace_s)
+        began_s = self._clock.monotonic() - took_s
+        self.content.told(error)
+        if isinstance(error, GenerationHalted):
+            self.policy.halted(began_s)
         if self.admission is not None:
             self.admission.refused(error)
         decision_id = error.details.get("decision_id")
@@ -148,8 +156,19 @@ class Judge:
             self.breach("record", f"the refusal of decision {decision_id} is nowhere")
             return
         record = self._proven(data, "refusal")
-        if record is not None and record.result == "answered":
+        if record is None:
+            return
+        self.content.recorded(record, began_s)
+        self.policy.named(record)
+        if record.result == "answered":
             self.breach("record", f"decision {record.id} was refused and is recorded as answered")
+
+    def asked(self, tries: Mapping[str, int]) -> None:
+        """Judge how often each voter was asked for one request that has ended."""
+        for voter, layers in self._layers.items():
+            count, most = tries.get(voter, 0), layers * (1 + self._settings.breakers.retries.max_retries)
+            if count > most:
+                self.breach("asks", f"{voter} was asked {count} times for one request, {most} are the most")
 
     def at_rest(self, replicas: Sequence["Replica"], under_way: int, note: bytes | None) -> None:
         """Judge what is left when nothing goes on any more; ``note`` is that of what was leased, if there is one."""
@@ -183,36 +202,8 @@ class Judge:
         self._latest_s = max(self._latest_s, self._clock.time())
         return int(self._latest_s)
 
-    def _judge_policy(self, record: DecisionRecord) -> None:
-        lately = self._lately()
-        if lately and all(policy.halt.on for policy in lately):
-            self.breach("halt", f"decision {record.id} was answered though generation is halted")
-        named = self._government.snapshots[record.policy.version - 1]
-        for ballot in record.ballots:
-            if ballot.outcome != "agreed":
-                continue
-            if named.isolated(ballot.voter):
-                self.breach(
-                    "isolation", f"{ballot.voter} counts and is isolated in version {named.version}, which is named"
-                )
-            elif lately and all(policy.isolated(ballot.voter) for policy in lately):
-                self.breach("isolation", f"{ballot.voter} counts and was isolated more than {REACH_S:g} s ago")
-
-    def _lately(self) -> list[PolicySnapshot]:
-        """Return every policy in force since all replicas must have seen the first of them; none while they cannot read it."""
-        now_s, config = self._clock.monotonic(), self._settings.policy
-        if self._away_s is not None:
-            if config.on_stale == "halt" and now_s - self._away_s > config.policy_max_stale_s + REACH_S:
-                self.breach("halt", "an answer left though policy could not be confirmed for longer than allowed")
-            return []
-        if now_s - self._back_s < REACH_S:
-            return []
-        since = self._government.published(now_s - REACH_S) - 1
-        return self._government.snapshots[max(since, 0) :]
-
-    def _judge_jury(self, record: DecisionRecord) -> None:
+    def _judge_jury(self, record: DecisionRecord, named: PolicySnapshot) -> None:
         rule = record.layer
-        named = self._government.snapshots[record.policy.version - 1]
         stated = next((layer for layer in named.layers if layer.name == rule.name), None)
         if stated is None or micro(rule.quorum) < micro(stated.quorum) or rule.min_lineages < stated.min_lineages:
             self.breach("jury", f"layer {rule.name} decided by less than version {named.version} asks for")

@@ -1,7 +1,7 @@
-"""A home that is asked just before and just after everything in it runs out: certificates, cool-downs, windows, days, staleness.
+"""A home that is asked just before and just after what requests meet runs out: certificates, cool-downs, days, staleness.
 
 Rules: time passes by the injected clock alone; every request's answer is judged as always, and all must be answered that are
-asked in fair weather.
+asked in fair weather. Beside, every lifetime there is is passed by itself (``expiries``).
 """
 
 from dataclasses import replace
@@ -11,6 +11,8 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from actors.base.certificates import WRITER_MAX_S
+from cluster.config import load_profile, read_config
+from cluster.simulation.expiries.table import Passed, passed
 from cluster.simulation.replica import RENEW_BELOW_S
 from cluster.simulation.stacks import site_of
 from cluster.simulation.weather import Fault
@@ -29,11 +31,14 @@ class Outlived(msgspec.Struct, frozen=True):
     asked: int
     answered: int
     lifetimes: list[str]
+    """Around whose ends requests were sent."""
     breaches: int
+    expiries: list[Passed] = []
+    """Every lifetime that there is, by the class that keeps it."""
 
 
 def outlived(profile: str = "gpu") -> Outlived:
-    """Ask around the end of every lifetime, several times over, after a fault has set all of them going."""
+    """Ask around the ends of what requests meet, several times over, after a fault set all going; pass every lifetime as well."""
     with TemporaryDirectory(prefix="lifetimes-") as folder:
         site = replace(site_of(profile), spend_per_day_usd=CAP_USD)
         breakers, policy = site.breakers, site.policy
@@ -48,7 +53,8 @@ def outlived(profile: str = "gpu") -> Outlived:
         world.play(faults, arrivals, arrivals[-1].at_s)
     fine = [outcome for outcome in world.outcomes if outcome.result in ("answered", "undecided")]
     days = arrivals[-1].at_s / DAY_S
-    return Outlived(round(days, 1), len(arrivals), len(fine), list(lives), len(world.judge.breaches))
+    expiries = passed(read_config(load_profile(profile), f"profile {profile}"))
+    return Outlived(round(days, 1), len(arrivals), len(fine), list(lives), len(world.judge.breaches), expiries)
 
 
 def _schedule(lives: list[float], voter: str) -> tuple[list[Fault], list[Arrival]]:

@@ -4,12 +4,13 @@ Each swaps one production function for a broken one. They prove the simulator, a
 them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from msgspec import structs
+import msgspec
 
 from actors.admission.adapters.leases import SharedLeases
 from actors.admission.brownout import _weight
@@ -21,8 +22,17 @@ from actors.base.signing import SigningKey
 from actors.consensus.adapters.guarded import GuardedVoter
 from actors.consensus.breakers.breaker import Breaker
 from actors.consensus.breakers.vocabulary import Moves, Permit, Verdict
-from actors.consensus.vocabulary import Plan
+from actors.consensus.deliberation import _screened
+from actors.consensus.planning import plan_layer
+from actors.consensus.screening.findings import Screening
+from actors.consensus.standing import ballots_told
+from actors.consensus.telemetry import Trace, decision_spans
+from actors.consensus.vocabulary import Command, Plan, Screened, State
+from actors.policy.acceptance import Vouched
+from actors.policy.adapters.watcher import PolicyView
+from actors.policy.snapshot import PolicySnapshot
 from actors.spans.record import DecisionRecord, Envelope, seal
+from actors.spans.span import Span
 from serve_apps.gateway.admission import VoterLimit
 
 Swap = tuple[str, Any]
@@ -62,7 +72,7 @@ def _stays(self: Door, priority: Priority, key: str, took_s: float | None, *, ha
 
 
 def _forgets(self: SharedLeases, note: Note) -> None:
-    _write(self, structs.replace(note, leased={}))
+    _write(self, msgspec.structs.replace(note, leased={}))
 
 
 def _a_fifth(plan: Plan) -> int:
@@ -78,6 +88,44 @@ def _lowest(self: VoterLimit) -> int:
     before: int = self.__dict__.get("lowest", now)
     self.__dict__["lowest"] = lowest = min(now, before)
     return lowest
+
+
+def _let_in(state: State, event: Screened) -> tuple[State, list[Command]]:
+    passes = msgspec.structs.replace(event.screening, verdict="pass", sinks=())
+    return _screened(state, msgspec.structs.replace(event, screening=passes))
+
+
+def _passes(_pieces: object, screenings: Sequence[Screening]) -> Screening:
+    return Screening("pass", screenings[0].version)
+
+
+def _harmless(_rule: str, _message: str, version: str) -> Screening:
+    return Screening("pass", version)
+
+
+def _runs_all(*planned: Any, may_run: bool) -> Plan:  # noqa: ANN401, ARG001 - whatever it takes
+    return plan_layer(*planned, may_run=True)
+
+
+def _said(state: State) -> str:
+    return "; ".join(ballot.candidate.content for _, ballot in ballots_told(state) if ballot.candidate is not None)
+
+
+def _telling(state: State, trace: Trace) -> list[Span]:
+    root, *others = decision_spans(state, trace)
+    return [msgspec.structs.replace(root, attributes={**root.attributes, "answers": _said(state)}), *others]
+
+
+def _believed(_current: PolicySnapshot | None, vouched: Vouched, _floor: int = 0) -> PolicySnapshot:
+    return vouched.snapshot
+
+
+def _never_confirmed(self: PolicyView, now_s: float, *, confirmed: bool) -> PolicyView:  # noqa: ARG001 - as production's
+    return replace(self, stale=self._is_stale(now_s))
+
+
+def _soon(*_: object, **__: object) -> float:
+    return 0.05
 
 
 def _yes(*_: object) -> bool:
@@ -109,6 +157,18 @@ PLANTS: Mapping[str, tuple[Swap, ...]] = {
     "leak a door slot": (("actors.admission.door.Door.leave", _stays),),
     "forget the learnt limit": (("actors.consensus.adapters.guarded.GuardedVoter.limit", property(_bulkhead)),),
     "a limit that only falls": (("serve_apps.gateway.admission.VoterLimit.limit", property(_lowest)),),
+    "let in what is refused": (("actors.consensus.deliberation._screened", _let_in),),
+    "screening passes everything": (("actors.consensus.adapters.effects.joined", _passes),),
+    "a blind screener passes": (("cluster.simulation.replica.refusal", _harmless),),
+    "run without a sandbox": (("actors.consensus.planning.plan_layer", _runs_all),),
+    "answers in a span": (("actors.consensus.actor.decision_spans", _telling),),
+    "answers in a refusal": (("actors.consensus.actor._notes", _said),),
+    "machines may loosen": (("actors.policy.acceptance.is_tighter", _yes),),
+    "go back to an old policy": (("actors.policy.acceptance.follow", _believed),),
+    "stale for ever": (("actors.policy.adapters.watcher.PolicyView.at", _never_confirmed),),
+    "retry without end": (
+        ("actors.consensus.adapters.guarded.retry_wait_s", _soon), ("actors.consensus.breakers.circuits.Circuits.panics", _yes),
+    ),
     "lost lease": (("serve_apps.gateway.spending._write", _nothing),),
 }  # fmt: skip
 """What is planted, by name."""

@@ -9,7 +9,7 @@ Rules:
 Left out: HTTP and authentication.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +66,8 @@ class Scrutiny:
     """The production's rules of screening, and a sandbox that knows beforehand what code does."""
 
     weather: Weather
+    runs: Callable[[], None]
+    """Hears that candidates are to be run."""
     version: str = SCREENING_VERSION
 
     async def screen(self, code: str, language: str) -> Screening:
@@ -82,6 +84,7 @@ class Scrutiny:
         self, asked: AskedFor, candidates: Mapping[int, str], seed: int, deadline_s: float  # noqa: ARG002 - the port's signature
     ) -> Comparison | NotCompared:  # fmt: skip
         """Tell what the candidates do."""
+        self.runs()
         if self.why_not():
             return NotCompared("sandbox")
         total = len(asked.examples)
@@ -116,7 +119,7 @@ class Replica:
         self.admission = self._admission(incarnation, weather, spend, judge)
         priced = {name: self._priced(voter) for name, voter in voters.items()}
         self.guards = Guarding(priced, settings, clock, _draw, self._watch(voters, weather, judge))
-        scrutiny = Scrutiny(weather)
+        scrutiny = Scrutiny(weather, judge.content.runs)
         self.coordinator = ConsensusCoordinator(
             voters=self.guards.voters, policy=self.policy, weights=Fixed(weights), log=self.log, meter=Silent(),
             screener=scrutiny, comparer=scrutiny, clock=clock, config=settings.consensus,

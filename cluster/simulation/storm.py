@@ -103,6 +103,9 @@ MOST_SPELLS = 3
 _OF_VOTERS: tuple[Kind, ...] = ("down", "hung", "busy", "failing", "slow", "wrong", "poisoned")
 _OF_SITE: tuple[Kind, ...] = ("policy_away", "sandbox_away", "screener_blind", "spend_away", "halt")
 _OF_REPLICAS: tuple[Kind, ...] = ("log_away", "log_slow", "killed")
+_FORGED: tuple[Kind, ...] = ("loosened", "rolled_back")
+FORGED_SHARE = 0.3
+"""Of storms in which somebody puts a policy there that is no successor."""
 _VALUES: dict[Kind, tuple[float, ...]] = {
     "busy": (0.5, 3.0), "failing": (0.3, 0.7), "slow": (3.0, 10.0), "log_slow": (0.3, 1.6, 3.0),
     "clock_jump": (-3600.0, 60.0, 86_400.0), "burst": (12.0, 30.0), "late": (0.1, 0.4), "leases_slow": (0.3, 3.0),
@@ -155,6 +158,8 @@ def schedule_of(seed: int) -> list[Event]:
     for number in range(1 + draws.below(MOST_OF_LOAD, "loads")) if is_loaded(seed) else ():
         faults.append(_load(draws.sub("load", number), faults))
     arrivals = [_arrival(draws.sub("arrival", number), number, faults) for number in range(REQUESTS)]
+    if draws.unit("forged") < FORGED_SHARE:
+        faults.append(_forged(draws.sub("forgery"), faults))
     if is_loaded(seed):
         arrivals = [msgspec.structs.replace(one, key=draws.choice(KEYS, "key", one.number)) for one in arrivals]
     return sorted([*faults, *arrivals], key=lambda event: event.at_s)
@@ -178,6 +183,11 @@ def _fault(draws: Draws, faults: Sequence[Fault]) -> Fault:
     lasts_s = 0.0 if kind == "clock_jump" else round(0.2 + draws.exponential(6.0, "lasts"), 3)
     value = draws.choice(_VALUES[kind], "value") if kind in _VALUES else 0.0
     return Fault(_near(draws, faults), kind, target, lasts_s, value)
+
+
+def _forged(draws: Draws, faults: Sequence[Fault]) -> Fault:
+    """Draw a policy that nobody may believe; it comes last, for whoever does not believe it goes on as without."""
+    return Fault(_near(draws, faults), draws.choice(_FORGED, "kind"), "", round(1.0 + 3.0 * draws.unit("lasts"), 3))
 
 
 def _load(draws: Draws, faults: Sequence[Fault]) -> Fault:

@@ -5,6 +5,7 @@ Rules:
 - A row is durable once its wait is over and its replica still lives; nothing else is.
 - A replica sees policy as of its last poll, believes it by the same rules as everybody (``policy.acceptance``), and nothing new
   while the source is away.
+- What somebody forged is offered to a replica at a poll beside what was published; whether it is believed is production's word.
 - What was really in force, and when, is kept beside, for whoever judges.
 """
 
@@ -13,11 +14,14 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from actors.base.errors import StorageUnavailable
+import msgspec
+
+from actors.base.canonical import MICRO, decimal_str
+from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.policy.acceptance import accept
 from actors.policy.adapters.watcher import PolicyView
 from actors.policy.config import PolicyConfig
-from actors.policy.snapshot import PolicySnapshot, SignedSnapshot, sign_snapshot
+from actors.policy.snapshot import Halt, PolicySnapshot, SignedSnapshot, sign_snapshot
 from actors.spans.adapters.wal import WriterIdentity
 from actors.spans.span import Span
 from cluster.simulation import authority
@@ -51,7 +55,7 @@ class SimulatedClock:
 class SimulatedWal:
     """A write-ahead log in memory."""
 
-    def __init__(self, weather: Weather, name: str, durable: Callable[[bytes], None]) -> None:
+    def __init__(self, weather: Weather, name: str, durable: Callable[[list[Span]], None]) -> None:
         self._weather = weather
         self._name = name
         self._durable = durable
@@ -77,9 +81,7 @@ class SimulatedWal:
         if self.is_dead:
             self._lost.append(asyncio.get_running_loop().create_future())
             await self._lost[-1]
-        for span in spans:
-            if span.record:
-                self._durable(span.record)
+        self._durable(spans)
 
 
 class Government:
@@ -143,20 +145,43 @@ class PolledPolicy:
         away_s = [fault.at_s for fault in self._weather.of() if fault.kind == "policy_away"]
         read_s = self._last_poll_s(min(away_s)) if away_s else now_s
         if read_s > self._polled_s:
-            for place in range(self._seen, self._government.published(read_s)):
-                self._accept(self._government.chain[place], read_s)
+            for signed in self._government.chain[self._seen : self._government.published(read_s)]:
+                self._accept(signed, read_s)
             self._view = self._view and self._view.at(read_s, confirmed=True)
         if away_s:
             self._view = self._view and self._view.at(now_s, confirmed=False)
+        elif self._view is not None:
+            self._offered(self._view.snapshot, now_s)
+
+    def _offered(self, current: PolicySnapshot, now_s: float) -> None:
+        """Find what is no successor, if there is such: the first snapshot again, or one that a machine loosened."""
+        if self._weather.worst("rolled_back") is not None:
+            self._accept(self._government.chain[0], now_s)
+        if self._weather.worst("loosened") is not None:
+            self._accept(loosened(current), now_s)
 
     def _accept(self, signed: SignedSnapshot, now_s: float) -> None:
+        """Believe a snapshot, or go on by the one before."""
         before = self._view.snapshot if self._view else None
         wall_s = int(authority.EPOCH_S + now_s)
-        found = accept(before, signed, authority.trust(), wall_s)
-        self._seen += 1
+        try:
+            found = accept(before, signed, authority.trust(), wall_s)
+        except IntegrityError:
+            return
+        self._seen = found.version
         self._view = PolicyView(
             found, found.sha256, now_s, False, self._config.policy_max_stale_s, self._config.on_stale
         )
+
+
+def loosened(policy: PolicySnapshot) -> SignedSnapshot:
+    """Return a successor that asks for less, signed by the key of what may only tighten."""
+    layers = [msgspec.structs.replace(layer, quorum=decimal_str(MICRO // 10)) for layer in policy.layers]
+    successor = msgspec.structs.replace(
+        policy, version=policy.version + 1, prev_sha256=policy.sha256, layers=layers,
+        halt=Halt(on=False, reason="", by=""), voter_state=dict.fromkeys(policy.voter_state, "active"),
+    )  # fmt: skip
+    return sign_snapshot(successor, authority.POLICY)
 
 
 @dataclass(slots=True)

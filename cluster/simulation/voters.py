@@ -42,6 +42,7 @@ class Asked:
     answer_tokens: int
     draws: Draws
     tries: dict[str, int] = field(default_factory=dict)
+    began_s: float = 0.0
 
     def another(self, what: str) -> int:
         """Return how often something was already drawn for this request."""
@@ -147,7 +148,7 @@ class SimulatedVoter:
         name, draws = self.character.info.id, asked.draws
         kinds = {fault.kind for fault in self._weather.of(name)}
         if "poisoned" in kinds:
-            return "poisoned", 0
+            return "poisoned", draws.below(2, *key, "poison")
         shared = draws.unit("ask", name, "shared") < SHARED_DIFFICULTY
         hard = draws.unit("difficulty") if shared else draws.unit("ask", name, "difficulty")
         if hard < self.character.accuracy and "wrong" not in kinds:

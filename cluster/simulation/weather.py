@@ -9,6 +9,7 @@ Kind = Literal[
     "log_slow", "log_away", "policy_away", "spend_away", "sandbox_away", "screener_blind",  # of what a replica needs
     "leases_away", "leases_slow",  # of what replicas share limits by
     "killed", "late", "clock_jump", "halt", "isolate",  # of replicas, their loops, clocks, policy
+    "loosened", "rolled_back",  # of policy that nobody may believe
     "burst", "traffic",  # of load: in a hurry, and steady with time to spare
 ]  # fmt: skip
 

@@ -50,8 +50,10 @@ KEYS = ("key", "limited", "metered", "batches")
 CALLERS = {
     key: Principal(key, "tenant", "client", frozenset({"strict", "evidence", "direct"}), tier) for tier, key in enumerate(KEYS)
 }  # fmt: skip
-CALM_S = 12.0
-"""How long after the last request replicas go on looking who may come in: longer than any request takes."""
+BURST_MS, TRAFFIC_MS = 3000, 60_000
+"""Deadlines of those who come in a burst, and in steady traffic."""
+CALM_S, SOONEST_CALM_S = 4.0, 12.0
+"""How long after the last deadline replicas go on looking who may come in, and after the last request at least."""
 MOST_OF_A_BURST = 1000
 """Requests of bursts are numbered from the burst's beginning in milliseconds times this."""
 SETTLE_S = 1300.0
@@ -129,7 +131,9 @@ class World:
             self.loop.call_at(fault.at_s, self.strike, fault)
         for arrival in arrivals:
             self.loop.call_at(arrival.at_s, self.begin, arrival)
-        self.loop.call_at(until_s + CALM_S, self._calm)
+        deadlines_ms = [arrival.deadline_ms for arrival in arrivals] if self.settings.admission is not None else []
+        deadlines_ms += [TRAFFIC_MS for fault in faults if fault.kind == "traffic"]
+        self.loop.call_at(until_s + max(SOONEST_CALM_S, max(deadlines_ms, default=0) / 1000 + CALM_S), self._calm)
         with _quiet():
             self.loop.run(until_s + SETTLE_S)
         self.judge.at_rest(self.replicas, len(self._under_way), self._noted())
@@ -154,13 +158,13 @@ class World:
                 self._load(fault)
             case "policy_away":
                 self._begin(fault)
-                self.judge.source(away=True)
+                self.judge.policy.source(away=True)
             case _:
                 self._begin(fault)
 
     def _load(self, fault: Fault) -> None:
         """Let a key's requests come one after the other; what they ask follows from when that begins."""
-        deadline_ms = 3000 if fault.kind == "burst" else 60_000
+        deadline_ms = BURST_MS if fault.kind == "burst" else TRAFFIC_MS
         first, count = round(fault.at_s * 1000) * MOST_OF_A_BURST, round(fault.value)
         for number in range(first, first + count):
             question = len(ASKABLE) - 1 - self.draws.below(len(BARE) + len(WORDS), "burst", number)
@@ -178,12 +182,14 @@ class World:
 
     def _begin(self, fault: Fault) -> None:
         self.weather.begin(fault)
+        self.judge.content.began(fault)
         self.loop.call_later(fault.lasts_s, self._over, fault)
 
     def _over(self, fault: Fault) -> None:
         self.weather.end(fault)
+        self.judge.content.ended(fault)
         if fault.kind == "policy_away" and self.weather.worst("policy_away") is None:
-            self.judge.source(away=False)
+            self.judge.policy.source(away=False)
 
     def begin(self, arrival: Arrival) -> None:
         """Let a client ask, and the clients of the baselines beside him."""
@@ -207,7 +213,9 @@ class World:
 
     def _asked(self, arrival: Arrival) -> Asked:
         draws = self.draws.sub("request", arrival.number)
-        return Asked(arrival.number, arrival.question, arrival.prompt_tokens, arrival.answer_tokens, draws)
+        asked = Asked(arrival.number, arrival.question, arrival.prompt_tokens, arrival.answer_tokens, draws)
+        asked.began_s = self.loop.now_s
+        return asked
 
     async def _ask_baseline(self, baseline: Baseline, arrival: Arrival) -> None:
         began_s = self.loop.now_s
@@ -221,7 +229,8 @@ class World:
 
     async def _ask(self, replica: Replica, arrival: Arrival) -> None:
         began_s, before = self.loop.now_s, self.weather.names
-        ASKED.set(self._asked(arrival))
+        asked = self._asked(arrival)
+        ASKED.set(asked)
         request = GenerationRequest(
             model="consensus", messages=(Message("user", ASKABLE[arrival.question].text),),
             sampling=Sampling(max_tokens=self.settings.consensus.default_max_tokens), deadline_ms=arrival.deadline_ms,
@@ -235,10 +244,12 @@ class World:
         except WeaverGenError as error:
             took_s = self.loop.now_s - began_s
             self.judge.refused(replica, arrival.deadline_ms, took_s, error)
+            self.judge.asked(asked.tries)
             self._end(arrival, _result(error), took_s, error.code, before=before)
             return
         took_s = self.loop.now_s - began_s
         self.judge.delivered(replica, arrival.deadline_ms, took_s, decision)
+        self.judge.asked(asked.tries)
         right = decision.candidate.content in ASKABLE[arrival.question].right
         self._end(arrival, "answered", took_s, layer=decision.state.plan.layer, is_right=right, before=before)
 

@@ -25,7 +25,14 @@ from actors.admission.ports import LeaseStore, OutcomeUnknown
 from actors.admission.queue import Priority, Ticket
 from actors.admission.quotas import UNLIMITED, Amount, Book, Reserved, Short
 from actors.admission.shedding import LoadLimit
-from actors.base.errors import InvalidRequest, Overloaded, RateLimited, RefusedAnswer, StorageUnavailable, WeaverGenError
+from actors.base.errors import (
+    InvalidRequest,
+    Overloaded,
+    RateLimited,
+    RefusedAnswer,
+    StorageUnavailable,
+    WeaverGenError,
+)
 from actors.consensus.actor import Decision
 from actors.consensus.request import GenerationRequest
 from actors.consensus.vocabulary import Plan

@@ -122,6 +122,7 @@ def test_nothing_is_lost_when_lifetimes_end() -> None:
     found = outlived()
     assert found.breaches == 0
     assert found.answered == found.asked
+    assert [one.where for one in found.expiries if not one.as_it_must] == []
     assert found.days > 20
 
 

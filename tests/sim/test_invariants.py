@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.base.errors import GenerationHalted
+from actors.base.errors import NoConsensus
 from actors.consensus.actor import Decision
 from cluster.simulation.hunt import hunt
 from cluster.simulation.plants import PLANTS
@@ -13,27 +13,35 @@ from cluster.simulation.weather import Fault
 from cluster.simulation.world import Arrival, World
 from tests.sim.test_world import WORD, site
 
-FIRST_SEEDS = {
-    "drop the isolation check": 54, "isolation is not looked at last": 229, "leak a permit": 12, "forget the halt": 4,
-    "weaker jury": 2, "unsigned record": 0, "lost lease": 0, "word never left": 395,
-    "lease twice": 23, "forget a refund": 3, "refund twice": 3, "cut below policy": 19, "leak a door slot": 3,
-    "forget the learnt limit": 15, "a limit that only falls": 15,
+FOUND = {
+    "drop the isolation check": (54, "isolation"), "isolation is not looked at last": (229, "halt"),
+    "leak a permit": (12, "permits"), "forget the halt": (4, "halt"), "weaker jury": (2, "jury"),
+    "unsigned record": (0, "record"), "lost lease": (0, "spend"),
+    "lease twice": (23, "quota"), "word never left": (395, "word"),
+    "forget a refund": (3, "refund"), "refund twice": (3, "refund"),
+    "cut below policy": (19, "jury"), "leak a door slot": (3, "door"),
+    "let in what is refused": (3, "screened"), "screening passes everything": (3, "screened"),
+    "a blind screener passes": (6, "blind"), "run without a sandbox": (13, "sandbox"),
+    "answers in a span": (0, "secret"), "answers in a refusal": (1, "secret"),
+    "machines may loosen": (3, "published"), "go back to an old policy": (2, "epoch"), "stale for ever": (0, "serving"),
+    "retry without end": (8, "asks"),
+    "forget the learnt limit": (15, "bulkhead"), "a limit that only falls": (15, "recovery"),
 }  # fmt: skip
-"""Of each plant a seed that shows it, so that this stays short; the campaign looks for them from the first."""
+"""Of each plant a seed that shows it, so that this stays short, and the rule it breaks; the campaign looks from the first."""
 
 
 @pytest.mark.parametrize("plant", PLANTS)
 def test_a_planted_bug_is_found_and_its_schedule_is_short(plant: str) -> None:
     """The storm that shows it is shrunk to a few readable lines; the same storm without the bug breaks nothing."""
-    seed = [FIRST_SEEDS[plant]]
-    found = hunt(seed, workers=1, plant=plant)
-    assert found.first_seed == seed[0]
+    first, rule = FOUND[plant]
+    found = hunt([first], workers=1, plant=plant)
+    assert found.first_seed == first
     assert 1 <= found.events < found.of
     lines = found.found.splitlines()
     assert f"{found.events} of {found.of} events are enough" in lines[0]
-    assert " BREACH of " in lines[-1]
+    assert f" BREACH of {rule}: " in lines[-1]
     assert all(" s  " in line for line in lines[1:])
-    assert hunt(seed, workers=1).first_seed is None
+    assert hunt([first], workers=1).first_seed is None
 
 
 def answered() -> tuple[World, Replica, Decision]:
@@ -116,10 +124,19 @@ def test_what_is_wrong_is_named(wrong: Callable[[World, Replica, Decision], None
 def test_a_refusal_that_names_a_decision_has_its_record() -> None:
     """A decision that nobody recorded is a breach; a refusal before any decision is none."""
     world, replica, _ = answered()
-    world.judge.refused(replica, 60_000, 1.0, GenerationHalted("halted"))
+    world.judge.refused(replica, 60_000, 1.0, NoConsensus("no quorum"))
     assert rules(world) == set()
-    world.judge.refused(replica, 60_000, 1.0, GenerationHalted("halted", details={"decision_id": "x"}))
+    world.judge.refused(replica, 60_000, 1.0, NoConsensus("no quorum", details={"decision_id": "x"}))
     assert rules(world) == {"record"}
+
+
+def test_a_voter_that_is_asked_too_often_is_seen() -> None:
+    """Once in each of its layers, and as often again as may be retried."""
+    world, _, _ = answered()
+    world.judge.asked({"a": 3, "f": 3, "nobody": 9})
+    assert rules(world) == set()
+    world.judge.asked({"a": 4})
+    assert rules(world) == {"asks"}
 
 
 def test_what_never_ends_is_a_breach() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from cluster.acceptance import simulate
 from cluster.simulation.availability import Availability
+from cluster.simulation.expiries.table import Passed
 from cluster.simulation.hunt import Hunt
 from cluster.simulation.lifetimes import Outlived
 from cluster.simulation.strata import Interval
@@ -21,12 +22,13 @@ FOUND = Availability(
 )  # fmt: skip
 STORMS = Hunt("", 1000, 30_000, 100.0, None, "", 0, 0)
 PLANTED = Hunt("leak a permit", 13, 400, 2.0, 12, "seed 12: 5 of 41 events are enough", 5, 41)
+PASSED = [Passed("idempotency.keep_s", 86_400.0, "replay", "claim", as_it_must=True)]
 RESULTS: dict[str, Any] = {
     "history": msgspec.to_builtins(FOUND),
     "validation": {**msgspec.to_builtins(Compared(720, 43_200, 900, 0.02, 0.001, 0.021, 0.002, 0)), "standard_errors_apart": 1.0},
     "outage hung": {**msgspec.to_builtins(Compared(2, 18_500, 3000, 0.001, 0.0, 0.002, 0.001, 0)), "standard_errors_apart": 0.7},
     "storms": msgspec.to_builtins(STORMS), "leak a permit": msgspec.to_builtins(PLANTED),
-    "lifetimes": msgspec.to_builtins(Outlived(28.6, 405, 405, ["a certificate", "a week"], 0)),
+    "lifetimes": msgspec.to_builtins(Outlived(28.6, 405, 405, ["a certificate", "a week"], 0, PASSED)),
 }  # fmt: skip
 
 
@@ -40,6 +42,7 @@ def test_the_page_tells_every_stage() -> None:
         "1000 requests decided, 400 of them in fair weather", "| openai: down | 0.0400 % | 3.51 |", "1.0 standard errors apart",
         "1000 seeds in 100 s, 30000 outcomes judged: no invariant broken", "| leak a permit | 13 seeds | 41 | 5 |",
         "seed 12: 5 of 41 events are enough", "405 of 405 requests answered around the ends of a certificate, a week",
+        "1 of 1 lifetimes end as they must", "| idempotency.keep_s | 86400 | replay | claim |",
     ):  # fmt: skip
         assert words in page
 
