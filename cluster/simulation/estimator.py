@@ -181,7 +181,8 @@ def _now_and_then(stretch: Stretch, draws: Draws) -> Iterator[float]:
     settled_s = stretch.from_s + (AGES_S[SETTLED] if stretch.is_news else 0.0)
     if settled_s >= stretch.until_s:
         return
-    yield settled_s + draws.unit("once") * (stretch.until_s - settled_s)
+    once_s = settled_s + draws.unit("once") * (stretch.until_s - settled_s)
+    yield once_s if once_s < stretch.until_s else settled_s  # in a stretch so short that the sum is rounded to its end
     at_s, number = settled_s, 0
     while (at_s := at_s + draws.exponential(BACKGROUND_S, "background", number)) < stretch.until_s:
         yield at_s

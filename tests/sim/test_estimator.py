@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cluster.simulation.draws import Draws
@@ -67,6 +67,8 @@ def test_a_stretch_has_one_weather(faults: list[Fault]) -> None:
 
 
 @given(FAULTS)
+@example([Fault(99_999.99999999999, "slow", "v", 10.0)])
+@example([Fault(50_000.0, "slow", "v", 7.3e-12)])
 def test_every_request_is_counted_where_it_is_sent(faults: list[Fault]) -> None:
     """Its stratum is the one of its moment; where nothing is under way and nothing is news nobody is sent."""
     found = stretches(faults, UNTIL_S)
