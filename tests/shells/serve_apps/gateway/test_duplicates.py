@@ -63,7 +63,8 @@ async def test_duplicates_lock_nobody_out(tmp_path: Path, monkeypatch: pytest.Mo
         assert told[200] == 11
         # The rest: what does not even find a place among the replica's requests, and what finds none among those that wait.
         assert told == {200: 11, 429: CROWD - 11}
-        assert (refused.headers["retry-after"], json.loads(refused.content)["error"]["code"]) == ("1", "overloaded")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert json.loads(refused.content)["error"]["code"] == "overloaded"
         assert calls["claim"] == 11
         assert calls["look"] < 150
 
