@@ -312,7 +312,7 @@ class Book:
         if self._standings.get(minute) != "asked":
             return
         self._spoken_for.discard(minute)
-        if not for_certain:
+        if not for_certain and not has_share:
             self._standings[minute] = "leases"
         elif has_share and minute == self.minute:
             self._stand_alone()

@@ -130,17 +130,13 @@ def test_who_could_not_join_has_its_share_alone() -> None:
     assert book.to_ask(NOW_S + 41, 20) == (1001, {"k": Want(LIMIT, Amount(0, 250 - 125), ahead=True)})
 
 
-@pytest.mark.parametrize(
-    ("for_certain", "has_share", "standing"), [(False, True, "leases"), (False, False, "leases"), (True, False, None)]
-)
+@pytest.mark.parametrize(("for_certain", "standing"), [(False, "leases"), (True, None)])
 @pytest.mark.parametrize("minute", [1000, 1001])
-def test_who_does_not_know_has_nothing_of_its_own(
-    minute: int, *, for_certain: bool, has_share: bool, standing: str | None
-) -> None:
+def test_who_does_not_know_has_nothing_of_its_own(minute: int, *, for_certain: bool, standing: str | None) -> None:
     """Neither one that may have joined, nor one that could leave no word: now or ahead. The latter tries again."""
     book = Book(1, NOW_S)
     book.asked(minute)
-    book.failed(minute, for_certain=for_certain, has_share=has_share)
+    book.failed(minute, for_certain=for_certain, has_share=False)
     at_s = float(minute * MINUTE_S)
     assert isinstance(book.reserve("k", LIMIT, 0, at_s), Short)
     assert book.standing == standing

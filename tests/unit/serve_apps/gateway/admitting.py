@@ -47,7 +47,7 @@ class Memory:
         if not self.is_mute and minute not in self.notes:
             self.in_hand.add(minute)
         if self.away is not None:
-            self.in_hand -= set() if isinstance(self.away, StorageUnavailable) else {minute}
+            self.in_hand -= {minute} if isinstance(self.away, OutcomeUnknown) else set()
             raise self.away
         self.in_hand.discard(minute)
         note = self.notes.get(minute, Note(minute, self.slots))

@@ -318,13 +318,16 @@ async def test_serving_goes_on_without_the_store(
     assert "share alone" in caplog.text
 
 
-async def test_no_error_of_the_store_ends_a_replica(caplog: pytest.LogCaptureFixture) -> None:
-    """A defect is logged whole, and what it left noted nobody knows: its minute has nothing but leases."""
+@pytest.mark.parametrize(("is_mute", "standing"), [(True, "leases"), (False, "alone")])
+async def test_no_error_of_the_store_ends_a_replica(
+    standing: str, caplog: pytest.LogCaptureFixture, *, is_mute: bool
+) -> None:
+    """A defect is logged whole; the replica has its share, if that is in hand still, else nothing but leases."""
     clocks = Clocks()
-    store = Memory(away=UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), is_mute=True)
+    store = Memory(away=UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), is_mute=is_mute)
     of = admission(LIMITED, clocks, store)
     await of.start()
-    assert of.shown().leasing == "leases"
+    assert of.shown().leasing == standing
     assert "invalid start byte" in caplog.text
     assert "Traceback" in caplog.text
     following = asyncio.create_task(of.follow())
