@@ -26,6 +26,7 @@ from actors.base.errors import (
     ScreenedOut,
     WeaverGenError,
 )
+from actors.consensus.actor import Decision
 from actors.consensus.request import GenerationRequest
 from actors.consensus.weights import read_weights
 from actors.policy.snapshot import PolicyName, PolicySnapshot
@@ -237,21 +238,27 @@ class World:
             policy=arrival.policy,
         )  # fmt: skip
         try:
-            decision = await replica.serve(request, CALLERS[arrival.key])
+            decision = await self._served(replica, request, CALLERS[arrival.key], asked)
         except asyncio.CancelledError:
             self._end(arrival, "lost" if replica.is_dead else "cancelled", self.loop.now_s - began_s, before=before)
             raise
         except WeaverGenError as error:
             took_s = self.loop.now_s - began_s
             self.judge.refused(replica, arrival.deadline_ms, took_s, error)
-            self.judge.asked(asked.tries)
             self._end(arrival, _result(error), took_s, error.code, before=before)
             return
         took_s = self.loop.now_s - began_s
         self.judge.delivered(replica, arrival.deadline_ms, took_s, decision)
-        self.judge.asked(asked.tries)
         right = decision.candidate.content in ASKABLE[arrival.question].right
         self._end(arrival, "answered", took_s, layer=decision.state.plan.layer, is_right=right, before=before)
+
+    async def _served(
+        self, replica: Replica, request: GenerationRequest, who: Principal, asked: Asked
+    ) -> Decision:  # fmt: skip
+        try:
+            return await replica.serve(request, who)
+        finally:
+            self.judge.asked(asked.tries)
 
     def _end(
         self, arrival: Arrival, result: Result, took_s: float, code: str = "", *, layer: str = "", is_right: bool = False,

@@ -66,6 +66,11 @@ def test_a_slow_spell_is_lived_through() -> None:
     assert sum(outcome.result == "answered" for outcome in world.outcomes) > 0.8 * len(world.outcomes)
 
 
+def test_who_still_has_time_is_waited_for() -> None:
+    """A request at the end of steady traffic may take its whole minute: that it is inside then is no leak."""
+    assert [str(breach) for breach in play(463, schedule_of(463)).judge.breaches] == []
+
+
 def test_a_schedule_can_be_read() -> None:
     """Every event is one line: when, whom, what, how long."""
     assert str(Fault(2.5, "log_slow", "replica 1", 3.0, 1.6)) == "    2.500 s  replica 1: log_slow (1.6) for 3 s"
