@@ -98,7 +98,8 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
         "policy.poll_ms", "admission.quotas.look_s", "admission.quotas.ahead_s", "admission.shedding.look_ms",
         "admission.shedding.step_ms", "sandbox.self_test_period_s", "idempotency.poll_ms", "idempotency.max_poll_ms",
         "idempotency.sweep_s", "spans.table_roll_age_s", "spans.ingest_poll_ms", "store.auth_poll_ms", "health.tick_s",
-        "health.stock_every_s", "health.flow_every_s", "log.witness_interval_s", "gateway.health_check_period_s", "engine.health_check_period_s",
+        "health.stock_every_s", "health.flow_every_s",
+        "log.witness_interval_s", "gateway.health_check_period_s", "engine.health_check_period_s",
         "supervisor.poll_s", "supervisor.issuer_poll_ms",
     ),
     "is a wait before something is tried again": (
