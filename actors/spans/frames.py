@@ -166,7 +166,7 @@ def read_header(data: bytes) -> SegmentStart:
         )
     try:
         header = msgspec.msgpack.decode(data[_PREFIX.size : end], type=SegmentHeader)
-    except msgspec.DecodeError as error:
+    except ValueError as error:  # msgspec's, or words that are not UTF-8
         raise IntegrityError(f"the segment header cannot be read: {error}", "segment header") from error
     if not 0 <= header.schema_version <= MAX_SCHEMA_VERSION:
         raise IntegrityError(f"the segment header says schema version {header.schema_version}", "segment header")

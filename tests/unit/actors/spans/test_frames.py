@@ -216,6 +216,15 @@ def test_a_header_of_another_format_says_which_version_it_needs() -> None:
         read_header(changed + hashlib.sha256(changed).digest())
 
 
+def test_a_header_with_words_that_are_not_utf8_is_refused_whatever_its_digest_says() -> None:
+    """Whoever can write a log can write a digest."""
+    made = encode_header(SegmentHeader("w", 1, 1, b"", b""))
+    assert b"\xa1w" in made
+    changed = made[:-32].replace(b"\xa1w", b"\xa1\xff", 1)
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        read_header(changed + hashlib.sha256(changed).digest())
+
+
 def test_a_header_of_a_newer_schema_says_which_version_it_needs() -> None:
     """Its spans may have fields that this version would drop; older ones are read."""
     made = {version: encode_header(SegmentHeader("w", 1, version, b"", b"")) for version in (0, 1, 2)}
