@@ -312,6 +312,9 @@ def test_what_is_sent_is_what_openapi_describes(http: httpx.Client, system: Syst
             (http, "get", "/v1/models", None, 200),
             (http, "get", "/v1/models/{model}", None, 200),
             (http, "get", "/v1/decisions/{decision_id}", None, 200),
+            (http, "get", "/v1/log/checkpoint", None, 200),
+            (http, "get", "/v1/log/tile/{path}", None, 404),
+            (http, "get", "/v1/log/key", None, 200),
             (http, "post", "/v1/feedback", {"decision_id": decision, "outcome": "accepted", "note": "ok"}, 200),
             (http, "post", "/v1/feedback", {"decision_id": decision, "outcome": "liked"}, 400),
             (http, "post", "/v1/feedback", {"decision_id": "x", "outcome": "accepted"}, 404),
@@ -334,8 +337,9 @@ def test_what_is_sent_is_what_openapi_describes(http: httpx.Client, system: Syst
             (operator, "post", "/ops/isolate", {"reason": "x", "target": "nobody"}, 404),
             (operator, "post", "/ops/readmit", {}, 400),
         ]
+        until(lambda: http.get("/v1/log/checkpoint").status_code == 200, 30)
         for caller, method, path, body, status in calls:
-            concrete = path.replace("{model}", "m1").replace("{decision_id}", decision)
+            concrete = path.replace("{model}", "m1").replace("{decision_id}", decision).replace("{path}", "0/999")
             told = caller.request(method, concrete, json=body) if body is not None else caller.request(method, concrete)
             media_type = told.headers["content-type"].partition(";")[0]
             assert told.status_code == status, (path, told.text)
