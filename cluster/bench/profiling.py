@@ -54,7 +54,7 @@ def sampled(pid: int, wrk: str, target: Target, folder: Path, connections: int) 
     raw = folder / "stacks.txt"
     command = [
         spy, "record", "--pid", str(pid), "--duration", str(SECONDS), "--rate", str(RATE_HZ), "--format", "raw", "--gil",
-        "--output", str(raw),
+        "--nonblocking", "--output", str(raw),  # a replica that is stopped for every look is late, and sheds
     ]  # fmt: skip
     failed: list[BaseException] = []
     rates: list[float] = []
