@@ -1,0 +1,1 @@
+"""Checkers of rows on their way into the table."""
