@@ -151,7 +151,7 @@ def test_the_page_sets_both_beside_each_other() -> None:
     assert "Records looked for on disk: 7, missing or wrong: 1." in text
     assert "keeps up with 500 requests a second" in text
     assert "Version 1.2" in text
-    assert "Of their requests came to harm: 0, 0 in the repetitions,\n0 after the spike." in text
+    assert "was refused: 0 of 0, 0 of 0 in the repetitions before the spike, 0 of 0 after it." in text
     assert "(spike.svg)" in text
 
 
