@@ -32,9 +32,11 @@ import pyarrow.compute as pc
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters.log import LogFiles
-from actors.spans.adapters.table import LOG, SEALED, SpanTable, TableFile
+from actors.spans.adapters.parquet import FileGone, digest_in, groups_in, is_named_by, read_bytes
+from actors.spans.adapters.table import LOG, SEALED, SpanTable
 from actors.spans.batch import row_hashes
 from actors.spans.columns import Rows, rows_of
+from actors.spans.compaction import TableFile
 from actors.spans.log.checkpoint import Checkpoint, SignedCheckpoint
 from actors.spans.log.recount import Recount, root_of
 from actors.spans.log.tiles import ENTRIES, WIDTH, Tile, join_leaves, read_path
@@ -136,7 +138,7 @@ def check_log(
         checkpoint = signed.verify(trust)
     except (IntegrityError, StorageUnavailable) as error:
         return _nothing(Damage(-1, "checkpoint", str(error)))
-    return _Check(files, table, checkpoint, claims).run(sealed, tell)
+    return table.with_files(lambda: _Check(files, table, checkpoint, claims).run(sealed, tell))
 
 
 def _nothing(*damage: Damage) -> Checked:
@@ -314,17 +316,34 @@ class _Check:
     # The table's rows.
 
     def _check_file(self, file: TableFile) -> None:
-        """Hold a file's rows against the leaves of their batches."""
+        """Hold a file's bytes against its name, and its rows against the leaves of their batches."""
+        named: set[object] = set()
+        fits = True
         try:
-            table, why = self._table.read_whole(file.path)
-        except IntegrityError as error:
+            data = read_bytes(file.path)
+            fits = not digest_in(file.path.name) or is_named_by(file.path.name, data)
+            if not fits:
+                self._file_is_damaged(file, f"span file {file.path.name} is not the bytes that were written")
+            numbered = False
+            for group in groups_in(file.path, data):
+                self._check_rows(group, named)
+                numbered |= group["log_index"].null_count < group.num_rows
+        except FileGone as error:
+            if file.path not in self._table.current_files():
+                raise  # it was merged with others meanwhile: all is read again
             self._file_is_damaged(file, str(error))
-            return
-        if why:
-            self._file_is_damaged(file, f"span file {file.path.name} {why}")
+        except IntegrityError as error:
+            if fits:  # else that was told
+                self._file_is_damaged(file, str(error))
+        else:
+            if numbered and not digest_in(file.path.name):
+                why = "has no digest in its name, and holds rows of batches"
+                self._file_is_damaged(file, f"span file {file.path.name} {why}")
+
+    def _check_rows(self, table: pa.Table, named: set[object]) -> None:
         index = table["log_index"]
         sealed = pc.and_kleene(pc.greater_equal(index, 0), pc.less(index, self._size)).fill_null(False)
-        self._check_others(table.filter(pc.invert(sealed)), file)
+        self._check_others(table.filter(pc.invert(sealed)), named)
         rows = table.filter(sealed)
         for start in range(0, rows.num_rows, CHUNK_ROWS):
             for row in self._spans(rows.slice(start, CHUNK_ROWS)):
@@ -395,8 +414,8 @@ class _Check:
             whose = _whose(batch.manifest)
             self._faulty(index, "missing", f"of {whose} {left} are not in the table, the first is {seq}")
 
-    def _check_others(self, rows: pa.Table, file: TableFile) -> None:
-        """Judge rows that are in no sealed batch, by where they say they lie; of each writer one is named."""
+    def _check_others(self, rows: pa.Table, named: set[object]) -> None:
+        """Judge rows that are in no sealed batch, by where they say they lie; of each writer one a file is ``named``."""
         waits = pc.and_kleene(
             pc.greater_equal(rows["log_index"], self._size), pc.less(rows["log_index"], self._numbered)
         )
@@ -404,12 +423,11 @@ class _Check:
         others = rows.filter(pc.invert(waits.fill_null(False))).select(
             ["writer_id", "writer_seq", "log_index", "record"]
         )
-        named: set[object] = set()
         for start in range(0, others.num_rows, CHUNK_ROWS):
             try:
                 places = others.slice(start, CHUNK_ROWS).to_pylist()
             except ValueError as error:  # bytes that are no UTF-8 where words belong
-                self._found(-1, "unsealed", f"rows of span file {file.path.name} cannot be read: {error}")
+                self._found(-1, "unsealed", f"rows of a span file cannot be read: {error}")
                 continue
             for writer_id, seq, index, record in (tuple(place.values()) for place in places):
                 fault = self._fault_of_other(writer_id, seq, index, record)
