@@ -65,10 +65,12 @@ class SpanTable(TableReader):
         """Batches that are known to be sealed: the next commit says so."""
 
     def append(
-        self, rows: Sequence[Rows], reached: Mapping[str, int], now_ms: int, swap: Swap | None = None
+        self, rows: Sequence[Rows], reached: Mapping[str, int], now_ms: int, again: Mapping[str, Rows] | None = None,
+        swap: Swap | None = None,
     ) -> list[Rows]:  # fmt: skip
         """Commit rows and, with them, the last number each application id reached; return the batches that this made.
 
+        ``again`` are rows from before what their writer reached, each under an application id of its own in ``reached``.
         ``swap`` is committed with them: a file that takes others' place, as one of the rows says. Raises ``StorageUnavailable``
         unless the commit is durable; the caller keeps its rows and tries again, with more rows if it likes. An earlier
         attempt may have taken effect without saying so: what the table has is left out.
@@ -81,7 +83,8 @@ class SpanTable(TableReader):
             ahead = {name: last for name, last in reached.items() if last > known(committed[name])}
             if ahead:
                 self._remove_orphans()  # of an attempt whose end could not be told at the time
-                fresh = runs(_after(chunk, committed[chunk.writer_id]) for chunk in rows)
+                behind = [part for name, part in (again or {}).items() if name in ahead]
+                fresh = runs([*(_after(chunk, committed[chunk.writer_id]) for chunk in rows), *behind])
                 first = known(last_number(delta, LOG)) + 1
                 batches = [replace(batch, log_index=index) for index, batch in enumerate(fresh, first)]
                 if batches:

@@ -47,7 +47,7 @@ class Merging(Sealed):
         """Commit what is ready with its entry, and seal that."""
         seq = (self.table.last_committed(OWN) or 0) + 1
         row = span(seq, name=names.TABLE_COMPACTED, attributes=entry, decision_id="", tenant="")
-        batches = self.table.append([Rows(OWN, seq, 1, [row])], {OWN: seq}, NOW_MS, self.compactor.ready)
+        batches = self.table.append([Rows(OWN, seq, 1, [row])], {OWN: seq}, NOW_MS, swap=self.compactor.ready)
         self.compactor.committed()
         self.sealer.seal(batches, NOW_MS)
 
