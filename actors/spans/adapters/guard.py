@@ -112,7 +112,7 @@ class SpanIntegrityGuard:
         if not rows and not self._canaries_due:
             return Verdict()
         self._ask(rows)
-        canaries = all_canaries(self._given(wall_s)) if self._canaries_due else []
+        canaries = all_canaries(self._given(wall_s), self._checkers) if self._canaries_due else []
         disguised = [part for part in rows if is_canary(part.writer_id, part.first_seq + len(part.spans) - 1)]
         others = [part for part in rows if part not in disguised] if disguised else rows
         found = inspect(self._checkers, others, canaries, wall_s, self._config.integrity_threshold)

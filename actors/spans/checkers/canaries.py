@@ -13,6 +13,7 @@ Left out: when they are judged, and what becomes of rows while a checker is blin
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -177,12 +178,21 @@ MAKERS: Mapping[str, Maker] = {
     temporal.NAME: temporal_canaries,
     cryptographic.NAME: cryptographic_canaries,
 }
-"""Name of a checker → what makes its canaries. One that is not here is blind."""
+"""Name of a checker → what makes its canaries."""
 
 
-def all_canaries(given: Given) -> list[Canary]:
-    """Return the canaries of all checkers, and the good ones."""
-    return [*good_canaries(given), *(canary for make in MAKERS.values() for canary in make(given))]
+@runtime_checkable
+class Proving(Protocol):
+    """A checker whose canaries depend on what it has learned: it makes them itself."""
+
+    def canaries(self, given: Given) -> Sequence[Canary]:
+        """Return rows that it must find, and as what."""
+
+
+def all_canaries(given: Given, checkers: Iterable[object] = ()) -> list[Canary]:
+    """Return the canaries of all checkers, and the good ones. Whose are neither made here nor by itself is blind."""
+    own = (canary for checker in checkers if isinstance(checker, Proving) for canary in checker.canaries(given))
+    return [*good_canaries(given), *(canary for make in MAKERS.values() for canary in make(given)), *own]
 
 
 def blind(

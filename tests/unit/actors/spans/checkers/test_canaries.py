@@ -96,3 +96,18 @@ def test_makers_are_known_by_their_checkers_names() -> None:
     """A checker finds its canaries by the name it goes by."""
     assert set(MAKERS) == {checker.name for checker in checkers()}
     assert made.rows_of(GIVEN, 7).writer_id[-12:] == made.MARK
+
+
+def test_a_checker_may_make_its_own() -> None:
+    """What it is proved by may depend on what it has learned."""
+    mine = made.Canary(made.rows_of(GIVEN, 77, made.plain(GIVEN, 777)), "Mine", "odd")
+
+    class Mine:
+        def canaries(self, given: Given) -> list[made.Canary]:
+            return [mine] if given is GIVEN else []
+
+    given = all_canaries(GIVEN, [*checkers(), Mine()])
+    assert given[-1] is mine
+    assert blind(["Mine"], given, [], 0.5) == {"Mine": "misses odd"}
+    seen = [*findings(GIVEN), Finding(*mine.place, "Mine", "odd", Severity.NOTICE)]
+    assert blind([*NAMES, "Mine"], given, seen, 0.5) == {}
