@@ -1,8 +1,8 @@
 """Measures ``log verify`` beside hashing the same bytes: ``python -m cluster.bench.log_verify``. Takes some five minutes.
 
 Rules:
-- A home's table and log are made as SpanActor leaves them: sealed, and merged but for the newest commits. Rows are five spans a decision,
-  one of them with a record as long as a real one, of which nothing compresses.
+- A home's table and log are made as SpanActor leaves them: sealed, and merged but for the newest commits. Rows are five spans a
+  decision, one of them with a record as long as a real one, of which nothing compresses.
 - The yardstick is SHA-256 over every byte that a check reads: the table's current files and the log's.
 - All three take turns on the same files, in one process; the median counts. A check that finds damage, or fewer rows than were
   made, measures nothing: nothing is written.
@@ -197,9 +197,10 @@ def section(cells: list[Verified], machine: Mapping[str, str]) -> str:
     """Return the page's section. Pure."""
     lines = [
         (
-            f"`weavergen log verify` on a table and log as SpanActor leaves them (batches of {BATCH_ROWS} rows, all merged but for "
-            f"the {RECENT} newest), beside SHA-256 over the same bytes: the table's files and the log's. Light holds a merged file by its bytes' digest, which "
-            "a signed entry names; `--deep` hashes every row. Wanted: light within twice the hashing. Medians of "
+            f"`weavergen log verify` on a table and log as SpanActor leaves them (batches of {BATCH_ROWS} rows, all merged but "
+            f"for the {RECENT} newest), beside SHA-256 over the same bytes: the table's files and the log's. Light holds a merged "
+            "file by its bytes' digest, which a signed entry names; `--deep` hashes every row. Wanted: light within twice the "
+            "hashing. Medians of "
             f"{ROUNDS} rounds."
         ),
         "",
