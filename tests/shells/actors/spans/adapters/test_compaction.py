@@ -246,7 +246,7 @@ def test_a_commit_that_fails_takes_the_merge_along_when_it_is_repeated(
                 made.enter(entry)
         row = span(1, name=names.TABLE_COMPACTED, attributes=entry, decision_id="", tenant="")
         more = Rows(OWN, 2, 1, [span(2)])
-        made.table.append([Rows(OWN, 1, 1, [row]), more], {OWN: 2}, NOW_MS, made.compactor.ready)
+        made.table.append([Rows(OWN, 1, 1, [row]), more], {OWN: 2}, NOW_MS, swap=made.compactor.ready)
         made.compactor.committed()
         made.sealer.seal([], NOW_MS)
         assert (made.seqs(), made.damage()) == (list(range(1, 13)), [])
