@@ -109,7 +109,7 @@ class _Table:
         reached = {part.writer_id: len(part.spans) for part in rows}
         if reached.get(self._own):
             reached[self._own] = self._own_seq
-        batches = self._table.append(rows, reached, 1000 * _BEGAN_S, self._compactor.ready)
+        batches = self._table.append(rows, reached, 1000 * _BEGAN_S, swap=self._compactor.ready)
         self._sealer.seal(batches, 1000 * _BEGAN_S)
         self._compactor.committed()
 
@@ -198,7 +198,7 @@ def section(cells: list[Verified], machine: Mapping[str, str]) -> str:
     lines = [
         (
             f"`weavergen log verify` on a table and log as SpanActor leaves them (batches of {BATCH_ROWS} rows, all merged but "
-            f"for the {RECENT} newest), beside SHA-256 over the same bytes: the table's files and the log's. Light holds a merged "
+            f"for the {RECENT} newest), beside SHA-256 over the same bytes: the table's files and the log's. Light takes a merged "
             "file by its bytes' digest, which a signed entry names; `--deep` hashes every row. Wanted: light within twice the "
             "hashing. Medians of "
             f"{ROUNDS} rounds."
