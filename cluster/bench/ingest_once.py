@@ -49,7 +49,7 @@ class Complaints:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def open(self, kind: str, level: str, evidence: Mapping[str, str], dedup_key: str) -> None:
+    def open(self, kind: str, level: str, evidence: Mapping[str, str], _dedup_key: str) -> None:
         """Keep it."""
         self.told.append(f"{kind} ({level}): {dict(evidence)}")
 
