@@ -184,7 +184,7 @@ _TAKEN = (
 )
 _HELD = (
     (
-        f"| spans | SHA-256 of the same bytes | `log verify` (wanted ≤ {WANTED_VERIFY:g} ×) | `log verify --deep` | a span's bytes: "
+        f"| spans | SHA-256 of the same bytes | `log verify` (wanted ≤ {WANTED_VERIFY:g} ×) | `--deep` | a span's bytes: "
         "table | log | plain Parquet | OTLP JSON |"
     ),
     "|---:|---:|---:|---:|---:|---:|---:|---:|",
