@@ -198,8 +198,8 @@ def section(cells: list[Verified], machine: Mapping[str, str]) -> str:
     lines = [
         (
             f"`weavergen log verify` on a table and log as SpanActor leaves them (batches of {BATCH_ROWS} rows, all merged but "
-            f"for the {RECENT} newest), beside SHA-256 over the same bytes: the table's files and the log's. Light takes a merged "
-            "file by its bytes' digest, which a signed entry names; `--deep` hashes every row. Wanted: light within twice the "
+            f"for the {RECENT} newest), beside SHA-256 over the same bytes: the table's files and the log's. Light takes merged "
+            "files by their bytes' digests, which signed entries name; `--deep` hashes every row. Wanted: light within twice the "
             "hashing. Medians of "
             f"{ROUNDS} rounds."
         ),

@@ -56,6 +56,19 @@ def test_decoding_inverts_encoding(sample: Sample) -> None:
     assert decode(canonical_json(sample), Sample, "sample") == sample
 
 
+@given(samples, st.integers(-(2**63), 2**64 - 1), st.sampled_from(["alpha", "leaf", "table"]))
+def test_an_integer_out_of_bounds_is_found_wherever_it_stands(sample: Sample, number: int, place: str) -> None:
+    """As a field, in a list's structure and as a mapping's value: exactly what lies within the bounds is read."""
+    changes = {"alpha": number, "leaves": [Leaf("a", number)], "table": {"a": number}}
+    name = {"leaf": "leaves"}.get(place, place)
+    data = canonical_json(msgspec.structs.replace(sample, **{name: changes[name]}))
+    if abs(number) <= MAX_SAFE_INTEGER:
+        decode(data, Sample, "sample")
+    else:
+        with pytest.raises(IntegrityError, match="beyond"):
+            decode(data, Sample, "sample")
+
+
 @given(samples, st.data())
 def test_no_other_bytes_decode_to_a_changed_value_unnoticed(sample: Sample, data: st.DataObject) -> None:
     """A changed byte is refused, or it is the canonical form of a different value; never an alias of the same one."""
