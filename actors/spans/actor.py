@@ -33,7 +33,6 @@ from typing import Any
 from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.ids import is_ulid
 from actors.base.ports import IncidentSink
-from actors.spans import conventions as names
 from actors.spans.adapters.compaction import Compactor
 from actors.spans.adapters.guard import open_guard
 from actors.spans.adapters.ingest import Ingest
