@@ -20,6 +20,7 @@ from cluster.cli.simulating import simulate
 from cluster.cli.status import status
 from cluster.cli.transitions import halt, isolate, readmit, resume
 from cluster.cli.verifying import verify
+from cluster.cli.witnesses import witnesses
 from cluster.client import NotRunning
 from cluster.leaving import leave
 
@@ -35,7 +36,7 @@ def cli() -> None:
 
 for command in (
     up, down, status, ask, audit, learn, keys, verify, log, halt, resume, isolate, readmit, policy, evaluations,
-    simulate,
+    simulate, witnesses,
 ):  # fmt: skip
     cli.add_command(command)
 
