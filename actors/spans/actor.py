@@ -26,7 +26,6 @@ Left out: rows that carry no signature, and looking decisions up, which gateways
 (``WalReader.find``).
 """
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -39,6 +38,7 @@ from typing import Any
 
 from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.ids import is_ulid
+from actors.base.locks import only_one
 from actors.base.ports import IncidentSink
 from actors.spans import conventions as names
 from actors.spans.adapters.guard import SpanIntegrityGuard
@@ -452,13 +452,7 @@ def _unborn_writer(directory: Path) -> str:
 def _take_lock(path: Path) -> int:
     """Take the lock that makes the actor the only one of its home."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise HomeError(f"another SpanActor holds {path}; end it first") from error
-    return fd
+    return only_one(path, f"another SpanActor holds {path}; end it first")
 
 
 def _evidence(ref: SegmentRef, progress: Progress) -> dict[str, str]:

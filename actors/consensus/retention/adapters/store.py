@@ -11,7 +11,6 @@ Rules:
 Left out: whose content is kept, and what happens to that which cannot be (``keeper``).
 """
 
-import fcntl
 import os
 import re
 import stat
@@ -23,6 +22,7 @@ from pathlib import Path
 from actors.base.errors import ConfigurationError, IntegrityError, StorageUnavailable
 from actors.base.files import write_atomic
 from actors.base.ids import ulid_time_ms
+from actors.base.locks import in_turn
 from actors.consensus.retention.config import ContentConfig
 
 SUFFIX = ".json.gz"
@@ -131,12 +131,8 @@ class ContentStore:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         if stat.S_IMODE(self._folder.stat().st_mode) & 0o077:
             self._folder.chmod(0o700)
-        lock = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with in_turn(self._folder / ".lock") as lock:
             yield lock
-        finally:
-            os.close(lock)
 
 
 def find_content(place: Path, decision_id: str) -> bytes | None:
