@@ -12,7 +12,6 @@ witnesses (``cluster.witness_register``), policy (``cluster.succession``).
 """
 
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +28,6 @@ from cluster.home import Home
 
 CERTIFIED_S = 5 * 365 * 24 * 3600
 """How long root's certificates last."""
-SALT_BYTES = 32
 _SKEW_S = 300
 HOME_KEYS: tuple[Role, ...] = ("policy", "log", "issuer")
 
@@ -54,9 +52,7 @@ def ensure_trust(home: Home, operators: Path, now_s: int) -> TrustBundle:
         return trust
     try:
         root, operator = _key(operators / "root.key"), _key(operators / "operator.key")
-        _key(home.keys / "salt.key")  # the secret behind pseudonyms and commitments: 32 random bytes in hex, like a key
         keys = [("operator", operator), *((role, _key(home.keys / f"{role}.key")) for role in HOME_KEYS)]
-        _ensure_salt(home.keys / "salt.key")
         certificates = [certified(root, role, key, now_s) for role, key in keys]
         trust = TrustBundle(schema="weavergen.trust/1", root=root.public.hex, certificates=certificates, revocations=[])
         write_atomic(home.trust_file, canonical_json(trust))
@@ -120,12 +116,6 @@ def _key(path: Path) -> SigningKey:
         except FileExistsError:
             return SigningKey.load(path)  # another first bring-up was faster
     return SigningKey.load(path)
-
-
-def _ensure_salt(path: Path) -> None:
-    """Make the secret behind pseudonyms and commitments."""
-    if not path.exists():
-        write_atomic(path, secrets.token_hex(SALT_BYTES).encode())
 
 
 def certified(root: SigningKey, role: Role, key: SigningKey, now_s: int) -> SignedCertificate:

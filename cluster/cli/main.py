@@ -18,6 +18,7 @@ from cluster.cli.log import log
 from cluster.cli.policies import policy
 from cluster.cli.simulating import simulate
 from cluster.cli.status import status
+from cluster.cli.tenants import tenants
 from cluster.cli.transitions import halt, isolate, readmit, resume
 from cluster.cli.verifying import verify
 from cluster.cli.witnesses import witnesses
@@ -36,7 +37,7 @@ def cli() -> None:
 
 for command in (
     up, down, status, ask, audit, learn, keys, verify, log, halt, resume, isolate, readmit, policy, evaluations,
-    simulate, witnesses,
+    simulate, tenants, witnesses,
 ):  # fmt: skip
     cli.add_command(command)
 
