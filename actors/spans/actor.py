@@ -22,7 +22,6 @@ Rules:
 Left out: looking decisions up, which gateways do in the same segments (``WalReader.find``).
 """
 
-import fcntl
 import logging
 import os
 import threading
@@ -32,6 +31,7 @@ from typing import Any
 
 from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.ids import is_ulid
+from actors.base.locks import only_one
 from actors.base.ports import IncidentSink
 from actors.spans.adapters.compaction import Compactor
 from actors.spans.adapters.guard import open_guard
@@ -304,10 +304,4 @@ def _unborn_writer(directory: Path) -> str:
 def _take_lock(path: Path) -> int:
     """Take the lock that makes the actor the only one of its home."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise HomeError(f"another SpanActor holds {path}; end it first") from error
-    return fd
+    return only_one(path, f"another SpanActor holds {path}; end it first")

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -52,8 +53,8 @@ def test_a_decision_is_checked_by_a_page_of_code_that_is_not_ours(system: System
     assert "goes on from there" in done.stdout
 
 
-def test_two_witnesses_sign_what_is_sealed(system: System) -> None:
-    """Kept by the supervisor, away from the home, and said to share its machine; proofs lead to what they signed."""
+def test_two_witnesses_sign_what_is_sealed(system: System, tmp_path: Path) -> None:
+    """As ``up`` makes them of the shipped profile, said to share the machine; whoever has the trust bundle counts them."""
     headers = {"Authorization": f"Bearer {system.client_key}"}
     with httpx.Client(base_url=system.base_url, headers=headers, timeout=60) as http:
         assert "witness: co-located" in http.get("/readyz").json()["degraded"]
@@ -65,6 +66,14 @@ def test_two_witnesses_sign_what_is_sealed(system: System) -> None:
             return 0 if envelope.proof is None else len(envelope.proof.entry.checkpoint.note.signatures)
 
         until(lambda: lines() == 4, 60)  # the log's own two, and one of each witness
+        envelope = tmp_path / "decision.json"
+        envelope.write_bytes(http.get(f"/v1/decisions/{decision_id}").content)
+    trust = tmp_path / "trust.json"
+    trust.write_bytes((system.home / "trust.json").read_bytes())
+    elsewhere = ("verify", str(envelope), "--trust", str(trust), "--home", str(tmp_path / "none"))
+    for required, code in ((2, 0), (3, 1)):
+        counted = system.weavergen(*elsewhere, "--require-witnesses", str(required))
+        assert (counted.returncode, "(2 of 2)" in counted.stdout) == (code, True), counted.stdout + counted.stderr
     verified = system.weavergen("log", "verify")
     assert verified.returncode == 0, verified.stdout
     assert verified.stdout.count("and the log goes on from there") == 2
@@ -79,7 +88,8 @@ def test_a_forged_row_is_set_aside_and_the_system_s_own_never_are(system: System
     start = encode_header(SegmentHeader(forger, 1, SPAN_SCHEMA_VERSION, b"n" * 16, b"{}"))
     began_ns = now_ns - 3600 * 10**9
     vote = Span(
-        b"t" * 16, b"s" * 8, b"", "chat m1", "client", began_ns, began_ns + 10**9, "ok", "", "t", {}, voter="m1", outcome="agreed",
+        b"t" * 16, b"s" * 8, b"", "chat m1", "client", began_ns, began_ns + 10**9, "ok", "", "t", {}, voter="m1",
+        outcome="agreed",
     )  # fmt: skip
     payload, seed = encode_spans([vote]), read_header(start).seed
     frame = frame_header(FrameKind.SPANS, 1, 1, payload, len(start), seed) + payload
