@@ -23,6 +23,7 @@ FEEDBACK: Final = "weavergen.feedback"
 WAL_ADOPTED: Final = "weavergen.wal.adopted"
 WAL_DAMAGED: Final = "weavergen.wal.damaged"
 ROW_QUARANTINED: Final = "weavergen.row.quarantined"
+GATEWAY_COUNTERS: Final = "weavergen.gateway.counters"
 
 # OpenTelemetry attributes.
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
@@ -49,6 +50,10 @@ WAL_NEXT_SEQ: Final = "weavergen.wal.next_seq"
 WAL_TORN_BYTES: Final = "weavergen.wal.torn_bytes"
 WAL_LOST_ROWS: Final = "weavergen.wal.lost_rows"
 WAL_REASON: Final = "weavergen.wal.reason"
+COUNTED_ROWS: Final = "weavergen.counted.rows"
+COUNTED_DECISIONS: Final = "weavergen.counted.decisions"
+COUNTED_VOTER_SPANS: Final = "weavergen.counted.voter_spans"
+COUNTED_WITHHELD: Final = "weavergen.counted.withheld"
 
 
 def chat_span_name(model: str) -> str:
