@@ -202,6 +202,8 @@ class SpanWatch:
         """What keeps rows from the table; empty while nothing is known to."""
         self.log: tuple[int, float] | None = None
         """Batches in the transparency log, and how long the oldest row without a batch has waited (seconds), as last heard."""
+        self.storm = ""
+        """What is pinned of a span data corruption storm, as last heard; empty while nothing is."""
         self._ask = ask
         self._timeout_s = timeout_s
 
@@ -211,6 +213,7 @@ class SpanWatch:
             async with asyncio.timeout(self._timeout_s):
                 health = await self._ask()
             self.problem, self.log = span_problem(health), log_state(health)
+            self.storm = str(health.get("storm", self.storm))
         except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is what there is to say
             self.problem, self.log = f"SpanActor does not answer ({type(error).__name__})", None
 

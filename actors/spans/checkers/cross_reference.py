@@ -2,12 +2,13 @@
 
 Rules:
 - Every decision has its rows, every such row its decision, in the same frame (``cross_reference_decision``).
-- A decision comes once, and is taken back at most once. The newest ``MAX_DECISIONS`` are remembered; an older one again is a
-  row of another number than its record says, which its signature tells.
+- A decision comes once, and is taken back at most once. The newest ``MAX_DECISIONS`` that were accepted are remembered; an older
+  one again is a row of another number than its record says, which its signature tells.
 - A gateway says what it numbered (``spans.counters``). Between two such rows of a writer as many rows, decisions and voter spans
   must have come as it says, and since the first row if that was seen; what was lost on the way is a difference, too.
 - An answer from a cache names a decision that gave it; while there is no cache nothing does.
-- Rows that are shown again, because they could not be judged the last time, are counted once.
+- What came is counted, whether it is accepted or not. Rows that are shown again, because they had to wait, are counted once;
+  numbers that no writer reaches are canaries', and are not counted.
 - It remembers what it saw in memory: after a restart it knows no earlier decisions, and counts from the writer's next row on.
 
 Left out: signatures, times, and rows that belong to no decision.
@@ -15,20 +16,22 @@ Left out: signatures, times, and rows that belong to no decision.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
-from actors.spans.checkers.cross_reference_decision import Decision, Fault, Numbered, faults_of
+from actors.spans.checkers.cross_reference_decision import Decision, Fault, faults_of
 from actors.spans.checkers.finding import Arrivals, Finding, Severity
 from actors.spans.columns import Rows
 from actors.spans.counters import RowCounts, counted, counts_of
-from actors.spans.sequence import FIRST_SEQ
+from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
 from actors.spans.span import Span
 
 MAX_DECISIONS = 32_768
 MAX_WRITERS = 1_024
+_UNCOUNTED = MAX_SEQ - 1_024
+_WORDS_MAX = 512
 NAME = "CrossReferenceValidator"
 
 
@@ -74,59 +77,60 @@ class CrossReferenceValidator:
 
     def check(self, arrivals: Arrivals) -> list[Finding]:
         """Return what rows contradict: each other, or what their writer counted."""
+        now: dict[str, _Known] = {}
         return [
             Finding(
                 rows.writer_id, fault.seq, NAME, fault.kind, fault.severity,
-                {"found": fault.found[:512], "expected": fault.expected[:512]},
+                {"found": fault.found[:_WORDS_MAX], "expected": fault.expected[:_WORDS_MAX]},
             )
             for rows in arrivals.rows
-            for fault in self._faults(rows)
+            for fault in self._faults(rows, now)
         ]  # fmt: skip
 
     def learn(self, accepted: Arrivals) -> None:
-        """Take in nothing: what it holds rows against came with them."""
+        """Remember which decisions were accepted, and which of them were taken back."""
+        for rows in accepted.rows:
+            for seq, span in enumerate(rows.spans, rows.first_seq):
+                if not span.record:
+                    continue
+                if span.name == names.INVOKE_WORKFLOW:
+                    self._decisions.setdefault(span.decision_id, _Known(rows.writer_id, seq))
+                elif known := self._decisions.get(span.decision_id):
+                    known.taken_back = seq
+        while len(self._decisions) > self._max_decisions:
+            self._decisions.popitem(last=False)
 
-    def _faults(self, rows: Rows) -> Iterator[Fault]:
-        for decision in _decisions(rows):
+    def _faults(self, rows: Rows, now: dict[str, _Known]) -> Iterator[Fault]:
+        for decision in decisions_in(rows):
             found = faults_of(decision)
             yield from found
             if not any(fault.severity is Severity.CRITICAL for fault in found):
-                yield from self._placed(rows.writer_id, decision)
-        yield from self._counted(rows)
+                yield from self._placed(rows.writer_id, decision, now)
+        if rows.first_seq < _UNCOUNTED:
+            yield from self._counted(rows)
 
     # Decisions.
 
-    def _placed(self, writer_id: str, decision: Decision) -> Iterator[Fault]:
-        """Remember a decision that is whole; tell of one that was there before, and of what no cache gave."""
-        known = self._decisions.get(decision.id)
+    def _placed(self, writer_id: str, decision: Decision, now: dict[str, _Known]) -> Iterator[Fault]:
+        """Tell of a whole decision that was there before, accepted or just now, and of an answer that no cache gave."""
+        known = now.get(decision.id) or self._decisions.get(decision.id)
         if decision.withheld:
-            yield from self._taken_back(writer_id, decision.withheld[0], known)
+            seq, _ = decision.withheld[0]
+            yield from _taken_back(writer_id, seq, known)
+            if known is not None:
+                now[decision.id] = replace(known, taken_back=known.taken_back or seq)
             return
         seq, _ = decision.roots[0]
         if known is not None and (known.writer_id, known.seq) != (writer_id, seq):
             for row, _ in decision.rows:
                 yield Fault(row, "decision_twice", f"{writer_id} {seq}", f"once, as {known.writer_id} {known.seq}")
             return
-        if known is None:
-            self._decisions[decision.id] = _Known(writer_id, seq)
-            if len(self._decisions) > self._max_decisions:
-                self._decisions.popitem(last=False)
+        now.setdefault(decision.id, _Known(writer_id, seq))
         record = decision.record
         if record is not None and record.cache is not None:
             source = record.cache.source_decision_id
             if self._caches is None or not self._caches.gave(source, record.answer_sha256):
                 yield Fault(seq, "answer_of_no_cache", source, "a decision whose answer a cache was given")
-
-    def _taken_back(self, writer_id: str, row: Numbered, known: _Known | None) -> Iterator[Fault]:
-        seq, _ = row
-        if known is None:  # it may have come before this process began, or long ago
-            return
-        if known.writer_id != writer_id or seq < known.seq:
-            yield Fault(seq, "withheld_by_another", writer_id, f"{known.writer_id}, after row {known.seq}")
-        elif known.taken_back not in (0, seq):
-            yield Fault(seq, "withheld_twice", str(seq), f"once, in row {known.taken_back}")
-        else:
-            known.taken_back = seq
 
     # Counts.
 
@@ -156,6 +160,15 @@ class CrossReferenceValidator:
         return known
 
 
+def _taken_back(writer_id: str, seq: int, known: _Known | None) -> Iterator[Fault]:
+    if known is None:  # it may have come before this process began, or long ago
+        return
+    if known.writer_id != writer_id or seq < known.seq:
+        yield Fault(seq, "withheld_by_another", writer_id, f"{known.writer_id}, after row {known.seq}")
+    elif known.taken_back not in (0, seq):
+        yield Fault(seq, "withheld_twice", str(seq), f"once, in row {known.taken_back}")
+
+
 def _told(writer: _Writer, seq: int, span: Span) -> Iterator[Fault]:
     """Hold what came of a writer against what it says that it numbered; from here on it is counted anew."""
     try:
@@ -170,7 +183,7 @@ def _told(writer: _Writer, seq: int, span: Span) -> Iterator[Fault]:
     writer.since, writer.come = said, RowCounts()
 
 
-def _decisions(rows: Rows) -> Iterable[Decision]:
+def decisions_in(rows: Rows) -> Iterable[Decision]:
     """Return a frame's rows by decision; that an answer was taken back comes in a frame of its own."""
     found: dict[tuple[str, bool], Decision] = {}
     for seq, span in enumerate(rows.spans, rows.first_seq):

@@ -4,13 +4,13 @@ Rules:
 - Each measure of a row, and how it ended, is tested against the baseline of its cell (``statistical_sights``): conformal
   p-values, of which a batch's are believed as Benjamini and Hochberg do at ``LEVEL``. So of the measures that are called odd a
   hundredth is like those before on average, however many rows a batch has.
-- A row that is odd by itself is a NOTICE. A WARNING is one beyond ``ROW_P`` whose cell has *moved*: the last ``WINDOW`` rows are
-  not drawn like the baseline (``MOVED_P``), by an octave or three tenths of the rows, and most of the other voters have not
-  moved with it: what moves everybody is the work, not the rows.
+- A row that is odd by itself is a NOTICE. A WARNING is one beyond ``ROW_P``, or that ended in a way which comes more often,
+  whose cell has *moved*: the last ``WINDOW`` rows are not drawn like the baseline (``MOVED_P``), by an octave or three tenths
+  of the rows, and most of the other voters have not moved with it: what moves everybody is the work, not the rows.
 - Slow is not corrupt: no latency, rate, mix of kinds or failure makes more than a WARNING. CRITICAL takes *overwhelming*
   evidence about what a voter said: at least two of verdicts, tokens in and tokens out moved beyond ``SURE_P`` and by two
   octaves or half of the rows, in at least ``LEAST_WINDOW`` rows, beside at least one voter that did not. Then those rows are
-  set aside that are themselves beyond ``ROW_P``.
+  set aside that are themselves what moves.
 - A new state is not fought for ever: after ``MAX_HELD`` rows of a cell were critical it is forgotten and learned anew. A voter
   that was replaced by another costs that many rows, which an operator can release.
 - Rows enter the baseline once ``WINDOW`` newer ones of their cell were accepted: what is just moving does not teach yet.
@@ -31,6 +31,7 @@ from actors.spans.checkers.baseline import WORDS, Baseline, Cell
 from actors.spans.checkers.finding import Arrivals, Finding, Severity
 from actors.spans.checkers.statistical_sights import CALL, Looked, Sight, look
 from actors.spans.checkers.statistical_tests import (
+    Bools,
     Floats,
     Ints,
     believed,
@@ -51,6 +52,7 @@ SURE_P: Final = 1e-12
 SURE_OCTAVES: Final = 2.0
 SURE_SHARE: Final = 0.5
 ROW_P: Final = 0.05
+RISING_SHARE: Final = 0.1
 MAX_HELD: Final = 1_000
 _ENDED: Final = "outcome"
 _VERDICT: Final = "verdict"
@@ -66,17 +68,18 @@ class Moved:
     p: float
     by: float
     """Octaves of the median (signed), or the share of rows that would have to end otherwise."""
-    words: bool
+    rising: Bools | None = None
+    """Which words came more often by a tenth of all rows; none for values."""
 
     @property
     def clearly(self) -> bool:
         """Tell whether it has moved, and far enough to speak of."""
-        return self.p <= MOVED_P and abs(self.by) >= (MOVED_SHARE if self.words else MOVED_OCTAVES)
+        return self.p <= MOVED_P and abs(self.by) >= (MOVED_OCTAVES if self.rising is None else MOVED_SHARE)
 
     @property
     def surely(self) -> bool:
         """Tell whether it has moved beyond anything that a working voter does."""
-        return self.p <= SURE_P and abs(self.by) >= (SURE_SHARE if self.words else SURE_OCTAVES)
+        return self.p <= SURE_P and abs(self.by) >= (SURE_OCTAVES if self.rising is None else SURE_SHARE)
 
 
 @dataclass(slots=True)
@@ -98,9 +101,16 @@ class Odd:
     rows: Ints
     """Places among all rows that came."""
     p: Floats
+    words: Ints | None
+    """Which word each is, where the measure is of words."""
     moved: Moved
     shared: bool
     """Most others have moved, too."""
+
+    @property
+    def moves(self) -> Bools:
+        """Tell which rows are what moves their cell."""
+        return self.p <= ROW_P if self.words is None or self.moved.rising is None else self.moved.rising[self.words]
 
 
 class StatisticalAnomalyDetector:
@@ -149,9 +159,9 @@ class StatisticalAnomalyDetector:
                 if cell is None or not cell.warm:
                     self._unjudged += len(at)
                     continue
-                for measure, rows, p in _row_ps(cell, sight, at):
-                    now = moved[key].get(measure, Moved(1.0, 0.0, words=False))
-                    yield Odd(key, measure, rows, p, now, _is_shared(key, measure, moved))
+                for measure, rows, p, words in _row_ps(cell, sight, at):
+                    now = moved[key].get(measure, Moved(1.0, 0.0))
+                    yield Odd(key, measure, rows, p, words, now, _is_shared(key, measure, moved))
 
     # Deciding.
 
@@ -166,12 +176,12 @@ class StatisticalAnomalyDetector:
             window = _joined(latest.values.get(name), bins[at])[-WINDOW:]
             window = window[window >= 0]
             if len(window) >= LEAST_WINDOW:
-                found[name] = Moved(*moved_values(cell.values[name], window), words=False)
+                found[name] = Moved(*moved_values(cell.values[name], window))
         words = np.bincount(_joined(latest.words, sight.words[at])[-WINDOW:], minlength=len(WORDS))
         if words.sum() >= LEAST_WINDOW:
-            found[_ENDED] = Moved(*moved_words(cell.words, words), words=True)
+            found[_ENDED] = _moved_words(cell.words, words)
         if words[_VOTED].sum() >= LEAST_WINDOW:
-            found[_VERDICT] = Moved(*moved_words(cell.words[_VOTED], words[_VOTED]), words=True)
+            found[_VERDICT] = _moved_words(cell.words[_VOTED], words[_VOTED])
         return found
 
     def _hold(self, critical: Mapping[int, tuple[Odd, int]]) -> None:
@@ -198,19 +208,24 @@ class StatisticalAnomalyDetector:
         latest.values, latest.words = {name: bins[old:] for name, bins in values.items()}, words[old:]
 
 
-def _row_ps(cell: Cell, sight: Sight, at: Ints) -> Iterator[tuple[str, Ints, Floats]]:
-    """Yield each measure of a cell's rows: its name, the rows that have it, their p-values."""
+def _moved_words(counts: Ints, window: Ints) -> Moved:
+    rising = window / window.sum() > counts / max(1, int(counts.sum())) + RISING_SHARE
+    return Moved(*moved_words(counts, window), rising)
+
+
+def _row_ps(cell: Cell, sight: Sight, at: Ints) -> Iterator[tuple[str, Ints, Floats, Ints | None]]:
+    """Yield each measure of a cell's rows: its name, the rows that have it, their p-values, and their words if it is of words."""
     for name, bins in sight.values.items():
         mine = bins[at]
         has = mine >= 0
         if has.any():
-            yield name, sight.rows[at[has]], row_p(cell.values[name], mine[has])
+            yield name, sight.rows[at[has]], row_p(cell.values[name], mine[has]), None
     words = sight.words[at]
-    yield _ENDED, sight.rows[at], word_p(cell.words, words)
+    yield _ENDED, sight.rows[at], word_p(cell.words, words), words
     voted = np.isin(words, _VOTED)
     if voted.any():
         verdicts = (words[voted] == _VOTED[1]).astype(np.int64)
-        yield _VERDICT, sight.rows[at[voted]], word_p(cell.words[_VOTED], verdicts)
+        yield _VERDICT, sight.rows[at[voted]], word_p(cell.words[_VOTED], verdicts), verdicts
 
 
 def _is_shared(key: str, measure: str, moved: Mapping[str, Mapping[str, Moved]]) -> bool:
@@ -224,7 +239,7 @@ def _is_shared(key: str, measure: str, moved: Mapping[str, Mapping[str, Moved]])
     ]
     if mine is None or not others:
         return True
-    with_it = sum(one.clearly and (one.words or one.by * mine.by > 0) for one in others)
+    with_it = sum(one.clearly and (one.rising is not None or one.by * mine.by > 0) for one in others)
     return 2 * with_it >= len(others)
 
 
@@ -239,7 +254,7 @@ def _overwhelmed(odd: list[Odd]) -> dict[int, tuple[Odd, int]]:
         for said in by_cell.values()
         if len(said) >= 2
         for one in said
-        for place in np.flatnonzero(one.p <= ROW_P)
+        for place in np.flatnonzero(one.moves)
     }
 
 
@@ -249,7 +264,7 @@ def _findings(looked: Looked, odd: list[Odd], critical: Mapping[int, tuple[Odd, 
     for one in odd:
         is_odd = chosen[first : first + len(one.p)]
         first += len(one.p)
-        moves = (one.p <= ROW_P) & (one.moved.clearly and not one.shared)
+        moves = one.moves & (one.moved.clearly and not one.shared)
         for place in np.flatnonzero(is_odd | moves).tolist():
             if int(one.rows[place]) in critical:
                 continue

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 BINS_PER_OCTAVE: Final = 8
 BINS: Final = 33 * BINS_PER_OCTAVE
@@ -85,7 +86,7 @@ def moved_words(counts: Ints, window: Ints) -> tuple[float, float]:
     return _chi_squared(statistic, int(kept.sum()) - 1), float(abs(before / n - now / w).sum()) / 2
 
 
-def believed(p: Floats, level: float) -> NDArray[np.bool_]:
+def believed(p: Floats, level: float) -> Bools:
     """Return which of many p-values Benjamini and Hochberg's procedure believes at a level."""
     m = len(p)
     if not m:

@@ -66,6 +66,7 @@ LIFETIMES: tuple[Lifetime, ...] = (
         "spans.wal_max_age_s", control.late_row, True, False,
         lambda config: config.log.merge_promise_s + config.spans.wal_max_age_s, margin_s=1.0,
     ),
+    Lifetime("spans.storm_window_s", control.storm, True, False, margin_s=1.0),
     Lifetime("health.start_grace_s", control.start_grace, False, True),
     Lifetime("health.voter_window_s", control.voter_window, True, False),
     Lifetime("health.metrics_max_age_s", control.metrics, True, False, margin_s=1.0),
@@ -99,7 +100,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
         "admission.shedding.step_ms", "sandbox.self_test_period_s", "idempotency.poll_ms", "idempotency.max_poll_ms",
         "idempotency.sweep_s", "spans.table_roll_age_s", "spans.ingest_poll_ms", "store.auth_poll_ms", "health.tick_s",
         "health.stock_every_s", "health.flow_every_s",
-        "log.witness_interval_s", "gateway.health_check_period_s", "engine.health_check_period_s",
+        "spans.counters_every_s", "log.witness_interval_s", "gateway.health_check_period_s", "engine.health_check_period_s",
         "supervisor.poll_s", "supervisor.issuer_poll_ms",
     ),
     "is a wait before something is tried again": (

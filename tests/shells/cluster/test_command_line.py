@@ -78,7 +78,10 @@ def test_the_commands_are_those_documented() -> None:
     """A command cannot be lost by accident."""
     expected = "up down status ask audit keys verify log learn halt resume isolate readmit policy eval simulate"
     assert set(cli.commands) == set(expected.split())
-    subcommands = {"keys": {"create", "list", "revoke", "rotate"}, "policy": {"show", "pin", "rollback", "recover"}}
+    subcommands = {
+        "keys": {"create", "list", "revoke", "rotate"},
+        "policy": {"show", "pin", "freeze", "unfreeze", "rollback", "recover"},
+    }
     for name, names in subcommands.items():
         group = cli.commands[name]
         assert isinstance(group, click.Group)
