@@ -219,7 +219,7 @@ def _row_ps(cell: Cell, sight: Sight, at: Ints) -> Iterator[tuple[str, Ints, Flo
         mine = bins[at]
         has = mine >= 0
         if has.any():
-            yield name, sight.rows[at[has]], row_p(cell.values[name], mine[has]), None
+            yield name, sight.rows[at[has]], row_p(cell.values[name], mine[has], upper=name == "rate"), None
     words = sight.words[at]
     yield _ENDED, sight.rows[at], word_p(cell.words, words), words
     voted = np.isin(words, _VOTED)

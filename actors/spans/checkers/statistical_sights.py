@@ -4,7 +4,8 @@ Rules:
 - A *voter's call* is looked at beside that voter's other calls in that layer for that kind of answer: how long an answer took,
   tokens in and out, how it ended. How long something took that ended otherwise is no latency of the voter's.
 - A *decision* is looked at beside others of its kind and layer: how long, how much agreement, how it ended.
-- *Traffic* is looked at as a whole: how many decisions began in the same second of the same batch, and what was asked for.
+- *Traffic* is looked at as a whole: how many decisions began in the same second of the same batch (only
+  many are odd, not few), and what was asked for.
 - Rows of any other sort are not looked at.
 
 Left out: what is odd about it (``statistical``).

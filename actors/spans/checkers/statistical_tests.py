@@ -33,18 +33,18 @@ def bins_of(values: Floats) -> Ints:
     return np.minimum(steps, BINS - 1).astype(np.int64)
 
 
-def row_p(histogram: Ints, bins: Ints) -> Floats:
-    """Return the two-sided conformal p-value of each bin among earlier values, as ``histogram`` counts them."""
+def row_p(histogram: Ints, bins: Ints, *, upper: bool = False) -> Floats:
+    """Return the conformal p-value of each bin among earlier values, as ``histogram`` counts them: of both ends, or the upper."""
     n = int(histogram.sum())
     below = np.cumsum(histogram)
     at_most = below[bins]
     at_least = n - at_most + histogram[bins]
-    tail = np.minimum(at_most, at_least)
-    p = np.minimum(1.0, 2.0 * (tail + 1.0) / (n + 1.0))
+    tail = at_least if upper else 2.0 * np.minimum(at_most, at_least) + 1.0
+    p = np.minimum(1.0, (tail + 1.0) / (n + 1.0))
     seen = np.flatnonzero(histogram)
     if not len(seen):
         return np.ones(len(bins))
-    beyond = np.maximum(bins - seen[-1], seen[0] - bins)
+    beyond = bins - seen[-1] if upper else np.maximum(bins - seen[-1], seen[0] - bins)
     return np.asarray(p * np.exp2(-np.maximum(beyond, 0) / BINS_PER_OCTAVE))
 
 

@@ -73,7 +73,9 @@ def test_an_answer_taken_back_that_nobody_won_is_found() -> None:
     lost = {"answer_sha256": "", "result": "withheld"}
 
     def change(record: DecisionRecord) -> DecisionRecord:
-        ballots = [replace(ballot, outcome="dissented") for ballot in record.ballots]
+        ballots = [
+            replace(ballot, outcome="dissented") if ballot.outcome == "agreed" else ballot for ballot in record.ballots
+        ]
         tally = replace(record.tally, winner=-1, support="0.000000", lineages=0, served_sha256="")
         return replace(record, ballots=ballots, tally=tally, **lost)
 

@@ -50,6 +50,14 @@ def test_what_lies_further_out_is_odder() -> None:
     assert above[3] < 1e-3
 
 
+def test_of_a_rate_only_the_upper_end_is_odd() -> None:
+    """A quiet second is none."""
+    seen = bins_of(RNG(1).lognormal(6, 0.5, 2_000))
+    p = row_p(histogram(seen), np.array([0, seen.max() + 1]), upper=True)
+    assert p[0] == 1.0
+    assert p[1] < 1e-3
+
+
 def test_nothing_is_odd_where_nothing_was_seen() -> None:
     """Without values there is no p-value but 1."""
     assert row_p(np.zeros(BINS, np.int64), np.array([0, 9])).tolist() == [1.0, 1.0]
