@@ -22,7 +22,7 @@ from actors.base.signing import SigningKey
 from actors.spans import conventions as names
 from actors.spans.columns import Rows
 from actors.spans.counters import WriterCounts, counters_span
-from actors.spans.record import DecisionRecord, WriterRef, read_envelope, seal
+from actors.spans.record import BallotEntry, DecisionRecord, WriterRef, read_envelope, seal
 from actors.spans.span import Span
 
 _S = 1_000_000_000
@@ -242,7 +242,7 @@ def _more_support(record: DecisionRecord, random: Random) -> DecisionRecord:
     return replace(record, tally=replace(record.tally, support=f"0.{random.randrange(100_000, 660_000):06d}"))
 
 
-def _ballot(change: Callable[..., object]) -> Maker:
+def _ballot(change: Callable[[BallotEntry], BallotEntry]) -> Maker:
     def changed(record: DecisionRecord, random: Random) -> DecisionRecord:
         place = random.randrange(len(record.ballots))
         ballots = list(record.ballots)
@@ -250,6 +250,23 @@ def _ballot(change: Callable[..., object]) -> Maker:
         return replace(record, ballots=ballots)
 
     return of_record(changed)
+
+
+def _more_lineages(record: DecisionRecord, _: Random) -> DecisionRecord:
+    return replace(record, tally=replace(record.tally, lineages=record.tally.lineages + 3))
+
+
+def _other_result(record: DecisionRecord, _: Random) -> DecisionRecord:
+    return replace(record, result="no_consensus" if record.result == "answered" else "answered")
+
+
+def _turned(ballot: BallotEntry) -> BallotEntry:
+    return replace(ballot, outcome="dissented" if ballot.outcome == "agreed" else "agreed")
+
+
+def _actor_s(spans: list[Span], random: Random) -> list[Span]:
+    name = random.choice([names.WAL_ADOPTED, names.WAL_DAMAGED, names.ROW_QUARANTINED])
+    return [*spans, replace(spans[1], name=name, decision_id="")]
 
 
 KINDS: Mapping[str, Maker] = {
@@ -261,12 +278,12 @@ KINDS: Mapping[str, Maker] = {
     "record: removed": root(lambda s: replace(s, record=b"")),
     "record: another group won, signed again": of_record(_other_winner),
     "record: another support, signed again": of_record(_more_support),
-    "record: more lineages, signed again": of_record(lambda r, _: replace(r, tally=replace(r.tally, lineages=r.tally.lineages + 3))),
-    "record: another result, signed again": of_record(lambda r, _: replace(r, result="no_consensus" if r.result == "answered" else "answered")),
+    "record: more lineages, signed again": of_record(_more_lineages),
+    "record: another result, signed again": of_record(_other_result),
     "record: another answer, signed again": of_record(lambda r, x: replace(r, answer_sha256=x.randbytes(32).hex())),
     "record: another tenant, signed again": of_record(lambda r, _: replace(r, tenant="0" * 32)),
     "record: a ballot of a stranger, signed again": _ballot(lambda b: replace(b, voter=f"{b.voter}-x")),
-    "record: a ballot turned, signed again": _ballot(lambda b: replace(b, outcome="dissented" if b.outcome == "agreed" else "agreed")),
+    "record: a ballot turned, signed again": _ballot(_turned),
     "record: a ballot's latency, signed again": _ballot(lambda b: replace(b, latency_ms=b.latency_ms + 40)),
     "record: a ballot's candidate, signed again": _ballot(lambda b: replace(b, candidate_sha256="0" * 64)),
     "root: another outcome": root(lambda s: replace(s, outcome="deadline")),
@@ -302,10 +319,10 @@ KINDS: Mapping[str, Maker] = {
     "times: an hour ahead": of_frame(lambda spans, _: [_moved(3_600 * _S)(span) for span in spans]),
     "times: ten days before its writer began": of_frame(lambda spans, _: [_moved(-864_000 * _S)(span) for span in spans]),
     "times: a day long": root(lambda s: replace(s, end_unix_nano=s.end_unix_nano + 86_400 * _S)),
-    "names: a row that only the actor enters": of_frame(
-        lambda spans, random: [*spans, replace(spans[1], name=random.choice([names.WAL_ADOPTED, names.WAL_DAMAGED, names.ROW_QUARANTINED]), decision_id="")]
+    "names: a row that only the actor enters": of_frame(_actor_s),
+    "names: a row that decisions do not have": of_frame(
+        lambda spans, _: [*spans, replace(spans[1], name="weavergen.other", span_id=b"anything")]
     ),
-    "names: a row that decisions do not have": of_frame(lambda spans, _: [*spans, replace(spans[1], name="weavergen.other", span_id=b"anything")]),
     "decision: written twice": _twice,
     "decision: taken out, the rest numbered anew": _taken_out,
     "decision: put in, the rest numbered anew": _put_in,

@@ -7,7 +7,8 @@ Rules:
   have not, decades of that too.
 - The threshold is the score that one in a thousand of the rows as they were exceeds: recall is measured there, whatever
   severities the detector gives; what those come to is told beside it.
-- A shift is in the rows beside a record as well as in it: rows that contradict their record are another kind (``bad_spans_kinds``).
+- A shift is in the rows beside a record as well as in it: rows that contradict their record are kinds of their own
+  (``bad_spans_kinds``).
 
 Left out: running it and telling of it (``bad_spans``).
 """
@@ -215,20 +216,19 @@ def sweep(
     """Shift decisions in every way by every magnitude, each time before a detector that saw none of it."""
     before = deepcopy(detector)
     as_it_was = judged(before, calm)
-    found: dict[str, Any] = {
-        "calm_rows": len(as_it_was.score),
-        "calm": {name: int((as_it_was.severity == level).sum()) for level, name in enumerate(("", "notices", "warnings", "set_aside")) if level},
-        "kinds": {},
-    }  # fmt: skip
+    levels = ("notices", "warnings", "set_aside")
+    calmly = {name: int((as_it_was.severity == level).sum()) for level, name in enumerate(levels, 1)}
+    kinds: dict[str, dict[str, Any]] = {}
     for name, (shift, unit, magnitudes) in KINDS.items():
-        told = found["kinds"][name] = {"unit": unit, "magnitudes": {}}
+        told: dict[str, Any] = {"unit": unit, "magnitudes": {}}
+        kinds[name] = told
         for magnitude in magnitudes:
             random = Random(seed)  # noqa: S311 - a campaign, not a secret
             one = judged(deepcopy(before), later, lambda d, s=shift, m=magnitude, r=random: s(d, victim, m, r))  # type: ignore[misc]
             told["magnitudes"][f"{magnitude:g}"] = figures(as_it_was, one)
         if one.bad.any():
             told["curve"] = curve(one.score[one.bad], np.concatenate((as_it_was.score, one.score[~one.bad])))
-    return found
+    return {"calm_rows": len(as_it_was.score), "calm": calmly, "kinds": kinds}
 
 
 def _batches(decisions: Sequence[Decision]) -> list[Sequence[Decision]]:

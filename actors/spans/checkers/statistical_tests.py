@@ -30,7 +30,7 @@ LEAST_P: Final = 1e-300
 def bins_of(values: Floats) -> Ints:
     """Return the logarithmic bin of values that are not negative: an eighth of an octave each, beginning at 1."""
     steps = np.floor(np.log2(np.maximum(values, 0.0) + 1.0) * BINS_PER_OCTAVE)
-    return np.minimum(steps, BINS - 1).astype(np.int64)
+    return np.asarray(np.minimum(steps, BINS - 1), np.int64)
 
 
 def row_p(histogram: Ints, bins: Ints, *, upper: bool = False) -> Floats:
