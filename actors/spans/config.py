@@ -62,6 +62,20 @@ class SpansConfig(BaseModel):
     """Rows set aside within that time that make a storm, at least."""
     storm_share: float = Field(default=0.02, gt=0.0, le=1.0)
     """Share of the rows of that time that they must be. A system in order sets one row in a thousand aside at most."""
+    integrity_threshold: float = Field(default=0.5, ge=0, le=1)
+    """Score below which a row is set aside: two warnings of different checkers fall below the default, one does not."""
+    clock_skew_s: float = Field(default=300, gt=0, le=3600)
+    """How far the clocks of writers and of the actor may lie apart."""
+    max_span_s: float = Field(default=3600, gt=0, le=86_400)
+    """Longest a span can have lasted."""
+    remembered_spans: int = Field(default=65_536, ge=1, le=4_194_304)
+    """Spans whose ids are remembered, so that a copy is known (some 250 bytes each; up to twice as many)."""
+    canary_every_ticks: int = Field(default=20, ge=1, le=100_000)
+    """Ticks between two rounds of canaries, by which checkers prove that they see."""
+    unchecked_wait_s: float = Field(default=60, ge=0, le=86_400)
+    """How long rows wait for a checker that fails before they are taken in as unchecked, quarantined where they lie."""
+    investigations_max: int = Field(default=1000, ge=1, le=1_000_000)
+    """Records of investigations that are kept at once."""
     wal_max_age_s: int = Field(default=86_400, ge=3600, le=30 * 86_400)
     """How much later than the log's promise a row may be taken in, counted from the end of its writer's certificate."""
     lookup_max_bytes: int = Field(default=256 * MIB, ge=1 * MIB)

@@ -24,6 +24,14 @@ WAL_ADOPTED: Final = "weavergen.wal.adopted"
 WAL_DAMAGED: Final = "weavergen.wal.damaged"
 ROW_QUARANTINED: Final = "weavergen.row.quarantined"
 GATEWAY_COUNTERS: Final = "weavergen.gateway.counters"
+ROW_RELEASED: Final = "weavergen.row.released"
+TABLE_COMPACTED: Final = "weavergen.table.compacted"
+TABLE_EXPIRED: Final = "weavergen.table.expired"
+CANARY: Final = "weavergen.canary"
+ACTOR_S: Final = frozenset(
+    {WAL_ADOPTED, WAL_DAMAGED, ROW_QUARANTINED, ROW_RELEASED, TABLE_COMPACTED, TABLE_EXPIRED, CANARY}
+)
+"""Names of rows that only the actor enters, never through a log: whoever else writes one forges it."""
 
 # OpenTelemetry attributes.
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
@@ -54,6 +62,14 @@ COUNTED_ROWS: Final = "weavergen.counted.rows"
 COUNTED_DECISIONS: Final = "weavergen.counted.decisions"
 COUNTED_VOTER_SPANS: Final = "weavergen.counted.voter_spans"
 COUNTED_WITHHELD: Final = "weavergen.counted.withheld"
+ROW_WRITER: Final = "weavergen.row.writer_id"
+ROW_FIRST: Final = "weavergen.row.first_seq"
+ROW_LAST: Final = "weavergen.row.last_seq"
+ROW_PLACE: Final = "weavergen.row.place"
+ROW_SCORE: Final = "weavergen.row.score"
+ROW_REASON: Final = "weavergen.row.reason"
+ROW_INVESTIGATED: Final = "weavergen.row.investigated"
+ROW_BY: Final = "weavergen.row.by"
 
 
 def chat_span_name(model: str) -> str:

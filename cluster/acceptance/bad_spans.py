@@ -14,21 +14,27 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from actors.base.certificates import Certificate, certify, read_trust
 from actors.base.ids import ulid
+from actors.base.ports import IncidentLevel
 from actors.base.signing import SigningKey
 from actors.spans import conventions as names
-from actors.spans.actor import SpanActor
+from actors.spans.adapters.guard import SpanIntegrityGuard, open_guard
+from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.sealer import HomeAuthority
+from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import SpanTable
-from actors.spans.columns import Rows, pinned_schema, rows_of
+from actors.spans.checkers.finding import WEIGHT
+from actors.spans.columns import pinned_schema, rows_of
+from actors.spans.config import SpansConfig
 from actors.spans.span import Span
 from cluster.acceptance.bad_spans_kinds import KINDS, Forger, Instance, Maker, Source
 from cluster.acceptance.bad_spans_shifts import learned, sweep
@@ -48,6 +54,8 @@ TAUGHT, CALM, SHIFTED = 4_000, 6_000, 400
 SEED = 7
 VOTERS = ("m1", "m2", "m3")
 NAME = "bad_spans"
+LATE_S = 2 * 86_400.0
+"""How late the guard takes rows in: the log's promise and ``spans.wal_max_age_s`` as they come."""
 
 
 def stages(save: Callable[[str, dict[str, Any]], None], done: set[str]) -> None:
@@ -150,37 +158,61 @@ def decisions_in(home: Path) -> list[list[Span]]:
 
 
 def kinds(home: Path, decisions: Sequence[Sequence[Span]]) -> dict[str, Any]:
-    """Judge so many instances of every kind, each by a guard that knows nothing of the others."""
-    forger, found = forger_of(home, decisions), dict[str, Any]()
-    for number, (name, make) in enumerate(KINDS.items()):
-        random = Random(f"{SEED}/{number}")  # noqa: S311 - a campaign, not a secret
-        caught, by = 0, Counter[str]()
-        for instance in instances(make, forger, decisions, random):
-            said = judged(home, instance)
-            caught += bool(said)
-            by.update(said)
-        found[name] = {"instances": INSTANCES, "caught": caught, "by": dict(by.most_common(4))}
+    """Judge so many instances of every kind, each of a writer of its own, by the guard as it is built for a home."""
+    found, now_s = dict[str, Any](), decisions[-1][0].end_unix_nano / 1e9
+    with TemporaryDirectory() as folder:
+        guard = guard_of(home, Path(folder))
+        for number, (name, make) in enumerate(KINDS.items()):
+            random, caught, by = Random(f"{SEED}/{number}"), 0, Counter[str]()  # noqa: S311 - a campaign, not a secret
+            for place in range(INSTANCES):
+                said = judged(guard, instance_of(make, forger_of(home, decisions, place), decisions, random), now_s)
+                caught += bool(said)
+                by.update(said)
+            found[name] = {"instances": INSTANCES, "caught": caught, "by": dict(by.most_common(4))}
     return {
         "kinds": len(found), "instances": sum(one["instances"] for one in found.values()),
         "caught": sum(one["caught"] for one in found.values()), "by_kind": found,
     }  # fmt: skip
 
 
-def instances(
-    make: Maker, forger: Forger, decisions: Sequence[Sequence[Span]], random: Random
-) -> Iterable[Instance]:  # fmt: skip
-    """Make the instances of a kind, from decisions drawn anew for each."""
-    for _ in range(INSTANCES):
-        drawn = sorted(random.sample(range(len(decisions)), 4))
-        yield make(Source(forger, 1, [decisions[place] for place in drawn], random))
+def instance_of(make: Maker, forger: Forger, decisions: Sequence[Sequence[Span]], random: Random) -> Instance:
+    """Make an instance of a kind from decisions that are drawn anew."""
+    drawn = sorted(random.sample(range(len(decisions)), 4))
+    return make(Source(forger, 1, [decisions[place] for place in drawn], random))
 
 
-def forger_of(home: Path, decisions: Sequence[Sequence[Span]]) -> Forger:
+def forger_of(home: Path, decisions: Sequence[Sequence[Span]], number: int) -> Forger:
     """Return a writer that the home's issuer certified, begun just before the first decision."""
     began_ms = decisions[0][0].start_unix_nano // 1_000_000 - 1_000
     issuer, key = SigningKey.load(open_home(home).keys / "issuer.key"), SigningKey.generate()
-    name = ulid(began_ms, b"bad spans!")
-    certificate = Certificate(
-        "writer", name, key.public.hex, issuer.public.key_id, began_ms // 1000 - 60, began_ms // 1000 + 80_000
-    )
+    name, began_s = ulid(began_ms, number.to_bytes(10, "big")), began_ms // 1000
+    certificate = Certificate("writer", name, key.public.hex, issuer.public.key_id, began_s - 60, began_s + 80_000)
     return Forger(name, key, certify(issuer, certificate))
+
+
+def guard_of(home: Path, folder: Path) -> SpanIntegrityGuard:
+    """Return the guard of a home, which keeps what it keeps elsewhere; raise ``RuntimeError`` if it does not see."""
+    trust = read_trust((home / "trust.json").read_bytes())
+    guard = open_guard(folder, HomeAuthority(home, lambda: trust), SpansConfig(), LATE_S, Reports(Nobody()), Disk())
+    guard.judge((), trust.certificates[0].read().not_before + 1.0, 0.0)
+    if guard.blind:
+        raise RuntimeError(f"the guard is blind: {guard.blind}")
+    return guard
+
+
+def judged(guard: SpanIntegrityGuard, instance: Instance, now_s: float) -> list[str]:
+    """Return what was found first of each row that the guard sets aside, of those that are bad."""
+    aside = guard.judge(instance.frames, now_s, 0.0).faults.get(instance.frames[0].writer_id, {})
+    gravest = (
+        max(result.individual_results, key=lambda one: WEIGHT[one.severity])
+        for seq, result in aside.items()
+        if seq in instance.bad
+    )
+    return [f"{one.checker} {one.kind}" for one in gravest]
+
+
+class Nobody:
+    """Who is told of incidents."""
+
+    def open(self, kind: str, level: IncidentLevel, evidence: Mapping[str, str], dedup_key: str) -> None:
+        """Forget it."""

@@ -103,7 +103,7 @@ def swapped(decision: Decision, victim: str, share: float, random: Random) -> li
 def burst(decision: Decision, _: str, by: float, __: Random) -> list[Span]:
     """Have so many times as many decisions begin in a second."""
     root = decision[0]
-    began = int(root.start_unix_nano / by)
+    began = round(root.start_unix_nano / by)
     return [replace(root, start_unix_nano=began, end_unix_nano=began + root.latency_ms * 1_000_000), *decision[1:]]
 
 

@@ -8,12 +8,16 @@ Rules:
 Left out: what is in it (``checkers.baseline``).
 """
 
+import logging
 from pathlib import Path
 
 from actors.base.errors import IntegrityError
 from actors.base.files import write_atomic
 from actors.spans.checkers.baseline import Baseline, from_bytes, to_bytes
+from actors.spans.checkers.finding import Arrivals, Finding
+from actors.spans.checkers.statistical import NAME, StatisticalAnomalyDetector
 
+_log = logging.getLogger("weavergen.spans")
 MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -54,3 +58,27 @@ class BaselineFile:
             self.problem = f"the baseline cannot be kept: {error.strerror}"
         else:
             self._behind, self.problem = 0, ""
+
+
+class KeptStatistics:
+    """The detector of a home, with its baseline on disk."""
+
+    name = NAME
+
+    def __init__(self, home: Path, rows: int) -> None:
+        self._file = BaselineFile(home / "quarantine" / "baseline.json", rows)
+        self._detector = StatisticalAnomalyDetector(self._file.read())
+        if self._file.problem:
+            _log.warning("statistics see nothing of rows yet: %s", self._file.problem)
+
+    def check(self, arrivals: Arrivals) -> list[Finding]:
+        """Return rows that are unlike those before."""
+        return self._detector.check(arrivals)
+
+    def learn(self, accepted: Arrivals) -> None:
+        """Take in accepted rows, and keep what was learned every so often."""
+        before = self._file.problem
+        self._detector.learn(accepted)
+        self._file.learned(self._detector.baseline, sum(len(part.spans) for part in accepted.rows))
+        if self._file.problem and self._file.problem != before:
+            _log.warning("%s", self._file.problem)

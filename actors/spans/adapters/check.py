@@ -35,13 +35,13 @@ from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.table import LOG, SEALED, SpanTable, TableFile
 from actors.spans.batch import row_hashes
 from actors.spans.columns import Rows, rows_of
+from actors.spans.gaps import Sealed
 from actors.spans.log.checkpoint import Checkpoint, SignedCheckpoint
 from actors.spans.log.recount import Recount, root_of
 from actors.spans.log.tiles import ENTRIES, WIDTH, Tile, join_leaves, read_path
 from actors.spans.merkle import EMPTY_ROOT, HASH_BYTES
 from actors.spans.proof import Manifest, read_manifest
 from actors.spans.record import read_envelope
-from actors.spans.sequence import FIRST_SEQ
 
 CHUNK_ROWS = 8192
 """Rows turned into spans at a time."""
@@ -164,8 +164,8 @@ class _Check:
         """Batches the table has numbered."""
         self._states = bytearray(self._size)
         self._open: dict[int, _Open] = {}
-        self._sealed: dict[str, tuple[int, int]] = {}
-        """Writer → lowest and highest number of its rows that was sealed."""
+        self._sealed: dict[str, Sealed] = {}
+        """Writer → which of its rows were sealed."""
         self._waiting: set[int] = set()
         """Batches that wait to be sealed, of which rows were seen."""
         self._waiting_since_ns: int | None = None
@@ -286,10 +286,9 @@ class _Check:
         except IntegrityError as error:
             self._faulty(index, "leaf", str(error))
             return
-        first, last = self._sealed.get(manifest.writer_id, (manifest.first_seq, FIRST_SEQ - 1))
-        if manifest.first_seq <= last:
-            self._faulty(index, "leaf", f"{_whose(manifest)}: those up to {last} were sealed before")
-        self._sealed[manifest.writer_id] = min(first, manifest.first_seq), max(last, manifest.last_seq)
+        sealed = self._sealed.setdefault(manifest.writer_id, Sealed())
+        if not sealed.take(manifest.first_seq, manifest.last_seq):
+            self._faulty(index, "leaf", f"{_whose(manifest)}: those up to {sealed.last} were sealed before")
 
     def _manifest(self, index: int) -> Manifest | None:
         """Return what a leaf says; ``None`` if it says nothing, which was found before."""
@@ -431,7 +430,8 @@ class _Check:
             return f"says it is in batch {index}, and there never was one"
         if writer_id is None or seq is None:
             return "does not say whose it is"
-        first, _ = self._sealed.get(writer_id, (None, None))
+        sealed = self._sealed.get(writer_id)
+        first = None if sealed is None else sealed.first
         if first is not None and seq >= first:
             return f"is in no batch, and this writer's rows were sealed from {first} on"
         return "is in no batch, and its record promises that it will be" if _is_promised(record) else ""

@@ -83,9 +83,12 @@ class SpanTable:
 
     # Writing.
 
-    def append(self, rows: Sequence[Rows], reached: Mapping[str, int], now_ms: int) -> list[Rows]:
+    def append(
+        self, rows: Sequence[Rows], reached: Mapping[str, int], now_ms: int, again: Mapping[str, Rows] | None = None
+    ) -> list[Rows]:
         """Commit rows and, with them, the last number each application id reached; return the batches that this made.
 
+        ``again`` are rows from before what their writer reached, each under an application id of its own in ``reached``.
         Raises ``StorageUnavailable`` unless the commit is durable; the caller keeps its rows and tries again, with more
         rows if it likes. An earlier attempt may have taken effect without saying so: what the table has is left out.
         """
@@ -97,7 +100,8 @@ class SpanTable:
             ahead = {name: last for name, last in reached.items() if last > _number(committed[name])}
             if ahead:
                 self._remove_orphans()  # of an attempt whose end could not be told at the time
-                fresh = runs(_after(chunk, committed[chunk.writer_id]) for chunk in rows)
+                behind = [part for name, part in (again or {}).items() if name in ahead]
+                fresh = runs([*(_after(chunk, committed[chunk.writer_id]) for chunk in rows), *behind])
                 first = _number(_reached(delta, LOG)) + 1
                 batches = [replace(batch, log_index=index) for index, batch in enumerate(fresh, first)]
                 if batches:

@@ -36,6 +36,19 @@ WORDS: Final = (
 )  # fmt: skip
 """How a voter's call or a decision may end, and what may be asked for."""
 OTHER: Final = len(WORDS) - 1
+
+
+class Canaries:
+    """Layers of made up voters, which no profile can name."""
+
+    ODD: Final = "\0odd"
+    MOVED: Final = "\0moved"
+    OTHER: Final = "\0other"
+
+
+CANARY_VOTERS: Final = ("\0steady", "\0changed")
+CANARY_OUTPUT: Final = 100
+"""Tokens of their answers."""
 _KEY_MAX: Final = 512
 
 
@@ -71,6 +84,7 @@ class Baseline:
 
     def __init__(self) -> None:
         self.cells: dict[str, Cell] = {}
+        self.given: dict[str, Cell] = {}
         self.refused = 0
         """Rows that came when no further cell could be made."""
 
@@ -84,6 +98,15 @@ class Baseline:
     def forget(self, key: str) -> None:
         """Begin a cell anew."""
         self.cells.pop(key, None)
+
+    def give(self, key: str, cell: Cell) -> None:
+        """Put a cell that was learned nowhere: a canary's. It is not kept."""
+        self.given[key] = cell
+
+    def known(self, key: str) -> Cell | None:
+        """Return the cell to judge by, ``None`` where there is none or it is not warm."""
+        cell = self.given.get(key) or self.cells.get(key)
+        return cell if cell is not None and cell.warm else None
 
     @property
     def warm(self) -> int:

@@ -104,10 +104,15 @@ class CrossReferenceValidator:
         for decision in decisions_in(rows):
             found = faults_of(decision)
             yield from found
-            if not any(fault.severity is Severity.CRITICAL for fault in found):
+            critical = {fault.seq for fault in found if fault.severity is Severity.CRITICAL}
+            if decision.head is not None and decision.head not in critical:
                 yield from self._placed(rows.writer_id, decision, now)
         if rows.first_seq < _UNCOUNTED:
             yield from self._counted(rows)
+            return
+        for seq, span in enumerate(rows.spans, rows.first_seq):
+            if span.name == names.GATEWAY_COUNTERS:
+                yield from _told(_Writer(seq, None), seq, span)
 
     # Decisions.
 
@@ -116,9 +121,10 @@ class CrossReferenceValidator:
         known = now.get(decision.id) or self._decisions.get(decision.id)
         if decision.withheld:
             seq, _ = decision.withheld[0]
-            yield from _taken_back(writer_id, seq, known)
-            if known is not None:
-                now[decision.id] = replace(known, taken_back=known.taken_back or seq)
+            faults = list(_taken_back(writer_id, seq, known))
+            if known is not None and not faults:
+                now[decision.id] = replace(known, taken_back=seq)
+            yield from faults
             return
         seq, _ = decision.roots[0]
         if known is not None and (known.writer_id, known.seq) != (writer_id, seq):

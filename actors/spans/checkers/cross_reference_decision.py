@@ -4,9 +4,9 @@ Rules:
 - The record is the writer's signed word; rows beside it carry no signature and must say the same: who, under which layer, with
   what outcome, latency, candidate and lineage, and in the same trace.
 - Rows of a decision are one frame, so they come together or not at all.
-- A row that says otherwise is critical. So are then all voter spans of the decision: half a panel teaches something that nobody
-  said. The root stays unless its own words are wrong: it is a promise that was given, and what is missing beside it takes
-  nothing of that.
+- A row that says otherwise is critical. So are then all rows of the decision but the root: half a panel teaches something that
+  nobody said. The root stays unless its own words are wrong: it is a promise that was given, and what is missing beside it
+  takes nothing of that.
 
 Left out: which rows are one decision's, and decisions that come twice (``cross_reference``).
 """
@@ -64,6 +64,11 @@ class Decision:
             self.withheld.append((seq, span))
         else:
             self.others.append((seq, span))
+
+    @property
+    def head(self) -> int | None:
+        """Return the number of the row that carries its record, ``None`` if there is none."""
+        return next((seq for seq, _ in [*self.roots, *self.withheld]), None)
 
     @property
     def rows(self) -> list[Numbered]:
@@ -226,13 +231,13 @@ def _timed(seq: int, span: Span) -> Iterator[Fault]:
 
 
 def _half_a_panel(decision: Decision, found: Sequence[Fault]) -> Iterator[Fault]:
-    """Take the voter spans that are left where something is wrong with a decision."""
+    """Take the rows that are left beside the root where something is wrong with a decision."""
     if not found:
         return
     named = {fault.seq for fault in found if fault.severity is Severity.CRITICAL}
-    for seq, span in decision.voters:
+    for seq, span in [*decision.layers, *decision.voters]:
         if seq not in named:
-            yield Fault(seq, "panel_incomplete", span.voter, f"all of its decision's rows: {found[0].kind}")
+            yield Fault(seq, "panel_incomplete", span.name, f"all of its decision's rows: {found[0].kind}")
 
 
 def _words(values: Sequence[object]) -> str:

@@ -27,7 +27,7 @@ from typing import Final
 
 import numpy as np
 
-from actors.spans.checkers.baseline import WORDS, Baseline, Cell
+from actors.spans.checkers.baseline import CANARY_OUTPUT, CANARY_VOTERS, WARM, WORDS, Baseline, Canaries, Cell
 from actors.spans.checkers.finding import Arrivals, Finding, Severity
 from actors.spans.checkers.statistical_sights import CALL, Looked, Sight, look
 from actors.spans.checkers.statistical_tests import (
@@ -35,6 +35,7 @@ from actors.spans.checkers.statistical_tests import (
     Floats,
     Ints,
     believed,
+    bins_of,
     moved_values,
     moved_words,
     row_p,
@@ -108,6 +109,11 @@ class Odd:
     """Most others have moved, too."""
 
     @property
+    def is_canary(self) -> bool:
+        """Tell whether its rows were made up."""
+        return "|\0" in self.key
+
+    @property
     def moves(self) -> Bools:
         """Tell which rows are what moves their cell."""
         return self.p <= ROW_P if self.words is None or self.moved.rising is None else self.moved.rising[self.words]
@@ -120,6 +126,8 @@ class StatisticalAnomalyDetector:
 
     def __init__(self, baseline: Baseline) -> None:
         self.baseline = baseline
+        for key, cell in _canaries():
+            baseline.give(key, cell)
         self._latest: dict[str, _Latest] = {}
         self._unjudged = 0
 
@@ -155,8 +163,8 @@ class StatisticalAnomalyDetector:
             places = {key: np.flatnonzero(sight.cell == code) for code, key in enumerate(sight.keys)}
             moved = {key: self._moved(key, sight, at) for key, at in places.items()}
             for key, at in places.items():
-                cell = self.baseline.cells.get(key)
-                if cell is None or not cell.warm:
+                cell = self.baseline.known(key)
+                if cell is None:
                     self._unjudged += len(at)
                     continue
                 for measure, rows, p, words in _row_ps(cell, sight, at):
@@ -167,8 +175,8 @@ class StatisticalAnomalyDetector:
 
     def _moved(self, key: str, sight: Sight, at: Ints) -> dict[str, Moved]:
         """Return how far the cell's newest rows, those that came now among them, are from its baseline."""
-        cell = self.baseline.cells.get(key)
-        if cell is None or not cell.warm:
+        cell = self.baseline.known(key)
+        if cell is None:
             return {}
         latest = self._latest.get(key, _Latest())
         found = {}
@@ -259,27 +267,44 @@ def _overwhelmed(odd: list[Odd]) -> dict[int, tuple[Odd, int]]:
 
 
 def _findings(looked: Looked, odd: list[Odd], critical: Mapping[int, tuple[Odd, int]]) -> Iterator[Finding]:
-    chosen = believed(np.concatenate([one.p for one in odd]) if odd else np.zeros(0), LEVEL)
-    first = 0
-    for one in odd:
-        is_odd = chosen[first : first + len(one.p)]
-        first += len(one.p)
+    for one, is_odd in _believed(odd):
         moves = one.moves & (one.moved.clearly and not one.shared)
         for place in np.flatnonzero(is_odd | moves).tolist():
             if int(one.rows[place]) in critical:
                 continue
             if moves[place]:
-                yield _finding(looked, one, place, f"moved_{one.measure}", Severity.WARNING)
+                yield _finding(looked, one, place, "moved", Severity.WARNING)
             else:
-                yield _finding(looked, one, place, f"odd_{one.measure}", Severity.NOTICE)
+                yield _finding(looked, one, place, "odd", Severity.NOTICE)
     for one, place in critical.values():
         yield _finding(looked, one, place, "another_voter", Severity.CRITICAL)
+
+
+def _believed(odd: list[Odd]) -> Iterator[tuple[Odd, Bools]]:
+    """Yield each measure with which of its p-values are believed: of those of real rows together, and of canaries' apart."""
+    for of_canaries in (False, True):
+        group = [one for one in odd if one.is_canary == of_canaries]
+        chosen, first = believed(np.concatenate([one.p for one in group]) if group else np.zeros(0), LEVEL), 0
+        for one in group:
+            yield one, chosen[first : first + len(one.p)]
+            first += len(one.p)
+
+
+def _canaries() -> Iterator[tuple[str, Cell]]:
+    """Yield a baseline of what canaries' voters would be like: agreeing, at one length."""
+    for layer in (Canaries.ODD, Canaries.MOVED, Canaries.OTHER):
+        for voter in CANARY_VOTERS:
+            cell, rows = Cell(), 5 * WARM
+            output = np.full(rows, bins_of(np.array([float(CANARY_OUTPUT)]))[0])
+            cell.add({"output": output}, np.full(rows, _VOTED[0]))
+            yield f"{CALL}{voter}|{layer}|text", cell
 
 
 def _finding(looked: Looked, one: Odd, place: int, kind: str, severity: Severity) -> Finding:
     writer_id, seq = looked.places[int(one.rows[place])]
     evidence = {
-        "cell": one.key, "p": f"{one.p[place]:.2g}", "moved_p": f"{one.moved.p:.2g}", "moved_by": f"{one.moved.by:+.2f}",
+        "cell": one.key, "measure": one.measure, "p": f"{one.p[place]:.2g}", "moved_p": f"{one.moved.p:.2g}",
+        "moved_by": f"{one.moved.by:+.2f}",
     }  # fmt: skip
     return Finding(writer_id, seq, NAME, kind, severity, evidence)
 

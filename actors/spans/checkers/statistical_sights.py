@@ -4,8 +4,8 @@ Rules:
 - A *voter's call* is looked at beside that voter's other calls in that layer for that kind of answer: how long an answer took,
   tokens in and out, how it ended. How long something took that ended otherwise is no latency of the voter's.
 - A *decision* is looked at beside others of its kind and layer: how long, how much agreement, how it ended.
-- *Traffic* is looked at as a whole: how many decisions began in the same second of the same batch (only
-  many are odd, not few), and what was asked for.
+- *Traffic* is looked at as a whole: how fast decisions began after one another, over ``ARRIVALS`` of their batch (only fast
+  is odd, not slow), and what was asked for.
 - Rows of any other sort are not looked at.
 
 Left out: what is odd about it (``statistical``).
@@ -29,6 +29,7 @@ _NOTHING: Final = -1.0
 _AGREEMENT_STEPS: Final = 1024
 CALL: Final = "call|"
 TRAFFIC: Final = "traffic"
+ARRIVALS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +105,22 @@ def _decisions(found: Sequence[tuple[int, Span]]) -> Sight:
 
 def _traffic(found: Sequence[tuple[int, Span]]) -> Sight:
     spans = [span for _, span in found]
-    seconds = np.array([span.start_unix_nano // 1_000_000_000 for span in spans], np.int64)
-    _, second, count = np.unique(seconds, return_inverse=True, return_counts=True)
     return Sight(
         rows=np.array([at for at, _ in found], np.int64),
         cell=np.zeros(len(found), np.int64),
         keys=[TRAFFIC],
-        values={"rate": bins_of(count[second].astype(float))},
+        values={"rate": _rates(np.array([span.start_unix_nano for span in spans], np.int64))},
         words=_words([span.answer_kind.partition(":")[0] for span in spans]),
     )
+
+
+def _rates(began_ns: Ints) -> Ints:
+    """Return the bin of how many decisions began in a thousand seconds, as fast as the last ones did; −1 for the first of all."""
+    order = np.argsort(began_ns, kind="stable")
+    took_ns = np.maximum(began_ns[order][ARRIVALS:] - began_ns[order][:-ARRIVALS], 1)
+    found = np.full(len(began_ns), -1, np.int64)
+    found[order[ARRIVALS:]] = bins_of(ARRIVALS * 1e12 / took_ns)
+    return found
 
 
 def _coded(keys: Sequence[str]) -> tuple[Ints, list[str]]:

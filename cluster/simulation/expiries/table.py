@@ -93,7 +93,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
         "gateway.graceful_shutdown_s", "gateway.health_check_timeout_s", "log.witness_timeout_s",
         "admission.quotas.redis.timeout_ms", "engine.health_check_timeout_s",
         "engine.graceful_shutdown_s", "engine.request_timeout_s", "supervisor.start_timeout_s",
-        "supervisor.deploy_timeout_s", "supervisor.stop_grace_s",
+        "supervisor.deploy_timeout_s", "supervisor.stop_grace_s", "spans.unchecked_wait_s",
     ),
     "says how often something is done, or how long before it is due": (
         "policy.poll_ms", "admission.quotas.look_s", "admission.quotas.ahead_s", "admission.shedding.look_ms",
@@ -108,6 +108,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
         "spans.storage_retry_ms", "store.webhook.first_wait_s", "store.webhook.max_wait_s",
         "supervisor.backoff_initial_s", "supervisor.backoff_max_s", "admission.quotas.max_backoff_s",
     ),
+    "says what times can have been so, whenever they are looked at": ("spans.clock_skew_s", "spans.max_span_s"),
     "weighs what was seen by its age, and ends nowhere": ("admission.brownout.window_s", "supervisor.alert_window_s"),
     "says how far back a job reads": ("learning.window_days",),
 }  # fmt: skip

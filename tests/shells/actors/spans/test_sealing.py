@@ -108,7 +108,7 @@ def test_a_row_that_is_not_its_writer_s_word_is_set_aside(home: Home) -> None:
     assert (report.rows_read, report.rows_quarantined, home.rows()) == (4, 1, [1, 3, 4])
     assert home.incidents.kinds == ["span_quarantined"]
     (entry,) = home.entries(names.ROW_QUARANTINED)
-    assert entry[names.WAL_NEXT_SEQ] == "2"
+    assert (entry[names.ROW_WRITER], entry[names.ROW_FIRST], entry[names.ROW_LAST]) == (writer_id(1), "2", "2")
     (kept,) = (home.path / "quarantine" / "rows").glob("*.json")
     ((row, reason),) = [(item["seq"], item["reason"]) for item in json.loads(kept.read_bytes())]
     assert (row, "certificate is" in reason) == (2, True)

@@ -2,7 +2,8 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -10,10 +11,12 @@ import msgspec
 from actors.base.certificates import Certificate, Revocation, Role, SignedCertificate, TrustBundle, certify, revoke
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
-from actors.spans.actor import Instant, SpanActor
+from actors.spans.actor import SpanActor
+from actors.spans.adapters.progress import Instant
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.wal import WriterIdentity
+from actors.spans.checkers.finding import Checker
 from actors.spans.config import KIB, LogConfig, SpansConfig
 from actors.spans.frames import (
     Frame,
@@ -72,6 +75,13 @@ def spans_from(first_seq: int, count: int, record: bytes = b"") -> list[Span]:
     return [span(first_seq + index, record) for index in range(count)]
 
 
+def of_writer(row: Span, writer: str) -> Span:
+    """Return a span of a writer's own: no two rows have the same span's id, whoever wrote them."""
+    if writer == writer_id(1):
+        return row
+    return msgspec.structs.replace(row, trace_id=blake2b(writer.encode() + row.trace_id, digest_size=16).digest())
+
+
 def builder(count: int, record: bytes = b"") -> Callable[[int], list[Span]]:
     """Build what ``WalWriter.append`` asks for."""
     return lambda first_seq: spans_from(first_seq, count, record)
@@ -108,7 +118,8 @@ class SegmentBytes:
         """Add one group commit of frames (first_seq, count)."""
         begin = len(self.data)
         for first_seq, count in frames:
-            self.raw(first_seq, count, encode_spans(spans_from(first_seq, count)), begin)
+            rows = [of_writer(row, self.start.header.writer_id) for row in spans_from(first_seq, count)]
+            self.raw(first_seq, count, encode_spans(rows), begin)
         return self
 
     def raw(self, first_seq: int, count: int, payload: bytes, begin: int | None = None) -> "SegmentBytes":
@@ -214,6 +225,8 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path, self.incidents, self.started = path, Incidents(), 0
         self.authority, self.log = Authority(), LogConfig()
+        self.more: Sequence[Checker] | None = ()
+        """Checkers that compare rows with others: none, for most rows of these tests belong to nothing. ``None``: all."""
 
     @property
     def wal(self) -> Path:
@@ -224,7 +237,7 @@ class Home:
         """Start an actor with an id of its own."""
         self.started += 1
         return SpanActor(
-            self.path, writer_id(900 + self.started), config, self.incidents, self.authority, self.log, disk
+            self.path, writer_id(900 + self.started), config, self.incidents, self.authority, self.log, disk, self.more
         )
 
     def rows(self, writer: int = 1) -> list[int]:

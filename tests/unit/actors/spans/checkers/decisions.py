@@ -24,7 +24,11 @@ from tests.unit.actors.spans.telemetry import ISSUER, NOW_S, writer_id
 
 NOW_NS = int(NOW_S * 1e9)
 WRITER = writer_id(1)
-CERTIFICATE = certify(ISSUER, Certificate("writer", WRITER, WRITER_KEY.public.hex, ISSUER.public.key_id, 0, 2**33))
+CERTIFICATE = certify(
+    ISSUER,
+    Certificate("writer", WRITER, WRITER_KEY.public.hex, ISSUER.public.key_id, int(NOW_S) - 3600, int(NOW_S) + 3600),
+)
+)
 Change = Callable[[DecisionRecord], DecisionRecord]
 
 

@@ -82,8 +82,8 @@ def test_one_row_far_out_is_a_notice(taught: tuple[StatisticalAnomalyDetector, T
     """By itself, in a small batch: it may be true."""
     detector, traffic = taught
     found = detector.check(arrivals([*traffic.frames(1), *traffic.frames(1, only("b", latency_ms=10_000))]))
-    assert [(finding.kind, finding.severity) for finding in found] == [("odd_latency", Severity.NOTICE)]
-    assert found[0].evidence["cell"] == "call|b|primary|code:python"
+    assert [(finding.kind, finding.severity) for finding in found] == [("odd", Severity.NOTICE)]
+    assert (found[0].evidence["cell"], found[0].evidence["measure"]) == ("call|b|primary|code:python", "latency")
 
 
 def test_a_voter_that_became_slow_is_a_warning_and_never_more(
@@ -92,7 +92,7 @@ def test_a_voter_that_became_slow_is_a_warning_and_never_more(
     """A slow voter is not corruption, however slow, however long."""
     detector, traffic = taught
     found = passed(detector, traffic.frames(1_500, only("a", latency_ms=40)))
-    assert said(found)["moved_latency", "WARNING"] > 300
+    assert said(found)["moved", "WARNING"] > 300
     assert {finding.severity for finding in found} <= {Severity.NOTICE, Severity.WARNING}
 
 
@@ -111,7 +111,7 @@ def test_a_voter_whose_verdicts_turned_is_a_warning(taught: tuple[StatisticalAno
     """It may be right, or worse than it was: learning may know it."""
     detector, traffic = taught
     found = said(passed(detector, traffic.frames(400, flipped)))
-    assert found["moved_verdict", "WARNING"] > 200
+    assert found["moved", "WARNING"] > 200
     assert not any(severity == "CRITICAL" for _, severity in found)
 
 

@@ -1,10 +1,11 @@
 """What is looked at of rows."""
 
+import numpy as np
 from msgspec.structs import replace
 
 from actors.spans import conventions as names
 from actors.spans.checkers.baseline import OTHER, WORDS
-from actors.spans.checkers.statistical_sights import TRAFFIC, look
+from actors.spans.checkers.statistical_sights import ARRIVALS, TRAFFIC, look
 from actors.spans.checkers.statistical_tests import bins_of
 from actors.spans.columns import Rows
 from tests.unit.actors.spans.checkers.traffic import A_FRAME, WRITER, Traffic
@@ -33,7 +34,7 @@ def test_only_answers_have_a_latency() -> None:
     root, first, *others = frame.spans
     calls, *_ = look([Rows(WRITER, 1, 1, [root, replace(first, outcome="timeout"), *others])]).sights
     assert calls.values["latency"].tolist() == [
-        -1, *bins_of([float(span.latency_ms) for span in others]).tolist(),  # type: ignore[arg-type]
+        -1, *bins_of(np.array([float(span.latency_ms) for span in others])).tolist(),
     ]  # fmt: skip
     assert WORDS[calls.words[0]] == "timeout"
 
@@ -57,7 +58,11 @@ def test_other_rows_are_not_looked_at() -> None:
     assert [len(sight.rows) for sight in look([]).sights] == [0, 0, 0]
 
 
-def test_a_second_s_decisions_are_its_rate() -> None:
-    """Those that began in it, of the same batch."""
-    *_, traffic = look(Traffic().frames(150)).sights
-    assert set(traffic.values["rate"].tolist()) == set(bins_of([100.0, 50.0]).tolist())  # type: ignore[arg-type]
+def test_a_rate_is_how_fast_the_last_decisions_began() -> None:
+    """A hundred a second, whatever their order; the first of a batch have none."""
+    frames = Traffic().frames(30)
+    for rows in (frames, frames[::-1]):
+        *_, traffic = look(rows).sights
+        rates = traffic.values["rate"].tolist()
+        assert rates.count(-1) == ARRIVALS
+        assert set(rates) == {-1, int(bins_of(np.array([100_000.0]))[0])}
