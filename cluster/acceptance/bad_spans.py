@@ -131,12 +131,12 @@ async def arrived(system: System) -> dict[str, Any]:
 
 
 def set_aside(table: SpanTable) -> Counter[str]:
-    """Count the rows that were set aside, by what was found first."""
+    """Count the rows that were set aside, by why."""
     found: Counter[str] = Counter()
     for path in table.current_files():
         for row in table.read_file(path, ["name", "attributes"]).to_pylist():
             if row["name"] == names.ROW_QUARANTINED:
-                found[dict(row["attributes"]).get(names.WAL_REASON, "").split(" ")[0]] += 1
+                found[dict(row["attributes"]).get(names.ROW_REASON, "").partition(" ")[0]] += 1
     return found
 
 

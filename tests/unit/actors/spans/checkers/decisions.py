@@ -28,7 +28,6 @@ CERTIFICATE = certify(
     ISSUER,
     Certificate("writer", WRITER, WRITER_KEY.public.hex, ISSUER.public.key_id, int(NOW_S) - 3600, int(NOW_S) + 3600),
 )
-)
 Change = Callable[[DecisionRecord], DecisionRecord]
 
 
