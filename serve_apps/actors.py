@@ -174,6 +174,7 @@ def span_gauges(health: Mapping[str, Any]) -> dict[str, float]:
     numbers = {f"span_{name}": float(value) for name, value in shown.items() if isinstance(value, int | float)}
     return numbers | {
         "span_table_failing": float(bool(health["table_error"])),
+        "span_storm": float(bool(health.get("storm"))),
         "log_failing": float(bool(health["log_error"])),
         "log_merge_delay_seconds": float(health["merge_delay_s"]),
     }

@@ -21,7 +21,7 @@ from cluster.node import Node
 from cluster.succession import Note, Succession
 from cluster.trust import load_trust, operator_key
 
-WHAT_NOW = "look at `weavergen log quarantine`, then `weavergen policy unfreeze`"
+WHAT_NOW = "look at `weavergen quarantine list`, then `weavergen policy unfreeze`"
 MAX_HOURS = 24 * 366
 _SHOWN = 20
 _DAY_NS = 86_400 * 10**9

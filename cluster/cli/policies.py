@@ -75,7 +75,7 @@ def unfreeze(reason: str, home_dir: str | None, as_json: bool) -> None:
     """Let learning go on, and put the pin of a span data corruption storm away if there is one.
 
     What was decided while learning was frozen is left out for good. What came before the freeze is not: look at the
-    storm's rows first (`weavergen log quarantine`).
+    storm's rows first (`weavergen quarantine list`).
     """
     session = Session.open(home_dir)
     with _succession(session) as chain:

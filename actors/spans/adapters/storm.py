@@ -128,7 +128,7 @@ class StormWatch:
         evidence = {
             "rows": str(pin.rows), "set_aside": str(pin.bad), "share": f"{storm.share:.4f}", "first_bad": pin.first_bad,
             "clean_log_size": str(pin.log_size), "clean_log_root": pin.root, "pinned": self.problem or path.name,
-            "what_to_do": "look at `weavergen log quarantine`; then `weavergen policy unfreeze`",
+            "what_to_do": "look at `weavergen quarantine list`; then `weavergen policy unfreeze`",
         }  # fmt: skip
         self._incidents.open(KIND, "level_1_critical", evidence, f"{KIND}/{self._home}")
 

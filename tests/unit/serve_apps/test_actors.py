@@ -97,3 +97,20 @@ async def test_whoever_watches_is_never_stopped_by_what_it_watches() -> None:
         "full", "SpanActor does not answer (ConnectionError)", "SpanActor does not answer (TimeoutError)",
         "SpanActor does not answer (KeyError)", "",
     ]  # fmt: skip
+
+
+async def test_a_storm_is_remembered_while_nobody_answers() -> None:
+    """What is pinned stays pinned until the actor says otherwise."""
+    answers: list[Any] = [WELL | {"storm": "60 of 60 rows"}, ConnectionError("gone"), WELL | {"storm": ""}]
+
+    async def ask() -> Mapping[str, Any]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+    watch, said = SpanWatch(ask, timeout_s=1.0), []
+    for _ in range(3):
+        await watch.look()
+        said.append(watch.storm)
+    assert said == ["60 of 60 rows", "60 of 60 rows", ""]
