@@ -174,6 +174,7 @@ def span_gauges(health: Mapping[str, Any]) -> dict[str, float]:
     numbers = {f"span_{name}": float(value) for name, value in shown.items() if isinstance(value, int | float)}
     return numbers | {
         "span_table_failing": float(bool(health["table_error"])),
+        "span_storm": float(bool(health.get("storm"))),
         "log_failing": float(bool(health["log_error"])),
         "log_merge_delay_seconds": float(health["merge_delay_s"]),
     }
@@ -211,6 +212,8 @@ class SpanWatch:
         """What keeps rows from the table; empty while nothing is known to."""
         self.log: tuple[int, float] | None = None
         """Batches in the transparency log, and how long the oldest row without a batch has waited (seconds), as last heard."""
+        self.storm = ""
+        """What is pinned of a span data corruption storm, as last heard; empty while nothing is."""
         self.rows: dict[str, int] | None = None
         """Rows that were read, accepted and set aside, as last heard."""
         self._ask = ask
@@ -222,6 +225,7 @@ class SpanWatch:
             async with asyncio.timeout(self._timeout_s):
                 health = await self._ask()
             self.problem, self.log, self.rows = span_problem(health), log_state(health), checked_rows(health)
+            self.storm = str(health.get("storm", self.storm))
         except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is what there is to say
             self.problem, self.log = f"SpanActor does not answer ({type(error).__name__})", None
             self.rows = None

@@ -1,4 +1,4 @@
-"""The four transitions a person or a detector asks for, as pure successors of the snapshot in force.
+"""The transitions a person or a detector asks for, as pure successors of the snapshot in force.
 
 Rules:
 - A successor's version is one higher, it names its predecessor's digest, and its time never runs backwards.
@@ -58,6 +58,20 @@ def isolated(snapshot: PolicySnapshot, voter: str, now_ms: int) -> PolicySnapsho
 def readmitted(snapshot: PolicySnapshot, voter: str, now_ms: int) -> PolicySnapshot:
     """Let an isolated voter's ballots count again (a loosening: an operator signs it)."""
     return _moved(snapshot, voter, "active", now_ms)
+
+
+def frozen(snapshot: PolicySnapshot, now_ms: int) -> PolicySnapshot:
+    """Have nothing learned from what is decided from here on."""
+    if snapshot.learning_frozen:
+        raise InvalidRequest(f"learning is already frozen by policy version {snapshot.version}")
+    return successor(snapshot, now_ms, learning_frozen=True)
+
+
+def unfrozen(snapshot: PolicySnapshot, now_ms: int) -> PolicySnapshot:
+    """Let learning go on (a loosening: an operator signs it)."""
+    if not snapshot.learning_frozen:
+        raise InvalidRequest("learning is not frozen")
+    return successor(snapshot, now_ms, learning_frozen=False)
 
 
 def _moved(snapshot: PolicySnapshot, voter: str, state: VoterState, now_ms: int) -> PolicySnapshot:

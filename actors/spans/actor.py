@@ -43,8 +43,11 @@ from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.requests import Requests
 from actors.spans.adapters.sealer import Authority, Sealer
 from actors.spans.adapters.segments import UNBORN_SUFFIX, Disk
+from actors.spans.adapters.storm import StormWatch
 from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.witnesses import Witnesses
+from actors.spans.checkers.finding import Checker
+from actors.spans.checkers.storm import StormWindow
 from actors.spans.columns import Rows
 from actors.spans.config import LogConfig, SpansConfig
 
@@ -59,8 +62,9 @@ class SpanActor:
 
     def __init__(
         self, home: Path, actor_id: str, config: SpansConfig, incidents: IncidentSink, authority: Authority,
-        log: LogConfig | None = None, disk: Disk | None = None,
+        log: LogConfig | None = None, disk: Disk | None = None, more: Sequence[Checker] | None = None,
     ) -> None:  # fmt: skip
+        """``more`` stand for the checkers that compare rows with others (``adapters.guard``)."""
         self.totals = IngestReport()
         self._home = home
         self._id = actor_id
@@ -75,9 +79,9 @@ class SpanActor:
         self.orphans_removed = len(self._table.recover())
         log = log or LogConfig()
         self._guard = open_guard(
-            home, authority, config, log.merge_promise_s + config.wal_max_age_s, self._reports, self._disk
+            home, authority, config, log.merge_promise_s + config.wal_max_age_s, self._reports, self._disk, more=more
         )  # fmt: skip
-        files = LogFiles(home / "log", self._disk)
+        files = self._files = LogFiles(home / "log", self._disk)
         self._sealer = Sealer(files, self._table, authority, log.catch_up_batches, config.table_roll_rows)
         self._compactor = Compactor(self._table, files, self._sealer, authority, config, self._reports, self._disk)
         asked = [(witness.url, witness.note_key) for witness in log.witnesses]
@@ -98,16 +102,19 @@ class SpanActor:
         """Directory of a log that was never opened → when it was first seen (steady)."""
         self._last_tick_s = 0.0
         self._table_error = ""
+        window = StormWindow(config.storm_window_s, config.storm_min_bad, config.storm_share)
+        self._storm = StormWatch(home, window, incidents)
 
     def tick(self, now: Instant, *, flush: bool = False) -> IngestReport:
         """Take in everything new; commit if a roll is due (or ``flush``); remove what is wholly in the table."""
         self._report = self._ingest.report = IngestReport()
-        entered = self._outgoing.entered
+        entered, sealed = self._outgoing.entered, self._sealer.size
         self._last_tick_s = now.wall_s
         self._guard.begin()
         if self._unsealed_since_s is not None or not self._sealer.begun:
             self._seal((), now)
         self._ingest.run(now, lambda: self._commit(now))
+        self._storm.see(self._ingest.seen(sealed), self._files.root, now.steady_s, now.wall_s)
         self._requests.work_off(now)
         if self._roll_due(now, flush=flush):
             self._commit(now)
@@ -160,6 +167,7 @@ class SpanActor:
             "checker_blind_why": "; ".join(f"{name} {why}" for name, why in self._guard.blind.items()),
             "checks_failed": self._guard.failures,
             "canaries_judged": self._guard.canaries,
+            "storm": str(self._storm.pin or self._storm.problem),
             **{name: getattr(self.totals, name) for name in IngestReport.__slots__},
         }
 

@@ -65,6 +65,16 @@ class SpansConfig(BaseModel):
     """Pause between two ticks of the actor."""
     quarantine_max_rows: int = Field(default=256, ge=1, le=100_000)
     """Rows of one writer that are set aside in one tick (exceeded by at most one frame); beyond it the writer waits."""
+    baseline_keep_rows: int = Field(default=5_000, ge=1, le=1_000_000)
+    """Rows that the statistics' baseline on disk may be behind what was learned."""
+    counters_every_s: int = Field(default=10, ge=1, le=3600)
+    """How often a replica that writes rows writes down how many it wrote."""
+    storm_window_s: int = Field(default=300, ge=10, le=86_400)
+    """How long a row that came counts towards a storm."""
+    storm_min_bad: int = Field(default=50, ge=1, le=1_000_000)
+    """Rows set aside within that time that make a storm, at least."""
+    storm_share: float = Field(default=0.02, gt=0.0, le=1.0)
+    """Share of the rows of that time that they must be. A system in order sets one row in a thousand aside at most."""
     integrity_threshold: float = Field(default=0.5, ge=0, le=1)
     """Score below which a row is set aside: two warnings of different checkers fall below the default, one does not."""
     clock_skew_s: float = Field(default=300, gt=0, le=3600)

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from cluster.acceptance import (
+    bad_spans,
+    bad_spans_page,
+    bad_spans_real,
     control_actors,
     disk_fills,
     failover,
@@ -32,16 +35,22 @@ from cluster.node import REPOSITORY
 
 Stages = Callable[[Callable[[str, dict[str, Any]], None], set[str]], None]
 CAMPAIGNS: dict[str, Stages] = {
+    "bad_spans": bad_spans.stages, "bad_spans_real": bad_spans_real.stages,
     "control_actors": control_actors.stages, "disk_fills": disk_fills.stages, "failover": failover.stages,
     "faults": faults.stages, "halt": halt.stages, "provider_faults": provider_faults.stages, "simulate": simulate.stages,
     "soak": soak.stages, "spans": spans.stages, "spike": spike.stages,
 }  # fmt: skip
 QUICK: dict[str, Stages] = {"soak": soak.quick_stages, "spike": spike.quick_stages}
 PAGES: dict[str, Callable[[str, str, dict[str, Any]], str]] = {
+    "bad_spans": bad_spans_page.page,
     "provider_faults": fault_matrix.page, "simulate": simulate.page, "soak": soak_page.page, "spike": spike_page.page,
 }  # fmt: skip
 """Of campaigns whose page is no list of stages."""
-PICTURES: dict[str, Callable[[dict[str, Any]], str]] = {"soak": soak_page.svg, "spike": spike_page.svg}
+PICTURES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "bad_spans": bad_spans_page.svg,
+    "soak": soak_page.svg,
+    "spike": spike_page.svg,
+}
 """Of campaigns whose page shows one, beside it."""
 PARTS: dict[str, Callable[[dict[str, Any]], list[str]]] = {"provider_faults": fault_matrix.short}
 """Of campaigns that README shows a part of."""

@@ -12,6 +12,7 @@ from actors.consensus.adapters.registry import WeightsRegistry
 from actors.learning.release import require_bounded
 from actors.policy.snapshot import PolicySnapshot, WeightsRef
 from actors.policy.transitions import successor
+from actors.spans.adapters.storm import read_pin
 from cluster.access import database
 from cluster.cli.context import Progressing, Session, home_option, json_option, print_json, safe
 from cluster.cli.transitions import author, in_force
@@ -20,6 +21,7 @@ from cluster.node import Node
 from cluster.succession import Note, Succession
 from cluster.trust import load_trust, operator_key
 
+WHAT_NOW = "look at `weavergen quarantine list`, then `weavergen policy unfreeze`"
 MAX_HOURS = 24 * 366
 _SHOWN = 20
 _DAY_NS = 86_400 * 10**9
@@ -55,11 +57,12 @@ def audit(hours: float, detach: bool, home_dir: str | None, as_json: bool) -> in
 def learn(full: bool, detach: bool, home_dir: str | None, as_json: bool) -> int:
     """Learn voters' weights from recorded decisions, and bring them into force with the operator's key.
 
-    Refused while policy halts generation or freezes learning. A weight moves by at most learning.max_change each time.
+    Refused while policy halts generation or freezes learning, and while a span data corruption storm is pinned. A weight moves
+    by at most learning.max_change each time.
     """
     session = Session.open(home_dir)
     current = in_force(session)
-    _require_learning(current)
+    _require_learning(session, current)
     if not detach:
         operator_key(session.operators)  # found to be missing now, not after the job
     since_ns = 0 if full else max(0, time.time_ns() - session.config.learning.window_days * _DAY_NS)
@@ -79,10 +82,14 @@ def learn(full: bool, detach: bool, home_dir: str | None, as_json: bool) -> int:
     return 0
 
 
-def _require_learning(current: PolicySnapshot) -> None:
+def _require_learning(session: Session, current: PolicySnapshot) -> None:
+    pin = read_pin(session.home.root)
+    storm = f"; a span data corruption storm is pinned: {pin}, {WHAT_NOW}" if pin is not None else ""
     if current.learning_frozen or current.halt.on:
         why = "learning is frozen" if current.learning_frozen else "generation is halted"
-        raise InvalidRequest(f"{why} by policy version {current.version}: nothing is learned now")
+        raise InvalidRequest(f"{why} by policy version {current.version}: nothing is learned now{storm}")
+    if storm:
+        raise InvalidRequest(f"nothing is learned now{storm}")
 
 
 def _released(session: Session, old: str, new: str, job_id: str) -> int:
@@ -91,7 +98,7 @@ def _released(session: Session, old: str, new: str, job_id: str) -> int:
     with database(session.home, session.config.store) as opened:
         chain = Succession(session.home, session.config.policy, lambda: trust, opened)
         current = chain.in_force()
-        _require_learning(current)
+        _require_learning(session, current)
         if current.weights.sha256 != old:
             raise VersionConflict("other weights came into force meanwhile; learn again")
         if new == old:

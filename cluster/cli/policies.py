@@ -12,7 +12,8 @@ import click
 from actors.base.canonical import to_builtins
 from actors.policy.changes import Change, changes
 from actors.policy.snapshot import PolicySnapshot
-from actors.policy.transitions import successor
+from actors.policy.transitions import frozen, successor, unfrozen
+from actors.spans.adapters.storm import put_away
 from cluster.access import database
 from cluster.cli.context import Session, home_option, json_option, print_json, safe
 from cluster.cli.transitions import author, in_force, reason_option, report
@@ -52,6 +53,40 @@ def pin(reason: str, home_dir: str | None, as_json: bool) -> None:
     with _succession(session) as chain:
         current = chain.in_force()
         _published(session, chain, current, successor(current, chain.now_ms()), "pin", reason, as_json=as_json)
+
+
+@policy.command(epilog='Example: weavergen policy freeze --reason "odd answers in the table"')
+@reason_option
+@home_option
+@json_option
+def freeze(reason: str, home_dir: str | None, as_json: bool) -> None:
+    """Freeze learning: what is decided from here on teaches nothing, then or later."""
+    session = Session.open(home_dir)
+    with _succession(session) as chain:
+        current = chain.in_force()
+        _published(session, chain, current, frozen(current, chain.now_ms()), "freeze", reason, as_json=as_json)
+
+
+@policy.command(epilog='Example: weavergen policy unfreeze --reason "rows were looked at"')
+@reason_option
+@home_option
+@json_option
+def unfreeze(reason: str, home_dir: str | None, as_json: bool) -> None:
+    """Let learning go on, and put the pin of a span data corruption storm away if there is one.
+
+    What was decided while learning was frozen is left out for good. What came before the freeze is not: look at the
+    storm's rows first (`weavergen quarantine list`).
+    """
+    session = Session.open(home_dir)
+    with _succession(session) as chain:
+        current = chain.in_force()
+        operator_key(session.operators)  # found to be missing before anything is put away
+        if (aside := put_away(session.home.root)) is not None:
+            click.echo(f"put away: {safe(str(aside))}", err=True)
+            if not current.learning_frozen:
+                report({"sha256": current.sha256, **to_builtins(current)}, as_json=as_json)
+                return
+        _published(session, chain, current, unfrozen(current, chain.now_ms()), "unfreeze", reason, as_json=as_json)
 
 
 @policy.command(epilog='Example: weavergen policy rollback 3 --reason "quorum was too low"')
@@ -104,6 +139,7 @@ def described(snapshot: PolicySnapshot) -> list[str]:
     return [
         f"policy version {snapshot.version} is in force, sha256 {snapshot.sha256}",
         f"generation is HALTED by {halt.by}: {halt.reason}" if halt.on else "generation is not halted",
+        "learning is FROZEN" if snapshot.learning_frozen else "learning is not frozen",
         *(
             f"layer {rule.name}: quorum {rule.quorum}, min_lineages {rule.min_lineages}, min_n_eff {rule.min_n_eff}, "
             f"time_share {rule.time_share}; {', '.join(rule.members)}"

@@ -174,7 +174,12 @@ def _show_gateway(console: Console, gateway: dict[str, Any]) -> None:
             console.print(f"  {name}: {safe(item)}", soft_wrap=True)
     halt = policy.get("halt") or {}
     halted = f", HALTED: {safe(halt.get('reason'))}" if halt.get("on") else ""
-    console.print(f"policy: version {policy.get('version')}, sha256 {policy.get('sha256')}{halted}", soft_wrap=True)
+    frozen = ", learning FROZEN" if policy.get("learning_frozen") else ""
+    console.print(
+        f"policy: version {policy.get('version')}, sha256 {policy.get('sha256')}{halted}{frozen}", soft_wrap=True
+    )
+    if gateway.get("storm"):
+        console.print(f"span data corruption storm: {safe(gateway['storm'])}", soft_wrap=True)
     for layer in gateway.get("layers") or []:
         rules = ", ".join(
             f"{name} {safe(layer.get(name))}"

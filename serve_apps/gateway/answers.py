@@ -289,6 +289,7 @@ class PolicyState(Struct):
     version: int
     sha256: str
     halt: Halt
+    learning_frozen: bool
 
 
 class WalState(Struct):
@@ -331,6 +332,12 @@ class Status(Struct):
     breakers: list[BreakerShown]
     wal: WalState
     log: Annotated[SealedLog | None, Meta(description="Null while SpanActor does not answer.")]
+    storm: Annotated[
+        str,
+        Meta(
+            description="What is pinned of a span data corruption storm; empty while nothing is. It freezes learning."
+        ),
+    ]
     spans: Annotated[CheckedRows | None, Meta(description="Null while SpanActor does not answer.")]
     under_way: Annotated[int, Meta(description="Deliberations that have not ended.")]
     admission: AdmissionShown

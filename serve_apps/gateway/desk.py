@@ -9,7 +9,7 @@ from actors.base.signing import SigningKey
 from actors.policy.adapters.publisher import PolicyPublisher
 from actors.policy.adapters.watcher import PolicyWatcher
 from actors.policy.snapshot import PolicySnapshot, SignedSnapshot, sign_snapshot
-from actors.policy.transitions import expect_version, halted, isolated
+from actors.policy.transitions import expect_version, frozen, halted, isolated
 
 ATTEMPTS = 5
 """How often a tightening is tried again when another transition came first."""
@@ -35,6 +35,10 @@ class PolicyDesk:
     def isolate(self, voter: str, if_version: int | None) -> PolicySnapshot:
         """Isolate a voter, signed by the policy key."""
         return self._tighten(lambda now, now_ms: isolated(now, voter, now_ms), if_version)
+
+    def freeze_learning(self) -> PolicySnapshot:
+        """Freeze learning, signed by the policy key."""
+        return self._tighten(frozen, None)
 
     def resume(self, transition: str | None, if_version: int | None) -> PolicySnapshot:
         """Resume with an operator's signed snapshot."""

@@ -38,10 +38,13 @@ from serve_apps.gateway.published_log import PublishedLog
 from serve_apps.gateway.quarantine import QuarantineView
 from serve_apps.gateway.readiness import Observed, Readiness, judge
 from serve_apps.gateway.renewal import IssuerWatch
+from serve_apps.gateway.row_counts import CountedLog
 from serve_apps.gateway.schemas import TransitionBody
 from serve_apps.gateway.scrutiny import Scrutiny
 from serve_apps.gateway.servers import server_voters
 from serve_apps.gateway.settings import GatewaySettings
+from serve_apps.gateway.storms import LOOK_S as STORM_LOOK_S
+from serve_apps.gateway.storms import StormFreeze
 from serve_apps.gateway.threads import BoundedThreads
 from serve_apps.gateway.wire import Receive
 from serve_apps.gateway.writer import renew, request_identity
@@ -73,11 +76,12 @@ class Gateway:
         self._voters = {**engines, **servers, **recorded_voters(settings)}
         identity = request_identity(settings.home / "run" / "certs", settings.certificate_wait_s)
         self._wal = WalWriter(settings.home / "wal", identity, settings.spans)
-        self._log = WalDecisionLog(self._wal, identity, self._parts.trust)
+        self._rows = CountedLog(self._wal, self._clock.time_ns, settings.spans.stall_after_ms / 1000)
+        self._log = WalDecisionLog(self._rows, identity, self._parts.trust)
         self._meter = RayMeter(identity.id)
         self._health = VoterHealth(self._meter, self._clock.monotonic, settings.consensus.deadline_ms / 1000)
         self._own = frozenset(engines)
-        self._emitter = Emitter(self._wal)
+        self._emitter = Emitter(self._rows)
         self._admission = admission(settings, identity.id, self._clock)
         self._guards = Guards(
             self._voters, settings.layers, settings.breakers, self._clock, self._parts.sink, self._emitter.put,
@@ -124,9 +128,10 @@ class Gateway:
             self._coordinator.tenant_pseudonym, settings.max_lookups,
         )  # fmt: skip
         self._feedback = FeedbackDesk(
-            self._decisions.find, self._wal, self._parts.tenants, settings, self._clock.time_ns,
+            self._decisions.find, self._rows, self._parts.tenants, settings, self._clock.time_ns,
         )  # fmt: skip
         self._spans = SpanWatch(ask_span_actor)
+        self._storms = StormFreeze(lambda: self._spans.storm, self._parts.desk, self._parts.history)
         self._quarantine = QuarantineView(settings.home, settings.spans.table_checkpoint_commits)
         self._open_incidents = OpenIncidents(self._parts.incidents.count_open)
         self._issuers = IssuerWatch(self._parts.trust)
@@ -154,6 +159,8 @@ class Gateway:
         self._tasks = [asyncio.create_task(self._publish_metrics()), asyncio.create_task(self._keep_certified())]
         self._tasks.append(self._scrutiny.start())
         self._tasks.append(asyncio.create_task(self._spans.follow(SPANS_LOOK_S)))
+        self._tasks.append(asyncio.create_task(self._storms.follow(STORM_LOOK_S)))
+        self._tasks.append(asyncio.create_task(self._rows.follow(self._settings.spans.counters_every_s)))
         self._tasks.append(asyncio.create_task(self._open_incidents.follow(INCIDENTS_LOOK_S)))
         self._tasks.append(asyncio.create_task(self._guards.follow(self._settings.breakers_exchange_s)))
         self._tasks.append(asyncio.create_task(self._idempotent.follow()))
@@ -171,6 +178,7 @@ class Gateway:
         self._meter.tell()
         await self._idempotent.close()
         await self._emitter.close()
+        await self._rows.tell()
         await self._scrutiny.close()
         if self._content is not None:
             await asyncio.to_thread(self._content.close)
@@ -310,7 +318,8 @@ class Gateway:
             "config_sha256": self._settings.config_sha256,
             "replica": self._log.identity.id,
             "readiness": asdict(judged),
-            "policy": {"version": snapshot.version, "sha256": snapshot.sha256, "halt": to_builtins(snapshot.halt)}
+            "policy": {"version": snapshot.version, "sha256": snapshot.sha256, "halt": to_builtins(snapshot.halt),
+                       "learning_frozen": snapshot.learning_frozen}
             if snapshot
             else None,  # this is asked when something is missing, most of all
             "layers": layers,
@@ -324,6 +333,7 @@ class Gateway:
                 "reserve_depth": self._wal.reserve_depth, "unavailable_because": self._wal.unavailable_because,
             },
             "log": {"batches": log[0], "merge_delay_s": log[1]} if log else None,
+            "storm": self._spans.storm,
             "spans": self._spans.rows,
             "under_way": self._coordinator.under_way,
             "admission": to_builtins(self._admission.shown()),

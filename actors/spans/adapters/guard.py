@@ -25,15 +25,18 @@ from pathlib import Path
 
 from actors.base.certificates import WRITER_MAX_S, TrustBundle
 from actors.base.errors import StorageUnavailable, WeaverGenError
+from actors.spans.adapters.baseline import KeptStatistics
 from actors.spans.adapters.investigation import Investigations
 from actors.spans.adapters.quarantine import QuarantinedRows
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.sealer import Authority
 from actors.spans.adapters.segments import Disk
-from actors.spans.checkers.canaries import Given, all_canaries, is_canary
+from actors.spans.checkers.canaries import Given, is_canary
+from actors.spans.checkers.cross_reference import CrossReferenceValidator
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
 from actors.spans.checkers.finding import Arrivals, Checker, Finding, IntegrityResult, Severity, by_row, judge
 from actors.spans.checkers.inspection import Failure, Inspected, inspect, learn
+from actors.spans.checkers.makers import all_canaries
 from actors.spans.checkers.temporal import Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
 from actors.spans.config import SpansConfig
@@ -73,14 +76,16 @@ class SpanIntegrityGuard:
 
     def __init__(
         self, authority: Authority, kept: QuarantinedRows, investigations: Investigations, config: SpansConfig,
-        late_after_s: float, tell: Tell, checkers: Sequence[Checker] | None = None,
+        late_after_s: float, tell: Tell, checkers: Sequence[Checker] | None = None, more: Sequence[Checker] = (),
     ) -> None:  # fmt: skip
+        """``more`` are run beside the usual ones, which need nothing of their own kept."""
         self._authority, self._kept, self._investigations = authority, kept, investigations
         self._config, self._tell = config, tell
         self._bounds = Bounds(config.clock_skew_s, config.max_span_s, late_after_s + WRITER_MAX_S)
         self._checkers = checkers or [
             CryptographicIntegrityChecker(self._believed, late_after_s, config.remembered_spans),
             TemporalConsistencyValidator(self._bounds),
+            *more,
         ]
         self.blind: dict[str, str] = {}
         """Checker → why it does not see, as of the last canaries."""
@@ -100,6 +105,11 @@ class SpanIntegrityGuard:
         """Writer → rows set aside in this tick."""
         self._apart: OrderedDict[tuple[str, int], None] = OrderedDict()
         """Rows that were quarantined where they lie, the last of them."""
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of its checkers."""
+        return [checker.name for checker in self._checkers]
 
     def begin(self) -> None:
         """Begin a tick."""
@@ -239,13 +249,18 @@ class SpanIntegrityGuard:
 
 def open_guard(
     home: Path, authority: Authority, config: SpansConfig, late_after_s: float, reports: Reports, disk: Disk,
-    checkers: Sequence[Checker] | None = None,
+    checkers: Sequence[Checker] | None = None, more: Sequence[Checker] | None = None,
 ) -> SpanIntegrityGuard:  # fmt: skip
-    """Return the guard of a home, which takes in rows up to ``late_after_s`` after their writer's certificate ended."""
+    """Return the guard of a home, which takes in rows up to ``late_after_s`` after their writer's certificate ended.
+
+    ``more`` stand for those that compare rows with others; ``checkers`` for all.
+    """
     folder = home / "quarantine"
     kept = QuarantinedRows(folder / "rows", disk)
     investigations = Investigations(folder / "investigations", config.investigations_max, disk)
-    return SpanIntegrityGuard(authority, kept, investigations, config, late_after_s, reports.lasting, checkers)
+    if more is None:
+        more = (KeptStatistics(home, config.baseline_keep_rows), CrossReferenceValidator())
+    return SpanIntegrityGuard(authority, kept, investigations, config, late_after_s, reports.lasting, checkers, more)
 
 
 def _refused(disguised: Iterable[Rows]) -> list[Finding]:

@@ -25,6 +25,7 @@ from actors.spans.adapters.reader import SegmentRead, SegmentRef, WalReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.batch import without
 from actors.spans.checkers.finding import IntegrityResult
+from actors.spans.checkers.storm import Seen
 from actors.spans.columns import Rows
 from actors.spans.frames import Damage, Frame, FrameKind, UnknownFormat, decode_spans
 from actors.spans.sequence import FIRST_SEQ, Step, advance
@@ -93,12 +94,14 @@ class Ingest:
         """Writer → rows quarantined in this tick."""
         self._kinds: dict[str, Counter[str]] = {}
         """Writer → what was found of them."""
+        self._first_bad = ""
+        """Writer and number of the first row that was set aside in this tick."""
         self._around: list[Rows] = []
         """All rows that were judged together."""
 
     def run(self, now: Instant, commit: Commit) -> None:
         """Take in everything new; ``commit`` makes room where it does not fit, and tells whether it could."""
-        stopped = set[str]()
+        stopped, self._first_bad = set[str](), ""
         while True:
             gathered = self._gather(stopped, now)
             self._around = gathered.rows
@@ -113,6 +116,11 @@ class Ingest:
             if not gathered.more or not commit():
                 break
         self._tell_set_aside()
+
+    def seen(self, log_size: int) -> Seen:
+        """Return what this tick read and set aside, before which so many batches were sealed."""
+        report = self.report
+        return Seen(report.rows_read, report.rows_quarantined + report.rows_set_apart, self._first_bad, log_size)
 
     def blocked(self, writer_id: str, error: Exception, now: Instant) -> None:
         """Say what keeps a writer's log from being read or removed; it is tried again at the next tick."""
@@ -268,6 +276,7 @@ class Ingest:
                 names.ROW_SCORE: f"{result.overall_score:.6f}", names.ROW_INVESTIGATED: str(begun).lower(),
             }, now)  # fmt: skip
         self.report.rows_quarantined += len(faults)
+        self._first_bad = self._first_bad or f"{rows.writer_id} {min(faults)}"
         self._count(rows.writer_id, faults.values())
         return without(rows, faults)
 
@@ -280,6 +289,7 @@ class Ingest:
             }  # fmt: skip
             self._outgoing.enter(names.ROW_QUARANTINED, evidence, now)
             self.report.rows_set_apart += 1
+            self._first_bad = self._first_bad or f"{writer_id} {seq}"
             self._count(writer_id, [result])
 
     def _count(self, writer_id: str, results: Collection[IntegrityResult]) -> None:

@@ -22,6 +22,8 @@ from actors.spans.adapters.check import Checked, Whole
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.swaps import Swaps
 from actors.spans.authenticity import Unjudged, Writers
+from actors.spans.checkers.storm import Seen as Rows
+from actors.spans.checkers.storm import StormWindow
 from actors.spans.compaction import Limits, TableFile, plan
 from actors.spans.record import read_envelope
 from actors.spans.retention import ended, last_kept_ms
@@ -76,6 +78,14 @@ def voter_window(config: Config, age_s: float, _: Path) -> bool:
     for at_s, count in ((0.0, 0.0), (1.0, 3.0), (1.0 + age_s, 3.0)):
         ballots.add(at_s, {key: count})
     return bool(ballots.voters())
+
+
+def storm(config: Config, age_s: float, _: Path) -> bool:
+    """Return whether rows that were set aside still make a storm."""
+    spans = config.spans
+    window = StormWindow(spans.storm_window_s, spans.storm_min_bad, spans.storm_share)
+    window.add(Rows(spans.storm_min_bad, spans.storm_min_bad, "a row", 0), 0.0)
+    return window.add(Rows(0, 0, "", 0), age_s) is not None
 
 
 def metrics(config: Config, age_s: float, _: Path) -> bool:

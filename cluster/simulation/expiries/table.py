@@ -69,6 +69,7 @@ LIFETIMES: tuple[Lifetime, ...] = (
     Lifetime("spans.retention_days", control.expired_batch, False, True, lambda _: DAY_S),
     Lifetime("spans.compact_close_age_s", control.small_files, 0, 2),
     Lifetime("spans.removed_files_keep_s", control.merged_file, True, False),
+    Lifetime("spans.storm_window_s", control.storm, True, False, margin_s=1.0),
     Lifetime("health.start_grace_s", control.start_grace, False, True),
     Lifetime("health.voter_window_s", control.voter_window, True, False),
     Lifetime("health.metrics_max_age_s", control.metrics, True, False, margin_s=1.0),
@@ -103,7 +104,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
         "admission.shedding.step_ms", "sandbox.self_test_period_s", "idempotency.poll_ms", "idempotency.max_poll_ms",
         "idempotency.sweep_s", "spans.table_roll_age_s", "spans.ingest_poll_ms", "store.auth_poll_ms", "health.tick_s",
         "health.stock_every_s", "health.flow_every_s",
-        "log.witness_interval_s", "gateway.health_check_period_s", "engine.health_check_period_s",
+        "spans.counters_every_s", "log.witness_interval_s", "gateway.health_check_period_s", "engine.health_check_period_s",
         "supervisor.poll_s", "supervisor.issuer_poll_ms",
     ),
     "is a wait before something is tried again": (

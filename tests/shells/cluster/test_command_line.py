@@ -82,9 +82,11 @@ def test_the_commands_are_those_documented() -> None:
     )
     assert set(cli.commands) == set(expected.split())
     subcommands = {
-        "keys": {"create", "list", "revoke", "rotate"}, "policy": {"show", "pin", "rollback", "recover"},
-        "tenants": {"erase"}, "witnesses": {"list", "add", "revoke"},
-    }  # fmt: skip
+        "keys": {"create", "list", "revoke", "rotate"},
+        "policy": {"show", "pin", "freeze", "unfreeze", "rollback", "recover"},
+        "tenants": {"erase"},
+        "witnesses": {"list", "add", "revoke"},
+    }
     for name, names in subcommands.items():
         group = cli.commands[name]
         assert isinstance(group, click.Group)

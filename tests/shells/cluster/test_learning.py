@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import Result
 
@@ -19,6 +20,7 @@ from actors.learning.counts import Counts, PairSums, VoterSums
 from actors.learning.release import next_weights
 from actors.policy.snapshot import PolicySnapshot, WeightsRef
 from actors.policy.transitions import halted, successor
+from actors.spans.adapters.storm import Pin, pin_file
 from cluster.cli import jobs
 from cluster.jobs.learn import learned, paired
 from cluster.profile_policy import publish_weights
@@ -191,6 +193,23 @@ def test_nothing_is_learned_while_policy_forbids_it(
     refused(shell.run("learn"), InvalidRequest, why)
     assert len(job.submitted) == (when == "meanwhile")
     assert shell.system.versions == [1, 2]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_nothing_is_learned_while_a_storm_is_pinned(shell: Terminal, job: Job, frozen: bool) -> None:
+    """Whether policy was frozen for it yet or not; the last clean point is named, and the way back."""
+    pin = Pin("weavergen.storm/1", 5, 42, "ab", 1000, 70, "w 3")
+    pin_file(shell.system.home.root).parent.mkdir(exist_ok=True)
+    pin_file(shell.system.home.root).write_bytes(msgspec.json.encode(pin))
+    if frozen:
+        changed(shell.system, learning_frozen=True)
+    result = shell.run("learn")
+    refused(result, InvalidRequest, "last clean at 42 batches")
+    refused(result, InvalidRequest, "policy unfreeze")
+    assert job.submitted == []
+    shell.told("policy", "unfreeze", "--reason", "looked at")
+    assert not shell.system.succession.in_force().learning_frozen
+    assert shell.told("learn")["policy_version"] == (4 if frozen else 2)
 
 
 def test_without_the_operator_s_key_no_job_runs(shell: Terminal, job: Job) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from actors.base.canonical import canonical_json
-from actors.base.errors import HomeError, ModelNotFound
+from actors.base.errors import HomeError, InvalidRequest, ModelNotFound
 from actors.base.signing import SigningKey
 from actors.policy.snapshot import Calibration, sign_snapshot
 from actors.policy.transitions import halted, isolated, successor
@@ -209,6 +209,17 @@ def test_recovery_names_what_was_lost(shell: Terminal) -> None:
     assert "version 3 is in force; generation is HALTED" in result.stdout
     shell.told("policy", "pin", "--reason", "r")
     assert shell.system.succession.in_force().version == 4
+
+
+def test_learning_is_frozen_and_goes_on_by_the_operator_s_word(shell: Terminal) -> None:
+    """Both are noted; without a pin there is nothing to put away, and nothing to unfreeze is said."""
+    assert shell.told("policy", "freeze", "--reason", "odd")["learning_frozen"]
+    assert "learning is FROZEN" in shell.run("policy", "show").stdout
+    assert not shell.told("policy", "unfreeze", "--reason", "fine")["learning_frozen"]
+    assert [(note.kind, note.reason) for note in shell.system.succession.history.list()[:2]] == [
+        ("unfreeze", "fine"), ("freeze", "odd"),
+    ]  # fmt: skip
+    assert isinstance(shell.run("policy", "unfreeze", "--reason", "r").exception, InvalidRequest)
 
 
 def test_the_policy_in_force_is_shown_to_people_and_to_programs(shell: Terminal) -> None:

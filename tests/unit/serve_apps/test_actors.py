@@ -105,3 +105,20 @@ def test_rows_read_are_those_accepted_and_those_set_aside() -> None:
     rows = {"rows_read": 3, "rows_accepted": 2, "rows_quarantined": 1}
     assert checked_rows(WELL | rows | {"lost_rows": 9}) == rows
     assert checked_rows({"waiting": "another SpanActor holds the home"}) is None
+
+
+async def test_a_storm_is_remembered_while_nobody_answers() -> None:
+    """What is pinned stays pinned until the actor says otherwise."""
+    answers: list[Any] = [WELL | {"storm": "60 of 60 rows"}, ConnectionError("gone"), WELL | {"storm": ""}]
+
+    async def ask() -> Mapping[str, Any]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+    watch, said = SpanWatch(ask, timeout_s=1.0), []
+    for _ in range(3):
+        await watch.look()
+        said.append(watch.storm)
+    assert said == ["60 of 60 rows", "60 of 60 rows", ""]

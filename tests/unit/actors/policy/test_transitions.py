@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from actors.base.errors import InvalidRequest, ModelNotFound, VersionConflict
 from actors.policy.snapshot import GENESIS, Epochs, Halt, LayerRule, PolicySnapshot, WeightsRef
 from actors.policy.tightening import is_tighter
-from actors.policy.transitions import expect_version, halted, isolated, readmitted, resumed, successor
+from actors.policy.transitions import expect_version, frozen, halted, isolated, readmitted, resumed, successor, unfrozen
 
 LATER = 1_800_000_000_000
 Change = Callable[..., PolicySnapshot]
@@ -45,6 +45,19 @@ def test_isolate_and_readmit(base: PolicySnapshot) -> None:
     back = readmitted(without, "b", LATER)
     assert back.voter_state == base.voter_state
     assert not is_tighter(without, back)
+
+
+def test_freeze_and_unfreeze(base: PolicySnapshot) -> None:
+    """Freezing learning is a tightening; letting it go on is none."""
+    still = frozen(base, LATER)
+    assert still.learning_frozen
+    assert is_tighter(base, still)
+    going = unfrozen(still, LATER)
+    assert not going.learning_frozen
+    assert not is_tighter(still, going)
+    for again in (lambda: frozen(still, LATER), lambda: unfrozen(going, LATER)):
+        with pytest.raises(InvalidRequest, match="frozen"):
+            again()
 
 
 def test_nothing_to_do_is_said(base: PolicySnapshot) -> None:

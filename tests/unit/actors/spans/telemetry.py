@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from actors.spans.adapters.progress import Instant
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.wal import WriterIdentity
+from actors.spans.checkers.finding import Checker
 from actors.spans.config import KIB, LogConfig, SpansConfig
 from actors.spans.frames import (
     Frame,
@@ -224,6 +225,8 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path, self.incidents, self.started = path, Incidents(), 0
         self.authority, self.log = Authority(), LogConfig()
+        self.more: Sequence[Checker] | None = ()
+        """Checkers that compare rows with others: none, for most rows of these tests belong to nothing. ``None``: all."""
 
     @property
     def wal(self) -> Path:
@@ -234,7 +237,7 @@ class Home:
         """Start an actor with an id of its own."""
         self.started += 1
         return SpanActor(
-            self.path, writer_id(900 + self.started), config, self.incidents, self.authority, self.log, disk
+            self.path, writer_id(900 + self.started), config, self.incidents, self.authority, self.log, disk, self.more
         )
 
     def rows(self, writer: int = 1) -> list[int]:

@@ -1,28 +1,39 @@
 """Canaries are found as what they are by checkers that see, and each checker that does not is named."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from actors.base.ids import is_ulid, new_ulid
 from actors.spans.checkers import canaries as made
-from actors.spans.checkers import cryptographic, temporal
-from actors.spans.checkers.canaries import MAKERS, Given, all_canaries, blind, is_canary
+from actors.spans.checkers import cross_reference, cross_reference_record, cryptographic, statistical, temporal
+from actors.spans.checkers import cross_reference_decision as decisions
+from actors.spans.checkers.baseline import Baseline
+from actors.spans.checkers.canaries import Given, blind, is_canary
+from actors.spans.checkers.cross_reference import CrossReferenceValidator
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
 from actors.spans.checkers.finding import Arrivals, Checker, Finding, Severity
+from actors.spans.checkers.makers import MAKERS, all_canaries
+from actors.spans.checkers.statistical import StatisticalAnomalyDetector
 from actors.spans.checkers.temporal import Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
 from actors.spans.span import check_span
-from tests.unit.actors.spans.signed import signed_row
+from tests.unit.actors.spans.checkers.decisions import agreed, frame
 from tests.unit.actors.spans.telemetry import NOW_S, Authority, writer_id
 
 BOUNDS = Bounds(300, 3600, 3 * 86_400)
-SAMPLE = Rows(writer_id(1), 5, 1, [signed_row(writer_id(1), 5)])
+SAMPLE = Rows(writer_id(1), 5, 1, [frame(agreed(), 0, 5).spans[0]])
 GIVEN = Given(NOW_S + 5, BOUNDS, SAMPLE)
-NAMES = (temporal.NAME, cryptographic.NAME)
+NAMES = (temporal.NAME, cryptographic.NAME, statistical.NAME, cross_reference.NAME)
 
 
 def checkers(bounds: Bounds = BOUNDS) -> list[Checker]:
     """Return the checkers as they are."""
-    return [CryptographicIntegrityChecker(Authority().trust, 86_400, 1000), TemporalConsistencyValidator(bounds)]
+    return [
+        CryptographicIntegrityChecker(Authority().trust, 86_400, 1000), TemporalConsistencyValidator(bounds),
+        StatisticalAnomalyDetector(Baseline()), CrossReferenceValidator(),
+    ]  # fmt: skip
 
 
 def findings(given: Given) -> list[Finding]:
@@ -49,7 +60,11 @@ def test_every_canary_alone_makes_its_checker_blind_when_it_is_missed(place: int
 def test_every_kind_of_finding_has_its_canary() -> None:
     """Read from the checkers' own text: a kind that is added and has none turns this red."""
     proved = {canary.kind for canary in all_canaries(GIVEN)} - {""}
-    assert proved == {
+    told = "".join(Path(module.__file__ or "").read_text() for module in (cross_reference, decisions, statistical))
+    assert set(re.findall(r'Fault\(\s*\w+, "(\w+)"', told)) <= proved
+    assert set(re.findall(r'_finding\(.*?"(\w+)", Severity', told)) == {"odd", "moved", "another_voter"} <= proved
+    assert set(re.findall(r'return "(\w+_\w+)"', Path(cross_reference_record.__file__ or "").read_text())) <= proved
+    assert {canary.kind for canary in all_canaries(GIVEN) if canary.checker in (temporal.NAME, cryptographic.NAME)} == {
         "end_before_start", "too_long", "latency", "future", "before_writer", "backwards", "child_outside_parent", "stale",
         "actor_s_name", "copied_span", "record_unreadable", "certificate", "signature", "misplaced", "other_decision",
         "issued_outside_span",
@@ -76,7 +91,9 @@ def test_a_checker_without_canaries_is_blind() -> None:
 def test_while_nobody_can_tell_whom_to_believe_no_canary_asks_for_it() -> None:
     """An unreadable trust bundle is no blindness: records wait for it."""
     given = Given(NOW_S, BOUNDS, None, is_trusting=False)
-    assert "record_unreadable" not in {canary.kind for canary in all_canaries(given)}
+    assert (cryptographic.NAME, "record_unreadable") not in {
+        (canary.checker, canary.kind) for canary in all_canaries(given)
+    }
     assert blind(NAMES, all_canaries(given), findings(given), 0.5) == {}
 
 

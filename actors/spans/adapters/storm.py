@@ -1,0 +1,140 @@
+"""The storm's pin, ``home/quarantine/storm.json``: durable before anybody is told, and there until an operator puts it away.
+
+Rules:
+- The first storm pins the last clean point. While it is pinned later storms change nothing: what was clean before the first is
+  clean before all.
+- While it is there nothing is learned (``learn`` refuses and names it), and gateways freeze learning in policy (they have the
+  policy key already; who reads rows needs none for this).
+- A pin that cannot be read is a pin: what cannot be told is not clean.
+- An operator puts it away by renaming (``weavergen policy unfreeze``); then the window begins anew.
+
+Left out: when there is a storm (``checkers.storm``).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from actors.base.errors import StorageUnavailable, WeaverGenError
+from actors.base.files import sync_folder, write_atomic
+from actors.base.ports import IncidentSink
+from actors.spans.checkers.storm import Seen, Storm, StormWindow
+
+RootAt = Callable[[int], bytes]
+"""How many batches → the log's root at that size; raises ``WeaverGenError`` if that cannot be told."""
+KIND = "span_corruption_storm"
+_MAX_BYTES = 64 * 1024
+
+
+class Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The last point at which the log was clean."""
+
+    schema: str
+    at_ms: int
+    """When the storm was seen, Unix milliseconds."""
+    log_size: int
+    """How many batches were sealed before the storm's first bad row was read."""
+    root: str
+    """The log's root at that size, hex; empty where it could not be read."""
+    rows: int
+    bad: int
+    first_bad: str
+    """Writer and number of the first row that was set aside."""
+
+    def __str__(self) -> str:
+        return f"{self.bad} of {self.rows} rows were set aside; the log was last clean at {self.log_size} batches"
+
+
+SCHEMA = "weavergen.storm/1"
+UNREADABLE = Pin(SCHEMA, 0, 0, "", 0, 0, "")
+"""Stands for a pin of which nothing can be told."""
+
+
+def pin_file(home: Path) -> Path:
+    """Return where a home's pin lies."""
+    return home / "quarantine" / "storm.json"
+
+
+def read_pin(home: Path) -> Pin | None:
+    """Return what is pinned; ``None`` if nothing is. Raises ``StorageUnavailable`` if that cannot be told."""
+    path = pin_file(home)
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageUnavailable(f"{path.name} cannot be read: {error.strerror}") from error
+    try:
+        return msgspec.json.decode(data, type=Pin)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return UNREADABLE
+
+
+def put_away(home: Path) -> Path | None:
+    """Rename the pin, durably, so that it is none any more; return where it is then, ``None`` if there was none."""
+    path = pin_file(home)
+    if (pin := read_pin(home)) is None:
+        return None
+    aside = path.with_name(f"storm-{pin.at_ms}.json")
+    try:
+        path.rename(aside)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StorageUnavailable(f"{path.name} cannot be put away: {error.strerror}") from error
+    return aside
+
+
+class StormWatch:
+    """Looks at every tick's rows; pins and reports the first storm."""
+
+    def __init__(self, home: Path, window: StormWindow, incidents: IncidentSink) -> None:
+        self._home, self._window, self._incidents = home, window, incidents
+        self.pin: Pin | None = None
+        self.problem = ""
+        """Why a storm could not be pinned; it is tried again at the next look."""
+        self._look()
+
+    def see(self, seen: Seen, root_at: RootAt, steady_s: float, wall_s: float) -> None:
+        """Take in what came in one tick."""
+        was = self.pin
+        self._look()
+        if was is not None and self.pin is None:
+            self._window.clear()
+        storm = self._window.add(seen, steady_s)
+        if storm is not None and self.pin is None:
+            self._begin(storm, root_at, wall_s)
+
+    def _look(self) -> None:
+        try:
+            self.pin = read_pin(self._home)
+        except StorageUnavailable as error:
+            self.problem = str(error)
+
+    def _begin(self, storm: Storm, root_at: RootAt, wall_s: float) -> None:
+        pin = Pin(
+            SCHEMA, int(wall_s * 1000), storm.clean_size, _root(root_at, storm.clean_size), storm.rows, storm.bad,
+            storm.first_bad,
+        )  # fmt: skip
+        path = pin_file(self._home)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, msgspec.json.encode(pin))
+        except OSError as error:
+            self.problem = f"the storm cannot be pinned: {error.strerror}"
+        else:
+            self.pin, self.problem = pin, ""
+        evidence = {
+            "rows": str(pin.rows), "set_aside": str(pin.bad), "share": f"{storm.share:.4f}", "first_bad": pin.first_bad,
+            "clean_log_size": str(pin.log_size), "clean_log_root": pin.root, "pinned": self.problem or path.name,
+            "what_to_do": "look at `weavergen quarantine list`; then `weavergen policy unfreeze`",
+        }  # fmt: skip
+        self._incidents.open(KIND, "level_1_critical", evidence, f"{KIND}/{self._home}")
+
+
+def _root(root_at: RootAt, size: int) -> str:
+    try:
+        return root_at(size).hex()
+    except WeaverGenError:  # the size is what matters; a log that cannot be read is its own incident
+        return ""

@@ -1,0 +1,74 @@
+"""SpanActor with all its checkers: decisions as gateways write them come in, and a storm of others freezes what may be learned."""
+
+from actors.spans.adapters.storm import read_pin
+from actors.spans.config import SpansConfig
+from actors.spans.frames import encode_spans
+from serve_apps.actors import span_gauges
+from tests.unit.actors.spans.checkers.decisions import WRITER, agreed, failed_over, frame
+from tests.unit.actors.spans.telemetry import SMALL, Home, SegmentBytes, at, spans_from, writer_id
+
+STATES = (agreed(), failed_over())
+
+
+def decisions(count: int) -> tuple[SegmentBytes, int]:
+    """Return a segment of so many decisions, and how many rows that is."""
+    segment, seq = SegmentBytes(writer=WRITER), 1
+    for number in range(count):
+        rows = frame(STATES[number % 2], number, seq)
+        segment.raw(seq, len(rows.spans), encode_spans(list(rows.spans)))
+        seq += len(rows.spans)
+    return segment, seq - 1
+
+
+def garbage(writer: int, rows: int) -> SegmentBytes:
+    """Return a segment of rows that call themselves decisions and carry no record."""
+    segment = SegmentBytes(writer=writer_id(writer))
+    return segment.raw(1, rows, encode_spans(spans_from(1, rows)))
+
+
+def test_decisions_as_gateways_write_them_come_in_whole(home: Home) -> None:
+    """Nothing is set aside, nothing is said, and what was learned of them is kept."""
+    home.more = None
+    segment, count = decisions(40)
+    segment.save(home.wal)
+    actor = home.actor(SpansConfig(**SMALL.model_dump() | {"baseline_keep_rows": 1}))
+    report = actor.tick(at(1), flush=True)
+    assert (report.rows_accepted, report.rows_quarantined) == (count, 0)
+    assert home.incidents.kinds == []
+    assert (home.path / "quarantine" / "baseline.json").exists()
+    health = actor.health(at(1))
+    assert (health["checkers_blind"], health["storm"]) == (0, "")
+    actor.close()
+
+
+def test_a_storm_of_bad_rows_is_pinned_where_the_log_was_clean(home: Home) -> None:
+    """The log goes on, its size before the first bad row is kept, and the health says so until an operator put it away."""
+    home.more = None
+    decisions(10)[0].save(home.wal)
+    actor = home.actor()
+    actor.tick(at(1), flush=True)
+    clean = actor.health(at(1))["log_size"]
+    assert clean > 0
+    garbage(2, 60).save(home.wal)
+    report = actor.tick(at(2), flush=True)
+    assert report.rows_quarantined == 60
+    pin = read_pin(home.path)
+    assert pin is not None
+    assert (pin.log_size, pin.bad, pin.first_bad) == (clean, 60, f"{writer_id(2)} 1")
+    assert len(pin.root) == 64
+    assert "span_corruption_storm" in home.incidents.kinds
+    health = actor.health(at(2))
+    assert f"last clean at {clean} batches" in health["storm"]
+    assert span_gauges(health)["span_storm"] == 1.0
+    actor.close()
+
+
+def test_a_few_bad_rows_are_no_storm(home: Home) -> None:
+    """They are set aside, and learning goes on."""
+    home.more = None
+    garbage(2, 20).save(home.wal)
+    actor = home.actor()
+    assert actor.tick(at(1), flush=True).rows_quarantined == 20
+    assert read_pin(home.path) is None
+    assert span_gauges(actor.health(at(1)))["span_storm"] == 0.0
+    actor.close()

@@ -1,0 +1,74 @@
+"""Learning is frozen by itself, and only by a storm."""
+
+from pathlib import Path
+
+import pytest
+
+from actors.base.errors import NotReady, StorageUnavailable
+from actors.policy.snapshot import PolicySnapshot
+from serve_apps.gateway.storms import StormFreeze
+from tests.shells.cluster.governed import Governed, config_of, governed
+from tests.unit.serve_apps.gateway.test_desk import desk_of
+
+
+class Noted:
+    """A history that may be away."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[int, str, str, str]] = []
+        self.away = False
+
+    def record(self, snapshot: PolicySnapshot, kind: str, target: str, reason: str, author: str) -> None:
+        """Note a version."""
+        if self.away:
+            raise StorageUnavailable("no database")
+        self.notes.append((snapshot.version, kind, reason, author))
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Governed:
+    """Return a home with a policy in force."""
+    made = governed(tmp_path)
+    made.up(config_of("a", "b"))
+    return made
+
+
+async def test_a_storm_freezes_learning_once(system: Governed) -> None:
+    """Signed with the policy key, noted, and found done by the next replica."""
+    noted, said = Noted(), [""]
+    replicas = [StormFreeze(lambda: said[0], desk_of(system), noted) for _ in range(2)]
+    for replica in replicas:
+        await replica.look()
+    assert system.versions == [1]
+    said[0] = "90 of 100 rows"
+    for replica in (*replicas, *replicas):
+        await replica.look()
+    current = system.succession.in_force()
+    assert (current.version, current.learning_frozen, current.halt.on) == (2, True, False)
+    assert noted.notes == [(2, "freeze", "90 of 100 rows", "SpanIntegrityGuard")]
+
+
+async def test_it_is_frozen_though_the_history_is_away(system: Governed) -> None:
+    """The note can wait, the freeze cannot."""
+    noted = Noted()
+    noted.away = True
+    await StormFreeze(lambda: "a storm", desk_of(system), noted).look()
+    assert system.succession.in_force().learning_frozen
+
+
+class NoPolicy:
+    """A desk without a policy."""
+
+    def current(self) -> PolicySnapshot:
+        """Have none."""
+        raise NotReady("none")
+
+    def freeze_learning(self) -> PolicySnapshot:
+        """Have nothing to freeze."""
+        raise NotReady("none")
+
+
+async def test_without_a_policy_it_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """The loop goes on, and says what it could not do."""
+    await StormFreeze(lambda: "a storm", NoPolicy(), Noted()).look()
+    assert "not frozen" in caplog.text
