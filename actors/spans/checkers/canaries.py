@@ -189,12 +189,6 @@ class Proving(Protocol):
         """Return rows that it must find, and as what."""
 
 
-def all_canaries(given: Given, checkers: Iterable[object] = ()) -> list[Canary]:
-    """Return the canaries of all checkers, and the good ones. Whose are neither made here nor by itself is blind."""
-    own = (canary for checker in checkers if isinstance(checker, Proving) for canary in checker.canaries(given))
-    return [*good_canaries(given), *(canary for make in MAKERS.values() for canary in make(given)), *own]
-
-
 def blind(
     checkers: Iterable[str], canaries: Sequence[Canary], findings: Iterable[Finding], threshold: float
 ) -> dict[str, str]:
