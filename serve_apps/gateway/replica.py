@@ -131,7 +131,6 @@ class Gateway:
             self._decisions.find, self._rows, self._parts.tenants, settings, self._clock.time_ns,
         )  # fmt: skip
         self._spans = SpanWatch(ask_span_actor)
-        self._storms = StormFreeze(lambda: self._spans.storm, self._parts.desk, self._parts.history)
         self._quarantine = QuarantineView(settings.home, settings.spans.table_checkpoint_commits)
         self._open_incidents = OpenIncidents(self._parts.incidents.count_open)
         self._issuers = IssuerWatch(self._parts.trust)
@@ -159,7 +158,8 @@ class Gateway:
         self._tasks = [asyncio.create_task(self._publish_metrics()), asyncio.create_task(self._keep_certified())]
         self._tasks.append(self._scrutiny.start())
         self._tasks.append(asyncio.create_task(self._spans.follow(SPANS_LOOK_S)))
-        self._tasks.append(asyncio.create_task(self._storms.follow(STORM_LOOK_S)))
+        storms = StormFreeze(lambda: self._spans.storm, self._parts.desk, self._parts.history)
+        self._tasks.append(asyncio.create_task(storms.follow(STORM_LOOK_S)))
         self._tasks.append(asyncio.create_task(self._rows.follow(self._settings.spans.counters_every_s)))
         self._tasks.append(asyncio.create_task(self._open_incidents.follow(INCIDENTS_LOOK_S)))
         self._tasks.append(asyncio.create_task(self._guards.follow(self._settings.breakers_exchange_s)))

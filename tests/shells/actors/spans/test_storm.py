@@ -1,4 +1,4 @@
-"""SpanActor with all its checkers: decisions as gateways write them come in, and a storm of others freezes learning."""
+"""SpanActor with all its checkers: decisions as gateways write them come in; a storm of others freezes what may be learned."""
 
 from actors.spans.adapters.storm import read_pin
 from actors.spans.config import SpansConfig

@@ -94,7 +94,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path, acknowledged: in
     assert all(read is not None and read.free and not read.scan.damage for read in reads)
     assert not reads[-1].scan.ended  # type: ignore[union-attr]
 
-    actor = SpanActor(tmp_path, writer_id(900), SMALL, incidents := Incidents(), Authority())
+    actor = SpanActor(tmp_path, writer_id(900), SMALL, incidents := Incidents(), Authority(), more=())
     report = actor.tick(at(), flush=True)
     table = SpanTable(tmp_path / "spans", 10).read(["writer_id", "writer_seq", "decision_id"]).to_pylist()
     rows = sorted((row["writer_seq"], row["decision_id"]) for row in table if row["writer_id"] == writer_id(1))
