@@ -88,8 +88,8 @@ def test_a_forged_row_is_set_aside_and_the_system_s_own_never_are(system: System
     start = encode_header(SegmentHeader(forger, 1, SPAN_SCHEMA_VERSION, b"n" * 16, b"{}"))
     began_ns = now_ns - 3600 * 10**9
     vote = Span(
-        b"t" * 16, b"s" * 8, b"", "chat m1", "client", began_ns, began_ns + 10**9, "ok", "", "t", {}, voter="m1",
-        outcome="agreed",
+        b"t" * 16, b"s" * 8, b"", "chat m1", "client", began_ns, began_ns + 10**9, "ok", "", "t", {},
+        voter="m1", outcome="agreed",
     )  # fmt: skip
     payload, seed = encode_spans([vote]), read_header(start).seed
     frame = frame_header(FrameKind.SPANS, 1, 1, payload, len(start), seed) + payload
