@@ -11,6 +11,7 @@ Left out: making batches (``batch``), files (``adapters.log``), what a checkpoin
 """
 
 import hashlib
+import re
 import struct
 from collections.abc import Sequence
 from typing import Literal
@@ -29,6 +30,12 @@ from actors.spans.merkle import HASH_BYTES, leaf_hash, root_of_path
 from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
 
 _ROW = struct.Struct(">26sQI32s32s")
+_NUMBER = rb"(0|[1-9][0-9]{0,14})"
+_PLAIN = re.compile(
+    rb'\{"first_seq":%b,"first_unix_ms":%b,"last_seq":%b,"last_unix_ms":%b,"rows_root":"([0-9a-f]{64})",'
+    rb'"schema":"weavergen\.batch/1","schema_version":%b,"writer_id":"([0-9A-Z]{26})"\}' % ((_NUMBER,) * 5),
+)
+"""What nearly every leaf looks like: canonical as it stands, for all of it is ASCII and its numbers are below 2^53."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,7 +86,7 @@ def row_data(writer_id: str, seq: int, schema_version: int, envelope: bytes, res
 
 def read_manifest(data: bytes) -> Manifest:
     """Read a leaf of the log; raise ``IntegrityError`` unless it is a whole manifest's canonical bytes."""
-    manifest = decode(data, Manifest, "batch")
+    manifest = _plain(data) or decode(data, Manifest, "batch")
     if not FIRST_SEQ <= manifest.first_seq <= manifest.last_seq <= MAX_SEQ:
         raise IntegrityError(f"batch: rows {manifest.first_seq} to {manifest.last_seq} are none", "batch")
     if not 0 <= manifest.schema_version <= MAX_SCHEMA_VERSION:
@@ -87,6 +94,16 @@ def read_manifest(data: bytes) -> Manifest:
     if not is_ulid(manifest.writer_id):
         raise IntegrityError(f"batch: {manifest.writer_id[:32]!r} is no writer's id", "batch")
     return manifest
+
+
+def _plain(data: bytes) -> Manifest | None:
+    """Read a leaf of the usual form, which takes a tenth of the time; ``None`` if it is of another."""
+    if (found := _PLAIN.fullmatch(data)) is None:
+        return None
+    first, began, last, ended, root, version, writer = found.groups()
+    return Manifest(
+        "weavergen.batch/1", writer.decode(), int(first), int(last), root.decode(), int(version), int(began), int(ended)
+    )
 
 
 def check_inclusion(

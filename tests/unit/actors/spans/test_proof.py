@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.base.canonical import canonical_json
+from actors.base.canonical import canonical_json, decode
 from actors.base.errors import IntegrityError
 from actors.base.signing import SigningKey
+from actors.spans import proof as proof_module
 from actors.spans.batch import manifest_of, proof_of
 from actors.spans.columns import Rows
 from actors.spans.log.checkpoint import origin, sign_checkpoint
 from actors.spans.merkle import leaf_hash
-from actors.spans.proof import InclusionProof, check_inclusion
+from actors.spans.proof import InclusionProof, Manifest, check_inclusion
 from tests.unit.actors.spans.telemetry import NOW_S, Authority, certificate_of, spans_from, writer_id
 
 NOW_MS = int(NOW_S * 1000)
@@ -41,6 +42,35 @@ def test_every_row_of_a_batch_can_be_proven(count: int, data: st.DataObject) -> 
     for wrong in ((V, seq, b"envelope"), (W, seq + count, b"envelope"), (W, seq, b"other")):
         with pytest.raises(IntegrityError):
             check_inclusion(proof, *wrong, KEYS.trust())
+
+
+LEAF = canonical_json(manifest_of(Rows(W, 5, 1, spans_from(5, 3))))
+
+
+def read_slowly(data: bytes) -> Manifest | None:
+    """Read a leaf as any canonical JSON is read; ``None`` if it is none."""
+    try:
+        return decode(data, Manifest, "batch")
+    except IntegrityError:
+        return None
+
+
+@given(st.integers(0, len(LEAF) - 1), st.binary(max_size=3), st.integers(0, 3))
+def test_a_leaf_of_the_usual_form_is_read_as_any_other(at: int, put: bytes, cut: int) -> None:
+    """Whatever is changed in it: the quick reading takes nothing that is not canonical, and takes it to be the same."""
+    data = LEAF[:at] + put + LEAF[at + cut :]
+    quick = proof_module._plain(data)
+    assert quick is None or quick == read_slowly(data)
+    assert proof_module._plain(LEAF) == read_slowly(LEAF)
+
+
+@given(st.lists(st.integers(0, 2**53), min_size=5, max_size=5), st.text("0123456789abcdef", min_size=64, max_size=64))
+def test_leaves_of_all_numbers_are_read_as_any_other(numbers: list[int], root: str) -> None:
+    """Up to the largest that JSON holds."""
+    first, last, version, began, ended = numbers
+    data = canonical_json(Manifest("weavergen.batch/1", W, first, last, root, version, began, ended))
+    quick = proof_module._plain(data)
+    assert quick is None or quick == read_slowly(data)
 
 
 def test_each_part_of_a_proof_is_needed() -> None:
