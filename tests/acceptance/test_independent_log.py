@@ -16,12 +16,12 @@ import pytest
 from actors.base.signing import SigningKey
 from actors.spans.adapters.log import LogFiles
 from actors.spans.log.checkpoint import log_keys, sign_checkpoint
-from actors.spans.log.tiles import ENTRIES, Tile, read_path, tiles_of
-from actors.spans.merkle import EMPTY_ROOT
+from actors.spans.log.tiles import ENTRIES, Tile, read_path, tile_of, tiles_of
+from actors.spans.merkle import EMPTY_ROOT, HASH_BYTES
 
 PROGRAM = Path(__file__).parent / "independent_log" / "main.go"
 LIBRARIES = Path("/usr/share/gocode")
-SIZES = (0, 1, 2, 3, 255, 256, 257, 511, 512, 4_000, 65_535, 65_536, 65_537, 66_000)
+SIZES = (0, 1, 2, 3, 255, 256, 257, 511, 512, 65_535, 65_536, 65_537)
 """Around every place where a tile fills, of two levels."""
 NOW_MS = 1_800_000_000_000
 
@@ -88,13 +88,20 @@ def around(size: int) -> list[int]:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_same_leaves_make_the_same_tiles_roots_and_proofs(go: Go, tmp_path: Path, size: int) -> None:
-    """Byte for byte: which files there are, what is in them, the root, paths to leaves and from smaller logs."""
+    """Byte for byte: which files there are, what is in them, the root, paths to leaves and from smaller logs.
+
+    Of a tile that is not full they publish every narrower one, too, as if the log had grown leaf by leaf: the same beginnings.
+    """
     told = json.loads(go.told("tile", tmp_path / "theirs", size, *around(size)))
     files = ours(tmp_path / "ours", size)
-    assert hash_tiles(tmp_path / "ours") == hash_tiles(tmp_path / "theirs")
-    assert {read_path(path) for path in hash_tiles(tmp_path / "theirs")} == {
-        tile for tile in tiles_of(size) if tile.level != ENTRIES
-    }
+    own, theirs = hash_tiles(tmp_path / "ours"), hash_tiles(tmp_path / "theirs")
+    assert own.keys() == {tile.path for tile in tiles_of(size) if tile.level != ENTRIES}
+    for path, data in theirs.items():
+        tile = read_path(path)
+        assert tile is not None
+        whole = own[tile_of(tile.level, tile.number, size).path]
+        assert data == whole[: tile.width * HASH_BYTES]
+    assert own.items() <= theirs.items()
     assert files.root(size).hex() == (told["root"] if size else EMPTY_ROOT.hex())
     for index in around(size):
         assert [part.hex() for part in files.path_of(index, size)] == told["records"][str(index)]

@@ -15,7 +15,7 @@ HEX = ("pseudonym", "prompts", "notes", "users", "answers")
 def counting() -> Callable[[int], bytes]:
     """Return randomness that never repeats."""
     numbers = itertools.count(1)
-    return lambda size: next(numbers).to_bytes(size, "big")
+    return lambda size: next(numbers).to_bytes(size, "little")
 
 
 def test_what_is_drawn_is_each_its_own_and_shows_nowhere() -> None:
