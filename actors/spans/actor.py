@@ -256,7 +256,7 @@ class SpanActor:
         if frame.kind is not FrameKind.SPANS:
             return rows, {}, ""
         try:
-            rows = replace(rows, spans=decode_spans(frame)[skip:])
+            rows = replace(rows, spans=decode_spans(frame, rows.schema_version)[skip:])
         except IntegrityError as error:
             return rows, {}, str(error)
         return rows, self._guard.faults(rows, now.wall_s), ""

@@ -17,6 +17,7 @@ from cluster.cli.lifecycle import down, up
 from cluster.cli.log import log
 from cluster.cli.policies import policy
 from cluster.cli.simulating import simulate
+from cluster.cli.spans import spans
 from cluster.cli.status import status
 from cluster.cli.transitions import halt, isolate, readmit, resume
 from cluster.cli.verifying import verify
@@ -35,7 +36,7 @@ def cli() -> None:
 
 for command in (
     up, down, status, ask, audit, learn, keys, verify, log, halt, resume, isolate, readmit, policy, evaluations,
-    simulate,
+    simulate, spans,
 ):  # fmt: skip
     cli.add_command(command)
 

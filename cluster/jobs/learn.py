@@ -44,7 +44,7 @@ SCHEMA = "weavergen.learn/1"
 TASKS_PER_PROCESSOR = 2
 """How finely files are spread: a task costs tens of milliseconds, more than most files."""
 _NICENESS = 10
-_COLUMNS = ("decision_id", "answer_kind", "voter", "outcome", "latency_ms", "layer")
+_COLUMNS = ("decision_id", "answer_kind", "voter", "outcome", "latency_ms", "layer", "sender")
 
 
 def count_file(path: Path, since_ns: int, frozen: Collection[str]) -> Counts:
@@ -61,11 +61,11 @@ def count_file(path: Path, since_ns: int, frozen: Collection[str]) -> Counts:
 
 
 def _voted(rows: pa.Table) -> pa.Table:
-    """Return the rows that say who agreed or dissented in which decision."""
+    """Return the rows of our own that say who agreed or dissented in which decision: other services' say nothing of voters."""
     voted = pc.is_in(pc.cast(rows["outcome"], pa.string()), pa.array(VOTED))
     for name in ("voter", "decision_id", "answer_kind"):
         voted = pc.and_(voted, pc.is_valid(rows[name]))
-    return rows.filter(voted)
+    return rows.filter(pc.and_(voted, pc.is_null(rows["sender"])))
 
 
 def _decided_under(path: Path, began: pc.Expression, policies: Collection[str]) -> list[str]:

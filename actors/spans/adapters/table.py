@@ -40,6 +40,7 @@ from deltalake.transaction import AddAction
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.ids import new_ulid
+from actors.spans.adapters.migration import add_columns
 from actors.spans.adapters.segments import Disk
 from actors.spans.batch import runs
 from actors.spans.columns import PARTITION, Rows, by_date, pinned_schema, rows_of, table_schema
@@ -78,6 +79,8 @@ class SpanTable:
         """Newest log entry this process made durable; ``None`` before the first time."""
         self._listed: tuple[int, pa.Table] | None = None
         """A version of the table, and what Delta says about its files."""
+        self._has_all_columns = False
+        """Whether a table that was there was looked at."""
         self.sealed = 0
         """Batches that are known to be sealed: the next commit says so."""
 
@@ -140,6 +143,9 @@ class SpanTable:
     def _created(self) -> DeltaTable:
         """Return the table at its newest version, created if there is none."""
         if (delta := self._newest()) is not None:
+            if not self._has_all_columns:  # an earlier version of this program may have made it
+                add_columns(delta)
+                self._has_all_columns = True
             return delta
         self._path.mkdir(parents=True, exist_ok=True)
         self._delta = DeltaTable.create(

@@ -66,6 +66,7 @@ LIFETIMES: tuple[Lifetime, ...] = (
         "spans.wal_max_age_s", control.late_row, True, False,
         lambda config: config.log.merge_promise_s + config.spans.wal_max_age_s, margin_s=1.0,
     ),
+    Lifetime("otlp.max_age_s", control.sent_span, True, False),
     Lifetime("health.start_grace_s", control.start_grace, False, True),
     Lifetime("health.voter_window_s", control.voter_window, True, False),
     Lifetime("health.metrics_max_age_s", control.metrics, True, False, margin_s=1.0),
@@ -104,11 +105,12 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
     ),
     "is a wait before something is tried again": (
         "breakers.retries.base_s", "breakers.retries.throttled_base_s", "breakers.retries.cap_s",
-        "spans.storage_retry_ms", "store.webhook.first_wait_s", "store.webhook.max_wait_s",
+        "spans.storage_retry_ms", "otlp.retry_after_s", "store.webhook.first_wait_s", "store.webhook.max_wait_s",
         "supervisor.backoff_initial_s", "supervisor.backoff_max_s", "admission.quotas.max_backoff_s",
     ),
     "weighs what was seen by its age, and ends nowhere": ("admission.brownout.window_s", "supervisor.alert_window_s"),
     "says how far back a job reads": ("learning.window_days",),
+    "says how far others' clocks may be ahead": ("otlp.max_ahead_s",),
 }  # fmt: skip
 
 
