@@ -150,6 +150,7 @@ def _gateway(home: Home, config: Config, degraded: tuple[str, ...], *, sealable:
         policy=config.policy,
         spans=config.spans,
         log=config.log,
+        otlp=config.otlp,
         store=config.store,
         recorded=tuple(RecordedSettings(path=item.path, sha256=item.sha256) for item in config.answers),
         servers=tuple(

@@ -41,6 +41,7 @@ from actors.health.config import HealthConfig
 from actors.learning.config import LearningConfig
 from actors.policy.config import CalibrationConfig, PolicyConfig
 from actors.spans.config import LogConfig, SpansConfig
+from actors.spans.otlp.config import OtlpConfig
 from actors.store.config import StoreConfig
 from cluster.strict_yaml import parse_yaml
 from cluster.voter_config import Frozen, Name, Sha256, VoterConfig, require_variable
@@ -240,6 +241,7 @@ class Config(Frozen):
     idempotency: IdempotencyConfig = IdempotencyConfig()
     spans: SpansConfig = SpansConfig()
     log: LogConfig = LogConfig()
+    otlp: OtlpConfig = OtlpConfig()
     store: StoreConfig = StoreConfig()
     health: HealthConfig = HealthConfig()
     gateway: GatewayConfig = GatewayConfig()
@@ -301,6 +303,15 @@ class Config(Frozen):
         if self.idempotency.max_answer_bytes < least:
             raise ValueError(
                 f"idempotency.max_answer_bytes is at least {least}: consensus.max_answer_bytes and the record beside it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_record_what_comes(self) -> Self:
+        if self.spans.max_frame_bytes < self.otlp.max_row_bytes:
+            raise ValueError(
+                f"spans.max_frame_bytes is at least {self.otlp.max_row_bytes}: otlp.max_span_bytes, otlp.max_name_bytes "
+                "and the rest of a row"
             )
         return self
 

@@ -53,6 +53,12 @@ class PromptTooLarge(RequestError):
     code = "prompt_too_large"
 
 
+class UnsupportedMediaType(RequestError):
+    """The body is of a type or encoding that is not read here."""
+
+    code = "unsupported_media_type"
+
+
 class InvalidKey(RequestError):
     """No key, an unknown one or a revoked one."""
 

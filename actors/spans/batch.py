@@ -24,7 +24,7 @@ from actors.spans.log.checkpoint import SignedCheckpoint
 from actors.spans.log.entry_proof import EntryProof
 from actors.spans.merkle import inclusion_path, leaf_hash, tree_root
 from actors.spans.proof import InclusionProof, Manifest, row_data
-from actors.spans.span import Span
+from actors.spans.span import Span, check_version
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -35,12 +35,24 @@ FIELDS: Final[dict[int, tuple[str, ...]]] = {
         "decision_id", "tenant", "attributes", "voter", "family", "layer", "outcome", "latency_ms", "agreement",
         "answer_kind", "record",
     ),
+    2: (
+        "trace_id", "span_id", "parent_span_id", "name", "kind", "start_unix_nano", "end_unix_nano", "status",
+        "decision_id", "tenant", "attributes", "voter", "family", "layer", "outcome", "latency_ms", "agreement",
+        "answer_kind", "record", "sender", "otlp",
+    ),
 }  # fmt: skip
 """Version of ``Span`` → its fields, in the order they are digested. Sealed rows rest on it: lines are only ever added."""
 
 
 def rest_digest(span: Span, schema_version: int) -> bytes:
-    """Digest all that a row says beside its envelope, as a row of that version of ``Span``."""
+    """Digest all that a row says beside its envelope, as a row of that version of ``Span``.
+
+    Raises ``IntegrityError`` where it says what a row of that version cannot.
+    """
+    try:
+        check_version(span, schema_version)
+    except ValueError as error:
+        raise IntegrityError(str(error), "row") from error
     fields = FIELDS.get(schema_version, FIELDS[SPAN_SCHEMA_VERSION])
     return hashlib.sha256(_encode([b"" if name == "record" else getattr(span, name) for name in fields])).digest()
 

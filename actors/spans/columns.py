@@ -7,6 +7,8 @@ Rules:
 - Every row has exactly one form. What is read back and is not what ``by_date`` makes of the same span ("" or −1 where null
   belongs, a key twice, another schema's URL) is refused: it would have the digest of a row that it is not.
 - A row's partition is the UTC date its span began at; the partition column is not in the files.
+- Of another service's span the message is the fact, and ``attributes``, ``events`` and ``schema_url`` are shown from it for
+  whoever asks the table: they are no second word, for a row in which they say anything else is refused.
 
 Left out: writing files and committing them (``adapters.table``).
 """
@@ -24,11 +26,13 @@ import pyarrow.compute as pc
 
 from actors.base.errors import IntegrityError
 from actors.spans.conventions import MAX_SCHEMA_VERSION, SCHEMA_URL, SCHEMA_URLS
+from actors.spans.otlp.message import Shown, shown
 from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
-from actors.spans.span import Span, check_span
+from actors.spans.span import Span, check_span, check_version
 
 PARTITION = "date"
 _WORD = pa.dictionary(pa.int32(), pa.string())
+_MAP = pa.map_(pa.string(), pa.string())
 _PINNED = pa.schema(
     [
         ("trace_id", pa.binary(16)),
@@ -43,7 +47,7 @@ _PINNED = pa.schema(
         ("writer_seq", pa.int64()),
         ("log_index", pa.int64()),
         ("decision_id", pa.string()),
-        ("attributes", pa.map_(pa.string(), pa.string())),
+        ("attributes", _MAP),
         ("voter", _WORD),
         ("family", _WORD),
         ("layer", _WORD),
@@ -55,11 +59,14 @@ _PINNED = pa.schema(
         ("record", pa.binary()),
         ("schema_url", _WORD),
         ("writer_schema_version", pa.int32()),
+        ("sender", _WORD),
+        ("otlp", pa.binary()),
+        ("events", pa.list_(pa.struct([("time_unix_nano", pa.int64()), ("name", pa.string()), ("attributes", _MAP)]))),
     ]
 )
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Span).decode
-_WORDS = ("name", "decision_id", "tenant", "voter", "family", "layer", "outcome", "answer_kind")
+_WORDS = ("name", "decision_id", "tenant", "voter", "family", "layer", "outcome", "answer_kind", "sender")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,7 @@ def _to_table(members: Sequence[tuple[int, Rows, int, Span]]) -> pa.Table:
 def _columns(members: Sequence[tuple[int, Rows, int, Span]]) -> dict[str, list[Any]]:
     """Return the values of every column."""
     spans = [span for _, _, _, span in members]
+    views = [shown(span.otlp) if span.otlp else None for span in spans]
     return {
         "trace_id": [span.trace_id for span in spans],
         "span_id": [span.span_id for span in spans],
@@ -130,7 +138,10 @@ def _columns(members: Sequence[tuple[int, Rows, int, Span]]) -> dict[str, list[A
         "writer_seq": [seq for _, _, seq, _ in members],
         "log_index": [chunk.log_index for _, chunk, _, _ in members],
         "decision_id": [span.decision_id or None for span in spans],
-        "attributes": [list(span.attributes.items()) for span in spans],
+        "attributes": [
+            list((span.attributes if view is None else view.attributes).items())
+            for span, view in zip(spans, views, strict=True)
+        ],
         "voter": [span.voter or None for span in spans],
         "family": [span.family or None for span in spans],
         "layer": [span.layer or None for span in spans],
@@ -140,9 +151,22 @@ def _columns(members: Sequence[tuple[int, Rows, int, Span]]) -> dict[str, list[A
         "answer_kind": [span.answer_kind or None for span in spans],
         "tenant": [span.tenant or None for span in spans],
         "record": [span.record or None for span in spans],
-        "schema_url": [SCHEMA_URLS.get(chunk.schema_version, SCHEMA_URL) for _, chunk, _, _ in members],
+        "schema_url": [
+            SCHEMA_URLS.get(chunk.schema_version, SCHEMA_URL) if view is None else view.schema_url or None
+            for (_, chunk, _, _), view in zip(members, views, strict=True)
+        ],
         "writer_schema_version": [chunk.schema_version for _, chunk, _, _ in members],
+        "sender": [span.sender or None for span in spans],
+        "otlp": [span.otlp or None for span in spans],
+        "events": [None if view is None else _events(view) for view in views],
     }
+
+
+def _events(view: Shown) -> list[dict[str, Any]]:
+    return [
+        {"time_unix_nano": event.time_unix_nano, "name": event.name, "attributes": list(event.attributes.items())}
+        for event in view.events
+    ]
 
 
 def rows_of(table: pa.Table) -> list[Rows]:
@@ -183,6 +207,7 @@ def _row(row: dict[str, Any]) -> Rows:
             raise ValueError(f"number {seq}, schema {version} or batch {index} is out of bounds")
         span = _decode(_encode(_span(row)))  # a struct believes the types it is given, a decoder does not
         check_span(span)
+        check_version(span, version)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
         raise IntegrityError(f"{_where(row)} cannot be read: {error}", "row") from error
     return Rows(writer_id, seq, version, [span], index)
@@ -208,10 +233,11 @@ def _span(row: dict[str, Any]) -> Span:
         status=row["status"],
         start_unix_nano=row["start_unix_nano"],
         end_unix_nano=row["end_unix_nano"],
-        attributes=dict(row["attributes"]),
+        attributes={} if row["sender"] else dict(row["attributes"]),
         latency_ms=-1 if row["latency_ms"] is None else row["latency_ms"],
         agreement=-1.0 if row["agreement"] is None else row["agreement"],
         record=row["record"] or b"",
+        otlp=row["otlp"] or b"",
         **words,
     )
 

@@ -6,11 +6,11 @@ constants are deprecated, so the names that are used here are pinned here, toget
 
 from typing import Final
 
-SPAN_SCHEMA_VERSION: Final = 1
+SPAN_SCHEMA_VERSION: Final = 2
 """Version of ``Span`` that this code writes; rises when a field is added or the names' schema is another."""
 MAX_SCHEMA_VERSION: Final = 2**32 - 1
 """Highest version that a row's digest can say."""
-SCHEMA_URLS: Final = {1: "https://opentelemetry.io/schemas/gen-ai/1.42.0"}
+SCHEMA_URLS: Final = dict.fromkeys((1, 2), "https://opentelemetry.io/schemas/gen-ai/1.42.0")
 """Version of ``Span`` → schema of its attributes' names: what is digested with a row says both."""
 SCHEMA_URL: Final = SCHEMA_URLS[SPAN_SCHEMA_VERSION]
 

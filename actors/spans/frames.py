@@ -31,7 +31,7 @@ import msgspec
 from actors.base.errors import IntegrityError
 from actors.spans.conventions import SPAN_SCHEMA_VERSION
 from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
-from actors.spans.span import Span, check_span
+from actors.spans.span import Span, check_span, check_version
 
 SEGMENT_MAGIC = b"WGWALSEG"
 """Begins every segment, followed by the format's number; both and the digest behind the body are the same in all formats."""
@@ -185,12 +185,13 @@ def encode_spans(spans: list[Span]) -> bytes:
     return _encode_spans(spans)
 
 
-def decode_spans(frame: Frame) -> list[Span]:
-    """Read a frame's payload; raise ``IntegrityError`` unless it holds exactly ``count`` well-formed spans."""
+def decode_spans(frame: Frame, version: int = SPAN_SCHEMA_VERSION) -> list[Span]:
+    """Read a frame's payload; raise ``IntegrityError`` unless it holds exactly ``count`` spans of that version."""
     try:
         spans = _decode_spans(frame.payload)
         for span in spans:
             check_span(span)
+            check_version(span, version)
     except (msgspec.DecodeError, ValueError) as error:
         raise IntegrityError(f"frame at {frame.offset} cannot be read: {error}", "frame") from error
     if len(spans) != frame.count:

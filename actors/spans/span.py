@@ -2,14 +2,23 @@
 
 Source: OpenTelemetry semantic conventions for generative AI (Development), span names ``invoke_workflow`` and
 ``chat {model}``. Content is never here: the record holds commitments.
+
+Rules:
+- A span that another service sent (``sender``) says nothing in the fields that are only ours: no decision, no vote, no record.
+  What it says beside ids, times, kind and status is its message, kept as it was sent (``otlp``).
+- A row of a version has no fields of a later one: its digest would not cover them.
 """
 
 from typing import Literal
 
 import msgspec
 
-SpanKind = Literal["internal", "server", "client"]
+from actors.spans.otlp.message import read_rest
+
+SpanKind = Literal["internal", "server", "client", "producer", "consumer", "unspecified"]
 SpanStatus = Literal["unset", "ok", "error"]
+EXTERNAL_SINCE = 2
+"""Version from which on rows may be other services'."""
 _INT64_MAX = 2**63 - 1
 
 
@@ -39,6 +48,15 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
     agreement: float = -1.0
     answer_kind: str = ""
     record: bytes = b""
+    sender: str = ""
+    """Since version 2: id of the API key that another service's span came with; empty for rows of our own."""
+    otlp: bytes = b""
+    """Since version 2: of such a span, a ``ResourceSpans`` of it alone, without what the other fields say."""
+
+
+_OURS = {"decision_id": "", "voter": "", "family": "", "layer": "", "outcome": "", "latency_ms": -1, "agreement": -1.0,
+         "answer_kind": "", "record": b"", "attributes": {}}  # fmt: skip
+"""What of a span only this system says, and its value where it says nothing."""
 
 
 def check_span(span: Span) -> None:
@@ -53,3 +71,19 @@ def check_span(span: Span) -> None:
         raise ValueError(f"span {span.name!r}: times are non-negative 64-bit integers")
     if not (span.agreement == -1.0 or span.agreement >= 0.0):
         raise ValueError(f"span {span.name!r}: agreement is at least 0, or −1 where there is none")
+    if span.sender or span.otlp:
+        _check_external(span)
+
+
+def check_version(span: Span, version: int) -> None:
+    """Raise ``ValueError`` if a row of this version of ``Span`` says what only a later one has."""
+    if version < EXTERNAL_SINCE and (span.sender or span.otlp):
+        raise ValueError(f"span {span.name!r}: a row of version {version} has no sender and no message")
+
+
+def _check_external(span: Span) -> None:
+    if not span.sender or not span.otlp:
+        raise ValueError(f"span {span.name!r}: a sender has a message, and a message a sender")
+    if claimed := [name for name, nothing in _OURS.items() if getattr(span, name) != nothing]:
+        raise ValueError(f"span {span.name!r} of a sender says what only rows of ours do: {', '.join(claimed)}")
+    read_rest(span.otlp)

@@ -18,6 +18,7 @@ from cluster.cli.log import log
 from cluster.cli.policies import policy
 from cluster.cli.quarantine import quarantine
 from cluster.cli.simulating import simulate
+from cluster.cli.spans import spans
 from cluster.cli.status import status
 from cluster.cli.tenants import tenants
 from cluster.cli.transitions import halt, isolate, readmit, resume
@@ -38,7 +39,7 @@ def cli() -> None:
 
 for command in (
     up, down, status, ask, audit, learn, keys, verify, log, halt, resume, isolate, readmit, policy, evaluations,
-    simulate, quarantine, tenants, witnesses,
+    simulate, quarantine, tenants, witnesses, spans,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -50,7 +50,7 @@ TASKS_PER_PROCESSOR = 2
 _NICENESS = 10
 _WHOSE = ("writer_id", "writer_seq")
 NONE_QUARANTINED = Quarantined()
-_COLUMNS = ("decision_id", "answer_kind", "voter", "outcome", "latency_ms", "layer")
+_COLUMNS = ("decision_id", "answer_kind", "voter", "outcome", "latency_ms", "layer", "sender")
 
 
 def count_file(
@@ -78,11 +78,11 @@ def _trusted(rows: pa.Table, quarantined: Quarantined) -> pa.Table:
 
 
 def _voted(rows: pa.Table) -> pa.Table:
-    """Return the rows that say who agreed or dissented in which decision."""
+    """Return the rows of our own that say who agreed or dissented in which decision: other services' say nothing of voters."""
     voted = pc.is_in(pc.cast(rows["outcome"], pa.string()), pa.array(VOTED))
     for name in ("voter", "decision_id", "answer_kind"):
         voted = pc.and_(voted, pc.is_valid(rows[name]))
-    return rows.filter(voted)
+    return rows.filter(pc.and_(voted, pc.is_null(rows["sender"])))
 
 
 def _decided_under(path: Path, began: pc.Expression, policies: Collection[str]) -> list[str]:

@@ -15,6 +15,7 @@ GATEWAY_GAUGES = frozenset({
     "breaker_moves", "hedges", "retry_tokens", "idempotent_replays", "idempotent_withheld",
     "admission_limit", "admission_waiting", "admission_admitted", "admission_waited", "admission_shed",
     "admission_rate_limited", "admission_delay_ms", "admission_pressure", "brownout_level",
+    "otlp_spans_received", "otlp_spans_accepted", "otlp_spans_rejected", "otlp_spans_refused",
 })  # fmt: skip
 """One of each a replica."""
 VOTER_GAUGES = frozenset({"breaker_state", "asks_under_way"})

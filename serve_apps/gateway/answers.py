@@ -22,6 +22,7 @@ from serve_apps.gateway.guards import BreakerShown
 from serve_apps.gateway.layers import LayerStanding
 from serve_apps.gateway.problems import STATUS
 from serve_apps.gateway.readiness import Readiness
+from serve_apps.gateway.traces import TracesShown
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -341,6 +342,27 @@ class Status(Struct):
     spans: Annotated[CheckedRows | None, Meta(description="Null while SpanActor does not answer.")]
     under_way: Annotated[int, Meta(description="Deliberations that have not ended.")]
     admission: AdmissionShown
+    traces: TracesShown
+
+
+class TracesRejected(Struct, rename="camel"):
+    """Spans of a request that are not taken and never will be."""
+
+    rejected_spans: Annotated[str | UnsetType, Meta(description="How many, as a decimal string.")] = UNSET
+    error_message: Annotated[str | UnsetType, Meta(description="Why, with how many spans each reason was for.")] = UNSET
+
+
+class TracesTaken(Struct, rename="camel"):
+    """OTLP's `ExportTraceServiceResponse`: every span that is not told of here is durable."""
+
+    partial_success: TracesRejected | UnsetType = UNSET
+
+
+class RpcStatus(Struct):
+    """`google.rpc.Status`."""
+
+    code: Annotated[int, Meta(description="Of `google.rpc.Code`.")]
+    message: str
 
 
 class HealthCheck(Struct):

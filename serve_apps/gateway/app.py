@@ -41,6 +41,7 @@ from serve_apps.gateway.wire import ClientGone, read_body, require_no_body, send
 
 _log = logging.getLogger("weavergen.gateway")
 CHAT_COMPLETIONS = "/v1/chat/completions"
+TRACES = "/v1/traces"
 PUBLIC = frozenset({"/healthz", "/readyz"})
 DECISION_ROLES = ("client", "auditor", "operator")
 
@@ -59,6 +60,10 @@ class Backend(Protocol):
     @property
     def chat(self) -> ChatCompletions:
         """The endpoint of the hot path."""
+
+    @property
+    def traces(self) -> ASGIApp:
+        """The endpoint that takes spans of other services."""
 
     @property
     def system(self) -> str:
@@ -120,6 +125,7 @@ def create_app(backend: Backend) -> FastAPI:
     app = FastAPI(title="WeaverGen", version="2.0.0", docs_url=None, redoc_url=None, openapi_url=None)
     # For what is no POST, and for the document: ``create_entry`` takes every POST before it comes here.
     app.router.routes.insert(0, Route(CHAT_COMPLETIONS, backend.chat, methods=["POST"]))
+    app.router.routes.insert(1, Route(TRACES, backend.traces, methods=["POST"]))
     _errors(app)
     _public(app, backend, access)
     _client(app, backend, access)
@@ -136,13 +142,19 @@ def create_app(backend: Backend) -> FastAPI:
 
 
 def create_entry(backend: Backend) -> ASGIApp:
-    """Return what serves: the hot path at once, everything else through the application, whose layers cost a tenth of a ms."""
+    """Return what serves: the hot path at once, everything else through the application, whose layers cost a tenth of a ms.
+
+    Spans of others go their own way, too: whatever is wrong with such a request is told as OTLP tells it.
+    """
     app, access = create_app(backend), backend.access
     chat = _bounded(backend, backend.settings.places)
 
     async def entry(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == CHAT_COMPLETIONS and scope["method"] == "POST":
             await chat(scope, receive, send)
+            return
+        if scope["type"] == "http" and scope["path"] == TRACES and scope["method"] == "POST":
+            await backend.traces(scope, receive, send)
             return
         try:
             if scope["type"] == "http":

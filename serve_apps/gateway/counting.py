@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 GONE = "gone"
 _SURFACES = {
     "/v1/chat/completions": "chat", "/v1/feedback": "feedback", "/v1/decisions": "decisions", "/v1/models": "models",
-    "/v1/log": "log",    "/ops": "ops", "/metrics": "metrics", "/openapi.json": "openapi",
+    "/v1/log": "log", "/v1/traces": "traces", "/ops": "ops", "/metrics": "metrics", "/openapi.json": "openapi",
 }  # fmt: skip
 _PROBED = frozenset({"/healthz", "/readyz"})
 

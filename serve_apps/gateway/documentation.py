@@ -1,6 +1,7 @@
 """The OpenAPI document, built from the table of operations and from the types that are parsed and sent. Pure.
 
-Every error has the one model, whatever its status; which codes hide behind a status is in the response's description.
+Every error has the one model, whatever its status, but where a protocol of others says what errors are; which codes hide behind
+a status is in the response's description.
 """
 
 from collections import defaultdict
@@ -46,7 +47,7 @@ def openapi() -> dict[str, Any]:
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the operations."""
     wanted = tuple(operations)
-    types = [kind for each in wanted for answer in each.answers.values() for kind in _types(answer)]
+    types = [kind for each in wanted for answer in _all_answers(each) for kind in _types(answer)]
     described, components = msgspec.json.schema_components((ErrorBody, *types), ref_template=_REFERENCE)
     error, *bodies = described
     schema_of = dict(zip(map(str, types), bodies, strict=True))
@@ -69,11 +70,15 @@ def _operation(each: Operation, schema_of: Mapping[str, Any], error: Mapping[str
         "operationId": each.name,
         "summary": each.summary,
         "security": _security(each),
-        "responses": _errors(each, error) | {str(status): _answer(a, schema_of) for status, a in each.answers.items()},
+        "responses": _errors(each, error, schema_of)
+        | {str(status): _answer(a, schema_of) for status, a in each.answers.items()},
     }
     if each.body is not None:
         content = {"application/json": {"schema": {"$ref": _REFERENCE.format(name=each.body.__name__)}}}
         told["requestBody"] = {"required": True, "content": content}
+    if each.takes:
+        taken = {kind: {"schema": {"description": text}} for kind, text in each.takes.items()}
+        told["requestBody"] = {"required": True, "content": taken}
     if parameters := _parameters(each):
         told["parameters"] = parameters
     return told
@@ -101,14 +106,18 @@ def _answer(answer: Answer, schema_of: Mapping[str, Any]) -> dict[str, Any]:
     if answer.events is not None:
         # OpenAPI 3.1 has no word for the type of each event.
         content["text/event-stream"] = _TEXT | {"x-weavergen-event-data": schema_of[str(answer.events)]}
+    if answer.also:
+        content[answer.also] = _TEXT
     return _response(answer.description, content, answer.headers)
 
 
-def _errors(each: Operation, error: Mapping[str, Any]) -> dict[str, Any]:
+def _errors(each: Operation, error: Mapping[str, Any], schema_of: Mapping[str, Any]) -> dict[str, Any]:
     codes: dict[int, list[str]] = defaultdict(list)
     for code in each.all_codes:
         codes[STATUS[code]].append(f"`{code}`")
-    content = {"application/json": {"schema": error}}
+    content: dict[str, Any] = {"application/json": {"schema": error}}
+    if each.failure is not None:
+        content = {"application/json": {"schema": schema_of[str(each.failure.body)]}, each.failure.also: _TEXT}
     return {
         str(status): _response(", ".join(names), content, _ERROR_HEADERS.get(status, ()))
         for status, names in sorted(codes.items())
@@ -120,6 +129,10 @@ def _response(description: str, content: Mapping[str, Any], headers: Iterable[st
     if named := {name: {"description": _HEADERS[name], **_TEXT} for name in headers}:
         told["headers"] = named
     return told
+
+
+def _all_answers(each: Operation) -> list[Answer]:
+    return [*each.answers.values(), *([] if each.failure is None else [each.failure])]
 
 
 def _types(answer: Answer) -> list[object]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from actors.spans.otlp.exchange import Encoding
 from actors.spans.record import Envelope
 from actors.store.adapters.incidents import Incident
 from serve_apps.gateway.answers import (
@@ -19,8 +20,10 @@ from serve_apps.gateway.answers import (
     PolicyInForce,
     Predictions,
     Quarantine,
+    RpcStatus,
     SeatedVoter,
     Status,
+    TracesTaken,
 )
 from serve_apps.gateway.guards import BreakerShown
 from serve_apps.gateway.layers import LayerStanding
@@ -29,6 +32,7 @@ from serve_apps.gateway.schemas import TRANSITIONS, BreakerBody, ChatCompletionB
 
 ANY_KEY = ("client", "operator", "auditor", "writer")
 READERS = ("operator", "auditor")
+PROTOBUF = Encoding.PROTOBUF.value
 DECISION_HEADERS = ("X-Weavergen-Decision", "X-Weavergen-Layer", "X-Weavergen-Degraded")
 ONE_ANSWER = (
     "One answer for one key of the API key's, for a day: the same request sent again waits for the first and gets its answer; "
@@ -44,6 +48,8 @@ class Answer:
     body: object
     """Type of a JSON body; without one it is text."""
     media_type: str = "application/json"
+    also: str = ""
+    """Another media type of the same answer, in bytes that are not described here."""
     events: object = None
     """Type of each server-sent event's data, where the same answer may be streamed."""
     headers: tuple[str, ...] = ()
@@ -66,6 +72,10 @@ class Operation:
     codes: tuple[str, ...] = ()
     """Error codes beside those that every operation with its roles has."""
     body: type[BaseModel] | None = None
+    takes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Media type → what a body of it is, where no type of ours says it."""
+    failure: Answer | None = None
+    """What errors look like where a protocol says so; elsewhere they are the gateway's own."""
     parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Name of a path parameter → what it is."""
     request_headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -126,6 +136,13 @@ OPERATIONS: tuple[Operation, ...] = (
         "post", "/v1/feedback", "feedback", "Tell what became of an answer",
         _ok(FeedbackTaken, "It is durable. Taken while generation is halted, too."), ("client",), body=FeedbackBody,
         codes=("unsupported_parameter", "prompt_too_large", "not_found", "overloaded"),
+    ),
+    Operation(
+        "post", "/v1/traces", "traces", "Take spans of other services (OTLP/HTTP)",
+        {200: Answer("Every span that was not rejected is durable.", TracesTaken, also=PROTOBUF)}, ("writer",),
+        takes={PROTOBUF: "`ExportTraceServiceRequest`, with or without gzip.", "application/json": "The same as OTLP's JSON."},
+        failure=Answer("", RpcStatus, also=PROTOBUF),
+        codes=("prompt_too_large", "unsupported_media_type", "rate_limited", "overloaded"),
     ),
     Operation(
         "get", "/v1/log/checkpoint", "log_checkpoint", "The transparency log's newest checkpoint",

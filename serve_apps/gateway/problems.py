@@ -8,6 +8,7 @@ from actors.base.errors import UnavailableError, WeaverGenError
 
 STATUS = {
     "invalid_request": 400, "unsupported_parameter": 400, "prompt_too_large": 413,
+    "unsupported_media_type": 415,
     "invalid_key": 401, "role_required": 403, "policy_not_allowed": 403, "operator_signature_required": 403,
     "model_not_found": 404, "not_found": 404, "version_conflict": 409,
     "no_consensus": 422, "screened_out": 422, "idempotency_mismatch": 422, "rate_limited": 429, "overloaded": 429,
@@ -17,7 +18,8 @@ STATUS = {
 """Every code a client may see → its status."""
 _TYPE = {
     400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
-    409: "conflict_error", 413: "invalid_request_error", 422: "consensus_error", 429: "rate_limit_error",
+    409: "conflict_error", 413: "invalid_request_error", 415: "invalid_request_error", 422: "consensus_error",
+    429: "rate_limit_error",
 }  # fmt: skip
 _TYPE_OF_CODE = {"idempotency_mismatch": "idempotency_error"}
 """Where a code's type is not its status's."""

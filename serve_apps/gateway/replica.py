@@ -28,6 +28,7 @@ from serve_apps.gateway.answers import FeedbackTaken
 from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.decisions import Decisions
 from serve_apps.gateway.emitting import Emitter
+from serve_apps.gateway.external_log import ExternalLog
 from serve_apps.gateway.feedback import FeedbackDesk
 from serve_apps.gateway.guards import BreakerShown, Guards, force
 from serve_apps.gateway.idempotency import IdempotentAnswers
@@ -46,6 +47,7 @@ from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.gateway.storms import LOOK_S as STORM_LOOK_S
 from serve_apps.gateway.storms import StormFreeze
 from serve_apps.gateway.threads import BoundedThreads
+from serve_apps.gateway.traces import TraceIntake
 from serve_apps.gateway.wire import Receive
 from serve_apps.gateway.writer import renew, request_identity
 from serve_apps.health import health_now
@@ -130,6 +132,8 @@ class Gateway:
         self._feedback = FeedbackDesk(
             self._decisions.find, self._rows, self._parts.tenants, settings, self._clock.time_ns,
         )  # fmt: skip
+        self._external = ExternalLog(settings.home, self._external_writer, settings.spans, settings.otlp)
+        self.traces = self._trace_intake()
         self._spans = SpanWatch(ask_span_actor)
         self._quarantine = QuarantineView(settings.home, settings.spans.table_checkpoint_commits)
         self._open_incidents = OpenIncidents(self._parts.incidents.count_open)
@@ -144,6 +148,20 @@ class Gateway:
             merge_promise_s=self._settings.log.merge_promise_s,
         )
 
+    def _trace_intake(self) -> TraceIntake:
+        settings = self._settings
+        return TraceIntake(
+            self.access, self._external, self._coordinator.tenant_pseudonym, settings.otlp, settings.max_replicas,
+            settings.body_timeout_s, self._clock.monotonic, self._clock.time_ns,
+        )  # fmt: skip
+
+    def _external_writer(self) -> WalWriter:
+        """Open the log of other services' rows (blocks)."""
+        settings = self._settings
+        identity = request_identity(settings.home / "run" / "certs", settings.certificate_wait_s)
+        bounds = settings.spans.model_copy(update={"queue_max_bytes": settings.otlp.queue_max_bytes})
+        return WalWriter(settings.home / "wal", identity, bounds)
+
     @property
     def settings(self) -> GatewaySettings:
         """What this replica was built from."""
@@ -157,6 +175,7 @@ class Gateway:
             self._content.start()
         self._tasks = [asyncio.create_task(self._publish_metrics()), asyncio.create_task(self._keep_certified())]
         self._tasks.append(self._scrutiny.start())
+        self._tasks.append(asyncio.create_task(self._renewed(self._external, IssuerWatch(self._parts.trust))))
         self._tasks.append(asyncio.create_task(self._spans.follow(SPANS_LOOK_S)))
         storms = StormFreeze(lambda: self._spans.storm, self._parts.desk, self._parts.history)
         self._tasks.append(asyncio.create_task(storms.follow(STORM_LOOK_S)))
@@ -179,6 +198,8 @@ class Gateway:
         await self._idempotent.close()
         await self._emitter.close()
         await self._rows.tell()
+        self.traces.close()
+        await self._external.close()
         await self._scrutiny.close()
         if self._content is not None:
             await asyncio.to_thread(self._content.close)
@@ -194,6 +215,8 @@ class Gateway:
                 raise NotReady("a background task of the gateway ended")
         if not self._wal.alive:
             raise NotReady(f"this process can write no more decisions: {self._wal.unavailable_because}")
+        if not self._external.alive:
+            raise NotReady(f"this process can take no more spans: {self._external.unavailable_because}")
 
     def crowded(self, why: str) -> Overloaded:
         """Return the refusal of a request for which there is no room, and count it."""
@@ -337,6 +360,7 @@ class Gateway:
             "spans": self._spans.rows,
             "under_way": self._coordinator.under_way,
             "admission": to_builtins(self._admission.shown()),
+            "traces": to_builtins(self.traces.shown()),
         }  # fmt: skip
 
     def policy(self) -> PolicySnapshot:
@@ -406,21 +430,27 @@ class Gateway:
             | self._guards.gauges()
             | self._idempotent.gauges()
             | self._admission.gauges()
+            | self.traces.gauges()
         )
 
     async def _keep_certified(self) -> None:
+        await self._renewed(self._log, self._issuers)
+
+    async def _renewed(self, held: WalDecisionLog | ExternalLog, issuers: IssuerWatch) -> None:
         while True:
             await asyncio.sleep(RENEW_LOOK_S)
-            replaced = self._issuers.is_replaced(self._log.identity.certificate, int(time.time()))
-            if self._log.seconds_left(time.time()) > RENEW_BELOW_S and not replaced:
+            if (identity := held.identity) is None:
+                continue
+            replaced = issuers.is_replaced(identity.certificate, int(time.time()))
+            if held.seconds_left(time.time()) > RENEW_BELOW_S and not replaced:
                 continue
             try:
                 certs = self._settings.home / "run" / "certs"
                 renewing = asyncio.get_running_loop().run_in_executor(
-                    self._renewal, renew, self._log.identity, certs, RENEW_WAIT_S
+                    self._renewal, renew, identity, certs, RENEW_WAIT_S
                 )
-                self._log.identity = await renewing
-                self._issuers.renewed(self._log.identity.certificate)
+                held.identity = renewed = await renewing
+                issuers.renewed(renewed.certificate)
             except (NotReady, OSError) as error:  # tried again; readiness tells when it has run out
                 _log.warning("the writer's certificate could not be renewed: %s", error)
                 await asyncio.sleep(RENEW_WAIT_S)

@@ -15,6 +15,7 @@ from actors.consensus.sandbox.config import SandboxConfig
 from actors.consensus.screening.config import ScreeningConfig
 from actors.policy.config import PolicyConfig
 from actors.spans.config import LogConfig, SpansConfig
+from actors.spans.otlp.config import OtlpConfig
 from actors.store.config import StoreConfig
 
 
@@ -93,6 +94,7 @@ class GatewaySettings(BaseModel):
     policy: PolicyConfig
     spans: SpansConfig
     log: LogConfig = LogConfig()
+    otlp: OtlpConfig = OtlpConfig()
     store: StoreConfig
     recorded: tuple[RecordedSettings, ...] = ()
     """Files of recorded answers; their voters are this replica's."""

@@ -48,6 +48,14 @@ def ops(system: System) -> httpx.Client:
     )
 
 
+def holder(system: System, role: str) -> httpx.Client:
+    """Open a plain client with a key of a role that is made for it."""
+    key = json.loads(system.weavergen("keys", "create", "--role", role, "--json").stdout)["key"]
+    made = httpx.Client(base_url=system.base_url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+    until(lambda: made.get("/openapi.json").status_code == 200, 10)
+    return made
+
+
 def test_models_are_listed(client: openai.OpenAI) -> None:
     """``consensus`` and every voter, with family, lineage, layers and state."""
     models = {model.id: model.model_extra or {} for model in client.models.list()}
@@ -300,7 +308,9 @@ def test_what_is_sent_is_what_openapi_describes(http: httpx.Client, system: Syst
     explained = {**asked, "weavergen": {"explain": True}}
     streamed = {**asked, "stream": True, "stream_options": {"include_usage": True}}
     decision = http.post("/v1/chat/completions", json=asked).json()["weavergen"]["decision_id"]
-    with ops(system) as operator, httpx.Client(base_url=system.base_url) as stranger:
+    with (
+        ops(system) as operator, httpx.Client(base_url=system.base_url) as stranger, holder(system, "writer") as writer,
+    ):  # fmt: skip
         calls: list[tuple[httpx.Client, str, str, dict[str, Any] | None, int]] = [
             (http, "post", "/v1/chat/completions", asked, 200),
             (http, "post", "/v1/chat/completions", explained, 200),
@@ -315,6 +325,11 @@ def test_what_is_sent_is_what_openapi_describes(http: httpx.Client, system: Syst
             (http, "get", "/v1/log/checkpoint", None, 200),
             (http, "get", "/v1/log/tile/{path}", None, 404),
             (http, "get", "/v1/log/key", None, 200),
+            (writer, "post", "/v1/traces", {}, 200),
+            (writer, "post", "/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}, 200),
+            (writer, "post", "/v1/traces", {"resourceSpans": {}}, 400),
+            (http, "post", "/v1/traces", {}, 403),
+            (stranger, "post", "/v1/traces", {}, 401),
             (http, "post", "/v1/feedback", {"decision_id": decision, "outcome": "accepted", "note": "ok"}, 200),
             (http, "post", "/v1/feedback", {"decision_id": decision, "outcome": "liked"}, 400),
             (http, "post", "/v1/feedback", {"decision_id": "x", "outcome": "accepted"}, 404),

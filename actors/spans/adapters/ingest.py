@@ -359,7 +359,7 @@ def _fresh(ref: SegmentRef, read: SegmentRead, frame: Frame, step: Step) -> Fres
     if frame.kind is not FrameKind.SPANS:
         return Fresh(frame, rows, "")
     try:
-        return Fresh(frame, replace(rows, spans=decode_spans(frame)[step.skip :]), "")
+        return Fresh(frame, replace(rows, spans=decode_spans(frame, rows.schema_version)[step.skip :]), "")
     except IntegrityError as error:
         return Fresh(frame, rows, str(error))
 

@@ -32,6 +32,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAction
 
 from actors.base.errors import StorageUnavailable
+from actors.spans.adapters.migration import add_columns
 from actors.spans.adapters.parquet import Statistics, file_name, parquet_bytes
 from actors.spans.adapters.reading import TableReader, known, last_number
 from actors.spans.adapters.segments import Disk
@@ -64,6 +65,8 @@ class SpanTable(TableReader):
         self._synced_version: int | None = None
         """Newest log entry this process made durable; ``None`` before the first time."""
         self.swaps = Swaps(self._path, self._disk)
+        self._has_all_columns = False
+        """Whether a table that was there was looked at."""
         self.sealed = 0
         """Batches that are known to be sealed: the next commit says so."""
 
@@ -141,6 +144,9 @@ class SpanTable(TableReader):
     def _created(self) -> DeltaTable:
         """Return the table at its newest version, created if there is none."""
         if (delta := self._newest()) is not None:
+            if not self._has_all_columns:  # an earlier version of this program may have made it
+                add_columns(delta)
+                self._has_all_columns = True
             return delta
         self._path.mkdir(parents=True, exist_ok=True)
         self._delta = DeltaTable.create(

@@ -7,6 +7,8 @@ import os
 import time
 from pathlib import Path
 
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
 from actors.base.errors import NotReady
 from actors.base.ids import ulid
 from actors.consensus.retention.adapters.store import ContentStore
@@ -25,6 +27,7 @@ from actors.spans.authenticity import Unjudged, Writers
 from actors.spans.checkers.storm import Seen as Rows
 from actors.spans.checkers.storm import StormWindow
 from actors.spans.compaction import Limits, TableFile, plan
+from actors.spans.otlp.intake import take
 from actors.spans.record import read_envelope
 from actors.spans.retention import ended, last_kept_ms
 from actors.spans.span import Span
@@ -112,6 +115,15 @@ def capture(config: Config, age_s: float, folder: Path) -> bool:
     space.settle(0.0, 0.0)
     space.settle(age_s, 0.0)
     return (folder / "run" / SWITCH).exists()
+
+
+def sent_span(config: Config, age_s: float, _: Path) -> bool:
+    """Return whether a span of another service that began so long ago is taken."""
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8)
+    began_ns = config.otlp.max_age_s * 10**9
+    span.start_time_unix_nano = span.end_time_unix_nano = began_ns
+    return bool(take(request, "key", "tenant", config.otlp, began_ns + round(age_s * 1e9)).rows)
 
 
 def unfinished_file(config: Config, age_s: float, folder: Path) -> bool:

@@ -70,6 +70,7 @@ LIFETIMES: tuple[Lifetime, ...] = (
     Lifetime("spans.compact_close_age_s", control.small_files, 0, 2),
     Lifetime("spans.removed_files_keep_s", control.merged_file, True, False),
     Lifetime("spans.storm_window_s", control.storm, True, False, margin_s=1.0),
+    Lifetime("otlp.max_age_s", control.sent_span, True, False),
     Lifetime("health.start_grace_s", control.start_grace, False, True),
     Lifetime("health.voter_window_s", control.voter_window, True, False),
     Lifetime("health.metrics_max_age_s", control.metrics, True, False, margin_s=1.0),
@@ -109,12 +110,13 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
     ),
     "is a wait before something is tried again": (
         "breakers.retries.base_s", "breakers.retries.throttled_base_s", "breakers.retries.cap_s",
-        "spans.storage_retry_ms", "store.webhook.first_wait_s", "store.webhook.max_wait_s",
+        "spans.storage_retry_ms", "otlp.retry_after_s", "store.webhook.first_wait_s", "store.webhook.max_wait_s",
         "supervisor.backoff_initial_s", "supervisor.backoff_max_s", "admission.quotas.max_backoff_s",
     ),
     "says what times can have been so, whenever they are looked at": ("spans.clock_skew_s", "spans.max_span_s"),
     "weighs what was seen by its age, and ends nowhere": ("admission.brownout.window_s", "supervisor.alert_window_s"),
     "says how far back a job reads": ("learning.window_days",),
+    "says how far others' clocks may be ahead": ("otlp.max_ahead_s",),
 }  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def test_the_commands_are_those_documented() -> None:
     """A command cannot be lost by accident."""
     expected = (
         "up down status ask audit keys verify log quarantine learn halt resume isolate readmit policy eval simulate "
-        "tenants witnesses"
+        "tenants witnesses spans"
     )
     assert set(cli.commands) == set(expected.split())
     subcommands = {

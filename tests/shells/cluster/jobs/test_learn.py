@@ -113,6 +113,15 @@ def test_whom_an_earlier_layer_did_not_agree_with_lost_no_verdict(tmp_path: Path
     assert as_found(counts) == queried([path], 0, ())
 
 
+def test_what_other_services_say_teaches_nothing(tmp_path: Path) -> None:
+    """Were such a row to say how a voter voted, which none can, it would still not be counted."""
+    of = {"decision_id": "d1", "answer_kind": "value", "voter": "a", "outcome": "agreed"}
+    path = written(
+        tmp_path / "spans.parquet", [span(1, **of), span(2, sender="key-1", **of), span(3, sender="key-1", **of)]
+    )
+    assert count_file(path, 0, ()).voters["a"]["value"].n == 1
+
+
 def test_a_damaged_policy_or_record_is_not_passed_over(system: Governed, tmp_path: Path) -> None:
     """Nobody could tell whether it froze learning."""
     votes = [span(1, b"{}"), span(2, voter="a", outcome="agreed", answer_kind="value")]

@@ -32,6 +32,7 @@ from serve_apps.gateway.guards import STATES, Guards
 from serve_apps.gateway.idempotency import IdempotentAnswers
 from serve_apps.gateway.open_incidents import OpenIncidents
 from serve_apps.gateway.replica import Gateway
+from serve_apps.gateway.traces import TraceIntake
 from serve_apps.health import health_gauges
 from serve_apps.metrics import RayMeter, RayPredictions
 
@@ -111,7 +112,14 @@ def test_the_list_is_what_the_code_publishes() -> None:
     assert '"weavergen_prediction"' in inspect.getsource(RayPredictions)
     meter = inspect.getsource(RayMeter)
     assert [name for name in COUNTERS | HISTOGRAMS if f'"weavergen_{name}"' not in meter] == []
-    sources = (Gateway._gauges, OpenIncidents.gauges, Guards.gauges, Admission.gauges, IdempotentAnswers.gauges)
+    sources = (
+        Gateway._gauges,
+        OpenIncidents.gauges,
+        Guards.gauges,
+        Admission.gauges,
+        IdempotentAnswers.gauges,
+        TraceIntake.gauges,
+    )
     shown = "".join(inspect.getsource(source) for source in sources)
     states = {f"breakers_{state}" for state in STATES}
     assert {name for name in GATEWAY_GAUGES - states if f'"{name}"' not in shown} == set()

@@ -168,7 +168,7 @@ async def live(
             for _ in range(replicas):
                 running.replicas.append(_gateway(system.home, config))
                 await running.replicas[-1].start()
-        yield running
+            yield running
     finally:
         for gateway in running.replicas:
             await gateway.close()

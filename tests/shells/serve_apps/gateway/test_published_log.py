@@ -38,7 +38,9 @@ class Site:
     def __init__(self, home: Path) -> None:
         self.files = LogFiles(home / "log")
         self.log = PublishedLog(self.files, KEYS.trust, 8)
-        backend: Any = SimpleNamespace(access=Access(_known), chat=None, settings=None, published_log=self.log)
+        backend: Any = SimpleNamespace(
+            access=Access(_known), chat=None, traces=None, settings=None, published_log=self.log
+        )
         self.app = create_app(backend)
 
     async def get(self, path: str, key: str = "writer") -> httpx.Response:

@@ -49,7 +49,7 @@ class Site:
         self.trust = home / "trust.json"
         self.trust.write_bytes(canonical_json(made.authority.trust()))
         backend: Any = SimpleNamespace(
-            access=Access(_known), chat=None, settings=None, decision=self._decision,
+            access=Access(_known), chat=None, traces=None, settings=None, decision=self._decision,
             published_log=PublishedLog(made.files, made.authority.trust, 8),
         )  # fmt: skip
         self.app = create_app(backend)

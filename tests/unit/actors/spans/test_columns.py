@@ -9,6 +9,9 @@ import pytest
 from actors.base.errors import IntegrityError
 from actors.spans.columns import Rows, by_date, pinned_schema, rows_of, span_date, table_schema
 from actors.spans.conventions import SCHEMA_URL
+from actors.spans.otlp.mapping import frame_of, row_of
+from actors.spans.span import Span
+from tests.unit.actors.spans.otlp.sent import NOW_NS, pair, request, sent
 from tests.unit.actors.spans.telemetry import span, spans_from
 
 DAY_NS = 86_400_000_000_000
@@ -37,7 +40,8 @@ def test_every_field_of_a_span_reaches_its_column() -> None:
     ((_, table),) = by_date([Rows("W", 7, 1, [full])])
     (row,) = table.to_pylist()
     own = {"writer_id": "W", "writer_seq": 7, "log_index": None, "schema_url": SCHEMA_URL, "writer_schema_version": 1}
-    expected = {name: getattr(full, name) for name in full.__struct_fields__} | own
+    external = dict.fromkeys(("sender", "otlp", "events"))
+    expected = {name: getattr(full, name) for name in full.__struct_fields__} | own | external
     assert {**row, "attributes": dict(row["attributes"])} == expected
     assert table.schema == pinned_schema()
 
@@ -106,3 +110,54 @@ def test_what_no_row_can_say_is_refused_and_named(column: str, value: object) ->
     """As damage of its batch, never as an error of another kind."""
     with pytest.raises(IntegrityError, match=r"row .* in batch (3|-1)"):
         rows_of(changed(**{column: value}))
+
+
+def external() -> Span:
+    """Return another service's row, with an attribute, an event and a schema."""
+    event = {"time_unix_nano": NOW_NS, "name": "exception", "attributes": [pair("exception.type", "E")]}
+    message = request(sent(attributes=[pair("http.route", "/cart"), pair("n", 5)], events=[event])).resource_spans[0]
+    scope = message.scope_spans[0]
+    return row_of(frame_of(message, scope), scope.spans[0], "key-1", "t-1")
+
+
+def changed_external(**columns: Any) -> pa.Table:
+    """Return the table of such a row, number 8 of batch 3, with other values in some columns."""
+    ((_, table),) = by_date([Rows("W", 8, 2, [external()], 3)])
+    (row,) = table.to_pylist()
+    return pa.Table.from_pylist([row | columns], schema=pinned_schema())
+
+
+def test_another_service_s_span_can_be_asked_for_in_the_table() -> None:
+    """Attributes and events as text and the schema of their names, beside the message; nothing where only ours say something."""
+    (row,) = changed_external().to_pylist()
+    assert dict(row["attributes"]) == {"http.route": "/cart", "n": "5"}
+    (event,) = row["events"]
+    assert (event["time_unix_nano"], event["name"], dict(event["attributes"])) == (
+        NOW_NS, "exception", {"exception.type": "E"},
+    )  # fmt: skip
+    assert (row["sender"], row["schema_url"], row["tenant"]) == ("key-1", "https://x.test/1", "t-1")
+    assert rows_of(changed_external())[0].spans == [external()]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("attributes", [("http.route", "/other"), ("n", "5")]), ("attributes", []), ("attributes", None),
+        ("events", None), ("events", []), ("events", [{"time_unix_nano": 1, "name": "exception", "attributes": []}]),
+        ("schema_url", SCHEMA_URL), ("schema_url", None), ("sender", None), ("otlp", None), ("otlp", b"\xff"),
+        ("decision_id", "01JD0000000000000000000000"), ("record", b"envelope"), ("voter", "m1"), ("outcome", "agreed"),
+        ("latency_ms", 5), ("agreement", 0.5), ("writer_schema_version", 1), ("layer", "primary"),
+        ("family", "f"), ("answer_kind", "code"),
+    ],
+)  # fmt: skip
+def test_another_service_s_row_says_what_its_message_says_and_nothing_of_ours(column: str, value: object) -> None:
+    """What is shown of a message is that, and no such row has a decision, a vote or a record, or passes for one of ours."""
+    with pytest.raises(IntegrityError, match="row 8 of W in batch 3"):
+        rows_of(changed_external(**{column: value}))
+
+
+def test_a_row_of_ours_has_no_events_and_no_message() -> None:
+    """Nor a sender: its digest of version 1 would not cover them."""
+    for column, value in (("events", []), ("sender", "key-1"), ("otlp", b"x"), ("sender", "")):
+        with pytest.raises(IntegrityError, match="row 8 of W in batch 3"):
+            rows_of(changed(**{column: value}))

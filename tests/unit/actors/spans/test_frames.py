@@ -227,10 +227,10 @@ def test_a_header_with_words_that_are_not_utf8_is_refused_whatever_its_digest_sa
 
 def test_a_header_of_a_newer_schema_says_which_version_it_needs() -> None:
     """Its spans may have fields that this version would drop; older ones are read."""
-    made = {version: encode_header(SegmentHeader("w", 1, version, b"", b"")) for version in (0, 1, 2)}
-    assert [read_header(made[version]).header.schema_version for version in (0, 1)] == [0, 1]
-    with pytest.raises(UnknownFormat, match="schema 2"):
-        read_header(made[2])
+    made = {version: encode_header(SegmentHeader("w", 1, version, b"", b"")) for version in (0, 1, 2, 3)}
+    assert [read_header(made[version]).header.schema_version for version in (0, 1, 2)] == [0, 1, 2]
+    with pytest.raises(UnknownFormat, match="schema 3"):
+        read_header(made[3])
 
 
 def test_a_header_that_a_reader_would_refuse_is_not_written() -> None:

@@ -20,6 +20,7 @@ from serve_apps.gateway.chat import ChatCompletions
 from serve_apps.gateway.operations import OPERATIONS, Operation
 from tests.unit.actors.consensus.world import until
 from tests.unit.serve_apps.gateway.admitting import MAX_LIMIT, admission
+from tests.unit.serve_apps.gateway.taking import taking
 
 MAX_BODY = 1000
 REASON = b'{"reason": "x"}'
@@ -28,7 +29,7 @@ CHAT = "/v1/chat/completions"
 
 def principals(key: str) -> Principal:
     """Know a key by its role."""
-    roles: dict[str, Role] = {"client": "client", "operator": "operator", "auditor": "auditor"}
+    roles: dict[str, Role] = {"client": "client", "operator": "operator", "auditor": "auditor", "writer": "writer"}
     if key not in roles:
         raise InvalidKey("unknown key")
     return Principal(f"id-{key}", "acme", roles[key], frozenset(), 0)
@@ -63,8 +64,9 @@ class World:
             places=max_concurrent + max_waiting,
         )
         backend: Any = SimpleNamespace(
-            access=Access(principals), chat=chat or self._chat, settings=bounds, transition=self._transition,
-            feedback=self._feedback, models=self._broken, readiness=self._broken, system="s", crowded=self._crowded,
+            access=Access(principals), chat=chat or self._chat, traces=taking(principals)[0], settings=bounds,
+            transition=self._transition, feedback=self._feedback, models=self._broken, readiness=self._broken,
+            system="s", crowded=self._crowded,
         )  # fmt: skip
         self.entry = create_entry(backend)
         self.app = create_app(backend)
@@ -127,6 +129,12 @@ async def test_chat_completions_go_straight_to_their_endpoint() -> None:
     assert world.reached == [("POST", CHAT)]
 
 
+async def test_spans_of_others_go_straight_to_their_endpoint() -> None:
+    """Whatever is wrong is told as their protocol tells it, a missing key among it."""
+    told = await World().send("POST", "/v1/traces", headers=[(b"content-type", b"application/json")])
+    assert (told.status, json.loads(told.body)["code"]) == (401, 16)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "key", "status"),
     [
@@ -139,6 +147,8 @@ async def test_chat_completions_go_straight_to_their_endpoint() -> None:
         ("POST", f"{CHAT}/x", "client", 404),
         ("GET", "/openapi.json", "", 401),
         ("GET", "/openapi.json", "auditor", 200),
+        ("GET", "/v1/traces", "writer", 405),
+        ("POST", "/v1/traces/x", "writer", 404),
     ],
 )
 async def test_everything_else_goes_through_the_application(method: str, path: str, key: str, status: int) -> None:
@@ -246,7 +256,7 @@ def test_the_document_holds_every_route_and_no_other() -> None:
     assert described == routes
 
 
-ROLES = ("client", "operator", "auditor")
+ROLES = ("client", "operator", "auditor", "writer")
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)

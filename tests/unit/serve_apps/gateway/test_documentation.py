@@ -100,10 +100,13 @@ def test_every_operation_describes_its_success() -> None:
 
 
 def test_every_error_has_the_one_model() -> None:
-    """But for ``/readyz``, whose 503 is an answer."""
+    """But for ``/readyz``, whose 503 is an answer, and where a protocol of others says what an error is."""
     for path, told in operations():
         for status, response in told["responses"].items():
-            if int(status) >= 400 and (path, status) != ("/readyz", "503"):
+            if path == "/v1/traces" and int(status) >= 400:
+                assert response["content"]["application/json"] == {"schema": {"$ref": "#/components/schemas/RpcStatus"}}
+                assert set(response["content"]) == {"application/json", "application/x-protobuf"}
+            elif int(status) >= 400 and (path, status) != ("/readyz", "503"):
                 assert response["content"] == {"application/json": {"schema": ERROR}}, (path, status)
 
 
@@ -114,6 +117,7 @@ def test_every_error_has_the_one_model() -> None:
         ("/v1/models", {200, 400, 401, 403, 500, 503}),
         ("/v1/decisions/{decision_id}", {200, 400, 401, 403, 404, 429, 500, 503}),
         ("/v1/feedback", {200, 400, 401, 403, 404, 413, 429, 500, 503}),
+        ("/v1/traces", {200, 400, 401, 403, 413, 415, 429, 500, 503}),
         ("/ops/status", {200, 400, 401, 403, 500, 503}),
         ("/ops/halt", {200, 400, 401, 403, 409, 413, 500, 503}),
         ("/ops/isolate", {200, 400, 401, 403, 404, 409, 413, 500, 503}),

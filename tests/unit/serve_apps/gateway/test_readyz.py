@@ -29,7 +29,7 @@ async def test_a_stranger_learns_status_whose_it_is_and_whether_a_restart_helps(
     judged: Readiness, status: int, restart: str | None
 ) -> None:
     """No body, no reason in words."""
-    backend: Any = SimpleNamespace(access=Access(refuse), chat=None, system="s", readiness=lambda: judged)
+    backend: Any = SimpleNamespace(access=Access(refuse), chat=None, traces=None, system="s", readiness=lambda: judged)
     transport = httpx.ASGITransport(create_app(backend))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         answer = await client.get("/readyz")
