@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.consensus.audit import Recorded
 from actors.spans.adapters.reader import SegmentRef, WalReader
-from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.stores import SpanStores
 from actors.spans.config import SpansConfig
 from actors.spans.frames import FrameKind, decode_spans
 from actors.spans.span import Span
@@ -28,7 +28,7 @@ class Unread:
     """Bytes on disk that hold records and cannot be read."""
 
     place: str
-    """Path below the home."""
+    """Path below the home; of a backup storage the whole path."""
     why: str
 
 
@@ -66,13 +66,17 @@ def _is_wanted(span: Span, since_ns: int) -> bool:
 
 
 def _in_table(root: Path, config: SpansConfig, since_ns: int) -> Iterator[Recorded | Unread]:
-    table = SpanTable(root / "spans", config.table_checkpoint_commits)
+    table = SpanStores(root, config.table_checkpoint_commits)
     wanted = pc.field("record").is_valid() & (pc.field("start_unix_nano") >= since_ns)
-    for path in table.current_files():
+    files, away = table.reachable_files()
+    if away is not None:
+        yield Unread("spans", str(away))
+    for path in (file.path for file in files):
         try:
             rows = table.read_file(path, _COLUMNS, wanted).to_pylist()
         except (IntegrityError, StorageUnavailable, ValueError) as error:  # ValueError: words that are not UTF-8
-            yield Unread(str(path.relative_to(root.resolve())), str(error))
+            home = root.resolve()
+            yield Unread(str(path.relative_to(home) if path.is_relative_to(home) else path), str(error))
             continue
         for row in rows:
             yield Recorded(row["writer_id"], row["writer_seq"], row["decision_id"], row["record"], row["log_index"])

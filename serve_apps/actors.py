@@ -189,6 +189,10 @@ def span_problem(health: Mapping[str, Any]) -> str:
         return f"SpanActor waits: {health['waiting']}"
     if health["table_error"]:
         return str(health["table_error"])
+    if health.get("backup_in_use"):
+        return f"spans go to the backup storage: {health['backup_error'] or 'rows are brought back'}"
+    if health.get("backup_error"):
+        return f"the backup span storage could not take over: {health['backup_error']}"
     if health["merge_late"]:
         return f"batches wait to be sealed: {health['log_error'] or 'more come than can be sealed'}"
     return str(health["log_error"])

@@ -19,7 +19,8 @@ Rules:
 - Every commit's rows are sealed batch by batch (``adapters.sealer``). A log that cannot be sealed stops neither ingest nor
   serving: it is an incident, the delay is shown, and the batches are sealed once it can be.
 - Witnesses are asked for their signatures in a thread of their own; one that has seen another log than this one is an incident.
-- While the table cannot be written, rows wait here up to one roll and then in the log, on disk.
+- While the table cannot be written, rows wait here up to one roll and then in the log, on disk; where there is a backup
+  storage they go there before long (``adapters.backup``).
 - Ages are measured on the steady clock; the wall clock only dates rows.
 
 Left out: rows that carry no signature, and looking decisions up, which gateways do in the same segments
@@ -41,6 +42,7 @@ from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.ids import is_ulid
 from actors.base.ports import IncidentSink
 from actors.spans import conventions as names
+from actors.spans.adapters.backup import BackedTable
 from actors.spans.adapters.guard import SpanIntegrityGuard
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.progress import Buffer, IngestReport, Progress
@@ -49,7 +51,6 @@ from actors.spans.adapters.reader import SegmentRead, SegmentRef, WalReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.sealer import Authority, Sealer
 from actors.spans.adapters.segments import UNBORN_SUFFIX, Disk
-from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.witnesses import Witnesses
 from actors.spans.batch import without
 from actors.spans.columns import Rows
@@ -94,8 +95,12 @@ class SpanActor:
         self._lock = _take_lock(home / "run" / "span-actor.lock")
         self._reader = WalReader(home / "wal", config.lookup_max_bytes)
         self._disk = disk or Disk()
-        self._table = SpanTable(home / "spans", config.table_checkpoint_commits, self._disk)
-        self.orphans_removed = len(self._table.recover())
+        self._table = BackedTable(home, config, self._reports, self._disk)
+        try:
+            self.orphans_removed = len(self._table.recover())
+        except BaseException:
+            self.close()  # whoever tries again in this process is not kept out by this one
+            raise
         log = log or LogConfig()
         kept = QuarantinedRows(home / "quarantine" / "rows", self._disk)
         late_after_s = log.merge_promise_s + config.wal_max_age_s
@@ -123,6 +128,7 @@ class SpanActor:
         """Take in everything new; commit if a roll is due (or ``flush``); remove what is wholly in the table."""
         self._report = IngestReport()
         self._last_tick_s = now.wall_s
+        self._table.begin(now.steady_s, now.wall_s)
         self._guard.begin()
         if self._unsealed_since_s is not None or not self._sealer.begun:
             self._seal((), now)
@@ -136,6 +142,7 @@ class SpanActor:
                 self._reports.open("span_quarantined", {names.WAL_WRITER: writer_id, "rows": str(count)}, writer_id)
         if self._roll_due(now, flush=flush):
             self._commit(now)
+        self._table.follow()
         self._follow_witnesses(now)
         if not self._buffer.reached:
             self._remove_finished(now)
@@ -177,6 +184,7 @@ class SpanActor:
             "merge_delay_s": self._merge_delay_s(now),
             "merge_late": self._merge_delay_s(now) > self._merge_target_s,
             "orphans_removed": self.orphans_removed,
+            **self._table.state.shown(),
             **{name: getattr(self.totals, name) for name in IngestReport.__slots__},
         }
 

@@ -34,6 +34,7 @@ from actors.policy.acceptance import PAYLOAD
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.loading import blamed
 from actors.policy.snapshot import SignedSnapshot
+from actors.spans.adapters.stores import SpanStores
 from actors.spans.adapters.table import SpanTable
 from actors.spans.record import policy_named
 from cluster.home import Home, open_home
@@ -164,7 +165,7 @@ def learn_home(home: Home, sha256: str, since_ns: int) -> dict[str, Any]:
     """Count a home's spans and keep the weights that follow the ones named; return the report."""
     config = home.read_config()
     old = WeightsRegistry(home.registry).weights(sha256)
-    files = SpanTable(home.root / "spans", config.spans.table_checkpoint_commits).current_files()
+    files = SpanStores(home.root, config.spans.table_checkpoint_commits).current_files()
     frozen = frozen_policies(home, config.policy.max_snapshot_bytes)
     counts = count_files(files, since_ns, frozen)
     new = next_weights(old, counts, config.learning.shrink_n, round(config.learning.max_change * MICRO))

@@ -32,7 +32,8 @@ import pyarrow.compute as pc
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters.log import LogFiles
-from actors.spans.adapters.table import LOG, SEALED, SpanTable, TableFile
+from actors.spans.adapters.stores import SpanStores
+from actors.spans.adapters.table import LOG, SEALED, TableFile
 from actors.spans.batch import row_hashes
 from actors.spans.columns import Rows, rows_of
 from actors.spans.log.checkpoint import Checkpoint, SignedCheckpoint
@@ -120,7 +121,7 @@ def check_log(
     home: Path, trust: TrustBundle, checkpoint_commits: int, tell: Tell = _untold, seen: Seen | None = None
 ) -> Checked:
     """Check the log in ``home/log``, the table in ``home/spans`` against it, and that it goes on from what others have seen."""
-    files, table = LogFiles(home / "log"), SpanTable(home / "spans", checkpoint_commits)
+    files, table = LogFiles(home / "log"), SpanStores(home, checkpoint_commits)
     try:
         witnessed = files.witnessed()
         had = [*(seen or {}).items(), *([] if witnessed is None else [("home/log/witnessed", witnessed)])]
@@ -155,7 +156,7 @@ class _Check:
     """One check of a log of a given checkpoint."""
 
     def __init__(
-        self, files: LogFiles, table: SpanTable, checkpoint: Checkpoint, claims: Sequence[tuple[str, Checkpoint]]
+        self, files: LogFiles, table: SpanStores, checkpoint: Checkpoint, claims: Sequence[tuple[str, Checkpoint]]
     ) -> None:
         self._files, self._table, self._checkpoint = files, table, checkpoint
         self._claims = sorted(claims, key=lambda claim: claim[1].size)
@@ -183,7 +184,9 @@ class _Check:
         try:
             before = self._table.last_committed(LOG)
             numbered = 0 if before is None else before + 1
-            files = self._table.numbered_files()
+            files, away = self._table.reachable_files()
+            if away is not None:
+                self._found(-1, "file", str(away))
             last = self._table.last_committed(LOG)
             self._numbered = max(self._size, 0 if last is None else last + 1)
         except (IntegrityError, StorageUnavailable) as error:

@@ -41,8 +41,10 @@ from deltalake.transaction import AddAction
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.ids import new_ulid
 from actors.spans.adapters.segments import Disk
+from actors.spans.adapters.transactions import newest_checkpoint, read_transactions
 from actors.spans.batch import runs
 from actors.spans.columns import PARTITION, Rows, by_date, pinned_schema, rows_of, table_schema
+from actors.spans.remembered import NOTHING, Attempt, Transactions
 from actors.spans.sequence import MAX_SEQ
 
 PENDING = "_pending.json"
@@ -80,6 +82,8 @@ class SpanTable:
         """A version of the table, and what Delta says about its files."""
         self.sealed = 0
         """Batches that are known to be sealed: the next commit says so."""
+        self.attempt: Attempt | None = None
+        """The last commit of ``append`` that was begun."""
 
     # Writing.
 
@@ -89,9 +93,8 @@ class SpanTable:
         Raises ``StorageUnavailable`` unless the commit is durable; the caller keeps its rows and tries again, with more
         rows if it likes. An earlier attempt may have taken effect without saying so: what the table has is left out.
         """
-        written: list[Path] = []
         batches: list[Rows] = []
-        try:
+        with self._durably() as written:
             delta = self._created()
             committed = {name: _reached(delta, name) for name in {*reached, *(r.writer_id for r in rows)}}
             ahead = {name: last for name, last in reached.items() if last > _number(committed[name])}
@@ -104,13 +107,28 @@ class SpanTable:
                     ahead[LOG] = first + len(batches) - 1
                 if self.sealed > _number(_reached(delta, SEALED)) and self.sealed > 0:
                     ahead[SEALED] = self.sealed
-                self._commit(delta, self._write_files(batches, written, now_ms), ahead)
+                actions, self.attempt = self._write_files(batches, written, now_ms), Attempt(batches, ahead)
+                self._commit(delta, actions, ahead)
+        return batches
+
+    def put(self, batches: Sequence[Rows], reached: Mapping[str, int], now_ms: int) -> None:
+        """Commit, like ``append``, batches that have their numbers and what each id reached, as they stand in another table."""
+        with self._durably() as written:
+            delta = self._created()
+            self._remove_orphans()
+            self._commit(delta, self._write_files(batches, written, now_ms), reached)
+
+    @contextlib.contextmanager
+    def _durably(self) -> Iterator[list[Path]]:
+        """Make durable what is committed inside; take away the files in the list that it fills if it fails."""
+        written: list[Path] = []
+        try:
+            yield written
             self._sync_log()
             (self._path / PENDING).unlink(missing_ok=True)
         except (OSError, DeltaError, pa.ArrowException) as error:
             self._clean_up(written)
             raise StorageUnavailable(f"the span table in {self._path} cannot be written: {error}") from error
-        return batches
 
     def recover(self) -> list[Path]:
         """Make durable what is committed, and remove the files of an append that crashed before; return which.
@@ -201,7 +219,7 @@ class SpanTable:
         log, newest = self._path / "_delta_log", delta.version()
         if newest == self._synced_version:
             return
-        first = _newest_checkpoint(log) if self._synced_version is None else self._synced_version + 1
+        first = (newest_checkpoint(log, newest) or 0) if self._synced_version is None else self._synced_version + 1
         for version in range(first, newest + 1):
             for path in (log / f"{version:020d}.json", log / f"{version:020d}.checkpoint.parquet"):
                 if path.exists():
@@ -229,6 +247,12 @@ class SpanTable:
         with self._asked():
             self._sync_log()
         return self.last_committed(app_id)
+
+    def transactions(self, known: Transactions = NOTHING) -> Transactions:
+        """Return what every application id reached in the newest version; of what is ``known`` only the rest is read."""
+        with self._asked():
+            delta = self._newest()
+            return NOTHING if delta is None else read_transactions(self._path / "_delta_log", delta.version(), known)
 
     def current_files(self) -> list[Path]:
         """Return the files the table consists of now."""
@@ -411,11 +435,6 @@ def _after(chunk: Rows, committed: int | None) -> Rows:
     """Return the rows behind the last committed number."""
     known = min(len(chunk.spans), max(0, _number(committed) + 1 - chunk.first_seq))
     return replace(chunk, first_seq=chunk.first_seq + known, spans=chunk.spans[known:])
-
-
-def _newest_checkpoint(log: Path) -> int:
-    """Return the version of the newest checkpoint, 0 if there is none: readers need no entry before it."""
-    return max((int(path.name.split(".")[0]) for path in log.glob("*.checkpoint.parquet")), default=0)
 
 
 def _parquet(table: pa.Table) -> bytes:
