@@ -2,7 +2,7 @@
 
 Rules:
 - The log is read before the table: rows leave the log only after they are in the table, so nothing is missed while a
-  system runs. What both hold comes twice.
+  system runs. What both hold comes twice, and so does what a file held that was merged with others meanwhile.
 - What cannot be read is a place and a reason beside the rows, never a row that is silently not there.
 """
 
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.consensus.audit import Recorded
+from actors.spans.adapters.parquet import FileGone
 from actors.spans.adapters.reader import SegmentRef, WalReader
 from actors.spans.adapters.stores import SpanStores
 from actors.spans.config import SpansConfig
@@ -71,12 +72,25 @@ def _in_table(root: Path, config: SpansConfig, since_ns: int) -> Iterator[Record
     files, away = table.reachable_files()
     if away is not None:
         yield Unread("spans", str(away))
-    for path in (file.path for file in files):
+    waiting, listed_again = [file.path for file in files], False
+    taken: set[Path] = set()
+    while waiting:
+        path = waiting.pop(0)
         try:
             rows = table.read_file(path, _COLUMNS, wanted).to_pylist()
-        except (IntegrityError, StorageUnavailable, ValueError) as error:  # ValueError: words that are not UTF-8
-            home = root.resolve()
-            yield Unread(str(path.relative_to(home) if path.is_relative_to(home) else path), str(error))
+        except FileGone as error:  # merged with others meanwhile: what it held lies in one that was not read yet
+            if listed_again:
+                yield Unread(_place(root.resolve(), path), str(error))
+            else:
+                waiting, listed_again = [new.path for new in table.reachable_files()[0] if new.path not in taken], True
             continue
+        except (IntegrityError, StorageUnavailable, ValueError) as error:  # ValueError: words that are not UTF-8
+            yield Unread(_place(root.resolve(), path), str(error))
+            continue
+        taken.add(path)
         for row in rows:
             yield Recorded(row["writer_id"], row["writer_seq"], row["decision_id"], row["record"], row["log_index"])
+
+
+def _place(root: Path, path: Path) -> str:
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)

@@ -15,7 +15,8 @@ from actors.base.ids import new_ulid
 from actors.base.ports import IncidentSink
 from actors.health.config import HealthConfig
 from actors.policy.adapters.trust_file import TrustFile
-from actors.spans.actor import Instant, SpanActor
+from actors.spans.actor import SpanActor
+from actors.spans.adapters.progress import Instant
 from actors.spans.adapters.sealer import HomeAuthority
 from actors.spans.config import LogConfig, SpansConfig
 from actors.store.adapters.database import Database
@@ -183,19 +184,32 @@ def log_state(health: Mapping[str, Any]) -> tuple[int, float] | None:
     return (health["log_size"], health["merge_delay_s"]) if "log_size" in health else None
 
 
+def checked_rows(health: Mapping[str, Any]) -> dict[str, int] | None:
+    """Return rows that were read, accepted and set aside since the actor began; none while an earlier one is waited for. Pure."""
+    names = ("rows_read", "rows_accepted", "rows_quarantined")
+    return {name: health[name] for name in names} if "rows_read" in health else None
+
+
 def span_problem(health: Mapping[str, Any]) -> str:
-    """Return what keeps rows from the table or the log; empty if nothing does. Pure."""
+    """Return what keeps rows from the table, from being checked or from the log; empty if nothing does. Pure."""
     if "waiting" in health:
         return f"SpanActor waits: {health['waiting']}"
     if health["table_error"]:
         return str(health["table_error"])
-    if health.get("backup_in_use"):
-        return f"spans go to the backup storage: {health['backup_error'] or 'rows are brought back'}"
-    if health.get("backup_error"):
-        return f"the backup span storage could not take over: {health['backup_error']}"
+    if why := health.get("checker_blind_why"):
+        return f"spans are not checked: {why}"
+    if why := _backup_problem(health):
+        return why
     if health["merge_late"]:
         return f"batches wait to be sealed: {health['log_error'] or 'more come than can be sealed'}"
     return str(health["log_error"])
+
+
+def _backup_problem(health: Mapping[str, Any]) -> str:
+    why = str(health.get("backup_error", ""))
+    if health.get("backup_in_use"):
+        return f"spans go to the backup storage: {why or 'rows are brought back'}"
+    return f"the backup span storage could not take over: {why}" if why else ""
 
 
 class SpanWatch:
@@ -206,6 +220,8 @@ class SpanWatch:
         """What keeps rows from the table; empty while nothing is known to."""
         self.log: tuple[int, float] | None = None
         """Batches in the transparency log, and how long the oldest row without a batch has waited (seconds), as last heard."""
+        self.rows: dict[str, int] | None = None
+        """Rows that were read, accepted and set aside, as last heard."""
         self._ask = ask
         self._timeout_s = timeout_s
 
@@ -214,9 +230,10 @@ class SpanWatch:
         try:
             async with asyncio.timeout(self._timeout_s):
                 health = await self._ask()
-            self.problem, self.log = span_problem(health), log_state(health)
+            self.problem, self.log, self.rows = span_problem(health), log_state(health), checked_rows(health)
         except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is what there is to say
             self.problem, self.log = f"SpanActor does not answer ({type(error).__name__})", None
+            self.rows = None
 
     async def follow(self, every_s: float) -> None:
         """Ask again and again."""

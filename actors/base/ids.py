@@ -1,10 +1,11 @@
 """ULIDs (github.com/ulid/spec): 48 bits of milliseconds, 80 random bits, 26 base32 characters, sortable by time."""
 
 import os
+import re
 import time
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_LENGTH = 26
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
@@ -23,7 +24,7 @@ def new_ulid() -> str:
 
 def is_ulid(text: str) -> bool:
     """Tell whether ``text`` is a well-formed ULID."""
-    return len(text) == _LENGTH and text[0] in "01234567" and all(c in _ALPHABET for c in text)
+    return _ULID.fullmatch(text) is not None
 
 
 def ulid_time_ms(text: str) -> int:

@@ -16,15 +16,25 @@ Rules:
 Left out: rows without a decision, which carry no signature.
 """
 
+from typing import NamedTuple
+
 from actors.base.certificates import Certificate, SignedCertificate, TrustBundle, UnknownIssuer, writer_key
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.signing import PublicKey
-from actors.spans.record import RECORD_TYPE, DecisionRecord, read_envelope
+from actors.spans.record import RECORD_TYPE, DecisionRecord, Envelope, read_envelope, read_record
 from actors.spans.span import Span
 
 MAX_KNOWN = 1024
 MAX_SKEW_S = 300
 """How far a record's time may lie outside its row's: clocks are set while a decision is made."""
+
+
+class Fault(NamedTuple):
+    """Why a row cannot be believed."""
+
+    kind: str
+    """``record_unreadable``, ``certificate``, ``signature``, ``misplaced``, ``other_decision``, ``issued_outside_span``."""
+    why: str
 
 
 class Unjudged(StorageUnavailable):
@@ -41,14 +51,26 @@ class Writers:
 
     def fault(self, writer_id: str, seq: int, span: Span, now_s: float) -> str:
         """Return why row ``seq`` of a writer, taken in now, cannot be believed; empty if it can. May raise ``Unjudged``."""
+        found = self.judge(writer_id, seq, span, now_s)
+        return "" if found is None else found.why
+
+    def judge(self, writer_id: str, seq: int, span: Span, now_s: float) -> Fault | None:
+        """Return what is wrong with row ``seq`` of a writer, taken in now; ``None`` if it is its word. May raise ``Unjudged``."""
         if not span.record:
-            return ""
+            return None
+        kind = "record_unreadable"
         try:
-            record, certificate = self._signed(span.record, writer_id)
+            envelope = read_envelope(span.record)
+            payload = envelope.payload_bytes
+            record = read_record(payload)
+            kind = "certificate"
+            certificate, key = self._vouched(envelope, record, writer_id)
+            kind = "signature"
+            key.verify(RECORD_TYPE, payload, envelope.signature, "signature")
         except UnknownIssuer as error:
             raise Unjudged(f"row {seq} of {writer_id}: {error}; bring the newest trust.json back") from error
         except IntegrityError as error:
-            return str(error)
+            return Fault(kind, str(error))
         if fault := _misplaced(record, writer_id, seq, span):
             return fault
         if now_s >= certificate.not_after + self._late_after_s:
@@ -56,17 +78,13 @@ class Writers:
                 f"row {seq} of {writer_id} comes {now_s - certificate.not_after:.0f} s after its writer's certificate ended: "
                 "set the clock, or raise spans.wal_max_age_s if the row is known to be the writer's"
             )
-        return ""
+        return None
 
-    def _signed(self, data: bytes, writer_id: str) -> tuple[DecisionRecord, Certificate]:
-        """Return an envelope's record and certificate if a key that was certified for this writer signed it."""
-        envelope = read_envelope(data)
-        record = envelope.read()
+    def _vouched(self, envelope: Envelope, record: DecisionRecord, writer_id: str) -> tuple[Certificate, PublicKey]:
+        """Return the certificate and key that an envelope names, if they are this writer's."""
         if len(envelope.certificates) != 1:
             raise IntegrityError("exactly one writer certificate is expected", "certificate")
-        certificate, key = self._key(envelope.certificates[0], writer_id, record.issued_at // 1000)
-        key.verify(RECORD_TYPE, envelope.payload_bytes, envelope.signature, "signature")
-        return record, certificate
+        return self._key(envelope.certificates[0], writer_id, record.issued_at // 1000)
 
     def _key(self, signed: SignedCertificate, writer_id: str, at_s: int) -> tuple[Certificate, PublicKey]:
         known = self._known.get((signed, at_s))
@@ -80,13 +98,15 @@ class Writers:
         return known
 
 
-def _misplaced(record: DecisionRecord, writer_id: str, seq: int, span: Span) -> str:
-    """Return why a record does not belong to the row it is in; empty if it does."""
-    if (record.writer.id, record.writer.seq) != (writer_id, seq):
-        return f"its record is row {record.writer.seq} of {record.writer.id}"
+def _misplaced(record: DecisionRecord, writer_id: str, seq: int, span: Span) -> Fault | None:
+    """Return why a record does not belong to the row it is in."""
     if record.id != span.decision_id:
-        return "its record is another decision's"
-    return "" if _fits(record.issued_at, span) else "its record was issued at another time than its row says"
+        return Fault("other_decision", "its record is another decision's")
+    if not _fits(record.issued_at, span):
+        return Fault("issued_outside_span", "its record was issued at another time than its row says")
+    if (record.writer.id, record.writer.seq) != (writer_id, seq):
+        return Fault("misplaced", f"its record is row {record.writer.seq} of {record.writer.id}")
+    return None
 
 
 def _fits(issued_at_ms: int, span: Span) -> bool:

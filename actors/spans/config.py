@@ -48,10 +48,35 @@ class SpansConfig(BaseModel):
     """Longest time an ingested row waits for its commit."""
     table_checkpoint_commits: int = Field(default=100, ge=1, le=10_000)
     """Commits between checkpoints of the Delta log."""
+    compact_target_bytes: int = Field(default=64 * MIB, ge=64 * KIB, le=1024 * MIB)
+    """Size at which files of the table are rolled when they are merged: between half of it and one and a half."""
+    compact_min_files: int = Field(default=16, ge=2, le=64)
+    """How many small files make a merge, and by how much a merged one has more rows: the more, the less often rows are rewritten
+    and the more files there are."""
+    compact_close_age_s: int = Field(default=86_400, ge=60, le=30 * 86_400)
+    """How long after its last new file a date's small ones are merged even where they are few."""
+    compact_step_ms: int = Field(default=200, ge=0, le=60_000)
+    """How long one tick of the actor goes on with a merge, exceeded by at most one step; 0 merges nothing."""
+    removed_files_keep_s: int = Field(default=3600, ge=60, le=30 * 86_400)
+    """How long files that were merged, and entries of Delta's log, are kept for readers that hold a list from before."""
     ingest_poll_ms: int = Field(default=500, ge=1, le=60_000)
     """Pause between two ticks of the actor."""
     quarantine_max_rows: int = Field(default=256, ge=1, le=100_000)
     """Rows of one writer that are set aside in one tick (exceeded by at most one frame); beyond it the writer waits."""
+    integrity_threshold: float = Field(default=0.5, ge=0, le=1)
+    """Score below which a row is set aside: two warnings of different checkers fall below the default, one does not."""
+    clock_skew_s: float = Field(default=300, gt=0, le=3600)
+    """How far the clocks of writers and of the actor may lie apart."""
+    max_span_s: float = Field(default=3600, gt=0, le=86_400)
+    """Longest a span can have lasted."""
+    remembered_spans: int = Field(default=65_536, ge=1, le=4_194_304)
+    """Spans whose ids are remembered, so that a copy is known (some 250 bytes each; up to twice as many)."""
+    canary_every_ticks: int = Field(default=20, ge=1, le=100_000)
+    """Ticks between two rounds of canaries, by which checkers prove that they see."""
+    unchecked_wait_s: float = Field(default=60, ge=0, le=86_400)
+    """How long rows wait for a checker that fails before they are taken in as unchecked, quarantined where they lie."""
+    investigations_max: int = Field(default=1000, ge=1, le=1_000_000)
+    """Records of investigations that are kept at once."""
     wal_max_age_s: int = Field(default=86_400, ge=3600, le=30 * 86_400)
     """How much later than the log's promise a row may be taken in, counted from the end of its writer's certificate."""
     lookup_max_bytes: int = Field(default=256 * MIB, ge=1 * MIB)

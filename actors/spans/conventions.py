@@ -23,6 +23,14 @@ FEEDBACK: Final = "weavergen.feedback"
 WAL_ADOPTED: Final = "weavergen.wal.adopted"
 WAL_DAMAGED: Final = "weavergen.wal.damaged"
 ROW_QUARANTINED: Final = "weavergen.row.quarantined"
+ROW_RELEASED: Final = "weavergen.row.released"
+TABLE_COMPACTED: Final = "weavergen.table.compacted"
+TABLE_EXPIRED: Final = "weavergen.table.expired"
+CANARY: Final = "weavergen.canary"
+ACTOR_S: Final = frozenset(
+    {WAL_ADOPTED, WAL_DAMAGED, ROW_QUARANTINED, ROW_RELEASED, TABLE_COMPACTED, TABLE_EXPIRED, CANARY}
+)
+"""Names of rows that only the actor enters, never through a log: whoever else writes one forges it."""
 
 # OpenTelemetry attributes.
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
@@ -49,6 +57,20 @@ WAL_NEXT_SEQ: Final = "weavergen.wal.next_seq"
 WAL_TORN_BYTES: Final = "weavergen.wal.torn_bytes"
 WAL_LOST_ROWS: Final = "weavergen.wal.lost_rows"
 WAL_REASON: Final = "weavergen.wal.reason"
+TABLE_INPUTS: Final = "weavergen.table.inputs"
+TABLE_OUTPUTS: Final = "weavergen.table.outputs"
+TABLE_FIRST_BATCH: Final = "weavergen.table.first_batch"
+TABLE_LAST_BATCH: Final = "weavergen.table.last_batch"
+TABLE_ROWS: Final = "weavergen.table.rows"
+TABLE_ROWS_ROOT: Final = "weavergen.table.rows_root"
+ROW_WRITER: Final = "weavergen.row.writer_id"
+ROW_FIRST: Final = "weavergen.row.first_seq"
+ROW_LAST: Final = "weavergen.row.last_seq"
+ROW_PLACE: Final = "weavergen.row.place"
+ROW_SCORE: Final = "weavergen.row.score"
+ROW_REASON: Final = "weavergen.row.reason"
+ROW_INVESTIGATED: Final = "weavergen.row.investigated"
+ROW_BY: Final = "weavergen.row.by"
 
 
 def chat_span_name(model: str) -> str:

@@ -11,12 +11,12 @@ saturation, the same two minutes three times over; for a minute it is fifty time
 arrivals again. Each system is loaded by its own saturation: the absolute loads stand beside each other. Clients wait for 10 s and
 do not come again, whatever they are told.
 
-*Back to normal* is when neither a refusal nor a failure nor a p99 beyond twice the normal one comes any more, in windows of 5 s.
-The trace has bursts near and above saturation of its own, of which chance decides whether some is refused: a window that was not
-normal in one of the three repetitions before the spike does not count, unless more than twice as many requests of all such
-windows are refused, fail or are slow as in the worst of the three; then they all count. Memory is what is resident, summed over
-processes. One system runs at a time, the generator and the voters on the same cores. When our system is down, records of
-answers that were received are looked for on its disk and verified there, evenly spread over all where they are many.
+*Back to normal* is when nothing is refused, fails, or takes more than twice the normal p99 any more; a request that takes long
+by its nature is held against the same one before the spike. The trace asks for more than saturation in some seconds by itself:
+there a refusal that says when to come again is what is wanted, before the spike and after it, and counts for nothing. Memory is
+what is resident, summed over processes. One system runs at a time, the generator and the voters on the same cores. When our
+system is down, records of answers that were received are looked for on its disk and verified there, evenly spread over all
+where they are many.
 """
 
 import json
@@ -41,15 +41,15 @@ from cluster.acceptance.load import Outcome
 from cluster.acceptance.looks import Look, of_children, of_system, watched
 from cluster.acceptance.sent import Plan, Report, Sent, percentile
 from cluster.acceptance.spike_figures import (
+    Normal,
     Step,
     back_after_s,
+    beyond_saturation,
     bounds,
-    bursts,
     next_rate,
     phase_figures,
     series,
     step,
-    strange_windows,
     verdict,
     within,
 )
@@ -288,9 +288,9 @@ def figures(ran: Ran) -> dict[str, Any]:
     *normals, spike, after = ran.schedule.spans
     spans = (_normal(ran.schedule), spike, after)
     phases = {span.name: phase_figures(ran.report.sent, span) for span in spans}
-    p99_ms = phases["normal"]["p99_ms"]
-    memory, back_s = _memory(ran), back_after_s(ran.report.sent, after, normals, p99_ms)
-    own = bursts(ran.report.sent, after, normals, p99_ms)
+    sent = [within(ran.report.sent, each.begin_s, each.end_s) for each in normals]
+    normal = Normal(sent, phases["normal"]["p99_ms"], held)
+    memory, back_s = _memory(ran), back_after_s(ran.report.sent, after, normal)
     return {
         "load_average": ran.load_average,
         "saturation_per_s": round(held, 1),
@@ -298,8 +298,7 @@ def figures(ran: Ran) -> dict[str, Any]:
         "saturation_steps": [asdict(item) for item in ran.steps],
         "phases": phases,
         "back_to_normal_after_s": back_s,
-        "strange_windows_of_normal": [len(strange_windows(ran.report.sent, normal, p99_ms)) for normal in normals],
-        "own_bursts": {"windows": len(own.windows), "strange_of_normal": own.normal, "strange_after": own.after},
+        "beyond_saturation": [beyond_saturation(ran.report.sent, each, held) for each in (*normals, after)],
         "rss_mib": memory,
         "generator": {
             **_generator(ran.report, ran.report.sent),

@@ -5,13 +5,13 @@ Rules:
 - A rate *holds* if ``SERVED`` of the requests were served and their p99 is within ``TIMES`` of the p99 at the base rate.
   Saturation is the highest rate that held below the lowest that did not; between them the search halves until they are
   ``CLOSE`` to each other.
-- *Back to normal* is the first second after the end of the spike from which on every window of ``WINDOW_S`` seconds, to the
-  end of the phase, is normal: neither a refusal nor a failure, and a p99 within ``TIMES`` of normal. The phase repeats the
-  arrivals of those before the spike.
-- Near saturation chance decides whether a burst of the trace is refused in part: the same seconds of normal load are refused one
-  time and served the next. So normal load is repeated before the spike, and a window that was strange in any repetition is the
-  trace's own burst. Such windows count for nothing as long as they are no worse than the bursts were before: no more than
-  ``TIMES`` as many of their requests are out of the ordinary as in the worst repetition. Beyond that they all count.
+- *Back to normal* is the first second after the end of the spike from which on everything is ordinary to the end of the
+  phase, for ``WINDOW_S`` seconds at least: neither a refusal nor a failure, nor an answer beyond ``TIMES`` the normal p99.
+- The phase repeats the arrivals of those before the spike, request by request. One that takes long by its nature took as long
+  there: an answer within ``TIMES`` of its slowest twin is ordinary however slow it is.
+- The trace asks for more than saturation now and then by itself. What is beyond it must be refused, or wait: as long as more
+  has come than saturation can have served, a refusal that says when to come again is no sign of anything. Bursts below
+  saturation show whether a limit stayed low.
 """
 
 from collections import Counter
@@ -101,53 +101,51 @@ def phase_figures(sent: Sequence[Sent], span: Span) -> dict[str, Any]:
     }
 
 
-def back_after_s(sent: Sequence[Sent], after: Span, normals: Sequence[Span], normal_p99_ms: float) -> int | None:
-    """Return after how many seconds of the phase after the spike all was normal to its end; ``None`` if it was not."""
-    found = bursts(sent, after, normals, normal_p99_ms)
-    own = found.windows if found.after <= TIMES * max(found.normal, default=0) else frozenset()
-    last = max(set(strange_windows(sent, after, normal_p99_ms)) - own, default=None)
-    begin = 0 if last is None else last + 1
-    return begin if last is None or after.begin_s + begin + WINDOW_S <= after.end_s else None
-
-
 @dataclass(frozen=True, slots=True)
-class Bursts:
-    """The windows that are strange under normal load, and how many of their requests were out of the ordinary."""
+class Normal:
+    """What is normal: the load before the spike, once or several times, and what the system can take."""
 
-    windows: frozenset[int]
-    """By the second at which they begin."""
-    normal: tuple[int, ...]
-    """In each repetition of normal load."""
-    after: int
+    sent: Sequence[Sequence[Sent]]
+    """The requests of each repetition, in the order in which they were due."""
+    p99_ms: float
+    saturation_per_s: float
 
-
-def bursts(sent: Sequence[Sent], after: Span, normals: Sequence[Span], normal_p99_ms: float) -> Bursts:
-    """Return the trace's own bursts: refused, failed and slow requests are out of the ordinary."""
-    windows = frozenset().union(*(strange_windows(sent, normal, normal_p99_ms) for normal in normals))
-    seconds = {begin + second for begin in windows for second in range(WINDOW_S)}
-
-    def strange(span: Span) -> int:
-        each = [second for number, second in enumerate(by_second(sent, span)) if number in seconds]
-        return sum(not _is_ordinary(item, normal_p99_ms) for second in each for item in second)
-
-    return Bursts(windows, tuple(map(strange, normals)), strange(after))
+    def is_ordinary(self, number: int, item: Sent) -> bool:
+        """Tell whether request ``number`` of the phase was answered as it may be."""
+        took_ms = item.latency_s * 1000
+        twins = (each[number] for each in self.sent if number < len(each))
+        twins_ms = [twin.latency_s * 1000 for twin in twins if twin.status == 200]
+        return item.status == 200 and took_ms <= TIMES * max(self.p99_ms, *twins_ms, 0.0)
 
 
-def _is_ordinary(item: Sent, normal_p99_ms: float) -> bool:
-    return item.status == 200 and item.latency_s * 1000 <= TIMES * normal_p99_ms
+def back_after_s(sent: Sequence[Sent], after: Span, normal: Normal) -> int | None:
+    """Return after how many seconds of the phase after the spike all was normal to its end; ``None`` if it was not."""
+    strange = strange_seconds(sent, after, normal)
+    begin = max(strange, default=-1) + 1
+    return begin if not strange or after.begin_s + begin + WINDOW_S <= after.end_s else None
 
 
-def strange_windows(sent: Sequence[Sent], span: Span, normal_p99_ms: float) -> list[int]:
-    """Return the seconds of a phase at which a window begins that is not normal."""
-    begins = range(max(1, int(span.end_s - span.begin_s) - WINDOW_S + 1))
-    each = by_second(sent, span)
-    return [begin for begin in begins if not _is_normal(each[begin : begin + WINDOW_S], normal_p99_ms)]
+def strange_seconds(sent: Sequence[Sent], span: Span, normal: Normal) -> list[int]:
+    """Return the seconds of a phase in which anything was due that came to an end out of the ordinary."""
+    phase, each = within(sent, span.begin_s, span.end_s), by_second(sent, span)
+    beyond = seconds_beyond(list(map(len, each)), normal.saturation_per_s)
+    strange = {
+        min(int(item.due_s - span.begin_s), len(each) - 1)
+        for number, item in enumerate(phase)
+        if not normal.is_ordinary(number, item)
+        and not (int(item.due_s - span.begin_s) in beyond and item.status == REFUSED and item.retry_after)
+    }
+    return sorted(strange)
 
 
-def _is_normal(seconds: Sequence[Sequence[Sent]], normal_p99_ms: float) -> bool:
-    begun = [item for second in seconds for item in second]
-    took_ms = [item.latency_s * 1000 for item in begun]
-    return all(item.status == 200 for item in begun) and percentile(took_ms, 0.99) <= TIMES * normal_p99_ms
+def seconds_beyond(due: Sequence[int], saturation_per_s: float) -> set[int]:
+    """Return the seconds in which more is due, or left of those before, than saturation serves."""
+    found, left = set[int](), 0.0
+    for second, count in enumerate(due):
+        left = max(0.0, left + count - saturation_per_s)
+        if left > 0:
+            found |= {second, second + 1}
+    return found & set(range(len(due)))
 
 
 def by_second(sent: Sequence[Sent], span: Span) -> list[list[Sent]]:
@@ -170,6 +168,14 @@ def series(sent: Sequence[Sent], seconds: float) -> dict[str, list[float]]:
         "p50_ms": [round(percentile(second, 0.5), 1) for second in served],
         "p99_ms": [round(percentile(second, 0.99), 1) for second in served],
     }
+
+
+def beyond_saturation(sent: Sequence[Sent], span: Span, saturation_per_s: float) -> dict[str, int]:
+    """Return how many seconds of a phase ask for more than saturation, or have to make up for it, and what became of them."""
+    each = by_second(sent, span)
+    found = [item for second in seconds_beyond(list(map(len, each)), saturation_per_s) for item in each[second]]
+    refused = sum(item.status == REFUSED for item in found)
+    return {"seconds": len({int(item.due_s) for item in found}), "requests": len(found), "refused_429": refused}
 
 
 def verdict(phases: Mapping[str, Mapping[str, Any]], back_s: int | None, rss_grew: float) -> dict[str, bool]:

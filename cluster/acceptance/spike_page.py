@@ -104,16 +104,11 @@ def _system(found: Mapping[str, Any]) -> list[str]:
 
 
 def _bursts(found: Mapping[str, Any]) -> list[str]:
-    own = found["own_bursts"]
+    *before, after = [f"{each['refused_429']} of {each['requests']}" for each in found["beyond_saturation"]]
     return [
-        f"Windows that were not normal in the repetitions of normal load: {_each(found['strange_windows_of_normal'])};",
-        f"together {own['windows']}. Of their requests came to harm: {_each(own['strange_of_normal'])} in the repetitions,",
-        f"{own['strange_after']} after the spike.",
+        f"The trace itself asks for more than saturation in {found['beyond_saturation'][-1]['seconds']} seconds each time.",
+        f"Of what came then was refused: {', '.join(before)} in the repetitions before the spike, {after} after it.",
     ]
-
-
-def _each(counts: Sequence[int]) -> str:
-    return ", ".join(map(str, counts))
 
 
 def _generator(found: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from cluster.cli.keys import keys
 from cluster.cli.lifecycle import down, up
 from cluster.cli.log import log
 from cluster.cli.policies import policy
+from cluster.cli.quarantine import quarantine
 from cluster.cli.simulating import simulate
 from cluster.cli.status import status
 from cluster.cli.transitions import halt, isolate, readmit, resume
@@ -35,7 +36,7 @@ def cli() -> None:
 
 for command in (
     up, down, status, ask, audit, learn, keys, verify, log, halt, resume, isolate, readmit, policy, evaluations,
-    simulate,
+    simulate, quarantine,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -200,6 +200,11 @@ def _show_gateway(console: Console, gateway: dict[str, Any]) -> None:
         f"{log['batches']} batches, the oldest row not sealed has waited {log['merge_delay_s']:.1f} s" if log else ""
     )
     console.print(f"transparency log: {waited or 'not heard of'}", soft_wrap=True)
+    if spans := gateway.get("spans"):
+        console.print(
+            f"spans: {spans['rows_read']} read, {spans['rows_accepted']} accepted, {spans['rows_quarantined']} set aside",
+            soft_wrap=True,
+        )
 
 
 def _breakers(shown: list[dict[str, Any]]) -> str:

@@ -6,7 +6,8 @@ Ray Data over the table's current file list, never its directory: paths are the 
 schema and becomes partial sums where it is read, and the driver merges a few sums. Ray's own Parquet reader is not used:
 it drops a column that first appears after the sixteenth file, and it checks no page.
 
-What was decided while policy froze learning teaches nothing, then or later: a decision's record names its policy by digest.
+What was decided while policy froze learning teaches nothing, then or later: a decision's record names its policy by digest. Nor
+does a row in quarantine: it is left out by an anti-join with what the table itself says of quarantined rows.
 
 A candidate has no force: whoever submits the job signs a policy that names it, or does not.
 """
@@ -34,8 +35,11 @@ from actors.policy.acceptance import PAYLOAD
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.loading import blamed
 from actors.policy.snapshot import SignedSnapshot
+from actors.spans.adapters.parquet import FileGone
+from actors.spans.adapters.quarantined import entries
 from actors.spans.adapters.stores import SpanStores
 from actors.spans.adapters.table import SpanTable
+from actors.spans.quarantined import Quarantined, in_force
 from actors.spans.record import policy_named
 from cluster.home import Home, open_home
 from cluster.jobs.submission import MARK, write_report
@@ -45,20 +49,33 @@ SCHEMA = "weavergen.learn/1"
 TASKS_PER_PROCESSOR = 2
 """How finely files are spread: a task costs tens of milliseconds, more than most files."""
 _NICENESS = 10
+_WHOSE = ("writer_id", "writer_seq")
+NONE_QUARANTINED = Quarantined()
 _COLUMNS = ("decision_id", "answer_kind", "voter", "outcome", "latency_ms", "layer")
 
 
-def count_file(path: Path, since_ns: int, frozen: Collection[str]) -> Counts:
+def count_file(
+    path: Path, since_ns: int, frozen: Collection[str], quarantined: Quarantined = NONE_QUARANTINED
+) -> Counts:
     """Count one file's ballots that began at ``since_ns`` or later; raise ``IntegrityError`` if a page does not check.
 
-    A decision whose record names a policy among ``frozen`` (digests) is left out.
+    A decision whose record names a policy among ``frozen`` (digests) is left out, and so is every row in quarantine.
     """
     began = pc.field("start_unix_nano") >= since_ns
-    rows = _voted(SpanTable.read_file(path, _COLUMNS, began))  # more conditions on the reader would double its time
+    columns = (*_COLUMNS, *_WHOSE) if quarantined.in_table else _COLUMNS
+    read = SpanTable.read_file(path, columns, began)  # more conditions on the reader would double its time
+    rows = _voted(_trusted(read, quarantined) if quarantined.in_table else read)
     if frozen and len(rows):
         left_out = pa.array(_decided_under(path, began, frozen), pa.string())
         rows = rows.filter(pc.invert(pc.is_in(rows["decision_id"], left_out)))
     return count(_ballots(rows)) if len(rows) else merge([])
+
+
+def _trusted(rows: pa.Table, quarantined: Quarantined) -> pa.Table:
+    """Return the rows that are not in quarantine: the anti-join."""
+    writer = rows["writer_id"].unify_dictionaries().combine_chunks()
+    left_out = quarantined.mask(writer.dictionary.to_pylist(), _numbers(writer.indices), _numbers(rows["writer_seq"]))
+    return rows.filter(pa.array(~left_out))
 
 
 def _voted(rows: pa.Table) -> pa.Table:
@@ -107,14 +124,21 @@ def _numbers(column: pa.Array) -> Ints:
     return np.asarray(column).astype(np.int64)
 
 
-def count_batch(batch: dict[str, Any], since_ns: int, frozen: Collection[str]) -> dict[str, list[bytes]]:
-    """Count a batch of paths (column ``item``) into one row of encoded sums."""
-    parts = merge(count_file(Path(path), since_ns, frozen) for path in batch["item"])
-    return {"counts": [msgspec.msgpack.encode(parts)]}
+def count_batch(
+    batch: dict[str, Any], since_ns: int, frozen: Collection[str], quarantined: Quarantined = NONE_QUARANTINED
+) -> dict[str, list[bytes]]:
+    """Count a batch of paths (column ``item``) into one row of encoded sums; of none, if one is gone, and why."""
+    try:
+        parts = merge(count_file(Path(path), since_ns, frozen, quarantined) for path in batch["item"])
+    except FileGone as error:
+        return {"counts": [b""], "gone": [str(error).encode()]}
+    return {"counts": [msgspec.msgpack.encode(parts)], "gone": [b""]}
 
 
-def count_files(paths: Sequence[Path], since_ns: int, frozen: Collection[str]) -> Counts:
-    """Count files with Ray Data, on the node that the process belongs to."""
+def count_files(
+    paths: Sequence[Path], since_ns: int, frozen: Collection[str], quarantined: Quarantined = NONE_QUARANTINED
+) -> Counts:
+    """Count files with Ray Data, on the node that the process belongs to; raise ``FileGone`` if one went meanwhile."""
     import ray
     import ray.data
 
@@ -124,9 +148,12 @@ def count_files(paths: Sequence[Path], since_ns: int, frozen: Collection[str]) -
         ray.init()
     tasks = TASKS_PER_PROCESSOR * max(1, int(ray.cluster_resources().get("CPU", 1)))
     rows = ray.data.from_items([str(path) for path in paths], override_num_blocks=min(len(paths), tasks))
-    limits = {"since_ns": since_ns, "frozen": frozenset(frozen)}
-    counted = rows.map_batches(count_batch, batch_size=None, fn_kwargs=limits)
-    return merge(msgspec.msgpack.decode(row["counts"], type=Counts) for row in counted.take_all())
+    limits = {"since_ns": since_ns, "frozen": frozenset(frozen), "quarantined": quarantined}
+    counted = rows.map_batches(count_batch, batch_size=None, fn_kwargs=limits).take_all()
+    for row in counted:
+        if row["gone"]:
+            raise FileGone(row["gone"].decode(), "spans")
+    return merge(msgspec.msgpack.decode(row["counts"], type=Counts) for row in counted)
 
 
 def frozen_policies(home: Home, max_snapshot_bytes: int) -> dict[str, int]:
@@ -165,16 +192,18 @@ def learn_home(home: Home, sha256: str, since_ns: int) -> dict[str, Any]:
     """Count a home's spans and keep the weights that follow the ones named; return the report."""
     config = home.read_config()
     old = WeightsRegistry(home.registry).weights(sha256)
-    files = SpanStores(home.root, config.spans.table_checkpoint_commits).current_files()
-    frozen = frozen_policies(home, config.policy.max_snapshot_bytes)
-    counts = count_files(files, since_ns, frozen)
+    table = SpanStores(home.root, config.spans.table_checkpoint_commits)
+    frozen, quarantined = frozen_policies(home, config.policy.max_snapshot_bytes), in_force(entries(table))
+    files, counts = table.with_files(
+        lambda: (len(files := table.current_files()), count_files(files, since_ns, frozen, quarantined))
+    )  # fmt: skip
     new = next_weights(old, counts, config.learning.shrink_n, round(config.learning.max_change * MICRO))
     return {
-        "schema": SCHEMA, "ok": True, "files": len(files), "since_ns": since_ns, "old": sha256,
+        "schema": SCHEMA, "ok": True, "files": files, "since_ns": since_ns, "old": sha256,
         "new": sha256 if new is old else publish_weights(home, canonical_json(new)),
         "rho": new.correlation.rho, "rows": list(learned(old, new, counts)),
         "pairs": list(paired(old, new, counts)),
-        "frozen_versions": sorted(frozen.values()),
+        "frozen_versions": sorted(frozen.values()), "quarantined_rows": quarantined.count,
     }  # fmt: skip
 
 

@@ -310,6 +310,14 @@ class SealedLog(Struct):
     merge_delay_s: Annotated[float, Meta(description="How long the oldest row that is in no batch yet has waited.")]
 
 
+class CheckedRows(Struct):
+    """What became of rows since SpanActor began: those that were read are those that were accepted and those set aside."""
+
+    rows_read: int
+    rows_accepted: int
+    rows_quarantined: Annotated[int, Meta(description="Set aside before they came into the table.")]
+
+
 class Status(Struct):
     """One replica's state."""
 
@@ -323,6 +331,7 @@ class Status(Struct):
     breakers: list[BreakerShown]
     wal: WalState
     log: Annotated[SealedLog | None, Meta(description="Null while SpanActor does not answer.")]
+    spans: Annotated[CheckedRows | None, Meta(description="Null while SpanActor does not answer.")]
     under_way: Annotated[int, Meta(description="Deliberations that have not ended.")]
     admission: AdmissionShown
 
@@ -358,3 +367,24 @@ class Predictions(Struct):
     checks: list[HealthCheck]
     predictions: list[Forecast]
     alarms: Annotated[list[str], Meta(description="Alarms that are open, e.g. `forecast/disk`, `blind/queue`.")]
+
+
+class QuarantinedRange(Struct):
+    """Consecutive rows of one writer, and the word that quarantined them."""
+
+    writer_id: str
+    first_seq: int
+    last_seq: int
+    place: Annotated[str, Meta(description="`aside`, before they came into the table, or in the `table`.")]
+    state: Annotated[str, Meta(description="`quarantined`, `released`, or `partly` released.")]
+    reason: str
+    by: Annotated[str, Meta(description="Which operator asked for it; empty if a checker did.")]
+    at_unix_ms: int
+
+
+class Quarantine(Struct):
+    """What is quarantined, by the table's own word."""
+
+    total: Annotated[int, Meta(description="Entries there are; the newest of them are shown.")]
+    rows_in_table: Annotated[int, Meta(description="Rows of the table that nothing learns from now.")]
+    entries: list[QuarantinedRange]

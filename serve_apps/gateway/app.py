@@ -89,6 +89,9 @@ class Backend(Protocol):
     async def incidents(self) -> list[dict[str, Any]]:
         """Return the newest incidents."""
 
+    async def quarantine(self) -> dict[str, Any]:
+        """Return what is quarantined."""
+
     async def predictions(self) -> dict[str, Any]:
         """Return the health actor's newest tick."""
 
@@ -325,6 +328,11 @@ def _operator(app: FastAPI, backend: Backend, access: Access) -> None:
     async def incidents(_: Annotated[Principal, reader]) -> list[dict[str, Any]]:
         """Newest incidents first."""
         return await backend.incidents()
+
+    @app.get("/ops/quarantine")
+    async def quarantine(_: Annotated[Principal, reader]) -> dict[str, Any]:
+        """Spans that were set aside or quarantined in the table, newest first."""
+        return await backend.quarantine()
 
     @app.get("/ops/predictions")
     async def predictions(_: Annotated[Principal, reader]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from serve_apps.gateway.answers import (
     ModelList,
     PolicyInForce,
     Predictions,
+    Quarantine,
     SeatedVoter,
     Status,
 )
@@ -173,6 +174,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "get", "/ops/incidents", "incidents", "Newest incidents first", _ok(list[Incident], "The incidents."), READERS,
         codes=("overloaded",),
+    ),
+    Operation(
+        "get", "/ops/quarantine", "quarantine", "Spans that were set aside or quarantined in the table, newest first",
+        _ok(Quarantine, "The entries."), READERS, codes=("overloaded",),
     ),
     Operation(
         "get", "/ops/predictions", "predictions", "Health score, checks and forecasts of the newest tick",

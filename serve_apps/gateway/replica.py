@@ -35,6 +35,7 @@ from serve_apps.gateway.layers import LayerStanding, deciding, standings
 from serve_apps.gateway.open_incidents import OpenIncidents
 from serve_apps.gateway.parts import admission, build_parts, content_keeper, kept_answers, recorded_voters, wallet
 from serve_apps.gateway.published_log import PublishedLog
+from serve_apps.gateway.quarantine import QuarantineView
 from serve_apps.gateway.readiness import Observed, Readiness, judge
 from serve_apps.gateway.renewal import IssuerWatch
 from serve_apps.gateway.schemas import TransitionBody
@@ -126,6 +127,7 @@ class Gateway:
             self._clock.time_ns,
         )  # fmt: skip
         self._spans = SpanWatch(ask_span_actor)
+        self._quarantine = QuarantineView(settings.home, settings.spans.table_checkpoint_commits)
         self._open_incidents = OpenIncidents(self._parts.incidents.count_open)
         self._issuers = IssuerWatch(self._parts.trust)
         self._tasks: list[asyncio.Task[None]] = []
@@ -291,6 +293,10 @@ class Gateway:
         """Return the newest incidents."""
         return [asdict(incident) for incident in await self._looks.run(self._parts.incidents.list)]
 
+    async def quarantine(self) -> dict[str, Any]:
+        """Return what was set aside or quarantined in the table, newest first."""
+        return await self._quarantine.listed()
+
     async def predictions(self) -> dict[str, Any]:
         """Return the health actor's newest tick, as it is in the database."""
         return health_now(await self._looks.run(self._parts.health.newest), time.time())
@@ -319,6 +325,7 @@ class Gateway:
                 "reserve_depth": self._wal.reserve_depth, "unavailable_because": self._wal.unavailable_because,
             },
             "log": {"batches": log[0], "merge_delay_s": log[1]} if log else None,
+            "spans": self._spans.rows,
             "under_way": self._coordinator.under_way,
             "admission": to_builtins(self._admission.shown()),
         }  # fmt: skip
@@ -411,6 +418,7 @@ class Gateway:
 
     def _stop(self) -> None:
         self._decisions.close()
+        self._quarantine.close()
         self._parts.published_log.close()
         self._looks.close()
         self._kept_database.close()

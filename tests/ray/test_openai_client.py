@@ -326,7 +326,16 @@ def test_what_is_sent_is_what_openapi_describes(http: httpx.Client, system: Syst
             (http, "get", "/openapi.json", None, 200),
             *(
                 (operator, "get", f"/ops/{name}", None, 200)
-                for name in ("status", "layers", "breakers", "voters", "policy", "incidents", "predictions")
+                for name in (
+                    "status",
+                    "layers",
+                    "breakers",
+                    "voters",
+                    "policy",
+                    "incidents",
+                    "predictions",
+                    "quarantine",
+                )
             ),
             (operator, "get", "/metrics", None, 200),
             (operator, "post", "/ops/breakers", {"voter": "m1", "force": "none"}, 200),

@@ -16,7 +16,7 @@ Left out: a first storage that hangs without an error; a second backup; rows of 
 
 import contextlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -30,6 +30,7 @@ from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.stores import HANDOVER, SpanStores
+from actors.spans.adapters.swaps import Swap, Swaps
 from actors.spans.adapters.table import LOG, SEALED, SpanTable
 from actors.spans.columns import Rows
 from actors.spans.config import SpansConfig
@@ -61,7 +62,7 @@ class BackedTable(SpanStores):
     """What ``SpanActor`` appends to: like ``SpanTable``, over two of them."""
 
     def __init__(self, home: Path, config: SpansConfig, reports: Reports, disk: Disk | None = None) -> None:
-        super().__init__(home, config.table_checkpoint_commits, disk)
+        super().__init__(home, config.table_checkpoint_commits, disk, config.removed_files_keep_s)
         self.state = StorageState()
         self._home, self._config, self._reports = home, config, reports
         self._sync = (disk or Disk()).sync_directory
@@ -107,9 +108,29 @@ class BackedTable(SpanStores):
         self.learn()
         return removed
 
-    def append(self, rows: Sequence[Rows], reached: Mapping[str, int], now_ms: int) -> list[Rows]:
-        """See ``SpanTable.append``; the backup takes over when the first storage has failed for too long."""
-        return self._tried("write", lambda table: self._append(table, rows, reached, now_ms))
+    def append(
+        self, rows: Sequence[Rows], reached: Mapping[str, int], now_ms: int, again: Mapping[str, Rows] | None = None,
+        swap: Swap | None = None,
+    ) -> list[Rows]:  # fmt: skip
+        """See ``SpanTable.append``; the backup takes over when the first storage has failed for too long.
+
+        A file that is to take others' place there is nothing to the backup: they stay until the next merge.
+        """
+        return self._tried(
+            "write",
+            lambda table: self._append(
+                table, lambda: table.append(rows, reached, now_ms, again, swap if table is self._first else None)
+            ),
+        )
+
+    @property
+    def swaps(self) -> Swaps:
+        """The first storage's notes of files that take others' place."""
+        return self._first.swaps
+
+    def settle(self, now_ms: int, pending: Collection[str] = ()) -> list[Path]:
+        """See ``SpanTable.settle``; of the first storage."""
+        return self._first.settle(now_ms, pending)
 
     def last_committed(self, app_id: str) -> int | None:
         """See ``SpanTable.last_committed``."""
@@ -138,10 +159,10 @@ class BackedTable(SpanStores):
             self._streaks = {} if kind == "write" else {each: of for each, of in self._streaks.items() if each != kind}
         return answer
 
-    def _append(self, table: SpanTable, rows: Sequence[Rows], reached: Mapping[str, int], now_ms: int) -> list[Rows]:
+    def _append(self, table: SpanTable, append: Callable[[], list[Rows]]) -> list[Rows]:
         table.sealed, before = self._sealed, table.attempt
         try:
-            batches = table.append(rows, reached, now_ms)
+            batches = append()
         except StorageUnavailable:
             if table is self._first and table.attempt is not None and table.attempt is not before:
                 self._attempts = begun(self._attempts, table.attempt)

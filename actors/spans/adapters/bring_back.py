@@ -87,8 +87,7 @@ class BringBack:
         manifests = _manifests(batches)
         self._hold_against_leaves(start, manifests)
         if missing := [batch for batch in batches if _number(batch.log_index) > have]:
-            reached = {batch.writer_id: batch.first_seq + len(batch.spans) - 1 for batch in missing}
-            self.first.put(missing, reached | {LOG: end}, now_ms)
+            self.first.put(missing, {LOG: end}, now_ms)
         there = _manifests(self.first.batches(start, end))
         if there != manifests:
             at = next(

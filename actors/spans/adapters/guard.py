@@ -1,66 +1,266 @@
-"""SpanIntegrityGuard: lets only rows that are their writer's word towards the table, and keeps the others beside it.
+"""SpanIntegrityGuard: runs all checkers over what was read, and says what becomes of it.
 
 Rules:
-- Whom to believe is asked after the rows were read, for every frame: keys that were rotated meanwhile are known.
-- Only what is provably wrong is set aside. While nobody can tell (no trust, no issuer in it), the writer waits.
-- At most ``max_rows`` rows of a writer are set aside in one tick, exceeded by at most one frame: a writer that writes
+- Whom to believe is asked once a batch, after its rows were read: keys that were rotated meanwhile are known.
+- A row is set aside if a checker calls it critical, or if its score is below ``integrity_threshold`` (``checkers.finding``). It
+  is kept whole, with findings and score, and an investigation beside it, before it leaves the log.
+- At most ``quarantine_max_rows`` rows of a writer are set aside in one tick, exceeded by at most one frame: a writer that writes
   nothing but forgeries fills neither disk nor time, and nothing of it is dropped.
+- A row that was accepted before and is found bad only now is quarantined where it lies, once.
+- Where nobody can tell now, the writer waits: nothing of it from that frame on is taken in.
+- A checker that raises, or that does not see its canaries, is a failed check and an incident, never a pass. Rows that it did not
+  check wait for ``unchecked_wait_s``: it may be mended meanwhile. Then they are taken in, for they were promised to be in the log
+  and must not fill the disk, and are quarantined where they lie: nothing learns from them until an operator lets it. Where it
+  raises over one writer's rows, only those are unchecked: no row keeps the others out.
+- Canaries are judged at the first tick, every ``canary_every_ticks`` ticks and at each while a checker is blind, in the same
+  calls as the rows that came. While nobody can tell whom to believe there are none that need it: that is no blindness.
+
+Left out: entering what is set aside (``ingest``), lifting a quarantine (``releases``).
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from actors.base.certificates import TrustBundle
+from actors.base.certificates import WRITER_MAX_S, TrustBundle
 from actors.base.errors import StorageUnavailable, WeaverGenError
+from actors.spans.adapters.investigation import Investigations
 from actors.spans.adapters.quarantine import QuarantinedRows
+from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.sealer import Authority
-from actors.spans.authenticity import Writers
+from actors.spans.adapters.segments import Disk
+from actors.spans.checkers.canaries import Given, all_canaries, is_canary
+from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
+from actors.spans.checkers.finding import Arrivals, Checker, Finding, IntegrityResult, Severity, by_row, judge
+from actors.spans.checkers.inspection import Failure, Inspected, inspect, learn
+from actors.spans.checkers.temporal import Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
+from actors.spans.config import SpansConfig
+
+NAME = "SpanIntegrityGuard"
+SAMPLE_MAX_AGE_S = 600
+"""How long an accepted record serves to make canaries from: its writer's later rows make it look old."""
+
+Tell = Callable[[str, Mapping[str, str], str, float], object]
+"""Opens an incident that lasts: kind, evidence, what about, now (steady)."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What becomes of rows that were read."""
+
+    faults: dict[str, dict[int, IntegrityResult]] = field(default_factory=dict)
+    """Writer → number → why that row is to be set aside."""
+    waits: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Writer → first number that has to wait, and why."""
+    unchecked: dict[str, str] = field(default_factory=dict)
+    """Writer → why its rows, which are taken in, count as unchecked."""
+    results: dict[tuple[str, int], IntegrityResult] = field(default_factory=dict)
+    """Writer and number → what was found of it, accepted or not."""
+    earlier: dict[tuple[str, int], IntegrityResult] = field(default_factory=dict)
+    """Rows that were accepted before and that a checker finds bad only now: they are to be quarantined where they lie."""
+
+    def wait(self, writer_id: str, seq: int, why: str) -> None:
+        """Have a writer wait from a number on."""
+        known = self.waits.get(writer_id)
+        if known is None or seq < known[0]:
+            self.waits[writer_id] = seq, why
 
 
 class SpanIntegrityGuard:
-    """Judges frames of one tick after another."""
+    """Judges what each tick read. ``checkers`` stand for the usual ones."""
 
-    def __init__(self, authority: Authority, kept: QuarantinedRows, late_after_s: float, max_rows: int) -> None:
-        self._authority, self._kept = authority, kept
-        self._late_after_s, self._max_rows = late_after_s, max_rows
-        self._judged: tuple[TrustBundle, Writers] | None = None
+    def __init__(
+        self, authority: Authority, kept: QuarantinedRows, investigations: Investigations, config: SpansConfig,
+        late_after_s: float, tell: Tell, checkers: Sequence[Checker] | None = None,
+    ) -> None:  # fmt: skip
+        self._authority, self._kept, self._investigations = authority, kept, investigations
+        self._config, self._tell = config, tell
+        self._bounds = Bounds(config.clock_skew_s, config.max_span_s, late_after_s + WRITER_MAX_S)
+        self._checkers = checkers or [
+            CryptographicIntegrityChecker(self._believed, late_after_s, config.remembered_spans),
+            TemporalConsistencyValidator(self._bounds),
+        ]
+        self.blind: dict[str, str] = {}
+        """Checker → why it does not see, as of the last canaries."""
+        self.failures = 0
+        """Checks that failed."""
+        self.canaries = 0
+        """Canaries that were judged."""
+        self._ticks = -1
+        self._canaries_due = True
+        self._trust: TrustBundle | Exception = StorageUnavailable("nobody was asked yet whom to believe")
+        """Whom to believe, as of this batch, or why nobody can tell."""
+        self._sample: tuple[TrustBundle, Rows, float] | None = None
+        """A record that was accepted, under which trust, and when (Unix seconds)."""
+        self._since: dict[str, float] = {}
+        """Writer → since when its rows are unchecked (steady), without a break."""
         self._set_aside: Counter[str] = Counter()
         """Writer → rows set aside in this tick."""
+        self._apart: OrderedDict[tuple[str, int], None] = OrderedDict()
+        """Rows that were quarantined where they lie, the last of them."""
 
     def begin(self) -> None:
         """Begin a tick."""
         self._set_aside.clear()
+        self._ticks += 1
+        self._canaries_due = bool(self.blind) or self._ticks % self._config.canary_every_ticks == 0
 
-    def faults(self, rows: Rows, now_s: float) -> dict[int, str]:
-        """Set aside, durably, every row that is not its writer's word; return number → why.
+    def judge(self, rows: Sequence[Rows], wall_s: float, steady_s: float) -> Verdict:
+        """Say what becomes of rows that were read, and see whether all checkers see."""
+        if not rows and not self._canaries_due:
+            return Verdict()
+        self._ask(rows)
+        canaries = all_canaries(self._given(wall_s), self._checkers) if self._canaries_due else []
+        disguised = [part for part in rows if is_canary(part.writer_id, part.first_seq + len(part.spans) - 1)]
+        others = [part for part in rows if part not in disguised] if disguised else rows
+        found = inspect(self._checkers, others, canaries, wall_s, self._config.integrity_threshold)
+        if canaries:
+            self.blind, self._canaries_due = found.blind, False
+            self.canaries += len(canaries)
+        self._say(found.failures, steady_s)
+        of_canaries = {canary.place for canary in canaries}
+        places = ((one, (one.writer_id, one.seq)) for one in found.findings)
+        real = [one for one, place in places if not is_canary(*place) and place not in of_canaries]
+        verdict = self._verdict([*real, *_refused(disguised)], rows)
+        self._unchecked(verdict, found, others, steady_s)
+        return verdict
 
-        Raises ``StorageUnavailable`` if that cannot be told or done now: nothing of these rows may be taken in then.
+    def set_aside(
+        self, rows: Rows, faults: Mapping[int, IntegrityResult], around: Sequence[Rows], verdict: Verdict, now_ms: int
+    ) -> bool:
+        """Set rows of a frame aside, durably; return whether an investigation was begun.
+
+        Raises ``StorageUnavailable`` if that cannot be done now: nothing of these rows may be taken in then.
         """
-        signed = [(seq, span) for seq, span in enumerate(rows.spans, rows.first_seq) if span.record]
-        if not signed:
-            return {}
-        writers = self._writers()
-        found = {seq: writers.fault(rows.writer_id, seq, span, now_s) for seq, span in signed}
-        faults = {seq: fault for seq, fault in found.items() if fault}
-        if not faults:
-            return {}
-        if self._set_aside[rows.writer_id] >= self._max_rows:
+        if self._set_aside[rows.writer_id] >= self._config.quarantine_max_rows:
             raise StorageUnavailable(
                 f"{self._set_aside[rows.writer_id]} rows of {rows.writer_id} were set aside in one tick "
-                f"(spans.quarantine_max_rows {self._max_rows}): the others wait"
+                f"(spans.quarantine_max_rows {self._config.quarantine_max_rows}): the others wait"
             )
         try:
+            begun = self._investigations.begin(rows, faults, around, verdict.results, now_ms)
             self._kept.put(rows, faults)
         except OSError as error:
             raise StorageUnavailable(f"rows of {rows.writer_id} cannot be set aside: {error.strerror}") from error
         self._set_aside[rows.writer_id] += len(faults)
-        return faults
+        return begun
 
-    def _writers(self) -> Writers:
+    def learn(self, accepted: Sequence[Rows], wall_s: float, steady_s: float) -> None:
+        """Let checkers learn from rows that were checked and accepted."""
+        if not accepted:
+            return
+        self._say(learn(self._checkers, Arrivals(accepted, wall_s)), steady_s)
+        if isinstance(self._trust, TrustBundle) and (sample := _last_record(accepted)) is not None:
+            self._sample = self._trust, sample, wall_s
+
+    # Whom to believe.
+
+    def _ask(self, rows: Sequence[Rows]) -> None:
+        """Ask whom to believe, if anything depends on it."""
+        if not self._canaries_due and not any(span.record for part in rows for span in part.spans):
+            return
         try:
-            trust = self._authority.trust()
+            self._trust = self._authority.trust()
         except (OSError, WeaverGenError) as error:
-            raise StorageUnavailable(f"nobody can tell whose word rows are: {error}") from error
-        if self._judged is None or self._judged[0] is not trust:
-            self._judged = trust, Writers(trust, self._late_after_s)
-        return self._judged[1]
+            self._trust = error
+
+    def _believed(self) -> TrustBundle:
+        if isinstance(self._trust, Exception):
+            raise self._trust
+        return self._trust
+
+    def _given(self, wall_s: float) -> Given:
+        sample = None
+        if self._sample is not None:
+            under, row, at_s = self._sample
+            if under is self._trust and 0 <= wall_s - at_s <= SAMPLE_MAX_AGE_S:
+                sample = row
+            else:
+                self._sample = None
+        return Given(wall_s, self._bounds, sample, is_trusting=not isinstance(self._trust, Exception))
+
+    # What follows.
+
+    def _verdict(self, findings: Sequence[Finding], rows: Sequence[Rows]) -> Verdict:
+        verdict = Verdict()
+        if not findings:
+            return verdict
+        here = [(part.writer_id, part.first_seq, part.first_seq + len(part.spans)) for part in rows]
+        for (writer_id, seq), said in by_row(findings).items():
+            result = judge(said, self._config.integrity_threshold)
+            if not any(writer_id == of and first <= seq < end for of, first, end in here):
+                if result.action_taken == "quarantine" and self._is_new((writer_id, seq)):
+                    verdict.earlier[writer_id, seq] = result
+                continue
+            verdict.results[writer_id, seq] = result
+            if result.action_taken == "quarantine":
+                verdict.faults.setdefault(writer_id, {})[seq] = result
+            elif result.action_taken == "wait":
+                undecided = (one for one in said if one.severity is Severity.UNDECIDED)
+                verdict.wait(writer_id, seq, "; ".join(one.evidence.get("why", str(one)) for one in undecided))
+        return verdict
+
+    def _is_new(self, place: tuple[str, int]) -> bool:
+        """Tell whether that row was not quarantined before, as far as is remembered."""
+        if place in self._apart:
+            return False
+        self._apart[place] = None
+        if len(self._apart) > self._config.remembered_spans:
+            self._apart.popitem(last=False)
+        return True
+
+    def _unchecked(self, verdict: Verdict, found: Inspected, rows: Sequence[Rows], steady_s: float) -> None:
+        """Have rows that were not checked wait, or let them in as such."""
+        unchecked = found.unchecked
+        if self.blind:
+            why = "; ".join(f"{name} {why}" for name, why in self.blind.items())
+            unchecked = {part.writer_id: why for part in rows} | unchecked
+            self._tell("span_checker_blind", {"cause": why}, ",".join(sorted(self.blind)), steady_s)
+        self._since = {
+            writer_id: self._since.get(writer_id, steady_s)
+            for writer_id in {*unchecked, *(self._since if self.blind else ())}
+        }
+        first = {part.writer_id: part.first_seq for part in reversed(rows)}
+        for writer_id, why in unchecked.items():
+            if steady_s - self._since[writer_id] < self._config.unchecked_wait_s:
+                verdict.wait(writer_id, first[writer_id], f"rows were not checked: {why}")
+            else:
+                verdict.unchecked[writer_id] = why
+
+    def _say(self, failures: Sequence[Failure], steady_s: float) -> None:
+        """Open incidents for checks that failed."""
+        self.failures += len(failures)
+        for failure in failures:
+            evidence = {"checker": failure.checker, "cause": failure.why, "writer_id": failure.writer_id}
+            self._tell("integrity_checker_failure", evidence, f"{failure.checker}/{failure.writer_id}", steady_s)
+
+
+def open_guard(
+    home: Path, authority: Authority, config: SpansConfig, late_after_s: float, reports: Reports, disk: Disk,
+    checkers: Sequence[Checker] | None = None,
+) -> SpanIntegrityGuard:  # fmt: skip
+    """Return the guard of a home, which takes in rows up to ``late_after_s`` after their writer's certificate ended."""
+    folder = home / "quarantine"
+    kept = QuarantinedRows(folder / "rows", disk)
+    investigations = Investigations(folder / "investigations", config.investigations_max, disk)
+    return SpanIntegrityGuard(authority, kept, investigations, config, late_after_s, reports.lasting, checkers)
+
+
+def _refused(disguised: Iterable[Rows]) -> list[Finding]:
+    """Refuse rows that call themselves canaries."""
+    return [
+        Finding(part.writer_id, seq, NAME, "canary_s_place", Severity.CRITICAL)
+        for part in disguised
+        for seq in range(part.first_seq, part.first_seq + len(part.spans))
+    ]
+
+
+def _last_record(parts: Sequence[Rows]) -> Rows | None:
+    """Return the last row that carries a record."""
+    for part in reversed(parts):
+        for place in range(len(part.spans) - 1, -1, -1):
+            if part.spans[place].record:
+                return Rows(part.writer_id, part.first_seq + place, part.schema_version, [part.spans[place]])
+    return None

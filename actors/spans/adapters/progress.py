@@ -1,12 +1,33 @@
 """How far ingest has come: what a tick did, where each writer stands, what the next commit will hold.
 
-Left out: doing any of it (``actor``).
+Left out: doing any of it (``ingest``, ``actor``).
 """
 
+import hashlib
+import time
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 
+from actors.spans import conventions as names
 from actors.spans.adapters.reader import SegmentRef
 from actors.spans.columns import Rows
+from actors.spans.sequence import FIRST_SEQ
+from actors.spans.span import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One moment on both clocks."""
+
+    wall_s: float
+    """Unix seconds: dates rows, may step either way."""
+    steady_s: float
+    """Monotonic seconds: measures ages."""
+
+    @classmethod
+    def now(cls) -> "Instant":
+        """Read the machine's clocks."""
+        return cls(time.time(), time.monotonic())
 
 
 @dataclass(slots=True)
@@ -29,6 +50,12 @@ class IngestReport:
     segments_removed: int = 0
     batches_sealed: int = 0
     rows_quarantined: int = 0
+    """Rows that were set aside: ``rows_read`` is these and ``rows_accepted``."""
+    rows_accepted: int = 0
+    rows_unchecked: int = 0
+    """Accepted rows that a checker did not see, quarantined where they lie."""
+    rows_set_apart: int = 0
+    """Rows that were found bad only after they had been accepted, quarantined where they lie."""
 
     def __add__(self, other: "IngestReport") -> "IngestReport":
         return IngestReport(*(left + right for left, right in zip(astuple(self), astuple(other), strict=True)))
@@ -62,3 +89,32 @@ class Buffer:
     since_s: float = 0.0
     """When its first row was read (steady)."""
     reached: dict[str, int] = field(default_factory=dict)
+    again: dict[str, Rows] = field(default_factory=dict)
+    """Application id → a row from before what its writer reached, which an operator let go."""
+
+
+class Outgoing:
+    """The buffer of the next commit, and the rows that the actor enters itself: its id is their writer."""
+
+    def __init__(self, actor_id: str) -> None:
+        self.buffer = Buffer()
+        self.entered = 0
+        """Rows of the actor's own so far."""
+        self._id = actor_id
+
+    def enter(self, name: str, attributes: Mapping[str, str], now: Instant) -> None:
+        """Add a row of the actor's own to the next commit."""
+        seq = FIRST_SEQ + self.entered
+        seed = hashlib.sha256(f"{self._id}/{seq}".encode()).digest()
+        now_ns = int(now.wall_s * 1e9)
+        span = Span(seed[:16], seed[16:24], b"", name, "internal", now_ns, now_ns, "ok", "", "", dict(attributes))
+        self.buffer.rows.append(Rows(self._id, seq, names.SPAN_SCHEMA_VERSION, [span]))
+        self.buffer.count += 1
+        self.note(self._id, seq, now)
+        self.entered += 1
+
+    def note(self, app_id: str, number: int, now: Instant) -> None:
+        """Have the next commit say how far an application id got."""
+        if not self.buffer.reached:
+            self.buffer.since_s = now.steady_s
+        self.buffer.reached[app_id] = number

@@ -1,20 +1,36 @@
-"""Rows that were set aside: kept whole, with the reason, out of the table's sight.
+"""Rows that were set aside: kept whole, with what was found, out of the table's sight.
 
-One file a frame, ``quarantine/rows/<writer id>-<number of its first such row>.json``, a list of rows; the same frame set
-aside again is the same file.
+Rules:
+- One file a frame, ``quarantine/rows/<writer id>-<number of its first such row>.json``, a list of rows; the same frame set
+  aside again is the same file.
+- Beside it, ``quarantine/investigations`` under the same name: what was found, and the rows around it (``investigation``).
+- Nothing here is ever removed but by hand.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from actors.base.canonical import b64
+from actors.base.canonical import b64, unb64
+from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters.segments import Disk
+from actors.spans.checkers.finding import IntegrityResult
 from actors.spans.columns import Rows
+from actors.spans.span import Span, check_span
 
 _NAME = re.compile(r"[0-9A-Za-z]{1,64}")
+_FILE = re.compile(r"[0-9A-Za-z]{1,64}-\d+\.json")
+
+
+class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One finding."""
+
+    checker: str
+    kind: str
+    severity: str
+    evidence: dict[str, str]
 
 
 class QuarantinedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,32 +41,90 @@ class QuarantinedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema_version: int
     reason: str
     span: str
+    score: float = 0.0
+    findings: list[Said] = []
+
+    def rows(self) -> Rows:
+        """Return the row; raise ``IntegrityError`` if it is none."""
+        try:
+            span = msgspec.msgpack.decode(unb64(self.span, "span"), type=Span)
+            check_span(span)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise IntegrityError(f"row {self.seq} of {self.writer_id} in quarantine cannot be read: {error}") from error
+        return Rows(self.writer_id, self.seq, self.schema_version, [span])
+
+
+_decode = msgspec.json.Decoder(list[QuarantinedRow]).decode
 
 
 class QuarantinedRows:
     """The directory they are kept in."""
 
-    def __init__(self, path: Path, disk: Disk) -> None:
+    def __init__(self, path: Path, disk: Disk | None = None) -> None:
         self._path = path
-        self._disk = disk
+        self._disk = disk or Disk()
 
-    def put(self, rows: Rows, faults: Mapping[int, str]) -> None:
-        """Keep the rows of a frame that have faults (number → why), durably; raises ``OSError`` if the disk refuses."""
-        if _NAME.fullmatch(rows.writer_id) is None:
-            raise ValueError(f"{rows.writer_id!r} is no writer's id")
+    def put(self, rows: Rows, faults: Mapping[int, IntegrityResult]) -> None:
+        """Keep the rows of a frame that have faults (number → what), durably; raises ``OSError`` if the disk refuses."""
         kept = [_kept(rows, seq, faults[seq]) for seq in sorted(faults)]
-        if not self._path.is_dir():
-            self._path.mkdir(parents=True)
-            self._disk.sync_directory(self._path.parent)
-            self._disk.sync_directory(self._path.parent.parent)
-        name = f"{rows.writer_id}-{kept[0].seq:012d}.json"
-        fresh = self._path / f".{name}"
-        fresh.write_bytes(msgspec.json.encode(kept))
-        self._disk.sync_file(fresh)
-        self._disk.rename(fresh, self._path / name)
-        self._disk.sync_directory(self._path)
+        put_file(self._path, self._disk, file_name(rows.writer_id, kept[0].seq), msgspec.json.encode(kept))
+
+    def all(self) -> Iterator[QuarantinedRow]:
+        """Yield every row that was set aside, writer by writer.
+
+        Raises ``IntegrityError`` for a file that is none, ``StorageUnavailable`` where the disk does not give it.
+        """
+        try:
+            names = sorted(path.name for path in self._path.iterdir() if _FILE.fullmatch(path.name))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StorageUnavailable(f"{self._path} cannot be read: {error.strerror}") from error
+        for name in names:
+            yield from self._read(name)
+
+    def find(self, writer_id: str, seq: int) -> QuarantinedRow | None:
+        """Return one row, if it was set aside."""
+        return next((row for row in self.all() if (row.writer_id, row.seq) == (writer_id, seq)), None)
+
+    def _read(self, name: str) -> list[QuarantinedRow]:
+        try:
+            return _decode((self._path / name).read_bytes())
+        except OSError as error:
+            raise StorageUnavailable(f"{self._path / name} cannot be read: {error.strerror}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise IntegrityError(f"{self._path / name} cannot be read: {error}") from error
 
 
-def _kept(rows: Rows, seq: int, reason: str) -> QuarantinedRow:
+def file_name(writer_id: str, seq: int) -> str:
+    """Name the file of a frame; raise ``ValueError`` for what is no writer's id."""
+    if _NAME.fullmatch(writer_id) is None:
+        raise ValueError(f"{writer_id!r} is no writer's id")
+    return f"{writer_id}-{seq:012d}.json"
+
+
+def put_file(folder: Path, disk: Disk, name: str, data: bytes) -> None:
+    """Let a file appear whole, durably, in ``home/quarantine/<folder>``."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        disk.sync_directory(folder.parent)
+        disk.sync_directory(folder.parent.parent)
+    fresh = folder / f".{name}"
+    fresh.write_bytes(data)
+    disk.sync_file(fresh)
+    disk.rename(fresh, folder / name)
+    disk.sync_directory(folder)
+
+
+def said(result: IntegrityResult) -> list[Said]:
+    """Return what was found as plain values."""
+    return [
+        Said(one.checker, one.kind, one.severity.value, dict(one.evidence)) for one in result.individual_results
+    ]  # fmt: skip
+
+
+def _kept(rows: Rows, seq: int, result: IntegrityResult) -> QuarantinedRow:
     span = msgspec.msgpack.encode(rows.spans[seq - rows.first_seq])
-    return QuarantinedRow(rows.writer_id, seq, rows.schema_version, reason, b64(span))
+    return QuarantinedRow(
+        rows.writer_id, seq, rows.schema_version, result.why, b64(span), result.overall_score, said(result)
+    )

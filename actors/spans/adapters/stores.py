@@ -10,37 +10,40 @@ Rules:
 Left out: writing (``backup``).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters.handover import HandoverFile
+from actors.spans.adapters.reading import TableReader
 from actors.spans.adapters.segments import Disk
-from actors.spans.adapters.table import SpanTable, TableFile
-from actors.spans.columns import Rows, pinned_schema
+from actors.spans.adapters.table import KEEP_S, SpanTable
+from actors.spans.columns import Rows
+from actors.spans.compaction import TableFile
 from actors.spans.failover import Handover
+from actors.spans.remembered import NOTHING, Transactions
 
 HANDOVER = "handover"
 """Application id under which a backup says from which batch on it holds all; without it, it never took over."""
 T = TypeVar("T")
 
 
-class SpanStores:
+class SpanStores(TableReader):
     """The spans table of one home, wherever its rows lie. Any number of processes read."""
 
-    def __init__(self, home: Path, checkpoint_commits: int, disk: Disk | None = None) -> None:
-        self._first_path, self._checkpoint_commits, self._disk = home / "spans", checkpoint_commits, disk
+    def __init__(
+        self, home: Path, checkpoint_commits: int, disk: Disk | None = None, keep_s: int = KEEP_S
+    ) -> None:  # fmt: skip
+        super().__init__(home / "spans", checkpoint_commits)
+        self._first_path, self._disk, self._keep_s = home / "spans", disk, keep_s
         self._first = self._open(self._first_path)
         self._word = HandoverFile(home, disk)
         self._backup: tuple[str, SpanTable] | None = None
         """The backup's directory, and the table in it."""
 
     def _open(self, path: Path) -> SpanTable:
-        return SpanTable(path, self._checkpoint_commits, self._disk)
+        return SpanTable(path, self._checkpoint_commits, self._disk, self._keep_s)
 
     def _in_use(self) -> tuple[SpanTable, int] | None:
         """Return the backup and the number of its first batch while it is in use."""
@@ -73,8 +76,16 @@ class SpanStores:
                 return answer
         return None
 
+    def version(self) -> int | None:
+        """See ``TableReader.version``; of the storage in use."""
+        return self._holder().version()
+
+    def transactions(self, known: Transactions = NOTHING) -> Transactions:
+        """See ``TableReader.transactions``; of the storage in use."""
+        return self._holder().transactions(known)
+
     def last_committed(self, app_id: str) -> int | None:
-        """See ``SpanTable.last_committed``."""
+        """See ``TableReader.last_committed``."""
         return self._holder().last_committed(app_id)
 
     def last_durable(self, app_id: str) -> int | None:
@@ -82,15 +93,15 @@ class SpanStores:
         return self._holder().last_durable(app_id)
 
     def find(self, decision_id: str) -> bytes | None:
-        """See ``SpanTable.find``."""
+        """See ``TableReader.find``."""
         return self._first_found(lambda table: table.find(decision_id))
 
     def row_of(self, writer_id: str, seq: int, decision_id: str) -> Rows | None:
-        """See ``SpanTable.row_of``."""
+        """See ``TableReader.row_of``."""
         return self._first_found(lambda table: table.row_of(writer_id, seq, decision_id))
 
     def batches(self, first: int, last: int) -> list[Rows]:
-        """See ``SpanTable.batches``."""
+        """See ``TableReader.batches``."""
         if (found := self._in_use()) is None:
             return self._first.batches(first, last)
         backup, start = found
@@ -98,17 +109,17 @@ class SpanStores:
         return earlier + (backup.batches(max(first, start), last) if last >= start else [])
 
     def last_within(self, first: int, last: int, max_rows: int) -> int:
-        """See ``SpanTable.last_within``; what lies in two storages is not told together."""
+        """See ``TableReader.last_within``; what lies in two storages is not told together."""
         if (found := self._in_use()) is None or first >= found[1]:
             return self._holder().last_within(first, last, max_rows)
         return self._first.last_within(first, min(last, found[1] - 1), max_rows)
 
     def current_files(self) -> list[Path]:
-        """See ``SpanTable.current_files``."""
+        """See ``TableReader.current_files``."""
         return [file.path for file in self.numbered_files()] if self._in_use() else self._first.current_files()
 
     def numbered_files(self) -> list[TableFile]:
-        """See ``SpanTable.numbered_files``."""
+        """See ``TableReader.numbered_files``."""
         files, away = self.reachable_files()
         if away is not None:
             raise away
@@ -131,13 +142,3 @@ class SpanStores:
         except StorageUnavailable as error:
             earlier, away = [], error
         return [file for file in earlier if file.first is None or file.first < start] + backup.numbered_files(), away
-
-    def read(self, columns: Sequence[str] | None = None, filters: pc.Expression | None = None) -> pa.Table:
-        """See ``SpanTable.read``."""
-        names = list(columns) if columns is not None else pinned_schema().names
-        schema = pa.schema([pinned_schema().field(name) for name in names])
-        parts = [self.read_file(path, names, filters) for path in self.current_files()]
-        return pa.concat_tables([schema.empty_table(), *parts])
-
-    read_file = staticmethod(SpanTable.read_file)
-    read_whole = staticmethod(SpanTable.read_whole)

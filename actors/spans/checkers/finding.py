@@ -4,6 +4,7 @@ Rules:
 - A row is set aside if anything said of it is critical, or if its score falls below the threshold.
 - Its score is the product, over the checkers that said something, of 1 less the gravest weight each of them gave: so ten
   words of one checker are one doubt, and the doubts of independent checkers add up.
+- Where nobody can tell now, the row waits, and with it what its writer wrote after it; what is critical is so at any time.
 
 Left out: what checkers look for (their own modules), what is done with a row that is set aside (``adapters.guard``).
 """
@@ -11,8 +12,10 @@ Left out: what checkers look for (their own modules), what is done with a row th
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from functools import cached_property
+from typing import Literal, Protocol
 
+from actors.spans.checkers.arrays import Arrays, arrays_of
 from actors.spans.columns import Rows
 
 
@@ -22,10 +25,14 @@ class Severity(StrEnum):
     NOTICE = "NOTICE"
     WARNING = "WARNING"
     CRITICAL = "CRITICAL"
+    UNDECIDED = "UNDECIDED"
+    """Nobody can tell now."""
 
 
-WEIGHT = {Severity.NOTICE: 0.1, Severity.WARNING: 0.3, Severity.CRITICAL: 1.0}
+WEIGHT = {Severity.NOTICE: 0.1, Severity.WARNING: 0.3, Severity.CRITICAL: 1.0, Severity.UNDECIDED: 0.0}
 """How much of a row's score one finding takes."""
+
+Action = Literal["accept", "quarantine", "wait"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +49,27 @@ class Finding:
     evidence: Mapping[str, str] = field(default_factory=dict)
     """What shows it: measured values beside the bounds they break; never content."""
 
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name} {value}" for name, value in self.evidence.items())
+        return f"{self.kind} ({shown})" if shown else self.kind
+
 
 @dataclass(frozen=True, slots=True)
+class IntegrityResult:
+    """What came of checking one row."""
+
+    overall_score: float
+    """How much it is to be trusted, from 0 to 1."""
+    individual_results: tuple[Finding, ...]
+    action_taken: Action
+
+    @property
+    def why(self) -> str:
+        """Return everything that was found, in one line."""
+        return "; ".join(map(str, self.individual_results))
+
+
+@dataclass(frozen=True)
 class Arrivals:
     """Rows that were read and are not in the table yet, and when they are judged."""
 
@@ -51,19 +77,30 @@ class Arrivals:
     now_s: float
     """Unix seconds."""
 
+    @cached_property
+    def arrays(self) -> Arrays:
+        """Return the same rows column by column, made once for all checkers."""
+        return arrays_of(self.rows)
+
 
 class Checker(Protocol):
-    """One way of looking at rows. It may remember what it saw; it asks nobody else."""
+    """One way of looking at rows. It may remember what it learned; it asks nobody else.
+
+    It proves again and again that it sees (``canaries``): it has a maker of canaries of its name there.
+    """
 
     @property
     def name(self) -> str:
         """Return the name of the class."""
 
     def check(self, arrivals: Arrivals) -> list[Finding]:
-        """Return what is wrong with rows; whatever it raises is a check that failed, never a pass."""
+        """Return what is wrong with rows; whatever it raises is a check that failed, never a pass.
+
+        The same rows may come again, where they had to wait. Canaries come among them (``canaries.is_canary``).
+        """
 
     def learn(self, accepted: Arrivals) -> None:
-        """Take in rows that were accepted, once they are in the table."""
+        """Take in rows that were accepted: each once, in order; no canary is among them."""
 
 
 def score(findings: Iterable[Finding]) -> float:
@@ -75,3 +112,22 @@ def score(findings: Iterable[Finding]) -> float:
     for weight in gravest.values():
         trust *= 1.0 - weight
     return trust
+
+
+def judge(findings: Sequence[Finding], threshold: float) -> IntegrityResult:
+    """Return what is to be done with a row of which that was found."""
+    said, trust = {finding.severity for finding in findings}, score(findings)
+    action: Action = "accept"
+    if Severity.CRITICAL in said or trust < threshold:
+        action = "quarantine"
+    elif Severity.UNDECIDED in said:
+        action = "wait"
+    return IntegrityResult(trust, tuple(findings), action)
+
+
+def by_row(findings: Iterable[Finding]) -> dict[tuple[str, int], list[Finding]]:
+    """Return writer and number of each row of which something was found → that."""
+    found: dict[tuple[str, int], list[Finding]] = {}
+    for finding in findings:
+        found.setdefault((finding.writer_id, finding.seq), []).append(finding)
+    return found

@@ -67,6 +67,8 @@ LIFETIMES: tuple[Lifetime, ...] = (
         lambda config: config.log.merge_promise_s + config.spans.wal_max_age_s, margin_s=1.0,
     ),
     Lifetime("spans.backup_keep_s", control.brought_back, True, False),
+    Lifetime("spans.compact_close_age_s", control.small_files, 0, 2),
+    Lifetime("spans.removed_files_keep_s", control.merged_file, True, False),
     Lifetime("health.start_grace_s", control.start_grace, False, True),
     Lifetime("health.voter_window_s", control.voter_window, True, False),
     Lifetime("health.metrics_max_age_s", control.metrics, True, False, margin_s=1.0),
@@ -93,7 +95,8 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
         "gateway.graceful_shutdown_s", "gateway.health_check_timeout_s", "log.witness_timeout_s",
         "admission.quotas.redis.timeout_ms", "engine.health_check_timeout_s",
         "engine.graceful_shutdown_s", "engine.request_timeout_s", "supervisor.start_timeout_s",
-        "supervisor.deploy_timeout_s", "supervisor.stop_grace_s",
+        "supervisor.deploy_timeout_s", "supervisor.stop_grace_s", "spans.compact_step_ms",
+        "spans.unchecked_wait_s",
     ),
     "says how often something is done, or how long before it is due": (
         "policy.poll_ms", "admission.quotas.look_s", "admission.quotas.ahead_s", "admission.shedding.look_ms",
@@ -109,6 +112,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
         "spans.storage_retry_ms", "store.webhook.first_wait_s", "store.webhook.max_wait_s",
         "supervisor.backoff_initial_s", "supervisor.backoff_max_s", "admission.quotas.max_backoff_s",
     ),
+    "says what times can have been so, whenever they are looked at": ("spans.clock_skew_s", "spans.max_span_s"),
     "weighs what was seen by its age, and ends nowhere": ("admission.brownout.window_s", "supervisor.alert_window_s"),
     "says how far back a job reads": ("learning.window_days",),
 }  # fmt: skip

@@ -11,7 +11,8 @@ import pytest
 from actors.base.canonical import canonical_json
 from actors.base.certificates import TrustBundle, read_trust
 from actors.base.errors import IntegrityError
-from actors.spans.actor import Instant, SpanActor
+from actors.spans.actor import SpanActor
+from actors.spans.adapters.progress import Instant
 from actors.spans.config import LogConfig, SpansConfig
 from actors.store.adapters.database import Database
 from actors.store.adapters.revocations import NotedRevocations

@@ -7,8 +7,10 @@ from threading import Event
 import pytest
 
 from actors.base.errors import HomeError, StorageUnavailable
-from actors.spans.actor import UNBORN_MAX_AGE_S, Instant, SpanActor
-from actors.spans.adapters.progress import Progress
+from actors.spans.actor import UNBORN_MAX_AGE_S, SpanActor
+from actors.spans.adapters.guard import Verdict
+from actors.spans.adapters.ingest import Piece
+from actors.spans.adapters.progress import Instant, Progress
 from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.wal import WalWriter
 from actors.spans.config import KIB
@@ -33,7 +35,7 @@ SLOW = SMALL.model_copy(update={"table_roll_age_s": 5.0})
 
 def progress_of(actor: SpanActor) -> Progress:
     """Return how far the only writer was read."""
-    return actor._writers[writer_id(1)]
+    return actor._ingest.writers[writer_id(1)]
 
 
 def known(actor: SpanActor) -> set[int]:
@@ -75,7 +77,9 @@ async def test_of_segments_that_are_gone_nothing_is_held(home: Home) -> None:
     for _ in range(20):
         await wal.append(1, bulky(1, 12 * KIB))
     assert actor.tick(at()).segments_removed >= 3
-    (live,) = [ref.number for ref in actor._reader.segments(writer_id(1)) if ref.number in progress_of(actor).offsets]
+    (live,) = [
+        ref.number for ref in actor._ingest.reader.segments(writer_id(1)) if ref.number in progress_of(actor).offsets
+    ]
     assert known(actor) == {live}
     wal.close()
 
@@ -90,9 +94,9 @@ def test_of_evidence_that_was_put_aside_nothing_is_held(home: Home) -> None:
     report = actor.tick(at())
     assert (report.damage, report.segments_removed) == (1, 1)
     assert known(actor) == {2}
-    gone = actor._reader.segments(writer_id(1))[0]
+    gone = actor._ingest.reader.segments(writer_id(1))[0]
     live.unlink()
-    assert actor._read_segment(gone, (), progress_of(actor), at(1))
+    actor._ingest.take(Piece(gone, (), None), Verdict(), at(1))
     assert known(actor) == set()
     os.close(fd)
 

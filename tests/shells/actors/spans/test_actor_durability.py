@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from actors.spans import frames
-from actors.spans.actor import Instant, SpanActor
+from actors.spans.actor import SpanActor
+from actors.spans.adapters.progress import Instant
 from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.wal import WalWriter
 from actors.spans.frames import FrameKind

@@ -9,6 +9,7 @@ import pytest
 from actors.base.certificates import Revocation, TrustBundle, revoke
 from actors.base.signing import SigningKey
 from actors.spans import conventions as names
+from actors.spans.adapters.reader import SegmentRead, SegmentRef, WalReader
 from actors.spans.adapters.sealer import Sealer
 from actors.spans.frames import FrameKind, SegmentHeader, encode_header, encode_spans
 from actors.spans.span import Span
@@ -71,24 +72,34 @@ def test_a_bundle_without_the_issuer_blocks_and_sets_nothing_aside(home: Home) -
     actor.close()
 
 
-def test_keys_that_are_rotated_during_a_tick_set_nothing_aside(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whom to believe is asked after the rows were read, for every frame: a new issuer's rows are believed in this tick."""
-    actor, trust, asked = home.actor(), home.authority.trust(), 0
+def test_keys_that_are_rotated_while_rows_are_read_set_nothing_aside(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whom to believe is asked after the rows were read, once for all of them: a new issuer's rows are believed in this tick."""
+    actor, trust = home.actor(), home.authority.trust()
     actor.tick(at(-1))  # the log has begun: only rows ask now
     revocation = revoke(ROOT, Revocation(ISSUER.public.key_id, int(NOW_S) - 60, "a word that is taken back"))
-    before = msgspec.structs.replace(trust, revocations=[revocation])
+    home.authority._trust = msgspec.structs.replace(trust, revocations=[revocation])
     segment([span(1)], [signed_row(W, 2)]).save(home.wal)
     segment_of_two = SegmentBytes(1, writer_id(2)).raw(1, 1, encode_spans([signed_row(writer_id(2), 1)]))
     segment_of_two.end(FrameKind.CLOSED, 2).save(home.wal)
+    read, asked = WalReader.read, list[int]()
 
-    def rotating() -> TrustBundle:
-        nonlocal asked
-        asked += 1
-        return before if asked == 1 else trust
+    def rotating(reader: WalReader, ref: SegmentRef, offset: int = 0) -> SegmentRead | None:
+        found = read(reader, ref, offset)
+        home.authority._trust = trust
+        return found
 
-    monkeypatch.setattr(home.authority, "trust", rotating)
+    def counted() -> TrustBundle:
+        asked.append(1)
+        return home.authority._trust
+
+    monkeypatch.setattr(WalReader, "read", rotating)
+    monkeypatch.setattr(home.authority, "trust", counted)
+    actor._ingest.run(at(), lambda: True)
+    assert asked == [1]
     actor.tick(at(), flush=True)
-    assert (home.rows(), home.rows(2), set_aside(home)) == ([1], [1], [2])
+    assert (home.rows(), home.rows(2), set_aside(home)) == ([1, 2], [1], [])
     actor.close()
 
 

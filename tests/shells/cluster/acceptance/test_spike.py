@@ -102,8 +102,7 @@ def test_a_run_that_sheds_and_recovers_reached_what_was_wanted() -> None:
     assert found["rss_mib"]["all"] == {"normal": 100.0, "most": 120.0, "at_the_end": 120.0, "most_over_normal": 1.2}
     assert len(found["series"]["due"]) == 70
     assert (found["phases"]["normal"]["seconds"], found["phases"]["normal"]["requests"]) == (40.0, 200)
-    assert found["strange_windows_of_normal"] == [0, 0]
-    assert found["own_bursts"] == {"windows": 0, "strange_of_normal": (0, 0), "strange_after": 0}
+    assert found["beyond_saturation"] == [{"seconds": 0, "requests": 0, "refused_429": 0}] * 3
 
 
 def test_a_run_that_stays_slow_did_not() -> None:
@@ -152,7 +151,7 @@ def test_the_page_sets_both_beside_each_other() -> None:
     assert "Records looked for on disk: 7, missing or wrong: 1." in text
     assert "keeps up with 500 requests a second" in text
     assert "Version 1.2" in text
-    assert "Of their requests came to harm: 0, 0 in the repetitions,\n0 after the spike." in text
+    assert "was refused: 0 of 0, 0 of 0 in the repetitions before the spike, 0 of 0 after it." in text
     assert "(spike.svg)" in text
 
 

@@ -98,6 +98,15 @@ def test_the_list_is_what_the_code_publishes() -> None:
     health |= {"log_witnesses": 2, "log_witnessed": 1, "log_contradicted": 0}
     health |= {"backup_in_use": 0.0, "backup_ready": 1.0, "backup_waiting": 0.0, "backup_error": ""}
     health |= {"log_size": 1, "log_error": "", "merge_delay_s": 1.0, "merge_late": False}
+    health |= {
+        "table_files": 4,
+        "files_refused": 0,
+        "rows_read": 3,
+        "rows_accepted": 2,
+        "rows_quarantined": 1,
+        "checkers_blind": 0,
+        "checker_blind_why": "",
+    }
     assert set(span_gauges(health)) == SPAN_GAUGES
     assert HEALTH_GAUGES - {"prediction"} == set(health_gauges(Tick(0, 1.0, {}, ())))
     assert '"weavergen_prediction"' in inspect.getsource(RayPredictions)

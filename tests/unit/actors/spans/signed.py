@@ -7,7 +7,7 @@ from actors.base.certificates import Certificate, TrustBundle, certify
 from actors.base.signing import SigningKey
 from actors.spans.record import WriterRef, seal
 from actors.spans.span import Span
-from tests.unit.actors.spans.telemetry import ISSUER, NOW_S, ROOT, Authority, decision, span
+from tests.unit.actors.spans.telemetry import ISSUER, NOW_S, ROOT, Authority, decision, of_writer, span
 from tests.unit.actors.spans.test_record import RECORD
 
 CERTIFIED_S = 3600
@@ -24,7 +24,7 @@ def signed_row(writer: str, seq: int, key: SigningKey | None = None) -> Span:
     )
     record = msgspec.structs.replace(RECORD, id=decision(seq), issued_at=at_s * 1000, writer=WriterRef(writer, seq))
     envelope = seal(record, key or WRITER_KEY, certificate)
-    return span(seq, canonical_json(envelope), decision_id=record.id)
+    return of_writer(span(seq, canonical_json(envelope), decision_id=record.id), writer)
 
 
 def stranger_trust() -> TrustBundle:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,8 @@ import msgspec
 from actors.base.certificates import Certificate, Revocation, Role, SignedCertificate, TrustBundle, certify, revoke
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
-from actors.spans.actor import Instant, SpanActor
+from actors.spans.actor import SpanActor
+from actors.spans.adapters.progress import Instant
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.wal import WriterIdentity
@@ -72,6 +74,13 @@ def spans_from(first_seq: int, count: int, record: bytes = b"") -> list[Span]:
     return [span(first_seq + index, record) for index in range(count)]
 
 
+def of_writer(row: Span, writer: str) -> Span:
+    """Return a span of a writer's own: no two rows have the same span's id, whoever wrote them."""
+    if writer == writer_id(1):
+        return row
+    return msgspec.structs.replace(row, trace_id=blake2b(writer.encode() + row.trace_id, digest_size=16).digest())
+
+
 def builder(count: int, record: bytes = b"") -> Callable[[int], list[Span]]:
     """Build what ``WalWriter.append`` asks for."""
     return lambda first_seq: spans_from(first_seq, count, record)
@@ -108,7 +117,8 @@ class SegmentBytes:
         """Add one group commit of frames (first_seq, count)."""
         begin = len(self.data)
         for first_seq, count in frames:
-            self.raw(first_seq, count, encode_spans(spans_from(first_seq, count)), begin)
+            rows = [of_writer(row, self.start.header.writer_id) for row in spans_from(first_seq, count)]
+            self.raw(first_seq, count, encode_spans(rows), begin)
         return self
 
     def raw(self, first_seq: int, count: int, payload: bytes, begin: int | None = None) -> "SegmentBytes":

@@ -7,18 +7,18 @@ import pytest
 from cluster.acceptance.arrivals import Span
 from cluster.acceptance.sent import Sent, percentile
 from cluster.acceptance.spike_figures import (
-    Bursts,
+    Normal,
     Step,
     back_after_s,
+    beyond_saturation,
     bounds,
-    bursts,
     by_second,
     holds,
     next_rate,
     phase_figures,
+    seconds_beyond,
     series,
     step,
-    strange_windows,
     verdict,
 )
 
@@ -116,70 +116,75 @@ def test_a_phase_tells_every_outcome() -> None:
     assert found["other_outcomes"] == {"connection cut": 1, "503 not_ready": 1}
 
 
+def back(before: Sequence[Sent], after: Sequence[Sent], saturation_per_s: float = 100.0) -> int | None:
+    """Return when all was normal, where normal load was served within 100 ms but for what came beside it."""
+    sent = sorted([*steady(AFTER), *after], key=lambda item: item.due_s)
+    return back_after_s(
+        sent, AFTER, Normal([sorted([*steady(NORMAL), *before], key=lambda item: item.due_s)], 100.0, saturation_per_s)
+    )
+
+
 def test_what_was_never_strange_is_normal_at_once() -> None:
     """Nothing to wait for."""
-    assert back_after_s([*steady(NORMAL), *steady(AFTER)], AFTER, [NORMAL], 100.0) == 0
+    assert back([], []) == 0
 
 
-@pytest.mark.parametrize("strange", [refused(36.5), served(36.5, 201.0), Sent(36.5, 36.5, 37.0, 503, "503 x")])
-def test_normal_again_is_after_the_last_window_that_holds_anything_strange(strange: Sent) -> None:
-    """What is strange at 6.5 s lies in the windows that begin at seconds 2 to 6: the first after them begins at 7."""
-    assert back_after_s([*steady(NORMAL), *steady(AFTER), strange], AFTER, [NORMAL], 100.0) == 7
+@pytest.mark.parametrize("strange", [refused(36.5), served(36.6, 201.0), Sent(36.5, 36.5, 37.0, 503, "503 x")])
+def test_normal_again_is_after_the_last_second_that_holds_anything_strange(strange: Sent) -> None:
+    """What is strange at 6.5 s is over at second 7."""
+    assert back([served(6.6)], [strange]) == 7
 
 
 def test_an_answer_within_twice_of_normal_is_normal() -> None:
     """The limit itself is not beyond it."""
-    assert back_after_s([*steady(NORMAL), *steady(AFTER), served(36.5, 199.9)], AFTER, [NORMAL], 100.0) == 0
+    assert back([served(6.6)], [served(36.6, 199.9)]) == 0
 
 
 def test_what_stays_strange_to_the_end_is_not_back() -> None:
     """Neither are five seconds too few to be sure."""
-    assert back_after_s([*steady(NORMAL), *steady(AFTER), refused(49.9)], AFTER, [NORMAL], 100.0) is None
+    assert back([], [refused(49.9)]) is None
+    assert back([], [refused(44.9)]) == 15
+    assert back([], [refused(45.1)]) is None
 
 
-def test_the_traces_own_bursts_count_for_nothing() -> None:
-    """The same second was refused before the spike, too; another one was not."""
-    own = [*steady(NORMAL), *steady(AFTER), refused(12.5), refused(42.5)]
-    assert back_after_s(own, AFTER, [NORMAL], 100.0) == 0
-    assert len(strange_windows(own, NORMAL, 100.0)) == 5
-    assert back_after_s([*own, refused(31.5)], AFTER, [NORMAL], 100.0) == 2
+def test_a_request_that_is_slow_by_its_nature_is_held_against_its_twin() -> None:
+    """The same request took as long before the spike; one that takes twice as long as it did, or whose twin was quick, counts."""
+    assert back([served(6.6, 900.0)], [served(36.6, 1799.0)]) == 0
+    assert back([served(6.6, 900.0)], [served(36.6, 1801.0)]) == 7
+    assert back([served(6.6, 100.0)], [served(36.6, 900.0)]) == 7
 
 
-NORMALS = [Span("normal", -20.0 * repeat, 20.0 - 20.0 * repeat) for repeat in (2, 1, 0)]
+def test_a_twin_that_came_to_nothing_excuses_nothing() -> None:
+    """A request that timed out before the spike is no measure of how long it takes."""
+    assert back([Sent(6.6, 6.6, 16.6, 0, "timed out")], [served(36.6, 900.0)]) == 7
 
 
-def load(before: Sequence[int], after: int, more: Sequence[Sent] = ()) -> list[Sent]:
-    """Return steady load; of the burst at 12 s so many are refused in each repetition of normal load, and after the spike."""
-    phases = [*zip(NORMALS, before, strict=True), (AFTER, after)]
-    sent = [item for span, count in phases for item in [*steady(span), *[refused(span.begin_s + 12.5)] * count]]
-    return [*sent, *more]
+def burst(at_s: float, refusals: int, answers: int) -> list[Sent]:
+    """Return a burst within a second, of which so many are refused."""
+    return [*[refused(at_s)] * refusals, *[served(at_s)] * answers]
 
 
-def test_what_chance_did_once_before_the_spike_it_may_do_after_it() -> None:
-    """A burst near saturation is refused in part in one repetition of three: after the spike it is nothing new."""
-    assert back_after_s(load([0, 21, 0], 32), AFTER, NORMALS, 100.0) == 0
-    assert bursts(load([0, 21, 0], 32), AFTER, NORMALS, 100.0) == Bursts(frozenset(range(8, 13)), (0, 21, 0), 32)
-    assert back_after_s(load([0, 0, 0], 1), AFTER, NORMALS, 100.0) == 13
+def test_what_the_trace_asks_beyond_saturation_may_be_refused() -> None:
+    """However much of it: chance decides. With Retry-After, and only there."""
+    assert back(burst(12.5, 0, 120), burst(42.5, 60, 60)) == 0
+    assert back(burst(12.5, 60, 60), burst(42.5, 60, 60), saturation_per_s=130.0) == 13
+    assert back([], [*burst(42.5, 60, 59), refused(42.5, retry_after=False)]) == 13
+    assert back([], [*burst(42.5, 60, 59), Sent(42.5, 42.5, 43.0, 503, "503 x")]) == 13
 
 
-def test_bursts_that_fare_worse_than_ever_before_count() -> None:
-    """A limit that stays low shows where much comes: more than twice the worst repetition is not chance."""
-    assert back_after_s(load([10, 21, 5], 42), AFTER, NORMALS, 100.0) == 0
-    assert back_after_s(load([10, 21, 5], 43), AFTER, NORMALS, 100.0) == 13
+def test_a_limit_that_stays_low_shows_in_bursts_below_saturation() -> None:
+    """A burst of four fifths of saturation is refused in part: that is not normal, whatever bursts beyond it came to."""
+    assert back(burst(12.5, 0, 76), [*burst(42.5, 1, 75), *burst(38.5, 60, 60)]) == 13
 
 
-def test_slow_answers_in_bursts_count_as_refusals_do() -> None:
-    """Those within twice of normal do not."""
-    within, beyond = ([served(42.1, took_ms)] * 3 for took_ms in (199.9, 200.1))
-    assert back_after_s(load([0, 1, 0], 0, within), AFTER, NORMALS, 100.0) == 0
-    assert back_after_s(load([0, 1, 0], 0, beyond), AFTER, NORMALS, 100.0) == 13
-
-
-def test_what_is_strange_outside_of_bursts_counts_however_bad_they_were() -> None:
-    """A system that stays degraded refuses where it never did before."""
-    assert back_after_s(load([200, 200, 200], 10, [refused(33.5)]), AFTER, NORMALS, 100.0) == 4
-    everywhere = [refused(AFTER.begin_s + second + 0.5) for second in range(20)]
-    assert back_after_s(load([200, 200, 200], 10, everywhere), AFTER, NORMALS, 100.0) is None
+def test_what_is_left_of_a_burst_is_made_up_for_in_the_seconds_after_it() -> None:
+    """150 more than a second serves take two more seconds, with what else comes, and the one in which the last of it ends."""
+    assert seconds_beyond([4, 250, 4, 4, 4, 4], 100.0) == {1, 2, 3}
+    assert seconds_beyond([4, 100, 4], 100.0) == set()
+    assert seconds_beyond([4, 101, 4], 100.0) == {1, 2}
+    assert seconds_beyond([500], 100.0) == {0}
+    found = beyond_saturation([*steady(AFTER), *burst(42.5, 60, 60)], AFTER, 100.0)
+    assert found == {"seconds": 2, "requests": 128, "refused_429": 60}
 
 
 def test_seconds_hold_what_was_due_in_them() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.spans.checkers.finding import Finding, Severity, score
+from actors.spans.checkers.finding import Finding, Severity, by_row, judge, score
 
 
 def finding(checker: str, severity: Severity) -> Finding:
@@ -29,3 +29,30 @@ def test_doubts_of_several_checkers_add_up() -> None:
 def test_one_critical_word_leaves_nothing() -> None:
     """Whatever else is said."""
     assert score([finding("A", Severity.NOTICE), finding("B", Severity.CRITICAL)]) == 0.0
+
+
+def test_what_is_critical_or_below_the_threshold_is_set_aside() -> None:
+    """And what is at it is not; everything that was found comes with the result."""
+    warnings = [finding("A", Severity.WARNING), finding("B", Severity.WARNING)]
+    assert judge([finding("A", Severity.CRITICAL)], 0.0).action_taken == "quarantine"
+    assert judge(warnings, 0.5).action_taken == "quarantine"
+    assert judge(warnings[:1], 0.7).action_taken == "accept"
+    result = judge(warnings, 0.4)
+    assert (result.action_taken, result.individual_results, result.why) == ("accept", tuple(warnings), "odd; odd")
+
+
+def test_where_nobody_can_tell_the_row_waits_unless_it_is_wrong_anyway() -> None:
+    """A forgery is one at any time."""
+    undecided = finding("A", Severity.UNDECIDED)
+    assert judge([undecided], 0.5).action_taken == "wait"
+    assert judge([undecided, finding("A", Severity.CRITICAL)], 0.5).action_taken == "quarantine"
+
+
+def test_findings_are_put_together_by_row() -> None:
+    """Two of one row, one of another."""
+    other = Finding("W", 2, "A", "odd", Severity.NOTICE)
+    found = by_row([finding("A", Severity.NOTICE), other, finding("B", Severity.NOTICE)])
+    assert {place: len(several) for place, several in found.items()} == {
+        ("01J0000000000000000000000W", 1): 2,
+        ("W", 2): 1,
+    }

@@ -1,0 +1,163 @@
+"""Carries out what operators ask of quarantine, through files: ``home/quarantine/requests/<id>.json``.
+
+Rules:
+- Each tick up to ``MAX_A_TICK`` requests are looked at, oldest first. One that does not count goes to ``refused`` beside it and
+  is an incident; one that was carried out is removed once its commit is durable: its id is an application id of that commit.
+- *quarantine*: an entry names rows of the table; whoever learns leaves them out from then on.
+- *release*: an entry takes them out of quarantine again. Rows that had been set aside before they came into the table come into
+  it now, under their own writer and number, in the commit of that entry: they are sealed in a batch of their own, late, and look
+  like any other row from then on. Their file stays where it was, as evidence.
+- Released is as released: no checker is asked again.
+
+Left out: who signs (the command line does, with the operator's key).
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from actors.base.certificates import TrustBundle
+from actors.base.errors import IntegrityError, StorageUnavailable, WeaverGenError
+from actors.base.files import write_atomic
+from actors.spans import conventions as names
+from actors.spans.adapters.progress import Instant, Outgoing
+from actors.spans.adapters.quarantine import QuarantinedRows
+from actors.spans.adapters.quarantined import entries
+from actors.spans.adapters.reading import TableReader
+from actors.spans.adapters.reporting import Reports
+from actors.spans.adapters.segments import Disk
+from actors.spans.quarantined import Quarantined, in_force
+from actors.spans.request import QuarantineRequest, SignedRequest, accepted
+
+MAX_A_TICK = 16
+MAX_ROWS = 10_000
+"""Rows that had been set aside and are let go by one request."""
+MAX_BYTES = 16_384
+
+
+def folder_of(home: Path) -> Path:
+    """Return where requests lie."""
+    return home / "quarantine" / "requests"
+
+
+def put_request(home: Path, request_id: str, signed: SignedRequest) -> Path:
+    """Lay a request down; return its file, which is gone once it was carried out, and then not in ``refused``."""
+    folder = folder_of(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{request_id}.json"
+    write_atomic(path, msgspec.json.encode(signed))
+    return path
+
+
+def refused(path: Path) -> Path:
+    """Return where a request goes that does not count."""
+    return path.parent / "refused" / path.name
+
+
+class Requests:
+    """The folder, as the actor works it off."""
+
+    def __init__(
+        self, home: Path, trust: Callable[[], TrustBundle], table: Callable[[], TableReader], outgoing: Outgoing,
+        reports: Reports, disk: Disk,
+    ) -> None:  # fmt: skip
+        self._folder = folder_of(home)
+        self._kept = QuarantinedRows(home / "quarantine" / "rows", disk)
+        self._trust, self._table, self._outgoing, self._reports, self._disk = trust, table, outgoing, reports, disk
+
+    def work_off(self, now: Instant) -> None:
+        """Carry out what is asked, and remove what was carried out."""
+        try:
+            paths = sorted(self._folder.glob("*.json"))[:MAX_A_TICK]
+        except OSError as error:
+            self._later("", error, now)
+            return
+        for path in paths:
+            try:
+                self._look_at(path, now)
+            except IntegrityError as error:
+                self._refuse(path, error, now)
+            except (OSError, WeaverGenError) as error:
+                self._later(path.name, error, now)
+
+    def _look_at(self, path: Path, now: Instant) -> None:
+        app_id = f"request/{path.stem}"
+        if app_id in self._outgoing.buffer.reached:
+            return
+        if self._table().last_committed(app_id) is not None:
+            self._disk.remove(path)
+            return
+        request = accepted(_read(path), self._trust(), int(now.wall_s))
+        if request.id != path.stem:
+            raise IntegrityError("it lies under another's name", "id")
+        quarantined = in_force(entries(self._table()))
+        if request.action == "quarantine":
+            self._enter(request, names.ROW_QUARANTINED, "table", now)
+        else:
+            self._release(request, quarantined, now)
+        self._outgoing.note(app_id, 1, now)
+
+    def _release(self, request: QuarantineRequest, quarantined: Quarantined, now: Instant) -> None:
+        held = [
+            seq
+            for first, last in quarantined.aside.get(request.writer_id, ())
+            for seq in range(max(first, request.first_seq), min(last, request.last_seq) + 1)
+        ]
+        in_table = any(
+            first <= request.last_seq and last >= request.first_seq
+            for first, last in quarantined.in_table.get(request.writer_id, ())
+        )
+        if not held and not in_table:
+            raise IntegrityError("none of these rows is quarantined", "rows")
+        self._put_back(request.writer_id, held, now)
+        self._enter(request, names.ROW_RELEASED, "aside" if held else "table", now)
+
+    def _put_back(self, writer_id: str, numbers: Iterable[int], now: Instant) -> None:
+        wanted = set(numbers)
+        if len(wanted) > MAX_ROWS:
+            raise IntegrityError(
+                f"it lets {len(wanted)} rows go that were set aside: at most {MAX_ROWS} at once", "rows"
+            )
+        if not wanted:
+            return
+        found = {row.seq: row for row in self._kept.all() if row.writer_id == writer_id and row.seq in wanted}
+        if missing := wanted - set(found):
+            raise IntegrityError(
+                f"{len(missing)} of the rows are not in quarantine/rows, the first is {min(missing)}", "rows"
+            )
+        for seq, row in sorted(found.items()):
+            app_id = f"released/{writer_id}/{seq}"
+            self._outgoing.buffer.again[app_id] = row.rows()
+            self._outgoing.buffer.count += 1
+            self._outgoing.note(app_id, 1, now)
+
+    def _enter(self, request: QuarantineRequest, name: str, place: str, now: Instant) -> None:
+        self._outgoing.enter(name, {
+            names.ROW_WRITER: request.writer_id, names.ROW_FIRST: str(request.first_seq), names.ROW_LAST: str(request.last_seq),
+            names.ROW_PLACE: place, names.ROW_REASON: request.reason, names.ROW_BY: request.by,
+        }, now)  # fmt: skip
+
+    def _refuse(self, path: Path, error: IntegrityError, now: Instant) -> None:
+        try:
+            refused(path).parent.mkdir(exist_ok=True)
+            self._disk.rename(path, refused(path))
+        except OSError as failed:
+            self._later(path.name, failed, now)
+            return
+        self._reports.open("quarantine_request_refused", {"request": path.stem, "cause": str(error)}, path.stem)
+
+    def _later(self, name: str, error: Exception, now: Instant) -> None:
+        evidence = {"request": name, "cause": str(error)}
+        self._reports.lasting("quarantine_request_waits", evidence, name, now.steady_s)
+
+
+def _read(path: Path) -> SignedRequest:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise IntegrityError("it is no request: too large", "request")
+        return msgspec.json.decode(path.read_bytes(), type=SignedRequest)
+    except OSError as error:
+        raise StorageUnavailable(f"{path} cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"it cannot be read: {error}", "request") from error

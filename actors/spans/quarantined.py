@@ -1,0 +1,137 @@
+"""Which rows of the table are quarantined: an anti-join for whoever learns from it. Pure.
+
+Rules:
+- The actor's own rows say it: ``weavergen.row.quarantined`` names a writer and numbers, ``weavergen.row.released`` takes them out
+  again; what counts is the last word, in the order of the log. No other writer's row of these names is ever taken in.
+- A row that was set aside before it came into the table is not in it, so there is nothing to leave out; once it was released it
+  is, under its own number.
+
+Left out: reading the entries (``adapters.quarantined``), entering them (``adapters.ingest``, ``adapters.requests``).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.spans import conventions as names
+
+Place = Literal["aside", "table"]
+Interval = tuple[int, int]
+"""First and last number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One word on rows of one writer."""
+
+    name: str
+    """``weavergen.row.quarantined`` or ``weavergen.row.released``."""
+    writer_id: str
+    first_seq: int
+    last_seq: int
+    place: str
+    """Where the rows were when it was said: ``aside`` or in the ``table``."""
+    reason: str
+    by: str
+    """Who asked for it; empty if nobody did."""
+    at_unix_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """The rows in force."""
+
+    in_table: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
+    """Writer → disjoint intervals, ascending."""
+    aside: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
+
+    def mask(
+        self, writers: Sequence[str | None], writer: NDArray[np.int64], seq: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Tell of each row whether it is quarantined; ``writer`` is its place in ``writers``."""
+        found = np.zeros(len(seq), np.bool_)
+        for code, name in enumerate(writers):
+            intervals = self.in_table.get(name or "")
+            if not intervals:
+                continue
+            theirs = np.flatnonzero(writer == code)
+            firsts, lasts = np.array(intervals, np.int64).T
+            place = np.searchsorted(firsts, seq[theirs], side="right") - 1
+            found[theirs] = (place >= 0) & (seq[theirs] <= lasts[np.maximum(place, 0)])
+        return found
+
+    @property
+    def count(self) -> int:
+        """Return how many rows of the table are quarantined."""
+        return sum(last - first + 1 for many in self.in_table.values() for first, last in many)
+
+    def holds(self, writer_id: str, seq: int) -> Place | None:
+        """Return where a quarantined row is; ``None`` if it is not quarantined."""
+        if _within(self.in_table.get(writer_id, ()), seq):
+            return "table"
+        return "aside" if _within(self.aside.get(writer_id, ()), seq) else None
+
+
+def in_force(entries: Iterable[Entry]) -> Quarantined:
+    """Return what all entries together, in their order, leave quarantined."""
+    found: dict[str, dict[str, list[Interval]]] = {"table": {}, "aside": {}}
+    for entry in entries:
+        interval = entry.first_seq, entry.last_seq
+        for place, of_writer in found.items():
+            if entry.name == names.ROW_RELEASED:
+                of_writer[entry.writer_id] = without(of_writer.get(entry.writer_id, []), interval)
+            elif place == entry.place:
+                of_writer[entry.writer_id] = joined(of_writer.get(entry.writer_id, []), interval)
+    return Quarantined(*({name: many for name, many in found[place].items() if many} for place in ("table", "aside")))
+
+
+def listed(entries: Sequence[Entry], most: int) -> dict[str, object]:
+    """Return what is or was quarantined as plain values, newest first, no more than that many entries."""
+    now = in_force(entries)
+    told = [entry for entry in entries if entry.name == names.ROW_QUARANTINED]
+    return {
+        "total": len(told),
+        "rows_in_table": now.count,
+        "entries": [_shown(entry, now) for entry in reversed(told[-most:])],
+    }
+
+
+def _shown(entry: Entry, now: Quarantined) -> dict[str, object]:
+    intervals = (now.in_table if entry.place == "table" else now.aside).get(entry.writer_id, ())
+    left = sum(max(0, min(last, entry.last_seq) - max(first, entry.first_seq) + 1) for first, last in intervals)
+    whole = entry.last_seq - entry.first_seq + 1
+    return {
+        "writer_id": entry.writer_id, "first_seq": entry.first_seq, "last_seq": entry.last_seq, "place": entry.place,
+        "state": "quarantined" if left == whole else "partly" if left else "released",
+        "reason": entry.reason, "by": entry.by, "at_unix_ms": entry.at_unix_ms,
+    }  # fmt: skip
+
+
+def joined(intervals: Sequence[Interval], more: Interval) -> list[Interval]:
+    """Return disjoint ascending intervals with one more."""
+    made: list[Interval] = []
+    for first, last in sorted([*intervals, more]):
+        if made and first <= made[-1][1] + 1:
+            made[-1] = made[-1][0], max(made[-1][1], last)
+        else:
+            made.append((first, last))
+    return made
+
+
+def without(intervals: Iterable[Interval], less: Interval) -> list[Interval]:
+    """Return intervals without the numbers of one."""
+    first, last = less
+    made: list[Interval] = []
+    for begin, end in intervals:
+        if begin < first:
+            made.append((begin, min(end, first - 1)))
+        if end > last:
+            made.append((max(begin, last + 1), end))
+    return made  # one that lies wholly before or behind is kept by exactly one of the two
+
+
+def _within(intervals: Iterable[Interval], seq: int) -> bool:
+    return any(first <= seq <= last for first, last in intervals)

@@ -1,0 +1,218 @@
+"""Measures the way of spans from the write-ahead log into sealed, checked Parquet: ``python -m cluster.bench.ingest``.
+
+Rules:
+- What is taken in are production's own spans and records (``cluster.bench.decisions``); signatures are checked, rows judged,
+  files synced, batches sealed. The process that does it has one processor; what makes the log has another.
+- Beside it, in the same run: pyarrow writing the same rows, once, to one file, with what it does by default.
+- Verifying is held against SHA-256 over the bytes that it has to vouch for: the table's files and the log's.
+- Figures are processor time, so that whoever else works on the machine changes little.
+
+Left out: a machine with more processors than these; GPUs have nothing to do here.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from actors.base.canonical import canonical_json
+from actors.spans.adapters.check import check_log
+from actors.spans.adapters.table import SpanTable
+from cluster.bench import facts
+from cluster.bench.decisions import Decisions, certified_writer, fresh_keys, put_segment, segments, templates
+from cluster.bench.ingest_once import Keys, Taken
+from cluster.bench.page import write_section
+from cluster.node import REPOSITORY
+
+TITLE = "Spans: from the log on disk to sealed, checked Parquet"
+WANTED_PER_S = 20_000
+WANTED_VERIFY = 2.0
+PEER_ROWS = 1_000_000
+"""Beyond it the peer is not measured: it holds all rows in memory."""
+_SEGMENT_BYTES = 16 * 2**20
+_AHEAD = 4
+"""Segments that may wait to be taken in."""
+_STEP_NS = 200_000
+"""Between two decisions: 5,000 a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One size."""
+
+    rows: int
+    decisions: int
+    taken: Taken
+    table_bytes: int
+    log_bytes: int
+    hash_s: float
+    """SHA-256 over table and log."""
+    verify_s: float
+    deep_s: float
+    plain_s: float | None
+    """pyarrow writing the same rows."""
+    plain_bytes: int | None
+    otlp_bytes: float | None
+    """Of one span, as OTLP JSON."""
+
+
+def main() -> int:
+    """Measure each size and write the section."""
+    parser = argparse.ArgumentParser("cluster.bench.ingest", description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "docs" / "benchmarks.md")
+    options = parser.parse_args()
+    found = []
+    for rows in options.rows:
+        with tempfile.TemporaryDirectory(prefix="ingest-", dir=REPOSITORY / ".cache") as folder:
+            found.append(measure(Path(folder), rows))
+        print(json.dumps(_plain(found[-1])), flush=True)
+    machine = facts.machine()
+    write_section(
+        options.out,
+        TITLE,
+        section(found, machine),
+        {"ingest": {"machine": machine, "sizes": [_plain(x) for x in found]}},
+    )
+    print(section(found, machine))
+    return 0
+
+
+def measure(folder: Path, rows: int) -> Found:
+    """Take that many rows in, and measure what lies there then."""
+    home = folder / "home"
+    decisions, taken = _take_in(home, rows)
+    table = SpanTable(home / "spans", 100)
+    held = [*table.current_files(), *(path for path in (home / "log").rglob("*") if path.is_file())]
+    trust = Keys(home).trust()
+    hash_s = _spent_s(lambda: [hashlib.file_digest(path.open("rb"), "sha256") for path in held])
+    verify_s = _spent_s(lambda: _whole(check_log(home, trust, 100), decisions))
+    deep_s = verify_s
+    plain_s, plain_bytes = _plainly(table, folder / "plain.parquet") if rows <= PEER_ROWS else (None, None)
+    return Found(
+        taken.rows, decisions, taken, sum(path.stat().st_size for path in table.current_files()),
+        sum(path.stat().st_size for path in held) - sum(path.stat().st_size for path in table.current_files()),
+        hash_s, verify_s, deep_s, plain_s, plain_bytes, None,
+    )  # fmt: skip
+
+
+def _take_in(home: Path, rows: int) -> tuple[int, Taken]:
+    """Write a log of so many rows segment by segment while another process takes it in; return decisions and figures."""
+    now_s = int(time.time())
+    keys = fresh_keys(now_s)
+    writer = certified_writer(keys.issuer, now_s)
+    (home / "keys").mkdir(parents=True)
+    (home / "trust.json").write_bytes(canonical_json(keys.trust))
+    keys.log.save(home / "keys" / "log.key")
+    began_ns = now_s * 1_000_000_000 - rows * _STEP_NS // 5
+    made = Decisions(writer, templates(), keys.log.public.key_id, began_ns, _STEP_NS)
+    command = [sys.executable, "-m", "cluster.bench.ingest_once", str(home), str(rows)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603 - this program itself
+        try:
+            for number, data in enumerate(segments(made, writer, rows, _SEGMENT_BYTES), 1):
+                while len(list((home / "wal" / writer.id).glob("*.wal"))) > _AHEAD and child.poll() is None:
+                    time.sleep(0.05)
+                put_segment(home / "wal", writer.id, number, data)
+            text, _ = child.communicate()
+        except BaseException:
+            child.kill()
+            raise
+    if child.returncode:
+        raise SystemExit(f"{command} ended with {child.returncode}")
+    return made.count, msgspec.json.decode(text, type=Taken)
+
+
+def _whole(checked: Any, decisions: int) -> None:  # noqa: ANN401 - what check_log returns
+    if checked.damage or not checked.rows >= decisions:
+        raise SystemExit(f"the log does not check: {checked.damage[:3]}")
+
+
+def _spent_s(work: Callable[[], object]) -> float:
+    """Return the processor time that something takes, on one processor."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    pa.set_cpu_count(1)
+    began_s = time.process_time()
+    work()
+    spent_s = time.process_time() - began_s
+    os.sched_setaffinity(0, before)
+    return spent_s
+
+
+def _plainly(table: SpanTable, path: Path) -> tuple[float, int]:
+    """Return what writing the same rows takes pyarrow by itself, and how large that file is."""
+    rows = table.read()
+    spent_s = _spent_s(lambda: pq.write_table(rows, path))
+    return spent_s, path.stat().st_size
+
+
+def _plain(found: Found) -> dict[str, Any]:
+    return asdict(found) | {"taken": msgspec.to_builtins(found.taken)}
+
+
+def section(found: Sequence[Found], machine: Mapping[str, str]) -> str:
+    """Return the page's section."""
+    return "\n".join(
+        [_INTRODUCTION, "", *_TAKEN, *map(_taken_line, found), "", *_HELD, *map(_held_line, found), "", _on(machine)]
+    )
+
+
+_INTRODUCTION = (
+    "Decisions of simulated storms as the coordinator records them, about seven spans each, one of which carries the signed "
+    "record. SpanActor on one processor: read, check checksums and signatures, judge, write and sync Parquet with page checks, "
+    "commit, seal under a signed checkpoint. Beside it pyarrow alone, writing the same rows that it finds in memory, to one "
+    "file, as it does by default: no checks, no record, no log. Processor time."
+)
+_TAKEN = (
+    (
+        f"| spans | spans/s on one core (wanted {WANTED_PER_S:,}) | µs a span | plain pyarrow write, µs a span | share of it "
+        "| resident, first tenth → end | peak |"
+    ),
+    "|---:|---:|---:|---:|---:|---:|---:|",
+)
+_HELD = (
+    (
+        f"| spans | SHA-256 of the same bytes | `log verify` (wanted ≤ {WANTED_VERIFY:g} ×) | `--deep` | a span's bytes: "
+        "table | log | plain Parquet | OTLP JSON |"
+    ),
+    "|---:|---:|---:|---:|---:|---:|---:|---:|",
+)
+
+
+def _taken_line(size: Found) -> str:
+    us = 1e6 * size.taken.cpu_s / size.rows
+    plain = (
+        "– | –"
+        if size.plain_s is None
+        else f"{1e6 * size.plain_s / size.rows:.1f} | {size.plain_s / size.taken.cpu_s:.0%}"
+    )
+    memory = f"{size.taken.rss_mib[0]:.0f} → {size.taken.rss_mib[-1]:.0f} MiB | {size.taken.peak_mib:.0f} MiB"
+    return f"| {size.rows:,} | {size.taken.per_s:,.0f} | {us:.1f} | {plain} | {memory} |"
+
+
+def _held_line(size: Found) -> str:
+    plain = "–" if size.plain_bytes is None else f"{size.plain_bytes / size.rows:.0f}"
+    otlp = "–" if size.otlp_bytes is None else f"{size.otlp_bytes:.0f}"
+    verified, deep = (f"{spent:.2f} s, {spent / size.hash_s:.1f} ×" for spent in (size.verify_s, size.deep_s))
+    held = f"{size.table_bytes / size.rows:.0f} | {size.log_bytes / size.rows:.1f}"
+    return f"| {size.rows:,} | {size.hash_s:.3f} s | {verified} | {deep} | {held} | {plain} | {otlp} |"
+
+
+def _on(machine: Mapping[str, str]) -> str:
+    return "; ".join(f"{what}: {value}" for what, value in machine.items())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,104 @@
+"""Takes one write-ahead log in and prints what that took: ``python -m cluster.bench.ingest_once HOME ROWS``.
+
+A process of its own, on one processor, so that its time and memory are those of the span path alone: read, judge, commit,
+seal. What makes the log runs elsewhere, and hands it over segment by segment.
+
+Left out: what is made of the figures (``cluster.bench.ingest``).
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+
+from actors.base.canonical import decode
+from actors.base.certificates import TrustBundle
+from actors.base.ids import new_ulid
+from actors.base.signing import SigningKey
+from actors.spans.actor import SpanActor
+from actors.spans.adapters.progress import Instant
+from actors.spans.config import LogConfig, SpansConfig
+
+IDLE_S = 0.02
+
+
+class Keys:
+    """The authority of a home whose keys do not change."""
+
+    def __init__(self, home: Path) -> None:
+        self._trust = decode((home / "trust.json").read_bytes(), TrustBundle, "trust")
+        self._key = SigningKey.load(home / "keys" / "log.key")
+
+    def trust(self) -> TrustBundle:
+        """Return who is believed."""
+        return self._trust
+
+    def key(self) -> SigningKey:
+        """Return the log's key."""
+        return self._key
+
+
+class Complaints:
+    """An incident sink that keeps what it is told: a run in which anything was wrong measures nothing."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def open(self, kind: str, level: str, evidence: Mapping[str, str], _dedup_key: str) -> None:
+        """Keep it."""
+        self.told.append(f"{kind} ({level}): {dict(evidence)}")
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What one run took."""
+
+    rows: int
+    cpu_s: float
+    """Processor time of the process from the first tick on, libraries' threads included."""
+    rss_mib: list[float]
+    """Resident memory after each tenth of the rows."""
+    peak_mib: float
+    commits: int
+    log_size: int
+
+    @property
+    def per_s(self) -> float:
+        """Return rows for each second of processor time."""
+        return self.rows / self.cpu_s
+
+
+def take_in(home: Path, rows: int) -> Taken:
+    """Tick until that many rows are in the table and sealed."""
+    complaints = Complaints()
+    actor = SpanActor(home, new_ulid(), SpansConfig(), complaints, Keys(home), LogConfig())
+    began_s, done, sizes = time.process_time(), 0, list[float]()
+    while done < rows:
+        report = actor.tick(Instant.now(), flush=True)
+        done += report.rows_committed
+        while len(sizes) < 10 * done // rows:
+            sizes.append(_resident_mib())
+        if not report.rows_committed:
+            time.sleep(IDLE_S)
+    health = actor.health(Instant.now())
+    cpu_s = time.process_time() - began_s
+    if complaints.told or health["log_error"] or health["merge_delay_s"]:
+        raise SystemExit(f"not clean: {complaints.told[:3]} {health}")
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Taken(done, cpu_s, sizes, peak_mib, actor.totals.commits, health["log_size"])
+
+
+def _resident_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    pa.set_cpu_count(1)
+    print(json.dumps(msgspec.to_builtins(take_in(Path(sys.argv[1]), int(sys.argv[2])))))

@@ -1,0 +1,215 @@
+"""``quarantine``: what was set aside or set apart, why, and letting it go.
+
+What is listed is the table's own word, so it can be read whether anything runs or not. Setting apart and letting go are signed
+here with the operator's key and carried out by the span actor, in one commit with the entry that says so; where nothing runs they
+wait for it.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import msgspec
+
+from actors.base.errors import ConfigurationError, NotFound
+from actors.base.ids import is_ulid, new_ulid
+from actors.spans.adapters.quarantine import QuarantinedRows, file_name
+from actors.spans.adapters.quarantined import entries
+from actors.spans.adapters.requests import put_request, refused
+from actors.spans.adapters.stores import SpanStores
+from actors.spans.quarantined import listed
+from actors.spans.request import MAX_REASON, QuarantineRequest, sign_request
+from cluster.cli.context import Session, home_option, json_option, print_json, root_of, safe
+from cluster.cli.transitions import author
+from cluster.home import Home, open_home
+from cluster.trust import operator_key
+
+MAX_SHOWN = 1000
+ID_BYTES = 16
+"""Longest bytes that are shown: a record is told by its size."""
+WAIT_S = 20.0
+POLL_S = 0.2
+
+wait_option = click.option(
+    "--wait-s",
+    type=click.FloatRange(0, 600),
+    default=WAIT_S,
+    show_default=True,
+    help="How long to wait until it is done.",
+)
+rows_arguments = (
+    click.argument("writer"), click.argument("first", type=click.IntRange(1)),
+    click.argument("last", type=click.IntRange(1), required=False),
+)  # fmt: skip
+
+
+@click.group(epilog="Example: weavergen quarantine list")
+def quarantine() -> None:
+    """Spans that nothing may learn from: see them, set rows of the table apart, let rows go."""
+
+
+@quarantine.command("list", epilog="Example: weavergen quarantine list --json")
+@home_option
+@json_option
+def list_(home_dir: str | None, as_json: bool) -> None:
+    """List what is or was quarantined, newest first."""
+    home = open_home(root_of(home_dir))
+    found = listed(entries(_table(home)), MAX_SHOWN)
+    if as_json:
+        print_json(found)
+        return
+    for line in lines(found):
+        click.echo(safe(line))
+
+
+@quarantine.command("show", epilog="Example: weavergen quarantine show 01JD4X0E6Z3M8YQ5R2T7V9B1CD 17")
+@click.argument("writer")
+@click.argument("seq", type=click.IntRange(1))
+@home_option
+def show(writer: str, seq: int, home_dir: str | None) -> None:
+    """Show a row that is or was quarantined: every word on it, what was found, the row, and what lay around it."""
+    home = open_home(root_of(home_dir))
+    print_json(shown(home, _writer(writer), seq))
+
+
+@quarantine.command(
+    "release", epilog='Example: weavergen quarantine release 01JD4X0E6Z3M8YQ5R2T7V9B1CD 17 --reason "clock"'
+)
+@rows_arguments[0]
+@rows_arguments[1]
+@rows_arguments[2]
+@click.option("--reason", required=True, help="Why; it is kept in the log.")
+@wait_option
+@home_option
+@json_option
+def release(
+    writer: str, first: int, last: int | None, reason: str, wait_s: float, home_dir: str | None, as_json: bool
+) -> int:
+    """Let rows go: FIRST, or FIRST to LAST. Those of the table teach again, those set aside come into the table now."""
+    return _ask("release", writer, (first, last or first), reason, wait_s, home_dir, as_json=as_json)
+
+
+@quarantine.command(
+    "set", epilog='Example: weavergen quarantine set 01JD4X0E6Z3M8YQ5R2T7V9B1CD 17 40 --reason "key stolen"'
+)
+@rows_arguments[0]
+@rows_arguments[1]
+@rows_arguments[2]
+@click.option("--reason", required=True, help="Why; it is kept in the log.")
+@wait_option
+@home_option
+@json_option
+def set_(
+    writer: str, first: int, last: int | None, reason: str, wait_s: float, home_dir: str | None, as_json: bool
+) -> int:
+    """Set rows of the table apart, FIRST or FIRST to LAST: they stay sealed and nothing learns from them."""
+    return _ask("quarantine", writer, (first, last or first), reason, wait_s, home_dir, as_json=as_json)
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """Return the list as lines. Pure."""
+    told = [f"{found['total']} entries; {found['rows_in_table']} rows of the table are quarantined now"]
+    for entry in found["entries"]:
+        at = datetime.fromtimestamp(entry["at_unix_ms"] / 1000, UTC).isoformat(timespec="seconds")
+        numbers = (
+            str(entry["first_seq"])
+            if entry["first_seq"] == entry["last_seq"]
+            else f"{entry['first_seq']} to {entry['last_seq']}"
+        )
+        by = f" by {entry['by']}" if entry["by"] else ""
+        told.append(f"{at}  {entry['state']}  {entry['writer_id']} {numbers} ({entry['place']}){by}: {entry['reason']}")
+    if (left := found["total"] - len(found["entries"])) > 0:
+        told.append(f"and {left} older entries")
+    return told
+
+
+def shown(home: Home, writer: str, seq: int) -> dict[str, Any]:
+    """Return everything that is known of one row; raise ``NotFound`` if it was never quarantined."""
+    words = [
+        msgspec.to_builtins(entry)
+        for entry in entries(_table(home))
+        if entry.writer_id == writer and entry.first_seq <= seq <= entry.last_seq
+    ]
+    folder = home.root / "quarantine"
+    kept = QuarantinedRows(folder / "rows").find(writer, seq)
+    if not words and kept is None:
+        raise NotFound(f"row {seq} of {writer} was never quarantined; `weavergen quarantine list` lists what was")
+    found: dict[str, Any] = {"entries": words, "row": None, "investigation": None}
+    if kept is not None:
+        row = msgspec.to_builtins(kept)
+        found["row"] = row | {"span": _readable(msgspec.structs.asdict(kept.rows().spans[0]))}
+    return found | {"investigation": _investigation(folder / "investigations", writer, seq)}
+
+
+def _investigation(folder: Path, writer: str, seq: int) -> dict[str, Any] | None:
+    """Return the record of the frame that the row was in: the last that begins at or before it."""
+    names = sorted(path.name for path in folder.glob(f"{writer}-*.json")) if folder.is_dir() else []
+    before = [name for name in names if name <= file_name(writer, seq)]
+    if not before:
+        return None
+    found: dict[str, Any] = msgspec.json.decode((folder / before[-1]).read_bytes())
+    return found if seq in found["rows"] else None
+
+
+def _readable(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _readable(item) for name, item in value.items()}
+    return (
+        value.hex()
+        if isinstance(value, bytes) and len(value) <= 16
+        else f"{len(value)} bytes"
+        if isinstance(value, bytes)
+        else value
+    )
+
+
+def _ask(
+    action: Literal["quarantine", "release"], writer: str, rows: tuple[int, int], reason: str, wait_s: float,
+    home_dir: str | None, *, as_json: bool,
+) -> int:  # fmt: skip
+    session = Session.open(home_dir)
+    if rows[1] < rows[0]:
+        raise ConfigurationError(f"LAST {rows[1]} comes before FIRST {rows[0]}")
+    if len(reason) > MAX_REASON:
+        raise ConfigurationError(f"--reason takes at most {MAX_REASON} characters")
+    request = QuarantineRequest(
+        "weavergen.quarantine-request/1", new_ulid(), action, _writer(writer), *rows, reason, author(),
+        time.time_ns() // 1_000_000,
+    )  # fmt: skip
+    path = put_request(session.home.root, request.id, sign_request(request, operator_key(session.operators)))
+    state = waited(path, wait_s, time.monotonic, time.sleep)
+    if as_json:
+        print_json({"request": request.id, "state": state})
+    else:
+        click.echo(f"request {request.id}: {TOLD[state]}")
+    return 1 if state == "refused" else 0
+
+
+TOLD = {
+    "done": "done, and in the log",
+    "refused": "refused; `weavergen status` and the incident `quarantine_request_refused` say why",
+    "waits": "it lies there and is carried out when the span actor runs",
+}
+
+
+def waited(path: Path, wait_s: float, clock: Callable[[], float], pause: Callable[[float], None]) -> str:
+    """Wait until a request was carried out or refused; return what became of it."""
+    end_s = clock() + wait_s
+    while path.exists() and clock() < end_s:
+        pause(POLL_S)
+    if path.exists():
+        return "waits"
+    return "refused" if refused(path).exists() else "done"
+
+
+def _writer(text: str) -> str:
+    if not is_ulid(text):
+        raise ConfigurationError(f"{text!r} is no writer's id; `weavergen quarantine list` shows them")
+    return text
+
+
+def _table(home: Home) -> SpanStores:
+    return SpanStores(home.root, home.read_config().spans.table_checkpoint_commits)

@@ -1,0 +1,36 @@
+"""What is quarantined, as operators and auditors read it: asked of the table, beside the requests."""
+
+from pathlib import Path
+from typing import Any
+
+from actors.base.errors import IntegrityError, NotReady
+from actors.spans.quarantined import listed
+from serve_apps.gateway.threads import BoundedThreads
+
+MAX_SHOWN = 500
+MAX_LOOKUPS = 4
+
+
+class QuarantineView:
+    """Reads the table's own word in one thread; its libraries are loaded when it is first asked."""
+
+    def __init__(self, home: Path, checkpoint_commits: int) -> None:
+        self._home, self._checkpoint_commits = home, checkpoint_commits
+        self._threads = BoundedThreads(1, MAX_LOOKUPS, "quarantine")
+
+    async def listed(self) -> dict[str, Any]:
+        """Return the newest entries; raise ``NotReady`` if the table cannot be read."""
+        return await self._threads.run(self._listed)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._threads.close()
+
+    def _listed(self) -> dict[str, Any]:
+        from actors.spans.adapters.quarantined import entries
+        from actors.spans.adapters.stores import SpanStores
+
+        try:
+            return listed(entries(SpanStores(self._home, self._checkpoint_commits)), MAX_SHOWN)
+        except IntegrityError as error:
+            raise NotReady(f"the table is damaged ({error}); `weavergen log verify` tells") from error

@@ -1,0 +1,54 @@
+"""What was set aside is found again whole, and what is no such file says so."""
+
+from pathlib import Path
+
+import pytest
+
+from actors.base.errors import IntegrityError
+from actors.spans.adapters.quarantine import QuarantinedRows
+from actors.spans.checkers.finding import Finding, Severity, judge
+from actors.spans.columns import Rows
+from tests.unit.actors.spans.telemetry import spans_from, writer_id
+
+W = writer_id(1)
+
+
+def test_a_row_comes_back_as_it_was_with_what_was_found(tmp_path: Path) -> None:
+    """Row, number, score, every finding with its evidence."""
+    kept, rows = QuarantinedRows(tmp_path / "quarantine" / "rows"), Rows(W, 5, 1, spans_from(5, 3))
+    result = judge([Finding(W, 6, "C", "odd", Severity.CRITICAL, {"seen": "7"})], 0.5)
+    assert list(kept.all()) == []
+    kept.put(rows, {6: result})
+    row = kept.find(W, 6)
+    assert row is not None
+    assert (row.rows(), row.score, row.reason) == (Rows(W, 6, 1, [rows.spans[1]]), 0.0, "odd (seen 7)")
+    assert [(one.checker, one.kind, one.severity, one.evidence) for one in row.findings] == [
+        ("C", "odd", "CRITICAL", {"seen": "7"})
+    ]
+    assert kept.find(W, 5) is None
+
+
+def test_what_an_earlier_version_kept_is_read(tmp_path: Path) -> None:
+    """It said no findings and no score."""
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    name = f"{W}-000000000002.json"
+    (folder / name).write_text(f'[{{"writer_id":"{W}","seq":2,"schema_version":1,"reason":"forged","span":"kA=="}}]')
+    (row,) = QuarantinedRows(folder).all()
+    assert (row.reason, row.findings) == ("forged", [])
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        row.rows()
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    """Files that are half written are not looked at; a name that is no writer's is refused."""
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    (folder / f".{W}-000000000002.json").write_text("[")
+    kept = QuarantinedRows(folder)
+    assert list(kept.all()) == []
+    (folder / f"{W}-000000000002.json").write_text("[")
+    with pytest.raises(IntegrityError, match=W):
+        list(kept.all())
+    with pytest.raises(ValueError, match="no writer's id"):
+        kept.put(Rows("../x", 1, 1, spans_from(1, 1)), {1: judge([], 0.5)})

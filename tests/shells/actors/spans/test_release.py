@@ -1,0 +1,154 @@
+"""Rows are let go, or set apart, by an operator's signed word, once, in the commit that says so."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from actors.base.ids import ulid
+from actors.base.signing import SigningKey
+from actors.spans import conventions as names
+from actors.spans.adapters.check import check_log
+from actors.spans.adapters.quarantined import entries
+from actors.spans.adapters.requests import put_request, refused
+from actors.spans.adapters.table import SpanTable
+from actors.spans.frames import FrameKind, encode_spans
+from actors.spans.quarantined import Quarantined, in_force
+from actors.spans.request import QuarantineRequest, sign_request
+from actors.spans.span import Span
+from tests.unit.actors.spans.signed import signed_row
+from tests.unit.actors.spans.telemetry import (
+    NOW_S,
+    Home,
+    SegmentBytes,
+    at,
+    certificate_of,
+    span,
+    writer_id,
+)  # fmt: skip
+
+W = writer_id(1)
+OPERATOR = SigningKey.from_seed(b"o" * 32)
+LATE = int((NOW_S + 400) * 1e9)
+
+
+@pytest.fixture(autouse=True)
+def _operator(home: Home) -> None:
+    """Have root know an operator."""
+    known = home.authority.trust()
+    home.authority._trust = msgspec.structs.replace(
+        known, certificates=[*known.certificates, certificate_of("operator", OPERATOR)]
+    )
+
+
+def asked(
+    home: Home, action: str, first: int, last: int, key: SigningKey = OPERATOR, number: int = 1, writer: str = W
+) -> Path:
+    """Lay a request down."""
+    made = ulid(int(NOW_S * 1000), number.to_bytes(10, "big"))
+    request = QuarantineRequest(
+        "weavergen.quarantine-request/1", made, action, writer, first, last, "looked at", "operator a",  # type: ignore[arg-type]
+        int(NOW_S * 1000),
+    )  # fmt: skip
+    return put_request(home.path, made, sign_request(request, key))
+
+
+def quarantined(home: Home) -> Quarantined:
+    """Return what the table says."""
+    return in_force(entries(SpanTable(home.path / "spans", 10)))
+
+
+def log(*rows: Span) -> SegmentBytes:
+    """Return a closed segment of one frame."""
+    return SegmentBytes(1).raw(1, len(rows), encode_spans(list(rows))).end(FrameKind.CLOSED, 1 + len(rows))
+
+
+def test_a_row_that_was_set_aside_is_put_back_whole_and_sealed(home: Home) -> None:
+    """Under its own writer and number, as it was, record and all, in the commit that says so; twice asked is once done."""
+    future = msgspec.structs.replace(signed_row(W, 2), end_unix_nano=LATE)
+    log(span(1), future, span(3)).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    assert (home.rows(), quarantined(home).aside) == ([1, 3], {W: [(2, 2)]})
+    path = asked(home, "release", 2, 2)
+    actor.tick(at(1), flush=True)
+    assert (home.rows(), quarantined(home)) == ([1, 2, 3], Quarantined())
+    actor.tick(at(2), flush=True)
+    assert (path.exists(), refused(path).exists()) == (False, False)
+    asked(home, "release", 2, 2)
+    actor.tick(at(3), flush=True)
+    actor.tick(at(4), flush=True)
+    assert (home.rows(), len(home.entries(names.ROW_RELEASED))) == ([1, 2, 3], 1)
+    table = SpanTable(home.path / "spans", 10)
+    row = table.row_of(W, 2, future.decision_id)
+    assert row is not None
+    assert (row.spans[0], row.log_index is not None) == (future, True)
+    assert check_log(home.path, home.authority.trust(), 10).damage == ()
+    assert (home.path / "quarantine" / "rows" / f"{W}-000000000002.json").exists()
+    (entry,) = home.entries(names.ROW_RELEASED)
+    assert (entry[names.ROW_BY], entry[names.ROW_REASON]) == ("operator a", "looked at")
+    actor.close()
+
+
+def test_a_release_that_a_crash_cut_is_done_by_the_next(home: Home) -> None:
+    """Whoever died between the word and the commit, or between the commit and the request's end: once."""
+    log(span(1), span(2, latency_ms=9999)).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    path = asked(home, "release", 1, 9)
+    actor._requests.work_off(at(1))  # nothing of it is committed
+    actor.close()
+    actor = home.actor()
+    actor.tick(at(2), flush=True)
+    actor.close()
+    assert path.exists()
+    actor = home.actor()
+    actor.tick(at(3), flush=True)
+    assert (home.rows(), path.exists(), len(home.entries(names.ROW_RELEASED))) == ([1, 2], False, 1)
+    actor.close()
+
+
+def test_rows_of_the_table_are_set_apart_and_let_go(home: Home) -> None:
+    """They stay where they are; what is said is in the log."""
+    log(span(1), span(2), span(3)).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    asked(home, "quarantine", 2, 3)
+    actor.tick(at(1), flush=True)
+    assert (home.rows(), quarantined(home).in_table) == ([1, 2, 3], {W: [(2, 3)]})
+    asked(home, "release", 3, 3, number=2)
+    actor.tick(at(2), flush=True)
+    assert (home.rows(), quarantined(home).in_table) == ([1, 2, 3], {W: [(2, 2)]})
+    assert home.incidents.opened == []
+    actor.close()
+
+
+@pytest.mark.parametrize("wrong", ["stranger", "nothing", "garbage", "renamed"])
+def test_what_does_not_count_is_put_aside_and_said(home: Home, wrong: str) -> None:
+    """A stranger's word, one about rows that nobody quarantined, no request at all, one under another's name."""
+    log(span(1), span(2, latency_ms=9999)).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    key = SigningKey.from_seed(b"x" * 32) if wrong == "stranger" else OPERATOR
+    path = asked(home, "release", *((1, 1) if wrong == "nothing" else (2, 2)), key=key)
+    if wrong == "garbage":
+        path.write_bytes(b"{")
+    if wrong == "renamed":
+        path = path.rename(path.with_name(f"{ulid(1, bytes(10))}.json"))
+    actor.tick(at(1), flush=True)
+    assert (home.rows(), path.exists(), refused(path).exists()) == ([1], False, True)
+    assert home.incidents.kinds == ["span_quarantined", "quarantine_request_refused"]
+    actor.close()
+
+
+def test_a_release_of_what_is_gone_is_refused(home: Home) -> None:
+    """Evidence that somebody took away cannot be put back."""
+    log(span(1), span(2, latency_ms=9999)).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    (home.path / "quarantine" / "rows" / f"{W}-000000000002.json").unlink()
+    path = asked(home, "release", 2, 2)
+    actor.tick(at(1), flush=True)
+    assert (home.rows(), refused(path).exists()) == ([1], True)
+    assert "not in quarantine/rows" in home.incidents.opened[-1][1]["cause"]
+    actor.close()

@@ -1,0 +1,72 @@
+"""Which rows are quarantined follows from the table's own words, the last one first."""
+
+import numpy as np
+import pytest
+
+from actors.spans import conventions as names
+from actors.spans.quarantined import Entry, Interval, Quarantined, in_force, joined, listed, without
+
+W, X = "01J0000000000000000000000W", "01J0000000000000000000000X"
+
+
+def word(name: str, first: int, last: int, place: str = "table", writer: str = W) -> Entry:
+    """Return an entry."""
+    return Entry(name, writer, first, last, place, "odd", "", 1000 * first)
+
+
+def bad(first: int, last: int, place: str = "table", writer: str = W) -> Entry:
+    """Return a word that quarantines."""
+    return word(names.ROW_QUARANTINED, first, last, place, writer)
+
+
+def good(first: int, last: int, writer: str = W) -> Entry:
+    """Return a word that lets go."""
+    return word(names.ROW_RELEASED, first, last, "table", writer)
+
+
+def test_the_last_word_counts() -> None:
+    """What was let go is free until it is quarantined again; another writer's rows have nothing to do with it."""
+    now = in_force(
+        [bad(1, 10), good(3, 4), bad(4, 4), bad(7, 9, writer=X), good(1, 20, writer=X), bad(30, 30, "aside")]
+    )
+    assert now == Quarantined({W: [(1, 2), (4, 10)]}, {W: [(30, 30)]})
+    assert [now.holds(W, seq) for seq in (2, 3, 4, 30, 31)] == ["table", None, "table", "aside", None]
+    assert (now.holds(X, 8), now.count) == (None, 9)
+
+
+@pytest.mark.parametrize(
+    ("less", "left"),
+    [
+        ((5, 6), [(1, 3), (8, 9)]), ((1, 9), []), ((2, 2), [(1, 1), (3, 3), (8, 9)]), ((3, 8), [(1, 2), (9, 9)]),
+        ((4, 7), [(1, 3), (8, 9)]), ((0, 1), [(2, 3), (8, 9)]),
+    ],
+)  # fmt: skip
+def test_taking_out(less: Interval, left: list[Interval]) -> None:
+    """Intervals are cut, split or gone, whatever lies over them."""
+    assert without([(1, 3), (8, 9)], less) == left
+
+
+def test_putting_in() -> None:
+    """What touches becomes one."""
+    assert joined([(1, 3), (8, 9)], (4, 6)) == [(1, 6), (8, 9)]
+    assert joined([(1, 3), (8, 9)], (2, 10)) == [(1, 10)]
+    assert joined([], (2, 2)) == [(2, 2)]
+
+
+def test_the_mask_is_what_holds_says() -> None:
+    """Row by row, for writers in any order and numbers in any order, drawn at random."""
+    random = np.random.default_rng(7)
+    now = Quarantined({W: [(2, 4), (9, 9), (20, 30)], X: [(1, 1)]})
+    writers = [X, None, W]
+    writer, seq = random.integers(0, 3, 500), random.integers(0, 35, 500)
+    expected = [now.holds(writers[code] or "", number) == "table" for code, number in zip(writer, seq, strict=True)]
+    assert now.mask(writers, writer, seq).tolist() == expected
+
+
+def test_the_list_is_newest_first_and_bounded_and_says_what_was_let_go() -> None:
+    """All of it, some of it, none of it; releases are no entries of their own."""
+    found = listed([bad(1, 4), bad(5, 8), bad(9, 9, "aside"), good(1, 6)], 2)
+    assert (found["total"], found["rows_in_table"]) == (3, 2)
+    assert [(item["first_seq"], item["state"]) for item in found["entries"]] == [(9, "quarantined"), (5, "partly")]  # type: ignore[attr-defined]
+    (oldest,) = listed([bad(1, 4), good(1, 6)], 2)["entries"]  # type: ignore[misc]
+    assert oldest["state"] == "released"
