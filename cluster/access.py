@@ -18,10 +18,12 @@ from actors.policy.adapters.directory import SnapshotDirectory
 from actors.store.adapters.api_keys import ApiKey, ApiKeys, NewKey
 from actors.store.adapters.auth_publisher import AuthPublisher
 from actors.store.adapters.database import Database
+from actors.store.adapters.tenant_files import TenantFiles
 from actors.store.config import StoreConfig
 from actors.store.keys import key_id_of
 from cluster.home import Home
 from cluster.migrations import check
+from cluster.tenants import ensure_tenants, tenant_files
 from cluster.trust import load_trust
 
 _log = logging.getLogger("weavergen.keys")
@@ -50,9 +52,11 @@ class Access:
     """Where the first keys' files lie."""
     keys: ApiKeys
     publisher: AuthPublisher
+    tenants: TenantFiles
 
     def create(self, new: NewKey) -> tuple[ApiKey, str]:
         """Make a key and bring it into force; the text is shown once."""
+        self.tenants.ensure([new.tenant])
         made = self.keys.create(new)
         self.publisher.publish()
         return made
@@ -97,12 +101,16 @@ def access(home: Home, config: StoreConfig) -> Iterator[Access]:
 
 
 def ensure_keys(home: Home, opened: Database, trust: TrustBundle) -> None:
-    """Publish the keys in force; the first time, make one client's and one operator's and leave them in ``home/keys``."""
+    """Publish the keys in force; the first time, make one client's and one operator's and leave them in ``home/keys``.
+
+    Every tenant that has or had a key gets its salts.
+    """
     mine = _access(home, opened, trust)
     made = {(key.role, key.owner) for key in mine.keys.list()}
     for name, new in FIRST_KEYS.items():
         if (new.role, new.owner) not in made:
             mine.keys.create(new, _keeper(home.keys / f"{name}.key"))
+    ensure_tenants(home, (key.tenant for key in mine.keys.list()))
     mine.publisher.publish()
 
 
@@ -126,4 +134,5 @@ def read_key(path: Path) -> str:
 
 def _access(home: Home, opened: Database, trust: TrustBundle) -> Access:
     policy_key = SigningKey.load(home.keys / "policy.key")
-    return Access(home.keys, ApiKeys(opened), AuthPublisher(opened, SnapshotDirectory(home.auth), policy_key, trust))
+    publisher = AuthPublisher(opened, SnapshotDirectory(home.auth), policy_key, trust)
+    return Access(home.keys, ApiKeys(opened), publisher, tenant_files(home))

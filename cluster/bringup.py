@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError, HomeError, WeaverGenError
 from actors.base.files import write_atomic
-from cluster import local_witnesses
+from cluster import local_witnesses, witness_register
 from cluster import trust as trusts
 from cluster.access import database, ensure_keys
 from cluster.application import app_settings, catalog_entry, lineages
@@ -116,7 +116,7 @@ def bring_up(root: Path, wanted: Wanted, reporter: Reporter) -> tuple[Home, Conf
         _require_space(home)
         reporter.step("keys, database")
         _prepare_state(home, config)
-        _prepare_witnesses(home, config)
+        _prepare_witnesses(home, config, reporter)
         models = resolve_weights(home, config, catalog, reporter)
         settings = _application(home, config, catalog, models, why_open)
         reporter.step("policy")
@@ -310,9 +310,14 @@ def _prepare_state(home: Home, config: Config) -> None:
         ensure_keys(home, opened, trust)
 
 
-def _prepare_witnesses(home: Home, config: Config) -> None:
+def _prepare_witnesses(home: Home, config: Config, reporter: Reporter) -> None:
     directory = local_witnesses.witness_dir(os.environ, home.root)
-    local_witnesses.prepare(home, config.log.local_witnesses, trusts.load_trust(home.trust_file), directory)
+    trust = trusts.load_trust(home.trust_file)
+    found = local_witnesses.prepare(home, config.log.local_witnesses, trust, directory)
+    operators, keys = trusts.operator_dir(os.environ, home.root), [each.config.note_key for each in found]
+    if left := witness_register.certify_local(home, operators, keys, int(time.time())):
+        how = f"root.key is not in {operators}: bring it for `weavergen witnesses add {' '.join(key.text for key in keys)}`"
+        reporter.step(f"`verify` does not count {', '.join(left)}; {how}")
 
 
 def _bring_into_force(home: Home, config: Config, voter_lineages: dict[str, str], reporter: Reporter) -> None:

@@ -11,7 +11,6 @@ Left out: what lies in the folders (trust, policy, spans are their owners').
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -24,6 +23,7 @@ import yaml
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError, HomeError
 from actors.base.files import write_atomic
+from actors.base.locks import hold
 from cluster.config import Config, plain, read_config
 from cluster.salvage import Salvaged, salvaged
 from cluster.strict_yaml import parse_yaml
@@ -174,16 +174,11 @@ def _sign(handle: int, text: str) -> None:
 def _acquire(handle: int, timeout_s: float, waiting: Callable[[], None], root: Path) -> None:
     give_up, told = time.monotonic() + timeout_s, False
     while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() >= give_up:
-                raise HomeError(
-                    f"another `weavergen up` or `down` is busy in {root}; wait for it and try again"
-                ) from error
-            if not told:
-                waiting()
-                told = True
-            time.sleep(_LOCK_POLL_S)
-        else:
+        if hold(handle):
             return
+        if time.monotonic() >= give_up:
+            raise HomeError(f"another `weavergen up` or `down` is busy in {root}; wait for it and try again")
+        if not told:
+            waiting()
+            told = True
+        time.sleep(_LOCK_POLL_S)

@@ -15,7 +15,6 @@ Left out: revoking (root's business).
 """
 
 import errno
-import fcntl
 import logging
 import os
 import stat
@@ -30,6 +29,7 @@ from actors.base.certificates import WRITER_MAX_S, Certificate, SignedCertificat
 from actors.base.errors import IntegrityError, Overloaded, WeaverGenError
 from actors.base.files import write_atomic
 from actors.base.ids import is_ulid
+from actors.base.locks import is_free
 from actors.base.signing import PublicKey, SigningKey
 from actors.spans.adapters.segments import SEGMENT_SUFFIX
 
@@ -225,12 +225,9 @@ def _is_locked(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not is_free(handle)
     finally:
         os.close(handle)
-    return False
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

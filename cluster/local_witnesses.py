@@ -1,11 +1,11 @@
 """Witnesses of this machine: ``up`` makes them a folder each, the supervisor keeps their processes, SpanActor asks them.
 
 Rules:
-- Their keys and their memory lie in ``WEAVERGEN_WITNESS_DIR`` (default ``~/.config/weavergen/witnesses``), in a folder of the
-  log's own, never under the home: whoever sets the home back does not set them back.
+- Their keys and their memory lie in ``WEAVERGEN_WITNESS_DIR`` (default: ``witnesses`` beside the operator's keys), in a folder of
+  the log's own, never under the home: whoever sets the home back does not set them back.
 - Whoever owns this account owns them too: they catch what reaches the home. Against who has the account there are witnesses
   elsewhere. ``/readyz`` says ``witness: co-located`` for every witness whose address is this machine's.
-- A port once chosen is kept while it can be had; keys stay for good.
+- A port once chosen is kept while it can be had; keys stay for good, but for one that root revoked: ``up`` makes another.
 
 Left out: what a witness does (``cluster.witness``), asking it (``actors.spans.adapters.witnesses``).
 """
@@ -15,19 +15,20 @@ import logging
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from actors.base.certificates import TrustBundle
+from actors.base.certificates import TrustBundle, revoked_since
 from actors.base.errors import HomeError
 from actors.base.files import write_atomic
-from actors.spans.adapters.witness import witness_key
+from actors.spans.adapters.witness import unrevoked_key
 from actors.spans.config import LogConfig, WitnessConfig
 from actors.spans.log.checkpoint import origin
 from cluster.home import Home
 from cluster.node import LOOPBACK, REPOSITORY
+from cluster.trust import operator_dir
 
 AGAIN_S = 5.0
 """How soon a witness that ended is started again."""
@@ -53,7 +54,7 @@ class LocalWitness:
 def witness_dir(environ: Mapping[str, str], home: Path) -> Path:
     """Return where witnesses lie; raise ``HomeError`` if that is inside the home."""
     given = environ.get("WEAVERGEN_WITNESS_DIR")
-    path = Path(given).expanduser() if given else Path.home() / ".config" / "weavergen" / "witnesses"
+    path = Path(given).expanduser() if given else operator_dir(environ, home) / "witnesses"
     if path.resolve().is_relative_to(home.resolve()):
         raise HomeError(
             f"witnesses must not lie under the home: set WEAVERGEN_WITNESS_DIR to a place outside {home}"
@@ -63,8 +64,9 @@ def witness_dir(environ: Mapping[str, str], home: Path) -> Path:
 
 def prepare(home: Home, count: int, trust: TrustBundle, directory: Path) -> tuple[LocalWitness, ...]:
     """Make the witnesses of a home's log, or find them; note them for the supervisor and for whoever asks them."""
+    of, revoked = origin(trust), revoked_since(trust)
     try:
-        found = tuple(_made(directory / origin(trust) / str(number), origin(trust)) for number in range(1, count + 1))
+        found = tuple(_made(directory / of / str(number), of, revoked) for number in range(1, count + 1))
         write_atomic(_file(home), json.dumps([asdict(each) for each in found]).encode())
     except OSError as error:
         raise HomeError(
@@ -125,12 +127,12 @@ class WitnessKeeper:
             )
 
 
-def _made(folder: Path, of: str) -> LocalWitness:
+def _made(folder: Path, of: str, revoked: Container[str]) -> LocalWitness:
     name = f"{of}/witness-{folder.name}"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     port = _port(folder / "port")
     write_atomic(folder / "port", str(port).encode())
-    return LocalWitness(str(folder), name, port, witness_key(folder, name).text)
+    return LocalWitness(str(folder), name, port, unrevoked_key(folder, name, revoked).text)
 
 
 def _port(kept: Path) -> int:

@@ -14,21 +14,17 @@ Records issued before stay verifiable: their certificates are judged at the reco
 look at ``trust.json`` before every signature, so an issuer's revocation that lies on the disk before its second begins
 leaves no record on its far side, and none on the near side is touched.
 
-Left out: the root key (a new root is a new installation) and the log key (with the transparency log).
+Left out: the root key (a new root is a new installation), the log key (with the transparency log), witnesses
+(``cluster.witness_register``).
 """
 
-import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
-from actors.base.canonical import canonical_json, decode
+from actors.base.canonical import decode
 from actors.base.certificates import (
     Revocation,
     Role,
@@ -38,7 +34,7 @@ from actors.base.certificates import (
     revoked_since,
 )
 from actors.base.errors import HomeError, IntegrityError
-from actors.base.files import sync_folder, write_atomic
+from actors.base.files import sync_folder
 from actors.base.signing import PublicKey, SigningKey
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.transitions import successor
@@ -48,7 +44,7 @@ from cluster.config import Config
 from cluster.home import Home
 from cluster.issuer import writer_is_alive
 from cluster.succession import Note, Succession, policy_in_force
-from cluster.trust import certified, load_trust, operator_key
+from cluster.trust import certified, changing, load_trust, operator_key, put_trust, root_key
 
 Rotated = Literal["issuer", "policy", "operator"]
 SETTLE_ATTEMPTS = 5
@@ -85,7 +81,7 @@ class Rotation:
         self._home, self._config, self._operators, self._database = home, config, operators, database
         self._clock, self._sleep = clock, sleep
         self._trust = load_trust(home.trust_file)
-        self._root = self._root_key()
+        self._root = root_key(operators, self._trust)
         self._chain = Succession(home, config.policy, lambda: self._trust, database, clock)
 
     def rotate(
@@ -101,7 +97,7 @@ class Rotation:
         ``told`` hears of each as soon as it is replaced, whatever becomes of the next.
         """
         done: list[Replaced] = []
-        with _alone(self._home):
+        with changing(self._home):
             self._trust = load_trust(self._home.trust_file)
             self._chain.require_trust()
             for role in roles:
@@ -156,12 +152,7 @@ class Rotation:
         return old
 
     def _write(self, **changes: object) -> None:
-        trust: TrustBundle = msgspec.structs.replace(self._trust, **changes)
-        try:
-            write_atomic(self._home.trust_file, canonical_json(trust))
-        except OSError as error:
-            raise HomeError(f"{self._home.trust_file} cannot be written ({error.strerror}); try again") from error
-        self._trust = trust
+        self._trust = put_trust(self._home, self._trust, **changes)
 
     def _sign_anew(self, role: Role, author: str) -> None:
         """Have an operator vouch for the policy in force, so that nothing depends on the old key's signatures."""
@@ -214,29 +205,8 @@ class Rotation:
     def _file(self, role: Rotated) -> Path:
         return self._operators / "operator.key" if role == "operator" else self._home.keys / f"{role}.key"
 
-    def _root_key(self) -> SigningKey:
-        path = self._operators / "root.key"
-        if not path.exists():
-            raise HomeError(f"{path} is not there: bring root.key back from where it is kept for this one command")
-        root = SigningKey.load(path)
-        if root.public.hex != self._trust.root:
-            raise HomeError(f"{path} is not the root key of {self._home.trust_file}; bring the right one")
-        return root
-
 
 def _put(beside: Path, file: Path) -> None:
     """Rename durably: after a crash the revoked key must not lie there again."""
     beside.replace(file)
     sync_folder(file.parent)
-
-
-@contextmanager
-def _alone(home: Home) -> Iterator[None]:
-    handle = os.open(home.run / "rotation.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise HomeError("another rotation of keys is under way; wait for it") from error
-    finally:
-        os.close(handle)

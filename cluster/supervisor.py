@@ -7,7 +7,6 @@ connection to Ray, serves no request and decides nothing about answers.
 
 import argparse
 import contextlib
-import fcntl
 import logging
 import os
 import signal
@@ -24,6 +23,7 @@ from typing import Literal
 
 from actors.base.errors import HomeError, WeaverGenError
 from actors.base.files import write_atomic
+from actors.base.locks import only_one
 from actors.base.signing import SigningKey
 from cluster.alerting import Emergency, emergency
 from cluster.config import Config
@@ -294,12 +294,7 @@ def _supervise(home: Home, config: Config, alarm: Emergency) -> None:
 
 
 def _only_one(home: Home) -> int:
-    handle = os.open(home.run / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise HomeError(f"another supervisor already runs for {home.root}") from error
-    return handle
+    return only_one(home.run / "supervisor.lock", f"another supervisor already runs for {home.root}")
 
 
 def main() -> int:

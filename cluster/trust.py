@@ -8,24 +8,26 @@ Rules:
   the system runs is said (``co_located``), and only moving it away denies it.
 
 Left out: API keys (``cluster.access``), writer certificates (``cluster.issuer``), replacing keys (``cluster.rotation``),
-policy (``cluster.succession``).
+witnesses (``cluster.witness_register``), policy (``cluster.succession``).
 """
 
 import os
-import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+import msgspec
 
 from actors.base.canonical import canonical_json
 from actors.base.certificates import Certificate, Role, SignedCertificate, TrustBundle, certify, read_trust
 from actors.base.errors import HomeError
 from actors.base.files import write_atomic
-from actors.base.signing import SigningKey
+from actors.base.locks import alone
+from actors.base.signing import PublicKey, SigningKey
 from cluster.home import Home
 
 CERTIFIED_S = 5 * 365 * 24 * 3600
 """How long root's certificates last."""
-SALT_BYTES = 32
 _SKEW_S = 300
 HOME_KEYS: tuple[Role, ...] = ("policy", "log", "issuer")
 
@@ -50,9 +52,7 @@ def ensure_trust(home: Home, operators: Path, now_s: int) -> TrustBundle:
         return trust
     try:
         root, operator = _key(operators / "root.key"), _key(operators / "operator.key")
-        _key(home.keys / "salt.key")  # the secret behind pseudonyms and commitments: 32 random bytes in hex, like a key
         keys = [("operator", operator), *((role, _key(home.keys / f"{role}.key")) for role in HOME_KEYS)]
-        _ensure_salt(home.keys / "salt.key")
         certificates = [certified(root, role, key, now_s) for role, key in keys]
         trust = TrustBundle(schema="weavergen.trust/1", root=root.public.hex, certificates=certificates, revocations=[])
         write_atomic(home.trust_file, canonical_json(trust))
@@ -74,6 +74,34 @@ def operator_key(operators: Path) -> SigningKey:
     return SigningKey.load(operators / "operator.key")
 
 
+def root_key(operators: Path, trust: TrustBundle) -> SigningKey:
+    """Load the root key of a trust bundle; raise ``HomeError`` if it is not there, or another one."""
+    path = operators / "root.key"
+    if not path.exists():
+        raise HomeError(f"{path} is not there: bring root.key back from where it is kept for this one command")
+    root = SigningKey.load(path)
+    if root.public.hex != trust.root:
+        raise HomeError(f"{path} is not the root key of trust.json; bring the right one")
+    return root
+
+
+@contextmanager
+def changing(home: Home) -> Iterator[None]:
+    """Be the only one who changes a home's trust bundle; raise ``HomeError`` if somebody else does."""
+    with alone(home.run / "rotation.lock", "another change of keys is under way; wait for it"):
+        yield
+
+
+def put_trust(home: Home, trust: TrustBundle, **changes: object) -> TrustBundle:
+    """Write a home's trust bundle with what changed, for whoever is ``changing`` it."""
+    changed: TrustBundle = msgspec.structs.replace(trust, **changes)
+    try:
+        write_atomic(home.trust_file, canonical_json(changed))
+    except OSError as error:
+        raise HomeError(f"{home.trust_file} cannot be written ({error.strerror}); try again") from error
+    return changed
+
+
 def co_located(operators: Path) -> tuple[str, ...]:
     """Return which of the offline keys a process of this user can read on this machine, as ``/readyz`` says it."""
     return tuple(
@@ -90,21 +118,19 @@ def _key(path: Path) -> SigningKey:
     return SigningKey.load(path)
 
 
-def _ensure_salt(path: Path) -> None:
-    """Make the secret behind pseudonyms and commitments."""
-    if not path.exists():
-        write_atomic(path, secrets.token_hex(SALT_BYTES).encode())
-
-
 def certified(root: SigningKey, role: Role, key: SigningKey, now_s: int) -> SignedCertificate:
     """Certify a key of one of this installation's roles with the root key."""
-    subject = "operator" if role == "operator" else f"weavergen {role}"
+    return certified_as(root, role, "operator" if role == "operator" else f"weavergen {role}", key.public, now_s)
+
+
+def certified_as(root: SigningKey, role: Role, subject: str, key: PublicKey, now_s: int) -> SignedCertificate:
+    """Certify somebody's key with the root key."""
     return certify(
         root,
         Certificate(
             role=role,
             subject=subject,
-            public_key=key.public.hex,
+            public_key=key.hex,
             issued_by=root.public.key_id,
             not_before=now_s - _SKEW_S,
             not_after=now_s + CERTIFIED_S,

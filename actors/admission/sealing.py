@@ -1,14 +1,13 @@
 """Keys of a tenant's kept answers, and the box that each of them lies in. Pure: nonces are handed in.
 
 Rules:
-- A tenant's keys follow from the home's secret by HKDF-SHA256 (RFC 5869), under a label of their own: what is derived here tells
-  nothing of the secret, nor of another tenant's keys.
+- A tenant's keys are its own (``store.tenants``): nothing follows from one tenant's for another's.
 - An answer is sealed with AES-256-GCM (NIST SP 800-38D). What it belongs to is authenticated with it, so that a row that
   was moved to another key, tenant or time does not open.
 - Names are kept as HMAC-SHA256 under a key of the tenant's: neither a client's key nor a digest of its prompt can be guessed
   from the table.
 
-Left out: where the secret and the nonces come from, and what is in an answer.
+Left out: where keys and nonces come from, and what is in an answer.
 """
 
 import hmac
@@ -17,15 +16,13 @@ from typing import Literal
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from actors.base.errors import IntegrityError
+from actors.store.tenants import TenantSalts
 
 NONCE_BYTES = 12
 BOX_BYTES = NONCE_BYTES + 16
 """What a box takes beside its content: the nonce, and the tag."""
-_LABEL = b"weavergen/kept-answers/1/"
 _KEY_BYTES = 32
 
 
@@ -43,10 +40,9 @@ class TenantKeys(msgspec.Struct, frozen=True):
         return hmac.digest(self.naming, msgspec.json.encode([kind, *parts]), "sha256").hex()
 
 
-def tenant_keys(secret: bytes, tenant: str) -> TenantKeys:
-    """Derive a tenant's keys from the home's secret."""
-    info = _LABEL + tenant.encode()
-    both = HKDF(algorithm=SHA256(), length=2 * _KEY_BYTES, salt=None, info=info).derive(secret)
+def tenant_keys(salts: TenantSalts) -> TenantKeys:
+    """Return a tenant's keys."""
+    both = bytes.fromhex(salts.answers)
     return TenantKeys(both[:_KEY_BYTES], both[_KEY_BYTES:])
 
 

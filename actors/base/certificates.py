@@ -1,15 +1,15 @@
-"""The chain of keys: an offline root certifies policy, log, operator and issuer keys; the issuer certifies writers.
+"""The chain of keys: an offline root certifies policy, log, operator, issuer and witness keys; the issuer certifies writers.
 
 Rules:
 - A certificate says: this key holds this role from ``not_before`` until ``not_after`` (Unix seconds, half open).
-- Only root certifies ``policy``, ``log``, ``operator``, ``issuer``; only an issuer certifies ``writer``, ≤ 24 h.
+- Only root certifies ``policy``, ``log``, ``operator``, ``issuer``, ``witness``; only an issuer certifies ``writer``, ≤ 24 h.
 - A key is good at a time if its certificate covers that time and no revocation signed by root came before it.
 - Everything is checked against root's public key in a ``TrustBundle`` (``home/trust.json``); nothing else is believed.
 
 Left out: where private keys lie (``cluster``), and certificates as log entries (with the transparency log).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import msgspec
@@ -22,9 +22,10 @@ CERTIFICATE_TYPE = "application/vnd.weavergen.certificate+json"
 REVOCATION_TYPE = "application/vnd.weavergen.revocation+json"
 WRITER_MAX_S = 24 * 3600
 
-Role = Literal["root", "policy", "log", "operator", "issuer", "writer"]
+Role = Literal["root", "policy", "log", "operator", "issuer", "writer", "witness"]
 _ISSUED_BY: dict[str, str] = {
     "policy": "root", "log": "root", "operator": "root", "issuer": "root", "writer": "issuer",
+    "witness": "root",
 }  # fmt: skip
 
 
@@ -33,7 +34,7 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     role: Role
     subject: str
-    """Who holds it: a writer's ULID, an operator's name, a service's name."""
+    """Who holds it: a writer's ULID, an operator's name, a service's name, a witness's name in its signatures."""
     public_key: str
     issued_by: str
     """Key id of the certifying key."""
@@ -134,10 +135,9 @@ def check_certificate(signed: SignedCertificate, certifier: PublicKey, certifier
     return certificate
 
 
-def role_keys(trust: TrustBundle, role: Role, at_s: int) -> dict[str, PublicKey]:
-    """Return key id → key of every root-certified, unrevoked holder of ``role`` at ``at_s``."""
+def holders(trust: TrustBundle, role: Role, at_s: int) -> Iterator[tuple[Certificate, PublicKey]]:
+    """Yield certificate and key of every root-certified, unrevoked holder of ``role`` at ``at_s``, as they were certified."""
     root, revoked = PublicKey(trust.root), revoked_since(trust)
-    keys: dict[str, PublicKey] = {}
     for signed in trust.certificates:
         certificate = signed.read()
         if certificate.role != role or not certificate.not_before <= at_s < certificate.not_after:
@@ -145,8 +145,12 @@ def role_keys(trust: TrustBundle, role: Role, at_s: int) -> dict[str, PublicKey]
         check_certificate(signed, root, "root", at_s)
         key = PublicKey(certificate.public_key)
         if at_s < revoked.get(key.key_id, at_s + 1):
-            keys[key.key_id] = key
-    return keys
+            yield certificate, key
+
+
+def role_keys(trust: TrustBundle, role: Role, at_s: int) -> dict[str, PublicKey]:
+    """Return key id → key of every root-certified, unrevoked holder of ``role`` at ``at_s``."""
+    return {key.key_id: key for _, key in holders(trust, role, at_s)}
 
 
 def newest_key_id(trust: TrustBundle, role: Role, at_s: int) -> str:

@@ -69,13 +69,12 @@ from actors.consensus.vocabulary import (
 from actors.consensus.weights import Weights
 from actors.spans.record import DecisionRecord, LayerOutcome, Promise, WriterRef
 from actors.spans.span import Span
+from actors.store.tenants import Tenants
 from models.voter import Candidate, Voter, VoterRequest
 
 _log = logging.getLogger("weavergen.consensus")
 POLICY_LOOK_S = 0.25
 """How often a waiting deliberation looks at the policy in force."""
-MAX_TENANTS = 4096
-"""Tenants whose pseudonyms are kept at hand."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -98,10 +97,9 @@ class Decision(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What records say of this system: the configuration's digest and the secret behind pseudonyms and commitments."""
+    """What records say of this system."""
 
     config_sha256: str
-    salt: bytes
     durability: str = "local"
     log_id: str = ""
     """The log that records are promised to; empty without one."""
@@ -109,20 +107,12 @@ class Identity:
     """How long after a decision the log will hold its record."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Tenant:
-    """What follows from a tenant's name and the secret salt."""
-
-    pseudonym: str
-    prompt_salt: bytes
-
-
 class ConsensusCoordinator:
     """Answers generation requests by consensus. One per gateway replica; used from one event loop."""
 
     def __init__(
         self, *, voters: Mapping[str, Voter], policy: PolicySource, weights: WeightsSource, log: DecisionLog, meter: Meter,
-        screener: CodeScreener, comparer: Comparer, clock: Clock, config: ConsensusConfig, identity: Identity,
+        screener: CodeScreener, comparer: Comparer, clock: Clock, config: ConsensusConfig, identity: Identity, tenants: Tenants,
         randomness: Callable[[int], bytes] = os.urandom, content: ContentSink | None = None, hedges: Hedges | None = None,
         saving: Saving | None = None, new_id: Callable[[], str] = new_ulid,
     ) -> None:  # fmt: skip
@@ -140,7 +130,7 @@ class ConsensusCoordinator:
         self._randomness = randomness
         self._new_id = new_id
         self._recent: OrderedDict[str, bytes] = OrderedDict()
-        self._tenants: dict[str, _Tenant] = {}
+        self._tenants = tenants
         self._under_way = 0
 
     @property
@@ -154,22 +144,12 @@ class ConsensusCoordinator:
 
     def tenant_pseudonym(self, tenant: str) -> str:
         """Return the name records carry for a tenant."""
-        return self._tenant(tenant).pseudonym
-
-    def _tenant(self, tenant: str) -> "_Tenant":
-        known = self._tenants.get(tenant)
-        if known is None:
-            if len(self._tenants) >= MAX_TENANTS:
-                self._tenants.clear()
-            salt = self._identity.salt
-            pseudonym = commitment(salt, f"tenant:{tenant}".encode())[:32]
-            prompts = bytes.fromhex(commitment(salt, f"prompt:{tenant}".encode()))
-            known = self._tenants[tenant] = _Tenant(pseudonym, prompts)
-        return known
+        return self._tenants(tenant).pseudonym
 
     async def generate(self, request: GenerationRequest, caller: Caller) -> Decision:
         """Deliberate on one request; return the decision or raise why there is none. Cancelling cancels every ask."""
         view = self._view()
+        self._tenants(caller.tenant)  # what cannot be recorded is said before anybody is asked
         if self._under_way >= self._config.max_concurrent:
             raise Overloaded("too many requests are under way; try again shortly")
         may_run = not self._bench.comparer.why_not()
@@ -368,16 +348,14 @@ class ConsensusCoordinator:
         )
 
     def _facts(self, request: GenerationRequest, caller: Caller, view: PolicyView, tie_salt: str) -> Facts:
-        tenant = self._tenant(caller.tenant)
-        decision_id = self._new_id()
-        salt = _prompt_salt(tenant, decision_id)
+        tenant, decision_id = self._tenants(caller.tenant), self._new_id()
         now_ms = self._clock.time_ns() // 1_000_000
         merge_by = now_ms // 1000 + self._identity.merge_promise_s
         return Facts(
             decision_id=decision_id,
             now_ms=now_ms,
             tenant=tenant.pseudonym,
-            prompt_commitment=commitment(salt, prompt_bytes(request.asked)),
+            prompt_commitment=commitment(tenant.prompt_salt(decision_id), prompt_bytes(request.asked)),
             config_sha256=self._identity.config_sha256,
             snapshot=view.snapshot,
             policy_sha256=view.sha256,
@@ -386,13 +364,15 @@ class ConsensusCoordinator:
         )
 
     def _keep(self, state: State, request: GenerationRequest, caller: Caller, facts: Facts) -> None:
-        """Hand over what was asked and answered, where it is wanted."""
-        if self._content is not None and self._content.wants(caller.tenant):
-            salt = _prompt_salt(self._tenant(caller.tenant), facts.decision_id)
-            self._content.put(content_of(state, facts.decision_id, request.asked, request.answer_kind, salt))
+        """Hand over what was asked and answered, where it is wanted, and while the tenant's salt is the record's."""
+        if self._content is None or not self._content.wants(caller.tenant):
+            return
+        decision_id, salt = facts.decision_id, self._tenants(caller.tenant).prompt_salt(facts.decision_id)
+        if commitment(salt, prompt_bytes(request.asked)) == facts.prompt_commitment:
+            content = content_of(state, decision_id, request.asked, request.answer_kind, salt)
+            self._content.put(content, lambda: self._tenants(caller.tenant).prompt_salt(decision_id) == salt)
 
     def _trace(self, request: GenerationRequest, caller: Caller, facts: Facts, began: Began) -> Trace:
-        user = f"user:{caller.tenant}:{request.end_user}".encode()
         return Trace(
             decision_id=facts.decision_id,
             trace_id=request.trace_id or self._randomness(16),
@@ -401,7 +381,7 @@ class ConsensusCoordinator:
             started_ns=began.wall_ns,
             ended_ns=began.ended_ns(self._clock.monotonic()),
             model=request.model,
-            end_user=commitment(self._identity.salt, user) if request.end_user else "",
+            end_user=self._tenants(caller.tenant).user_commitment(request.end_user or ""),
         )
 
     def _policy_event(self, state: State, view: PolicyView) -> PolicyChanged:
@@ -461,11 +441,6 @@ def _why(state: State) -> str:
     """Return why the last layer did not answer, and where others were tried why none of them did."""
     layers = (*state.earlier, state)
     return _cause(state) if len(layers) == 1 else "; ".join(f"layer {one.plan.layer}: {_cause(one)}" for one in layers)
-
-
-def _prompt_salt(tenant: _Tenant, decision_id: str) -> bytes:
-    """Return the salt of one decision's prompt: giving it away opens no other's."""
-    return bytes.fromhex(commitment(tenant.prompt_salt, decision_id.encode()))
 
 
 def _unavailable(state: State, details: Mapping[str, Any]) -> WeaverGenError:

@@ -94,8 +94,8 @@ class ContentSink(Protocol):
     def wants(self, tenant: str) -> bool:
         """Tell whether a tenant's content is kept."""
 
-    def put(self, content: Content) -> None:
-        """Keep the content of a decision that is on record."""
+    def put(self, content: Content, still: Callable[[], bool]) -> None:
+        """Keep the content of a decision that is on record, unless its salt is in force no more when it is written."""
 
 
 class Hedges(Protocol):

@@ -23,7 +23,6 @@ Rules:
 Left out: looking decisions up, which gateways do in the same segments (``WalReader.find``).
 """
 
-import fcntl
 import logging
 import os
 import threading
@@ -33,8 +32,8 @@ from typing import Any
 
 from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.ids import is_ulid
+from actors.base.locks import only_one
 from actors.base.ports import IncidentSink
-from actors.spans import conventions as names
 from actors.spans.adapters.backup import BackedTable
 from actors.spans.adapters.compaction import Compactor
 from actors.spans.adapters.guard import open_guard
@@ -213,7 +212,7 @@ class SpanActor:
     def _compact(self, now: Instant) -> None:
         """Go on merging files; what a merge takes in the table's place goes with the next commit, and the entry that says so."""
         if (entry := self._compactor.work(now.wall_s, now.steady_s)) is not None:
-            self._outgoing.enter(names.TABLE_COMPACTED, entry, now)
+            self._outgoing.enter(*entry, now)
 
     def _seal(self, batches: Sequence[Rows], now: Instant) -> None:
         """Seal what is committed; where that cannot be, whatever keeps it, say so: the next tick tries again."""
@@ -311,10 +310,4 @@ def _unborn_writer(directory: Path) -> str:
 def _take_lock(path: Path) -> int:
     """Take the lock that makes the actor the only one of its home."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise HomeError(f"another SpanActor holds {path}; end it first") from error
-    return fd
+    return only_one(path, f"another SpanActor holds {path}; end it first")

@@ -12,7 +12,6 @@ from typing import Literal
 
 import msgspec
 
-from actors.base.digests import commitment
 from actors.spans import conventions as names
 from actors.spans.span import Span
 
@@ -29,14 +28,6 @@ class Feedback(msgspec.Struct, frozen=True):
     outcome: FeedbackOutcome
     note_commitment: str
     """Empty if nothing was noted."""
-
-
-def note_commitment(salt: bytes, tenant: str, note: str) -> str:
-    """Commit to a tenant's note; empty for an empty one. ``salt`` is the secret that prompts' salts are derived from."""
-    if not note:
-        return ""
-    notes = bytes.fromhex(commitment(salt, f"note:{tenant}".encode()))
-    return commitment(notes, note.encode())
 
 
 def feedback_span(feedback: Feedback, trace_id: bytes, span_id: bytes, now_ns: int) -> Span:

@@ -41,7 +41,7 @@ ROLES = (
     ("gateway replica", "ServeReplica:weavergen:gateway"), ("engine", "ServeReplica:weavergen:"), ("engine core", "VLLM::"),
     ("engine server, closed off", "models.sealed.inside"),
     ("Serve proxy", "ProxyActor"), ("Serve proxy", "HAProxyManager"),
-    ("Serve controller", "ServeController"), ("SpanActor", "ray::SpanProcess"),
+    ("Serve controller", "ServeController"), ("SpanActor", "ray::SpanProcess"), ("log witness", "cluster.witness"),
     ("HealthActor", "ray::HealthProcess"), ("HAProxy", "haproxy"), ("Ray: raylet", "/raylet/raylet"),
     ("Ray: GCS", "gcs_server"), ("Ray: dashboard", "dashboard/dashboard.py"), ("Ray: dashboard", "ray-dashboard"),
     ("Ray: agents", "agent"), ("Ray: log monitor", "log_monitor"), ("Ray: monitor", "monitor"), ("Ray: idle worker", "ray::IDLE"),

@@ -19,8 +19,10 @@ from cluster.cli.policies import policy
 from cluster.cli.quarantine import quarantine
 from cluster.cli.simulating import simulate
 from cluster.cli.status import status
+from cluster.cli.tenants import tenants
 from cluster.cli.transitions import halt, isolate, readmit, resume
 from cluster.cli.verifying import verify
+from cluster.cli.witnesses import witnesses
 from cluster.client import NotRunning
 from cluster.leaving import leave
 
@@ -36,7 +38,7 @@ def cli() -> None:
 
 for command in (
     up, down, status, ask, audit, learn, keys, verify, log, halt, resume, isolate, readmit, policy, evaluations,
-    simulate, quarantine,
+    simulate, quarantine, tenants, witnesses,
 ):  # fmt: skip
     cli.add_command(command)
 

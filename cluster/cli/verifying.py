@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from actors.base.certificates import TrustBundle
+from actors.base.certificates import TrustBundle, revoked_since
 from actors.base.errors import ConfigurationError, HomeError, IntegrityError
 from actors.base.ids import is_ulid
 from actors.consensus.adapters.screener import all_rules
@@ -27,11 +27,10 @@ from actors.consensus.screening.findings import Screening
 from actors.consensus.screening.screen import Screen
 from actors.consensus.verification import Step, verify_envelope
 from actors.health.adapters.capture import CONTENT
+from actors.spans.log.checkpoint import witness_keys
 from actors.spans.log.note import NoteKey, read_key
 from actors.spans.record import DecisionRecord
 from cluster.cli.context import Session, home_option, json_option, key_option, print_json, root_of, safe
-from cluster.home import open_home
-from cluster.local_witnesses import with_local
 from cluster.trust import load_trust
 
 MAX_ENVELOPE_BYTES = 16 << 20
@@ -56,8 +55,8 @@ class _Grouping:
 )
 @click.option("--require-inclusion", is_flag=True, help="Exit 1 unless the record is included in a log.")
 @click.option(
-    "--witness", "witness_keys", multiple=True, metavar="KEY",
-    help="Verifier key of a witness of the log (default: those of the home's profile). May be given several times.",
+    "--witness", "named", multiple=True, metavar="KEY",
+    help="Verifier key of a witness of the log (default: those that root certifies). May be given several times.",
 )  # fmt: skip
 @click.option("--require-witnesses", type=click.IntRange(0), default=0, help="Exit 1 unless so many of them signed.")
 @click.option("--save", type=click.Path(path_type=Path), help="Keep the fetched envelope in this file.")
@@ -73,16 +72,17 @@ class _Grouping:
 @key_option
 @json_option
 def verify(
-    target: str, trust_file: Path | None, require_inclusion: bool, witness_keys: tuple[str, ...], require_witnesses: int,
+    target: str, trust_file: Path | None, require_inclusion: bool, named: tuple[str, ...], require_witnesses: int,
     save: Path | None, content_place: Path | None, run_code: bool, home_dir: str | None, key_file: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Verify signatures, ballots, tally, choice, inclusion, and with retained content the grouping; exit 1 at what fails."""
     data = _envelope(target, home_dir, key_file)
     if save is not None:
         save.write_bytes(data)
-    trust, witnesses = _trust(trust_file, home_dir), _witnesses(witness_keys, home_dir)
+    trust, now_s = _trust(trust_file, home_dir), int(time.time())
+    witnesses = _witnesses(named, trust, now_s)
     try:
-        verified = verify_envelope(data, trust, int(time.time()), witnesses)
+        verified = verify_envelope(data, trust, now_s, witnesses)
         grouping = _grouping(verified.record, content_place, home_dir, run_code=run_code)
     except IntegrityError as error:
         if as_json:
@@ -100,7 +100,7 @@ def verify(
         if grouping.rerun is not None:
             click.echo(f"run again: {grouping.rerun.ending}: {safe(grouping.rerun.detail)}")
         click.echo(f"grouping: {grouping.words}")
-        if witnesses:
+        if witnesses or require_witnesses:
             by = ", ".join(map(safe, verified.witnesses)) or "none"
             click.echo(f"witnesses: {by} ({len(verified.witnesses)} of {len(witnesses)})")
         click.echo(f"inclusion: {verified.inclusion}")
@@ -186,15 +186,14 @@ def _trust(trust_file: Path | None, home_dir: str | None) -> TrustBundle:
     return load_trust(trust_file or root_of(home_dir) / "trust.json")
 
 
-def _witnesses(given: Iterable[str], home_dir: str | None) -> list[NoteKey]:
-    """Return the keys that were given, else those of the home's profile; none where there is no home."""
+def _witnesses(named: Iterable[str], trust: TrustBundle, now_s: int) -> list[NoteKey]:
+    """Return the keys that were given, else those that root certifies; one that root revoked is refused."""
     try:
-        if keys := [read_key(text) for text in given]:
-            return keys
+        keys = [read_key(text) for text in named]
     except IntegrityError as error:
         raise ConfigurationError(f"--witness: {error}") from error
-    try:
-        home = open_home(root_of(home_dir))
-        return [witness.note_key for witness in with_local(home, home.read_config().log).witnesses]
-    except HomeError:
-        return []
+    revoked = revoked_since(trust)
+    for key in keys:
+        if key.public.key_id in revoked:
+            raise ConfigurationError(f"--witness: root revoked the key of {key.name}: it counts no more")
+    return keys or witness_keys(trust, now_s)

@@ -3,21 +3,19 @@
 Rules: it is ``flock``, so it dies with the process, whatever kills it; nobody waits, for who holds it may need hours.
 """
 
-import fcntl
 from pathlib import Path
 from typing import BinaryIO
 
+from actors.base import locks
 from actors.base.errors import ConfigurationError
 
 
 def hold(path: Path, busy: str) -> BinaryIO:
     """Open ``path``, made if it is missing, and lock it until it is closed; raises ``ConfigurationError`` that says ``busy``."""
     file = path.open("a+b")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not locks.hold(file.fileno()):
         file.close()
-        raise ConfigurationError(busy) from error
+        raise ConfigurationError(busy)
     return file
 
 

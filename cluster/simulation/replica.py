@@ -26,6 +26,7 @@ from actors.consensus.screening.screen import screen
 from actors.consensus.screening.version import SCREENING_VERSION
 from actors.consensus.weights import Weights
 from actors.store.auth import Principal
+from actors.store.tenants import derived_tenants
 from cluster.simulation import authority
 from cluster.simulation.admission import LEASES, SimulatedAdmission
 from cluster.simulation.guarding import Guarding, Watch
@@ -123,8 +124,8 @@ class Replica:
         self.coordinator = ConsensusCoordinator(
             voters=self.guards.voters, policy=self.policy, weights=Fixed(weights), log=self.log, meter=Silent(),
             screener=scrutiny, comparer=scrutiny, clock=clock, config=settings.consensus,
-            identity=Identity("c" * 64, b"salt" * 8), randomness=_randomness, hedges=self.guards, saving=self.admission,
-            new_id=self._new_id,
+            identity=Identity("c" * 64), tenants=derived_tenants(b"salt" * 8), randomness=_randomness, hedges=self.guards,
+            saving=self.admission, new_id=self._new_id,
         )  # fmt: skip
 
     async def serve(self, request: GenerationRequest, who: Principal) -> Decision:

@@ -15,9 +15,10 @@ from typing import Protocol
 
 from actors.base.errors import Overloaded, StorageUnavailable
 from actors.base.ids import new_ulid
-from actors.spans.feedback import Feedback, feedback_span, note_commitment
+from actors.spans.feedback import Feedback, feedback_span
 from actors.spans.span import Span
 from actors.store.auth import Principal
+from actors.store.tenants import Tenants
 from serve_apps.gateway.answers import FeedbackTaken
 from serve_apps.gateway.parsing import parse_feedback
 from serve_apps.gateway.schemas import FeedbackBody
@@ -42,13 +43,12 @@ class FeedbackDesk:
     """Takes words on decisions."""
 
     def __init__(
-        self, find: Find, log: SpanLog, pseudonym: Callable[[str], str], salt: bytes, settings: GatewaySettings,
+        self, find: Find, log: SpanLog, tenants: Tenants, settings: GatewaySettings,
         time_ns: Callable[[], int], randomness: Callable[[int], bytes] = os.urandom,
     ) -> None:  # fmt: skip
         self._find = find
         self._log = log
-        self._pseudonym = pseudonym
-        self._salt = salt
+        self._tenants = tenants
         self._time_ns = time_ns
         self._randomness = randomness
         self._limit = settings.max_feedback
@@ -76,9 +76,9 @@ class FeedbackDesk:
         return FeedbackTaken(feedback.decision_id, feedback.outcome, feedback.id)
 
     def _feedback(self, body: FeedbackBody, principal: Principal) -> Feedback:
-        tenant = principal.tenant
-        note = note_commitment(self._salt, tenant, body.note or "")
-        return Feedback(new_ulid(), body.decision_id, self._pseudonym(tenant), body.outcome, note)
+        tenant = self._tenants(principal.tenant)
+        note = tenant.note_commitment(body.note or "")
+        return Feedback(new_ulid(), body.decision_id, tenant.pseudonym, body.outcome, note)
 
     async def _record(self, feedback: Feedback) -> None:
         row = feedback_span(feedback, self._randomness(16), self._randomness(8), self._time_ns())

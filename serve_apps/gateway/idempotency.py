@@ -62,6 +62,7 @@ from actors.consensus.verification import verify_envelope
 from actors.policy.adapters.trust_file import TrustSource
 from actors.spans.record import DecisionRecord, read_envelope
 from actors.store.auth import Principal
+from actors.store.tenants import Tenants
 from models.voter import Candidate
 from serve_apps.gateway.lines import Line, Lines
 from serve_apps.gateway.problems import SAME_KEY
@@ -132,11 +133,11 @@ class IdempotentAnswers:
     """Gives one answer for one key. One per gateway replica; used from one event loop."""
 
     def __init__(
-        self, table: KeptAnswers, config: IdempotencyConfig, places: int, *, secret: bytes, policy: PolicySource,
+        self, table: KeptAnswers, config: IdempotencyConfig, places: int, *, tenants: Tenants, policy: PolicySource,
         trust: TrustSource, screening_version: Callable[[], str], pseudonym: Callable[[str], str], sink: IncidentSink,
         clock: Clock, randomness: Callable[[int], bytes] = os.urandom,
     ) -> None:  # fmt: skip
-        self._table, self._config, self._secret = table, config, secret
+        self._table, self._config, self._tenants = table, config, tenants
         self._policy, self._trust, self._sink, self._clock = policy, trust, sink, clock
         self._screening_version, self._pseudonym, self._randomness = screening_version, pseudonym, randomness
         self._looks = BoundedThreads(config.connections // 2, config.max_looks, "idempotency-look")
@@ -163,7 +164,7 @@ class IdempotentAnswers:
         ``Overloaded`` if too many wait for them, ``NoConsensus`` for an answer that may leave no more, and whatever ``work``
         raises.
         """
-        keys = tenant_keys(self._secret, asked.principal.tenant)
+        keys = tenant_keys(self._tenants(asked.principal.tenant))
         key_id = asked.principal.key_id
         slot = Slot(keys.name("slot", key_id, asked.key), key_id, keys.name("request", asked.request))
         until_s, found = self._clock.monotonic() + asked.deadline_ms / 1000, None

@@ -1,7 +1,6 @@
 """Puts a replica's parts together from its settings: each part is built here once and handed to who needs it."""
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from actors.admission.adapters.leases import SharedLeases
 from actors.admission.adapters.redis_leases import RedisLeases, redis_password
 from actors.admission.ports import LeaseStore
 from actors.admission.sealing import BOX_BYTES
-from actors.base.errors import ConfigurationError, HomeError, StorageUnavailable
+from actors.base.errors import ConfigurationError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.consensus.ports import Clock
 from actors.consensus.retention.adapters.keeper import ContentKeeper, Fate
@@ -32,6 +31,7 @@ from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import IncidentQueue, Incidents
 from actors.store.adapters.policy_history import PolicyHistory
 from actors.store.adapters.revocations import NotedRevocations
+from actors.store.adapters.tenant_files import TenantFiles
 from models.errors import AnswersError
 from models.recorded import RecordedVoter, load_recorded
 from models.voter import Voter
@@ -42,7 +42,6 @@ from serve_apps.gateway.settings import GatewaySettings
 from serve_apps.gateway.spending import Wallet
 
 _log = logging.getLogger("weavergen.gateway")
-MIN_SALT_BYTES = 16
 Noted = TypeVar("Noted")
 
 
@@ -51,7 +50,7 @@ class Parts:
     """Everything around one replica's coordinator that lives on disk or in a thread."""
 
     trust: TrustSource
-    salt: bytes
+    tenants: TenantFiles
     incidents: Incidents
     sink: IncidentQueue
     health: HealthHistory
@@ -84,7 +83,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
     policy_key()  # a key that is missing or open to others is said now, not when somebody wants to halt
     return Parts(
         trust=trust,
-        salt=_salt(settings),
+        tenants=TenantFiles(home / "keys" / "tenants"),
         incidents=incidents,
         sink=sink,
         health=HealthHistory(database),
@@ -154,25 +153,6 @@ def _lease_store(settings: GatewaySettings, replica: str) -> tuple[LeaseStore, i
     password = redis_password(quotas.redis)
     store = RedisLeases(folder / "redis", replica, settings.max_replicas, quotas, quotas.redis, password)
     return store, quotas.redis.slots
-
-
-def _read(path: os.PathLike[str]) -> bytes:
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - any path-like
-            return file.read()
-    except OSError as error:
-        raise HomeError(f"{path} cannot be read: {error.strerror}; run `weavergen up`") from error
-
-
-def _salt(settings: GatewaySettings) -> bytes:
-    """Return the secret behind pseudonyms and commitments."""
-    try:
-        salt = bytes.fromhex(_read(settings.home / "keys" / "salt.key").decode("ascii").strip())
-    except ValueError as error:
-        raise HomeError("home/keys/salt.key is no hex secret; restore it from a backup") from error
-    if len(salt) < MIN_SALT_BYTES:
-        raise HomeError("home/keys/salt.key is too short; restore it from a backup")
-    return salt
 
 
 def _seen(noted: Callable[[], Noted], nothing: Noted) -> Noted:

@@ -97,6 +97,7 @@ class Gateway:
             clock=self._clock,
             config=settings.consensus,
             identity=self._identity(),
+            tenants=self._parts.tenants,
             content=self._content,
             saving=self._admission,
         )
@@ -104,7 +105,7 @@ class Gateway:
         self.access = Access(self._authenticate)
         self._kept_database, kept = kept_answers(settings)
         self._idempotent = IdempotentAnswers(
-            kept, settings.idempotency, settings.places, secret=self._parts.salt,
+            kept, settings.idempotency, settings.places, tenants=self._parts.tenants,
             policy=self._parts.policy, trust=self._parts.trust, screening_version=lambda: self._scrutiny.screener.version,
             pseudonym=self._coordinator.tenant_pseudonym, sink=self._parts.sink, clock=self._clock,
         )  # fmt: skip
@@ -123,8 +124,7 @@ class Gateway:
             self._coordinator.tenant_pseudonym, settings.max_lookups,
         )  # fmt: skip
         self._feedback = FeedbackDesk(
-            self._decisions.find, self._wal, self._coordinator.tenant_pseudonym, self._parts.salt, settings,
-            self._clock.time_ns,
+            self._decisions.find, self._wal, self._parts.tenants, settings, self._clock.time_ns,
         )  # fmt: skip
         self._spans = SpanWatch(ask_span_actor)
         self._quarantine = QuarantineView(settings.home, settings.spans.table_checkpoint_commits)
@@ -135,7 +135,6 @@ class Gateway:
     def _identity(self) -> Identity:
         return Identity(
             config_sha256=self._settings.config_sha256,
-            salt=self._parts.salt,
             durability=self._settings.durability,
             log_id=log_id(self._parts.trust()),
             merge_promise_s=self._settings.log.merge_promise_s,

@@ -13,9 +13,7 @@ Rules:
 """
 
 import asyncio
-import fcntl
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +23,7 @@ from msgspec.structs import replace
 
 from actors.base.canonical import MICRO
 from actors.base.files import write_atomic
+from actors.base.locks import in_turn
 from models.providers.spend import DAY_S, SpendLedger
 
 _log = logging.getLogger("weavergen.gateway")
@@ -155,12 +154,8 @@ def give_back(directory: Path, micro: int, day: int) -> None:
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     directory.mkdir(mode=0o700, exist_ok=True)
-    handle = os.open(directory / "spend.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with in_turn(directory / "spend.lock"):
         yield
-    finally:
-        os.close(handle)
 
 
 def _read(directory: Path) -> Leased:

@@ -33,6 +33,10 @@ IMPURE: dict[str, dict[str, str]] = {
         "time": "new_ulid reads the clock for shells",
         ".urandom": "new_ulid draws for shells",
     },
+    "actors/base/locks.py": {
+        "fcntl": "the operating system's locks on files",
+        "os": "a lock is a file that is open",
+    },
     "actors/base/memo.py": {
         "threading": "the threads of a process share a memory; what a call returns never depends on it"
     },
@@ -100,6 +104,12 @@ def test_sizes() -> None:
     """Files stay under 500 lines, functions under 70."""
     found = {name: oversize(text) for name, text in files(".py").items()}
     assert {name: long for name, long in found.items() if long and name not in OVERSIZE} == {}
+
+
+def test_locks_on_files_are_taken_in_one_place() -> None:
+    """``actors.base.locks``; but for the layer below it, and for the installer, which has nothing to import yet."""
+    takers = {name for name, text in python(*PACKAGES, "requirements").items() if ".flock(" in text}
+    assert takers == {"actors/base/locks.py", "models/locks.py", "requirements/environment.py"}
 
 
 def test_only_builders_decorate() -> None:

@@ -17,7 +17,6 @@ MAX_CONCURRENT = 24
 PROFILE = f"""\
 extends: replay
 profile: replay
-log: {{local_witnesses: 2}}
 consensus: {{max_concurrent: {MAX_CONCURRENT}}}
 content: {{tenants: ["*"]}}
 health: {{stock_every_s: 15, stock_samples: 80, confirm_ticks: 4, scale_back_after_s: 10}}

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,7 +17,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 PASSWORD = "a-password-of-the-tests"
-WORK_S = 10.0
+WORK_S = 60.0
+PORTS = range(21_000, 29_000)
+"""Below those that the system gives to whoever connects: such a port would not be free again once a server is started anew, and
+whoever tries it too early may be connected with himself."""
 
 
 @dataclass
@@ -81,18 +85,27 @@ class Server:
         with self.client() as client:
             client.config_set("maxmemory-policy", "noeviction")
             client.config_set("maxmemory", 1)
-            yield
-            client.config_set("maxmemory", 0)
+            try:
+                yield
+            finally:
+                client.config_set("maxmemory", 0)
+
+
+def own_port() -> int:
+    """Return a port that nobody listens at and that nobody is given by chance."""
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("no port is free")
 
 
 @contextmanager
 def redis_server(folder: Path, *options: str, started: bool = True) -> Iterator[Server]:
     """Start a server; end it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     folder.mkdir(parents=True, exist_ok=True)
-    server = Server(folder, port, options)
+    server = Server(folder, own_port(), options)
     try:
         if started:
             server.start()

@@ -13,12 +13,13 @@ Left out: what shares are put into (``leases``, ``redis_leases``).
 """
 
 import errno
-import fcntl
 import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from actors.base.locks import hold, try_lock
 
 _WAIT_S = 0.005
 _DIGITS = 20
@@ -124,23 +125,14 @@ class HomeSlots:
 
     def _open(self, number: int) -> int | None:
         """Return the locked file of a slot; ``None`` if another replica holds it."""
-        handle = os.open(self.directory / f"slot-{number}", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            return None
-        return handle
+        return try_lock(self.directory / f"slot-{number}")
 
     def _wait_for(self, handle: int) -> None:
         pause = threading.Event()
         for _ in range(max(1, round(self._lock_wait_s / _WAIT_S))):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pause.wait(_WAIT_S)
-            else:
+            if hold(handle):
                 return
+            pause.wait(_WAIT_S)
         raise TimeoutError(f"another replica holds the lock for more than {self._lock_wait_s:g} s")
 
 

@@ -10,6 +10,8 @@ Rules:
 Left out: when to look again, and what is in a box.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, text, update
 
 from actors.admission.idempotency import Found, Held, Slot, judge
@@ -17,6 +19,8 @@ from actors.base.digests import sha256_hex
 from actors.base.errors import RateLimited
 from actors.store.adapters.database import Database
 from actors.store.adapters.tables import kept_answers as kept
+
+_KEYS_AT_ONCE = 500
 
 
 class KeptAnswers:
@@ -105,6 +109,16 @@ class KeptAnswers:
             "expires_at_ms": until_ms,
         }  # fmt: skip
         connection.execute(insert(kept).values(**row))
+
+
+def forget_answers(database: Database, api_key_ids: Sequence[str]) -> int:
+    """Remove every answer and claim of API keys; return how many went. A claim that is lost keeps no answer."""
+    gone = 0
+    for start in range(0, len(api_key_ids), _KEYS_AT_ONCE):
+        some = api_key_ids[start : start + _KEYS_AT_ONCE]
+        with database.write() as connection:
+            gone += connection.execute(delete(kept).where(kept.c.api_key_id.in_(some))).rowcount
+    return gone
 
 
 def _claimed(slot_id: str, claim_id: str) -> tuple[ColumnElement[bool], ...]:

@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -39,6 +39,10 @@ from actors.spans.remembered import NOTHING, Attempt, Transactions, begun, beyon
 
 T = TypeVar("T")
 Kind = Literal["read", "write"]
+
+
+Backed: TypeAlias = "SpanTable | BackedTable"
+"""What files are merged and expire in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ Left out: what to do about damage and gaps, and who may remove a segment (``acto
 """
 
 import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.ids import is_ulid
+from actors.base.locks import is_free
 from actors.spans.adapters.segments import SEGMENT_SUFFIX
 from actors.spans.frames import (
     HEADER_MAX_BYTES,
@@ -127,7 +127,7 @@ class WalReader:
     def _read(self, ref: SegmentRef, offset: int) -> SegmentRead:
         fd = os.open(ref.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            free = _lock_is_free(fd)
+            free = is_free(fd)
             start = _read_start(fd, ref)
             base = max(offset, start.frames_at)
             live_tail = not free and not os.pread(fd, HEADER_PROBE_BYTES, base).strip(b"\0")
@@ -186,19 +186,9 @@ def _is_free(path: Path) -> bool:
     except FileNotFoundError:
         return True
     try:
-        return _lock_is_free(fd)
+        return is_free(fd)
     finally:
         os.close(fd)
-
-
-def _lock_is_free(fd: int) -> bool:
-    """Tell whether nobody holds the segment's lock; a shared lock is held for an instant to find out."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    fcntl.flock(fd, fcntl.LOCK_UN)
-    return True
 
 
 def _read_start(fd: int, ref: SegmentRef) -> SegmentStart:

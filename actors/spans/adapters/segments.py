@@ -9,7 +9,6 @@ Left out: what is written into segments (``wal``) and reading them (``reader``).
 """
 
 import errno
-import fcntl
 import os
 import threading
 from collections import deque
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.base.files import sync_folder
+from actors.base.locks import hold
 
 SEGMENT_SUFFIX = ".wal"
 UNBORN_SUFFIX = ".new"
@@ -90,7 +90,8 @@ def create_segment(directory: Path, number: int, header: bytes, seed: int, size:
     unborn = directory / f".{number:08d}{UNBORN_SUFFIX}"
     fd = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not hold(fd):
+            raise BlockingIOError(f"{unborn} is another process's")
         disk.allocate(fd, 0, size)
         write_all(fd, [header], 0, disk)
         disk.sync(fd)

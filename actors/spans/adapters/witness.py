@@ -16,15 +16,16 @@ Rules:
 Left out: the protocol (``log.witness``), HTTP.
 """
 
-import fcntl
 import os
 import threading
+from collections.abc import Container
 from pathlib import Path
 
 from actors.base.canonical import canonical_json
 from actors.base.certificates import TrustBundle, extends, read_trust, role_keys
 from actors.base.errors import HomeError, IntegrityError
 from actors.base.files import write_atomic
+from actors.base.locks import only_one
 from actors.base.signing import SigningKey
 from actors.spans.log.checkpoint import SignedCheckpoint, TreeHead, log_keys, origin, read_checkpoint
 from actors.spans.log.note import KeyKind, NoteKey, sign_line
@@ -103,6 +104,15 @@ def witness_key(folder: Path, name: str) -> NoteKey:
     return NoteKey(name, KeyKind.COSIGNATURE, _key(folder / "key").public)
 
 
+def unrevoked_key(folder: Path, name: str, revoked: Container[str]) -> NoteKey:
+    """Return the key of the witness in a folder; put another in its place, for good, if its id is among those revoked."""
+    key = witness_key(folder, name)
+    if key.public.key_id not in revoked:
+        return key
+    (folder / "key").replace(folder / "key.revoked")
+    return witness_key(folder, name)
+
+
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -120,10 +130,4 @@ def _key(path: Path) -> SigningKey:
 
 def _hold(path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise HomeError(f"another process is the witness in {path.parent}; end it first") from error
-    return fd
+    return only_one(path, f"another process is the witness in {path.parent}; end it first")

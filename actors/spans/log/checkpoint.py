@@ -5,6 +5,9 @@ Rules:
 - Our log signs twice with one key: the text, for anyone's verifier, and the text with a time (a cosignature of its own), by
   which a key is judged that was replaced or revoked since.
 - Our log's origin names its root key: it outlives any log key. A key that signed is good if root certified it for that time.
+- A witness is who root certifies as one and has not revoked by now. The time of a signature is its signer's own word: a stolen
+  key tells any. A key that root certified for anything else is no witness, so that whoever has the log's key makes none.
+- A witness counts once, whatever keys it has or had, and so does a key, whatever names it has.
 
 Left out: who watches (``witness``), where checkpoints lie (``adapters.log``).
 """
@@ -14,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from actors.base.canonical import b64, unb64
-from actors.base.certificates import TrustBundle, role_keys
+from actors.base.certificates import TrustBundle, holders, role_keys
 from actors.base.errors import IntegrityError
 from actors.base.signing import PublicKey, SigningKey
 from actors.spans.log.note import KeyKind, Note, NoteKey, SignatureLine, read_note, sign_line
@@ -108,7 +111,7 @@ class SignedCheckpoint:
                 plain, timed = log_keys(head.origin, key)
                 signed = self.note.signed_by((plain, timed))
                 if plain in signed and timed in signed and signed[timed].time_s == time_s:
-                    others = tuple(key.name for key in self.note.signed_by(witnesses))
+                    others = _each_once(self.note.signed_by(witnesses))
                     return Checkpoint(log_id(trust), head.size, head.root.hex(), time_s, others)
         raise IntegrityError("checkpoint: no trusted log key signed it", "checkpoint")
 
@@ -144,6 +147,19 @@ def origin(trust: TrustBundle) -> str:
 def log_keys(of: str, key: PublicKey) -> tuple[NoteKey, NoteKey]:
     """Return a log key as others' verifiers know it: without and with a time."""
     return NoteKey(of, KeyKind.ED25519, key), NoteKey(of, KeyKind.COSIGNATURE, key)
+
+
+def witness_keys(trust: TrustBundle, now_s: int) -> list[NoteKey]:
+    """Return the keys of the witnesses that count by this bundle now."""
+    other = {found.public_key for signed in trust.certificates if (found := signed.read()).role != "witness"}
+    keys = [(found.subject, key) for found, key in holders(trust, "witness", now_s) if key.hex not in other]
+    return [NoteKey(name, KeyKind.COSIGNATURE, key) for name, key in keys if name != origin(trust)]
+
+
+def _each_once(keys: Iterable[NoteKey]) -> tuple[str, ...]:
+    """Return names of keys, of which no two are one's, and no two keys' are one key."""
+    by_key = {key.public: key.name for key in keys}
+    return tuple(dict.fromkeys(by_key.values()))
 
 
 def _is_own(line: SignatureLine, of: str) -> bool:

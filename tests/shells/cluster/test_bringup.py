@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from actors.base.errors import ConfigurationError, HomeError
+from actors.spans.log.checkpoint import witness_keys
 from cluster.application import app_settings, lineages
 from cluster.bringup import (
     NotServing,
@@ -29,6 +30,7 @@ from cluster.bringup import (
 from cluster.config import Config, load_profile, plain, read_config
 from cluster.deploy import app_file, read_application
 from cluster.home import Home, create_home, open_home
+from cluster.local_witnesses import local_witnesses
 from cluster.port_hold import hold_port
 from cluster.processes import process
 from cluster.status import Status, gateway_url
@@ -334,12 +336,12 @@ class Starts:
     port: int
     started: int = 0
 
-    def up(self, quorum: float) -> Config:
+    def up(self, quorum: float, reporter: Quiet | None = None, **more: object) -> Config:
         """Bring it up with a profile of one layer."""
         profile = self.root.parent / "mine.yaml"
         layer = {"name": "p", "members": ["m1", "m2"], "quorum": quorum}
-        profile.write_text(json.dumps({"profile": "mine", "layers": [layer]}))
-        return bring_up(self.root, Wanted(str(profile), self.port, (self.answers,)), Quiet())[1]
+        profile.write_text(json.dumps({"profile": "mine", "layers": [layer]} | more))
+        return bring_up(self.root, Wanted(str(profile), self.port, (self.answers,)), reporter or Quiet())[1]
 
     @property
     def quorum(self) -> str:
@@ -380,6 +382,25 @@ def test_a_bring_up_that_fails_has_loosened_nothing(starts: Starts, monkeypatch:
     assert (starts.quorum, open_home(starts.root).read_config(), starts.started) == ("0.900000", config, 1)
     starts.up(0.5)
     assert (starts.quorum, starts.started) == ("0.500000", 2)
+
+
+def test_root_certifies_the_witnesses_that_bring_up_makes(starts: Starts, tmp_path: Path) -> None:
+    """Where its key is on this machine; where it is away they are made all the same, and what makes them count is told."""
+    log, root = {"local_witnesses": 2}, tmp_path / "op" / "root.key"
+    starts.up(0.6)
+    root.rename(tmp_path / "root.key")
+    away = Quiet()
+    starts.up(0.6, away, log=log)
+    (told,) = [step for step in away.steps if "does not count" in step]
+    home = open_home(starts.root)
+    made = [each.key for each in local_witnesses(home)]
+    assert f"weavergen witnesses add {' '.join(made)}" in told
+    assert witness_keys(load_trust(home.trust_file), int(time.time())) == []
+    (tmp_path / "root.key").rename(root)
+    here = Quiet()
+    starts.up(0.6, here, log=log)
+    assert [key.text for key in witness_keys(load_trust(home.trust_file), int(time.time()))] == made
+    assert not [step for step in here.steps if "does not count" in step]
 
 
 def test_an_engine_that_cannot_be_closed_off_stops_bring_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

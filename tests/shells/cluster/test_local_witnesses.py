@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from actors.base.canonical import canonical_json
+from actors.base.certificates import Revocation, revoke
 from actors.base.errors import HomeError
 from actors.spans.adapters.witnesses import Witnesses
 from actors.spans.config import LogConfig, WitnessConfig
+from actors.spans.log.note import read_key
 from cluster.home import Home, create_home
 from cluster.local_witnesses import (
     AGAIN_S,
@@ -23,7 +26,7 @@ from cluster.local_witnesses import (
 )
 from cluster.node import REPOSITORY
 from tests.shells.actors.spans.adapters.sealed import Sealed
-from tests.unit.actors.spans.telemetry import Authority
+from tests.unit.actors.spans.telemetry import ROOT, Authority
 
 TRUST = Authority().trust()
 PATIENCE_S = 60
@@ -80,10 +83,22 @@ def test_they_are_made_once(kept: Kept) -> None:
     assert prepare(kept.home, 0, TRUST, kept.away) == local_witnesses(kept.home) == ()
 
 
+def test_one_that_root_revoked_gets_another_key(kept: Kept) -> None:
+    """For good, in its old place and under its old name; the other keeps its own, and the revoked key is set aside."""
+    first, second = local_witnesses(kept.home)
+    gone = revoke(ROOT, Revocation(read_key(first.key).public.key_id, 0, "stolen"))
+    trust = replace(TRUST, revocations=[gone])
+    new, kept_on = prepare(kept.home, 2, trust, kept.away)
+    assert (kept_on, new.name, new.folder, new.key != first.key) == (second, first.name, first.folder, True)
+    assert prepare(kept.home, 2, trust, kept.away) == (new, second) == local_witnesses(kept.home)
+    assert (Path(new.folder) / "key.revoked").exists()
+
+
 def test_they_never_lie_under_the_home(tmp_path: Path) -> None:
     """Whoever sets the home back would set them back, too."""
     assert witness_dir({"WEAVERGEN_WITNESS_DIR": str(tmp_path / "w")}, tmp_path / "home") == tmp_path / "w"
     assert witness_dir({}, tmp_path / "home").parts[-3:] == (".config", "weavergen", "witnesses")
+    assert witness_dir({"WEAVERGEN_OPERATOR_DIR": "/keys"}, tmp_path / "home") == Path("/keys/witnesses")
     with pytest.raises(HomeError, match="WEAVERGEN_WITNESS_DIR"):
         witness_dir({"WEAVERGEN_WITNESS_DIR": str(tmp_path / "home" / "w")}, tmp_path / "home")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from cluster.config import PROFILES, Config, load_profile, read_config
+from cluster.local_witnesses import co_located
 from cluster.profile_policy import profile_rules
 from models.errors import VoterFailed
 from tests.unit.actors.consensus import conftest as consensus
@@ -42,3 +43,10 @@ async def test_19_the_shipped_configuration_does_not_work_against_a_failing_prim
         decision = await world.coordinator.generate(request(), CALLER)
         assert decision.candidate.content == "Paris"
         assert all(world.voters[name].asked for name in down)
+
+
+@pytest.mark.parametrize("profile", sorted(path.stem for path in PROFILES.glob("*.yaml")))
+def test_every_shipped_profile_has_two_witnesses_of_its_machine(profile: str) -> None:
+    """Nobody has to know of them to have them, and that they share the machine is said."""
+    config = read_config(load_profile(profile), profile)
+    assert (config.log.local_witnesses, co_located(config.log)) == (2, ("witness: co-located",))

@@ -27,7 +27,7 @@ def home(tmp_path: Path) -> Home:
 
 def test_every_private_key_is_its_owner_s_and_the_operator_s_lie_outside(home: Home, tmp_path: Path) -> None:
     """Root and operator keys are not under home; every key file is 0600; the bundle certifies each role."""
-    assert sorted(path.name for path in home.keys.iterdir()) == ["issuer.key", "log.key", "policy.key", "salt.key"]
+    assert sorted(path.name for path in home.keys.iterdir()) == ["issuer.key", "log.key", "policy.key"]
     assert sorted(path.name for path in (tmp_path / "op").iterdir()) == ["operator.key", "root.key"]
     files = [*home.keys.iterdir(), *(tmp_path / "op").iterdir()]
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}

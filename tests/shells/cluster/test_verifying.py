@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from actors.base.canonical import canonical_json
+from actors.base.certificates import Revocation, revoke
 from actors.base.errors import ConfigurationError
 from actors.base.signing import SigningKey
 from actors.consensus.retention.content import Content, encode_content
@@ -23,6 +24,7 @@ from cluster.cli import verifying
 from cluster.cli.main import cli
 from cluster.config import read_config
 from cluster.home import create_home
+from cluster.trust import certified_as
 from tests.unit.actors.consensus.conftest import make_world, trust_chain
 from tests.unit.actors.consensus.retention.kept import ADDS_ONE, CODE, ONE, TWO, Sink
 from tests.unit.actors.consensus.test_verification import witnessed
@@ -183,7 +185,7 @@ def test_blind_screening_contradicts_nobody(case: Case, monkeypatch: pytest.Monk
 async def test_witnesses_are_counted(
     make_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that are named, else those of the home's profile; fewer than are required is exit 1."""
+    """Those that are named, else those that root certifies in the bundle; fewer than are required is exit 1."""
     monkeypatch.setattr(verifying.time, "time", lambda: NOW_S)
     world = make_world(voter("a", says("42")), voter("b", says("42")))
     await world.coordinator.generate(request("Six times seven?"), CALLER)
@@ -191,22 +193,39 @@ async def test_witnesses_are_counted(
     name, file, trust = "witness.example/1", tmp_path / "decision.json", tmp_path / "trust.json"
     file.write_bytes(witnessed(world, key, name))
     trust.write_bytes(canonical_json(world.trust))
-    vkey = NoteKey(name, KeyKind.COSIGNATURE, key.public).text
+    vkey, root = NoteKey(name, KeyKind.COSIGNATURE, key.public).text, SigningKey.from_seed(bytes([1]) * 32)
 
-    def verify(home: str, *more: str) -> tuple[int, str]:
-        words = ["verify", str(file), "--trust", str(trust), "--home", str(tmp_path / home), *more]
+    def verify(*more: str) -> tuple[int, str]:
+        words = ["verify", str(file), "--trust", str(trust), "--home", str(tmp_path / "none"), *more]
         result = CliRunner().invoke(cli, words, standalone_mode=False)
         return (2, str(result.exception)) if result.exception else (int(result.return_value), result.output)
 
     for more, code, said in (
-        ((), 0, ""), (("--witness", vkey), 0, f"witnesses: {name} (1 of 1)"), (("--require-witnesses", "1"), 1, ""),
+        ((), 0, ""), (("--witness", vkey), 0, f"witnesses: {name} (1 of 1)"), (("--require-witnesses", "1"), 1, "none (0 of 0)"),
         (("--witness", vkey, "--require-witnesses", "1"), 0, "inclusion: included"),
         (("--witness", vkey, "--require-witnesses", "2"), 1, "(1 of 1)"), (("--witness", "x"), 2, "--witness: "),
     ):  # fmt: skip
-        found = verify("none", *more)
+        found = verify(*more)
         assert (found[0], said in found[1]) == (code, True), found
-    home = create_home(tmp_path / "home")
-    log = {"witnesses": [{"url": "https://witness.example/1", "key": vkey}]}
-    home.write_config(read_config({"profile": "t", "log": log}, "t"))
-    code, told = verify("home", "--json", "--require-witnesses", "1")
+    certificate = certified_as(root, "witness", name, key.public, NOW_S)
+    known = replace(world.trust, certificates=[*world.trust.certificates, certificate])
+    trust.write_bytes(canonical_json(known))
+    code, told = verify("--json", "--require-witnesses", "1")
     assert (code, json.loads(told)["witnesses"]) == (0, [name])
+    other = NoteKey("witness.example/2", KeyKind.COSIGNATURE, SigningKey.from_seed(b"o" * 32).public).text
+    assert verify("--witness", other, "--require-witnesses", "1")[0] == 1
+    gone = revoke(root, Revocation(key.public.key_id, NOW_S, "stolen"))
+    trust.write_bytes(canonical_json(replace(known, revocations=[gone])))
+    code, told = verify("--require-witnesses", "1")
+    assert (code, "witnesses: none (0 of 0)" in told) == (1, True)
+    code, told = verify("--witness", vkey)
+    assert (code, "counts no more" in told) == (2, True)
+
+
+async def test_a_home_names_no_witnesses_to_those_who_verify(case: Case) -> None:
+    """Whoever owns the home writes its profile, and would invent them there."""
+    key = NoteKey("witness.example/1", KeyKind.COSIGNATURE, SigningKey.from_seed(b"w" * 32).public)
+    log = {"witnesses": [{"url": "https://witness.example/1", "key": key.text}]}
+    create_home(case.home).write_config(read_config({"profile": "t", "log": log}, "t"))
+    code, told = case.verify("--require-witnesses", "1")
+    assert (code, "witnesses: none (0 of 0)" in told) == (1, True)

@@ -17,7 +17,7 @@ from actors.spans.config import LogConfig, SpansConfig
 from actors.store.adapters.database import Database
 from actors.store.adapters.revocations import NotedRevocations
 from cluster.trust import load_trust
-from serve_apps.actors import SpanWatch, open_span_actor, span_gauges, span_problem
+from serve_apps.actors import SpanWatch, checked_rows, open_span_actor, span_gauges, span_problem
 from tests.shells.cluster.governed import NOW, governed
 from tests.unit.actors.spans.telemetry import Authority, Incidents, writer_id
 
@@ -48,6 +48,7 @@ def test_a_failing_table_is_a_problem() -> None:
     assert "could not take over: no directory" in span_problem(
         WELL | {"backup_in_use": 0.0, "backup_error": "no directory"}
     )
+    assert "misses latency" in span_problem(WELL | {"checker_blind_why": "Temporal misses latency"})
     assert "holds the home" in span_problem({"waiting": "another SpanActor holds the home"})
 
 
@@ -103,3 +104,10 @@ async def test_whoever_watches_is_never_stopped_by_what_it_watches() -> None:
         "full", "SpanActor does not answer (ConnectionError)", "SpanActor does not answer (TimeoutError)",
         "SpanActor does not answer (KeyError)", "",
     ]  # fmt: skip
+
+
+def test_rows_read_are_those_accepted_and_those_set_aside() -> None:
+    """As far as they are known: an actor that waits for its predecessor knows of none."""
+    rows = {"rows_read": 3, "rows_accepted": 2, "rows_quarantined": 1}
+    assert checked_rows(WELL | rows | {"lost_rows": 9}) == rows
+    assert checked_rows({"waiting": "another SpanActor holds the home"}) is None

@@ -26,6 +26,8 @@ from actors.consensus.retention.content import Content, encode_content, held_to,
 
 _log = logging.getLogger("weavergen.content")
 Fate = Literal["kept", "lost", "off"]
+Still = Callable[[], bool]
+"""Whether content may be kept, asked once it is written: its tenant may have been erased meanwhile."""
 IDLE_S = 60.0
 """How often old content is looked for while nothing is to be kept."""
 CLOSE_S = 5.0
@@ -55,7 +57,7 @@ class ContentKeeper:
     ) -> None:  # fmt: skip
         self._store, self._config, self._switch, self._count = store, config, switch, count
         self._bounds: dict[str, int] = behaviour.model_dump()
-        self._waiting: queue.Queue[Content | None] = queue.Queue()
+        self._waiting: queue.Queue[tuple[Content, Still] | None] = queue.Queue()
         self._changing = threading.Lock()
         self._held = self._held_bytes = 0
         self._closed = False
@@ -75,7 +77,7 @@ class ContentKeeper:
         """Tell whether a tenant's content is kept."""
         return self._config.keeps(tenant)
 
-    def put(self, content: Content) -> None:
+    def put(self, content: Content, still: Still = lambda: True) -> None:
         """Keep a content soon, if there is room for it in the queue. Never raises, never waits."""
         size = size_of(content)
         with self._changing:
@@ -83,7 +85,7 @@ class ContentKeeper:
             closed = self._closed
             if not full and not closed:
                 self._held, self._held_bytes = self._held + 1, self._held_bytes + size
-                self._waiting.put_nowait(content)
+                self._waiting.put_nowait((content, still))
                 return
         self._count("lost")
         self._say(KEEPING, ENDING if closed else "more content waits to be written than the configuration allows")
@@ -100,30 +102,31 @@ class ContentKeeper:
         self._expire()
         while True:
             try:
-                content = self._waiting.get(timeout=IDLE_S)
+                waited = self._waiting.get(timeout=IDLE_S)
             except queue.Empty:
                 self._expire()
                 continue
-            if content is None:
+            if waited is None:
                 return
-            self._keep(content)
+            self._keep(*waited)
+            content, _ = waited
             with self._changing:
                 self._held, self._held_bytes = self._held - 1, self._held_bytes - size_of(content)
             self._expire()
 
-    def _keep(self, content: Content) -> None:
+    def _keep(self, content: Content, still: Still) -> None:
         try:
-            fate, problem = self._kept(content)
+            fate, problem = self._kept(content, still)
         except Exception as error:  # noqa: BLE001 - a defect costs this content, never the thread
             fate, problem = "lost", _words(error)
         self._say(KEEPING, problem)
         self._count(fate)
 
-    def _kept(self, content: Content) -> tuple[Fate, str]:
+    def _kept(self, content: Content, still: Still) -> tuple[Fate, str]:
         if self._switch.exists():
             return "off", OFF
-        self._store.put(content.decision_id, encode_content(held_to(content, self._bounds)))
-        return "kept", ""
+        is_kept = self._store.put(content.decision_id, encode_content(held_to(content, self._bounds)), still)
+        return ("kept" if is_kept else "off"), ""
 
     def _expire(self) -> None:
         try:

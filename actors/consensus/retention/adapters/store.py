@@ -11,7 +11,6 @@ Rules:
 Left out: whose content is kept, and what happens to that which cannot be (``keeper``).
 """
 
-import fcntl
 import os
 import re
 import stat
@@ -21,9 +20,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from actors.base.errors import ConfigurationError, IntegrityError, StorageUnavailable
-from actors.base.files import write_atomic
+from actors.base.files import sync_folder, write_atomic
 from actors.base.ids import ulid_time_ms
+from actors.base.locks import in_turn
 from actors.consensus.retention.config import ContentConfig
+from actors.consensus.retention.content import Content, read_content
 
 SUFFIX = ".json.gz"
 BLOCK = 4096
@@ -46,18 +47,46 @@ class ContentStore:
         self._folder, self._config, self._now_s = folder, config, now_s
         self._counted_s = self._expired_s = -COUNT_EVERY_S
 
-    def put(self, decision_id: str, data: bytes) -> None:
-        """Keep the content of one decision; return once it is durable."""
+    def put(self, decision_id: str, data: bytes, still: Callable[[], bool] = lambda: True) -> bool:
+        """Keep the content of one decision, durably, if it ``still`` may be once nobody else changes the folder; tell whether."""
         packed = _packed(data)
         if _on_disk(len(packed)) > self._config.max_bytes * KEPT_SHARE:
             raise StorageUnavailable(f"the content of {decision_id} alone is larger than what may be kept")
         try:
             with self._locked() as lock:
+                if not still():
+                    return False
                 used, files = self._fitting(_read_sum(lock), _on_disk(len(packed)))
                 write_atomic(self._folder / f"{decision_id}{SUFFIX}", packed)
                 _write_sum(lock, used + _on_disk(len(packed)), files + 1)
         except OSError as error:
             raise StorageUnavailable(f"content cannot be kept ({error.strerror})") from error
+        return True
+
+    def erase(self, is_theirs: Callable[[Content], bool], then: Callable[[], None]) -> tuple[int, int]:
+        """Remove what is somebody's, durably, ``then`` do that, and nothing is kept in between.
+
+        Return how many contents went, and how many cannot be read: nobody can tell whose they are.
+        """
+        gone = unread = 0
+        try:
+            with self._locked() as lock:
+                for name, _ in list(self._files()):
+                    try:
+                        data = find_content(self._folder, name.removesuffix(SUFFIX))
+                        found = None if data is None else read_content(data)
+                    except (ConfigurationError, IntegrityError):
+                        unread += 1
+                        continue
+                    if found is not None and is_theirs(found):
+                        (self._folder / name).unlink()
+                        gone += 1
+                sync_folder(self._folder)
+                then()
+                _write_sum(lock, *self._counted(self._config.max_bytes, self._config.max_files))
+        except OSError as error:
+            raise StorageUnavailable(f"content cannot be erased ({error.strerror})") from error
+        return gone, unread
 
     def expire(self) -> bool:
         """Remove what is too old, if it is time to look; tell whether it was."""
@@ -131,12 +160,8 @@ class ContentStore:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         if stat.S_IMODE(self._folder.stat().st_mode) & 0o077:
             self._folder.chmod(0o700)
-        lock = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with in_turn(self._folder / ".lock") as lock:
             yield lock
-        finally:
-            os.close(lock)
 
 
 def find_content(place: Path, decision_id: str) -> bytes | None:

@@ -6,7 +6,6 @@ Rules:
 - Who holds the lock makes the next proof; nobody waits for it.
 """
 
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import msgspec
 
 from actors.base.errors import StorageUnavailable
 from actors.base.files import write_atomic
+from actors.base.locks import try_lock
 from actors.consensus.sandbox.selftest import Proof
 
 MAX_BYTES = 65_536
@@ -56,15 +56,13 @@ class ProofFile:
     def turn(self) -> Iterator[bool]:
         """Hold the lock for the time of the block; ``False`` if another process holds it. Raises ``StorageUnavailable``."""
         try:
-            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            descriptor = try_lock(self._lock)
         except OSError as error:
             raise StorageUnavailable(f"the sandbox's proof cannot be locked: {error.strerror}") from error
+        if descriptor is None:
+            yield False
+            return
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
             yield True
         finally:
             os.close(descriptor)

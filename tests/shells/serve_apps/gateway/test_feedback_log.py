@@ -17,6 +17,7 @@ from actors.spans.config import SpansConfig
 from actors.spans.record import seal
 from actors.spans.span import Span
 from actors.store.config import StoreConfig
+from actors.store.tenants import derived_tenants
 from serve_apps.gateway.decisions import Decisions
 from serve_apps.gateway.feedback import FeedbackDesk
 from serve_apps.gateway.settings import GatewaySettings
@@ -38,7 +39,7 @@ def desk(wal: WalWriter, root: Path, spans: SpansConfig) -> FeedbackDesk:
         return RECORD.tenant
 
     found = Decisions(lambda _: None, WalReader(root, 1 << 30), bytes, pseudonym, 4)
-    return FeedbackDesk(found.find, wal, pseudonym, b"s" * 32, settings, lambda: int(NOW_S * 1e9))
+    return FeedbackDesk(found.find, wal, derived_tenants(b"s" * 32), settings, lambda: int(NOW_S * 1e9))
 
 
 async def tell(to: FeedbackDesk) -> Any:

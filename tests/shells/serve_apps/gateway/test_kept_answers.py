@@ -17,6 +17,7 @@ from actors.policy.snapshot import Epochs
 from actors.spans.record import read_envelope
 from actors.store.adapters.database import Database
 from actors.store.adapters.tables import kept_answers
+from actors.store.adapters.tenant_files import TenantFiles
 from actors.store.config import StoreConfig
 from cluster.acceptance.system import write_answers
 from models.protocol_servers.faults import Fault
@@ -242,10 +243,9 @@ async def test_a_row_does_not_open_in_anothers_place(tmp_path: Path, monkeypatch
 
 
 def resealed(system: Live, change: Callable[[Kept], Kept]) -> None:
-    """Change what lies in the one box there is, as somebody could who holds the home's secret."""
+    """Change what lies in the one box there is, as somebody could who holds the tenant's keys."""
     (row,) = rows(system)
-    salt = bytes.fromhex((system.home.keys / "salt.key").read_text())
-    keys = tenant_keys(salt, "default")
+    keys = tenant_keys(TenantFiles(system.home.keys / "tenants")("default"))
     bound = Binding("default", row.api_key_id, row.slot, row.request, row.decision_id, row.expires_at_ms).data
     box = seal(keys, bytes(12), encode_kept(change(decode_kept(unseal(keys, row.box, bound)))), bound)
     change_row(system, box=box)

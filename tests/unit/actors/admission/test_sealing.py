@@ -5,13 +5,21 @@ import hmac
 
 import pytest
 
-from actors.admission.sealing import seal, tenant_keys, unseal
+from actors.admission.sealing import TenantKeys, seal, tenant_keys, unseal
 from actors.base.errors import IntegrityError
+from actors.store.tenants import derived
 from tests.unit.actors.spans.telemetry import flipped
 
 SECRET = bytes(range(32))
 NONCE = b"n" * 12
-KEYS = tenant_keys(SECRET, "acme")
+
+
+def keys_of(tenant: str, secret: bytes = SECRET) -> TenantKeys:
+    """Return a tenant's keys as an earlier version derived them from a home's secret."""
+    return tenant_keys(derived(secret, tenant))
+
+
+KEYS = keys_of("acme")
 
 
 def test_keys_follow_from_the_secret_by_hkdf() -> None:
@@ -25,7 +33,7 @@ def test_keys_follow_from_the_secret_by_hkdf() -> None:
 
 def test_every_tenant_and_secret_has_keys_of_its_own() -> None:
     """Nothing of one is another's, and no key shows in a representation."""
-    others = [tenant_keys(SECRET, "acmf"), tenant_keys(bytes(32), "acme")]
+    others = [keys_of("acmf"), keys_of("acme", bytes(32))]
     assert len({key for keys in (KEYS, *others) for key in (keys.naming, keys.sealing)}) == 6
     assert repr(KEYS) == "TenantKeys(…)"
 
@@ -34,7 +42,7 @@ def test_a_name_says_where_its_parts_end() -> None:
     """Other parts, another kind or another tenant make another name, however they are cut."""
     names = [
         KEYS.name("slot", "a", "bc"), KEYS.name("slot", "ab", "c"), KEYS.name("slot", "abc"), KEYS.name("request", "a", "bc"),
-        KEYS.name("slot", 'a","bc'), tenant_keys(SECRET, "b").name("slot", "a", "bc"),
+        KEYS.name("slot", 'a","bc'), keys_of("b").name("slot", "a", "bc"),
     ]  # fmt: skip
     assert len(set(names)) == len(names)
     assert {len(name) for name in names} == {64}
@@ -54,7 +62,7 @@ def test_any_other_bit_stays_shut() -> None:
         with pytest.raises(IntegrityError, match="does not open"):
             unseal(KEYS, flipped(box, bit), b"for this")
     for keys, belongs_to, data in (
-        (KEYS, b"for that", box), (tenant_keys(SECRET, "b"), b"for this", box), (KEYS, b"for this", b""),
+        (KEYS, b"for that", box), (keys_of("b"), b"for this", box), (KEYS, b"for this", b""),
         (KEYS, b"for this", box[:20]),
     ):  # fmt: skip
         with pytest.raises(IntegrityError, match="does not open"):

@@ -14,6 +14,7 @@ from actors.base.certificates import (
     TrustBundle,
     certify,
     extends,
+    holders,
     newest_key_id,
     no_longer_revoked,
     read_trust,
@@ -109,6 +110,20 @@ def test_an_issuer_cannot_make_operators() -> None:
     """Only root certifies operators: an issuer's certificate for one is refused."""
     with pytest.raises(IntegrityError, match="may not certify"):
         role_keys(bundle(cert(ISSUER, "operator", STRANGER)), "operator", NOW)
+
+
+def test_only_root_makes_witnesses() -> None:
+    """Not the issuer, nor the log's key, whatever a witness is called."""
+    log, made = cert(ROOT, "log", POLICY), cert(ROOT, "witness", STRANGER)
+    assert [(found.subject, key) for found, key in holders(bundle(made), "witness", NOW)] == [
+        ("somebody", STRANGER.public)
+    ]
+    for by in (ISSUER, POLICY):
+        forged = bundle(*good().certificates, log, cert(by, "witness", STRANGER))
+        with pytest.raises(IntegrityError, match="may not certify"):
+            list(holders(forged, "witness", NOW))
+        with pytest.raises(IntegrityError, match="may not certify"):
+            read_trust(canonical_json(forged))
 
 
 def test_root_cannot_certify_another_root() -> None:

@@ -13,6 +13,7 @@ from actors.consensus.config import ConsensusConfig
 from actors.consensus.ports import ContentSink, Hedges, Saving
 from actors.consensus.readable import readable
 from actors.consensus.weights import default_weights, read_weights
+from actors.store.tenants import Tenants, derived_tenants
 from tests.unit.actors.consensus.world import (
     LOG_KEY,
     NOW_S,
@@ -58,6 +59,9 @@ def trust_chain() -> tuple[TrustBundle, SigningKey, object]:
     return trust, writer, certificate("writer", WRITER, writer, issuer, 24 * 3600)
 
 
+TENANTS = derived_tenants(b"salt" * 8)
+
+
 @pytest.fixture
 def make_world(trust_chain: tuple[TrustBundle, SigningKey, object]) -> Callable[..., World]:
     """Build a coordinator around voters."""
@@ -65,7 +69,7 @@ def make_world(trust_chain: tuple[TrustBundle, SigningKey, object]) -> Callable[
 
     def make(
         *voters: FunctionVoter, config: ConsensusConfig | None = None, content: ContentSink | None = None,
-        hedges: Hedges | None = None, saving: Saving | None = None,
+        hedges: Hedges | None = None, saving: Saving | None = None, tenants: Tenants = TENANTS,
     ) -> World:  # fmt: skip
         named = {v.info.id: v for v in voters}
         policy = Policy(View(snapshot(list(named))))
@@ -82,7 +86,8 @@ def make_world(trust_chain: tuple[TrustBundle, SigningKey, object]) -> Callable[
             comparer=comparer,
             clock=clock,
             config=config or ConsensusConfig(),
-            identity=Identity("c" * 64, b"salt" * 8),
+            identity=Identity("c" * 64),
+            tenants=tenants,
             randomness=lambda n: b"\x07" * n,
             content=content,
             hedges=hedges,

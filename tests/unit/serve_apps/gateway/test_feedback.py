@@ -12,9 +12,9 @@ from actors.base.ids import is_ulid
 from actors.consensus.config import ConsensusConfig
 from actors.policy.config import PolicyConfig
 from actors.spans.config import SpansConfig
-from actors.spans.feedback import note_commitment
 from actors.spans.span import Span
 from actors.store.config import StoreConfig
+from actors.store.tenants import derived_tenants
 from serve_apps.gateway.documentation import openapi
 from serve_apps.gateway.feedback import MAX_BODY_BYTES, FeedbackDesk
 from serve_apps.gateway.schemas import MAX_NOTE_CHARS
@@ -24,7 +24,7 @@ from tests.unit.serve_apps.gateway.test_app import Told, World
 from tests.unit.serve_apps.gateway.test_decisions import ID, NOW_MS, Shelf, decisions
 
 PATH = "/v1/feedback"
-SALT = b"s" * 32
+TENANTS = derived_tenants(b"s" * 32)
 WORD = {"decision_id": ID, "outcome": "accepted"}
 
 
@@ -57,9 +57,7 @@ class Office(World):
             home=tmp_path, config_sha256="0" * 64, profile="t", spans=SpansConfig(stall_after_ms=20), body_timeout_s=5,
             **domains, **more,
         )  # fmt: skip
-        self.desk = FeedbackDesk(
-            decisions(self.shelf).find, self.log, lambda name: f"p-{name}", SALT, settings, lambda: NOW_MS * 1_000_000
-        )
+        self.desk = FeedbackDesk(decisions(self.shelf).find, self.log, TENANTS, settings, lambda: NOW_MS * 1_000_000)
         super().__init__()
 
     async def _feedback(self, receive: Any, principal: Any) -> Any:
@@ -87,10 +85,12 @@ async def test_a_word_is_one_row_with_its_decision(office: Office, outcome: str)
     assert (told.status, answer["decision_id"], answer["outcome"]) == (200, ID, outcome)
     assert is_ulid(answer["feedback_id"])
     (row,) = office.log.rows
-    assert (row.name, row.decision_id, row.tenant, row.outcome) == ("weavergen.feedback", ID, "p-acme", outcome)
+    assert (row.name, row.decision_id, row.tenant, row.outcome) == (
+        "weavergen.feedback", ID, TENANTS("acme").pseudonym, outcome,
+    )  # fmt: skip
     assert row.attributes == {
         "weavergen.feedback.id": answer["feedback_id"],
-        "weavergen.feedback.note_commitment": note_commitment(SALT, "acme", "it broke prod"),
+        "weavergen.feedback.note_commitment": TENANTS("acme").note_commitment("it broke prod"),
     }
     assert "broke" not in repr(row)
 

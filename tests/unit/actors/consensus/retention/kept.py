@@ -25,14 +25,16 @@ class Sink:
 
     tenants: tuple[str, ...] = ("acme",)
     kept: list[Content] = field(default_factory=list)
+    stills: list[Callable[[], bool]] = field(default_factory=list)
 
     def wants(self, tenant: str) -> bool:
         """Tell whether a tenant's content is kept."""
         return tenant in self.tenants
 
-    def put(self, content: Content) -> None:
-        """Keep it."""
+    def put(self, content: Content, still: Callable[[], bool]) -> None:
+        """Keep it, and whoever may say that it is to be kept no more."""
         self.kept.append(content)
+        self.stills.append(still)
 
 
 def does(behaviours: Mapping[str, str], passed: Mapping[str, int]) -> Callable[[Mapping[int, str]], Comparison]:

@@ -1,5 +1,7 @@
 """Content: what is kept of a decision, byte for byte, and what opens the record's commitments."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -14,6 +16,7 @@ from actors.consensus.retention.content import (
     read_content,
     size_of,
 )
+from actors.store.tenants import derived, renewed
 from models.voter import Message
 from tests.unit.actors.consensus.retention.kept import ADDS_ONE, CODE, ONE, TWO, MakeWorld, Sink, decided
 from tests.unit.actors.consensus.world import CALLER, request, says, voter
@@ -75,6 +78,30 @@ async def test_a_salt_opens_one_decision_alone(make_world: MakeWorld) -> None:
     assert records[0].prompt_commitment != records[1].prompt_commitment
     with pytest.raises(IntegrityError, match="prompt_commitment"):
         check_opens(replace(one, prompt_salt=two.prompt_salt), records[0])
+
+
+async def test_an_erased_tenant_s_content_is_not_kept(make_world: MakeWorld) -> None:
+    """Erased while its record was written there is no content that would open it; later, whoever writes it is told."""
+    now, sink = {"acme": derived(b"1" * 32, "acme")}, Sink()
+    world = make_world(voter("a", says(ONE)), voter("b", says(ONE)), content=sink, tenants=lambda tenant: now[tenant])
+    await world.coordinator.generate(request(CODE), CALLER)
+    assert (len(sink.kept), sink.stills[0]()) == (1, True)
+    check_opens(sink.kept[0], world.log.committed[0].record)
+    now["acme"] = renewed(now["acme"], lambda size: b"2" * size)
+    assert not sink.stills[0]()
+    await world.coordinator.generate(request(CODE), CALLER)
+    one, two = (committed.record for committed in world.log.committed)
+    assert (one.tenant == two.tenant, one.prompt_commitment == two.prompt_commitment) == (True, False)
+    check_opens(sink.kept[1], two)
+    commit = world.log.commit
+
+    async def erases(*arguments: Any) -> Any:
+        now["acme"] = renewed(now["acme"], lambda size: b"3" * size)
+        return await commit(*arguments)
+
+    world.log.commit = erases  # type: ignore[method-assign]
+    await world.coordinator.generate(request(CODE), CALLER)
+    assert (len(world.log.committed), len(sink.kept)) == (3, 2)
 
 
 async def test_the_bounds_of_a_comparison_are_kept_with_it(make_world: MakeWorld) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from actors.base.canonical import unb64
-from actors.base.certificates import Revocation
+from actors.base.certificates import Certificate, Revocation, Role, TrustBundle, certify, revoke
 from actors.base.errors import IntegrityError
 from actors.base.signing import SigningKey
 from actors.spans.log.checkpoint import (
@@ -18,9 +18,10 @@ from actors.spans.log.checkpoint import (
     read_checkpoint,
     read_head,
     sign_checkpoint,
+    witness_keys,
 )
 from actors.spans.log.note import KeyKind, Note, NoteKey, SignatureLine, sign_line
-from tests.unit.actors.spans.telemetry import NOW_S, Authority, certificate_of
+from tests.unit.actors.spans.telemetry import NOW_S, ROOT, Authority, certificate_of
 
 TEXT = """example.com/behind-the-sofa
 20852163
@@ -158,3 +159,51 @@ def test_witnesses_are_told_of_those_that_were_asked_for() -> None:
     assert checkpoint.cosigned([wrong]).verify(KEYS.trust(), known[:2]).witnesses
     with pytest.raises(IntegrityError, match="does not match"):
         checkpoint.cosigned([wrong]).verify(KEYS.trust(), known)
+
+
+NAME, WITNESS = "witness.example/1", SigningKey.from_seed(b"w" * 32)
+
+
+def bundle(
+    *held: tuple[Role, str, SigningKey], revoked: int | None = None, ends: int = int(NOW_S) + 100
+) -> TrustBundle:
+    """Return the log's bundle with more certificates of root, and the witness's key revoked from a second on."""
+    trust, root = KEYS.trust(), ROOT.public.key_id
+    more = [certify(ROOT, Certificate(role, name, key.public.hex, root, 0, ends)) for role, name, key in held]
+    gone = [] if revoked is None else [revoke(ROOT, Revocation(WITNESS.public.key_id, revoked, "stolen"))]
+    return msgspec.structs.replace(trust, certificates=[*trust.certificates, *more], revocations=gone)
+
+
+def test_witnesses_are_those_that_root_certifies() -> None:
+    """Under the name and kind that their signatures have; a bundle of before has none."""
+    assert witness_keys(KEYS.trust(), int(NOW_S)) == []
+    (key,) = witness_keys(bundle(("witness", NAME, WITNESS)), int(NOW_S))
+    assert key == NoteKey(NAME, KeyKind.COSIGNATURE, WITNESS.public)
+    witnessed = signed().cosigned([sign_line(signed().note.text, NAME, WITNESS, int(NOW_S))])
+    assert witnessed.verify(KEYS.trust(), [key]).witnesses == (NAME,)
+
+
+def test_a_witness_that_is_revoked_or_whose_certificate_ended_counts_no_more() -> None:
+    """By now, not by the time of what it signed, which is its own word: a stolen key tells any."""
+    now_s, certified = int(NOW_S), ("witness", NAME, WITNESS)
+    assert len(witness_keys(bundle(certified, revoked=now_s + 1), now_s)) == 1
+    assert witness_keys(bundle(certified, revoked=now_s), now_s) == []
+    assert witness_keys(bundle(certified, ends=now_s), now_s) == []
+
+
+def test_whoever_has_the_log_s_key_is_no_witness() -> None:
+    """Nor is any key that is certified for something else, in whatever order, nor what calls itself the log."""
+    for also in (("log", "weavergen log", WITNESS), ("operator", "operator", WITNESS)):
+        for held in ((("witness", NAME, WITNESS), also), (also, ("witness", NAME, WITNESS))):
+            assert witness_keys(bundle(*held), int(NOW_S)) == []
+    assert witness_keys(bundle(("witness", OF, WITNESS)), int(NOW_S)) == []
+    assert witness_keys(bundle(("witness", NAME, KEYS.key())), int(NOW_S)) == []
+
+
+def test_a_witness_counts_once() -> None:
+    """However many keys it has, and however many names its key has."""
+    text, other = signed().note.text, SigningKey.from_seed(b"o" * 32)
+    for held in (((NAME, WITNESS), (NAME, other)), ((NAME, WITNESS), ("witness.example/2", WITNESS))):
+        keys = [NoteKey(name, KeyKind.COSIGNATURE, key.public) for name, key in held]
+        witnessed = signed().cosigned([sign_line(text, name, key, 5) for name, key in held])
+        assert len(witnessed.verify(KEYS.trust(), keys).witnesses) == 1

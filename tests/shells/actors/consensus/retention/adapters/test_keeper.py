@@ -39,12 +39,14 @@ class Store:
         self.may_write = threading.Event()
         self.may_write.set()
 
-    def put(self, decision_id: str, data: bytes) -> None:
+    def put(self, decision_id: str, data: bytes, still: Callable[[], bool]) -> bool:
         """Wait until it may, then keep or raise."""
         assert self.may_write.wait(30)
         if self.error is not None:
             raise self.error
-        self.put_ids.append(decision_id)
+        if still():
+            self.put_ids.append(decision_id)
+        return still()
 
     def expire(self) -> bool:
         """Nothing is old, but what a test says fails."""
@@ -229,3 +231,17 @@ def test_old_content_goes_as_soon_as_the_process_starts(make: Make, fates: Fates
     make(store)
     assert store.expired.acquire(timeout=30)
     assert fates.all == []
+
+
+def test_what_was_erased_while_it_waited_is_not_kept(make: Make, fates: Fates) -> None:
+    """Its salt is asked for once more when it is written, not when it was handed over."""
+    store, erased = Store(), threading.Event()
+    store.may_write.clear()
+    keeper = make(store)
+    keeper.put(content(1), lambda: not erased.is_set())
+    keeper.put(content(2))
+    erased.set()
+    store.may_write.set()
+    assert fates.wait(2) == ["off", "kept"]
+    assert store.put_ids == [content(2).decision_id]
+    assert keeper.problems == ()

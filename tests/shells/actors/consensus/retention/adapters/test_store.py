@@ -5,17 +5,21 @@ import os
 import resource
 import signal
 import stat
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from actors.base.errors import ConfigurationError, IntegrityError, StorageUnavailable
 from actors.base.ids import ulid
 from actors.consensus.retention.adapters.store import BLOCK, SUFFIX, ContentStore, find_content
 from actors.consensus.retention.config import ContentConfig
+from actors.consensus.retention.content import encode_content
+from tests.shells.actors.consensus.retention.adapters.test_keeper import content
 
 NOW_S = 1_800_000_000.0
 DAY_S = 86_400
@@ -239,3 +243,40 @@ def test_replicas_that_write_at_once_lose_no_count(folder: Path) -> None:
         list(pool.map(fill, (0, 1)))
     used, files = map(int, (folder / ".lock").read_bytes().split())
     assert (used, files) == (on_disk(folder), len(kept(folder)))
+
+
+def of(number: int, salt: str) -> bytes:
+    """Return the content of a decision under a salt."""
+    return encode_content(replace(content(number), decision_id=name(number), prompt_salt=salt))
+
+
+def test_what_is_somebody_s_goes_and_nothing_else(folder: Path) -> None:
+    """What cannot be read is counted: nobody can tell whose it is. What a killed writer left goes in any case."""
+    opened = store(folder)
+    for number in range(6):
+        opened.put(name(number), of(number, "aa" if number % 2 else "bb"))
+    (folder / f"{name(6)}{SUFFIX}").write_bytes(b"\x1f\x8bbroken")
+    half = folder / f".{name(7)}{SUFFIX}.abcd1234"
+    half.write_bytes(b"{")
+    done: list[list[str]] = []
+    assert opened.erase(lambda found: found.prompt_salt == "aa", lambda: done.append(kept(folder))) == (3, 1)
+    assert kept(folder) == [name(0), name(2), name(4), name(6)] == done[0]
+    assert not half.exists()
+    assert opened.erase(lambda found: found.prompt_salt == "aa", lambda: None) == (0, 1)
+
+
+def test_nothing_is_kept_while_something_is_erased(folder: Path) -> None:
+    """Whoever comes meanwhile waits, and asks once more whether it is wanted when it is its turn."""
+    erased = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+
+        def then() -> None:
+            waits.append(threads.submit(store(folder).put, name(1), of(1, "aa"), lambda: not erased.is_set()))
+            assert not waits[0].done()
+            erased.set()
+
+        waits: list[Future[bool]] = []
+        store(folder).erase(lambda _: True, then)
+        assert waits[0].result(60) is False
+    assert kept(folder) == []
+    assert store(folder).put(name(2), of(2, "bb"), lambda: True)
