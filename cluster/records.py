@@ -16,7 +16,7 @@ from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.consensus.audit import Recorded
 from actors.spans.adapters.parquet import FileGone
 from actors.spans.adapters.reader import SegmentRef, WalReader
-from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.stores import SpanStores
 from actors.spans.config import SpansConfig
 from actors.spans.frames import FrameKind, decode_spans
 from actors.spans.span import Span
@@ -29,7 +29,7 @@ class Unread:
     """Bytes on disk that hold records and cannot be read."""
 
     place: str
-    """Path below the home."""
+    """Path below the home; of a backup storage the whole path."""
     why: str
 
 
@@ -67,9 +67,12 @@ def _is_wanted(span: Span, since_ns: int) -> bool:
 
 
 def _in_table(root: Path, config: SpansConfig, since_ns: int) -> Iterator[Recorded | Unread]:
-    table = SpanTable(root / "spans", config.table_checkpoint_commits)
+    table = SpanStores(root, config.table_checkpoint_commits)
     wanted = pc.field("record").is_valid() & (pc.field("start_unix_nano") >= since_ns)
-    waiting, listed_again = table.current_files(), False
+    files, away = table.reachable_files()
+    if away is not None:
+        yield Unread("spans", str(away))
+    waiting, listed_again = [file.path for file in files], False
     taken: set[Path] = set()
     while waiting:
         path = waiting.pop(0)
@@ -77,13 +80,17 @@ def _in_table(root: Path, config: SpansConfig, since_ns: int) -> Iterator[Record
             rows = table.read_file(path, _COLUMNS, wanted).to_pylist()
         except FileGone as error:  # merged with others meanwhile: what it held lies in one that was not read yet
             if listed_again:
-                yield Unread(str(path.relative_to(root.resolve())), str(error))
+                yield Unread(_place(root.resolve(), path), str(error))
             else:
-                waiting, listed_again = [new for new in table.current_files() if new not in taken], True
+                waiting, listed_again = [new.path for new in table.reachable_files()[0] if new.path not in taken], True
             continue
         except (IntegrityError, StorageUnavailable, ValueError) as error:  # ValueError: words that are not UTF-8
-            yield Unread(str(path.relative_to(root.resolve())), str(error))
+            yield Unread(_place(root.resolve(), path), str(error))
             continue
         taken.add(path)
         for row in rows:
             yield Recorded(row["writer_id"], row["writer_seq"], row["decision_id"], row["record"], row["log_index"])
+
+
+def _place(root: Path, path: Path) -> str:
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)

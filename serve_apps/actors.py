@@ -199,9 +199,18 @@ def span_problem(health: Mapping[str, Any]) -> str:
         return str(health["table_error"])
     if why := health.get("checker_blind_why"):
         return f"spans are not checked: {why}"
+    if why := _backup_problem(health):
+        return why
     if health["merge_late"]:
         return f"batches wait to be sealed: {health['log_error'] or 'more come than can be sealed'}"
     return str(health["log_error"])
+
+
+def _backup_problem(health: Mapping[str, Any]) -> str:
+    why = str(health.get("backup_error", ""))
+    if health.get("backup_in_use"):
+        return f"spans go to the backup storage: {why or 'rows are brought back'}"
+    return f"the backup span storage could not take over: {why}" if why else ""
 
 
 class SpanWatch:

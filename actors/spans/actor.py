@@ -15,7 +15,8 @@ Rules:
 - Every commit's rows are sealed batch by batch (``adapters.sealer``). A log that cannot be sealed stops neither ingest nor
   serving: it is an incident, the delay is shown, and the batches are sealed once it can be.
 - Witnesses are asked for their signatures in a thread of their own; one that has seen another log than this one is an incident.
-- While the table cannot be written, rows wait here up to one roll and then in the log, on disk.
+- While the table cannot be written, rows wait here up to one roll and then in the log, on disk; where there is a backup
+  storage they go there before long (``adapters.backup``).
 - Small files of the table are merged between ticks, a little at a time (``adapters.compaction``).
 - Ages are measured on the steady clock; the wall clock only dates rows.
 
@@ -33,6 +34,7 @@ from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.ids import is_ulid
 from actors.base.locks import only_one
 from actors.base.ports import IncidentSink
+from actors.spans.adapters.backup import BackedTable
 from actors.spans.adapters.compaction import Compactor
 from actors.spans.adapters.guard import open_guard
 from actors.spans.adapters.ingest import Ingest
@@ -44,7 +46,6 @@ from actors.spans.adapters.requests import Requests
 from actors.spans.adapters.sealer import Authority, Sealer
 from actors.spans.adapters.segments import UNBORN_SUFFIX, Disk
 from actors.spans.adapters.storm import StormWatch
-from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.witnesses import Witnesses
 from actors.spans.checkers.finding import Checker
 from actors.spans.checkers.storm import StormWindow
@@ -73,10 +74,12 @@ class SpanActor:
         self._lock = _take_lock(home / "run" / "span-actor.lock")
         reader = WalReader(home / "wal", config.lookup_max_bytes)
         self._disk = disk or Disk()
-        self._table = SpanTable(
-            home / "spans", config.table_checkpoint_commits, self._disk, config.removed_files_keep_s
-        )
-        self.orphans_removed = len(self._table.recover())
+        self._table = BackedTable(home, config, self._reports, self._disk)
+        try:
+            self.orphans_removed = len(self._table.recover())
+        except BaseException:
+            self.close()  # whoever tries again in this process is not kept out by this one
+            raise
         log = log or LogConfig()
         self._guard = open_guard(
             home, authority, config, log.merge_promise_s + config.wal_max_age_s, self._reports, self._disk, more=more
@@ -110,6 +113,7 @@ class SpanActor:
         self._report = self._ingest.report = IngestReport()
         entered, sealed = self._outgoing.entered, self._sealer.size
         self._last_tick_s = now.wall_s
+        self._table.begin(now.steady_s, now.wall_s)
         self._guard.begin()
         if self._unsealed_since_s is not None or not self._sealer.begun:
             self._seal((), now)
@@ -118,7 +122,8 @@ class SpanActor:
         self._requests.work_off(now)
         if self._roll_due(now, flush=flush):
             self._commit(now)
-        if not flush:
+        self._table.follow()
+        if not flush and not self._table.state.in_use:
             self._compact(now)
         self._follow_witnesses(now)
         if not self._buffer.reached:
@@ -162,6 +167,7 @@ class SpanActor:
             "merge_delay_s": self._merge_delay_s(now),
             "merge_late": self._merge_delay_s(now) > self._merge_target_s,
             "orphans_removed": self.orphans_removed,
+            **self._table.state.shown(),
             **self._compactor.health(),
             "checkers_blind": len(self._guard.blind),
             "checker_blind_why": "; ".join(f"{name} {why}" for name, why in self._guard.blind.items()),

@@ -94,6 +94,19 @@ class SpansConfig(BaseModel):
     lookup_max_bytes: int = Field(default=256 * MIB, ge=1 * MIB)
     """Bytes of log read for one look-up of a decision before the table is asked."""
 
+    backup: str = Field(default="", pattern=r"^(/.*)?$", max_length=1024)
+    """Directory, on another disk than the home, that takes the table's rows while ``home/spans`` fails; empty: none."""
+    backup_after_failures: int = Field(default=5, ge=1, le=1000)
+    """Failures in a row after which the backup takes over."""
+    backup_after_s: float = Field(default=10.0, gt=0, le=3600)
+    """How long after the first of a row the next failure is enough."""
+    backup_return_s: float = Field(default=5.0, ge=0, le=3600)
+    """How often the first storage is looked for while the backup is in use."""
+    backup_check_s: float = Field(default=60.0, ge=0, le=3600)
+    """How often the backup is tried while it is not."""
+    backup_keep_s: float = Field(default=600.0, ge=0, le=30 * 86_400)
+    """How long the backup's rows stay after they were brought back, for those that read there still."""
+
     @model_validator(mode="after")
     def _frame_fits_segment(self) -> Self:
         largest = HEADER_MAX_BYTES + self.max_frame_bytes + 2 * FRAME_HEADER_BYTES

@@ -19,7 +19,7 @@ from actors.base.ids import is_ulid, new_ulid
 from actors.spans.adapters.quarantine import QuarantinedRows, file_name
 from actors.spans.adapters.quarantined import entries
 from actors.spans.adapters.requests import put_request, refused
-from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.stores import SpanStores
 from actors.spans.quarantined import listed
 from actors.spans.request import MAX_REASON, QuarantineRequest, sign_request
 from cluster.cli.context import Session, home_option, json_option, print_json, root_of, safe
@@ -239,5 +239,5 @@ def _writer(text: str) -> str:
     return text
 
 
-def _table(home: Home) -> SpanTable:
-    return SpanTable(home.root / "spans", home.read_config().spans.table_checkpoint_commits)
+def _table(home: Home) -> SpanStores:
+    return SpanStores(home.root, home.read_config().spans.table_checkpoint_commits)

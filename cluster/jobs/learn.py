@@ -37,6 +37,7 @@ from actors.policy.adapters.loading import blamed
 from actors.policy.snapshot import SignedSnapshot
 from actors.spans.adapters.parquet import FileGone
 from actors.spans.adapters.quarantined import entries
+from actors.spans.adapters.stores import SpanStores
 from actors.spans.adapters.table import SpanTable
 from actors.spans.quarantined import Quarantined, in_force
 from actors.spans.record import policy_named
@@ -191,7 +192,7 @@ def learn_home(home: Home, sha256: str, since_ns: int) -> dict[str, Any]:
     """Count a home's spans and keep the weights that follow the ones named; return the report."""
     config = home.read_config()
     old = WeightsRegistry(home.registry).weights(sha256)
-    table = SpanTable(home.root / "spans", config.spans.table_checkpoint_commits)
+    table = SpanStores(home.root, config.spans.table_checkpoint_commits)
     frozen, quarantined = frozen_policies(home, config.policy.max_snapshot_bytes), in_force(entries(table))
     files, counts = table.with_files(
         lambda: (len(files := table.current_files()), count_files(files, since_ns, frozen, quarantined))

@@ -15,7 +15,7 @@ class QuarantineView:
     """Reads the table's own word in one thread; its libraries are loaded when it is first asked."""
 
     def __init__(self, home: Path, checkpoint_commits: int) -> None:
-        self._path, self._checkpoint_commits = home / "spans", checkpoint_commits
+        self._home, self._checkpoint_commits = home, checkpoint_commits
         self._threads = BoundedThreads(1, MAX_LOOKUPS, "quarantine")
 
     async def listed(self) -> dict[str, Any]:
@@ -28,9 +28,9 @@ class QuarantineView:
 
     def _listed(self) -> dict[str, Any]:
         from actors.spans.adapters.quarantined import entries
-        from actors.spans.adapters.table import SpanTable
+        from actors.spans.adapters.stores import SpanStores
 
         try:
-            return listed(entries(SpanTable(self._path, self._checkpoint_commits)), MAX_SHOWN)
+            return listed(entries(SpanStores(self._home, self._checkpoint_commits)), MAX_SHOWN)
         except IntegrityError as error:
             raise NotReady(f"the table is damaged ({error}); `weavergen log verify` tells") from error

@@ -25,7 +25,8 @@ from actors.spans.adapters.findings import Damage, Findings, Whole
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.log_check import LogCheck
 from actors.spans.adapters.rows_check import RowsCheck
-from actors.spans.adapters.table import LOG, SEALED, SpanTable
+from actors.spans.adapters.stores import SpanStores
+from actors.spans.adapters.table import LOG, SEALED
 from actors.spans.log.checkpoint import Checkpoint, SignedCheckpoint
 from actors.spans.merkle import EMPTY_ROOT
 
@@ -81,7 +82,7 @@ def check_log(
     deep: bool = True,
 ) -> Checked:  # fmt: skip
     """Check the log in ``home/log``, the table in ``home/spans`` against it, and that it goes on from what others have seen."""
-    files, table = LogFiles(home / "log"), SpanTable(home / "spans", checkpoint_commits)
+    files, table = LogFiles(home / "log"), SpanStores(home, checkpoint_commits)
     try:
         witnessed = files.witnessed()
         had = [*(seen or {}).items(), *([] if witnessed is None else [("home/log/witnessed", witnessed)])]
@@ -112,7 +113,7 @@ def _nothing(*damage: Damage) -> Checked:
 
 
 def _checked(
-    checkpoint: Checkpoint, sealed: int, table: SpanTable, log: LogCheck, rows: RowsCheck, findings: Findings, tell: Tell
+    checkpoint: Checkpoint, sealed: int, table: SpanStores, log: LogCheck, rows: RowsCheck, findings: Findings, tell: Tell
 ) -> Checked:  # fmt: skip
     """Check all of it; ``sealed`` batches were sealed once, as the table says."""
     size = checkpoint.size
@@ -121,8 +122,10 @@ def _checked(
     log.run()
     before = numbered = size
     try:
-        first, files, last = table.last_committed(LOG), table.numbered_files(), table.last_committed(LOG)
+        first, (files, away), last = table.last_committed(LOG), table.reachable_files(), table.last_committed(LOG)
         before, numbered = (0 if first is None else first + 1), max(size, 0 if last is None else last + 1)
+        if away is not None:
+            findings.found(-1, "file", str(away))
     except (IntegrityError, StorageUnavailable) as error:
         findings.found(-1, "file", str(error))
         files = []

@@ -21,6 +21,7 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
+from actors.spans.adapters.backup import Backed
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.merge import Merge, Merged
 from actors.spans.adapters.reporting import Reports
@@ -29,7 +30,6 @@ from actors.spans.adapters.scrub import LogDamaged, ProvenLeaves, Scrub
 from actors.spans.adapters.sealer import Authority, Sealer
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.swaps import Swap
-from actors.spans.adapters.table import SpanTable
 from actors.spans.compaction import Limits, TableFile, plan
 from actors.spans.config import SpansConfig
 from actors.spans.entry import sign_entry
@@ -43,7 +43,7 @@ class Compactor:
     """Has the files of one table merged or go, one job after another. ``steady_s`` measures how long a tick has taken."""
 
     def __init__(
-        self, table: SpanTable, files: LogFiles, sealer: Sealer, authority: Authority, config: SpansConfig, reports: Reports,
+        self, table: Backed, files: LogFiles, sealer: Sealer, authority: Authority, config: SpansConfig, reports: Reports,
         disk: Disk | None = None, clock_s: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self.ready: Swap | None = None

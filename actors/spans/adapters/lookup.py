@@ -24,7 +24,7 @@ from actors.spans.proof import check_inclusion
 from actors.spans.record import read_envelope
 
 if TYPE_CHECKING:
-    from actors.spans.adapters.table import SpanTable
+    from actors.spans.adapters.stores import SpanStores
 
 KEPT_ROWS = 65_536
 """Rows whose digests are kept, of all batches together: some 5 MiB."""
@@ -61,10 +61,10 @@ class ArchivedDecisions:
     def __init__(self, home: Path, checkpoint_commits: int, trust: Callable[[], TrustBundle]) -> None:
         """``trust`` tells whose word is believed now."""
         self._trust = trust
-        self._path = home / "spans"
+        self._home = home
         self._log = LogFiles(home / "log")
         self._checkpoint_commits = checkpoint_commits
-        self._opened: SpanTable | None = None
+        self._opened: SpanStores | None = None
         self._hashes = KeptHashes(KEPT_ROWS)
         self._lock = threading.Lock()
 
@@ -111,11 +111,11 @@ class ArchivedDecisions:
             raise IntegrityError(f"batch {index} is not in the table", "inclusion")
         return batches[0].first_seq, row_hashes(batches[0])
 
-    def _table(self) -> "SpanTable":
+    def _table(self) -> "SpanStores":
         if self._opened is None:
-            from actors.spans.adapters.table import SpanTable
+            from actors.spans.adapters.stores import SpanStores
 
-            self._opened = SpanTable(self._path, self._checkpoint_commits)
+            self._opened = SpanStores(self._home, self._checkpoint_commits)
         return self._opened
 
 

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans import conventions as names
+from actors.spans.adapters.backup import Backed
 from actors.spans.adapters.parquet import (
     ROW_GROUP_ROWS,
     WRITTEN,
@@ -34,7 +35,6 @@ from actors.spans.adapters.parquet import (
 from actors.spans.adapters.scrub import Scrub
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.swaps import Output, Swap
-from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import pinned_schema, rows_of
 from actors.spans.compaction import TableFile
 
@@ -60,7 +60,7 @@ class Merge:
     """One merge in the making."""
 
     def __init__(
-        self, inputs: Sequence[TableFile], scrub: Scrub, table: SpanTable, disk: Disk, now_ms: int,
+        self, inputs: Sequence[TableFile], scrub: Scrub, table: Backed, disk: Disk, now_ms: int,
         without: Collection[int] = (),
     ) -> None:  # fmt: skip
         """``without`` are batches whose rows are left out."""

@@ -6,13 +6,13 @@ import pyarrow.compute as pc
 
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
-from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.reading import TableReader
 from actors.spans.quarantined import Entry
 
 _COLUMNS = ("name", "log_index", "writer_seq", "start_unix_nano", "attributes")
 
 
-def entries(table: SpanTable) -> list[Entry]:
+def entries(table: TableReader) -> list[Entry]:
     """Return every word on quarantined rows, in the order of the log.
 
     Raises ``IntegrityError`` if a file does not check or an entry cannot be read, ``StorageUnavailable`` like the table.

@@ -26,9 +26,11 @@ from deltalake.exceptions import DeltaError
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters import parquet
 from actors.spans.adapters.parquet import FileGone
+from actors.spans.adapters.transactions import read_transactions
 from actors.spans.batch import runs
 from actors.spans.columns import PARTITION, Rows, pinned_schema, rows_of
 from actors.spans.compaction import TableFile
+from actors.spans.remembered import NOTHING, Transactions
 from actors.spans.sequence import MAX_SEQ
 
 T = TypeVar("T")
@@ -65,6 +67,12 @@ class TableReader:
         with self._asked():
             delta = self._newest()
             return None if delta is None else last_number(delta, app_id)
+
+    def transactions(self, known: Transactions = NOTHING) -> Transactions:
+        """Return what every application id reached in the newest version; of what is ``known`` only the rest is read."""
+        with self._asked():
+            delta = self._newest()
+            return NOTHING if delta is None else read_transactions(self._path / "_delta_log", delta.version(), known)
 
     def current_files(self) -> list[Path]:
         """Return the files the table consists of now."""

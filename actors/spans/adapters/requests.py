@@ -24,9 +24,9 @@ from actors.spans import conventions as names
 from actors.spans.adapters.progress import Instant, Outgoing
 from actors.spans.adapters.quarantine import QuarantinedRows
 from actors.spans.adapters.quarantined import entries
+from actors.spans.adapters.reading import TableReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
-from actors.spans.adapters.table import SpanTable
 from actors.spans.quarantined import Quarantined, in_force
 from actors.spans.request import QuarantineRequest, SignedRequest, accepted
 
@@ -59,7 +59,7 @@ class Requests:
     """The folder, as the actor works it off."""
 
     def __init__(
-        self, home: Path, trust: Callable[[], TrustBundle], table: Callable[[], SpanTable], outgoing: Outgoing,
+        self, home: Path, trust: Callable[[], TrustBundle], table: Callable[[], TableReader], outgoing: Outgoing,
         reports: Reports, disk: Disk,
     ) -> None:  # fmt: skip
         self._folder = folder_of(home)

@@ -18,12 +18,13 @@ from pathlib import Path
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
+from actors.spans.adapters.backup import Backed
 from actors.spans.adapters.merge import Merge, Merged
 from actors.spans.adapters.parquet import digest_in, read_numbers
 from actors.spans.adapters.scrub import ProvenLeaves, Scrub, part
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.swaps import Output, Swap
-from actors.spans.adapters.table import EXPIRED, SpanTable
+from actors.spans.adapters.table import EXPIRED
 from actors.spans.compaction import TableFile
 from actors.spans.entry import read_entry
 from actors.spans.merkle import tree_root
@@ -35,7 +36,7 @@ class Expiry:
 
     def __init__(
         self, past: Sequence[TableFile], files: Sequence[TableFile], before_ms: int, expired: Batches, leaves: ProvenLeaves,
-        table: SpanTable, disk: Disk, now_ms: int, later_ms: dict[Path, int],
+        table: Backed, disk: Disk, now_ms: int, later_ms: dict[Path, int],
     ) -> None:  # fmt: skip
         """``past`` of the table's ``files`` may go; ``expired`` went before; ``later_ms`` takes up which may not, and why."""
         self.at = past[0]
@@ -109,7 +110,7 @@ class Expiry:
         }  # fmt: skip
 
 
-def expired_before(table: SpanTable, trust: TrustBundle) -> Batches:
+def expired_before(table: Backed, trust: TrustBundle) -> Batches:
     """Return every batch that has expired so far, by the newest entry; raise ``IntegrityError`` if nobody signed that."""
     at = table.last_committed(EXPIRED)
     if at is None:

@@ -31,7 +31,7 @@ from actors.spans import conventions as names
 from actors.spans.adapters.findings import DAMAGED, EXPIRED, OPEN, UNSEEN, WHOLE, Findings
 from actors.spans.adapters.log_check import LogCheck, whose
 from actors.spans.adapters.parquet import FileGone, digest_in, groups_in, is_named_by, read_bytes, read_file
-from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.reading import TableReader
 from actors.spans.batch import row_hashes
 from actors.spans.columns import Rows, pinned_schema, rows_of
 from actors.spans.compaction import TableFile
@@ -61,7 +61,9 @@ class _Open:
 class RowsCheck:
     """One check of the rows of a table against the leaves of a log."""
 
-    def __init__(self, table: SpanTable, log: LogCheck, findings: Findings, trust: TrustBundle, *, deep: bool) -> None:
+    def __init__(
+        self, table: TableReader, log: LogCheck, findings: Findings, trust: TrustBundle, *, deep: bool
+    ) -> None:
         self.waiting: set[int] = set()
         """Batches that wait to be sealed, of which rows were seen."""
         self.waiting_since_ns: int | None = None

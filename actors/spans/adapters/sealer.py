@@ -27,7 +27,7 @@ from actors.base.errors import HomeError, IntegrityError
 from actors.base.signing import SigningKey
 from actors.spans.adapters.earlier_log import bring_over
 from actors.spans.adapters.log import LogFiles
-from actors.spans.adapters.table import LOG, SEALED, SpanTable
+from actors.spans.adapters.table import LOG, SEALED
 from actors.spans.batch import manifest_of
 from actors.spans.columns import Rows
 from actors.spans.log.checkpoint import SignedCheckpoint, origin, sign_checkpoint
@@ -45,6 +45,17 @@ class Authority(Protocol):
 
     def key(self) -> SigningKey:
         """Return the log's signing key in force."""
+
+
+class Numbered(Protocol):
+    """The table, as far as sealing goes: ``SpanTable``, or one with a backup."""
+
+    sealed: int
+
+    def last_committed(self, app_id: str) -> int | None: ...  # noqa: D102 - see SpanTable
+    def last_durable(self, app_id: str) -> int | None: ...  # noqa: D102
+    def last_within(self, first: int, last: int, max_rows: int) -> int: ...  # noqa: D102
+    def batches(self, first: int, last: int) -> list[Rows]: ...  # noqa: D102
 
 
 class HomeAuthority:
@@ -70,7 +81,7 @@ class Sealer:
     """
 
     def __init__(
-        self, files: LogFiles, table: SpanTable, authority: Authority, catch_up: int, catch_up_rows: int
+        self, files: LogFiles, table: Numbered, authority: Authority, catch_up: int, catch_up_rows: int
     ) -> None:
         """``catch_up`` batches of together ``catch_up_rows`` rows are read back at a time, at most; one batch at least."""
         self.size = 0

@@ -22,7 +22,7 @@ that writes (the actor's lock sees to that; Delta refuses the second all the sam
 import contextlib
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,9 +37,11 @@ from actors.spans.adapters.parquet import Statistics, file_name, parquet_bytes
 from actors.spans.adapters.reading import TableReader, known, last_number
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.swaps import Swap, Swaps
+from actors.spans.adapters.transactions import newest_checkpoint
 from actors.spans.batch import runs
 from actors.spans.columns import PARTITION, Rows, by_date, table_schema
 from actors.spans.conventions import TABLE_EXPIRED
+from actors.spans.remembered import Attempt
 
 PENDING = "_pending.json"
 KEEP_S = 3600
@@ -69,6 +71,8 @@ class SpanTable(TableReader):
         """Whether a table that was there was looked at."""
         self.sealed = 0
         """Batches that are known to be sealed: the next commit says so."""
+        self.attempt: Attempt | None = None
+        """The last commit of ``append`` that was begun."""
 
     def append(
         self, rows: Sequence[Rows], reached: Mapping[str, int], now_ms: int, again: Mapping[str, Rows] | None = None,
@@ -81,9 +85,8 @@ class SpanTable(TableReader):
         unless the commit is durable; the caller keeps its rows and tries again, with more rows if it likes. An earlier
         attempt may have taken effect without saying so: what the table has is left out.
         """
-        written: list[Path] = []
         batches: list[Rows] = []
-        try:
+        with self._durably() as written:
             delta = self._created()
             committed = {name: last_number(delta, name) for name in {*reached, *(r.writer_id for r in rows)}}
             ahead = {name: last for name, last in reached.items() if last > known(committed[name])}
@@ -102,13 +105,28 @@ class SpanTable(TableReader):
                     actions += swap.actions(self._path, now_ms)
                     for batch in filter(_is_of_expiry, batches):
                         ahead[EXPIRED] = known(batch.log_index)
+                self.attempt = Attempt(batches, ahead)
                 self._commit(delta, actions, ahead)
+        return batches
+
+    def put(self, batches: Sequence[Rows], reached: Mapping[str, int], now_ms: int) -> None:
+        """Commit, like ``append``, batches that have their numbers and what each id reached, as they stand in another table."""
+        with self._durably() as written:
+            delta = self._created()
+            self._remove_orphans()
+            self._commit(delta, self._write_files(batches, written, now_ms), reached)
+
+    @contextlib.contextmanager
+    def _durably(self) -> Iterator[list[Path]]:
+        """Make durable what is committed inside; take away the files in the list that it fills if it fails."""
+        written: list[Path] = []
+        try:
+            yield written
             self._sync_log()
             (self._path / PENDING).unlink(missing_ok=True)
         except (OSError, DeltaError, pa.ArrowException) as error:
             self._clean_up(written)
             raise StorageUnavailable(f"the span table in {self._path} cannot be written: {error}") from error
-        return batches
 
     def recover(self) -> list[Path]:
         """Make durable what is committed, and remove the files of an append that crashed before; return which.
@@ -224,7 +242,7 @@ class SpanTable(TableReader):
         log, newest = self._path / "_delta_log", delta.version()
         if newest == self._synced_version:
             return
-        first = _newest_checkpoint(log) if self._synced_version is None else self._synced_version + 1
+        first = (newest_checkpoint(log, newest) or 0) if self._synced_version is None else self._synced_version + 1
         stands_for_others = False
         for version in range(first, newest + 1):
             stands_for_others |= (log / f"{version:020d}.checkpoint.parquet").exists()
@@ -258,8 +276,3 @@ def _after(chunk: Rows, committed: int | None) -> Rows:
     """Return the rows behind the last committed number."""
     behind = min(len(chunk.spans), max(0, known(committed) + 1 - chunk.first_seq))
     return replace(chunk, first_seq=chunk.first_seq + behind, spans=chunk.spans[behind:])
-
-
-def _newest_checkpoint(log: Path) -> int:
-    """Return the version of the newest checkpoint, 0 if there is none: readers need no entry before it."""
-    return max((int(path.name.split(".")[0]) for path in log.glob("*.checkpoint.parquet")), default=0)

@@ -20,13 +20,19 @@ from actors.health.monitors import Readings, Unread
 from actors.health.ports import Past, Replicas, Tick
 from actors.health.relief import QueueRelief
 from actors.health.scaling import Size
+from actors.spans.adapters.backup import BackedTable
 from actors.spans.adapters.check import Checked, Whole
+from actors.spans.adapters.handover import HandoverFile
+from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
+from actors.spans.adapters.stores import HANDOVER
 from actors.spans.adapters.swaps import Swaps
+from actors.spans.adapters.table import SpanTable
 from actors.spans.authenticity import Unjudged, Writers
 from actors.spans.checkers.storm import Seen as Rows
 from actors.spans.checkers.storm import StormWindow
 from actors.spans.compaction import Limits, TableFile, plan
+from actors.spans.failover import Handover
 from actors.spans.otlp.intake import take
 from actors.spans.record import read_envelope
 from actors.spans.retention import ended, last_kept_ms
@@ -218,6 +224,21 @@ def late_row(config: Config, age_s: float, _: Path) -> bool:
     if fault:
         raise ValueError(f"the record is not believed at any time: {fault}")
     return True
+
+
+def brought_back(config: Config, age_s: float, folder: Path) -> bool:
+    """Return whether a backup's rows are still there so long after the first storage had them again."""
+    home, taken = folder / "home", folder / "backup" / "taken"
+    home.mkdir()
+    taken.mkdir(parents=True)
+    SpanTable(taken, 10).put([], {HANDOVER: 0}, 0)
+    HandoverFile(home).write(Handover("in_use", str(taken)))
+    spans = config.spans.model_copy(update={"backup": str(taken.parent)})
+    table = BackedTable(home, spans, Reports(Nobody()))
+    for now_s in (0.0, age_s):
+        table.begin(now_s, now_s)
+        table.follow()
+    return taken.exists()
 
 
 def stable(config: Config, age_s: float, _: Path) -> int:

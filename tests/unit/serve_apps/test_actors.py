@@ -31,6 +31,7 @@ def test_lag_totals_and_a_failing_table_are_gauges(tmp_path: Path) -> None:
     shown = span_gauges(health)
     assert {"span_lag_s", "span_lag_rows", "span_lost_rows", "span_rows_committed", "span_damage"} <= set(shown)
     assert "span_actor_id" not in shown
+    assert {"span_backup_in_use", "span_backup_ready", "span_backup_waiting"} <= set(shown)
     assert {"span_log_size", "log_failing", "log_merge_delay_seconds"} <= set(shown)
     assert [span_gauges(health | {"table_error": said})["span_table_failing"] for said in ("", "full")] == [0.0, 1.0]
     actor.close()
@@ -42,6 +43,11 @@ def test_a_failing_table_is_a_problem() -> None:
     assert span_problem(WELL | {"table_error": "no space"}) == "no space"
     assert span_problem(WELL | {"log_error": "no space"}) == "no space"
     assert "wait to be sealed" in span_problem(WELL | {"merge_late": True})
+    assert span_problem(WELL | {"backup_in_use": 1.0, "backup_error": "full"}) == "spans go to the backup storage: full"
+    assert "brought back" in span_problem(WELL | {"backup_in_use": 1.0, "backup_error": ""})
+    assert "could not take over: no directory" in span_problem(
+        WELL | {"backup_in_use": 0.0, "backup_error": "no directory"}
+    )
     assert "misses latency" in span_problem(WELL | {"checker_blind_why": "Temporal misses latency"})
     assert "holds the home" in span_problem({"waiting": "another SpanActor holds the home"})
 

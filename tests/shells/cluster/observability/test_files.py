@@ -97,6 +97,7 @@ def test_the_list_is_what_the_code_publishes() -> None:
         "table_error": "",
     }
     health |= {"log_witnesses": 2, "log_witnessed": 1, "log_contradicted": 0}
+    health |= {"backup_in_use": 0.0, "backup_ready": 1.0, "backup_waiting": 0.0, "backup_error": ""}
     health |= {"log_size": 1, "log_error": "", "merge_delay_s": 1.0, "merge_late": False}
     health |= {
         "table_files": 4,
