@@ -11,6 +11,7 @@ Rules:
   carries a promise. A row of a batch that was never numbered is nobody's.
 - A checkpoint of fewer batches than the table says were sealed was set back. No two batches hold the same row.
 - Whoever has a checkpoint that this log's key signed has evidence: one of more batches, or of another root, is a fork.
+- Where all of that is whole, what Delta's log says of files and writers is held against them (``described``).
 - Batches that wait to be sealed are counted, and since when the oldest of their rows waits is told.
 - What is held in memory is one file, its unfinished batches and a byte a batch, however large the log is: files are read in
   the order of their batches. Where Delta does not tell that order truly, batches are found damaged, never whole.
@@ -31,6 +32,7 @@ import pyarrow.compute as pc
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.spans.adapters.described import misdescribed
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.table import LOG, SEALED, SpanTable, TableFile
 from actors.spans.batch import row_hashes
@@ -57,7 +59,8 @@ class Damage:
     batch: int
     """Number of the batch; −1 for the log as a whole."""
     kind: str
-    """``checkpoint``, ``fork``, ``hashes``, ``leaves``, ``leaf``, ``missing``, ``changed``, ``unsealed``, ``file``, ``more``."""
+    """``checkpoint``, ``fork``, ``hashes``, ``leaves``, ``leaf``, ``missing``, ``changed``, ``unsealed``, ``file``,
+    ``table``, ``more``."""
     why: str
 
     def __str__(self) -> str:
@@ -132,11 +135,15 @@ def check_log(
             if signed is None:
                 raise IntegrityError(f"it is gone, and the table holds {last + 1} batches of the log")
         if signed is None:
-            return _nothing()
+            return _nothing(*(Damage(-1, "fork", _is_gone(who, claim)) for who, claim in claims if claim.size))
         checkpoint = signed.verify(trust)
     except (IntegrityError, StorageUnavailable) as error:
         return _nothing(Damage(-1, "checkpoint", str(error)))
-    return _Check(files, table, checkpoint, claims).run(sealed, tell)
+    return _Check(home, table, checkpoint, claims).run(sealed, tell)
+
+
+def _is_gone(who: str, claim: Checkpoint) -> str:
+    return f"{who} has a checkpoint of {claim.size} batches, and there is no log: it was removed"
 
 
 def _nothing(*damage: Damage) -> Checked:
@@ -155,9 +162,10 @@ class _Check:
     """One check of a log of a given checkpoint."""
 
     def __init__(
-        self, files: LogFiles, table: SpanTable, checkpoint: Checkpoint, claims: Sequence[tuple[str, Checkpoint]]
+        self, home: Path, table: SpanTable, checkpoint: Checkpoint, claims: Sequence[tuple[str, Checkpoint]]
     ) -> None:
-        self._files, self._table, self._checkpoint = files, table, checkpoint
+        self._files, self._table, self._checkpoint = LogFiles(home / "log"), table, checkpoint
+        self._path = home
         self._claims = sorted(claims, key=lambda claim: claim[1].size)
         self._size = checkpoint.size
         self._numbered = checkpoint.size
@@ -200,6 +208,8 @@ class _Check:
         for index in (at for at, state in enumerate(self._states) if state == _UNSEEN):
             if (manifest := self._manifest(index)) is not None:
                 self._faulty(index, "missing", f"{_whose(manifest)} are not in the table")
+        if not self._damage:
+            self._check_description()
         if self._unlisted:
             self._damage.append(Damage(-1, "more", f"{self._unlisted} damages are not listed"))
         checkpoint, whole = self._checkpoint, Whole(bytes(self._states))
@@ -222,6 +232,15 @@ class _Check:
             self._rows -= self._count(index) if self._states[index] == _WHOLE else 0
             self._states[index] = _DAMAGED
             self._found(index, kind, why)
+
+    def _check_description(self) -> None:
+        """Hold what Delta's log says of the table's files and writers against them."""
+        sealed = {writer: last for writer, (_, last) in self._sealed.items()}
+        try:
+            for name, why in misdescribed(self._path / "spans", self._size, sealed):
+                self._found(-1, "table", f"span file {name}: {why}" if name else why)
+        except StorageUnavailable as error:
+            self._found(-1, "table", str(error))
 
     # The log's own files.
 
