@@ -45,7 +45,7 @@ def _table(path: Path, writers: Iterable[str]) -> list[str]:
     ignored = {"modification_time", "data_change"}
     said = [{name: value for name, value in row.items() if name not in ignored} for row in actions.to_pylist()]
     metadata = delta.metadata()
-    schema = f"{delta.schema().to_json()} {metadata.partition_columns} {metadata.configuration}"
+    schema = f"{delta.schema().to_json()} {metadata.partition_columns} {sorted(metadata.configuration.items())}"
     found = [schema, *sorted(json.dumps(row, default=str, sort_keys=True) for row in said)]
     found += [f"{name} {delta.transaction_version(name)}" for name in (*_APPS, *sorted(writers))]
     return [*found, *(_digest(path / row["path"]) for row in said)]

@@ -18,7 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from actors.spans.adapters.table import ROW_GROUP_ROWS, SpanTable
+from actors.spans.adapters.parquet import ROW_GROUP_ROWS
+from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import pinned_schema
 from actors.spans.frames import Frame, FrameKind, decode_spans, encode_spans, frame_header, read_header, scan
 from actors.spans.log.checkpoint import read_checkpoint
