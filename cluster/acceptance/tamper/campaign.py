@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from cluster.acceptance.tamper.clean import Grown, grow
 from cluster.acceptance.tamper.held import Bench, Held, Tally, drawn
-from cluster.acceptance.tamper.site import FLAT, TALL
+from cluster.acceptance.tamper.site import FLAT, MERGED, TALL
 from cluster.acceptance.tamper.threats import BY_NAME, MARKS, Stage, Verdict, claimed, places
 from cluster.simulation.parallel import spread
 
@@ -77,7 +77,7 @@ def _piece(task: tuple[int, int, int]) -> list[Held]:
     pa.set_cpu_count(1)  # small files, and as many processes as processors
     seed, first, end = task
     with scratch() as folder:
-        bench = Bench(folder, (FLAT, TALL))
+        bench = Bench(folder, (FLAT, MERGED, TALL))
         return [bench.hold(seed, number, place) for number, place in drawn(end) if number >= first]
 
 

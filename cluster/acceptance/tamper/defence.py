@@ -54,7 +54,7 @@ class Outcome:
 def judge(root: Path, site: Site, mutation: Mutation) -> Outcome:
     """Run what a defender runs, and tell what is seen."""
     seen = {} if mutation.unwatched else dict(site.memory)
-    checked = check_log(root, site.authority.trust(), site.shape.commits_a_checkpoint, seen=seen)
+    checked = check_log(root, site.authority.trust(), site.shape.commits_a_checkpoint, seen=seen, deep=False)
     alarms = _of_check(checked) or _of_restart(root, site, mutation, seen)
     others = [alarm for alarm in alarms if alarm.by != "client"]
     if others:
@@ -90,7 +90,8 @@ def _of_restart(root: Path, site: Site, mutation: Mutation, seen: dict[str, Sign
     kept = {} if site.proof is None else {CLIENT: site.proof}
     checked = check_log(root, trust, site.shape.commits_a_checkpoint, seen={**seen, **kept})
     if checked.damage:
-        return _of_check(checked)
+        light = check_log(root, trust, site.shape.commits_a_checkpoint, seen={**seen, **kept}, deep=False)
+        return _of_check(light) or [Alarm("deep check", item.batch, str(item)) for item in checked.damage]
     now_s = RESTART_S + mutation.late_s
     found = audit(read_records(root, config_of(site.shape)), trust, checked, now_s, lambda _: None)
     said = [*found["findings"], *found["unread"]]

@@ -85,7 +85,7 @@ class Bench:
 
     def hold(self, seed: int, number: int, place: Place) -> Held:
         """Make a mutant, judge it, and say what became of it; taller homes come less often."""
-        site = self._sites[0 if number % TALL_EVERY else -1]
+        site = self._sites[-1] if number % TALL_EVERY == 0 else self._sites[number % max(1, len(self._sites) - 1)]
         root = Path(tempfile.mkdtemp(dir=self._folder)) / "home"
         try:
             mutation = mutate(self._layouts, site, place, f"{seed}/{number}/{place[0]}/{place[1].name}", root)

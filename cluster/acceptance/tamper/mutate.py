@@ -54,6 +54,8 @@ STRIKES: dict[Place, Strike] = {
     **{("flip bits in Delta's log", stage): table.flip_delta for stage in (T, S, N)},
     **{("flip bits in tiles", stage): log.flip_tile for stage in (S, N)},
     **{("flip bits in checkpoints", stage): log.flip_checkpoint for stage in (S, N)},
+    **{("merge falsely", stage): log.merge_falsely for stage in (S, N)},
+    **{("forge an entry", stage): log.forge_entry for stage in (S, N)},
     ("flip bits in cosignatures", N): log.flip_cosignature,
     ("flip bits in the last commit", W): wal.flip_last,
 }  # fmt: skip

@@ -33,6 +33,7 @@ from cluster.acceptance.tamper.people import MAX_AGE_S, NOW_S, PROMISE_S, Author
 LOG = LogConfig(merge_promise_s=PROMISE_S)
 WITNESSES = ("witness.example/1", "witness.example/2")
 ROUND_S = 600
+MERGING_TICKS = 6
 SECOND_AFTER_MS = 700_000
 """How much later a writer's second decision is: of the next date, where the first is of the evening."""
 
@@ -52,12 +53,16 @@ class Shape:
     waiting: int = 2
     decide: int = 1
     """Of so many writers one makes decisions in a round: they are dear to verify."""
+    merges: bool = False
+    """Whether small files are merged as long as rounds go on."""
     commits_a_checkpoint: int = 1000
     """Commits between checkpoints of Delta's log."""
 
 
 TALL = Shape(1, writers=28, early=6, witnessed=4, decide=6)
 """Full tiles."""
+MERGED = Shape(3, writers=8, early=3, witnessed=2, sealed=3, merges=True)
+"""Files that others were merged into, and entries that say so."""
 FLAT = Shape(2, writers=8, early=1, witnessed=1, commits_a_checkpoint=4)
 """Few batches, and checkpoints of Delta's log."""
 
@@ -65,7 +70,7 @@ FLAT = Shape(2, writers=8, early=1, witnessed=1, commits_a_checkpoint=4)
 def config_of(shape: Shape) -> SpansConfig:
     """Return the smallest segments there are, and no waiting."""
     return SpansConfig(
-        segment_bytes=64 * KIB, reserve_segments=1, max_frame_bytes=16 * KIB, table_roll_age_s=0,
+        segment_bytes=64 * KIB, reserve_segments=1, max_frame_bytes=16 * KIB, table_roll_age_s=0, compact_min_files=2,
         table_checkpoint_commits=shape.commits_a_checkpoint, wal_max_age_s=MAX_AGE_S,
     )  # fmt: skip
 
@@ -224,9 +229,18 @@ class _Building:
     def _tick(self) -> None:
         for step in range(2):
             self.actor.tick(Instant(self.at_s + step, float(self.at_s + step)), flush=True)
+        if self.shape.merges and not self.full.now:
+            self._merge()
         signed = LogFiles(self.home / "log").checkpoint()
         if signed is not None and signed.data not in self.site.checkpoints[-1:]:
             self.site.checkpoints.append(signed.data)
+
+    def _merge(self) -> None:
+        """Let the actor merge what it can, and take the entry in."""
+        for step in range(2, MERGING_TICKS):
+            now = Instant(self.at_s + step, float(self.at_s + step))
+            self.actor.tick(now)
+        self.actor.tick(now, flush=True)
 
     async def _killed(self) -> None:
         """Leave the segment of a writer that was killed: it is adopted in the next round."""

@@ -4,14 +4,18 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.base.canonical import canonical_json
+import msgspec
+
+from actors.base.canonical import b64, canonical_json
 from actors.base.errors import IntegrityError
 from actors.base.signing import SigningKey
+from actors.spans import conventions as names
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.sealer import Sealer
 from actors.spans.adapters.table import SpanTable
 from actors.spans.batch import manifest_of
 from actors.spans.columns import Rows
+from actors.spans.entry import SIGNATURE, sign_entry
 from actors.spans.log.checkpoint import origin, read_checkpoint, sign_checkpoint
 from actors.spans.log.tiles import ENTRIES, Tile, tiles_of
 from actors.spans.merkle import leaf_hash, tree_root
@@ -187,6 +191,36 @@ def resign(work: Work) -> Mutation:
     done = strikes_table.edit_other(work)
     _resealed(work, work.site.authority.key(), _leaves_now(work, size), forget=work.stage is Stage.WITNESSED)
     return Mutation(done.what, WHOLE | done.batches, decisions=frozenset())
+
+
+def merge_falsely(work: Work) -> Mutation:
+    """Change a row, and let an entry that the log's key signed say that its file is one that others were merged into."""
+    return _with_entry(work, work.site.authority.key())
+
+
+def forge_entry(work: Work) -> Mutation:
+    """Do the same without the log's key: the signature of the entry is nobody's."""
+    return _with_entry(work, None)
+
+
+def _with_entry(work: Work, key: SigningKey | None) -> Mutation:
+    """Change a row, and commit and seal an entry about its file; without a key SpanActor seals it, of whoever's log it lay in."""
+    done = strikes_table.edit_other(work)
+    (batch,) = done.batches
+    words = {
+        names.TABLE_INPUTS: "0" * 64, names.TABLE_OUTPUTS: work.written, names.TABLE_FIRST_BATCH: str(batch),
+        names.TABLE_LAST_BATCH: str(batch), names.TABLE_ROWS: "1", names.TABLE_ROWS_ROOT: "0" * 64,
+    }  # fmt: skip
+    trust, writer = work.site.authority.trust(), work.site.authority.writer(30_000 + work.rng.randrange(10**6))
+    signed = sign_entry(work.site.authority.key(), trust, names.TABLE_COMPACTED, words, AT_MS // 1000)
+    if key is None:
+        signed[SIGNATURE] = b64(work.rng.randbytes(64))
+    table = SpanTable(work.root / "spans", 1000, disk())
+    sealer = Sealer(LogFiles(work.root / "log", disk()), table, work.site.authority, 512, 100_000)
+    span = measured(writer.id, 1, AT_MS, names.TABLE_COMPACTED)
+    rows = Rows(writer.id, 1, 1, [msgspec.structs.replace(span, attributes=signed)])
+    sealer.seal(table.append([rows], {writer.id: 1}, AT_MS), AT_MS)
+    return Mutation(done.what, done.batches)
 
 
 def fork_own_key(work: Work) -> Mutation:

@@ -244,6 +244,17 @@ THREATS: tuple[Threat, ...] = (
         _located("leaves and checkpoint do not fit: `log verify` names the log"), _SAME,
     ),
     _threat(
+        "merge falsely", "a row is changed, and an entry that the log's key signed names its file as a merged one", LOG,
+        _absent("nothing is merged before it is sealed"), _absent("nothing is merged before it is sealed"),
+        _located("`log verify --deep` hashes every row and names the batch; without `--deep` a merged file's bytes are enough"),
+        _located("`log verify --deep` hashes every row and names the batch; without `--deep` a merged file's bytes are enough"),
+    ),
+    _threat(
+        "forge an entry", "the same, with an entry that the log's key did not sign", DISK,
+        _absent("nothing is merged before it is sealed"), _absent("nothing is merged before it is sealed"),
+        _located("what no entry names that the log's key signed is hashed row by row: the batch is named"), _SAME,
+    ),
+    _threat(
         "swap files", "two files change their places", DISK,
         _located("a segment says whose and which it is: it is set aside, and named"),
         _located("a file's name says its bytes: both are named"),

@@ -183,6 +183,8 @@ class Work:
 
     def __init__(self, layout: Layout, stage: Stage, root: Path, rng: random.Random) -> None:
         self.layout, self.site, self.stage, self.root, self.rng = layout, layout.site, stage, root, rng
+        self.written = ""
+        """Digest of the file that was rewritten last."""
         link(layout.site.copy(layout.moment), root)
 
     # Files.
@@ -237,7 +239,8 @@ class Work:
         table = pa.Table.from_pylist(change(rows.to_pylist()), schema=pinned_schema())
         data = parquet(table)
         ulid = path.name.split("-")[1]
-        fresh = path.with_name(f"part-{ulid}-{hashlib.sha256(data).hexdigest()}.parquet")
+        self.written = hashlib.sha256(data).hexdigest()
+        fresh = path.with_name(f"part-{ulid}-{self.written}.parquet")
         entry = self.entry_of(name)
         (self.root / path).unlink()
         self.write(fresh, data)
