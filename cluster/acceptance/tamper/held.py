@@ -1,8 +1,9 @@
 """Holds mutants against the table of threats: each is drawn, struck, judged, and compared with what its cell claims.
 
 Rules:
-- A mutant that means what the home meant before (``meaning``) is none: it is counted and held against nothing, unless its cell
-  says that nothing changes. A check that finds damage in such a home is a false alarm all the same.
+- A mutant that means what the home meant before (``meaning``) is none: it is counted and held against nothing. A check that
+  finds damage in such a home is a false alarm all the same. Where a cell says that nothing changes, its mutants have to be such,
+  and the rows that are in the table in the end those of the home that nobody touched.
 - A mutant is its number: seed and number draw the same one again.
 """
 
@@ -80,7 +81,7 @@ class Bench:
         self._folder = folder
         self._sites = [build(folder / f"site{shape.seed}", shape) for shape in shapes]
         self._layouts = Layouts()
-        self._stored: dict[tuple[int, str], meaning.Meaning] = {}
+        self._meanings: dict[tuple[int, str], meaning.Meaning] = {}
         self._rows: dict[tuple[int, str, int], meaning.Meaning] = {}
 
     def hold(self, seed: int, number: int, place: Place) -> Held:
@@ -90,20 +91,20 @@ class Bench:
         try:
             mutation = mutate(self._layouts, site, place, f"{seed}/{number}/{place[0]}/{place[1].name}", root)
             base = LAST if place[0] in EARLIER else moment_of(place)
-            same = meaning.stored(root, _writers(site)) == self._stored_of(site, base)
+            same = _meaning(site, root) == self._meaning_of(site, base)
             outcome = judge(root, site, mutation)
-            if same and _by(outcome) != "check":
+            if same and claimed(place) is Verdict.NO_EFFECT and _by(outcome) != "check":
                 same = meaning.rows(root, _writers(site)) == self._rows_of(site, base, mutation.late_s)
             told = tuple(f"{alarm.by}: {alarm.text}" for alarm in outcome.alarms[:3])
             return Held(number, place, mutation.what, outcome.verdict, same, _by(outcome), told)
         finally:
             shutil.rmtree(root.parent)
 
-    def _stored_of(self, site: Site, moment: str) -> meaning.Meaning:
+    def _meaning_of(self, site: Site, moment: str) -> meaning.Meaning:
         key = site.shape.seed, moment
-        if key not in self._stored:
-            self._stored[key] = meaning.stored(site.copy(moment), _writers(site))
-        return self._stored[key]
+        if key not in self._meanings:
+            self._meanings[key] = _meaning(site, site.copy(moment))
+        return self._meanings[key]
 
     def _rows_of(self, site: Site, moment: str, late_s: int) -> meaning.Meaning:
         """Return the rows that come out of a home that nobody touched, when its defender has run."""
@@ -119,6 +120,10 @@ class Bench:
 
 def _by(outcome: Outcome) -> str:
     return outcome.alarms[0].by if outcome.alarms else ""
+
+
+def _meaning(site: Site, root: Path) -> meaning.Meaning:
+    return *meaning.stored(root, _writers(site)), *meaning.waiting(root)
 
 
 def _writers(site: Site) -> list[str]:

@@ -4,7 +4,8 @@ Rules:
 - A file of the table and a file of the log mean their bytes. Delta's log means what its reader makes of it: which files, with
   which statistics and dates, under which schema, and how far each application id is. Other bytes of it (times, who wrote it,
   blanks, what a checkpoint of that log stands for) mean nothing.
-- The write-ahead log means the rows of writers that come into the table from it.
+- The write-ahead log means the rows that its frames hold and that the table does not have, each writer's in their order, the
+  first of each number; whoever is to take them in is not asked.
 """
 
 import hashlib
@@ -12,10 +13,14 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
+
+from actors.base.errors import IntegrityError
+from actors.spans.frames import read_header, scan
 
 Meaning = tuple[str, ...]
 UNREADABLE: Meaning = ("unreadable",)
@@ -49,6 +54,39 @@ def _table(path: Path, writers: Iterable[str]) -> list[str]:
     found = [schema, *sorted(json.dumps(row, default=str, sort_keys=True) for row in said)]
     found += [f"{name} {delta.transaction_version(name)}" for name in (*_APPS, *sorted(writers))]
     return [*found, *(_digest(path / row["path"]) for row in said)]
+
+
+def waiting(root: Path) -> Meaning:
+    """Return what a home's write-ahead log means."""
+    found: list[str] = []
+    folders = sorted(path for path in (root / "wal").glob("*") if path.is_dir())
+    try:
+        delta = DeltaTable(root / "spans") if (root / "spans").exists() else None
+        for folder in folders:
+            reached = None if delta is None else delta.transaction_version(folder.name)
+            found += _frames(folder, 0 if reached is None else reached)
+    except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
+        return (*UNREADABLE, type(error).__name__)
+    return tuple(found)
+
+
+def _frames(folder: Path, reached: int) -> list[str]:
+    """Return the rows of a writer's segments behind a number."""
+    held: dict[int, str] = {}
+    for path in sorted(folder.glob("*.wal")):
+        data = path.read_bytes()
+        try:
+            start = read_header(data)
+        except IntegrityError:
+            continue
+        if (start.header.writer_id, f"{start.header.number:08d}") != (folder.name, path.stem):
+            continue
+        for frame in scan(data[start.frames_at :], start, start.frames_at).frames:
+            spans = msgspec.msgpack.decode(frame.payload) if frame.payload else []
+            for seq, span in enumerate(spans, frame.first_seq):
+                if seq > reached:
+                    held.setdefault(seq, hashlib.sha256(msgspec.msgpack.encode(span)).hexdigest())
+    return [f"{folder.name} {seq} {digest}" for seq, digest in held.items()]
 
 
 def rows(root: Path, writers: Iterable[str]) -> Meaning:

@@ -228,19 +228,18 @@ class _Building:
 
     def _tick(self) -> None:
         for step in range(2):
-            self.actor.tick(Instant(self.at_s + step, float(self.at_s + step)), flush=True)
+            self._at(step, flush=True)
         if self.shape.merges and not self.full.now:
-            self._merge()
+            for step in range(2, MERGING_TICKS):
+                self._at(step, flush=False)
+            self._at(MERGING_TICKS, flush=True)
+
+    def _at(self, step: int, *, flush: bool) -> None:
+        """Tick, and remember the checkpoint if there is a new one."""
+        self.actor.tick(Instant(self.at_s + step, float(self.at_s + step)), flush=flush)
         signed = LogFiles(self.home / "log").checkpoint()
         if signed is not None and signed.data not in self.site.checkpoints[-1:]:
             self.site.checkpoints.append(signed.data)
-
-    def _merge(self) -> None:
-        """Let the actor merge what it can, and take the entry in."""
-        for step in range(2, MERGING_TICKS):
-            now = Instant(self.at_s + step, float(self.at_s + step))
-            self.actor.tick(now)
-        self.actor.tick(now, flush=True)
 
     async def _killed(self) -> None:
         """Leave the segment of a writer that was killed: it is adopted in the next round."""
