@@ -31,6 +31,7 @@ from cluster.acceptance import (
     spike_page,
 )
 from cluster.acceptance.page import render, with_part
+from cluster.acceptance.tamper import campaign as tamper
 from cluster.node import REPOSITORY
 
 Stages = Callable[[Callable[[str, dict[str, Any]], None], set[str]], None]
@@ -39,11 +40,13 @@ CAMPAIGNS: dict[str, Stages] = {
     "control_actors": control_actors.stages, "disk_fills": disk_fills.stages, "failover": failover.stages,
     "faults": faults.stages, "halt": halt.stages, "provider_faults": provider_faults.stages, "simulate": simulate.stages,
     "soak": soak.stages, "spans": spans.stages, "spike": spike.stages,
+    "tamper": tamper.stages,
 }  # fmt: skip
-QUICK: dict[str, Stages] = {"soak": soak.quick_stages, "spike": spike.quick_stages}
+QUICK: dict[str, Stages] = {"soak": soak.quick_stages, "spike": spike.quick_stages, "tamper": tamper.quick_stages}
 PAGES: dict[str, Callable[[str, str, dict[str, Any]], str]] = {
     "bad_spans": bad_spans_page.page,
     "provider_faults": fault_matrix.page, "simulate": simulate.page, "soak": soak_page.page, "spike": spike_page.page,
+    "tamper": tamper.page,
 }  # fmt: skip
 """Of campaigns whose page is no list of stages."""
 PICTURES: dict[str, Callable[[dict[str, Any]], str]] = {

@@ -9,6 +9,7 @@ Rules:
 - Nothing of the running system is asked, and nothing is written. Batches that are sealed while this runs are left for the
   next time; when files are merged beneath it the table is read again, once.
 - A checkpoint of fewer batches than the table says were sealed was set back.
+- Where all of that is whole, what Delta's log says of files and writers is held against them (``described``).
 - Batches that wait to be sealed are counted, and since when the oldest of their rows waits is told.
 
 Left out: whether log and table were set back together, but for what is given as seen: witnesses remember it.
@@ -21,6 +22,7 @@ from typing import Any
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.spans.adapters.described import misdescribed
 from actors.spans.adapters.findings import Damage, Findings, Whole
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.log_check import LogCheck
@@ -94,7 +96,7 @@ def check_log(
             if signed is None:
                 raise IntegrityError(f"it is gone, and the table holds {last + 1} batches of the log")
         if signed is None:
-            return _nothing()
+            return _nothing(*(Damage(-1, "fork", _is_gone(who, claim)) for who, claim in claims if claim.size))
         checkpoint = signed.verify(trust)
     except (IntegrityError, StorageUnavailable) as error:
         return _nothing(Damage(-1, "checkpoint", str(error)))
@@ -106,6 +108,10 @@ def check_log(
         return _checked(checkpoint, sealed, table, log, rows, findings, tell)
 
     return table.with_files(check)
+
+
+def _is_gone(who: str, claim: Checkpoint) -> str:
+    return f"{who} has a checkpoint of {claim.size} batches, and there is no log: it was removed"
 
 
 def _nothing(*damage: Damage) -> Checked:
@@ -133,8 +139,20 @@ def _checked(
     for index in range(size, before):
         if index not in rows.waiting:
             findings.found(index, "missing", "it waits to be sealed, and no row of it is in the table")
+    if not findings.damage:
+        _describe(table, log, findings)
     since_ms = None if rows.waiting_since_ns is None else rows.waiting_since_ns // 1_000_000
     return Checked(
         size, checkpoint.root, findings.rows, findings.whole, findings.damage, numbered - size, since_ms, rows.trusted,
         findings.expired,
     )  # fmt: skip
+
+
+def _describe(table: SpanTable, log: LogCheck, findings: Findings) -> None:
+    """Hold what Delta's log says of the table's files and writers against them."""
+    sealed = {writer: last for writer, (_, last) in log.sealed.items()}
+    try:
+        for name, why in misdescribed(table.path, findings.size, sealed):
+            findings.found(-1, "table", f"span file {name}: {why}" if name else why)
+    except StorageUnavailable as error:
+        findings.found(-1, "table", str(error))

@@ -1,5 +1,6 @@
 """A check of the log: what it takes for damage, what it does not, and what it costs."""
 
+import shutil
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -231,3 +232,22 @@ def test_a_row_that_carries_a_promise_is_not_from_before_there_was_a_log(tmp_pat
     data = canonical_json(seal(record, WRITER.key, WRITER.certificate))
     put_in(made.file_of(0), Rows(V, 1, 1, [span(1, data, decision_id=record.id)]))
     assert found(made) == ([(-1, "unsealed")] if promised else [])
+
+
+def test_a_log_that_was_removed_with_its_table_is_missed_by_who_has_seen_it(tmp_path: Path) -> None:
+    """A home in which nothing was ever sealed looks like it; a checkpoint that somebody kept says otherwise."""
+    made = Sealed(tmp_path)
+    made.batches(2)
+    kept = made.files.checkpoint()
+    assert kept is not None
+    empty = Sealed(tmp_path / "empty")
+    seen = {"witness 1": kept}
+    shutil.rmtree(tmp_path / "log")
+    shutil.rmtree(tmp_path / "spans")
+    assert check_log(tmp_path, made.authority.trust(), 10).damage == ()
+    (damage,) = check_log(tmp_path, made.authority.trust(), 10, seen=seen).damage
+    assert (damage.batch, damage.kind) == (-1, "fork")
+    assert "a checkpoint of 2 batches, and there is no log" in damage.why
+    nothing = empty.files.checkpoint()
+    assert nothing is not None
+    assert check_log(tmp_path, made.authority.trust(), 10, seen={"witness 1": nothing}).damage == ()

@@ -1,0 +1,143 @@
+"""The campaign against tampering, in its short form: every cell of the table of threats has mutants that agree with it."""
+
+import dataclasses
+import logging
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.spans.adapters import log_check, rows_check
+from actors.spans.adapters.check import check_log
+from cluster.acceptance.tamper import campaign, defence, meaning
+from cluster.acceptance.tamper.clean import grow
+from cluster.acceptance.tamper.held import Bench, Held, Tally, drawn
+from cluster.acceptance.tamper.site import FLAT
+from cluster.acceptance.tamper.strikes_table import edit_other
+from cluster.acceptance.tamper.threats import Place, Stage, Verdict, places
+from cluster.acceptance.tamper.work import Layout, Work
+
+SEED = 11
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    """Build one home, where copies are made fastest."""
+    logging.disable()
+    with campaign.scratch() as folder:
+        yield Bench(folder, [FLAT])
+    logging.disable(logging.NOTSET)
+
+
+def hold(bench: Bench, *cells: Place, count: int = 1) -> list[Held]:
+    """Hold some mutants of some cells."""
+    return [bench.hold(SEED, number, place) for number in range(count) for place in cells]
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_mutants_of_every_cell_agree_with_the_table(bench: Bench, stage: Stage) -> None:
+    """One of each here, thousands in the campaign."""
+    tally, cells = Tally(), [(number, place) for number, place in drawn(len(places())) if place[1] is stage]
+    for number, place in cells:
+        tally.add(bench.hold(SEED, number, place))
+    assert [(held.place, held.what, held.alarms) for held in tally.differing] == []
+    assert tally.total("mutants") == tally.total("agreed") > len(cells) // 2
+    assert set(tally.cells) == {place for _, place in cells}
+
+
+def test_the_same_number_is_the_same_mutant(bench: Bench) -> None:
+    """Whoever wants to see one again has its number."""
+    place = "edit another row", Stage.SEALED
+    one, again, other = (bench.hold(SEED, number, place) for number in (3, 3, 4))
+    assert one == again
+    assert one.what != other.what
+
+
+def test_a_blind_check_is_found_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its look at rows, at tiles, or at what others have seen, cells differ that claim it."""
+    cells = [("edit another row", Stage.SEALED), ("flip bits in tiles", Stage.SEALED), ("fork", Stage.WITNESSED)]
+    assert all(held.agrees for held in hold(bench, *cells))
+    monkeypatch.setattr(rows_check, "root_of", lambda _: _Anything())
+    monkeypatch.setattr(log_check.LogCheck, "_check_written", lambda *_: None)
+    monkeypatch.setattr(defence, "check_log", lambda *given, **said: check_log(*given, **said | {"seen": {}}))
+    blind = hold(bench, *cells)
+    assert [held.agrees for held in blind] == [False, False, False]
+
+
+class _Anything:
+    """A root that is every other's."""
+
+    def hex(self) -> "_Anything":
+        return self
+
+    def __eq__(self, _: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def test_an_alarm_that_names_another_place_does_not_count(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Located is more than noticed."""
+    (held,) = hold(bench, ("edit another row", Stage.WITNESSED))
+    assert (held.got, held.by) == (Verdict.LOCATED, "check")
+    of_check = defence._of_check
+    monkeypatch.setattr(
+        defence, "_of_check",
+        lambda *given: [dataclasses.replace(alarm, batch=9999, text="somewhere") for alarm in of_check(*given)],
+    )  # fmt: skip
+    (held,) = hold(bench, ("edit another row", Stage.WITNESSED))
+    assert (held.got, held.agrees) == (None, False)
+
+
+def test_what_a_mutant_means_is_read_without_the_checker(bench: Bench) -> None:
+    """Other blanks in Delta's log mean nothing, and another value of one row does."""
+    (site,) = bench._sites
+    layout, writers = Layout(site, "end"), [writer.id for writer in site.writers]
+    whole = meaning.stored(site.copy("end"), writers)
+    work = Work(layout, Stage.SEALED, site.folder / "same", random.Random(1))
+    work.amend(work.entry_of(Path(work.files_of(Stage.SEALED)[0]).name), lambda action: action)
+    assert meaning.stored(work.root, writers) == whole
+    other = Work(layout, Stage.SEALED, site.folder / "other", random.Random(1))
+    edit_other(other)
+    assert meaning.stored(other.root, writers) != whole
+    assert meaning.rows(other.root, writers) != meaning.rows(site.copy("end"), writers)
+    assert meaning.stored(site.copy("end"), writers) == whole
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_home_that_nobody_touched_raises_no_alarm(tmp_path: Path, seed: int) -> None:
+    """However its writers ended, and whatever was lost or set aside on the way."""
+    found = grow(tmp_path / "home", seed, 60)
+    assert (found.alarms, found.batches >= 60, found.checks > 0) == ((), True, True)
+
+
+def test_sizes_of_clean_homes_come_to_what_is_wanted() -> None:
+    """Also the sizes at which tiles are full."""
+    found = campaign.sizes(1, 10_000)
+    assert sum(size for _, size in found) == 10_000
+    assert {256, 257} <= {size for _, size in found}
+    assert len({seed for seed, _ in found}) == len(found)
+
+
+def test_the_page_tells_claims_and_what_came_of_them() -> None:
+    """And every mutant that differs."""
+    tally = Tally()
+    place = "edit a decision", Stage.SEALED
+    tally.add(Held(1, place, "row 1", Verdict.LOCATED, neutral=False, by="check"))
+    tally.add(Held(2, place, "row 2", Verdict.NOT_CLAIMED, neutral=False, by=""))
+    tally.add(Held(3, place, "row 3", Verdict.NOT_CLAIMED, neutral=True, by=""))
+    results: dict[str, Any] = {
+        "mutants": campaign.told(tally, 2.0),
+        "clean": {"batches": 9, "rows": 99, "homes": 2, "checks": 3, "false_alarms": 0, "incidents": 1, "seconds": 4.0},
+    }
+    assert set(results["mutants"]["cells"]) == {f"{name} / {stage.name}" for name, stage in places()}
+    page = campaign.page("tamper", "about ``it``", results)
+    for words in (
+        "2 mutants, 1 as their cell claims, 1 otherwise; 1 more mean what the home meant before", "**located**, 1 of 2 (check 1)",
+        "edit a decision / SEALED, 2: row 2: not claimed", "9 batches of 99 rows in 2 homes, checked 3 times: 0 false alarms",
+    ):  # fmt: skip
+        assert words in page
+    assert (tally.total("differed"), [held.number for held in tally.differing]) == (1, [2])
