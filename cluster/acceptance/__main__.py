@@ -23,6 +23,8 @@ from cluster.acceptance import (
     simulate,
     soak,
     soak_page,
+    span_kills,
+    span_kills_page,
     spans,
     spike,
     spike_page,
@@ -34,11 +36,14 @@ Stages = Callable[[Callable[[str, dict[str, Any]], None], set[str]], None]
 CAMPAIGNS: dict[str, Stages] = {
     "control_actors": control_actors.stages, "disk_fills": disk_fills.stages, "failover": failover.stages,
     "faults": faults.stages, "halt": halt.stages, "provider_faults": provider_faults.stages, "simulate": simulate.stages,
-    "soak": soak.stages, "spans": spans.stages, "spike": spike.stages,
+    "soak": soak.stages, "span_kills": span_kills.stages, "spans": spans.stages, "spike": spike.stages,
 }  # fmt: skip
-QUICK: dict[str, Stages] = {"soak": soak.quick_stages, "spike": spike.quick_stages}
+QUICK: dict[str, Stages] = {
+    "soak": soak.quick_stages, "span_kills": span_kills.quick_stages, "spike": spike.quick_stages,
+}  # fmt: skip
 PAGES: dict[str, Callable[[str, str, dict[str, Any]], str]] = {
-    "provider_faults": fault_matrix.page, "simulate": simulate.page, "soak": soak_page.page, "spike": spike_page.page,
+    "provider_faults": fault_matrix.page, "simulate": simulate.page, "soak": soak_page.page,
+    "span_kills": span_kills_page.page, "spike": spike_page.page,
 }  # fmt: skip
 """Of campaigns whose page is no list of stages."""
 PICTURES: dict[str, Callable[[dict[str, Any]], str]] = {"soak": soak_page.svg, "spike": spike_page.svg}

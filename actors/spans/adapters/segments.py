@@ -76,8 +76,10 @@ class OpenSegment:
 
     def discard(self) -> None:
         """Release the lock and remove the file, which holds nothing that was acknowledged."""
-        self.path.unlink(missing_ok=True)
-        self.close()
+        try:
+            self.path.unlink(missing_ok=True)
+        finally:
+            self.close()
 
 
 def segment_name(number: int) -> str:

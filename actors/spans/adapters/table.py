@@ -40,6 +40,7 @@ from deltalake.transaction import AddAction
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.ids import new_ulid
+from actors.spans.adapters.delta_log import ACTIONS, set_torn_aside
 from actors.spans.adapters.segments import Disk
 from actors.spans.batch import runs
 from actors.spans.columns import PARTITION, Rows, by_date, pinned_schema, rows_of, table_schema
@@ -115,9 +116,11 @@ class SpanTable:
     def recover(self) -> list[Path]:
         """Make durable what is committed, and remove the files of an append that crashed before; return which.
 
-        The numbers of a commit that was never synced are seen all the same, and a log is removed by them.
+        The numbers of a commit that was never synced are seen all the same, and a log is removed by them; of one that a loss
+        of power tore, nothing is.
         """
         try:
+            set_torn_aside(self._path / "_delta_log", self._disk)
             self._sync_log()
             return self._remove_orphans()
         except OSError as error:
@@ -151,19 +154,19 @@ class SpanTable:
         )
         self._disk.sync_directory(self._path)
         self._disk.sync_directory(self._path.parent)
+        self._disk.sync_file(self._path / "_delta_log" / f"{0:020d}.json")  # so that only the newest can ever be torn
         return self._delta
 
     def _write_files(self, rows: Sequence[Rows], written: list[Path], now_ms: int) -> list[AddAction]:
         """Write and sync one file a date, noting their names first; ``written`` grows as they are begun."""
         made = [(day, table, _parquet(table)) for day, table in by_date(rows)]
         names = [f"{PARTITION}={day.isoformat()}/{_name(data)}" for day, _, data in made]
-        self._note(names)
+        for name in names:
+            (self._path / name).parent.mkdir(exist_ok=True)
+        self._note(names)  # syncs those folders' names, too, whoever made them
         actions: list[AddAction] = []
         for name, (day, table, data) in zip(names, made, strict=True):
             path = self._path / name
-            if not path.parent.exists():
-                path.parent.mkdir()
-                self._disk.sync_directory(self._path)
             written.append(path)
             path.write_bytes(data)
             self._disk.sync_file(path)
@@ -184,7 +187,7 @@ class SpanTable:
             mode="append",
             schema=delta.schema(),
             partition_by=[PARTITION],
-            commit_properties=CommitProperties(app_transactions=transactions),
+            commit_properties=CommitProperties({ACTIONS: str(len(actions) + len(transactions))}, None, transactions),
         )
 
     def _clean_up(self, written: Sequence[Path]) -> None:
