@@ -60,6 +60,7 @@ bench: env-test  ## measure against peers, write docs/benchmarks.md
 	@$(BIN)/python -m cluster.bench.cloud
 	@$(BIN)/python -m cluster.bench.code
 	@$(BIN)/python -m cluster.bench.learning
+	@$(BIN)/python -m cluster.bench.log_verify
 	@$(BIN)/python -m cluster.bench.sandbox
 	@$(BIN)/python -m cluster.bench.screening --half held-out --page docs/benchmarks.md
 	@$(BIN)/python -m cluster.bench.footprint

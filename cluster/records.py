@@ -2,7 +2,7 @@
 
 Rules:
 - The log is read before the table: rows leave the log only after they are in the table, so nothing is missed while a
-  system runs. What both hold comes twice.
+  system runs. What both hold comes twice, and so does what a file held that was merged with others meanwhile.
 - What cannot be read is a place and a reason beside the rows, never a row that is silently not there.
 """
 
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.consensus.audit import Recorded
+from actors.spans.adapters.parquet import FileGone
 from actors.spans.adapters.reader import SegmentRef, WalReader
 from actors.spans.adapters.table import SpanTable
 from actors.spans.config import SpansConfig
@@ -68,11 +69,21 @@ def _is_wanted(span: Span, since_ns: int) -> bool:
 def _in_table(root: Path, config: SpansConfig, since_ns: int) -> Iterator[Recorded | Unread]:
     table = SpanTable(root / "spans", config.table_checkpoint_commits)
     wanted = pc.field("record").is_valid() & (pc.field("start_unix_nano") >= since_ns)
-    for path in table.current_files():
+    waiting, listed_again = table.current_files(), False
+    taken: set[Path] = set()
+    while waiting:
+        path = waiting.pop(0)
         try:
             rows = table.read_file(path, _COLUMNS, wanted).to_pylist()
+        except FileGone as error:  # merged with others meanwhile: what it held lies in one that was not read yet
+            if listed_again:
+                yield Unread(str(path.relative_to(root.resolve())), str(error))
+            else:
+                waiting, listed_again = [new for new in table.current_files() if new not in taken], True
+            continue
         except (IntegrityError, StorageUnavailable, ValueError) as error:  # ValueError: words that are not UTF-8
             yield Unread(str(path.relative_to(root.resolve())), str(error))
             continue
+        taken.add(path)
         for row in rows:
             yield Recorded(row["writer_id"], row["writer_seq"], row["decision_id"], row["record"], row["log_index"])

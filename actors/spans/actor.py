@@ -20,6 +20,7 @@ Rules:
   serving: it is an incident, the delay is shown, and the batches are sealed once it can be.
 - Witnesses are asked for their signatures in a thread of their own; one that has seen another log than this one is an incident.
 - While the table cannot be written, rows wait here up to one roll and then in the log, on disk.
+- Small files of the table are merged between ticks, a little at a time (``adapters.compaction``).
 - Ages are measured on the steady clock; the wall clock only dates rows.
 
 Left out: rows that carry no signature, and looking decisions up, which gateways do in the same segments
@@ -41,6 +42,7 @@ from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.ids import is_ulid
 from actors.base.ports import IncidentSink
 from actors.spans import conventions as names
+from actors.spans.adapters.compaction import Compactor
 from actors.spans.adapters.guard import SpanIntegrityGuard
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.progress import Buffer, IngestReport, Progress
@@ -94,7 +96,9 @@ class SpanActor:
         self._lock = _take_lock(home / "run" / "span-actor.lock")
         self._reader = WalReader(home / "wal", config.lookup_max_bytes)
         self._disk = disk or Disk()
-        self._table = SpanTable(home / "spans", config.table_checkpoint_commits, self._disk)
+        self._table = SpanTable(
+            home / "spans", config.table_checkpoint_commits, self._disk, config.removed_files_keep_s
+        )
         self.orphans_removed = len(self._table.recover())
         log = log or LogConfig()
         kept = QuarantinedRows(home / "quarantine" / "rows", self._disk)
@@ -102,6 +106,7 @@ class SpanActor:
         self._guard = SpanIntegrityGuard(authority, kept, late_after_s, config.quarantine_max_rows)
         files = LogFiles(home / "log", self._disk)
         self._sealer = Sealer(files, self._table, authority, log.catch_up_batches, config.table_roll_rows)
+        self._compactor = Compactor(self._table, files, self._sealer, authority, config, self._reports, self._disk)
         asked = [(witness.url, witness.note_key) for witness in log.witnesses]
         self._witnesses = Witnesses(
             LogFiles(home / "log", self._disk), asked, log.witness_timeout_s, log.witness_interval_s
@@ -136,6 +141,8 @@ class SpanActor:
                 self._reports.open("span_quarantined", {names.WAL_WRITER: writer_id, "rows": str(count)}, writer_id)
         if self._roll_due(now, flush=flush):
             self._commit(now)
+        if not flush:
+            self._compact(now)
         self._follow_witnesses(now)
         if not self._buffer.reached:
             self._remove_finished(now)
@@ -177,6 +184,7 @@ class SpanActor:
             "merge_delay_s": self._merge_delay_s(now),
             "merge_late": self._merge_delay_s(now) > self._merge_target_s,
             "orphans_removed": self.orphans_removed,
+            **self._compactor.health(),
             **{name: getattr(self.totals, name) for name in IngestReport.__slots__},
         }
 
@@ -342,12 +350,13 @@ class SpanActor:
         try:
             if not self._sealer.may_number:
                 return False
-            batches = self._table.append(buffer.rows, buffer.reached, int(now.wall_s * 1000))
+            batches = self._table.append(buffer.rows, buffer.reached, int(now.wall_s * 1000), self._compactor.ready)
         except (StorageUnavailable, IntegrityError) as error:
             self._table_error = str(error)
             self._reports.lasting("span_table_unavailable", {"cause": str(error)}, str(self._home), now.steady_s)
             return False
         self._table_error = ""
+        self._compactor.committed()
         self._report.commits += 1
         self._report.rows_committed += buffer.count
         self._buffer = Buffer()
@@ -355,6 +364,11 @@ class SpanActor:
             self._unsealed_since_s = buffer.since_s
         self._seal(batches, now)
         return True
+
+    def _compact(self, now: Instant) -> None:
+        """Go on merging files; what a merge takes in the table's place goes with the next commit, and the entry that says so."""
+        if (entry := self._compactor.work(now.wall_s, now.steady_s)) is not None:
+            self._enter(names.TABLE_COMPACTED, entry, now)
 
     def _seal(self, batches: Sequence[Rows], now: Instant) -> None:
         """Seal what is committed; where that cannot be, whatever keeps it, say so: the next tick tries again."""

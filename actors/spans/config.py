@@ -48,6 +48,17 @@ class SpansConfig(BaseModel):
     """Longest time an ingested row waits for its commit."""
     table_checkpoint_commits: int = Field(default=100, ge=1, le=10_000)
     """Commits between checkpoints of the Delta log."""
+    compact_target_bytes: int = Field(default=64 * MIB, ge=64 * KIB, le=1024 * MIB)
+    """Size at which files of the table are rolled when they are merged: between half of it and one and a half."""
+    compact_min_files: int = Field(default=16, ge=2, le=64)
+    """How many small files make a merge, and by how much a merged one has more rows: the more, the less often rows are rewritten
+    and the more files there are."""
+    compact_close_age_s: int = Field(default=86_400, ge=60, le=30 * 86_400)
+    """How long after its last new file a date's small ones are merged even where they are few."""
+    compact_step_ms: int = Field(default=200, ge=0, le=60_000)
+    """How long one tick of the actor goes on with a merge, exceeded by at most one step; 0 merges nothing."""
+    removed_files_keep_s: int = Field(default=3600, ge=60, le=30 * 86_400)
+    """How long files that were merged, and entries of Delta's log, are kept for readers that hold a list from before."""
     ingest_poll_ms: int = Field(default=500, ge=1, le=60_000)
     """Pause between two ticks of the actor."""
     quarantine_max_rows: int = Field(default=256, ge=1, le=100_000)

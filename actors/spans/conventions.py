@@ -23,6 +23,7 @@ FEEDBACK: Final = "weavergen.feedback"
 WAL_ADOPTED: Final = "weavergen.wal.adopted"
 WAL_DAMAGED: Final = "weavergen.wal.damaged"
 ROW_QUARANTINED: Final = "weavergen.row.quarantined"
+TABLE_COMPACTED: Final = "weavergen.table.compacted"
 
 # OpenTelemetry attributes.
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
@@ -49,6 +50,12 @@ WAL_NEXT_SEQ: Final = "weavergen.wal.next_seq"
 WAL_TORN_BYTES: Final = "weavergen.wal.torn_bytes"
 WAL_LOST_ROWS: Final = "weavergen.wal.lost_rows"
 WAL_REASON: Final = "weavergen.wal.reason"
+TABLE_INPUTS: Final = "weavergen.table.inputs"
+TABLE_OUTPUTS: Final = "weavergen.table.outputs"
+TABLE_FIRST_BATCH: Final = "weavergen.table.first_batch"
+TABLE_LAST_BATCH: Final = "weavergen.table.last_batch"
+TABLE_ROWS: Final = "weavergen.table.rows"
+TABLE_ROWS_ROOT: Final = "weavergen.table.rows_root"
 
 
 def chat_span_name(model: str) -> str:

@@ -30,7 +30,7 @@ Tell = Callable[[str, str], None]
 Story = Callable[[Path, Tell], None]
 FAILED = "failed"
 """The word with which a story ends that raised."""
-MAX_S = 120.0
+MAX_S = 600.0
 """How long a story may take."""
 
 

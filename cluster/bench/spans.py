@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from actors.spans.adapters.table import ROW_GROUP_ROWS
+from actors.spans.adapters.parquet import ROW_GROUP_ROWS
 from actors.spans.columns import pinned_schema
 from actors.spans.conventions import SCHEMA_URL
 

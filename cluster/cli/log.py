@@ -31,7 +31,12 @@ def log() -> None:
 
 
 @log.command("verify", epilog="Example: weavergen log verify --deep")
-@click.option("--deep", is_flag=True, help="Verify every decision record as well, whenever it was made, like an audit.")
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Hash every row anew, also of files that were checked when they were merged, and verify every decision record, "
+    "whenever it was made, like an audit.",
+)
 @click.option(
     "--seen", "files", multiple=True, type=click.Path(path_type=Path),
     help="A checkpoint that somebody kept: this log must go on from it. May be given several times.",
@@ -39,7 +44,10 @@ def log() -> None:
 @home_option
 @json_option
 def verify(deep: bool, files: tuple[Path, ...], home_dir: str | None, as_json: bool) -> int:
-    """Recompute every batch's root from its rows and the log's from its batches; name what does not fit, exit 1.
+    """Recompute the log from its batches and those from the table's rows; name what does not fit, exit 1.
+
+    Files that were merged are held by their bytes' digest, which an entry names that the log's key signed when every row in them
+    had been hashed; all others row by row. That finds every byte that was changed since. --deep takes no entry's word.
 
     Exit 1 as well if rows have waited to be sealed for longer than their records promised, or if a witness of the profile or
     whoever kept a checkpoint has seen another log. A witness that does not answer is said, and is no failure.
@@ -53,7 +61,7 @@ def verify(deep: bool, files: tuple[Path, ...], home_dir: str | None, as_json: b
 
         trust = load_trust(home.trust_file)
         seen, away = seen_by_others(with_local(home, config.log), files, trust)
-        checked = check_log(home.root, trust, config.spans.table_checkpoint_commits, tell, seen)
+        checked = check_log(home.root, trust, config.spans.table_checkpoint_commits, tell, seen, deep=deep)
         audited = _audited(home, checked, now_s, progressing) if deep else None
     late = checked.waited_s(now_s) > config.log.merge_promise_s
     ok = not checked.damage and not late and (audited is None or audited["ok"] is True)
@@ -119,6 +127,9 @@ def told(checked: Checked, now_s: float, promise_s: float) -> list[str]:
     """Return what was found as lines. Pure."""
     lines = [f"log of {checked.size} batches, root {checked.root}"]
     lines.append(f"{len(checked.whole)} batches of {checked.rows} rows are what was sealed")
+    if checked.trusted_files:
+        held = f"{checked.trusted_files} merged files were held by their bytes' digests"
+        lines.append(f"{held}, which signed entries name; --deep hashes their rows as well")
     if checked.waiting:
         waited_s = checked.waited_s(now_s)
         late = f"{LATE}  " if waited_s > promise_s else ""

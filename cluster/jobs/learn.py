@@ -34,6 +34,7 @@ from actors.policy.acceptance import PAYLOAD
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.loading import blamed
 from actors.policy.snapshot import SignedSnapshot
+from actors.spans.adapters.parquet import FileGone
 from actors.spans.adapters.table import SpanTable
 from actors.spans.record import policy_named
 from cluster.home import Home, open_home
@@ -107,13 +108,16 @@ def _numbers(column: pa.Array) -> Ints:
 
 
 def count_batch(batch: dict[str, Any], since_ns: int, frozen: Collection[str]) -> dict[str, list[bytes]]:
-    """Count a batch of paths (column ``item``) into one row of encoded sums."""
-    parts = merge(count_file(Path(path), since_ns, frozen) for path in batch["item"])
-    return {"counts": [msgspec.msgpack.encode(parts)]}
+    """Count a batch of paths (column ``item``) into one row of encoded sums; of none, if one is gone, and why."""
+    try:
+        parts = merge(count_file(Path(path), since_ns, frozen) for path in batch["item"])
+    except FileGone as error:
+        return {"counts": [b""], "gone": [str(error).encode()]}
+    return {"counts": [msgspec.msgpack.encode(parts)], "gone": [b""]}
 
 
 def count_files(paths: Sequence[Path], since_ns: int, frozen: Collection[str]) -> Counts:
-    """Count files with Ray Data, on the node that the process belongs to."""
+    """Count files with Ray Data, on the node that the process belongs to; raise ``FileGone`` if one went meanwhile."""
     import ray
     import ray.data
 
@@ -124,8 +128,11 @@ def count_files(paths: Sequence[Path], since_ns: int, frozen: Collection[str]) -
     tasks = TASKS_PER_PROCESSOR * max(1, int(ray.cluster_resources().get("CPU", 1)))
     rows = ray.data.from_items([str(path) for path in paths], override_num_blocks=min(len(paths), tasks))
     limits = {"since_ns": since_ns, "frozen": frozenset(frozen)}
-    counted = rows.map_batches(count_batch, batch_size=None, fn_kwargs=limits)
-    return merge(msgspec.msgpack.decode(row["counts"], type=Counts) for row in counted.take_all())
+    counted = rows.map_batches(count_batch, batch_size=None, fn_kwargs=limits).take_all()
+    for row in counted:
+        if row["gone"]:
+            raise FileGone(row["gone"].decode(), "spans")
+    return merge(msgspec.msgpack.decode(row["counts"], type=Counts) for row in counted)
 
 
 def frozen_policies(home: Home, max_snapshot_bytes: int) -> dict[str, int]:
@@ -164,12 +171,14 @@ def learn_home(home: Home, sha256: str, since_ns: int) -> dict[str, Any]:
     """Count a home's spans and keep the weights that follow the ones named; return the report."""
     config = home.read_config()
     old = WeightsRegistry(home.registry).weights(sha256)
-    files = SpanTable(home.root / "spans", config.spans.table_checkpoint_commits).current_files()
+    table = SpanTable(home.root / "spans", config.spans.table_checkpoint_commits)
     frozen = frozen_policies(home, config.policy.max_snapshot_bytes)
-    counts = count_files(files, since_ns, frozen)
+    files, counts = table.with_files(
+        lambda: (len(files := table.current_files()), count_files(files, since_ns, frozen))
+    )  # fmt: skip
     new = next_weights(old, counts, config.learning.shrink_n, round(config.learning.max_change * MICRO))
     return {
-        "schema": SCHEMA, "ok": True, "files": len(files), "since_ns": since_ns, "old": sha256,
+        "schema": SCHEMA, "ok": True, "files": files, "since_ns": since_ns, "old": sha256,
         "new": sha256 if new is old else publish_weights(home, canonical_json(new)),
         "rho": new.correlation.rho, "rows": list(learned(old, new, counts)),
         "pairs": list(paired(old, new, counts)),

@@ -22,7 +22,7 @@ VOTER_GAUGES = frozenset({"breaker_state", "asks_under_way"})
 SPAN_GAUGES = frozenset({
     "span_last_tick_s", "span_lag_rows", "span_lag_bytes", "span_lag_s", "span_writers", "span_table_failing",
     "span_log_size", "log_merge_delay_seconds", "log_failing", "span_log_witnesses", "span_log_witnessed",
-    "span_log_contradicted",
+    "span_log_contradicted", "span_table_files", "span_files_refused",
 })  # fmt: skip
 """SpanActor's; it publishes counts of what it met beside them."""
 HEALTH_GAUGES = frozenset({"health_score", "health_blind", "health_alarms_open", "prediction"})

@@ -158,6 +158,11 @@ class Sealer:
         return self.begun or self._numbered() > 0
 
     @property
+    def root(self) -> bytes:
+        """Return the root of the batches that are sealed."""
+        return self._root
+
+    @property
     def waiting(self) -> int:
         """Return how many batches are numbered and not sealed."""
         return self._numbered() - self.size

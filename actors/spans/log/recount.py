@@ -46,9 +46,22 @@ class Recount:
 
     def add(self, leaf: bytes) -> list[tuple[str, bytes]]:
         """Take the next leaf; return the tiles that it fills: where each lies, and its bytes."""
-        filled, level, item = [], 0, hashlib.sha256(b"\x00" + leaf).digest()
-        self.size += 1
-        self._rows[0].append(item)
+        return self.extend([leaf])
+
+    def extend(self, leaves: Sequence[bytes]) -> list[tuple[str, bytes]]:
+        """Take the next leaves; return the tiles that they fill."""
+        filled: list[tuple[str, bytes]] = []
+        while leaves:
+            row = self._rows[0]
+            part, leaves = leaves[: _FULL - len(row)], leaves[_FULL - len(row) :]
+            row += [hashlib.sha256(b"\x00" + leaf).digest() for leaf in part]
+            self.size += len(part)
+            filled += self._filled()
+        return filled
+
+    def _filled(self) -> list[tuple[str, bytes]]:
+        """Put the hash of each tile that is full into the level above; return those tiles."""
+        filled, level = [], 0
         while len(row := self._rows[level]) == _FULL:
             filled.append((path_of(level, (self.size >> 8 * level) // _FULL - 1, _FULL), b"".join(row)))
             item, self._rows[level], level = root_of(row), [], level + 1

@@ -19,7 +19,10 @@ from actors.health.ports import Past, Replicas, Tick
 from actors.health.relief import QueueRelief
 from actors.health.scaling import Size
 from actors.spans.adapters.check import Checked, Whole
+from actors.spans.adapters.segments import Disk
+from actors.spans.adapters.swaps import Swaps
 from actors.spans.authenticity import Unjudged, Writers
+from actors.spans.compaction import Limits, TableFile, plan
 from actors.spans.record import read_envelope
 from actors.spans.span import Span
 from cluster.cli.log import LATE, told
@@ -107,6 +110,23 @@ def unfinished_file(config: Config, age_s: float, folder: Path) -> bool:
     os.utime(path, (_LATER_S, _LATER_S))
     HomeSpace(folder, config.health.free_max_files, config.health.free_min_age_s).carry_out(_LATER_S + age_s)
     return path.exists()
+
+
+def small_files(config: Config, age_s: float, folder: Path) -> int:
+    """Return how many of two small files of a date are merged."""
+    spans = config.spans
+    limits = Limits(spans.compact_target_bytes, spans.compact_min_files, 1000 * spans.compact_close_age_s)
+    files = [TableFile(folder / str(number), number, number, "2026-01-01", 1000, 10, 0) for number in range(2)]
+    return len(plan(files, 2, round(1000 * age_s), limits))
+
+
+def merged_file(config: Config, age_s: float, folder: Path) -> bool:
+    """Return whether a file that was merged into another is still there."""
+    swaps, file = Swaps(folder, Disk()), folder / "input.parquet"
+    file.touch()
+    swaps.note(["output.parquet"], [file.name], 0)
+    swaps.settle({"output.parquet"}, round(1000 * age_s), 1000 * config.spans.removed_files_keep_s)
+    return file.exists()
 
 
 class _Deployment:

@@ -66,6 +66,8 @@ LIFETIMES: tuple[Lifetime, ...] = (
         "spans.wal_max_age_s", control.late_row, True, False,
         lambda config: config.log.merge_promise_s + config.spans.wal_max_age_s, margin_s=1.0,
     ),
+    Lifetime("spans.compact_close_age_s", control.small_files, 0, 2),
+    Lifetime("spans.removed_files_keep_s", control.merged_file, True, False),
     Lifetime("health.start_grace_s", control.start_grace, False, True),
     Lifetime("health.voter_window_s", control.voter_window, True, False),
     Lifetime("health.metrics_max_age_s", control.metrics, True, False, margin_s=1.0),
@@ -92,7 +94,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
         "gateway.graceful_shutdown_s", "gateway.health_check_timeout_s", "log.witness_timeout_s",
         "admission.quotas.redis.timeout_ms", "engine.health_check_timeout_s",
         "engine.graceful_shutdown_s", "engine.request_timeout_s", "supervisor.start_timeout_s",
-        "supervisor.deploy_timeout_s", "supervisor.stop_grace_s",
+        "supervisor.deploy_timeout_s", "supervisor.stop_grace_s", "spans.compact_step_ms",
     ),
     "says how often something is done, or how long before it is due": (
         "policy.poll_ms", "admission.quotas.look_s", "admission.quotas.ahead_s", "admission.shedding.look_ms",

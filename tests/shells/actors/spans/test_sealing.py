@@ -15,11 +15,12 @@ from actors.spans.adapters.check import check_log
 from actors.spans.adapters.sealer import Sealer
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.wal import WalWriter
 from actors.spans.columns import Rows
 from actors.spans.config import LogConfig
 from actors.spans.frames import FrameKind, encode_spans
 from tests.unit.actors.spans.signed import signed_row
-from tests.unit.actors.spans.telemetry import Home, SegmentBytes, at, span, writer_id
+from tests.unit.actors.spans.telemetry import SMALL, Home, SegmentBytes, at, builder, identity, span, writer_id
 
 
 def test_what_was_committed_is_sealed_at_once(home: Home) -> None:
@@ -31,6 +32,55 @@ def test_what_was_committed_is_sealed_at_once(home: Home) -> None:
     assert (report.batches_sealed, health["log_size"], health["log_error"], health["merge_late"]) == (1, 1, "", False)
     checked = check_log(home.path, home.authority.trust(), 10)
     assert (checked.size, checked.rows, checked.damage) == (1, 5, ())
+    actor.close()
+
+
+async def test_small_files_are_merged_between_ticks(home: Home) -> None:
+    """The entry is a row of the actor's own in the commit that swaps the files; rows, log and lag are as without it."""
+    config = SMALL.model_copy(update={"compact_min_files": 4, "compact_step_ms": 60_000, "removed_files_keep_s": 60})
+    actor, wal = home.actor(config), WalWriter(home.wal, identity(), SMALL)
+    for tick in range(20):
+        await wal.append(3, builder(3))
+        assert actor.tick(at(tick)).commits == 1
+    wal.close()
+    actor.tick(at(21))
+    entries = home.entries(names.TABLE_COMPACTED)
+    assert len(entries) >= 4
+    assert home.rows() == list(range(1, 61))
+    health = actor.health(at(22))
+    assert (health["merges"], health["files_refused"], health["lag_rows"]) == (len(entries), 0, 0)
+    assert health["table_files"] < 12
+    checked = check_log(home.path, home.authority.trust(), 10)
+    assert (checked.damage, checked.rows, checked.waiting) == ((), 60 + actor.totals.own_rows, 0)
+    actor.close()
+    again = home.actor(config)
+    for tick in (200, 300):
+        again.tick(at(tick))
+    files = set((home.path / "spans").glob("date=*/*"))
+    assert files == set(SpanTable(home.path / "spans", 10).current_files())
+    again.close()
+    assert home.incidents.opened == []
+
+
+async def test_a_merge_whose_commit_fails_waits_with_the_rows(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entry and swap stay together in what the next commit holds, and take effect once."""
+    config = SMALL.model_copy(update={"compact_min_files": 4, "compact_step_ms": 60_000})
+    actor, wal = home.actor(config), WalWriter(home.wal, identity(), SMALL)
+    for tick in range(4):
+        await wal.append(3, builder(3))
+        actor.tick(at(tick))
+    for tick, broken in ((5, "_write_files"), (6, "_sync_log")):
+        await wal.append(3, builder(3))
+        with monkeypatch.context() as patch:
+            patch.setattr(SpanTable, broken, lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+            actor.tick(at(tick))
+        assert "Input/output error" in actor.health(at(tick))["table_error"]
+    assert actor.health(at(7))["merges"] == 0
+    actor.tick(at(7))
+    assert actor.health(at(8))["merges"] == 1
+    assert (home.rows(), len(home.entries(names.TABLE_COMPACTED))) == (list(range(1, 19)), 1)
+    assert check_log(home.path, home.authority.trust(), 10).damage == ()
+    wal.close()
     actor.close()
 
 
@@ -170,7 +220,7 @@ def test_what_is_sealed_a_part_at_a_time_is_late_until_all_of_it_is(home: Home) 
     actor.tick(at())
     actor.close()
     for seq in (1, 2, 3):
-        table.append([Rows(writer_id(1), seq, 1, [span(seq)])], {writer_id(1): seq}, 0)
+        table.append([Rows(writer_id(1), seq, 1, [span(seq)])], {writer_id(1): seq}, int(at().wall_s * 1000))
     home.log = LogConfig(catch_up_batches=2)
     actor = home.actor()
     assert actor.tick(at(100)).batches_sealed == 2

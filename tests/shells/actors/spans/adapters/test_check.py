@@ -14,9 +14,10 @@ from deltalake.exceptions import DeltaError
 
 from actors.base.canonical import canonical_json
 from actors.base.errors import IntegrityError
-from actors.spans.adapters import check as check_module
+from actors.spans.adapters import findings as findings_module
 from actors.spans.adapters.check import check_log
 from actors.spans.adapters.log import LogFiles
+from actors.spans.adapters.rows_check import RowsCheck
 from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows, by_date, pinned_schema
 from actors.spans.proof import read_manifest
@@ -119,13 +120,13 @@ def test_a_check_holds_one_file_s_batches_however_many_there_are(
     made.batches(6)
     rewritten(made.file_of(2), lambda rows: rows.slice(1))
     held: list[int] = []
-    take = check_module._Check._take
+    take = RowsCheck._take
 
     def counted(check: Any, row: Rows) -> None:
         take(check, row)
         held.append(len(check._open))
 
-    monkeypatch.setattr(check_module._Check, "_take", counted)
+    monkeypatch.setattr(RowsCheck, "_take", counted)
     assert found(made) == [(2, "missing")]
     assert (len(held), max(held)) == (17, 1)
 
@@ -135,7 +136,7 @@ def test_damage_beyond_the_bound_is_counted_and_not_named(tmp_path: Path, monkey
     made = Sealed(tmp_path)
     made.batches(5)
     (tmp_path / "spans").rename(tmp_path / "away")
-    monkeypatch.setattr(check_module, "MAX_DAMAGES", 2)
+    monkeypatch.setattr(findings_module, "MAX_DAMAGES", 2)
     assert made.damage() == [(-1, "more"), (0, "missing"), (1, "missing")]
 
 

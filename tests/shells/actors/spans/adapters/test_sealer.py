@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.base.errors import IntegrityError
-from actors.spans.adapters import table as table_module
+from actors.spans.adapters import reading as reading_module
 from actors.spans.adapters.check import check_log
 from actors.spans.adapters.sealer import MAX_SKIPS
 from actors.spans.adapters.table import SEALED, SpanTable
@@ -19,13 +19,13 @@ from tests.unit.actors.spans.telemetry import Recorder, spans_from, writer_id
 def counted_spans(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count the rows that are turned into spans, a file at a time."""
     made: list[int] = []
-    rows_of = table_module.rows_of
+    rows_of = reading_module.rows_of
 
     def counting(table: Any) -> list[Rows]:
         made.append(table.num_rows)
         return rows_of(table)
 
-    monkeypatch.setattr(table_module, "rows_of", counting)
+    monkeypatch.setattr(reading_module, "rows_of", counting)
     return made
 
 

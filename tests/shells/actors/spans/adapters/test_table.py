@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.spans.adapters import parquet as parquet_module
+from actors.spans.adapters import reading as reading_module
 from actors.spans.adapters import table as table_module
 from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows, pinned_schema
@@ -89,6 +92,73 @@ def test_checkpoints_change_nothing(tmp_path: Path) -> None:
         table.append(rows(seq, 1), {"W1": seq}, 0)
     assert list((tmp_path / "_delta_log").glob("*.checkpoint.parquet"))
     assert (numbers(opened(tmp_path)), opened(tmp_path).last_committed("W1")) == (list(range(1, 9)), 8)
+
+
+def test_a_table_that_is_open_for_long_is_opened_anew_at_every_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """It does not hold each of its commits apart for ever, whether it writes or reads; what it holds is the same."""
+    opened_at: list[int] = []
+
+    class Opened(DeltaTable):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            opened_at.append(self.version())
+
+    monkeypatch.setattr(reading_module, "DeltaTable", Opened)
+    table = opened(tmp_path)
+    for seq in range(1, 12):
+        table.append(rows(seq, 1), {"W1": seq}, 0)
+        assert (len(table.current_files()), table.last_committed("W1")) == (seq, seq)
+    assert opened_at == [3, 6, 9]
+    assert numbers(table) == list(range(1, 12))
+
+
+def test_delta_s_log_is_kept_as_long_as_removed_files_are(tmp_path: Path) -> None:
+    """Entries and checkpoints that a durable checkpoint stands for go after that; numbers of writers that are gone stay."""
+    kept, cleaned = SpanTable(tmp_path / "kept", 3), SpanTable(tmp_path / "cleaned", 3, keep_s=0)
+    for table in (kept, cleaned):
+        table.append([Rows("W2", 1, 1, spans_from(100, 1))], {"W2": 1}, 0)
+    early = opened(tmp_path / "cleaned")
+    assert early.last_committed("W1") is None
+    for seq in range(1, 20):
+        for table in (kept, cleaned):
+            table.append(rows(seq, 1), {"W1": seq}, 0)
+    assert len(list((tmp_path / "kept" / "_delta_log").iterdir())) > 20
+    assert len(list((tmp_path / "cleaned" / "_delta_log").iterdir())) < 12
+    for reader in (opened(tmp_path / "cleaned"), early):
+        assert (reader.last_committed("W1"), reader.last_committed("W2"), reader.last_committed("log")) == (19, 1, 19)
+        assert numbers(reader) == [1, *range(1, 20)]
+
+
+def test_nothing_of_delta_s_log_goes_before_the_checkpoint_is_durable(tmp_path: Path) -> None:
+    """Until then a loss of power could take the checkpoint, and with it the table."""
+    recorder = Recorder(tmp_path)
+    table = SpanTable(tmp_path / "spans", 3, recorder.disk, keep_s=0)
+    there: list[bool] = []
+
+    def sync(path: Path) -> None:
+        if path.name.endswith(".checkpoint.parquet"):
+            there.append((path.parent / f"{0:020d}.json").exists())
+
+    table._disk = replace(recorder.disk, sync_file=sync)
+    for seq in range(1, 4):
+        table.append(rows(seq, 1), {"W1": seq}, 0)
+    assert there == [True]
+    assert not (tmp_path / "spans" / "_delta_log" / f"{0:020d}.json").exists()
+
+
+def test_a_table_from_before_is_told_how_long_to_keep_its_log(tmp_path: Path) -> None:
+    """At the next start, once; its numbers stay what they are."""
+    opened(tmp_path).append(rows(1, 2), {"W1": 2}, 0)
+    for _ in range(2):
+        restarted = SpanTable(tmp_path, 3, keep_s=77)
+        restarted.recover()
+    found = DeltaTable(tmp_path)
+    assert found.metadata().configuration["delta.logRetentionDuration"] == "interval 77 seconds"
+    assert (found.version(), restarted.last_committed("W1"), numbers(restarted)) == (2, 2, [1, 2])
+    restarted.append(rows(3, 1), {"W1": 3}, 0)
+    assert numbers(restarted) == [1, 2, 3]
 
 
 def test_the_same_commit_twice_takes_effect_once(tmp_path: Path) -> None:
@@ -228,7 +298,9 @@ def test_a_decision_is_found_in_the_one_file_that_may_hold_it(tmp_path: Path, mo
     opened_files: list[Path] = []
     original = pq.read_table
     monkeypatch.setattr(
-        table_module.pq, "read_table", lambda path, **options: (opened_files.append(path), original(path, **options))[1]
+        parquet_module.pq,
+        "read_table",
+        lambda path, **options: (opened_files.append(path), original(path, **options))[1],
     )
     assert table.find(decision(15)) == b"envelope 1"
     assert len(opened_files) == 1
@@ -325,13 +397,13 @@ def test_a_row_s_batch_is_looked_for_in_the_files_of_its_writer_and_decision(
         spans = [span(1, decision_id=decision(10 * writer)), span(2, decision_id=decision(10 * writer + 1))]
         table.append([Rows(f"W{writer}", 1, 1, spans)], {f"W{writer}": 2}, 0)
     reads: list[Path] = []
-    read = table_module._read_file
+    read = SpanTable.read_file
 
     def counted(path: Path, *rest: Any) -> Any:
         reads.append(path)
         return read(path, *rest)
 
-    monkeypatch.setattr(table_module, "_read_file", counted)
+    monkeypatch.setattr(SpanTable, "read_file", staticmethod(counted))
     row = table.row_of("W4", 2, decision(41))
     assert row is not None
     assert (row.log_index, row.first_seq, row.spans[0].decision_id, len(reads)) == (3, 2, decision(41), 1)

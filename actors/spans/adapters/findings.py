@@ -1,0 +1,87 @@
+"""What a check of the log finds: damage, batch by batch, and what is whole.
+
+Rules:
+- A batch is named as damaged once; so many damages are named and the others counted.
+- What is held is nine bytes a batch: what state it is in, and how many rows its leaf says it has.
+
+Left out: looking (``log_check``, ``rows_check``).
+"""
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_DAMAGES = 10_000
+"""Damages that are named; the others are counted."""
+UNSEEN, OPEN, WHOLE, DAMAGED = range(4)
+"""States of a batch: of no row seen, of some, of all as they were sealed, otherwise."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Damage:
+    """Something that is not as it was sealed."""
+
+    batch: int
+    """Number of the batch; −1 for the log as a whole."""
+    kind: str
+    """``checkpoint``, ``fork``, ``hashes``, ``leaves``, ``leaf``, ``missing``, ``changed``, ``unsealed``, ``file``, ``more``."""
+    why: str
+
+    def __str__(self) -> str:
+        return f"{'log' if self.batch < 0 else f'batch {self.batch}'}: {self.kind}: {self.why}"
+
+
+class Whole(Container[int]):
+    """The numbers of the batches that are what was sealed: a byte a batch."""
+
+    def __init__(self, states: bytes = b"") -> None:
+        self._states = states
+
+    def __contains__(self, index: object) -> bool:
+        return isinstance(index, int) and 0 <= index < len(self._states) and self._states[index] == WHOLE
+
+    def __len__(self) -> int:
+        return self._states.count(WHOLE)
+
+
+class Findings:
+    """What was found so far in a log of some size."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.states: NDArray[np.uint8] = np.zeros(size, np.uint8)
+        self.counts: NDArray[np.int64] = np.zeros(size, np.int64)
+        """How many rows each batch has; 0 where its leaf cannot be read."""
+        self._damage: list[Damage] = []
+        self._unlisted = 0
+
+    def found(self, batch: int, kind: str, why: str) -> None:
+        """Name damage."""
+        if len(self._damage) < MAX_DAMAGES:
+            self._damage.append(Damage(batch, kind, why))
+        else:
+            self._unlisted += 1
+
+    def faulty(self, index: int, kind: str, why: str) -> None:
+        """Name what is wrong with a batch, once."""
+        if self.states[index] != DAMAGED:
+            self.states[index] = DAMAGED
+            self.found(index, kind, why)
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        """Return all damage, the log's first, then by batch."""
+        more = [Damage(-1, "more", f"{self._unlisted} damages are not listed")] if self._unlisted else []
+        return tuple(sorted([*self._damage, *more]))
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows the batches that are whole have."""
+        return int(self.counts[self.states == WHOLE].sum())
+
+    @property
+    def whole(self) -> Whole:
+        """Return which batches are whole."""
+        return Whole(self.states.tobytes())

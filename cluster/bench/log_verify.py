@@ -1,0 +1,239 @@
+"""Measures ``log verify`` beside hashing the same bytes: ``python -m cluster.bench.log_verify``. Takes some five minutes.
+
+Rules:
+- A home's table and log are made as SpanActor leaves them: sealed, and merged but for the newest commits. Rows are five spans a
+  decision, one of them with a record as long as a real one, of which nothing compresses.
+- The yardstick is SHA-256 over every byte that a check reads: the table's current files and the log's.
+- All three take turns on the same files, in one process; the median counts. A check that finds damage, or fewer rows than were
+  made, measures nothing: nothing is written.
+"""
+
+import argparse
+import hashlib
+import importlib.metadata
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from actors.base.certificates import Certificate, TrustBundle, certify
+from actors.base.ids import ulid
+from actors.base.ports import IncidentSink
+from actors.base.signing import SigningKey
+from actors.spans import conventions as names
+from actors.spans.adapters.check import check_log
+from actors.spans.adapters.compaction import Compactor
+from actors.spans.adapters.log import LogFiles
+from actors.spans.adapters.reporting import Reports
+from actors.spans.adapters.sealer import Sealer
+from actors.spans.adapters.table import SpanTable
+from actors.spans.columns import Rows
+from actors.spans.config import SpansConfig
+from actors.spans.span import Span
+from cluster.bench import facts
+from cluster.bench.page import write_section
+from cluster.node import REPOSITORY
+
+TITLE = "Verifying the log"
+ROUNDS = 3
+BATCH_ROWS = 150
+"""Rows of a batch: a replica at fifty rows a second, committed every three seconds."""
+COMMIT_ROWS = 24_000
+RECENT = 15
+"""Newest commits, of one batch each, that are not merged yet."""
+_BEGAN_S = 1_790_000_000
+_RECORD_BYTES = 1200
+
+
+class _Keys:
+    """A root and the log key that it certified."""
+
+    def __init__(self) -> None:
+        root, self._key = SigningKey.generate(), SigningKey.generate()
+        log = Certificate("log", "log", self._key.public.hex, root.public.key_id, 0, 2 * _BEGAN_S)
+        self._trust = TrustBundle("weavergen.trust/1", root.public.hex, [certify(root, log)], [])
+
+    def trust(self) -> TrustBundle:
+        """Return what a verifier needs."""
+        return self._trust
+
+    def key(self) -> SigningKey:
+        """Return the log's key."""
+        return self._key
+
+
+class _Loud(IncidentSink):
+    """Incidents have no place in a measurement."""
+
+    def open(self, kind: str, level: str, evidence: Mapping[str, str], dedup_key: str) -> None:
+        """Give up."""
+        raise RuntimeError(f"{level} {kind} {dedup_key}: {dict(evidence)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What one size of a log took."""
+
+    rows: int
+    batches: int
+    files: int
+    mib: float
+    """Of the table's files and the log's."""
+    hashing_s: float
+    light_s: float
+    deep_s: float
+
+    @property
+    def light_ratio(self) -> float:
+        """Return how much longer a light check takes than hashing."""
+        return self.light_s / self.hashing_s
+
+
+class _Table:
+    """A home's table and log, filled and merged as SpanActor does."""
+
+    def __init__(self, home: Path, keys: _Keys) -> None:
+        config = SpansConfig(compact_min_files=2, compact_step_ms=60_000)
+        files = LogFiles(home / "log")
+        self._table = SpanTable(home / "spans", config.table_checkpoint_commits)
+        self._sealer = Sealer(files, self._table, keys, 100_000, COMMIT_ROWS)
+        self._sealer.begin(1000 * _BEGAN_S)
+        self._compactor = Compactor(self._table, files, self._sealer, keys, config, Reports(_Loud()))
+        self._steady_s, self._own, self._own_seq = 0.0, ulid(1, bytes(10)), 0
+
+    def commit(self, rows: list[Rows]) -> None:
+        """Commit and seal rows, and with them a merge that is ready."""
+        reached = {part.writer_id: len(part.spans) for part in rows}
+        if reached.get(self._own):
+            reached[self._own] = self._own_seq
+        batches = self._table.append(rows, reached, 1000 * _BEGAN_S, self._compactor.ready)
+        self._sealer.seal(batches, 1000 * _BEGAN_S)
+        self._compactor.committed()
+
+    def merge(self) -> None:
+        """Merge until nothing is left to be merged."""
+        while (entry := self._work()) is not None:
+            self._own_seq += 1
+            self.commit([Rows(self._own, self._own_seq, names.SPAN_SCHEMA_VERSION, [_entry(self._own_seq, entry)])])
+
+    def _work(self) -> dict[str, str] | None:
+        self._steady_s += 100
+        return self._compactor.work(_BEGAN_S, self._steady_s)
+
+
+def made(home: Path, keys: _Keys, rows: int) -> None:
+    """Fill a home with sealed rows, all merged but for those of the newest commits."""
+    table, recent = _Table(home, keys), max(0, rows - RECENT * BATCH_ROWS)
+    for first in range(0, recent, COMMIT_ROWS):
+        table.commit([_batch(at) for at in range(first, min(recent, first + COMMIT_ROWS), BATCH_ROWS)])
+    table.merge()
+    for first in range(recent, rows, BATCH_ROWS):
+        table.commit([_batch(first)])
+
+
+def _batch(first: int) -> Rows:
+    """Return the rows of one writer's batch."""
+    return Rows(
+        ulid(first + 2, bytes(10)), 1, names.SPAN_SCHEMA_VERSION, [_span(first + at) for at in range(BATCH_ROWS)]
+    )
+
+
+def _span(number: int) -> Span:
+    decision, place = divmod(number, 5)
+    seed = hashlib.sha256(str(number).encode()).digest()
+    began_ns = _BEGAN_S * 10**9 + number * 10**6
+    record = hashlib.shake_128(seed).digest(_RECORD_BYTES) if place == 0 else b""
+    return Span(
+        seed[:16], seed[16:24], b"" if place == 0 else seed[24:32], names.INVOKE_WORKFLOW if place == 0 else "chat",
+        "server" if place == 0 else "client", began_ns, began_ns + 850_000_000, "ok", ulid(_BEGAN_S * 1000 + decision, bytes(10)),
+        "t-1", {"gen_ai.request.model": "consensus", "gen_ai.usage.output_tokens": str(number % 300)},
+        voter=f"voter-{place}", outcome="agreed", latency_ms=number % 4000, record=record,
+    )  # fmt: skip
+
+
+def _entry(seq: int, attributes: dict[str, str]) -> Span:
+    ids, at_ns = (seq.to_bytes(16, "big"), seq.to_bytes(8, "big"), b""), _BEGAN_S * 10**9
+    return Span(*ids, names.TABLE_COMPACTED, "internal", at_ns, at_ns, "ok", "", "", attributes)
+
+
+def verified(home: Path, keys: _Keys, rows: int, rounds: int = ROUNDS) -> Verified:
+    """Check a home's log in turns with hashing what is read."""
+    paths = [
+        *SpanTable(home / "spans", 100).current_files(),
+        *(path for path in (home / "log").rglob("*") if path.is_file()),
+    ]
+    found: dict[str, list[float]] = {"hashing": [], "light": [], "deep": []}
+    for _ in range(rounds):
+        found["hashing"].append(_timed(lambda: _hash(paths)))
+        for name in ("light", "deep"):
+            found[name].append(_timed(lambda deep=name == "deep": _check(home, keys, rows, deep=deep)))  # type: ignore[misc]
+    size = sum(path.stat().st_size for path in paths)
+    checked = check_log(home, keys.trust(), 100, deep=False)
+    hashing_s, light_s, deep_s = (statistics.median(times) for times in found.values())
+    return Verified(rows, checked.size, len(paths), size / 2**20, hashing_s, light_s, deep_s)
+
+
+def _check(home: Path, keys: _Keys, rows: int, *, deep: bool) -> None:
+    checked = check_log(home, keys.trust(), 100, deep=deep)
+    if checked.damage or checked.rows < rows:
+        raise RuntimeError(f"{checked.rows} of {rows} rows are whole: {checked.damage[:3]}")
+
+
+def _hash(paths: list[Path]) -> None:
+    for path in paths:
+        hashlib.sha256(path.read_bytes()).digest()
+
+
+def _timed(work: Callable[[], None]) -> float:
+    began_s = time.perf_counter()
+    work()
+    return time.perf_counter() - began_s
+
+
+def section(cells: list[Verified], machine: Mapping[str, str]) -> str:
+    """Return the page's section. Pure."""
+    lines = [
+        (
+            f"`weavergen log verify` on a table and log as SpanActor leaves them (batches of {BATCH_ROWS} rows, all merged but "
+            f"for the {RECENT} newest), beside SHA-256 over the same bytes: the table's files and the log's. Light holds a merged "
+            "file by its bytes' digest, which a signed entry names; `--deep` hashes every row. Wanted: light within twice the "
+            "hashing. Medians of "
+            f"{ROUNDS} rounds."
+        ),
+        "",
+        "| rows | batches | MiB | hashing, s | light, s | light / hashing | deep, s | deep, rows/s |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for cell in cells:
+        times = f"{cell.hashing_s:.3f} | {cell.light_s:.3f} | **{cell.light_ratio:.2f}** | {cell.deep_s:.2f}"
+        rate = cell.rows / cell.deep_s
+        lines.append(f"| {cell.rows:,} | {cell.batches:,} | {cell.mib:.0f} | {times} | {rate:,.0f} |")
+    told = ", ".join(f"{name} {value}" for name, value in machine.items())
+    return "\n".join([*lines, "", f"Run with `python -m cluster.bench.log_verify`, part of `make bench`; {told}."])
+
+
+def main() -> int:
+    """Measure and write the section."""
+    parser = argparse.ArgumentParser(prog="python -m cluster.bench.log_verify", description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "docs" / "benchmarks.md")
+    options = parser.parse_args()
+    cells = []
+    for rows in options.rows:
+        with tempfile.TemporaryDirectory(prefix="log-verify-") as folder:
+            keys = _Keys()
+            made(Path(folder), keys, rows)
+            cells.append(verified(Path(folder), keys, rows))
+    text = section(
+        cells, {name: importlib.metadata.version(name) for name in ("pyarrow", "deltalake")} | facts.machine()
+    )
+    write_section(options.out, TITLE, text, {"cells": [asdict(cell) for cell in cells]})
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
