@@ -1,17 +1,17 @@
 """The span path is killed at every step at which it changes a file, loses power there, finds its disk full, read-only, slow.
 
 A *step* is a system call that changes files, whoever makes it: our code, Arrow's or Delta's. The kernel enumerates them
-(seccomp's notifications to user space), nobody lists them. At each of them a real process is ended by SIGKILL before the call is
-made (*killed*), and once more when half of it is, where it is a write (*torn*). Then every kind of reader is asked, of what lies
-there; SpanActor starts again, nobody does anything else, and everything is counted (`cluster/acceptance/span_looks.py`).
+(seccomp's notifications to user space), nobody lists them. Steps are of one *shape* if they differ in ids, digests and numbers
+only. A real process is ended by SIGKILL before the call is made (*killed*), and once more when half of it is, where it is a write
+(*torn*): two steps of each shape, the first and one in the middle. Then every kind of reader is asked, of what lies there;
+SpanActor starts again, nobody does anything else, and everything is counted (`cluster/acceptance/span_looks.py`).
 
-*Killed again*: whoever mends it is killed, too, at a step that differs from one to the other. *Power lost*: what POSIX leaves of
-content and names that were not synced, in four states at each step; each that differs is looked at once. *Killed, then power
-lost*: when it was mended, all is lost that neither of the two had synced. *Full*, *read-only*: calls fail with `ENOSPC` or
-`EROFS`, each step once, and for 25 more calls from the first step of each kind on; *bad sync*: with `EIO`, each sync once.
-*Really full*: the home lies on a small disk in memory, and from the first step of each kind on somebody else takes the rest of
-it for a while. In all of these the story has to come to its end by itself. *Side by side*: table and
-log are slow, then full, then the write-ahead log hangs, while requests go on.
+At the first step of each shape: *power lost*, what POSIX leaves of content and names that were not synced, in four states, each
+that differs looked at once; *full* and *read-only*, the call fails with `ENOSPC` or `EROFS`; *bad sync*, with `EIO`. At the first
+step of one shape in three to six: *for a while*, 25 calls fail; *killed again*, whoever mends it is killed, too; *killed, then
+power lost*, all is lost that neither of the two had synced; *really full*, the home lies on a small disk in memory and somebody
+else takes the rest of it for a while. Wherever nobody is killed the story has to come to its end by itself. *Side by side*: table
+and log are slow, then full, then the write-ahead log hangs, while requests go on.
 """
 
 import errno
@@ -44,8 +44,10 @@ from cluster.acceptance.system import WORK
 
 NAME = "span_kills"
 STEPS, LOST, FULL, BESIDE = "steps", "power lost", "really full", "side by side"
-GROUPS = 4
-QUICK_GROUPS, QUICK_STEPS = 2, 2
+GROUPS = 2
+MOST = 2
+"""Steps of one shape that are killed in one story: the first, and one in the middle."""
+QUICK_GROUPS, QUICK_STEPS = 2, 1
 DISK_BYTES = 48 << 20
 APPENDS = 400
 HOLD_S, HELD = 0.25, 40
@@ -55,49 +57,59 @@ Save = Callable[[str, dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way to strike, and the kind of effect that it is for; empty: every kind."""
+    """A way to strike, and the steps that it is for."""
 
     strike: Strike
-    kind: str = ""
-    lasting: bool = False
-    """Tried at the first step of each kind: from there on it strikes many others."""
+    of: tuple[str, ...] = ()
+    """Kinds of effects; none: every kind."""
+    most: int = 1
+    """How many steps of one shape, spread over all of them."""
+    every: int = 1
+    """Only one shape in so many."""
 
     def steps(self, keys: Sequence[Key]) -> list[Key]:
         """Return the steps that it is for."""
-        return [key for key in keys if key[0].startswith(self.kind) and (key[1] == 0 or not self.lasting)]
+        shapes = dict.fromkeys(shape for shape, _ in keys if not self.of or shape.split()[0] in self.of)
+        found: list[Key] = []
+        for shape in list(shapes)[:: self.every]:
+            same = [key for key in keys if key[0] == shape]
+            found += same[:: -(-len(same) // self.most)]
+        return found
 
 
+FIRST = ("killed", "torn")
+SPACE = ("create", "write", "allocate", "mkdir", "link")
 WAYS = {
-    "killed": Way(partial(killed, tear=False)),
-    "torn": Way(partial(killed, tear=True), "write "),
-    "killed again": Way(killed_again),
-    "killed, then power lost": Way(killed_then_powerless),
-    "full": Way(partial(refused, error=errno.ENOSPC)),
+    "killed": Way(partial(killed, tear=False), most=MOST),
+    "torn": Way(partial(killed, tear=True), ("write",), MOST),
+    "killed again": Way(killed_again, every=4),
+    "killed, then power lost": Way(killed_then_powerless, every=4),
+    "full": Way(partial(refused, error=errno.ENOSPC), SPACE),
     "read-only": Way(partial(refused, error=errno.EROFS)),
-    "bad sync": Way(partial(refused, error=errno.EIO), "sync "),
-    "full for a while": Way(partial(refused, error=errno.ENOSPC, lasting=AWAY_FOR), lasting=True),
-    "read-only for a while": Way(partial(refused, error=errno.EROFS, lasting=AWAY_FOR), lasting=True),
+    "bad sync": Way(partial(refused, error=errno.EIO), ("sync",)),
+    "full for a while": Way(partial(refused, error=errno.ENOSPC, lasting=AWAY_FOR), SPACE, every=3),
+    "read-only for a while": Way(partial(refused, error=errno.EROFS, lasting=AWAY_FOR), every=6),
 }
 
 
 def stages(save: Save, done: set[str]) -> None:
-    """Strike every step of every story in every way."""
-    for lived in stories(GROUPS):
-        if any(f"{lived.name}: {what}" not in done for what in (STEPS, *WAYS, LOST, FULL)):
-            _struck(lived, save, done)
+    """Strike every story in every way: kills and losses of power first."""
+    for whats in ((STEPS, *FIRST, LOST), (*(what for what in WAYS if what not in FIRST), FULL)):
+        for lived in stories(GROUPS):
+            if left := [what for what in whats if f"{lived.name}: {what}" not in done]:
+                _struck(lived, left, save)
     if BESIDE not in done:
         save(BESIDE, side_by_side(WORK / NAME, APPENDS))
 
 
-def _struck(lived: Lived, save: Save, done: set[str]) -> None:
+def _struck(lived: Lived, whats: Sequence[str], save: Save) -> None:
     stage = Stage(lived, WORK / NAME)
     runs: dict[str, Callable[[], dict[str, Any]]] = {STEPS: partial(_told, stage)}
     runs |= {what: partial(_spread, way, stage, stage.steps) for what, way in WAYS.items()}
-    runs |= {LOST: partial(_powerless, stage, None), FULL: partial(_really_full, lived)}
-    for what, run in runs.items():
-        if (name := f"{lived.name}: {what}") not in done:
-            began = time.monotonic()
-            save(name, run() | {"took_s": round(time.monotonic() - began, 1)})
+    runs |= {LOST: partial(_powerless, stage, first_of_each(stage)), FULL: partial(_really_full, lived)}
+    for what in whats:
+        began = time.monotonic()
+        save(f"{lived.name}: {what}", runs[what]() | {"took_s": round(time.monotonic() - began, 1)})
 
 
 def _spread(way: Way, stage: Stage, keys: Sequence[Key]) -> dict[str, Any]:
@@ -127,7 +139,7 @@ def quick_stages(save: Save, done: set[str]) -> None:
         save(f"{lived.name}: {STEPS}", _told(stage))
         for what, way in WAYS.items():
             keys = way.steps(first)
-            few = keys if what in {"killed", "torn"} else keys[:: 1 + len(keys) // QUICK_STEPS]
+            few = keys if what == "killed" else keys[:: 1 + len(keys) // QUICK_STEPS]
             save(f"{lived.name}: {what}", _spread(way, stage, few))
         save(f"{lived.name}: {LOST}", _powerless(stage, first[:: 1 + len(first) // QUICK_STEPS]))
 
@@ -136,7 +148,7 @@ def _really_full(lived: Lived) -> dict[str, Any]:
     disk = WORK / f"{NAME}_disk"
     with mounted(disk, DISK_BYTES):
         stage = Stage(lived, disk / "stage")
-        return filled(stage, first_of_each(stage), disk, AWAY_FOR).plain()
+        return filled(stage, Way(killed, SPACE, every=3).steps(stage.steps), disk, AWAY_FOR).plain()
 
 
 def side_by_side(work: Path, appends: int) -> dict[str, Any]:

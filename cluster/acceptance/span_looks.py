@@ -23,6 +23,7 @@ from actors.consensus.audit import Recorded
 from actors.spans import conventions as names
 from actors.spans.adapters.check import Seen, check_log
 from actors.spans.adapters.lookup import open_lookup
+from actors.spans.adapters.swaps import NOTES
 from actors.spans.adapters.table import PENDING, SpanTable
 from actors.spans.columns import rows_of
 from actors.spans.log.checkpoint import read_checkpoint
@@ -49,7 +50,7 @@ CANNOT = "cannot be read"
 MAX_LETTERS = 400
 NOT_WELL = ("table_error", "log_error", "lag_rows", "writers", "merge_delay_s")
 MENDED_AT_S = 20_000
-TICKS = 6
+TICKS, MERGING_TICKS = 6, (2, 3)
 FORESEEN = {DAMAGED: "wal_damaged", FORGER: "span_quarantined"}
 """Incidents that stories are about."""
 _DELTA_LOG = re.compile(r"\d{20}\.(json|checkpoint\.parquet)|_last_checkpoint")
@@ -174,7 +175,7 @@ def _ticked(home: Path, incidents: Incidents) -> tuple[dict[str, Any], list[str]
     """Return what SpanActor says after some ticks, and what of it is not well."""
     actor = span_actor(home, incidents)
     for tick in range(TICKS):
-        actor.tick(at(MENDED_AT_S + 4000 * tick), flush=True)
+        actor.tick(at(MENDED_AT_S + 4000 * tick), flush=tick not in MERGING_TICKS)
     said = actor.health(at(MENDED_AT_S + 4000 * TICKS))
     actor.close()
     return said, [f"{name} {said[name]}" for name in NOT_WELL if said[name]]
@@ -235,23 +236,23 @@ def _gaps(home: Path, there: list[tuple[int, int]]) -> list[str]:
 
 
 def _entries(home: Path) -> list[str]:
-    """Return what SpanActor entered more than once."""
+    """Return what SpanActor entered more than once, and rows set aside that it did not enter."""
     rows = SpanTable(home / "spans", CONFIG.table_checkpoint_commits).read(["name", "attributes"]).to_pylist()
-    once = {
-        names.WAL_ADOPTED: (names.WAL_WRITER, names.WAL_SEGMENT),
-        names.WAL_DAMAGED: (names.WAL_WRITER, names.WAL_SEGMENT),
-        names.ROW_QUARANTINED: (names.WAL_WRITER, names.WAL_NEXT_SEQ),
-    }
-    counted: Counter[tuple[str, ...]] = Counter()
-    for name, attributes in (tuple(item.values()) for item in rows):
-        if name in once:
-            said = dict(attributes)
-            counted[name, *(said[key] for key in once[name])] += 1
-    found = [f"{' '.join(entry)} was entered {times} times" for entry, times in counted.items() if times > 1]
+    once = (names.WAL_ADOPTED, names.WAL_DAMAGED, names.ROW_QUARANTINED)
+    counted = Counter(
+        (row["name"], *(f"{key} {value}" for key, value in row["attributes"])) for row in rows if row["name"] in once
+    )
+    found = [f"{', '.join(entry)} was entered {times} times" for entry, times in counted.items() if times > 1]
     aside = sum(entry[0] == names.ROW_QUARANTINED for entry in counted)
     if aside != len(_set_aside(home)):
         found.append(f"{aside} rows were entered as set aside, and {len(_set_aside(home))} are")
     return found
+
+
+def _noted(home: Path) -> list[str]:
+    """Return files that were swapped for others, or were about to be."""
+    notes = [json.loads(path.read_bytes()) for path in (home / "spans" / NOTES).glob("*.json")]
+    return [name for note in notes for name in (*note["inputs"], *note["outputs"])]
 
 
 def _leftovers(home: Path, looked: Looked) -> list[str]:
@@ -261,7 +262,8 @@ def _leftovers(home: Path, looked: Looked) -> list[str]:
         found.append(f"spans/{PENDING} is left")
     current = set(SpanTable(home / "spans", CONFIG.table_checkpoint_commits).current_files())
     files = {path.resolve() for path in (home / "spans").glob("date=*/*")}
-    found += [f"{path.name} is in no commit, and is left" for path in sorted(files - current)]
+    noted = {(home / "spans" / name).resolve() for name in _noted(home)}  # kept for readers for a while
+    found += [f"{path.name} is in no commit, and is left" for path in sorted(files - current - noted)]
     idle: Counter[str] = Counter()
     for path in (home / "spans" / "_delta_log").glob("*"):
         idle["of Delta's log"] += _DELTA_LOG.fullmatch(path.name) is None

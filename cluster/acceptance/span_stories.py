@@ -2,7 +2,8 @@
 
 ``writing``: a log is opened, written in groups, rotated, closed. ``living``: two writers one after the other, while SpanActor
 takes in what they write. ``serving``: the same side by side. ``taking in``: SpanActor finds logs that were finished, abandoned,
-damaged, forged and never opened, and seals over the end of a tile while a witness signs.
+damaged, forged and never opened, and seals over the end of a tile while a witness signs. ``merging``: it merges small files of
+the table, and removes what was merged.
 
 Each keeps on until it is through: what is refused for lack of storage is tried again, as a process that is restarted would.
 """
@@ -49,6 +50,7 @@ ACKNOWLEDGED, REFUSED, INCIDENT, SLOWEST = "acknowledged", "refused", "incident"
 START_AGAIN = 75
 """With which a process ends that could not begin."""
 TRIES = 400
+MERGES, MERGED_GROUPS = 2, 3
 AGAIN_S = 0.005
 CLIENTS, PAUSE_S = 4, 0.02
 DEADLINE_S = 0.2
@@ -226,6 +228,26 @@ def _settled(actor: SpanActor, since_s: float) -> None:
     raise RuntimeError(f"SpanActor did not come to an end: {said}")
 
 
+def merging(root: Path, tell: Tell) -> None:
+    """Let SpanActor merge small files of the table, and remove what was merged."""
+    actor = begun(root / "home", LogConfig(), tell)
+    for step in range(TRIES):
+        now = at(2000 + 100 * step)
+        actor.tick(now)
+        if actor.health(now)["merges"] >= MERGES:
+            break
+        time.sleep(AGAIN_S)
+    for step in range(2):
+        actor.tick(at(50_000 + 1000 * step))
+    _settled(actor, 60_000)
+
+
+def prepare_merging(root: Path) -> list[tuple[int, int]]:
+    """Leave a table of small files."""
+    _nothing(root)
+    return acknowledged(struck(living(MERGED_GROUPS), root, lambda _: GO_ON).told)
+
+
 @contextmanager
 def _witnessed(root: Path, tell: Tell) -> Iterator[LogConfig]:
     """Have a witness in ``root/witness`` for a while."""
@@ -321,6 +343,7 @@ def stories(groups: int) -> list[Lived]:
         Lived("writing", writing(groups), _nothing),
         Lived("living", living(groups), _nothing),
         Lived("taking in", taking_in, prepare_taking_in),
+        Lived("merging", merging, prepare_merging),
     ]
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -149,11 +150,15 @@ def spread(strike: Strike, stage: Stage, keys: Sequence[Key]) -> Found:
     """Strike in as many processes as there are processors."""
     hands = min(MAX_HANDS, os.cpu_count() or 1, len(keys))
     parts = [(stage.beside(hand), keys[hand::hands]) for hand in range(hands)]
-    begun = [Apart(lambda part=part: strike(*part).fields(), MAX_STAGE_S) for part in parts]  # type: ignore[misc]
+    begun = [Apart(partial(_fields, strike, *part), MAX_STAGE_S) for part in parts]
     found = Found()
     for each in begun:
         found.add(each.result())
     return found
+
+
+def _fields(strike: Strike, stage: Stage, keys: Sequence[Key]) -> dict[str, Any]:
+    return strike(stage, keys).fields()
 
 
 def killed(stage: Stage, keys: Sequence[Key], *, tear: bool) -> Found:
@@ -253,13 +258,24 @@ def powerless(stage: Stage, keys: Sequence[Key] | None = None) -> dict[str, Foun
             return GO_ON
 
         struck(stage.lived.story, root, plan)
-    for each in left.values():
+    states = list(left.values())
+    hands = min(MAX_HANDS, os.cpu_count() or 1, len(states))
+    parts = [(stage.beside(hand), states[hand::hands]) for hand in range(hands)]
+    for each in [Apart(partial(_looked_at_each, *part), MAX_STAGE_S) for part in parts]:
+        for state, counted in each.result().items():
+            found[state].add(counted)
+    return found
+
+
+def _looked_at_each(stage: Stage, states: Sequence[_Left]) -> dict[str, dict[str, Any]]:
+    found = {state: Found() for state in STATES}
+    for each in states:
         with stage.fresh() as root:
             shutil.rmtree(root)
             lay_out(each.tree, root)
             found[each.state].rows += len(acknowledged(each.told)) + len(stage.before)
             found[each.state].note(each.where, stage.looked(root, each.told, powerless=True))
-    return found
+    return {state: one.fields() for state, one in found.items()}
 
 
 class Refusing:
@@ -328,7 +344,7 @@ def filled(stage: Stage, keys: Sequence[Key], disk: Path, lasting: int) -> Found
         with stage.fresh() as root:
             plan = Filling(key, disk, lasting)
             try:
-                _come_through(stage, root, plan, _where(key), found)
+                _come_through(stage, root, plan, _where(key), found, plan.free)
             finally:
                 plan.free()
     return found
@@ -358,7 +374,9 @@ def beside(stage: Stage, plan: Plan, where: str) -> tuple[Found, list[float]]:
     return found, [float(about) for word, about in told if word == SLOWEST]
 
 
-def _come_through(stage: Stage, root: Path, plan: Plan, where: str, found: Found) -> list[tuple[str, str]]:
+def _come_through(
+    stage: Stage, root: Path, plan: Plan, where: str, found: Found, then: Callable[[], None] = lambda: None
+) -> list[tuple[str, str]]:
     """Live the story, and again where its process ends for want of storage; look at the end."""
     told: list[tuple[str, str]] = []
     for _ in range(MAX_STARTS):
@@ -366,6 +384,7 @@ def _come_through(stage: Stage, root: Path, plan: Plan, where: str, found: Found
         told += ran.told
         if ran.status != START_AGAIN:
             break
+    then()
     wrong = [about for word, about in told if word == FAILED] + ([f"it ended with {ran.status}"] if ran.status else [])
     kinds = Counter(about.split()[0] for word, about in told if word == INCIDENT)
     wrong += [f"incident {kind}" for kind in sorted(set(kinds) - FORESEEN)]

@@ -35,6 +35,7 @@ YEARS_S = 30 * 365 * 86_400
 CONFIG = SpansConfig(
     segment_bytes=64 * KIB, reserve_segments=1, max_frame_bytes=16 * KIB, storage_retry_ms=5, stall_after_ms=300,
     table_roll_age_s=0, table_roll_rows=24, table_checkpoint_commits=3, ingest_poll_ms=20,
+    compact_min_files=2, compact_step_ms=60_000, compact_close_age_s=60, removed_files_keep_s=60,
 )  # fmt: skip
 FORGER, DAMAGED = 4, 3
 """Numbers of a writer whose rows somebody else signed, and of one in whose log a bit is flipped."""

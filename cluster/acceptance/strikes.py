@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.acceptance.effects import Effect, do_half, effect_of
-from cluster.acceptance.syscalls import Call, Ended, NeverBegun, Watched, watch_me
+from cluster.acceptance.syscalls import Call, Ended, NeverBegun, Watched, die_with_parent, watch_me
 
 Tell = Callable[[str, str], None]
 """Takes a word and what it is about."""
@@ -214,6 +214,7 @@ class Apart:
         self._pid = os.fork()
         if self._pid == 0:
             os.close(reader)
+            die_with_parent()
             signal.alarm(max_s)
             _answer(work, writer)
         os.close(writer)

@@ -80,8 +80,7 @@ def watch_me(to: socket.socket) -> None:
     program = _program(machine, numbers)
     kept = ctypes.create_string_buffer(program)
     described = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(kept))
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    libc = die_with_parent()
     libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     listener = libc.syscall(numbers["seccomp"], _SET_FILTER, _NEW_LISTENER, described)
     if listener < 0:
@@ -91,6 +90,13 @@ def watch_me(to: socket.socket) -> None:
     socket.send_fds(to, [b"w"], [listener])
     os.close(listener)
     to.close()
+
+
+def die_with_parent() -> ctypes.CDLL:
+    """Have this process killed when the one that forked it ends; return the C library."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    return libc
 
 
 def _machine() -> tuple[int, dict[str, int]]:

@@ -8,6 +8,7 @@ Rules:
 Left out: what is written into segments (``wal``) and reading them (``reader``).
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -168,7 +169,8 @@ class SegmentReserve:
             self._changed.notify_all()
         self._thread.join()
         while self._ready:
-            self._ready.popleft().discard()
+            with contextlib.suppress(OSError):  # what cannot be removed is adopted as never used: its lock is released
+                self._ready.popleft().discard()
 
     def _run(self) -> None:
         try:

@@ -45,7 +45,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_every_kind_of_step_is_struck_and_nothing_is_wrong_afterwards(campaign: dict[str, Any]) -> None:
     """Killed before it, torn in it, refused, or without power: no fault, no unforeseen error, no manual step."""
     kinds = {kind for stage, result in campaign.items() if stage.endswith(": steps") for kind in result["kinds"]}
