@@ -26,6 +26,8 @@ from cluster.acceptance import (
     simulate,
     soak,
     soak_page,
+    span_kills,
+    span_kills_page,
     spans,
     spike,
     spike_page,
@@ -39,14 +41,17 @@ CAMPAIGNS: dict[str, Stages] = {
     "bad_spans": bad_spans.stages, "bad_spans_real": bad_spans_real.stages,
     "control_actors": control_actors.stages, "disk_fills": disk_fills.stages, "failover": failover.stages,
     "faults": faults.stages, "halt": halt.stages, "provider_faults": provider_faults.stages, "simulate": simulate.stages,
-    "soak": soak.stages, "spans": spans.stages, "spike": spike.stages,
+    "soak": soak.stages, "span_kills": span_kills.stages, "spans": spans.stages, "spike": spike.stages,
     "tamper": tamper.stages,
 }  # fmt: skip
-QUICK: dict[str, Stages] = {"soak": soak.quick_stages, "spike": spike.quick_stages, "tamper": tamper.quick_stages}
+QUICK: dict[str, Stages] = {
+    "soak": soak.quick_stages, "span_kills": span_kills.quick_stages, "spike": spike.quick_stages,
+    "tamper": tamper.quick_stages,
+}  # fmt: skip
 PAGES: dict[str, Callable[[str, str, dict[str, Any]], str]] = {
     "bad_spans": bad_spans_page.page,
-    "provider_faults": fault_matrix.page, "simulate": simulate.page, "soak": soak_page.page, "spike": spike_page.page,
-    "tamper": tamper.page,
+    "provider_faults": fault_matrix.page, "simulate": simulate.page, "soak": soak_page.page,
+    "span_kills": span_kills_page.page, "spike": spike_page.page, "tamper": tamper.page,
 }  # fmt: skip
 """Of campaigns whose page is no list of stages."""
 PICTURES: dict[str, Callable[[dict[str, Any]], str]] = {

@@ -46,6 +46,8 @@ class LogFiles:
         self._disk = disk or Disk()
         self._filled: set[Tile] = set()
         """Tiles that were filled since the last checkpoint."""
+        self._ensured: set[Path] = set()
+        """Folders whose names this process made durable."""
         self._swept = False
         """Whether partial tiles were looked for that a process before this one left."""
 
@@ -214,10 +216,13 @@ class LogFiles:
         self._disk.sync_directory(place.parent)
 
     def _ensure(self, folder: Path) -> None:
-        if not folder.is_dir():
-            self._ensure(folder.parent)
-            folder.mkdir(exist_ok=True)
+        """Make a folder, and its name durable: once even if it is there, for whoever made it may have died before that."""
+        if folder not in self._ensured or not folder.is_dir():
+            if folder != self.path:
+                self._ensure(folder.parent)
+            folder.mkdir(parents=True, exist_ok=True)
             self._disk.sync_directory(folder.parent)
+            self._ensured.add(folder)
 
     def _forget_partial(self, size: int) -> None:
         """Take away the partial tiles of those that were filled; the first time also what a crash may have left of others."""
@@ -237,3 +242,4 @@ class LogFiles:
             for file in folder.iterdir():
                 self._disk.remove(file)
             folder.rmdir()
+            self._ensured.discard(folder)

@@ -8,6 +8,7 @@ Rules:
 Left out: what is written into segments (``wal``) and reading them (``reader``).
 """
 
+import contextlib
 import errno
 import os
 import threading
@@ -76,8 +77,10 @@ class OpenSegment:
 
     def discard(self) -> None:
         """Release the lock and remove the file, which holds nothing that was acknowledged."""
-        self.path.unlink(missing_ok=True)
-        self.close()
+        try:
+            self.path.unlink(missing_ok=True)
+        finally:
+            self.close()
 
 
 def segment_name(number: int) -> str:
@@ -167,7 +170,8 @@ class SegmentReserve:
             self._changed.notify_all()
         self._thread.join()
         while self._ready:
-            self._ready.popleft().discard()
+            with contextlib.suppress(OSError):  # what cannot be removed is adopted as never used: its lock is released
+                self._ready.popleft().discard()
 
     def _run(self) -> None:
         try:

@@ -32,6 +32,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAction
 
 from actors.base.errors import StorageUnavailable
+from actors.spans.adapters.delta_log import ACTIONS, set_torn_aside
 from actors.spans.adapters.migration import add_columns
 from actors.spans.adapters.parquet import Statistics, file_name, parquet_bytes
 from actors.spans.adapters.reading import TableReader, known, last_number
@@ -131,9 +132,11 @@ class SpanTable(TableReader):
     def recover(self) -> list[Path]:
         """Make durable what is committed, and remove the files of an append that crashed before; return which.
 
-        The numbers of a commit that was never synced are seen all the same, and a log is removed by them.
+        The numbers of a commit that was never synced are seen all the same, and a log is removed by them; of one that a loss
+        of power tore, nothing is.
         """
         try:
+            set_torn_aside(self._path / "_delta_log", self._disk)
             self._configure()
             self._sync_log()
             return [*self._remove_orphans(), *self.settle(now_ms=0)]
@@ -177,6 +180,7 @@ class SpanTable(TableReader):
         self._opened_version = self._delta.version()
         self._disk.sync_directory(self._path)
         self._disk.sync_directory(self._path.parent)
+        self._disk.sync_file(self._path / "_delta_log" / f"{0:020d}.json")  # so that only the newest can ever be torn
         return self._delta
 
     @property
@@ -197,13 +201,12 @@ class SpanTable(TableReader):
         """Write and sync one file a date, noting their names first; ``written`` grows as they are begun."""
         made = [(day.isoformat(), table, parquet_bytes(table)) for day, table in by_date(rows)]
         names = [file_name(day, hashlib.sha256(data).hexdigest()) for day, _, data in made]
-        self._note(names)
+        for name in names:
+            (self._path / name).parent.mkdir(exist_ok=True)
+        self._note(names)  # syncs those folders' names, too, whoever made them
         actions: list[AddAction | RemoveAction] = []
         for name, (day, table, data) in zip(names, made, strict=True):
             path = self._path / name
-            if not path.parent.exists():
-                path.parent.mkdir()
-                self._disk.sync_directory(self._path)
             written.append(path)
             path.write_bytes(data)
             self._disk.sync_file(path)
@@ -224,7 +227,7 @@ class SpanTable(TableReader):
             mode="append",
             schema=delta.schema(),
             partition_by=[PARTITION],
-            commit_properties=CommitProperties(app_transactions=transactions),
+            commit_properties=CommitProperties({ACTIONS: str(len(actions) + len(transactions))}, None, transactions),
             post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
         )
 

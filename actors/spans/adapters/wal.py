@@ -388,15 +388,16 @@ class WalWriter:
         if self._directory.exists():
             raise HomeError(f"{self._directory} exists: a writer id is used by one process once")
         unborn = root / f".{self.identity.id}{UNBORN_SUFFIX}"
+        segment: OpenSegment | None = None
         try:
             unborn.mkdir(parents=True)
             segment = self._create(unborn)
-            segment.path = self._directory / segment.path.name
             self._disk.rename(unborn, self._directory)
+            segment.path = self._directory / segment.path.name
             self._disk.sync_directory(root)
+            self._disk.sync_directory(root.parent)  # whoever made root may have died before
         except OSError as error:
-            with contextlib.suppress(OSError):
-                unborn.rmdir()
+            _take_back(segment, unborn)
             raise StorageUnavailable(f"no log can be opened in {root}: {error.strerror}") from error
         return segment
 
@@ -416,3 +417,12 @@ class WalWriter:
         return create_segment(
             directory or self._directory, number, header, seed, self._config.segment_bytes, self._disk
         )
+
+
+def _take_back(segment: OpenSegment | None, unborn: Path) -> None:
+    """Leave nothing of a log that could not be opened, as far as the disk lets it: above all no lock."""
+    with contextlib.suppress(OSError):
+        if segment is not None:
+            segment.discard()
+    with contextlib.suppress(OSError):
+        (unborn if segment is None else segment.path.parent).rmdir()

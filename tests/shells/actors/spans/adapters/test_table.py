@@ -324,9 +324,8 @@ def test_every_log_entry_and_directory_is_synced(tmp_path: Path, monkeypatch: py
     table.append(rows(1, 1), {"W1": 1}, 0)
     done = [(call, re.sub(r"part-[\w-]+", "part", name)) for call, name in recorder.calls]
     assert done == [
-        ("directory", "spans"), ("directory", "."),  # the table is there
-        ("file", "spans/_pending.json"), ("directory", "spans"),  # what is begun is noted
-        ("directory", "spans"),  # the partition is there
+        ("directory", "spans"), ("directory", "."), ("file", f"spans/_delta_log/{0:020d}.json"),  # the table is there
+        ("file", "spans/_pending.json"), ("directory", "spans"),  # what is begun is noted, and the partition is there
         ("file", "spans/date=2026-09-21/part.parquet"), ("directory", "spans/date=2026-09-21"),
         ("file", f"spans/_delta_log/{0:020d}.json"), ("file", f"spans/_delta_log/{1:020d}.json"),
         ("directory", "spans/_delta_log"),

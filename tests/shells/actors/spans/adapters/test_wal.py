@@ -3,13 +3,15 @@
 import asyncio
 import errno
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from actors.base.canonical import canonical_json
 from actors.base.errors import HomeError, StorageUnavailable
-from actors.spans.adapters.segments import OpenSegment, SegmentReserve
+from actors.spans.adapters.reader import WalReader
+from actors.spans.adapters.segments import Disk, OpenSegment, SegmentReserve
 from actors.spans.adapters.wal import WalWriter
 from actors.spans.config import KIB, MIB
 from actors.spans.frames import FrameKind
@@ -374,10 +376,53 @@ def test_waiting_for_a_segment_is_bounded() -> None:
 async def test_a_segment_is_named_only_after_it_is_durable(tmp_path: Path) -> None:
     """Its bytes, then its name, then the directory; the writer's directory likewise, before anything is acknowledged."""
     recorder = Recorder(tmp_path)
-    wal = WalWriter(tmp_path, identity(), SMALL, recorder.disk)
+    wal = WalWriter(tmp_path / "wal", identity(), SMALL, recorder.disk)
     await until(lambda: wal.reserve_depth == 1)
     await asyncio.to_thread(wal.close)
-    me, unborn = writer_id(1), f".{writer_id(1)}.new"
+    me, unborn = f"wal/{writer_id(1)}", f"wal/.{writer_id(1)}.new"
     first = [("data", f"{unborn}/.00000001.new"), ("rename", f"{unborn}/00000001.wal"), ("directory", unborn)]
     second = [("data", f"{me}/.00000002.new"), ("rename", f"{me}/00000002.wal"), ("directory", me)]
-    assert recorder.calls[:8] == [*first, ("rename", me), ("directory", "."), *second]
+    opened_last = [("rename", me), ("directory", "wal"), ("directory", ".")]
+    assert recorder.calls[:9] == [*first, *opened_last, *second]
+
+
+@pytest.mark.parametrize("call", ["rename", "sync_directory"])
+async def test_a_log_that_could_not_be_opened_leaves_nothing(tmp_path: Path, call: str) -> None:
+    """Neither a directory nor a lock: the same writer may open it once the disk is well again."""
+    honest, left = getattr(Disk(), call), [1]
+
+    def fails_late(*given: Path) -> None:
+        if tmp_path in {given[0], *(path.parent for path in given[1:])} and left.pop():
+            raise OSError(errno.EROFS, "Read-only file system")
+        honest(*given)
+
+    root = tmp_path / "wal" if call == "sync_directory" else tmp_path
+    with pytest.raises(StorageUnavailable, match="Read-only"):
+        WalWriter(root, identity(), SMALL, Disk(**{call: fails_late}))
+    assert list(root.iterdir()) == []
+    wal = WalWriter(root, identity(), SMALL)
+    await wal.append(1, builder(1))
+    await asyncio.to_thread(wal.close)
+
+
+async def test_a_reserve_that_cannot_be_removed_keeps_no_log_from_being_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a read-only disk it stays, unused, and nobody holds a lock any more."""
+    wal = WalWriter(tmp_path, identity(), SMALL)
+    await wal.append(1, builder(1))
+    await until(lambda: wal.reserve_depth == 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", raising(errno.EROFS))
+        await asyncio.to_thread(wal.close)
+    reader = WalReader(tmp_path, 1 << 20)
+    assert [reader.is_free(ref) for ref in reader.segments(writer_id(1))] == [True, True]
+
+
+def raising(error: int) -> Callable[..., None]:
+    """Return a call that the disk refuses."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(error, "refused")
+
+    return refused

@@ -1,0 +1,80 @@
+"""Delta's log after a loss of power: what was not yet synced may be there by name and not, or not all of it, by content.
+
+Delta's library writes an entry and leaves syncing to the system; nothing relies on an entry before this project synced it. So
+only the newest one can be torn, with a checkpoint beside it, and nobody was promised what it says: its rows are in the
+write-ahead log still.
+
+Rules:
+- A torn entry or checkpoint is renamed, not removed: ``<name>.torn``, which Delta passes over. If it was durable once and rotted,
+  the transparency log holds more than the table numbers, sealing stops, and the bytes are there.
+- An entry is whole if every line of it is JSON and there are as many as it says itself (``ACTIONS``); one that says nothing,
+  which another version wrote, if every line is JSON.
+- ``_last_checkpoint`` is a hint: one that is torn, or of a checkpoint that is not there, is removed.
+
+Left out: entries before the newest; a checkpoint whose pages are exchanged for others (Delta's own readers find that or nobody).
+"""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from actors.spans.adapters.segments import Disk
+
+ACTIONS = "weavergen.actions"
+"""What a commit says of itself: how many actions it has beside that."""
+TORN = ".torn"
+_HINT = "_last_checkpoint"
+
+
+def set_torn_aside(log: Path, disk: Disk) -> list[Path]:
+    """Set aside what is torn at the end of Delta's log; return what it was. Raises ``OSError``."""
+    found = [
+        path for path in (_newest(log, "*.json"), _newest(log, "*.checkpoint.parquet")) if path and not is_whole(path)
+    ]
+    for path in found:
+        disk.rename(path, path.with_name(path.name + TORN))
+    hint = log / _HINT
+    if hint.exists() and not _leads_somewhere(hint):
+        disk.remove(hint)
+        found.append(hint)
+    if found:
+        disk.sync_directory(log)
+    return found
+
+
+def _newest(log: Path, pattern: str) -> Path | None:
+    return max((path for path in log.glob(pattern) if path.name[:20].isdecimal()), default=None)
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether an entry or checkpoint is all of what was written."""
+    return _is_whole_entry(path.read_bytes()) if path.suffix == ".json" else _is_whole_checkpoint(path)
+
+
+def _is_whole_entry(data: bytes) -> bool:
+    try:
+        actions = [json.loads(line) for line in data.splitlines()]
+        said = [action["commitInfo"].get(ACTIONS) for action in actions if "commitInfo" in action]
+    except (ValueError, TypeError, AttributeError):
+        return False
+    return bool(actions) and all(count is None or count == str(len(actions) - 1) for count in said)
+
+
+def _is_whole_checkpoint(path: Path) -> bool:
+    try:
+        pq.ParquetFile(path, memory_map=False).read()
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the disk's word, not the file's
+            raise
+        return False
+    return True
+
+
+def _leads_somewhere(hint: Path) -> bool:
+    try:
+        version = json.loads(hint.read_bytes())["version"]
+        return (hint.parent / f"{int(version):020d}.checkpoint.parquet").exists()
+    except (ValueError, KeyError, TypeError):
+        return False

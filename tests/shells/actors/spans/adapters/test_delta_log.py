@@ -1,0 +1,121 @@
+"""The newest entry or checkpoint is set aside if a loss of power tore it, and its rows are committed again; nothing else is."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from actors.spans.adapters.delta_log import ACTIONS, TORN, is_whole, set_torn_aside
+from actors.spans.adapters.segments import Disk
+from actors.spans.adapters.table import SpanTable
+from tests.shells.actors.spans.adapters.sealed import Sealed, W
+
+
+def empty(data: bytes) -> bytes:
+    """Leave the name."""
+    return data[:0]
+
+
+def half(data: bytes) -> bytes:
+    """Leave the first half."""
+    return data[: len(data) // 2]
+
+
+def zeros(data: bytes) -> bytes:
+    """Leave the length."""
+    return bytes(len(data))
+
+
+def lines(data: bytes) -> bytes:
+    """Leave whole lines, but not all."""
+    return b"\n".join(data.splitlines()[:-1]) + b"\n"
+
+
+def dies_at(place: Path) -> Callable[[Path], None]:
+    """Return a sync at which a process dies when it comes to a file."""
+
+    def sync(path: Path) -> None:
+        if path == place:
+            raise KeyboardInterrupt
+        Disk().sync_file(path)
+
+    return sync
+
+
+def entry(home: Path, version: int) -> Path:
+    """Return an entry of Delta's log."""
+    return home / "spans" / "_delta_log" / f"{version:020d}.json"
+
+
+@pytest.mark.parametrize("tear", [empty, half, zeros, lines])
+def test_a_torn_entry_is_set_aside_and_what_it_said_is_committed_again(
+    tmp_path: Path, tear: Callable[[bytes], bytes]
+) -> None:
+    """The file that it named goes with it; the rows come once more from the log, under the same numbers."""
+    Sealed(tmp_path).batches(2)
+    torn = entry(tmp_path, 3)
+    with pytest.raises(KeyboardInterrupt):
+        Sealed(tmp_path, Disk(sync_file=dies_at(torn))).commit()
+    torn.write_bytes(tear(torn.read_bytes()))
+    found = torn.read_bytes()
+    table = SpanTable(tmp_path / "spans", 100)
+    assert len(table.recover()) == 1
+    assert table.last_committed(W) == 6
+    again = Sealed(tmp_path)
+    again.batches(1)
+    assert again.table.last_committed(W) == 9
+    assert torn.with_name(torn.name + TORN).read_bytes() == found
+    assert again.damage() == []
+
+
+def test_a_torn_first_entry_is_set_aside(tmp_path: Path) -> None:
+    """A table that was being made is made again."""
+    Sealed(tmp_path).commit()
+    entry(tmp_path, 1).unlink()
+    entry(tmp_path, 0).write_bytes(b"")
+    SpanTable(tmp_path / "spans", 100).recover()
+    Sealed(tmp_path).batches(1)
+    assert is_whole(entry(tmp_path, 0))
+
+
+@pytest.mark.parametrize("tear", [empty, half, zeros])
+def test_a_torn_checkpoint_is_set_aside_with_the_hint_to_it(tmp_path: Path, tear: Callable[[bytes], bytes]) -> None:
+    """The entries that it stands for are there still."""
+    sealed = Sealed(tmp_path)
+    sealed.batches(10)
+    log = tmp_path / "spans" / "_delta_log"
+    (checkpoint,) = log.glob("*.checkpoint.parquet")
+    checkpoint.write_bytes(tear(checkpoint.read_bytes()))
+    found = set_torn_aside(log, Disk())
+    assert found == [checkpoint, log / "_last_checkpoint"]
+    assert not (log / "_last_checkpoint").exists()
+    assert SpanTable(tmp_path / "spans", 10).last_committed(W) == 30
+
+
+@pytest.mark.parametrize("hint", [b"", b"{", b"[]", b'{"version": 77}'])
+def test_a_hint_that_leads_nowhere_is_removed(tmp_path: Path, hint: bytes) -> None:
+    """It is no more than a hint."""
+    Sealed(tmp_path).batches(1)
+    path = tmp_path / "spans" / "_delta_log" / "_last_checkpoint"
+    path.write_bytes(hint)
+    assert set_torn_aside(path.parent, Disk()) == [path]
+    assert not path.exists()
+
+
+def test_what_is_whole_stays(tmp_path: Path) -> None:
+    """Every entry of a table says how many actions it has, and has them."""
+    Sealed(tmp_path).batches(11)
+    log = tmp_path / "spans" / "_delta_log"
+    assert set_torn_aside(log, Disk()) == []
+    for version in range(1, 12):
+        first, *others = entry(tmp_path, version).read_bytes().splitlines()
+        assert json.loads(first)["commitInfo"][ACTIONS] == str(len(others))
+    assert set_torn_aside(tmp_path / "nothing", Disk()) == []
+
+
+def test_a_torn_entry_before_the_newest_is_left_alone(tmp_path: Path) -> None:
+    """It was durable before the next was written: that is damage, and not for a restart to judge."""
+    Sealed(tmp_path).batches(2)
+    entry(tmp_path, 1).write_bytes(b"")
+    assert set_torn_aside(entry(tmp_path, 1).parent, Disk()) == []
