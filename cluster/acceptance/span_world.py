@@ -12,7 +12,8 @@ from actors.base.certificates import Certificate, Role, SignedCertificate, Trust
 from actors.base.ids import new_ulid, ulid
 from actors.base.ports import IncidentSink
 from actors.base.signing import SigningKey
-from actors.spans.actor import Instant, SpanActor
+from actors.spans.actor import SpanActor
+from actors.spans.adapters.progress import Instant
 from actors.spans.adapters.wal import WriterIdentity
 from actors.spans.config import KIB, LogConfig, SpansConfig
 from actors.spans.record import (

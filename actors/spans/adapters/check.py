@@ -148,11 +148,12 @@ def _checked(
     )  # fmt: skip
 
 
-def _describe(table: SpanTable, log: LogCheck, findings: Findings) -> None:
-    """Hold what Delta's log says of the table's files and writers against them."""
-    sealed = {writer: last for writer, (_, last) in log.sealed.items()}
+def _describe(table: SpanStores, log: LogCheck, findings: Findings) -> None:
+    """Hold what Delta's log says of the table's files and writers against them, where all of the rows lie in one table."""
+    sealed = {writer: sealed.last for writer, sealed in log.sealed.items()}
     try:
-        for name, why in misdescribed(table.path, findings.size, sealed):
+        path = table.only_path()
+        for name, why in () if path is None else misdescribed(path, findings.size, sealed):
             findings.found(-1, "table", f"span file {name}: {why}" if name else why)
     except StorageUnavailable as error:
         findings.found(-1, "table", str(error))

@@ -28,7 +28,7 @@ from deltalake.exceptions import DeltaError
 
 from actors.base.errors import StorageUnavailable
 from actors.spans.columns import PARTITION, pinned_schema, table_schema
-from actors.spans.conventions import ROW_QUARANTINED, WAL_DAMAGED, WAL_WRITER
+from actors.spans.conventions import ROW_QUARANTINED, ROW_WRITER, WAL_DAMAGED, WAL_WRITER
 
 COLUMNS = ("writer_id", "writer_seq", "log_index", "decision_id", "start_unix_nano", "end_unix_nano")
 """Files are chosen by what Delta says of these."""
@@ -140,7 +140,9 @@ def _told(files: Collection[Path]) -> set[str]:
     for file in files:
         with contextlib.suppress(OSError, pa.ArrowException, ValueError):  # left to who reads its rows
             rows = _read(file, ["attributes"], pc.field("name").isin(list(_SAID)))
-            told |= {dict(items).get(WAL_WRITER, "") for items in rows["attributes"].to_pylist()}
+            told |= {
+                dict(items).get(key, "") for items in rows["attributes"].to_pylist() for key in (WAL_WRITER, ROW_WRITER)
+            }
     return told
 
 

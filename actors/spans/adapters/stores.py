@@ -76,6 +76,10 @@ class SpanStores(TableReader):
                 return answer
         return None
 
+    def only_path(self) -> Path | None:
+        """Return the table's directory where it holds all rows; ``None`` while a backup holds some."""
+        return self._first_path if self._in_use() is None else None
+
     def version(self) -> int | None:
         """See ``TableReader.version``; of the storage in use."""
         return self._holder().version()

@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 
 from actors.base.canonical import canonical_json
-from actors.spans.actor import Instant, SpanActor
+from actors.spans.actor import SpanActor
 from actors.spans.adapters.check import check_log
 from actors.spans.adapters.log import LogFiles
+from actors.spans.adapters.progress import Instant
 from actors.spans.adapters.wal import WriterIdentity
 from actors.spans.conventions import SPAN_SCHEMA_VERSION
 from actors.spans.frames import FrameKind, SegmentHeader, encode_header, encode_spans, frame_header, read_header

@@ -10,9 +10,10 @@ from pathlib import Path
 from actors.base.canonical import canonical_json
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.consensus.verification import verify_envelope
-from actors.spans.actor import Instant, SpanActor
+from actors.spans.actor import SpanActor
 from actors.spans.adapters.check import Checked, Damage, check_log
 from actors.spans.adapters.lookup import open_lookup
+from actors.spans.adapters.progress import Instant
 from actors.spans.log.checkpoint import SignedCheckpoint
 from actors.spans.record import read_envelope
 from cluster.acceptance.tamper.people import NOW_S, PROMISE_S

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actors.base.canonical import canonical_json
-from actors.spans.actor import Instant, SpanActor
+from actors.spans.actor import SpanActor
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.lookup import ArchivedDecisions
+from actors.spans.adapters.progress import Instant
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.wal import WalWriter, WriterIdentity
 from actors.spans.adapters.witness import Witness
