@@ -1,5 +1,6 @@
 """A table that an earlier version made goes on with today's columns."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from deltalake.transaction import AddAction
 
 from actors.base.errors import StorageUnavailable
 from actors.spans import columns
-from actors.spans.adapters.table import LOG, SpanTable, _add_action, _name, _parquet
+from actors.spans.adapters.parquet import Statistics, file_name, parquet_bytes
+from actors.spans.adapters.table import LOG, SpanTable
 from actors.spans.batch import row_hashes
 from actors.spans.columns import Rows, by_date, rows_of
 from actors.spans.otlp.mapping import frame_of, row_of, whole
@@ -32,11 +34,11 @@ def of_version_1(path: Path, rows: Rows) -> DeltaTable:
     delta = DeltaTable.create(path, narrow, mode="error", partition_by=["date"])
     actions: list[AddAction] = []
     for day, table in by_date([rows]):
-        data = _parquet(table.drop_columns(list(NEW)))
-        name = f"date={day.isoformat()}/{_name(data)}"
+        data = parquet_bytes(table.drop_columns(list(NEW)))
+        name = file_name(day.isoformat(), hashlib.sha256(data).hexdigest())
         (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_bytes(data)
-        actions.append(_add_action(name, len(data), day, table, NOW_MS))
+        actions.append(Statistics().add(table).action(name, len(data), day.isoformat(), NOW_MS))
     reached = [Transaction(rows.writer_id, rows.first_seq + len(rows.spans) - 1), Transaction(LOG, 0)]
     delta.create_write_transaction(
         list(actions), mode="append", schema=delta.schema(), partition_by=["date"],
