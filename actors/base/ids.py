@@ -4,6 +4,7 @@ import os
 import time
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LETTERS = frozenset(_ALPHABET)
 _LENGTH = 26
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
@@ -23,7 +24,7 @@ def new_ulid() -> str:
 
 def is_ulid(text: str) -> bool:
     """Tell whether ``text`` is a well-formed ULID."""
-    return len(text) == _LENGTH and text[0] in "01234567" and all(c in _ALPHABET for c in text)
+    return len(text) == _LENGTH and text[0] in "01234567" and _LETTERS.issuperset(text)
 
 
 def ulid_time_ms(text: str) -> int:
