@@ -34,6 +34,8 @@ MARK = ulid(0, bytes(2) + _MARK)[-12:]
 """How the ids of canaries' writers end."""
 FIRST = MAX_SEQ - 1023
 """Numbers from here on are canaries'."""
+FAR_AHEAD_NS = 7_258_118_400_000_000_000
+"""The year 2200: ahead of whatever the actor's clock, which may be set back at any time, ever showed."""
 _AGO_NS = 60_000_000_000
 _S = 1_000_000_000
 
@@ -103,7 +105,7 @@ def temporal_canaries(given: Given) -> list[Canary]:
         "end_before_start": ({"start_unix_nano": good.end_unix_nano + 1, "latency_ms": -1},),
         "too_long": ({"start_unix_nano": good.end_unix_nano - far_ns, "latency_ms": -1},),
         "latency": ({"latency_ms": good.latency_ms + 1 + temporal.LATENCY_SLACK_MS},),
-        "future": ({"start_unix_nano": now_ns, "end_unix_nano": now_ns + ahead_ns, "latency_ms": -1},),
+        "future": ({"start_unix_nano": FAR_AHEAD_NS - _S, "end_unix_nano": FAR_AHEAD_NS},),
         "before_writer": ({"start_unix_nano": born_ns - ahead_ns, "latency_ms": -1},),
         "backwards": ({}, _moved(good, far_ns)),
         "stale": (_moved(good, old_ns),),

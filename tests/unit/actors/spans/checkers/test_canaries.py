@@ -48,6 +48,17 @@ def test_checkers_that_see_are_not_blind(given: Given) -> None:
     assert blind(NAMES, all_canaries(given), findings(given), 0.5) == {}
 
 
+@pytest.mark.parametrize("step_s", [-7200, -2, 2, 7200, 30 * 86_400])
+def test_a_clock_that_is_set_makes_no_checker_blind(step_s: int) -> None:
+    """Forwards or backwards, by however much, and back again."""
+    seen = checkers()
+    for now_s in (NOW_S, NOW_S + step_s, NOW_S + 1):
+        made_now = all_canaries(Given(now_s, BOUNDS, None))
+        arrivals = Arrivals([canary.rows for canary in made_now], now_s)
+        found = [one for checker in seen for one in checker.check(arrivals)]
+        assert blind(NAMES, made_now, found, 0.5) == {}
+
+
 @pytest.mark.parametrize("place", range(len(all_canaries(GIVEN))))
 def test_every_canary_alone_makes_its_checker_blind_when_it_is_missed(place: int) -> None:
     """Whoever misses one is named with it, and nobody else; a good one cannot be missed."""
