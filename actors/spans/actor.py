@@ -368,7 +368,7 @@ class SpanActor:
     def _compact(self, now: Instant) -> None:
         """Go on merging files; what a merge takes in the table's place goes with the next commit, and the entry that says so."""
         if (entry := self._compactor.work(now.wall_s, now.steady_s)) is not None:
-            self._enter(names.TABLE_COMPACTED, entry, now)
+            self._enter(*entry, now)
 
     def _seal(self, batches: Sequence[Rows], now: Instant) -> None:
         """Seal what is committed; where that cannot be, whatever keeps it, say so: the next tick tries again."""

@@ -39,6 +39,8 @@ class TableFile:
     rows: int = 0
     written_ms: int = 0
     """When it was committed (Unix)."""
+    ended_ms: int = -1
+    """When the last of its rows ended (Unix); −1 if Delta does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class SpansConfig(BaseModel):
     """How long after its last new file a date's small ones are merged even where they are few."""
     compact_step_ms: int = Field(default=200, ge=0, le=60_000)
     """How long one tick of the actor goes on with a merge, exceeded by at most one step; 0 merges nothing."""
+    retention_days: int = Field(default=0, ge=0, le=36_500)
+    """How long after its last row ended a batch is kept in the table; 0 for ever. Its leaf stays in the log all the same."""
     removed_files_keep_s: int = Field(default=3600, ge=60, le=30 * 86_400)
     """How long files that were merged, and entries of Delta's log, are kept for readers that hold a list from before."""
     ingest_poll_ms: int = Field(default=500, ge=1, le=60_000)

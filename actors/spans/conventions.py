@@ -24,6 +24,7 @@ WAL_ADOPTED: Final = "weavergen.wal.adopted"
 WAL_DAMAGED: Final = "weavergen.wal.damaged"
 ROW_QUARANTINED: Final = "weavergen.row.quarantined"
 TABLE_COMPACTED: Final = "weavergen.table.compacted"
+TABLE_EXPIRED: Final = "weavergen.table.expired"
 
 # OpenTelemetry attributes.
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
@@ -54,6 +55,9 @@ TABLE_INPUTS: Final = "weavergen.table.inputs"
 TABLE_OUTPUTS: Final = "weavergen.table.outputs"
 TABLE_FIRST_BATCH: Final = "weavergen.table.first_batch"
 TABLE_LAST_BATCH: Final = "weavergen.table.last_batch"
+TABLE_BATCHES: Final = "weavergen.table.batches"
+TABLE_EXPIRED_BATCHES: Final = "weavergen.table.expired_batches"
+TABLE_BEFORE_MS: Final = "weavergen.table.before_unix_ms"
 TABLE_ROWS: Final = "weavergen.table.rows"
 TABLE_ROWS_ROOT: Final = "weavergen.table.rows_root"
 

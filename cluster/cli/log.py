@@ -127,6 +127,8 @@ def told(checked: Checked, now_s: float, promise_s: float) -> list[str]:
     """Return what was found as lines. Pure."""
     lines = [f"log of {checked.size} batches, root {checked.root}"]
     lines.append(f"{len(checked.whole)} batches of {checked.rows} rows are what was sealed")
+    if checked.expired:
+        lines.append(f"{checked.expired} batches have expired, as signed entries say; their leaves are in the log")
     if checked.trusted_files:
         held = f"{checked.trusted_files} merged files were held by their bytes' digests"
         lines.append(f"{held}, which signed entries name; --deep hashes their rows as well")

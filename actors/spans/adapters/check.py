@@ -49,6 +49,8 @@ class Checked:
     """When the oldest of their rows ended (Unix); ``None`` if none was seen."""
     trusted_files: int = 0
     """Files that were held by their bytes' digest alone, for a signed entry names them."""
+    expired: int = 0
+    """Batches whose rows were taken away in time, as a signed entry says."""
 
     def waited_s(self, now_s: float) -> float:
         """Return how long the oldest row that is not sealed has waited."""
@@ -59,6 +61,7 @@ class Checked:
         return {
             "ok": not self.damage, "size": self.size, "root": self.root, "whole": len(self.whole), "rows": self.rows,
             "waiting": self.waiting, "waiting_since_ms": self.waiting_since_ms, "trusted_files": self.trusted_files,
+            "expired": self.expired,
             "damage": [asdict(item) for item in self.damage],
         }  # fmt: skip
 
@@ -137,7 +140,8 @@ def _checked(
         _describe(table, log, findings)
     since_ms = None if rows.waiting_since_ns is None else rows.waiting_since_ns // 1_000_000
     return Checked(
-        size, checkpoint.root, findings.rows, findings.whole, findings.damage, numbered - size, since_ms, rows.trusted
+        size, checkpoint.root, findings.rows, findings.whole, findings.damage, numbered - size, since_ms, rows.trusted,
+        findings.expired,
     )  # fmt: skip
 
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 MAX_DAMAGES = 10_000
 """Damages that are named; the others are counted."""
-UNSEEN, OPEN, WHOLE, DAMAGED = range(4)
-"""States of a batch: of no row seen, of some, of all as they were sealed, otherwise."""
+UNSEEN, OPEN, WHOLE, DAMAGED, EXPIRED = range(5)
+"""States of a batch: of no row seen, of some, of all as they were sealed, otherwise; taken away in time, as an entry says."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,7 +27,7 @@ class Damage:
     """Number of the batch; −1 for the log as a whole."""
     kind: str
     """``checkpoint``, ``fork``, ``hashes``, ``leaves``, ``leaf``, ``missing``, ``changed``, ``unsealed``, ``file``,
-    ``table``, ``more``."""
+    ``expired``, ``table``, ``more``."""
     why: str
 
     def __str__(self) -> str:
@@ -81,6 +81,11 @@ class Findings:
     def rows(self) -> int:
         """Return how many rows the batches that are whole have."""
         return int(self.counts[self.states == WHOLE].sum())
+
+    @property
+    def expired(self) -> int:
+        """Return how many batches are gone as they should be."""
+        return int((self.states == EXPIRED).sum())
 
     @property
     def whole(self) -> Whole:

@@ -140,12 +140,22 @@ def read_bytes(path: Path) -> bytes:
         raise kind(f"span file {path.name} cannot be read: {error.strerror}", str(path)) from error
 
 
-def row_groups(path: Path) -> Iterator[pa.Table]:
-    """Yield a file's rows, one row group after another, once its bytes are known to be those that its name stands for."""
+def read_numbers(path: Path, column: str) -> set[int]:
+    """Return which numbers a column of a file holds, once its bytes are known to be those that its name stands for."""
+    data = _named_bytes(path)
+    return set(pc.unique(read_file(path, [column], None, pa.BufferReader(data))[column]).to_pylist())
+
+
+def _named_bytes(path: Path) -> bytes:
     data = read_bytes(path)
     if not is_named_by(path.name, data):
         raise IntegrityError(f"span file {path.name} is not the bytes that were written", str(path))
-    yield from groups_in(path, data)
+    return data
+
+
+def row_groups(path: Path) -> Iterator[pa.Table]:
+    """Yield a file's rows, one row group after another, once its bytes are known to be those that its name stands for."""
+    yield from groups_in(path, _named_bytes(path))
 
 
 def is_named_by(name: str, data: bytes) -> bool:

@@ -83,11 +83,13 @@ class TableReader:
             told = [actions[name].to_pylist() for name in columns]
             told += [
                 actions[name].to_pylist() if name in actions.column_names else none
-                for name in ("min.log_index", "max.log_index")
+                for name in ("min.log_index", "max.log_index", "max.end_unix_nano")
             ]
         found = [
-            TableFile(self._path / unquote(name), first, last, str(day), size, count or 0, at_ms)
-            for name, day, size, count, at_ms, first, last in zip(*told, strict=True)
+            TableFile(
+                self._path / unquote(name), first, last, str(day), size, count or 0, at_ms, known(ended_ns) // 1_000_000
+            )
+            for name, day, size, count, at_ms, first, last, ended_ns in zip(*told, strict=True)
         ]
         return sorted(found, key=lambda file: (known(file.first), file.path.name))
 

@@ -10,6 +10,8 @@ Rules:
 - Files are read from the newest batches back: whatever names a file is sealed after all that it holds, and so is known first.
 - A row without a batch is from before there was a log: none lies in or after a run of its writer's that was sealed, and none
   carries a promise. A row of a batch that was never numbered is nobody's.
+- A batch of which no row is there has expired if such an entry says so, and only then; else it is missing. Rows of one that has
+  expired are damage: it was to be gone.
 - What is held in memory is one file and its unfinished batches, however large the table is. Where Delta does not tell the order
   of batches truly, batches are found damaged, never whole.
 
@@ -26,7 +28,7 @@ import pyarrow.compute as pc
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
-from actors.spans.adapters.findings import DAMAGED, OPEN, UNSEEN, WHOLE, Findings
+from actors.spans.adapters.findings import DAMAGED, EXPIRED, OPEN, UNSEEN, WHOLE, Findings
 from actors.spans.adapters.log_check import LogCheck, whose
 from actors.spans.adapters.parquet import FileGone, digest_in, groups_in, is_named_by, read_bytes, read_file
 from actors.spans.adapters.table import SpanTable
@@ -37,12 +39,13 @@ from actors.spans.entry import read_entry
 from actors.spans.log.recount import root_of
 from actors.spans.proof import Manifest
 from actors.spans.record import read_envelope
+from actors.spans.retention import Batches
 from actors.spans.span import Span
 
 CHUNK_ROWS = 8192
 """Rows turned into spans at a time."""
 _ALL = pinned_schema().names
-ENTRIES = (names.TABLE_COMPACTED,)
+ENTRIES = (names.TABLE_COMPACTED, names.TABLE_EXPIRED)
 """Names of the rows that say what became of files."""
 
 
@@ -68,6 +71,8 @@ class RowsCheck:
         self._size = self._numbered = findings.size
         self._open: dict[int, _Open] = {}
         self._current: set[str] = set()
+        self._expired = Batches()
+        """Batches that entries name as gone."""
         self._named: set[str] = set()
         """Digests of current files that entries name."""
 
@@ -81,9 +86,18 @@ class RowsCheck:
             self._close(-1 if file.last is None else file.last)
             self._check_file(file)
         self._close(-1)
+        self._let_go()
         for index in np.flatnonzero(self._findings.states == UNSEEN).tolist():
             if (manifest := self._log.manifest(index)) is not None:
                 self._findings.faulty(index, "missing", f"{whose(manifest)} are not in the table")
+
+    def _let_go(self) -> None:
+        """Excuse batches of which an entry says that they have expired; name those of which rows are there all the same."""
+        for first, last in self._expired.ranges:
+            states = self._findings.states[first : last + 1]
+            for index in (first + np.flatnonzero((states == WHOLE) | (states == OPEN))).tolist():
+                self._faulty(index, "expired", "an entry says that it has expired, and rows of it are in the table")
+            states[states == UNSEEN] = EXPIRED
 
     # Files.
 
@@ -155,6 +169,8 @@ class RowsCheck:
         except IntegrityError:
             return
         self._named |= self._current & set(words.get(names.TABLE_OUTPUTS, "").split(" "))
+        if name == names.TABLE_EXPIRED:
+            self._expired |= Batches.read(words.get(names.TABLE_EXPIRED_BATCHES, ""))
 
     # Rows.
 

@@ -28,16 +28,45 @@ class LogDamaged(IntegrityError):
     """The log itself is not what was sealed: nothing can be told of rows."""
 
 
+class ProvenLeaves:
+    """The leaves of a log of which the root is known."""
+
+    def __init__(self, files: LogFiles, size: int, root: bytes) -> None:
+        """``root`` is that of the ``size`` batches that are sealed, known from elsewhere than from the log's files."""
+        self.size = size
+        self._files, self._root = files, root
+        self._bundle: Callable[[int], list[bytes]] = lru_cache(maxsize=2)(self._read_bundle)
+
+    def manifest(self, index: int) -> Manifest:
+        """Return what a leaf says; raise ``LogDamaged`` unless it is under the root."""
+        bundle = self._bundle(index // WIDTH)
+        if index % WIDTH >= len(bundle):
+            raise LogDamaged(f"leaf {index} of the log is missing or cut", "log")
+        leaf = bundle[index % WIDTH]
+        try:
+            path = self._files.path_of(index, self.size)
+            manifest = read_manifest(leaf)
+        except IntegrityError as error:
+            raise LogDamaged(str(error), "log") from error
+        if root_of_path(index, self.size, leaf_hash(leaf), path) != self._root:
+            raise LogDamaged(f"leaf {index} of the log is not what was sealed", "log")
+        return manifest
+
+    def _read_bundle(self, number: int) -> list[bytes]:
+        try:
+            return list(self._files.leaves(number * WIDTH, min(self.size, (number + 1) * WIDTH)))
+        except IntegrityError as error:
+            raise LogDamaged(str(error), "log") from error
+
+
 class Scrub:
     """What was found of some rows so far."""
 
-    def __init__(self, files: LogFiles, size: int, root: bytes, table: TableReader) -> None:
-        """``root`` is that of the ``size`` batches that are sealed, known from elsewhere than from the log's files."""
+    def __init__(self, leaves: ProvenLeaves, table: TableReader) -> None:
         self.rows = 0
         self.first = self.last = -1
         """Numbers of the first and of the last batch of which there was a row."""
-        self._files, self._size, self._root, self._table = files, size, root, table
-        self._bundle: Callable[[int], list[bytes]] = lru_cache(maxsize=2)(self._read_bundle)
+        self._leaves, self._table = leaves, table
         self._of_batch: list[tuple[Rows, bytes]] = []
         """The rows of the last batch so far, and their hashes."""
         self._parts: list[bytes] = []
@@ -45,7 +74,7 @@ class Scrub:
     def take(self, row: Rows) -> None:
         """Take the next row; raise ``IntegrityError`` if it, or the batch before it, is not what was sealed."""
         index = -1 if row.log_index is None else row.log_index
-        if not 0 <= index < self._size:
+        if not 0 <= index < self._leaves.size:
             raise IntegrityError(f"row {row.first_seq} of {row.writer_id} is in no sealed batch", "row")
         if self._of_batch and self._of_batch[-1][0].log_index != index:
             self.end()
@@ -61,7 +90,7 @@ class Scrub:
         """Judge the batch of which rows came last: there are no more of it."""
         if not self._of_batch:
             return
-        manifest, hashes = self._manifest(self.last), [found for _, found in self._of_batch]
+        manifest, hashes = self._leaves.manifest(self.last), [found for _, found in self._of_batch]
         root = tree_root(hashes)
         if len(hashes) == manifest.count:
             seqs = self._of_batch[0][0].first_seq, self._of_batch[-1][0].first_seq
@@ -73,7 +102,7 @@ class Scrub:
             whole = [canonical_json(manifest_of(batch)) for batch in batches] == [canonical_json(manifest)]
         if not whole:
             raise IntegrityError(f"the rows of batch {self.last} are not what was sealed", "row")
-        self._parts.append(leaf_hash(self.last.to_bytes(8, "big") + len(hashes).to_bytes(8, "big") + root))
+        self._parts.append(part(self.last, len(hashes), root))
         self._of_batch = []
 
     @property
@@ -81,22 +110,7 @@ class Scrub:
         """Return what all rows come to, once the last batch has ended."""
         return tree_root(self._parts)
 
-    def _manifest(self, index: int) -> Manifest:
-        bundle = self._bundle(index // WIDTH)
-        if index % WIDTH >= len(bundle):
-            raise LogDamaged(f"leaf {index} of the log is missing or cut", "log")
-        leaf = bundle[index % WIDTH]
-        try:
-            path = self._files.path_of(index, self._size)
-            manifest = read_manifest(leaf)
-        except IntegrityError as error:
-            raise LogDamaged(str(error), "log") from error
-        if root_of_path(index, self._size, leaf_hash(leaf), path) != self._root:
-            raise LogDamaged(f"leaf {index} of the log is not what was sealed", "log")
-        return manifest
 
-    def _read_bundle(self, number: int) -> list[bytes]:
-        try:
-            return list(self._files.leaves(number * WIDTH, min(self._size, (number + 1) * WIDTH)))
-        except IntegrityError as error:
-            raise LogDamaged(str(error), "log") from error
+def part(index: int, count: int, root: bytes) -> bytes:
+    """Return the leaf hash that stands for so many rows of a batch, of that root, in what rows come to."""
+    return leaf_hash(index.to_bytes(8, "big") + count.to_bytes(8, "big") + root)

@@ -38,6 +38,7 @@ from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.swaps import Swap, Swaps
 from actors.spans.batch import runs
 from actors.spans.columns import PARTITION, Rows, by_date, table_schema
+from actors.spans.conventions import TABLE_EXPIRED
 
 PENDING = "_pending.json"
 KEEP_S = 3600
@@ -46,6 +47,8 @@ LOG = "log"
 """Application id under which the last batch number of a commit stands."""
 SEALED = "log-sealed"
 """Application id under which a commit says how many batches were sealed before it."""
+EXPIRED = "log-expired"
+"""Application id under which the number of the newest batch stands that says which batches have expired."""
 
 
 class SpanTable(TableReader):
@@ -91,6 +94,8 @@ class SpanTable(TableReader):
                 actions = self._write_files(batches, written, now_ms)
                 if swap is not None and {file.path for file in swap.inputs} & set(self.current_files()):
                     actions += swap.actions(self._path, now_ms)
+                    for batch in filter(_is_of_expiry, batches):
+                        ahead[EXPIRED] = known(batch.log_index)
                 self._commit(delta, actions, ahead)
             self._sync_log()
             (self._path / PENDING).unlink(missing_ok=True)
@@ -234,6 +239,10 @@ class SpanTable(TableReader):
         with self._asked():
             self._sync_log()
         return self.last_committed(app_id)
+
+
+def _is_of_expiry(batch: Rows) -> bool:
+    return any(span.name == TABLE_EXPIRED for span in batch.spans)
 
 
 def _after(chunk: Rows, committed: int | None) -> Rows:

@@ -24,6 +24,7 @@ from actors.spans.adapters.swaps import Swaps
 from actors.spans.authenticity import Unjudged, Writers
 from actors.spans.compaction import Limits, TableFile, plan
 from actors.spans.record import read_envelope
+from actors.spans.retention import ended, last_kept_ms
 from actors.spans.span import Span
 from cluster.cli.log import LATE, told
 from cluster.config import Config
@@ -118,6 +119,12 @@ def small_files(config: Config, age_s: float, folder: Path) -> int:
     limits = Limits(spans.compact_target_bytes, spans.compact_min_files, 1000 * spans.compact_close_age_s)
     files = [TableFile(folder / str(number), number, number, "2026-01-01", 1000, 10, 0) for number in range(2)]
     return len(plan(files, 2, round(1000 * age_s), limits))
+
+
+def expired_batch(config: Config, age_s: float, folder: Path) -> bool:  # noqa: ARG001 - the default keeps them for ever
+    """Return whether a file may go whose rows ended at 0, where they are kept for a day."""
+    file = TableFile(folder / "file", 0, 0, "1970-01-01", 1000, 10, 0, 0)
+    return ended([file], 1, last_kept_ms(round(1000 * age_s), 1)) == [file]
 
 
 def merged_file(config: Config, age_s: float, folder: Path) -> bool:

@@ -66,6 +66,7 @@ LIFETIMES: tuple[Lifetime, ...] = (
         "spans.wal_max_age_s", control.late_row, True, False,
         lambda config: config.log.merge_promise_s + config.spans.wal_max_age_s, margin_s=1.0,
     ),
+    Lifetime("spans.retention_days", control.expired_batch, False, True, lambda _: DAY_S),
     Lifetime("spans.compact_close_age_s", control.small_files, 0, 2),
     Lifetime("spans.removed_files_keep_s", control.merged_file, True, False),
     Lifetime("health.start_grace_s", control.start_grace, False, True),

@@ -36,17 +36,24 @@ class Merging(Sealed):
         self.compactor = Compactor(
             self.table, self.files, self.sealer, self.authority, config, Reports(self.incidents), disk, clock_s
         )  # fmt: skip
-        self.steady_s = 0.0
+        self.steady_s, self.now_s, self.entered = 0.0, NOW_S, names.TABLE_COMPACTED
 
-    def work(self) -> dict[str, str] | None:
-        """Go on merging, a minute and a half later than the last time."""
+    def work(self, days: float = 0) -> dict[str, str] | None:
+        """Go on merging, a minute and a half later than the last time, so many days after now."""
         self.steady_s += 90
-        return self.compactor.work(NOW_S, self.steady_s)
+        self.now_s = NOW_S + days * 86_400
+        found = self.compactor.work(self.now_s, self.steady_s)
+        if found is None:
+            return None
+        self.entered, entry = found
+        return entry
 
     def enter(self, entry: dict[str, str]) -> None:
         """Commit what is ready with its entry, and seal that."""
         seq = (self.table.last_committed(OWN) or 0) + 1
-        row = span(seq, name=names.TABLE_COMPACTED, attributes=entry, decision_id="", tenant="")
+        at_ns = int(self.now_s * 1e9)
+        times = {"start_unix_nano": at_ns, "end_unix_nano": at_ns}
+        row = span(seq, name=self.entered, attributes=entry, decision_id="", tenant="", **times)
         batches = self.table.append([Rows(OWN, seq, 1, [row])], {OWN: seq}, NOW_MS, self.compactor.ready)
         self.compactor.committed()
         self.sealer.seal(batches, NOW_MS)
