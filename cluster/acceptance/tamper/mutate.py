@@ -55,6 +55,8 @@ STRIKES: dict[Place, Strike] = {
     **{("flip bits in tiles", stage): log.flip_tile for stage in (S, N)},
     **{("flip bits in checkpoints", stage): log.flip_checkpoint for stage in (S, N)},
     **{("merge falsely", stage): log.merge_falsely for stage in (S, N)},
+    **{("expire falsely", stage): log.expire_falsely for stage in (S, N)},
+    **{("forge an expiry", stage): log.forge_expiry for stage in (S, N)},
     **{("forge an entry", stage): log.forge_entry for stage in (S, N)},
     ("flip bits in cosignatures", N): log.flip_cosignature,
     ("flip bits in the last commit", W): wal.flip_last,

@@ -203,24 +203,49 @@ def forge_entry(work: Work) -> Mutation:
     return _with_entry(work, None)
 
 
+def expire_falsely(work: Work) -> Mutation:
+    """Take a batch with a decision away, and let an entry that the log's key signed say that it has expired."""
+    return _expired(work, work.site.authority.key())
+
+
+def forge_expiry(work: Work) -> Mutation:
+    """Do the same without the log's key: the signature of the entry is nobody's."""
+    return _expired(work, None)
+
+
+def _expired(work: Work, key: SigningKey | None) -> Mutation:
+    done = strikes_table.delete_batch(work)
+    (batch,) = done.batches
+    words = {
+        names.TABLE_INPUTS: "0" * 64, names.TABLE_OUTPUTS: "", names.TABLE_FIRST_BATCH: str(batch),
+        names.TABLE_LAST_BATCH: str(batch), names.TABLE_ROWS: "1", names.TABLE_EXPIRED_BATCHES: str(batch),
+    }  # fmt: skip
+    _enter(work, names.TABLE_EXPIRED, words, key)
+    return done
+
+
 def _with_entry(work: Work, key: SigningKey | None) -> Mutation:
-    """Change a row, and commit and seal an entry about its file; without a key SpanActor seals it, of whoever's log it lay in."""
+    """Change a row, and enter that its file is one that others were merged into."""
     done = strikes_table.edit_other(work)
     (batch,) = done.batches
     words = {
         names.TABLE_INPUTS: "0" * 64, names.TABLE_OUTPUTS: work.written, names.TABLE_FIRST_BATCH: str(batch),
         names.TABLE_LAST_BATCH: str(batch), names.TABLE_ROWS: "1", names.TABLE_ROWS_ROOT: "0" * 64,
     }  # fmt: skip
+    _enter(work, names.TABLE_COMPACTED, words, key)
+    return Mutation(done.what, done.batches)
+
+
+def _enter(work: Work, name: str, words: dict[str, str], key: SigningKey | None) -> None:
+    """Commit and seal an entry; without the log's key it is SpanActor that seals it, of whoever's log it lay in."""
     trust, writer = work.site.authority.trust(), work.site.authority.writer(30_000 + work.rng.randrange(10**6))
-    signed = sign_entry(work.site.authority.key(), trust, names.TABLE_COMPACTED, words, AT_MS // 1000)
+    signed = sign_entry(work.site.authority.key(), trust, name, words, AT_MS // 1000)
     if key is None:
         signed[SIGNATURE] = b64(work.rng.randbytes(64))
     table = SpanTable(work.root / "spans", 1000, disk())
     sealer = Sealer(LogFiles(work.root / "log", disk()), table, work.site.authority, 512, 100_000)
-    span = measured(writer.id, 1, AT_MS, names.TABLE_COMPACTED)
-    rows = Rows(writer.id, 1, 1, [msgspec.structs.replace(span, attributes=signed)])
-    sealer.seal(table.append([rows], {writer.id: 1}, AT_MS), AT_MS)
-    return Mutation(done.what, done.batches)
+    span = msgspec.structs.replace(measured(writer.id, 1, AT_MS, name), attributes=signed)
+    sealer.seal(table.append([Rows(writer.id, 1, 1, [span])], {writer.id: 1}, AT_MS), AT_MS)
 
 
 def fork_own_key(work: Work) -> Mutation:

@@ -112,6 +112,13 @@ def _without(work: Work, gone: list[Row]) -> None:
             work.rewrite(name, left)
 
 
+def delete_batch(work: Work) -> Mutation:
+    """Take out a batch that holds a decision."""
+    rows = work.batch(lambda found: any(row.decision for row in found))
+    _without(work, rows)
+    return _struck(f"batch {rows[0].batch}", rows)
+
+
 def delete_at_edge(work: Work) -> Mutation:
     """Take out the first decision of a batch that has more."""
     rows = work.batch(lambda found: bool(found[0].decision) and len(found) > 3)

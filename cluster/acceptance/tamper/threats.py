@@ -255,6 +255,17 @@ THREATS: tuple[Threat, ...] = (
         _located("what no entry names that the log's key signed is hashed row by row: the batch is named"), _SAME,
     ),
     _threat(
+        "expire falsely", "a batch is taken away, and an entry that the log's key signed says that it has expired", LOG,
+        _absent("nothing expires before it is sealed"), _absent("nothing expires before it is sealed"),
+        _promise("the entry is the log's word; whoever kept the record finds it gone"),
+        _promise("the log goes on from what witnesses saw, for its leaves are all there; whoever kept the record finds it gone"),
+    ),
+    _threat(
+        "forge an expiry", "the same, with an entry that the log's key did not sign", DISK,
+        _absent("nothing expires before it is sealed"), _absent("nothing expires before it is sealed"),
+        _located("the entry excuses nothing: `log verify` names the batch that is missing"), _SAME,
+    ),
+    _threat(
         "swap files", "two files change their places", DISK,
         _located("a segment says whose and which it is: it is set aside, and named"),
         _located("a file's name says its bytes: both are named"),
