@@ -10,6 +10,7 @@ Rules:
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,11 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     """DSSE v1 pre-authentication encoding of a payload and its type."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+@lru_cache(maxsize=256)  # a tenth of what checking a signature costs; the keys are a few writers'
+def _loaded(raw: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,8 +73,7 @@ class PublicKey:
         if signature.key_id != self.key_id:
             raise IntegrityError(f"{step}: signed by key {signature.key_id!r}, expected {self.key_id}", step)
         try:
-            key = Ed25519PublicKey.from_public_bytes(self.raw)
-            key.verify(unb64(signature.sig, step), pae(payload_type, payload))
+            _loaded(self.raw).verify(unb64(signature.sig, step), pae(payload_type, payload))
         except InvalidSignature as error:
             raise IntegrityError(f"{step}: the signature does not match", step) from error
 

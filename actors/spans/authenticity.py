@@ -21,7 +21,7 @@ from typing import NamedTuple
 from actors.base.certificates import Certificate, SignedCertificate, TrustBundle, UnknownIssuer, writer_key
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.signing import PublicKey
-from actors.spans.record import RECORD_TYPE, DecisionRecord, Envelope, read_envelope
+from actors.spans.record import RECORD_TYPE, DecisionRecord, Envelope, read_envelope, read_record
 from actors.spans.span import Span
 
 MAX_KNOWN = 1024
@@ -61,11 +61,12 @@ class Writers:
         kind = "record_unreadable"
         try:
             envelope = read_envelope(span.record)
-            record = envelope.read()
+            payload = envelope.payload_bytes
+            record = read_record(payload)
             kind = "certificate"
             certificate, key = self._vouched(envelope, record, writer_id)
             kind = "signature"
-            key.verify(RECORD_TYPE, envelope.payload_bytes, envelope.signature, "signature")
+            key.verify(RECORD_TYPE, payload, envelope.signature, "signature")
         except UnknownIssuer as error:
             raise Unjudged(f"row {seq} of {writer_id}: {error}; bring the newest trust.json back") from error
         except IntegrityError as error:

@@ -66,7 +66,7 @@ class SpansConfig(BaseModel):
     """Score below which a row is set aside: two warnings of different checkers fall below the default, one does not."""
     clock_skew_s: float = Field(default=300, gt=0, le=3600)
     """How far the clocks of writers and of the actor may lie apart."""
-    max_span_s: float = Field(default=3600, gt=0, le=86_400)
+    max_span_s: float = Field(default=3600, ge=1, le=86_400)
     """Longest a span can have lasted."""
     remembered_spans: int = Field(default=65_536, ge=1, le=4_194_304)
     """Spans whose ids are remembered, so that a copy is known (some 250 bytes each; up to twice as many)."""

@@ -228,7 +228,7 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def read(self) -> DecisionRecord:
         """Decode the record without believing it yet."""
-        return decode(self.payload_bytes, DecisionRecord, "decision record")
+        return read_record(self.payload_bytes)
 
 
 def seal(record: DecisionRecord, key: SigningKey, certificate: SignedCertificate) -> Envelope:
@@ -237,6 +237,11 @@ def seal(record: DecisionRecord, key: SigningKey, certificate: SignedCertificate
     return Envelope(
         payload=b64(payload), signature=key.sign(RECORD_TYPE, payload), certificates=[certificate], proof=None
     )
+
+
+def read_record(payload: bytes) -> DecisionRecord:
+    """Decode the canonical bytes of a record, without believing it."""
+    return decode(payload, DecisionRecord, "decision record")
 
 
 def read_envelope(data: bytes) -> Envelope:

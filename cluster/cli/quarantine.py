@@ -69,10 +69,15 @@ def list_(home_dir: str | None, as_json: bool) -> None:
 @click.argument("writer")
 @click.argument("seq", type=click.IntRange(1))
 @home_option
-def show(writer: str, seq: int, home_dir: str | None) -> None:
+@json_option
+def show(writer: str, seq: int, home_dir: str | None, as_json: bool) -> None:
     """Show a row that is or was quarantined: every word on it, what was found, the row, and what lay around it."""
-    home = open_home(root_of(home_dir))
-    print_json(shown(home, _writer(writer), seq))
+    found = shown(open_home(root_of(home_dir)), _writer(writer), seq)
+    if as_json:
+        print_json(found)
+        return
+    for line in described(found):
+        click.echo(safe(line))
 
 
 @quarantine.command(
@@ -113,7 +118,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     """Return the list as lines. Pure."""
     told = [f"{found['total']} entries; {found['rows_in_table']} rows of the table are quarantined now"]
     for entry in found["entries"]:
-        at = datetime.fromtimestamp(entry["at_unix_ms"] / 1000, UTC).isoformat(timespec="seconds")
+        at = _date(entry["at_unix_ms"])
         numbers = (
             str(entry["first_seq"])
             if entry["first_seq"] == entry["last_seq"]
@@ -123,6 +128,25 @@ def lines(found: dict[str, Any]) -> list[str]:
         told.append(f"{at}  {entry['state']}  {entry['writer_id']} {numbers} ({entry['place']}){by}: {entry['reason']}")
     if (left := found["total"] - len(found["entries"])) > 0:
         told.append(f"and {left} older entries")
+    return told
+
+
+def described(found: dict[str, Any]) -> list[str]:
+    """Return what is known of one row as lines. Pure."""
+    told = []
+    for entry in found["entries"]:
+        by = f" by {entry['by']}" if entry["by"] else ""
+        told.append(f"{_date(entry['at_unix_ms'])}  {entry['name']} ({entry['place']}){by}: {entry['reason']}")
+    if (row := found["row"]) is not None:
+        told.append(f"score {row['score']:.3f}")
+        told += [
+            f"  {one['severity']} {one['checker']} {one['kind']}: "
+            + ", ".join(f"{k} {v}" for k, v in one["evidence"].items())
+            for one in row["findings"]
+        ]
+        told += [f"  {name}: {value}" for name, value in row["span"].items() if value not in ("", {}, -1, -1.0)]
+    if (record := found["investigation"]) is not None:
+        told.append(f"{record['around_total']} rows around it; --json shows them")
     return told
 
 
@@ -203,6 +227,10 @@ def waited(path: Path, wait_s: float, clock: Callable[[], float], pause: Callabl
     if path.exists():
         return "waits"
     return "refused" if refused(path).exists() else "done"
+
+
+def _date(at_unix_ms: int) -> str:
+    return datetime.fromtimestamp(at_unix_ms / 1000, UTC).isoformat(timespec="seconds")
 
 
 def _writer(text: str) -> str:

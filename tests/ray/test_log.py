@@ -3,16 +3,21 @@
 import json
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
 
 from actors.base.certificates import read_trust
+from actors.base.ids import new_ulid
+from actors.spans.conventions import SPAN_SCHEMA_VERSION
+from actors.spans.frames import FrameKind, SegmentHeader, encode_header, encode_spans, frame_header, read_header
 from actors.spans.log.checkpoint import read_checkpoint
 from actors.spans.log.note import read_key
 from actors.spans.log.tiles import Hashes, Tile, tiles_of
 from actors.spans.merkle import stored_root
 from actors.spans.record import read_envelope
+from actors.spans.span import Span
 from cluster.node import REPOSITORY
 from tests.ray.waiting import until
 from tests.ray.world import AGREED, System
@@ -64,3 +69,45 @@ def test_two_witnesses_sign_what_is_sealed(system: System) -> None:
     assert verified.returncode == 0, verified.stdout
     assert verified.stdout.count("and the log goes on from there") == 2
     assert len(list((system.operator_dir / "witnesses").rglob("seen"))) == 2
+
+
+def test_a_forged_row_is_set_aside_and_the_system_s_own_never_are(system: System) -> None:
+    """Somebody writes a vote, an hour before its writer was, into a log of the running home; nobody else's rows are touched."""
+    headers = {"Authorization": f"Bearer {(system.home / 'keys' / 'operator.key').read_text().strip()}"}
+    client = {"Authorization": f"Bearer {system.client_key}"}
+    forger, now_ns = new_ulid(), time.time_ns()
+    start = encode_header(SegmentHeader(forger, 1, SPAN_SCHEMA_VERSION, b"n" * 16, b"{}"))
+    began_ns = now_ns - 3600 * 10**9
+    vote = Span(
+        b"t" * 16, b"s" * 8, b"", "chat m1", "client", began_ns, began_ns + 10**9, "ok", "", "t", {},
+        voter="m1", outcome="agreed",
+    )  # fmt: skip
+    payload, seed = encode_spans([vote]), read_header(start).seed
+    frame = frame_header(FrameKind.SPANS, 1, 1, payload, len(start), seed) + payload
+    closed = frame_header(FrameKind.CLOSED, 2, 0, b"", len(start) + len(frame), seed)
+    with httpx.Client(base_url=system.base_url, timeout=60) as http:
+        body = {"model": "consensus", "messages": [{"role": "user", "content": AGREED}]}
+        for _ in range(5):
+            assert http.post("/v1/chat/completions", json=body, headers=client).status_code == 200
+        folder = system.home / "wal" / forger
+        folder.mkdir()
+        (folder / ".new").write_bytes(start + frame + closed)
+        (folder / ".new").rename(folder / "00000001.wal")
+
+        def shown() -> list[dict[str, object]]:
+            return list(http.get("/ops/quarantine", headers=headers).json()["entries"])
+
+        until(lambda: shown() != [], 60)
+        assert [(entry["writer_id"], entry["place"]) for entry in shown()] == [(forger, "aside")]
+        kinds = [item["kind"] for item in http.get("/ops/incidents", headers=headers).json()]
+        assert ("span_quarantined" in kinds, "span_checker_blind" in kinds) == (True, False)
+
+        def rows() -> dict[str, int]:
+            return dict(http.get("/ops/status", headers=headers).json()["spans"] or {})
+
+        until(lambda: rows().get("rows_quarantined") == 1, 60)
+        counted = rows()
+        assert counted["rows_read"] == counted["rows_accepted"] + 1 > 5
+    listed = system.weavergen("quarantine", "show", forger, "1", "--json")
+    assert "before_writer" in [one["kind"] for one in json.loads(listed.stdout)["row"]["findings"]]
+    assert system.weavergen("log", "verify").returncode == 0

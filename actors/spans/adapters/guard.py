@@ -43,7 +43,8 @@ from actors.spans.config import SpansConfig
 
 NAME = "SpanIntegrityGuard"
 SAMPLE_MAX_AGE_S = 600
-"""How long an accepted record serves to make canaries from: its writer's later rows make it look old."""
+"""Age up to which an accepted record serves to make canaries from: one that is older, or lies further behind its writer's rows
+than the longest span, might be found odd in earnest."""
 
 Tell = Callable[[str, Mapping[str, str], str, float], object]
 """Opens an incident that lasts: kind, evidence, what about, now (steady)."""
@@ -97,8 +98,8 @@ class SpanIntegrityGuard:
         self._canaries_due = True
         self._trust: TrustBundle | Exception = StorageUnavailable("nobody was asked yet whom to believe")
         """Whom to believe, as of this batch, or why nobody can tell."""
-        self._sample: tuple[TrustBundle, Rows, float] | None = None
-        """A record that was accepted, under which trust, and when (Unix seconds)."""
+        self._sample: tuple[TrustBundle, Rows] | None = None
+        """The last record that was accepted, and under which trust."""
         self._since: dict[str, float] = {}
         """Writer → since when its rows are unchecked (steady), without a break."""
         self._set_aside: Counter[str] = Counter()
@@ -122,7 +123,7 @@ class SpanIntegrityGuard:
         if not rows and not self._canaries_due:
             return Verdict()
         self._ask(rows)
-        canaries = all_canaries(self._given(wall_s)) if self._canaries_due else []
+        canaries = all_canaries(self._given(wall_s), self._checkers) if self._canaries_due else []
         disguised = [part for part in rows if is_canary(part.writer_id, part.first_seq + len(part.spans) - 1)]
         others = [part for part in rows if part not in disguised] if disguised else rows
         found = inspect(self._checkers, others, canaries, wall_s, self._config.integrity_threshold)
@@ -163,7 +164,7 @@ class SpanIntegrityGuard:
             return
         self._say(learn(self._checkers, Arrivals(accepted, wall_s)), steady_s)
         if isinstance(self._trust, TrustBundle) and (sample := _last_record(accepted)) is not None:
-            self._sample = self._trust, sample, wall_s
+            self._sample = self._trust, sample
 
     # Whom to believe.
 
@@ -184,12 +185,16 @@ class SpanIntegrityGuard:
     def _given(self, wall_s: float) -> Given:
         sample = None
         if self._sample is not None:
-            under, row, at_s = self._sample
-            if under is self._trust and 0 <= wall_s - at_s <= SAMPLE_MAX_AGE_S:
+            under, row = self._sample
+            if under is self._trust and self._is_young(row, wall_s):
                 sample = row
             else:
                 self._sample = None
         return Given(wall_s, self._bounds, sample, is_trusting=not isinstance(self._trust, Exception))
+
+    def _is_young(self, row: Rows, wall_s: float) -> bool:
+        age_s = wall_s - row.spans[0].end_unix_nano / 1e9
+        return abs(age_s) <= min(SAMPLE_MAX_AGE_S, self._config.max_span_s)
 
     # What follows.
 

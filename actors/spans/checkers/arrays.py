@@ -32,10 +32,19 @@ class Arrays:
     end_ns: Ints
     latency_ms: Ints
     """−1 where there is none."""
+    external: Bools
+    """Rows that another service sent."""
+    runs: list[tuple[str, int, int]]
+    """Neighbouring rows of one writer: its id, the place of the first of them, and that behind the last."""
 
     def place(self, at: int) -> tuple[str, int]:
         """Return writer and number of a row."""
         return self.parts[self.part[at]].writer_id, int(self.seq[at])
+
+
+def is_external(span: Span) -> bool:
+    """Tell whether another service sent a span."""
+    return bool(getattr(span, "sender", ""))
 
 
 def arrays_of(rows: Sequence[Rows]) -> Arrays:
@@ -52,4 +61,19 @@ def arrays_of(rows: Sequence[Rows]) -> Arrays:
         start_ns=np.array([span.start_unix_nano for span in spans], np.int64),
         end_ns=np.array([span.end_unix_nano for span in spans], np.int64),
         latency_ms=np.array([span.latency_ms for span in spans], np.int64),
+        external=np.array([is_external(span) for span in spans], np.bool_),
+        runs=_runs(rows),
     )
+
+
+def _runs(rows: Sequence[Rows]) -> list[tuple[str, int, int]]:
+    found: list[tuple[str, int, int]] = []
+    end = 0
+    for part in rows:
+        if not part.spans:
+            continue
+        first, end = end, end + len(part.spans)
+        if found and found[-1][0] == part.writer_id:
+            first = found.pop()[1]
+        found.append((part.writer_id, first, end))
+    return found

@@ -13,6 +13,7 @@ Left out: when they are judged, and what becomes of rows while a checker is blin
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -33,6 +34,8 @@ MARK = ulid(0, bytes(2) + _MARK)[-12:]
 """How the ids of canaries' writers end."""
 FIRST = MAX_SEQ - 1023
 """Numbers from here on are canaries'."""
+FAR_AHEAD_NS = 7_258_118_400_000_000_000
+"""The year 2200: ahead of whatever the actor's clock, which may be set back at any time, ever showed."""
 _AGO_NS = 60_000_000_000
 _S = 1_000_000_000
 
@@ -102,7 +105,7 @@ def temporal_canaries(given: Given) -> list[Canary]:
         "end_before_start": ({"start_unix_nano": good.end_unix_nano + 1, "latency_ms": -1},),
         "too_long": ({"start_unix_nano": good.end_unix_nano - far_ns, "latency_ms": -1},),
         "latency": ({"latency_ms": good.latency_ms + 1 + temporal.LATENCY_SLACK_MS},),
-        "future": ({"start_unix_nano": now_ns, "end_unix_nano": now_ns + ahead_ns, "latency_ms": -1},),
+        "future": ({"start_unix_nano": FAR_AHEAD_NS - _S, "end_unix_nano": FAR_AHEAD_NS},),
         "before_writer": ({"start_unix_nano": born_ns - ahead_ns, "latency_ms": -1},),
         "backwards": ({}, _moved(good, far_ns)),
         "stale": (_moved(good, old_ns),),
@@ -177,12 +180,15 @@ MAKERS: Mapping[str, Maker] = {
     temporal.NAME: temporal_canaries,
     cryptographic.NAME: cryptographic_canaries,
 }
-"""Name of a checker → what makes its canaries. One that is not here is blind."""
+"""Name of a checker → what makes its canaries."""
 
 
-def all_canaries(given: Given) -> list[Canary]:
-    """Return the canaries of all checkers, and the good ones."""
-    return [*good_canaries(given), *(canary for make in MAKERS.values() for canary in make(given))]
+@runtime_checkable
+class Proving(Protocol):
+    """A checker whose canaries depend on what it has learned: it makes them itself."""
+
+    def canaries(self, given: Given) -> Sequence[Canary]:
+        """Return rows that it must find, and as what."""
 
 
 def blind(

@@ -15,7 +15,8 @@ Rules, each with what the running system emits at the bound's other side:
 - ``stale``: a row that is too old to be told from a forgery waits in the log, as records do (``authenticity``): a day's
   outage is none, nor is a home that was brought back from long ago a reason to throw its rows out.
 
-All but ``stale`` are critical: no clock that is right within the skew makes any of them.
+All but ``stale`` are critical: no clock that is right within the skew makes any of them. The spans of other services have clocks
+and an order of their own: of them only ``end_before_start`` is said, as a warning.
 
 Left out: when a record was issued (``cryptographic``).
 """
@@ -79,27 +80,27 @@ class TemporalConsistencyValidator:
     def learn(self, accepted: Arrivals) -> None:
         """Remember how far each writer has come."""
         rows = accepted.arrays
-        for number, part in enumerate(accepted.rows):
-            ends = rows.end_ns[rows.part == number] if len(accepted.rows) > 1 else rows.end_ns
-            if len(ends):
-                before = self._last_end_ns.get(part.writer_id, 0)
-                self._last_end_ns[part.writer_id] = max(before, int(ends.max()))
-                self._last_end_ns.move_to_end(part.writer_id)
+        ends = np.where(rows.external, 0, rows.end_ns)
+        for writer_id, first, end in rows.runs:
+            self._last_end_ns[writer_id] = max(self._last_end_ns.get(writer_id, 0), int(ends[first:end].max()))
+            self._last_end_ns.move_to_end(writer_id)
         while len(self._last_end_ns) > MAX_WRITERS:
             self._last_end_ns.popitem(last=False)
 
     def _alone(self, rows: Arrays, now_ns: int) -> Iterator[Finding]:
         """Judge each row by itself."""
-        lasted = rows.end_ns - rows.start_ns
-        yield from _found(rows, lasted < 0, "end_before_start", lasted_ns=lasted)
-        yield from _found(rows, lasted > self._longest_ns, "too_long", lasted_ns=lasted)
+        lasted, ours = rows.end_ns - rows.start_ns, ~rows.external
+        yield from _found(rows, ours & (lasted < 0), "end_before_start", lasted_ns=lasted)
+        foreign = rows.external & (lasted < 0)
+        yield from _found(rows, foreign, "end_before_start", severity=Severity.WARNING, lasted_ns=lasted)
+        yield from _found(rows, ours & (lasted > self._longest_ns), "too_long", lasted_ns=lasted)
         off = np.abs(rows.latency_ms - lasted // 1_000_000)
-        wrong = (rows.latency_ms >= 0) & (off > LATENCY_SLACK_MS)
+        wrong = ours & (rows.latency_ms >= 0) & (off > LATENCY_SLACK_MS)
         yield from _found(rows, wrong, "latency", latency_ms=rows.latency_ms, lasted_ns=lasted)
         ahead = rows.end_ns - self._latest_now_ns
-        yield from _found(rows, ahead > self._skew_ns, "future", ahead_ns=ahead)
+        yield from _found(rows, ours & (ahead > self._skew_ns), "future", ahead_ns=ahead)
         age = now_ns - rows.end_ns
-        for at in np.flatnonzero(age > round(self._bounds.stale_after_s * _S)):
+        for at in np.flatnonzero(ours & (age > round(self._bounds.stale_after_s * _S))):
             (writer_id, seq), age_s = rows.place(at), int(age[at]) // _S
             why = f"row {seq} of {writer_id} ended {age_s} s ago: set the clock, or raise spans.wal_max_age_s for its sake"
             yield Finding(writer_id, seq, NAME, "stale", Severity.UNDECIDED, {"why": why})
@@ -108,25 +109,22 @@ class TemporalConsistencyValidator:
         """Judge rows by when their writer began, and by how far it had come."""
         if not len(rows.seq):
             return
-        born = np.array([_born_ns(part.writer_id) for part in rows.parts], np.int64)[rows.part]
-        early = born - rows.start_ns
-        yield from _found(rows, early > self._skew_ns, "before_writer", before_ns=early)
-        reached = self._reached(rows)
-        back = reached - rows.end_ns
-        yield from _found(rows, back > self._longest_ns + self._skew_ns, "backwards", back_ns=back)
+        born = np.zeros(len(rows.seq), np.int64)
+        for writer_id, first, end in rows.runs:
+            born[first:end] = _born_ns(writer_id)
+        early, ours = born - rows.start_ns, ~rows.external
+        yield from _found(rows, ours & (early > self._skew_ns), "before_writer", before_ns=early)
+        back = self._reached(rows) - rows.end_ns
+        yield from _found(rows, ours & (back > self._longest_ns + self._skew_ns), "backwards", back_ns=back)
 
     def _reached(self, rows: Arrays) -> Ints:
         """Return the latest end of the writer's rows before each row. What lies in the future moves nothing."""
-        believed = np.minimum(rows.end_ns, self._latest_now_ns + self._skew_ns)
+        believed = np.where(rows.external, 0, np.minimum(rows.end_ns, self._latest_now_ns + self._skew_ns))
         reached, latest = np.zeros(len(rows.seq), np.int64), dict[str, int]()
-        starts = np.searchsorted(rows.part, np.arange(len(rows.parts) + 1))
-        for number, part in enumerate(rows.parts):
-            first, end = starts[number], starts[number + 1]
-            if first == end:
-                continue
-            before = latest.get(part.writer_id, self._last_end_ns.get(part.writer_id, 0))
+        for writer_id, first, end in rows.runs:
+            before = latest.get(writer_id, self._last_end_ns.get(writer_id, 0))
             highest = np.maximum.accumulate(np.concatenate(([before], believed[first:end])))
-            reached[first:end], latest[part.writer_id] = highest[:-1], int(highest[-1])
+            reached[first:end], latest[writer_id] = highest[:-1], int(highest[-1])
         return reached
 
 
@@ -145,10 +143,12 @@ def _outside(rows: Arrays) -> Iterator[Finding]:
     yield from _found(rows, outside, "child_outside_parent", begins_before_ns=early, ends_after_ns=late)
 
 
-def _found(rows: Arrays, wrong: Bools, kind: str, **measured: Ints) -> Iterator[Finding]:
+def _found(
+    rows: Arrays, wrong: Bools, kind: str, *, severity: Severity = Severity.CRITICAL, **measured: Ints
+) -> Iterator[Finding]:
     for at in np.flatnonzero(wrong):
         evidence = {name: str(int(values[at])) for name, values in measured.items()}
-        yield Finding(*rows.place(at), NAME, kind, Severity.CRITICAL, evidence)
+        yield Finding(*rows.place(at), NAME, kind, severity, evidence)
 
 
 def _born_ns(writer_id: str) -> int:

@@ -76,7 +76,9 @@ def test_the_readme_s_lines_can_be_typed_as_they_stand() -> None:
 
 def test_the_commands_are_those_documented() -> None:
     """A command cannot be lost by accident."""
-    expected = "up down status ask audit keys verify log learn halt resume isolate readmit policy eval simulate"
+    expected = (
+        "up down status ask audit keys verify log quarantine learn halt resume isolate readmit policy eval simulate"
+    )
     assert set(cli.commands) == set(expected.split())
     subcommands = {
         "keys": {"create", "list", "revoke", "rotate"},

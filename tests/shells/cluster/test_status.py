@@ -34,6 +34,7 @@ GATEWAY: dict[str, Any] = {
     },
     "wal": {"emitted_spans": 7, "queued_bytes": 0, "refused": 0, "reserve_depth": 2},
     "log": {"batches": 9, "merge_delay_s": 0.5},
+    "spans": {"rows_read": 3, "rows_accepted": 2, "rows_quarantined": 1},
 }  # fmt: skip
 HEALTH: dict[str, Any] = {
     "at_ms": 5, "age_s": 3.0, "score": 0.42, "levels": {"disk": 0.7}, "alarms": ["forecast/disk"],
@@ -105,7 +106,8 @@ def test_a_ready_system_is_shown_whole(home: Home) -> None:
         "supervisor: ready", "profile t", home.read_config().sha256, "version 3", "f" * 64, "quorum 0.6",
         "min_lineages 2", "co-located", "7 spans", "2 segments", "breakers: a open (failure_rate, 12 s left)",
         "admission: 3 of 256 under way, 1 wait, 90 let in, 4 shed, 2 rate limited, saves hedges",
-        "transparency log: 9 batches", "replicas: 2", "r2 not ready", "open incidents: 1", "policy_rollback",
+        "transparency log: 9 batches", "spans: 3 read, 2 accepted, 1 set aside",
+        "replicas: 2", "r2 not ready", "open incidents: 1", "policy_rollback",
     ):  # fmt: skip
         assert words in shown.output
     told = json.loads(ask(home, "--json").output)

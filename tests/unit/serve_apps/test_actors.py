@@ -17,7 +17,7 @@ from actors.spans.config import LogConfig, SpansConfig
 from actors.store.adapters.database import Database
 from actors.store.adapters.revocations import NotedRevocations
 from cluster.trust import load_trust
-from serve_apps.actors import SpanWatch, open_span_actor, span_gauges, span_problem
+from serve_apps.actors import SpanWatch, checked_rows, open_span_actor, span_gauges, span_problem
 from tests.shells.cluster.governed import NOW, governed
 from tests.unit.actors.spans.telemetry import Authority, Incidents, writer_id
 
@@ -42,6 +42,7 @@ def test_a_failing_table_is_a_problem() -> None:
     assert span_problem(WELL | {"table_error": "no space"}) == "no space"
     assert span_problem(WELL | {"log_error": "no space"}) == "no space"
     assert "wait to be sealed" in span_problem(WELL | {"merge_late": True})
+    assert "misses latency" in span_problem(WELL | {"checker_blind_why": "Temporal misses latency"})
     assert "holds the home" in span_problem({"waiting": "another SpanActor holds the home"})
 
 
@@ -114,3 +115,10 @@ async def test_a_storm_is_remembered_while_nobody_answers() -> None:
         await watch.look()
         said.append(watch.storm)
     assert said == ["60 of 60 rows", "60 of 60 rows", ""]
+
+
+def test_rows_read_are_those_accepted_and_those_set_aside() -> None:
+    """As far as they are known: an actor that waits for its predecessor knows of none."""
+    rows = {"rows_read": 3, "rows_accepted": 2, "rows_quarantined": 1}
+    assert checked_rows(WELL | rows | {"lost_rows": 9}) == rows
+    assert checked_rows({"waiting": "another SpanActor holds the home"}) is None

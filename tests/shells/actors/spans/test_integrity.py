@@ -3,8 +3,10 @@
 import json
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
+from actors.base.certificates import Revocation, revoke
 from actors.base.signing import SigningKey
 from actors.spans import conventions as names
 from actors.spans.actor import SpanActor
@@ -13,8 +15,8 @@ from actors.spans.checkers import canaries, cryptographic, temporal
 from actors.spans.checkers.finding import Arrivals, Checker, Finding, Severity
 from actors.spans.frames import FrameKind, encode_spans
 from actors.spans.span import Span
-from tests.unit.actors.spans.signed import signed_row
-from tests.unit.actors.spans.telemetry import NOW_S, SMALL, Home, SegmentBytes, at, span, writer_id
+from tests.unit.actors.spans.signed import CERTIFIED_S, signed_row
+from tests.unit.actors.spans.telemetry import ISSUER, NOW_S, ROOT, SMALL, Home, SegmentBytes, at, span, writer_id
 
 W, X = writer_id(1), writer_id(2)
 NOW_NS = int(NOW_S * 1e9)
@@ -107,6 +109,36 @@ def test_a_row_that_calls_itself_a_canary_is_none(home: Home) -> None:
     actor.tick(at(), flush=True)
     assert words(home) == [(writer, "1", "1", "aside")]
     assert actor.health(at())["checkers_blind"] == 0
+    actor.close()
+
+
+def test_a_backlog_makes_no_checker_look_blind(home: Home) -> None:
+    """A record that is taken in at the last moment serves for no canary: a second later nobody could tell of it any more."""
+    late_s = CERTIFIED_S + home.log.merge_promise_s + SMALL.wal_max_age_s
+    actor = home.actor(SMALL.model_copy(update={"canary_every_ticks": 1}))
+    log(signed_row(W, 1)).save(home.wal)
+    actor.tick(at(late_s - 1), flush=True)
+    actor.tick(at(late_s + 5), flush=True)
+    assert (home.rows(), actor.health(at())["checkers_blind"], home.incidents.opened) == ([1], 0, [])
+    actor.close()
+
+
+def test_an_accepted_record_serves_for_canaries_while_it_is_young_and_the_keys_are_the_same(home: Home) -> None:
+    """It, and what can be wrong with it: six more than without; keys that were rotated or revoked since make no checker blind."""
+    actor = home.actor(SMALL.model_copy(update={"canary_every_ticks": 1}))
+    log(signed_row(W, 1)).save(home.wal)
+    judged = []
+    for second in (0, 1, 601, 602):
+        before = actor._guard.canaries
+        actor.tick(at(second), flush=True)
+        judged.append(actor._guard.canaries - before)
+    assert judged == [judged[0], judged[0] + 6, judged[0], judged[0]]
+    log(signed_row(X, 1), writer=X).save(home.wal)
+    actor.tick(at(3), flush=True)
+    revocation = revoke(ROOT, Revocation(ISSUER.public.key_id, int(NOW_S) - 60, "stolen"))
+    home.authority._trust = msgspec.structs.replace(home.authority.trust(), revocations=[revocation])
+    actor.tick(at(4), flush=True)
+    assert (home.rows(2), actor.health(at(4))["checkers_blind"]) == ([1], 0)
     actor.close()
 
 

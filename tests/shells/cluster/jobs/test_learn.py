@@ -11,11 +11,15 @@ from actors.base.errors import IntegrityError
 from actors.learning.counts import Counts, PairSums, VoterSums, merge
 from actors.policy.snapshot import PolicySnapshot
 from actors.policy.transitions import successor
+from actors.spans import conventions as names
+from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows, by_date
+from actors.spans.quarantined import Quarantined
 from actors.spans.record import PolicyRef, seal
 from actors.spans.span import Span
 from cluster.bench.learning import FROZEN, as_found, queried
 from cluster.bench.spans import write_spans
+from cluster.jobs import learn
 from cluster.jobs.learn import count_batch, count_file, frozen_policies
 from cluster.succession import Note
 from cluster.trust import operator_key
@@ -117,3 +121,43 @@ def test_a_damaged_policy_or_record_is_not_passed_over(system: Governed, tmp_pat
     system.file(1).write_bytes(b"{}")
     with pytest.raises(IntegrityError, match="cannot be read"):
         frozen_policies(system.home, 10**6)
+
+
+QUARANTINED = Quarantined({"w": [(0, 1), (4, 4)], "x": [(0, 9)]})
+
+
+def test_rows_in_quarantine_teach_nothing(tmp_path: Path) -> None:
+    """The anti-join is by writer and number; what is left is what a query over the other rows finds."""
+    spans = [
+        span(seq, voter="abc"[seq % 3], outcome="agreed", decision_id=f"d{seq // 3}", answer_kind="value")
+        for seq in range(6)
+    ]
+    whole, left = written(tmp_path / "all.parquet", spans), written(tmp_path / "left.parquet", [*spans[2:4], spans[5]])
+    counts = count_file(whole, 0, (), QUARANTINED)
+    assert as_found(counts) == queried([left], 0, ())
+    assert {voter: kinds["value"].n for voter, kinds in count_file(whole, 0, ()).voters.items()} == {
+        "a": 2,
+        "b": 2,
+        "c": 2,
+    }
+    (part,) = count_batch({"item": [str(whole)]}, 0, (), QUARANTINED)["counts"]
+    assert msgspec.msgpack.decode(part, type=Counts) == counts
+
+
+def test_the_job_leaves_out_what_the_table_says_is_quarantined(
+    system: Governed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read from the table's own entries; the report says how many rows that are."""
+    system.home.write_config(config_of("a", "b"))
+    said = {names.ROW_WRITER: "w", names.ROW_FIRST: "1", names.ROW_LAST: "2", names.ROW_PLACE: "table"}
+    entry = Rows("actor", 1, 1, [span(1, name=names.ROW_QUARANTINED, attributes=said)])
+    SpanTable(system.home.root / "spans", 10).append([entry], {"actor": 1}, 0)
+    seen = []
+
+    def counted(_paths: object, _since: int, _frozen: object, quarantined: Quarantined) -> Counts:
+        seen.append(quarantined)
+        return Counts({}, {})
+
+    monkeypatch.setattr(learn, "count_files", counted)
+    report = learn.learn_home(system.home, system.succession.in_force().weights.sha256, 0)
+    assert (seen, report["quarantined_rows"]) == ([Quarantined({"w": [(1, 2)]})], 2)

@@ -5,7 +5,7 @@ import contextlib
 import msgspec
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.base.canonical import MAX_SAFE_INTEGER, b64, canonical_json, decimal_str, decode, micro, to_builtins, unb64
@@ -93,6 +93,23 @@ def test_anything_but_canonical_bytes_is_refused(data: bytes) -> None:
     with pytest.raises(IntegrityError, match="leaf") as caught:
         decode(data, Leaf, "leaf")
     assert caught.value.param == "leaf"
+
+
+@given(
+    st.dictionaries(texts.filter(str.isascii), st.integers(-(2**63), 2**63 - 1), max_size=4), texts.filter(str.isascii)
+)
+@example({"a": 2**53}, "")
+@example({"a": 2**53 - 1}, ":1234567890123456")
+@example({"a": -(2**53)}, "1")
+@example({"\x7f\x01": 10**15, "b": 9999999999999999}, "[1234567890123456789")
+def test_what_is_out_of_bounds_is_refused_and_nothing_else(table: dict[str, int], name: str) -> None:
+    """Whatever the words beside it look like."""
+    raw = canonical_json(msgspec.structs.replace(SIMPLE, table=table, zeta=name))
+    if all(key.isascii() and abs(value) < 2**53 for key, value in table.items()):
+        assert decode(raw, Sample, "sample").table == table
+    else:
+        with pytest.raises(IntegrityError):
+            decode(raw, Sample, "sample")
 
 
 def test_keys_beyond_ascii_are_refused() -> None:

@@ -48,6 +48,17 @@ def test_checkers_that_see_are_not_blind(given: Given) -> None:
     assert blind(NAMES, all_canaries(given), findings(given), 0.5) == {}
 
 
+@pytest.mark.parametrize("step_s", [-7200, -2, 2, 7200, 30 * 86_400])
+def test_a_clock_that_is_set_makes_no_checker_blind(step_s: int) -> None:
+    """Forwards or backwards, by however much, and back again."""
+    seen = checkers()
+    for now_s in (NOW_S, NOW_S + step_s, NOW_S + 1):
+        made_now = all_canaries(Given(now_s, BOUNDS, None))
+        arrivals = Arrivals([canary.rows for canary in made_now], now_s)
+        found = [one for checker in seen for one in checker.check(arrivals)]
+        assert blind(NAMES, made_now, found, 0.5) == {}
+
+
 @pytest.mark.parametrize("place", range(len(all_canaries(GIVEN))))
 def test_every_canary_alone_makes_its_checker_blind_when_it_is_missed(place: int) -> None:
     """Whoever misses one is named with it, and nobody else; a good one cannot be missed."""
@@ -113,3 +124,18 @@ def test_makers_are_known_by_their_checkers_names() -> None:
     """A checker finds its canaries by the name it goes by."""
     assert set(MAKERS) == {checker.name for checker in checkers()}
     assert made.rows_of(GIVEN, 7).writer_id[-12:] == made.MARK
+
+
+def test_a_checker_may_make_its_own() -> None:
+    """What it is proved by may depend on what it has learned."""
+    mine = made.Canary(made.rows_of(GIVEN, 77, made.plain(GIVEN, 777)), "Mine", "odd")
+
+    class Mine:
+        def canaries(self, given: Given) -> list[made.Canary]:
+            return [mine] if given is GIVEN else []
+
+    given = all_canaries(GIVEN, [*checkers(), Mine()])
+    assert given[-1] is mine
+    assert blind(["Mine"], given, [], 0.5) == {"Mine": "misses odd"}
+    seen = [*findings(GIVEN), Finding(*mine.place, "Mine", "odd", Severity.NOTICE)]
+    assert blind([*NAMES, "Mine"], given, seen, 0.5) == {}

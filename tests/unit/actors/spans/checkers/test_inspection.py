@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from actors.spans.checkers.canaries import Given, all_canaries
+from actors.spans.checkers.canaries import Given
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
 from actors.spans.checkers.finding import Arrivals, Finding, Severity
 from actors.spans.checkers.inspection import inspect, learn
+from actors.spans.checkers.makers import all_canaries
 from actors.spans.checkers.temporal import NAME, Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
 from tests.unit.actors.spans.telemetry import NOW_S, Authority, span, spans_from, writer_id

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from actors.spans.checkers import arrays
 from actors.spans.checkers.finding import Arrivals, Finding, Severity
 from actors.spans.checkers.temporal import MAX_WRITERS, Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
@@ -139,3 +140,18 @@ def test_a_backlog_is_taken_in_and_what_is_too_old_waits() -> None:
 def test_rows_of_nobody_are_no_rows() -> None:
     """An empty batch has no findings."""
     assert TemporalConsistencyValidator(BOUNDS).check(Arrivals([], NOW_S)) == []
+
+
+def test_other_services_have_clocks_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their spans may be of any time; one that ends before it began is odd, and nothing follows of theirs for ours."""
+    monkeypatch.setattr(arrays, "is_external", lambda row: row.name == "theirs")
+    checker = TemporalConsistencyValidator(BOUNDS)
+    theirs = [
+        timed(86_400, 2 * 86_400, 1, name="theirs"), timed(-90 * 86_400, 5, 2, name="theirs"), timed(-1, 0, 3),
+        timed(9, 8, 4, name="theirs"),
+    ]  # fmt: skip
+    assert [(one.seq, one.kind, one.severity) for one in checked(checker, *theirs)] == [
+        (4, "end_before_start", Severity.WARNING)
+    ]
+    checker.learn(Arrivals([Rows(W, 1, 1, theirs)], NOW_S))
+    assert found(timed(-1, 0, 5), checker=checker) == []
