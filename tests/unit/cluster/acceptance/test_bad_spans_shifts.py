@@ -19,8 +19,8 @@ def decisions() -> list[list[object]]:
 def test_a_shift_changes_some_rows_and_leaves_their_number(name: str, decisions: list[list[object]]) -> None:
     """By its largest magnitude, in most decisions."""
     shift, _, magnitudes = KINDS[name]
-    largest = max(magnitudes, key=lambda by: abs(np.log(by)) if name != "decisions that agree less" else -by)
-    changed = [shift(decision, "a", largest, Random(1)) for decision in decisions[:50]]  # type: ignore[arg-type]
+    largest, random = magnitudes[-1], Random(1)
+    changed = [shift(decision, "a", largest, random) for decision in decisions[:50]]  # type: ignore[arg-type]
     assert [len(new) for new in changed] == [len(old) for old in decisions[:50]]
     assert sum(new != old for new, old in zip(changed, decisions, strict=False)) > 10
 
@@ -28,11 +28,11 @@ def test_a_shift_changes_some_rows_and_leaves_their_number(name: str, decisions:
 def test_a_great_shift_scores_above_rows_as_they_were(decisions: list[list[object]]) -> None:
     """And what does not shift stays below; nobody else is set aside."""
     detector = learned(decisions[:900])  # type: ignore[arg-type]
-    found = sweep(detector, decisions[900:1300], decisions[1300:1500], "a", 3)  # type: ignore[arg-type]
+    found = sweep(detector, decisions[900:1300], decisions[1300:1600], "a", 3)  # type: ignore[arg-type]
     told = found["kinds"]["a voter saying other things"]["magnitudes"]["16"]
     assert told["auc"] > 0.99
     assert told["recall_at_0.1_percent"] > 0.8
-    assert told["set_aside"] > 0.2
+    assert told["set_aside"] > 0.05
     assert found["calm"]["set_aside"] == 0
     slower = found["kinds"]["a voter slower"]["magnitudes"]
     assert slower["1.5"]["auc"] < slower["16"]["auc"]
