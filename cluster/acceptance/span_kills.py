@@ -148,9 +148,7 @@ def _really_full(lived: Lived) -> dict[str, Any]:
     disk = WORK / f"{NAME}_disk"
     with mounted(disk, DISK_BYTES):
         stage = Stage(lived, disk / "stage")
-        return filled(
-            stage, Way(partial(killed, tear=False), SPACE, every=3).steps(stage.steps), disk, AWAY_FOR
-        ).plain()
+        return filled(stage, WAYS["full for a while"].steps(stage.steps), disk, AWAY_FOR).plain()
 
 
 def side_by_side(work: Path, appends: int) -> dict[str, Any]:

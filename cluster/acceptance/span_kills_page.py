@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-BESIDE = "side by side"
+from cluster.acceptance.span_kills import BESIDE, FULL, LOST, WAYS
+from cluster.acceptance.span_stories import stories
+
 HEAD = [
     "| story | struck | strikes | acknowledged rows looked for | strikes with faults | took s |",
     "|---|---|---|---|---|---|",
@@ -14,6 +16,7 @@ def page(name: str, about: str, results: dict[str, Any]) -> str:
     """Return Markdown: what the campaign does, what came of every strike, and which steps there are."""
     parts = [f"# {name}", "", about.strip(), "", f"`make acceptance NAME={name}`", "", "## Strikes", "", *HEAD]
     parts += [f"| {' | '.join(str(cell) for cell in row)} |" for row in _rows(results)]
+    parts += ["", *_not_run(results)]
     parts += ["", "## Faults", "", *([f"- {fault}" for fault in _faults(results)] or ["None."])]
     parts += ["", "## Requests beside a bad disk", "", "| figure | value |", "|---|---|"]
     parts += [f"| {key.replace('_', ' ')} | {_shown(value)} |" for key, value in results.get(BESIDE, {}).items()]
@@ -44,6 +47,13 @@ def _rows(results: dict[str, Any]) -> Iterator[list[Any]]:
         yield [
             story, what, found["strikes"], found["acknowledged_rows_looked_for"], found["strikes_with_faults"], took_s,
         ]  # fmt: skip
+
+
+def _not_run(results: dict[str, Any]) -> list[str]:
+    """Say what was not struck when these results were kept: a page of half a campaign does not pass for a whole one."""
+    names = [lived.name for lived in stories(1)]
+    left = [f"{name}: {what}" for name in names for what in (*WAYS, LOST, FULL) if f"{name}: {what}" not in results]
+    return [f"Not run: {'; '.join(left)}."] if left else ["Everything was run."]
 
 
 def _faults(results: dict[str, Any]) -> list[str]:

@@ -17,6 +17,8 @@ from cluster.acceptance.span_stories import stories
 from cluster.acceptance.span_strikes import Stage, killed, powerless
 from tests.shells.cluster.acceptance.forked import elsewhere
 
+pytestmark = pytest.mark.timeout(900)
+"""Thousands of syncs: on a busy disk, or beside others, they take their time."""
 PLACES = set(
     """
     allocate home/wal/<ulid>/.N.new; write home/wal/<ulid>/N.wal; rename home/wal/<ulid>/N.wal; remove home/wal/<ulid>/N.wal;
@@ -45,7 +47,6 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.timeout(900)
 def test_every_kind_of_step_is_struck_and_nothing_is_wrong_afterwards(campaign: dict[str, Any]) -> None:
     """Killed before it, torn in it, refused, or without power: no fault, no unforeseen error, no manual step."""
     kinds = {kind for stage, result in campaign.items() if stage.endswith(": steps") for kind in result["kinds"]}
@@ -64,6 +65,7 @@ def test_its_page_tells_what_was_struck(campaign: dict[str, Any]) -> None:
     assert "| living | power lost: names |" in told
     assert "## Faults\n\nNone.\n" in told
     assert "- `rename home/log/checkpoint` " in told
+    assert "Not run: writing: really full; " in told, "the short form leaves it out"
     assert "| appends | 3 |" in told
     wrong = campaign | {"living: killed": campaign["living: killed"] | {"faults": ["a (1.): lost"]}}
     assert "- living, killed: a (1.): lost" in page("span_kills", "about", wrong)
@@ -112,12 +114,12 @@ def planted(work: Path, name: str) -> list[str]:
     """Break one promise of the span path, and strike where it counts; return the faults."""
     plant, strike, shape = PLANTS[name]
     plant()
-    stage = Stage(stories(2)[1], work)
-    keys = [key for key in stage.steps if key[0] == shape][-1:]
+    stage = Stage(stories(2)[0 if "home/wal/<ulid>/N.wal" in shape else 1], work)
+    keys = [key for key in stage.steps if key[0] == shape]
     assert keys, "the step is not there"
-    if strike == "lost":
+    if strike == "lost":  # all: how many writes there are differs from run to run
         return [fault for found in powerless(stage, keys).values() for fault in found.told]
-    return killed(stage, keys, tear=strike == "torn").told
+    return killed(stage, keys[-1:], tear=strike == "torn").told
 
 
 @pytest.mark.parametrize("name", PLANTS)
