@@ -115,10 +115,9 @@ def test_whom_an_earlier_layer_did_not_agree_with_lost_no_verdict(tmp_path: Path
 
 def test_what_other_services_say_teaches_nothing(tmp_path: Path) -> None:
     """Were such a row to say how a voter voted, which none can, it would still not be counted."""
-    of = {"decision_id": "d1", "answer_kind": "value", "voter": "a", "outcome": "agreed"}
-    path = written(
-        tmp_path / "spans.parquet", [span(1, **of), span(2, sender="key-1", **of), span(3, sender="key-1", **of)]
-    )
+    of = {"answer_kind": "value", "voter": "a", "outcome": "agreed"}
+    others = [span(number, decision_id=f"d{number}", sender="key-1", **of) for number in (2, 3)]
+    path = written(tmp_path / "spans.parquet", [span(1, decision_id="d1", **of), *others])
     assert count_file(path, 0, ()).voters["a"]["value"].n == 1
 
 

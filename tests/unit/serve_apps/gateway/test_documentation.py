@@ -17,6 +17,8 @@ from actors.consensus.actor import Decision
 from actors.consensus.ports import Committed
 from actors.consensus.vocabulary import Answered, Failed
 from actors.policy.snapshot import Calibration
+from actors.spans.otlp.exchange import Encoding, failure
+from actors.spans.otlp.exchange import response as spans_answer
 from actors.spans.record import Envelope
 from serve_apps.gateway.documentation import document, openapi
 from serve_apps.gateway.operations import OPERATIONS, Answer, Operation
@@ -141,6 +143,17 @@ def test_a_completion_is_as_described(explain: bool) -> None:
     """Every field of a completion and of every vote in it, and no field that is not described."""
     body = completion(decided(), "consensus", explain=explain)
     assert undescribed(openapi(), "post", CHAT, 200, "application/json", body) == []
+
+
+def test_what_senders_of_spans_are_told_is_as_described() -> None:
+    """All taken, some rejected, and each error, in both encodings."""
+    for kind in Encoding:
+        for rejected, why in ((0, ""), (2, "no")):
+            body = spans_answer(rejected, why, kind)
+            assert undescribed(openapi(), "post", "/v1/traces", 200, kind.value, body) == []
+        for status in (400, 401, 403, 413, 415, 429, 500, 503):
+            body = failure(status, "why", kind)
+            assert undescribed(openapi(), "post", "/v1/traces", status, kind.value, body) == []
 
 
 @pytest.mark.parametrize("include_usage", [False, True])
