@@ -71,9 +71,8 @@ def test_two_witnesses_sign_what_is_sealed(system: System, tmp_path: Path) -> No
     trust = tmp_path / "trust.json"
     trust.write_bytes((system.home / "trust.json").read_bytes())
     elsewhere = ("verify", str(envelope), "--trust", str(trust), "--home", str(tmp_path / "none"))
-    for required, code in ((2, 0), (3, 1)):
-        counted = system.weavergen(*elsewhere, "--require-witnesses", str(required))
-        assert (counted.returncode, "(2 of 2)" in counted.stdout) == (code, True), counted.stdout + counted.stderr
+    counted = system.weavergen(*elsewhere, "--require-witnesses", "2", timeout_s=120)
+    assert (counted.returncode, "(2 of 2)" in counted.stdout) == (0, True), counted.stdout + counted.stderr
     verified = system.weavergen("log", "verify")
     assert verified.returncode == 0, verified.stdout
     assert verified.stdout.count("and the log goes on from there") == 2
