@@ -10,9 +10,10 @@ import click
 
 from actors.base.errors import ConfigurationError
 from actors.spans.adapters.exporting import Origin, exported
-from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.reading import TableReader
+from actors.spans.adapters.stores import SpanStores
 from actors.spans.otlp.export import json_line
-from cluster.cli.context import Session, home_option
+from cluster.cli.context import Session, home_option, json_option, print_json
 
 _AGO = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -33,21 +34,32 @@ def spans() -> None:
               help="Spans of this system, of other services, or both.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="File to write (default: standard output).")
 @home_option
-def export(form: str, since: str, origin: Origin, out: Path | None, home_dir: str | None) -> int:  # noqa: ARG001 - one so far
+@json_option
+def export(
+    form: str,
+    since: str,
+    origin: Origin,
+    out: Path | None,
+    home_dir: str | None,
+    as_json: bool,
+) -> int:
     """Write spans as OTLP, read and checked as the log's verification reads them. Rows that wait in the log are not there yet."""
     session = Session.open(home_dir)
     since_ns = time.time_ns() - ago_s(since) * 10**9
-    table = SpanTable(session.home.root / "spans", session.config.spans.table_checkpoint_commits)
+    table = SpanStores(session.home.root, session.config.spans.table_checkpoint_commits)
     if out is None:
         _write(table, since_ns, origin, sys.stdout.buffer)
         return 0
     with out.open("wb") as file:
         count = _write(table, since_ns, origin, file)
-    click.echo(f"{count} spans in {out}", err=True)
+    if as_json:
+        print_json({"spans": count, "out": str(out)})
+    else:
+        click.echo(f"{count} spans in {out}", err=True)
     return 0
 
 
-def _write(table: SpanTable, since_ns: int, origin: Origin, file: BinaryIO) -> int:
+def _write(table: TableReader, since_ns: int, origin: Origin, file: BinaryIO) -> int:
     count = 0
     for rows in exported(table, since_ns, origin):
         file.write(json_line(rows))

@@ -129,9 +129,7 @@ class Gateway:
             self._coordinator.recent, self._parts.lookup, self._parts.archive.prove,
             self._coordinator.tenant_pseudonym, settings.max_lookups,
         )  # fmt: skip
-        self._feedback = FeedbackDesk(
-            self._decisions.find, self._rows, self._parts.tenants, settings, self._clock.time_ns,
-        )  # fmt: skip
+        self._feedback = FeedbackDesk(self._decisions.find, self._rows, self._parts.tenants, settings, self._clock.time_ns)  # fmt: skip
         self._external = ExternalLog(settings.home, self._external_writer, settings.spans, settings.otlp)
         self.traces = self._trace_intake()
         self._spans = SpanWatch(ask_span_actor)

@@ -301,6 +301,10 @@ def test_strangers_get_nothing(system: System) -> None:
             assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_key")
 
 
+OPERATIONS = ("status", "layers", "breakers", "voters", "policy", "incidents", "predictions", "quarantine")
+"""What operators may look at."""
+
+
 def test_what_is_sent_is_what_openapi_describes(http: httpx.Client, system: System) -> None:
     """Answers and refusals of every operation have the described status, media type and fields, and no others."""
     document = http.get("/openapi.json").json()
@@ -339,19 +343,7 @@ def test_what_is_sent_is_what_openapi_describes(http: httpx.Client, system: Syst
             (stranger, "get", "/healthz", None, 200),
             (http, "get", "/readyz", None, 200),
             (http, "get", "/openapi.json", None, 200),
-            *(
-                (operator, "get", f"/ops/{name}", None, 200)
-                for name in (
-                    "status",
-                    "layers",
-                    "breakers",
-                    "voters",
-                    "policy",
-                    "incidents",
-                    "predictions",
-                    "quarantine",
-                )
-            ),
+            *((operator, "get", f"/ops/{name}", None, 200) for name in OPERATIONS),
             (operator, "get", "/metrics", None, 200),
             (operator, "post", "/ops/breakers", {"voter": "m1", "force": "none"}, 200),
             (operator, "post", "/ops/breakers", {"voter": "nobody", "force": "open"}, 404),

@@ -11,14 +11,14 @@ from typing import Literal, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.reading import TableReader
 from actors.spans.columns import Rows, pinned_schema, rows_of
 
 LINE_ROWS = 512
 Origin = Literal["all", "own", "external"]
 
 
-def exported(table: SpanTable, since_ns: int, origin: Origin = "all") -> Iterator[list[Rows]]:
+def exported(table: TableReader, since_ns: int, origin: Origin = "all") -> Iterator[list[Rows]]:
     """Yield the rows that began at ``since_ns`` or later, some hundred at a time, in the order of the log.
 
     Raises ``StorageUnavailable`` or ``IntegrityError`` like the table.
