@@ -168,9 +168,7 @@ def groups_in(path: Path, data: bytes) -> Iterator[pa.Table]:
     try:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         for number in range(file.num_row_groups):
-            yield _pinned(
-                file.read_row_group(number, use_threads=False)
-            )  # for one group threads cost more than they save
+            yield _pinned(file.read_row_group(number))
     except (OSError, pa.ArrowException) as error:
         raise IntegrityError(f"span file {path.name} cannot be read: {error}", str(path)) from error
 
