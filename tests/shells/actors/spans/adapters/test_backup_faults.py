@@ -13,7 +13,7 @@ from actors.spans.adapters.backup import BackedTable
 from actors.spans.adapters.handover import NAME
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
-from actors.spans.adapters.table import SEALED, SpanTable
+from actors.spans.adapters.table import LOG, SEALED, SpanTable
 from actors.spans.columns import Rows
 from actors.spans.frames import FrameKind
 from tests.shells.actors.spans.adapters.backed import Backed, until
@@ -279,4 +279,16 @@ def test_a_crash_between_the_backup_and_the_word_is_no_handover(home: Backed, mo
     home.fails_over(actor)
     home.mends()
     home.tick(actor)
+    assert home.is_whole()
+
+
+def test_what_an_attempt_to_take_over_left_means_nothing(home: Backed) -> None:
+    """Rows that lie in the backup's directory from before the word names it are taken away, not gone on from."""
+    actor = home.begun()
+    directory = Path((home.word() or pytest.fail("no word")).directory)
+    SpanTable(directory, 10).put([Rows("X", 1, 1, spans_from(1, 1), 9)], {"X": 1, LOG: 9}, 0)
+    home.fails_over(actor)
+    taken = numbers(SpanTable(directory, 10))
+    assert (taken[LOG], "X" in taken) == (1, False)
+    home.mends()
     assert home.is_whole()
