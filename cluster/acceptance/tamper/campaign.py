@@ -26,7 +26,7 @@ from cluster.acceptance.tamper.threats import BY_NAME, MARKS, Stage, Verdict, cl
 from cluster.simulation.parallel import spread
 
 SEED = 7
-MUTANTS = 13_000
+MUTANTS = 11_600
 """Drawn; those that mean the same are not counted."""
 PIECE = 1_000
 """Mutants for which homes are built once."""
