@@ -36,7 +36,7 @@ def spans() -> None:
 @home_option
 @json_option
 def export(
-    form: str,
+    form: str,  # noqa: ARG001 - one so far
     since: str,
     origin: Origin,
     out: Path | None,

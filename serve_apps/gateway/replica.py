@@ -129,7 +129,7 @@ class Gateway:
             self._coordinator.recent, self._parts.lookup, self._parts.archive.prove,
             self._coordinator.tenant_pseudonym, settings.max_lookups,
         )  # fmt: skip
-        self._feedback = FeedbackDesk(self._decisions.find, self._rows, self._parts.tenants, settings, self._clock.time_ns)  # fmt: skip
+        self._feedback = self._feedback_desk()
         self._external = ExternalLog(settings.home, self._external_writer, settings.spans, settings.otlp)
         self.traces = self._trace_intake()
         self._spans = SpanWatch(ask_span_actor)
@@ -145,6 +145,11 @@ class Gateway:
             log_id=log_id(self._parts.trust()),
             merge_promise_s=self._settings.log.merge_promise_s,
         )
+
+    def _feedback_desk(self) -> FeedbackDesk:
+        return FeedbackDesk(
+            self._decisions.find, self._rows, self._parts.tenants, self._settings, self._clock.time_ns
+        )  # fmt: skip
 
     def _trace_intake(self) -> TraceIntake:
         settings = self._settings
