@@ -59,6 +59,7 @@ bench: env-test  ## measure against peers, write docs/benchmarks.md
 	@$(BIN)/python -m cluster.bench.breakers
 	@$(BIN)/python -m cluster.bench.cloud
 	@$(BIN)/python -m cluster.bench.code
+	@$(BIN)/python -m cluster.bench.ingest
 	@$(BIN)/python -m cluster.bench.learning
 	@$(BIN)/python -m cluster.bench.log_verify
 	@$(BIN)/python -m cluster.bench.sandbox
