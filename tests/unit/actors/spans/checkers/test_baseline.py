@@ -100,6 +100,14 @@ def with_cells(cells: object) -> bytes:
     return json.dumps({"schema": "weavergen.baseline/1", "sha256": sha256_hex(body.encode()), "cells": body}).encode()
 
 
+def test_another_count_than_was_digested_makes_it_none() -> None:
+    """Though it is a count."""
+    changed = WHOLE.replace(b'\\"n\\":300', b'\\"n\\":299')
+    assert changed != WHOLE
+    with pytest.raises(IntegrityError, match="digest"):
+        from_bytes(changed)
+
+
 WORD_COUNTS = [0] * len(WORDS)
 VALUE_COUNTS: dict[str, list[list[object]]] = {name: [] for name in VALUES}
 

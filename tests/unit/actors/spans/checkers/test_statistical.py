@@ -101,7 +101,7 @@ def test_what_moves_everybody_is_the_work(taught: tuple[StatisticalAnomalyDetect
     detector, traffic = taught
 
     def change(call: Call) -> Call:
-        return replace(call, latency_ms=call.latency_ms * 8, output=call.output * 8)
+        return replace(call, latency_ms=call.latency_ms * 8, output=call.output * 8, outcome="dissented")
 
     found = passed(detector, traffic.frames(400, change))
     assert {finding.severity for finding in found} <= {Severity.NOTICE}
