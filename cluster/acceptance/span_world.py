@@ -80,7 +80,7 @@ class Incidents:
 
 def span_actor(home: Path, incidents: IncidentSink, log: LogConfig | None = None) -> SpanActor:
     """Start a SpanActor with an id of its own."""
-    return SpanActor(home, new_ulid(), CONFIG, incidents, Keys(), log or LogConfig())
+    return SpanActor(home, new_ulid(), CONFIG, incidents, Keys(), log or LogConfig(), more=())
 
 
 def at(seconds: float) -> Instant:

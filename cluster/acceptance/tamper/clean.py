@@ -73,7 +73,7 @@ class _Growing:
 
     def _started(self) -> SpanActor:
         name = self._authority.writer(900_000 + self._ticks).id
-        return SpanActor(self._home, name, self._config, self._incidents, self._authority, LOG, disk())
+        return SpanActor(self._home, name, self._config, self._incidents, self._authority, LOG, disk(), more=())
 
     def tick(self) -> None:
         """Let some writers write, and take it in; now and then check, restart, or rotate the key."""

@@ -103,7 +103,7 @@ def restart(root: Path, site: Site, late_s: int) -> Incidents:
     """Start SpanActor, let it take in and seal what there is, and end it; return the incidents that it opened."""
     incidents = Incidents()
     name, config = site.authority.writer(9_001).id, config_of(site.shape)
-    actor = SpanActor(root, name, config, incidents, site.authority, LOG, disk())
+    actor = SpanActor(root, name, config, incidents, site.authority, LOG, disk(), more=())
     try:
         for step in range(MAX_TICKS):
             now = Instant(RESTART_S + late_s + step, float(step))

@@ -155,7 +155,14 @@ class _Building:
         self.open: dict[str, WalWriter] = {}
         self.round = 0
         self.actor = SpanActor(
-            self.home, authority.writer(9_000).id, self.config, self.incidents, authority, LOG, disk(self.full)
+            self.home,
+            authority.writer(9_000).id,
+            self.config,
+            self.incidents,
+            authority,
+            LOG,
+            disk(self.full),
+            more=(),  # rows are made up: no decision stands behind them
         )
 
     @property
@@ -184,6 +191,7 @@ class _Building:
         self.full.now = True
         await self._rounds(self.shape.waiting)
         self._end(1)
+        self._tick()
         self._copy("waiting")
         await self._last()
         self._copy("end")

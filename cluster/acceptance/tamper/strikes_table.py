@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from actors.base.canonical import b64, canonical_json
 from actors.spans.columns import Rows, by_date
+from actors.spans.conventions import SPAN_SCHEMA_VERSION
 from actors.spans.record import read_envelope
 from actors.spans.span import Span
 from cluster.acceptance.tamper.people import DAY_S, NOW_S, deciding, envelope_of, key_of, measured
@@ -152,7 +153,7 @@ def _behind(work: Work, spans: Callable[[str, int], list[Span]], what: str) -> M
     ends = [row for row in last_of.values() if row.writer in known - busy and row.batch in work.layout.of(work.stage)]
     row = work.rng.choice(ends)
     made = spans(row.writer, row.seq + 1)
-    _put_in(work, row.file, Rows(row.writer, row.seq + 1, 1, made, row.batch))
+    _put_in(work, row.file, Rows(row.writer, row.seq + 1, SPAN_SCHEMA_VERSION, made, row.batch))
     work.raise_reached(row.writer, row.seq + len(made))
     there = Row(row.writer, row.seq + 1, row.batch, "", row.file)
     names = frozenset({row.writer, *(span.decision_id for span in made if span.record)})

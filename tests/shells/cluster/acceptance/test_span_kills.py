@@ -19,16 +19,17 @@ from tests.shells.cluster.acceptance.forked import elsewhere
 
 pytestmark = pytest.mark.timeout(900)
 """Thousands of syncs: on a busy disk, or beside others, they take their time."""
-PLACES = set(
-    """
+PLACES = {
+    place.strip()
+    for place in """
     allocate home/wal/<ulid>/.N.new; write home/wal/<ulid>/N.wal; rename home/wal/<ulid>/N.wal; remove home/wal/<ulid>/N.wal;
     write home/spans/_pending.json; write home/spans/date=N-N-N/part-<ulid>-<hash>.parquet; link home/spans/_delta_log/N.json;
     sync home/spans/_delta_log/N.json; rename home/spans/_delta_log/N.checkpoint.parquet; write home/log/tile/entries/N.p/.N;
     rename home/log/tile/N/N; remove home/log/tile/N/N.p/N; rename home/log/checkpoint; rename home/log/witnessed;
     rename witness/seen; rename home/quarantine/wal/<ulid>-N.wal; rename home/quarantine/rows/<ulid>-N.json;
     rmdir home/wal/<ulid>; rmdir home/wal/.<ulid>.new
-    """.replace("\n", "").split(";")
-)
+    """.split(";")
+}
 """Steps that must be among those that the kernel told, whatever others there are."""
 
 
