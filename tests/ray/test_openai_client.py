@@ -5,6 +5,7 @@ import concurrent.futures
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -48,12 +49,14 @@ def ops(system: System) -> httpx.Client:
     )
 
 
-def holder(system: System, role: str) -> httpx.Client:
-    """Open a plain client with a key of a role that is made for it."""
+@contextmanager
+def holder(system: System, role: str) -> Iterator[httpx.Client]:
+    """Open a plain client with a key of a role that is made for it, once replicas know the key."""
     key = json.loads(system.weavergen("keys", "create", "--role", role, "--json").stdout)["key"]
-    made = httpx.Client(base_url=system.base_url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
-    until(lambda: made.get("/openapi.json").status_code == 200, 10)
-    return made
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=system.base_url, headers=headers, timeout=60) as made:
+        until(lambda: made.get("/openapi.json").status_code == 200, 10)
+        yield made
 
 
 def test_models_are_listed(client: openai.OpenAI) -> None:

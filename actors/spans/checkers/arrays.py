@@ -44,7 +44,7 @@ class Arrays:
 
 def is_external(span: Span) -> bool:
     """Tell whether another service sent a span."""
-    return bool(getattr(span, "sender", ""))
+    return bool(span.sender)
 
 
 def arrays_of(rows: Sequence[Rows]) -> Arrays:

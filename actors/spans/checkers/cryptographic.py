@@ -3,7 +3,8 @@
 Rules:
 - A record is what ``authenticity`` says of it: provably another's is critical, and where nobody can tell the row waits.
 - Rows that only the actor enters never come through a log.
-- A span's id names one row. A second row with it is a copy: the first that came stays.
+- A span's id names one row. A second row with it is a copy: the first that came stays. Other services send a span again
+  where an answer was lost, under ids that they choose: theirs are no copies of one another, nor of ours.
 
 Left out: whether what a record says is what its row says (``cross_reference``); rows without a record are nobody's signed word,
 and all that can be said of them is said by their ids.
@@ -45,7 +46,7 @@ class CryptographicIntegrityChecker:
     def learn(self, accepted: Arrivals) -> None:
         """Remember which spans there are."""
         rows = accepted.arrays
-        self._recent.add((key, rows.place(at)) for at, key in enumerate(rows.ids))
+        self._recent.add((rows.ids[at], rows.place(at)) for at in _own(rows))
 
     def _records(self, rows: Arrays, now_s: float) -> Iterator[Finding]:
         signed = [at for at, span in enumerate(rows.spans) if span.record]
@@ -80,15 +81,21 @@ class CryptographicIntegrityChecker:
                 yield _finding(rows, at, "actor_s_name", Severity.CRITICAL, name=span.name)
 
     def _copies(self, rows: Arrays) -> Iterator[Finding]:
-        keys = set(rows.ids)
-        if len(keys) == len(rows.ids) and not self._recent.knows_any(keys):
+        own = _own(rows)
+        keys = {rows.ids[at] for at in own}
+        if len(keys) == len(own) and not self._recent.knows_any(keys):
             return
         first: dict[bytes, tuple[str, int]] = {}
-        for at, key in enumerate(rows.ids):
-            here = rows.place(at)
+        for at in own:
+            key, here = rows.ids[at], rows.place(at)
             there = self._recent.find(key) or first.setdefault(key, here)
             if there != here:
                 yield _finding(rows, at, "copied_span", Severity.CRITICAL, first=f"row {there[1]} of {there[0]}")
+
+
+def _own(rows: Arrays) -> list[int]:
+    """Return the places of rows that are this system's own."""
+    return [at for at, external in enumerate(rows.external.tolist()) if not external]
 
 
 def _finding(rows: Arrays, at: int, kind: str, severity: Severity, **evidence: str) -> Finding:

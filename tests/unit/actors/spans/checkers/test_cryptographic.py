@@ -105,3 +105,14 @@ def test_a_span_is_one_row() -> None:
     seen.learn(arrivals(span(1), span(2)))
     assert told(seen.check(arrivals(span(2), first_seq=8))) == [(8, "copied_span", Severity.CRITICAL)]
     assert told(seen.check(arrivals(span(1), writer=writer_id(2)))) == [(5, "copied_span", Severity.CRITICAL)]
+
+
+def test_other_services_may_send_a_span_again() -> None:
+    """Where an answer was lost, and under any id: their copies are accepted, and displace no row of ours."""
+    seen, theirs = checker(), msgspec.structs.replace(span(6), sender="key-1")
+    assert seen.check(arrivals(theirs, theirs)) == []
+    seen.learn(arrivals(theirs))
+    assert seen.check(arrivals(theirs, first_seq=9)) == []
+    assert seen.check(arrivals(span(6), first_seq=20)) == []
+    seen.learn(arrivals(span(6), first_seq=20))
+    assert told(seen.check(arrivals(span(6), first_seq=30))) == [(30, "copied_span", Severity.CRITICAL)]
