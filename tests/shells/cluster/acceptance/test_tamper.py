@@ -26,9 +26,11 @@ SEED = 11
 def bench() -> Iterator[Bench]:
     """Build one home, where copies are made fastest."""
     logging.disable()
-    with campaign.scratch() as folder:
-        yield Bench(folder, [FLAT])
-    logging.disable(logging.NOTSET)
+    try:
+        with campaign.scratch() as folder:
+            yield Bench(folder, [FLAT])
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def hold(bench: Bench, *cells: Place, count: int = 1) -> list[Held]:

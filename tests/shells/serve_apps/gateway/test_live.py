@@ -102,5 +102,8 @@ async def test_answers_that_come_together_are_made_durable_together(
         for _ in range(3):
             assert (await running.ask()).status == 200
         assert counters.group_waits == 0
-        assert {told.status for told in await asyncio.gather(*(running.ask() for _ in range(4)))} == {200}
+        for _ in range(20):  # on a busy machine four of them may not be under way at once
+            assert {told.status for told in await asyncio.gather(*(running.ask() for _ in range(8)))} == {200}
+            if counters.group_waits:
+                break
         assert counters.group_waits >= 1
