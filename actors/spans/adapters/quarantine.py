@@ -69,13 +69,15 @@ class QuarantinedRows:
         kept = [_kept(rows, seq, faults[seq]) for seq in sorted(faults)]
         put_file(self._path, self._disk, file_name(rows.writer_id, kept[0].seq), msgspec.json.encode(kept))
 
-    def all(self) -> Iterator[QuarantinedRow]:
-        """Yield every row that was set aside, writer by writer.
+    def all(self, writer_id: str = "") -> Iterator[QuarantinedRow]:
+        """Yield every row that was set aside, writer by writer, or those of one writer: no other's file is looked at then.
 
         Raises ``IntegrityError`` for a file that is none, ``StorageUnavailable`` where the disk does not give it.
         """
+        begins = f"{writer_id}-" if writer_id else ""
         try:
-            names = sorted(path.name for path in self._path.iterdir() if _FILE.fullmatch(path.name))
+            found = (path.name for path in self._path.iterdir() if _FILE.fullmatch(path.name))
+            names = sorted(name for name in found if name.startswith(begins))
         except FileNotFoundError:
             return
         except OSError as error:
@@ -85,7 +87,7 @@ class QuarantinedRows:
 
     def find(self, writer_id: str, seq: int) -> QuarantinedRow | None:
         """Return one row, if it was set aside."""
-        return next((row for row in self.all() if (row.writer_id, row.seq) == (writer_id, seq)), None)
+        return next((row for row in self.all(writer_id) if (row.writer_id, row.seq) == (writer_id, seq)), None)
 
     def _read(self, name: str) -> list[QuarantinedRow]:
         try:

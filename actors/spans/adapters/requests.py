@@ -23,7 +23,7 @@ from actors.base.files import write_atomic
 from actors.spans import conventions as names
 from actors.spans.adapters.progress import Instant, Outgoing
 from actors.spans.adapters.quarantine import QuarantinedRows
-from actors.spans.adapters.quarantined import entries
+from actors.spans.adapters.quarantined import Entries
 from actors.spans.adapters.reading import TableReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
@@ -59,12 +59,13 @@ class Requests:
     """The folder, as the actor works it off."""
 
     def __init__(
-        self, home: Path, trust: Callable[[], TrustBundle], table: Callable[[], TableReader], outgoing: Outgoing,
-        reports: Reports, disk: Disk,
+        self, home: Path, trust: Callable[[], TrustBundle], table: TableReader, outgoing: Outgoing, reports: Reports,
+        disk: Disk,
     ) -> None:  # fmt: skip
         self._folder = folder_of(home)
         self._kept = QuarantinedRows(home / "quarantine" / "rows", disk)
         self._trust, self._table, self._outgoing, self._reports, self._disk = trust, table, outgoing, reports, disk
+        self._entries = Entries(table)
 
     def work_off(self, now: Instant) -> None:
         """Carry out what is asked, and remove what was carried out."""
@@ -85,17 +86,16 @@ class Requests:
         app_id = f"request/{path.stem}"
         if app_id in self._outgoing.buffer.reached:
             return
-        if self._table().last_committed(app_id) is not None:
+        if self._table.last_committed(app_id) is not None:
             self._disk.remove(path)
             return
         request = accepted(_read(path), self._trust(), int(now.wall_s))
         if request.id != path.stem:
             raise IntegrityError("it lies under another's name", "id")
-        quarantined = in_force(entries(self._table()))
         if request.action == "quarantine":
             self._enter(request, names.ROW_QUARANTINED, "table", now)
         else:
-            self._release(request, quarantined, now)
+            self._release(request, in_force(self._entries.read()), now)
         self._outgoing.note(app_id, 1, now)
 
     def _release(self, request: QuarantineRequest, quarantined: Quarantined, now: Instant) -> None:
@@ -121,14 +121,15 @@ class Requests:
             )
         if not wanted:
             return
-        found = {row.seq: row for row in self._kept.all() if row.writer_id == writer_id and row.seq in wanted}
+        kept = (row for row in self._kept.all(writer_id) if row.writer_id == writer_id and row.seq in wanted)
+        found = {row.seq: row.rows() for row in kept}  # all of them, or none: a refused request changes nothing
         if missing := wanted - set(found):
             raise IntegrityError(
                 f"{len(missing)} of the rows are not in quarantine/rows, the first is {min(missing)}", "rows"
             )
-        for seq, row in sorted(found.items()):
+        for seq, rows in sorted(found.items()):
             app_id = f"released/{writer_id}/{seq}"
-            self._outgoing.buffer.again[app_id] = row.rows()
+            self._outgoing.buffer.again[app_id] = rows
             self._outgoing.buffer.count += 1
             self._outgoing.note(app_id, 1, now)
 

@@ -152,3 +152,33 @@ def test_a_release_of_what_is_gone_is_refused(home: Home) -> None:
     assert (home.rows(), refused(path).exists()) == ([1], True)
     assert "not in quarantine/rows" in home.incidents.opened[-1][1]["cause"]
     actor.close()
+
+
+def test_a_release_that_is_refused_lets_nothing_go(home: Home) -> None:
+    """Of the rows that it names the second cannot be read any more: the first stays where it is as well."""
+    log(span(1), span(2, latency_ms=9999), span(3, latency_ms=9999)).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    kept = home.path / "quarantine" / "rows" / f"{W}-000000000002.json"
+    rows = msgspec.json.decode(kept.read_bytes())
+    rows[1]["span"] = "kA=="
+    kept.write_bytes(msgspec.json.encode(rows))
+    path = asked(home, "release", 2, 3)
+    actor.tick(at(1), flush=True)
+    assert (home.rows(), quarantined(home).aside, refused(path).exists()) == ([1], {W: [(2, 3)]}, True)
+    asked(home, "release", 2, 2, number=2)
+    actor.tick(at(2), flush=True)
+    assert (home.rows(), quarantined(home).aside) == ([1, 2], {W: [(3, 3)]})
+    actor.close()
+
+
+def test_a_damaged_file_of_one_writer_keeps_no_other_s_rows(home: Home) -> None:
+    """Whose rows are let go is whose files are looked at."""
+    log(span(1), span(2, latency_ms=9999)).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    (home.path / "quarantine" / "rows" / f"{writer_id(0)}-000000000001.json").write_bytes(b"[")
+    asked(home, "release", 2, 2)
+    actor.tick(at(1), flush=True)
+    assert home.rows() == [1, 2]
+    actor.close()
