@@ -1,8 +1,9 @@
 """Carries out what operators ask of quarantine, through files: ``home/quarantine/requests/<id>.json``.
 
 Rules:
-- Each tick up to ``MAX_A_TICK`` requests are looked at, oldest first. One that does not count goes to ``refused`` beside it and
-  is an incident; one that was carried out is removed once its commit is durable: its id is an application id of that commit.
+- Each tick up to ``MAX_A_TICK`` requests are looked at, oldest first. One that does not count goes to ``refused`` beside it, with
+  the reason in a file of its own, and is an incident; one that was carried out is removed once its commit is durable: its id is
+  an application id of that commit.
 - *quarantine*: an entry names rows of the table; whoever learns leaves them out from then on.
 - *release*: an entry takes them out of quarantine again. Rows that had been set aside before they came into the table come into
   it now, under their own writer and number, in the commit of that entry: they are sealed in a batch of their own, late, and look
@@ -53,6 +54,18 @@ def put_request(home: Path, request_id: str, signed: SignedRequest) -> Path:
 def refused(path: Path) -> Path:
     """Return where a request goes that does not count."""
     return path.parent / "refused" / path.name
+
+
+def why_refused(path: Path) -> str:
+    """Return why a request does not count; empty if that was not written down. Raises ``OSError``."""
+    try:
+        return _reason_file(path).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _reason_file(path: Path) -> Path:
+    return refused(path).with_suffix(".txt")
 
 
 class Requests:
@@ -142,6 +155,7 @@ class Requests:
     def _refuse(self, path: Path, error: IntegrityError, now: Instant) -> None:
         try:
             refused(path).parent.mkdir(exist_ok=True)
+            write_atomic(_reason_file(path), str(error).encode())
             self._disk.rename(path, refused(path))
         except OSError as failed:
             self._later(path.name, failed, now)
