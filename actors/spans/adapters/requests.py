@@ -106,6 +106,8 @@ class Requests:
         if request.id != path.stem:
             raise IntegrityError("it lies under another's name", "id")
         if request.action == "quarantine":
+            if self._table.last_committed(request.writer_id) is None:
+                raise IntegrityError("no row of this writer is in the table", "rows")
             self._enter(request, names.ROW_QUARANTINED, "table", now)
         else:
             self._release(request, in_force(self._entries.read()), now)

@@ -10,7 +10,7 @@ from actors.base.signing import SigningKey
 from actors.spans import conventions as names
 from actors.spans.adapters.check import check_log
 from actors.spans.adapters.quarantined import entries
-from actors.spans.adapters.requests import put_request, refused
+from actors.spans.adapters.requests import put_request, refused, why_refused
 from actors.spans.adapters.table import SpanTable
 from actors.spans.frames import FrameKind, encode_spans
 from actors.spans.quarantined import Quarantined, in_force
@@ -120,6 +120,17 @@ def test_rows_of_the_table_are_set_apart_and_let_go(home: Home) -> None:
     actor.tick(at(2), flush=True)
     assert (home.rows(), quarantined(home).in_table) == ([1, 2, 3], {W: [(2, 2)]})
     assert home.incidents.opened == []
+    actor.close()
+
+
+def test_a_writer_that_nobody_knows_is_not_set_apart(home: Home) -> None:
+    """Somebody mistyped its id: to be told that it is done would leave the rows that were meant."""
+    log(span(1)).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    path = asked(home, "quarantine", 1, 1, writer=writer_id(7))
+    actor.tick(at(1), flush=True)
+    assert (quarantined(home), why_refused(path)) == (Quarantined(), "no row of this writer is in the table")
     actor.close()
 
 
