@@ -65,7 +65,7 @@ class StormFreeze:
             made = self._desk.freeze_learning()
         except InvalidRequest:
             return  # another replica was first
-        except WeaverGenError as error:  # looked at again: a storm stays pinned
+        except (OSError, WeaverGenError) as error:  # looked at again: a storm stays pinned
             _log.warning("learning is not frozen by policy, though rows were corrupted: %s", error)
             return
         _log.error("learning is frozen by policy version %d: %s", made.version, storm)

@@ -56,19 +56,23 @@ async def test_it_is_frozen_though_the_history_is_away(system: Governed) -> None
     assert system.succession.in_force().learning_frozen
 
 
-class NoPolicy:
-    """A desk without a policy."""
+class Failing:
+    """A desk that fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
 
     def current(self) -> PolicySnapshot:
-        """Have none."""
-        raise NotReady("none")
+        """Fail."""
+        raise self._error
 
     def freeze_learning(self) -> PolicySnapshot:
-        """Have nothing to freeze."""
-        raise NotReady("none")
+        """Fail."""
+        raise self._error
 
 
-async def test_without_a_policy_it_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    """The loop goes on, and says what it could not do."""
-    await StormFreeze(lambda: "a storm", NoPolicy(), Noted()).look()
+@pytest.mark.parametrize("error", [NotReady("none"), OSError(5, "the disk hiccups")])
+async def test_what_cannot_be_frozen_is_tried_again(caplog: pytest.LogCaptureFixture, error: Exception) -> None:
+    """Without a policy, or with a disk that fails: the loop goes on, and says what it could not do."""
+    await StormFreeze(lambda: "a storm", Failing(error), Noted()).look()
     assert "not frozen" in caplog.text
