@@ -223,6 +223,8 @@ class SpanWatch:
         """Batches in the transparency log, and how long the oldest row without a batch has waited (seconds), as last heard."""
         self.storm = ""
         """What is pinned of a span data corruption storm, as last heard; empty while nothing is."""
+        self.storm_at_s = 0.0
+        """As of when that was so (Unix seconds): what is heard is older than the hearing."""
         self.rows: dict[str, int] | None = None
         """Rows that were read, accepted and set aside, as last heard."""
         self._ask = ask
@@ -234,7 +236,8 @@ class SpanWatch:
             async with asyncio.timeout(self._timeout_s):
                 health = await self._ask()
             self.problem, self.log, self.rows = span_problem(health), log_state(health), checked_rows(health)
-            self.storm = str(health.get("storm", self.storm))
+            if "storm" in health:
+                self.storm, self.storm_at_s = str(health["storm"]), float(health["last_tick_s"])
         except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is what there is to say
             self.problem, self.log = f"SpanActor does not answer ({type(error).__name__})", None
             self.rows = None

@@ -115,7 +115,10 @@ def test_rows_read_are_those_accepted_and_those_set_aside() -> None:
 
 async def test_a_storm_is_remembered_while_nobody_answers() -> None:
     """What is pinned stays pinned until the actor says otherwise."""
-    answers: list[Any] = [WELL | {"storm": "60 of 60 rows"}, ConnectionError("gone"), WELL | {"storm": ""}]
+    answers: list[Any] = [
+        WELL | {"storm": "60 of 60 rows", "last_tick_s": 7.0}, ConnectionError("gone"), {"waiting": "for another"},
+        WELL | {"storm": "", "last_tick_s": 9.0},
+    ]  # fmt: skip
 
     async def ask() -> Mapping[str, Any]:
         answer = answers.pop(0)
@@ -124,7 +127,7 @@ async def test_a_storm_is_remembered_while_nobody_answers() -> None:
         return dict(answer)
 
     watch, said = SpanWatch(ask, timeout_s=1.0), []
-    for _ in range(3):
+    for _ in range(4):
         await watch.look()
-        said.append(watch.storm)
-    assert said == ["60 of 60 rows", "60 of 60 rows", ""]
+        said.append((watch.storm, watch.storm_at_s))
+    assert said == [*[("60 of 60 rows", 7.0)] * 3, ("", 9.0)]
