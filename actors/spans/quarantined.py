@@ -40,6 +40,8 @@ class Entry:
     by: str
     """Who asked for it; empty if nobody did."""
     at_unix_ms: int
+    row_sha256: str = ""
+    """Of one row that was set aside: what it was (``adapters.quarantine``); empty where an earlier version did not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans import conventions as names
 from actors.spans.adapters.guard import SpanIntegrityGuard, Verdict
 from actors.spans.adapters.progress import IngestReport, Instant, Outgoing, Progress
+from actors.spans.adapters.quarantine import row_sha256
 from actors.spans.adapters.reader import SegmentRead, SegmentRef, WalReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.batch import without
@@ -279,6 +280,7 @@ class Ingest:
             self._outgoing.enter(names.ROW_QUARANTINED, {
                 **_whose(rows.writer_id, seq, seq, "aside"), names.ROW_REASON: result.why,
                 names.ROW_SCORE: f"{result.overall_score:.6f}", names.ROW_INVESTIGATED: str(begun).lower(),
+                names.ROW_SHA256: row_sha256(rows.spans[seq - rows.first_seq], rows.schema_version),
             }, now)  # fmt: skip
         self.report.rows_quarantined += len(faults)
         self._first_bad = self._first_bad or f"{rows.writer_id} {min(faults)}"

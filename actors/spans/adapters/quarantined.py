@@ -60,7 +60,7 @@ def _read(rows: list[dict[str, Any]]) -> Iterator[Entry]:
             yield Entry(
                 str(row["name"]), said[names.ROW_WRITER], int(said[names.ROW_FIRST]), int(said[names.ROW_LAST]),
                 said.get(names.ROW_PLACE, ""), said.get(names.ROW_REASON, ""), said.get(names.ROW_BY, ""),
-                row["start_unix_nano"] // 1_000_000,
+                row["start_unix_nano"] // 1_000_000, said.get(names.ROW_SHA256, ""),
             )  # fmt: skip
         except (KeyError, ValueError) as error:
             raise IntegrityError(

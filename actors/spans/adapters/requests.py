@@ -13,7 +13,7 @@ Rules:
 Left out: who signs (the command line does, with the operator's key).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,12 +23,13 @@ from actors.base.errors import IntegrityError, StorageUnavailable, WeaverGenErro
 from actors.base.files import write_atomic
 from actors.spans import conventions as names
 from actors.spans.adapters.progress import Instant, Outgoing
-from actors.spans.adapters.quarantine import QuarantinedRows
+from actors.spans.adapters.quarantine import QuarantinedRows, row_sha256
 from actors.spans.adapters.quarantined import Entries
 from actors.spans.adapters.reading import TableReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
-from actors.spans.quarantined import Quarantined, in_force
+from actors.spans.columns import Rows
+from actors.spans.quarantined import Entry, in_force
 from actors.spans.request import QuarantineRequest, SignedRequest, accepted
 
 MAX_A_TICK = 16
@@ -110,10 +111,11 @@ class Requests:
                 raise IntegrityError("no row of this writer is in the table", "rows")
             self._enter(request, names.ROW_QUARANTINED, "table", now)
         else:
-            self._release(request, in_force(self._entries.read()), now)
+            self._release(request, self._entries.read(), now)
         self._outgoing.note(app_id, 1, now)
 
-    def _release(self, request: QuarantineRequest, quarantined: Quarantined, now: Instant) -> None:
+    def _release(self, request: QuarantineRequest, said: Sequence[Entry], now: Instant) -> None:
+        quarantined = in_force(said)
         held = [
             seq
             for first, last in quarantined.aside.get(request.writer_id, ())
@@ -125,22 +127,23 @@ class Requests:
         )
         if not held and not in_table:
             raise IntegrityError("none of these rows is quarantined", "rows")
-        self._put_back(request.writer_id, held, now)
+        self._put_back(request.writer_id, set(held), _set_aside(said, request.writer_id), now)
         self._enter(request, names.ROW_RELEASED, "aside" if held else "table", now)
 
-    def _put_back(self, writer_id: str, numbers: Iterable[int], now: Instant) -> None:
-        wanted = set(numbers)
+    def _put_back(self, writer_id: str, wanted: set[int], known: Mapping[int, str], now: Instant) -> None:
+        """Have rows that were set aside come into the table, all of them or none, as they were by the table's own word."""
         if len(wanted) > MAX_ROWS:
             raise IntegrityError(
                 f"it lets {len(wanted)} rows go that were set aside: at most {MAX_ROWS} at once", "rows"
             )
         if not wanted:
             return
-        kept = (row for row in self._kept.all(writer_id) if row.writer_id == writer_id and row.seq in wanted)
-        found = {row.seq: row.rows() for row in kept}  # all of them, or none: a refused request changes nothing
+        kept = [row.rows() for row in self._kept.all(writer_id) if row.writer_id == writer_id and row.seq in wanted]
+        found = {rows.first_seq: rows for rows in kept if known.get(rows.first_seq, "") in {"", _was(rows)}}
         if missing := wanted - set(found):
             raise IntegrityError(
-                f"{len(missing)} of the rows are not in quarantine/rows, the first is {min(missing)}", "rows"
+                f"{len(missing)} of the rows are not in quarantine/rows as they were set aside, the first is {min(missing)}",
+                "rows",
             )
         for seq, rows in sorted(found.items()):
             app_id = f"released/{writer_id}/{seq}"
@@ -167,6 +170,19 @@ class Requests:
     def _later(self, name: str, error: Exception, now: Instant) -> None:
         evidence = {"request": name, "cause": str(error)}
         self._reports.lasting("quarantine_request_waits", evidence, name, now.steady_s)
+
+
+def _set_aside(said: Iterable[Entry], writer_id: str) -> dict[int, str]:
+    """Return number → what the row was, of a writer's rows that were set aside, as far as entries tell."""
+    return {
+        entry.first_seq: entry.row_sha256
+        for entry in said
+        if (entry.writer_id, entry.name, entry.place) == (writer_id, names.ROW_QUARANTINED, "aside")
+    }
+
+
+def _was(rows: Rows) -> str:
+    return row_sha256(rows.spans[0], rows.schema_version)
 
 
 def _read(path: Path) -> SignedRequest:

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from actors.base.canonical import b64
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
 from actors.spans import conventions as names
@@ -180,6 +181,27 @@ def test_a_release_that_is_refused_lets_nothing_go(home: Home) -> None:
     asked(home, "release", 2, 2, number=2)
     actor.tick(at(2), flush=True)
     assert (home.rows(), quarantined(home).aside) == ([1, 2], {W: [(3, 3)]})
+    actor.close()
+
+
+def test_another_row_in_the_place_of_one_that_was_set_aside_is_not_let_go(home: Home) -> None:
+    """Whoever can write ``quarantine/rows`` would have it sealed as the writer's, by the operator's word for the one that was."""
+    bad = span(2, latency_ms=9999)
+    log(span(1), bad).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    kept = home.path / "quarantine" / "rows" / f"{W}-000000000002.json"
+    before = kept.read_bytes()
+    (row,) = msgspec.json.decode(before)
+    row["span"] = b64(msgspec.msgpack.encode(msgspec.structs.replace(bad, voter="m1", outcome="agreed")))
+    kept.write_bytes(msgspec.json.encode([row]))
+    path = asked(home, "release", 2, 2)
+    actor.tick(at(1), flush=True)
+    assert (home.rows(), "as they were set aside" in why_refused(path)) == ([1], True)
+    kept.write_bytes(before)
+    asked(home, "release", 2, 2, number=2)
+    actor.tick(at(2), flush=True)
+    assert home.rows() == [1, 2]
     actor.close()
 
 
