@@ -99,7 +99,7 @@ class SpanActor:
         self._ingest = Ingest(
             actor_id, reader, self._last_committed, self._outgoing, self._guard, self._reports, config.table_roll_rows
         )  # fmt: skip
-        self._requests = Requests(home, authority.trust, lambda: self._table, self._outgoing, self._reports, self._disk)
+        self._requests = Requests(home, authority.trust, self._table, self._outgoing, self._reports, self._disk)
         self._report = IngestReport()
         self._unborn: dict[Path, float] = {}
         """Directory of a log that was never opened → when it was first seen (steady)."""

@@ -14,11 +14,11 @@ from typing import Any, Literal
 import click
 import msgspec
 
-from actors.base.errors import ConfigurationError, NotFound
+from actors.base.errors import ConfigurationError, IntegrityError, NotFound
 from actors.base.ids import is_ulid, new_ulid
 from actors.spans.adapters.quarantine import QuarantinedRows, file_name
 from actors.spans.adapters.quarantined import entries
-from actors.spans.adapters.requests import put_request, refused
+from actors.spans.adapters.requests import put_request, refused, why_refused
 from actors.spans.adapters.stores import SpanStores
 from actors.spans.quarantined import listed
 from actors.spans.request import MAX_REASON, QuarantineRequest, sign_request
@@ -169,13 +169,20 @@ def shown(home: Home, writer: str, seq: int) -> dict[str, Any]:
 
 
 def _investigation(folder: Path, writer: str, seq: int) -> dict[str, Any] | None:
-    """Return the record of the frame that the row was in: the last that begins at or before it."""
+    """Return the record of the frame that the row was in: the last that begins at or before it; ``None`` if there is none."""
     names = sorted(path.name for path in folder.glob(f"{writer}-*.json")) if folder.is_dir() else []
     before = [name for name in names if name <= file_name(writer, seq)]
     if not before:
         return None
-    found: dict[str, Any] = msgspec.json.decode((folder / before[-1]).read_bytes())
-    return found if seq in found["rows"] else None
+    try:
+        found = msgspec.json.decode((folder / before[-1]).read_bytes(), type=dict[str, Any])
+        return found if seq in found["rows"] else None
+    except FileNotFoundError:  # moved away since it was listed
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise IntegrityError(
+            f"{folder / before[-1]} cannot be read ({error}): it is a help only, move it away"
+        ) from error
 
 
 def _readable(value: object) -> object:
@@ -183,7 +190,7 @@ def _readable(value: object) -> object:
         return {name: _readable(item) for name, item in value.items()}
     return (
         value.hex()
-        if isinstance(value, bytes) and len(value) <= 16
+        if isinstance(value, bytes) and len(value) <= ID_BYTES
         else f"{len(value)} bytes"
         if isinstance(value, bytes)
         else value
@@ -205,16 +212,17 @@ def _ask(
     )  # fmt: skip
     path = put_request(session.home.root, request.id, sign_request(request, operator_key(session.operators)))
     state = waited(path, wait_s, time.monotonic, time.sleep)
+    cause = why_refused(path) if state == "refused" else ""
     if as_json:
-        print_json({"request": request.id, "state": state})
+        print_json({"request": request.id, "state": state, "cause": cause})
     else:
-        click.echo(f"request {request.id}: {TOLD[state]}")
+        click.echo(f"request {request.id}: {TOLD[state]}{safe(cause)}")
     return 1 if state == "refused" else 0
 
 
 TOLD = {
     "done": "done, and in the log",
-    "refused": "refused; `weavergen status` and the incident `quarantine_request_refused` say why",
+    "refused": "refused: ",
     "waits": "it lies there and is carried out when the span actor runs",
 }
 

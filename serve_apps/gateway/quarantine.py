@@ -1,11 +1,14 @@
 """What is quarantined, as operators and auditors read it: asked of the table, beside the requests."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.base.errors import IntegrityError, NotReady
 from actors.spans.quarantined import listed
 from serve_apps.gateway.threads import BoundedThreads
+
+if TYPE_CHECKING:
+    from actors.spans.adapters.quarantined import Entries
 
 MAX_SHOWN = 500
 MAX_LOOKUPS = 4
@@ -17,6 +20,7 @@ class QuarantineView:
     def __init__(self, home: Path, checkpoint_commits: int) -> None:
         self._home, self._checkpoint_commits = home, checkpoint_commits
         self._threads = BoundedThreads(1, MAX_LOOKUPS, "quarantine")
+        self._entries: Entries | None = None
 
     async def listed(self) -> dict[str, Any]:
         """Return the newest entries; raise ``NotReady`` if the table cannot be read."""
@@ -27,10 +31,12 @@ class QuarantineView:
         self._threads.close()
 
     def _listed(self) -> dict[str, Any]:
-        from actors.spans.adapters.quarantined import entries
-        from actors.spans.adapters.stores import SpanStores
+        if self._entries is None:
+            from actors.spans.adapters.quarantined import Entries
+            from actors.spans.adapters.stores import SpanStores
 
+            self._entries = Entries(SpanStores(self._home, self._checkpoint_commits))
         try:
-            return listed(entries(SpanStores(self._home, self._checkpoint_commits)), MAX_SHOWN)
+            return listed(self._entries.read(), MAX_SHOWN)
         except IntegrityError as error:
             raise NotReady(f"the table is damaged ({error}); `weavergen log verify` tells") from error

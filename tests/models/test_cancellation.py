@@ -1,4 +1,4 @@
-"""Cancellation reaches a real engine, the whole way: our handle, Serve, the replica, vLLM, its scheduler; and what it runs in.
+"""Cancellation reaches a real engine, the whole way: our handle, Serve, the replica, vLLM, its scheduler; and what that tells.
 
 A process of its own starts one small engine under Serve on a Ray node of its own, without proxies. Whether the engine works
 is asked of its scheduler: a prefix cache can be reset only while no request holds blocks of it.
@@ -88,7 +88,7 @@ async def measure(handle):
         "busy": became_busy_s is not None and stayed, "unfinished": unfinished,
         "cancelled": sum(isinstance(end, asyncio.CancelledError) for end in ended), "idle_s": idle_s,
         "whole_s": whole_s,
-        "again": again.finish_reason,
+        "again": again.finish_reason, "first_token_ms": again.first_token_ms,
         "processes": await handle.processes.remote(),
         "actors": [actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True)],
     }
@@ -153,6 +153,12 @@ def test_cancelled_asks_leave_the_engine_idle(measured: dict[str, Any]) -> None:
     assert (measured["busy"], measured["unfinished"], measured["cancelled"]) == (True, 4, 4)
     assert measured["idle_s"] is not None, measured
     assert measured["again"] == "length"
+
+
+def test_an_engine_tells_when_its_first_token_came(measured: dict[str, Any]) -> None:
+    """The whole way from vLLM through Ray's classes and Serve's handle, to who learns from it how many asks it takes."""
+    assert isinstance(measured["first_token_ms"], int), measured
+    assert 0 < measured["first_token_ms"] < 60_000
 
 
 def test_a_cpu_engine_is_one_process(measured: dict[str, Any]) -> None:

@@ -21,9 +21,11 @@ from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans import conventions as names
 from actors.spans.adapters.guard import SpanIntegrityGuard, Verdict
 from actors.spans.adapters.progress import IngestReport, Instant, Outgoing, Progress
+from actors.spans.adapters.quarantine import row_sha256
 from actors.spans.adapters.reader import SegmentRead, SegmentRef, WalReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.batch import without
+from actors.spans.checkers.arrays import is_external
 from actors.spans.checkers.finding import IntegrityResult
 from actors.spans.checkers.storm import Seen
 from actors.spans.columns import Rows
@@ -118,9 +120,13 @@ class Ingest:
         self._tell_set_aside()
 
     def seen(self, log_size: int) -> Seen:
-        """Return what this tick read and set aside, before which so many batches were sealed."""
+        """Return what this tick read and set aside, before which so many batches were sealed.
+
+        Rows of other services are not counted: nothing learns from them, and who may send any number could hide a storm.
+        """
         report = self.report
-        return Seen(report.rows_read, report.rows_quarantined + report.rows_set_apart, self._first_bad, log_size)
+        own = report.rows_read - report.rows_external
+        return Seen(own, report.rows_quarantined + report.rows_set_apart, self._first_bad, log_size)
 
     def blocked(self, writer_id: str, error: Exception, now: Instant) -> None:
         """Say what keeps a writer's log from being read or removed; it is tried again at the next tick."""
@@ -274,6 +280,7 @@ class Ingest:
             self._outgoing.enter(names.ROW_QUARANTINED, {
                 **_whose(rows.writer_id, seq, seq, "aside"), names.ROW_REASON: result.why,
                 names.ROW_SCORE: f"{result.overall_score:.6f}", names.ROW_INVESTIGATED: str(begun).lower(),
+                names.ROW_SHA256: row_sha256(rows.spans[seq - rows.first_seq], rows.schema_version),
             }, now)  # fmt: skip
         self.report.rows_quarantined += len(faults)
         self._first_bad = self._first_bad or f"{rows.writer_id} {min(faults)}"
@@ -301,6 +308,8 @@ class Ingest:
         """Buffer the rows that are left of a frame; where they were not checked, enter that."""
         buffer, why = self._outgoing.buffer, verdict.unchecked.get(rows.writer_id)
         self.report.rows_read += len(rows.spans)
+        if rows.spans and is_external(rows.spans[0]):  # their log is their own: no frame has some of ours
+            self.report.rows_external += len(rows.spans)
         buffer.bytes += size
         for part in parts:
             buffer.rows.append(part)

@@ -4,7 +4,8 @@ Rules:
 - One file a frame, ``quarantine/rows/<writer id>-<number of its first such row>.json``, a list of rows; the same frame set
   aside again is the same file.
 - Beside it, ``quarantine/investigations`` under the same name: what was found, and the rows around it (``investigation``).
-- Nothing here is ever removed but by hand.
+- Nothing here is ever removed but by hand. What a row was stands in the log (``row_sha256`` in its entry): whoever changes it
+  here has changed that it can be let go.
 """
 
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from actors.base.canonical import b64, unb64
+from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters.segments import Disk
 from actors.spans.checkers.finding import IntegrityResult
@@ -69,13 +71,15 @@ class QuarantinedRows:
         kept = [_kept(rows, seq, faults[seq]) for seq in sorted(faults)]
         put_file(self._path, self._disk, file_name(rows.writer_id, kept[0].seq), msgspec.json.encode(kept))
 
-    def all(self) -> Iterator[QuarantinedRow]:
-        """Yield every row that was set aside, writer by writer.
+    def all(self, writer_id: str = "") -> Iterator[QuarantinedRow]:
+        """Yield every row that was set aside, writer by writer, or those of one writer: no other's file is looked at then.
 
         Raises ``IntegrityError`` for a file that is none, ``StorageUnavailable`` where the disk does not give it.
         """
+        begins = f"{writer_id}-" if writer_id else ""
         try:
-            names = sorted(path.name for path in self._path.iterdir() if _FILE.fullmatch(path.name))
+            found = (path.name for path in self._path.iterdir() if _FILE.fullmatch(path.name))
+            names = sorted(name for name in found if name.startswith(begins))
         except FileNotFoundError:
             return
         except OSError as error:
@@ -85,7 +89,7 @@ class QuarantinedRows:
 
     def find(self, writer_id: str, seq: int) -> QuarantinedRow | None:
         """Return one row, if it was set aside."""
-        return next((row for row in self.all() if (row.writer_id, row.seq) == (writer_id, seq)), None)
+        return next((row for row in self.all(writer_id) if (row.writer_id, row.seq) == (writer_id, seq)), None)
 
     def _read(self, name: str) -> list[QuarantinedRow]:
         try:
@@ -114,6 +118,11 @@ def put_file(folder: Path, disk: Disk, name: str, data: bytes) -> None:
     disk.sync_file(fresh)
     disk.rename(fresh, folder / name)
     disk.sync_directory(folder)
+
+
+def row_sha256(span: Span, schema_version: int) -> str:
+    """Return what the entry of a row that is set aside says of it, so that no other row can be let go in its place."""
+    return sha256_hex(schema_version.to_bytes(4, "big") + msgspec.msgpack.encode(span))
 
 
 def said(result: IntegrityResult) -> list[Said]:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from actors.spans import conventions as names
@@ -70,10 +71,15 @@ class Merging(Sealed):
         found = SpanTable(self.home / "spans", 10).read(["writer_id", "writer_seq"]).to_pylist()
         return sorted(row["writer_seq"] for row in found if row["writer_id"] != OWN)
 
-    def forged(self, file: Path, change: Callable[[Rows], Rows], rows: list[Rows]) -> Path:
-        """Put other rows in a file's place, as somebody would who can write table and Delta's log; return where."""
+    def forged(
+        self, file: Path, change: Callable[[Rows], Rows], rows: list[Rows], written: Callable[[pa.Table], bytes] = parquet_bytes
+    ) -> Path:  # fmt: skip
+        """Put other rows in a file's place, as somebody would who can write table and Delta's log; return where.
+
+        ``written`` makes the file's bytes of what Delta's log says that it holds.
+        """
         ((day, table),) = by_date([change(part) for part in rows])
-        data = parquet_bytes(table)
+        data = written(table)
         name = file_name(day.isoformat(), hashlib.sha256(data).hexdigest())
         (self.table.path / name).write_bytes(data)
         inputs = tuple(one for one in self.table.numbered_files() if one.path == file)
