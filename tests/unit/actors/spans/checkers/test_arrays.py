@@ -23,4 +23,4 @@ def test_each_place_is_one_row_s() -> None:
 
 def test_of_nothing_there_is_nothing() -> None:
     """No rows, no places."""
-    assert (len(arrays_of([]).seq), arrays_of([]).runs) == (0, [])
+    assert (arrays_of([]).spans, arrays_of([]).runs) == ([], [])
