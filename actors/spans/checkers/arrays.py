@@ -45,6 +45,8 @@ class Arrays:
     end_ns: Ints
     latency_ms: Ints
     """−1 where there is none."""
+    signed: list[int]
+    """Places of rows that carry a record."""
     external: Bools
     """Rows that another service sent."""
     runs: list[tuple[str, int, int]]
@@ -71,6 +73,7 @@ def arrays_of(rows: Sequence[Rows]) -> Arrays:
         start_ns=_numbers(spans, "start_unix_nano"),
         end_ns=_numbers(spans, "end_unix_nano"),
         latency_ms=_numbers(spans, "latency_ms"),
+        signed=[at for at, span in enumerate(spans) if span.record],
         external=np.array([is_external(span) for span in spans], np.bool_),
         runs=_runs(rows),
     )

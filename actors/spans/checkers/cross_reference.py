@@ -90,14 +90,13 @@ class CrossReferenceValidator:
 
     def learn(self, accepted: Arrivals) -> None:
         """Remember which decisions were accepted, and which of them were taken back."""
-        for rows in accepted.rows:
-            for seq, span in enumerate(rows.spans, rows.first_seq):
-                if not span.record:
-                    continue
-                if span.name == names.INVOKE_WORKFLOW:
-                    self._decisions.setdefault(span.decision_id, _Known(rows.writer_id, seq))
-                elif known := self._decisions.get(span.decision_id):
-                    known.taken_back = seq
+        rows = accepted.arrays
+        for at in rows.signed:
+            span, (writer_id, seq) = rows.spans[at], rows.place(at)
+            if span.name == names.INVOKE_WORKFLOW:
+                self._decisions.setdefault(span.decision_id, _Known(writer_id, seq))
+            elif known := self._decisions.get(span.decision_id):
+                known.taken_back = seq
         while len(self._decisions) > self._max_decisions:
             self._decisions.popitem(last=False)
 
@@ -206,7 +205,8 @@ def decisions_in(rows: Rows) -> Iterable[Decision]:
     """Return a frame's rows by decision; that an answer was taken back comes in a frame of its own."""
     found: dict[tuple[str, bool], Decision] = {}
     for seq, span in enumerate(rows.spans, rows.first_seq):
-        if not _is_of_decision(span):
+        is_plainly = span.decision_id and span.name != names.FEEDBACK
+        if not is_plainly and not _is_of_decision(span):
             continue
         key = span.decision_id, span.name == names.POLICY and not span.voter
         if (decision := found.get(key)) is None:

@@ -128,6 +128,8 @@ def recorded(envelope: bytes) -> Recorded:
 
 def ballots_told(record: Recorded) -> list[tuple[str, Ballot]]:
     """Return each ask once, with the name of the last layer that it counted in: these have a voter span each."""
+    if not record.earlier:
+        return [(record.layer.name, ballot) for ballot in record.ballots]
     carried: set[str] = set()
     told: list[tuple[str, Ballot]] = []
     for layer in reversed(layers_of(record)):

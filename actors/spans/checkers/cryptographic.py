@@ -53,16 +53,15 @@ class CryptographicIntegrityChecker:
 
     def _records(self, arrivals: Arrivals) -> Iterator[Finding]:
         rows = arrivals.arrays
-        signed = [at for at, span in enumerate(rows.spans) if span.record]
-        if not signed:
+        if not rows.signed:
             return
         try:
             writers = self._believed()
         except (OSError, WeaverGenError) as error:
             why = f"nobody can tell whose word rows are: {error}"
-            yield from (_finding(rows, at, "untold", Severity.UNDECIDED, why=why) for at in signed)
+            yield from (_finding(rows, at, "untold", Severity.UNDECIDED, why=why) for at in rows.signed)
             return
-        for at in signed:
+        for at in rows.signed:
             writer_id, seq = rows.place(at)
             try:
                 fault = writers.judge(writer_id, seq, rows.spans[at], arrivals.now_s, arrivals.open(at))

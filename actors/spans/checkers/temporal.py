@@ -131,9 +131,8 @@ class TemporalConsistencyValidator:
 def _outside(rows: Arrays) -> Iterator[Finding]:
     """Judge the spans of decisions by the span that carries the record, where that came with them."""
     roots: dict[tuple[bytes, str], int] = {}
-    for at, span in enumerate(rows.spans):
-        if span.record:
-            roots.setdefault((span.trace_id, span.decision_id), at)
+    for at in rows.signed:
+        roots.setdefault((rows.spans[at].trace_id, rows.spans[at].decision_id), at)
     if not roots:
         return
     root = np.array([roots.get((span.trace_id, span.decision_id), -1) for span in rows.spans], np.int64)
