@@ -49,7 +49,7 @@ from actors.spans.adapters.storm import StormWatch
 from actors.spans.adapters.witnesses import Witnesses
 from actors.spans.checkers.finding import Checker
 from actors.spans.checkers.storm import StormWindow
-from actors.spans.columns import Rows
+from actors.spans.columns import Rows, prepare
 from actors.spans.config import LogConfig, SpansConfig
 
 UNBORN_MAX_AGE_S = 3600
@@ -66,6 +66,7 @@ class SpanActor:
         log: LogConfig | None = None, disk: Disk | None = None, more: Sequence[Checker] | None = None,
     ) -> None:  # fmt: skip
         """``more`` stand for the checkers that compare rows with others (``adapters.guard``)."""
+        prepare()
         self.totals = IngestReport()
         self._home = home
         self._id = actor_id

@@ -8,7 +8,7 @@ Rules:
 Left out: when such a row is written (the gateway), and what follows if counts differ (``checkers.cross_reference``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
@@ -31,8 +31,10 @@ class RowCounts(msgspec.Struct, frozen=True):
     """Answers that were taken back."""
 
     def __add__(self, other: "RowCounts") -> "RowCounts":
-        mine, theirs = msgspec.structs.astuple(self), msgspec.structs.astuple(other)
-        return RowCounts(*(left + right for left, right in zip(mine, theirs, strict=True)))
+        return RowCounts(
+            self.rows + other.rows, self.decisions + other.decisions, self.voter_spans + other.voter_spans,
+            self.withheld + other.withheld,
+        )  # fmt: skip
 
     def __sub__(self, other: "RowCounts") -> "RowCounts":
         mine, theirs = msgspec.structs.astuple(self), msgspec.structs.astuple(other)
@@ -45,17 +47,13 @@ _ATTRIBUTES = {
 }  # fmt: skip
 
 
-def counts_of(spans: Iterable[Span]) -> RowCounts:
+def counts_of(spans: Sequence[Span]) -> RowCounts:
     """Count rows."""
-    rows = decisions = voter_spans = withheld = 0
-    for span in spans:
-        rows += 1
-        if span.record:
-            decisions += span.name == names.INVOKE_WORKFLOW
-            withheld += span.name == names.POLICY
-        elif span.decision_id and span.voter:
-            voter_spans += 1
-    return RowCounts(rows, decisions, voter_spans, withheld)
+    recorded = [span.name for span in spans if span.record]
+    voter_spans = [True for span in spans if span.voter and span.decision_id and not span.record]
+    return RowCounts(
+        len(spans), recorded.count(names.INVOKE_WORKFLOW), len(voter_spans), recorded.count(names.POLICY)
+    )  # fmt: skip
 
 
 class WriterCounts:
@@ -66,7 +64,7 @@ class WriterCounts:
         self._last: tuple[int, RowCounts] | None = None
         """First number and counts of the frame that was built last: it may yet have been refused."""
 
-    def built(self, first_seq: int, spans: Iterable[Span]) -> None:
+    def built(self, first_seq: int, spans: Sequence[Span]) -> None:
         """Note a frame that was built from that number on."""
         self._settle(first_seq)
         self._last = first_seq, counts_of(spans)

@@ -21,6 +21,7 @@ Left out: entering what is set aside (``ingest``), lifting a quarantine (``relea
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 from pathlib import Path
 
 from actors.base.certificates import WRITER_MAX_S, TrustBundle
@@ -100,6 +101,8 @@ class SpanIntegrityGuard:
         """Whom to believe, as of this batch, or why nobody can tell."""
         self._sample: tuple[TrustBundle, Rows] | None = None
         """The last record that was accepted, and under which trust."""
+        self._judged: Arrivals | None = None
+        """What was judged since checkers learned last, with what they made of it; ``None`` with canaries among it."""
         self._since: dict[str, float] = {}
         """Writer → since when its rows are unchecked (steady), without a break."""
         self._set_aside: Counter[str] = Counter()
@@ -127,6 +130,7 @@ class SpanIntegrityGuard:
         disguised = [part for part in rows if is_canary(part.writer_id, part.first_seq + len(part.spans) - 1)]
         others = [part for part in rows if part not in disguised] if disguised else rows
         found = inspect(self._checkers, others, canaries, wall_s, self._config.integrity_threshold)
+        self._judged = None if canaries else found.together
         if canaries:
             self.blind, self._canaries_due = found.blind, False
             self.canaries += len(canaries)
@@ -160,9 +164,12 @@ class SpanIntegrityGuard:
 
     def learn(self, accepted: Sequence[Rows], wall_s: float, steady_s: float) -> None:
         """Let checkers learn from rows that were checked and accepted."""
+        judged, self._judged = self._judged, None
         if not accepted:
             return
-        self._say(learn(self._checkers, Arrivals(accepted, wall_s)), steady_s)
+        as_judged = judged is not None and len(judged.rows) == len(accepted) and all(map(is_, judged.rows, accepted))
+        arrivals = judged if judged is not None and as_judged else Arrivals(accepted, wall_s)
+        self._say(learn(self._checkers, arrivals), steady_s)
         if isinstance(self._trust, TrustBundle) and (sample := _last_record(accepted)) is not None:
             self._sample = self._trust, sample
 

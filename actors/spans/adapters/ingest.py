@@ -15,8 +15,11 @@ Left out: committing, and removing what was committed (``actor``); judging (``gu
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+import msgspec
+
+from actors.base.collector import uncollected
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans import conventions as names
 from actors.spans.adapters.guard import SpanIntegrityGuard, Verdict
@@ -31,13 +34,13 @@ from actors.spans.checkers.storm import Seen
 from actors.spans.columns import Rows
 from actors.spans.frames import Damage, Frame, FrameKind, UnknownFormat, decode_spans
 from actors.spans.sequence import FIRST_SEQ, Step, advance
+from actors.spans.span import Span
 
 Commit = Callable[[], bool]
 LastCommitted = Callable[[str], int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Fresh:
+class Fresh(msgspec.Struct, frozen=True, gc=False):
     """A frame, and what is new in it."""
 
     frame: Frame
@@ -104,20 +107,25 @@ class Ingest:
     def run(self, now: Instant, commit: Commit) -> None:
         """Take in everything new; ``commit`` makes room where it does not fit, and tells whether it could."""
         stopped, self._first_bad = set[str](), ""
-        while True:
-            gathered = self._gather(stopped, now)
-            self._around = gathered.rows
-            verdict = self._guard.judge(self._around, now.wall_s, now.steady_s)
-            self._set_apart(verdict, now)
-            for piece in gathered.pieces:
-                self._try(piece, verdict, stopped, now)
-            for writer_id, error in gathered.blocked:
-                self._stop(writer_id, error, stopped, now)
-            self._guard.learn(self._accepted, now.wall_s, now.steady_s)
-            self._accepted, self._around = [], []
-            if not gathered.more or not commit():
-                break
+        going_on = True
+        while going_on:
+            with uncollected():  # what a round makes goes with it, and there is no cycle in it
+                going_on = self._round(stopped, now) and commit()
         self._tell_set_aside()
+
+    def _round(self, stopped: set[str], now: Instant) -> bool:
+        """Read, judge and take what there is room for; tell whether there is more."""
+        gathered = self._gather(stopped, now)
+        self._around = gathered.rows
+        verdict = self._guard.judge(self._around, now.wall_s, now.steady_s)
+        self._set_apart(verdict, now)
+        for piece in gathered.pieces:
+            self._try(piece, verdict, stopped, now)
+        for writer_id, error in gathered.blocked:
+            self._stop(writer_id, error, stopped, now)
+        self._guard.learn(self._accepted, now.wall_s, now.steady_s)
+        self._accepted, self._around = [], []
+        return gathered.more
 
     def seen(self, log_size: int) -> Seen:
         """Return what this tick read and set aside, before which so many batches were sealed.
@@ -245,7 +253,7 @@ class Ingest:
             progress.damaged.add(ref.number)
         for fresh in piece.frames:
             frame = fresh.frame
-            before = [item for item in damage if item.offset < frame.offset]
+            before = [item for item in damage if item.offset < frame.offset] if damage else []
             damage = damage[len(before) :]
             step = advance(progress.next_seq, frame.first_seq, frame.count)
             # First, for it may fail: then all of this is read again, and nothing of it was reported before.
@@ -364,13 +372,14 @@ class Ingest:
 
 def _fresh(ref: SegmentRef, read: SegmentRead, frame: Frame, step: Step) -> Fresh:
     """Return a frame's new rows, or why none can be read."""
-    rows = Rows(ref.writer_id, frame.first_seq + step.skip, read.header.schema_version, ())
-    if frame.kind is not FrameKind.SPANS:
-        return Fresh(frame, rows, "")
-    try:
-        return Fresh(frame, replace(rows, spans=decode_spans(frame, rows.schema_version)[step.skip :]), "")
-    except IntegrityError as error:
-        return Fresh(frame, rows, str(error))
+    spans, why = list[Span](), ""
+    if frame.kind is FrameKind.SPANS:
+        try:
+            spans = decode_spans(frame, read.header.schema_version)
+        except IntegrityError as error:
+            why = str(error)
+    fresh = spans[step.skip :] if step.skip else spans
+    return Fresh(frame, Rows(ref.writer_id, frame.first_seq + step.skip, read.header.schema_version, fresh), why)
 
 
 def _whose(writer_id: str, first: int, last: int, place: str) -> dict[str, str]:

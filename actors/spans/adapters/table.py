@@ -278,4 +278,6 @@ def _is_of_expiry(batch: Rows) -> bool:
 def _after(chunk: Rows, committed: int | None) -> Rows:
     """Return the rows behind the last committed number."""
     behind = min(len(chunk.spans), max(0, known(committed) + 1 - chunk.first_seq))
+    if not behind:
+        return chunk
     return replace(chunk, first_seq=chunk.first_seq + behind, spans=chunk.spans[behind:])

@@ -33,6 +33,8 @@ class Inspected:
     findings: list[Finding] = field(default_factory=list)
     """Of rows and canaries."""
     failures: list[Failure] = field(default_factory=list)
+    together: Arrivals = field(default_factory=lambda: Arrivals([], 0.0))
+    """What every checker was shown."""
     blind: dict[str, str] = field(default_factory=dict)
     """Checker → why it does not see, if canaries were among the rows."""
 
@@ -46,8 +48,8 @@ def inspect(
     checkers: Sequence[Checker], rows: Sequence[Rows], canaries: Sequence[Canary], now_s: float, threshold: float
 ) -> Inspected:
     """Run every checker over rows that came, canaries behind them."""
-    done = Inspected()
     together = Arrivals([*rows, *(canary.rows for canary in canaries)], now_s)
+    done = Inspected(together=together)
     for checker in checkers:
         try:
             done.findings += checker.check(together)

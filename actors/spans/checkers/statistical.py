@@ -143,7 +143,7 @@ class StatisticalAnomalyDetector:
 
     def check(self, arrivals: Arrivals) -> list[Finding]:
         """Return rows that are unlike those before."""
-        looked = look(arrivals.rows)
+        looked = arrivals.once(look)
         odd = list(self.odd(looked))
         critical = _overwhelmed(odd)
         found = list(_findings(looked, odd, critical))
@@ -152,7 +152,7 @@ class StatisticalAnomalyDetector:
 
     def learn(self, accepted: Arrivals) -> None:
         """Take in accepted rows: the newest of a cell wait until others are newer."""
-        for sight in look(accepted.rows).sights:
+        for sight in accepted.once(look).sights:
             for code, key in enumerate(sight.keys):
                 self._take(key, sight, np.flatnonzero(sight.cell == code))
 
