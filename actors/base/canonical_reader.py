@@ -63,7 +63,6 @@ def _twin(kind: type[msgspec.Struct]) -> type[msgspec.Struct]:
         frozen=True,
         kw_only=True,
         gc=False,  # decoded, never changed: nothing in it can lead back to it
-        forbid_unknown_fields=config.forbid_unknown_fields,
         omit_defaults=config.omit_defaults,
     )
 

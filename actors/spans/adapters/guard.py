@@ -102,7 +102,7 @@ class SpanIntegrityGuard:
         self._sample: tuple[TrustBundle, Rows] | None = None
         """The last record that was accepted, and under which trust."""
         self._judged: Arrivals | None = None
-        """What was judged since checkers learned last, with what they made of it; ``None`` with canaries among it."""
+        """What was judged since checkers learned last, canaries among it, with what checkers made of it."""
         self._since: dict[str, float] = {}
         """Writer → since when its rows are unchecked (steady), without a break."""
         self._set_aside: Counter[str] = Counter()
@@ -130,7 +130,7 @@ class SpanIntegrityGuard:
         disguised = [part for part in rows if is_canary(part.writer_id, part.first_seq + len(part.spans) - 1)]
         others = [part for part in rows if part not in disguised] if disguised else rows
         found = inspect(self._checkers, others, canaries, wall_s, self._config.integrity_threshold)
-        self._judged = None if canaries else found.together
+        self._judged = found.together
         if canaries:
             self.blind, self._canaries_due = found.blind, False
             self.canaries += len(canaries)

@@ -110,6 +110,18 @@ def test_certificates_are_believed_by_their_exact_bytes() -> None:
         assert isinstance(short_way(data), str)
 
 
+@pytest.mark.parametrize(
+    "change", [("ed25519", "ed448"), ("ed25519", "Ed25519"), ('"sig"', '"Sig"'), ('"proof":null', '"proof":0')]
+)
+def test_a_signature_is_read_as_it_stands(change: tuple[str, str]) -> None:
+    """Whatever it says of itself that is not what the usual one says is for others to read."""
+    head, _, tail = ENVELOPE.rpartition(b'","proof"')
+    data = head + b'","proof"' + tail.replace(*(part.encode() for part in change))
+    data = data if change[1] != '"proof":0' else ENVELOPE.replace(b'"proof":null', b'"proof":0')
+    assert data != ENVELOPE
+    assert short_way(data) == long_way(data) != short_way(ENVELOPE)
+
+
 def test_an_envelope_of_another_form_goes_the_long_way() -> None:
     """One with a proof, or without a certificate, is whole as well; what holds no record is not."""
     envelope = read_envelope(ENVELOPE)
