@@ -245,6 +245,9 @@ class SpanTable(TableReader):
         log, newest = self._path / "_delta_log", delta.version()
         if newest == self._synced_version:
             return
+        if self._synced_version is None:  # whoever made the table may have died before its name was durable
+            self._disk.sync_directory(self._path)
+            self._disk.sync_directory(self._path.parent)
         first = (newest_checkpoint(log, newest) or 0) if self._synced_version is None else self._synced_version + 1
         stands_for_others = False
         for version in range(first, newest + 1):
