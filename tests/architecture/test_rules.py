@@ -28,6 +28,7 @@ IMPURE: dict[str, dict[str, str]] = {
         "tempfile": "a file is written beside its place first, with mode 0600",
         ".unlink": "the temporary file goes",
         ".mkdir": "a folder is made with a durable name",
+        ".is_dir": "one that went meanwhile is made again",
     },
     "actors/base/ids.py": {
         "os": "new_ulid draws for shells; cores are handed their ids",

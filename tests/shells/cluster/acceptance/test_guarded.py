@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from cluster.processes import Process, alive, process
 
 ROOT = Path(__file__).parents[4]
 WAIT_S = 60.0
+PAUSE = threading.Event()
 SYSTEM = """
 import os, signal, subprocess, sys, time
 if len(sys.argv) < 3:  # as `up` does: what serves goes on when whoever started it is gone
@@ -64,7 +66,7 @@ def await_(found: Path) -> None:
     give_up = time.monotonic() + WAIT_S
     while not found.exists():
         assert time.monotonic() < give_up, f"{found.name} was never made"
-        time.sleep(0.01)
+        PAUSE.wait(0.01)
 
 
 class Running:
@@ -90,7 +92,7 @@ class Running:
         give_up = time.monotonic() + WAIT_S
         while alive(self.campaign) or alive(self.system):
             assert time.monotonic() < give_up, "something still runs"
-            time.sleep(0.01)
+            PAUSE.wait(0.01)
         return status
 
     def kill(self) -> None:
