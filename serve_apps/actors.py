@@ -211,13 +211,18 @@ def span_problem(health: Mapping[str, Any]) -> str:
         return f"SpanActor waits: {health['waiting']}"
     if health["table_error"]:
         return str(health["table_error"])
-    if why := health.get("checker_blind_why"):
-        return f"spans are not checked: {why}"
-    if why := _backup_problem(health):
+    if why := _checking_problem(health) or _backup_problem(health):
         return why
     if health["merge_late"]:
         return f"batches wait to be sealed: {health['log_error'] or 'more come than can be sealed'}"
     return str(health["log_error"])
+
+
+def _checking_problem(health: Mapping[str, Any]) -> str:
+    if why := health.get("checker_blind_why"):
+        return f"spans are not checked: {why}"
+    why = health.get("quarantine_full_why")
+    return f"spans wait to be set aside: {why}" if why else ""
 
 
 def _backup_problem(health: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
+from actors.base.files import Folders
 from actors.base.ids import is_ulid
 from actors.base.locks import only_one
 from actors.base.ports import IncidentSink
@@ -75,6 +76,7 @@ class SpanActor:
         self._lock = _take_lock(home / "run" / "span-actor.lock")
         reader = WalReader(home / "wal", config.lookup_max_bytes)
         self._disk = disk or Disk()
+        self._folders = Folders(home, self._disk.sync_directory)
         self._table = BackedTable(home, config, self._reports, self._disk)
         try:
             self.orphans_removed = len(self._table.recover())
@@ -116,6 +118,7 @@ class SpanActor:
         self._last_tick_s = now.wall_s
         self._table.begin(now.steady_s, now.wall_s)
         self._guard.begin()
+        self._guard.recall(self._table, self._last_committed, now.wall_s, now.steady_s)
         if self._unsealed_since_s is not None or not self._sealer.begun:
             self._seal((), now)
         self._ingest.run(now, lambda: self._commit(now))
@@ -172,6 +175,7 @@ class SpanActor:
             **self._compactor.health(),
             "checkers_blind": len(self._guard.blind),
             "checker_blind_why": "; ".join(f"{name} {why}" for name, why in self._guard.blind.items()),
+            **self._guard.room(),
             "checks_failed": self._guard.failures,
             "canaries_judged": self._guard.canaries,
             "storm": str(self._storm.pin or self._storm.problem),
@@ -285,10 +289,7 @@ class SpanActor:
 
     def _quarantine(self, ref: SegmentRef) -> None:
         kept = self._home / "quarantine" / "wal"
-        if not kept.exists():
-            kept.mkdir(parents=True)
-            self._disk.sync_directory(kept.parent)
-            self._disk.sync_directory(self._home)
+        self._folders.ensure(kept)
         if ref.path.exists():
             self._disk.rename(ref.path, kept / f"{ref.writer_id}-{ref.path.name}")
             self._disk.sync_directory(kept)

@@ -44,6 +44,14 @@ class Entry:
     """Of one row that was set aside: what it was (``adapters.quarantine``); empty where an earlier version did not say."""
 
 
+def entry_of(name: str, said: Mapping[str, str], at_ns: int) -> Entry:
+    """Return what a row of the actor's says; raise ``KeyError`` or ``ValueError`` if it says nothing of the kind."""
+    return Entry(
+        name, said[names.ROW_WRITER], int(said[names.ROW_FIRST]), int(said[names.ROW_LAST]), said.get(names.ROW_PLACE, ""),
+        said.get(names.ROW_REASON, ""), said.get(names.ROW_BY, ""), at_ns // 1_000_000, said.get(names.ROW_SHA256, ""),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Quarantined:
     """The rows in force."""

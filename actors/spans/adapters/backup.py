@@ -316,9 +316,8 @@ class BackedTable(SpanStores):
         """Write a file where the backup's table would be, and take it away."""
         if not where.is_dir():
             raise StorageUnavailable(f"spans.backup {where} is no directory: make it, or mount what belongs there")
-        if not path.is_dir():
-            path.mkdir()
-            self._sync(where)
+        path.mkdir(exist_ok=True)
+        self._sync(where)  # whoever made it may have died before that
         tried = path / ".tried"
         tried.write_bytes(bytes(4096))
         self._sync(path)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
 from actors.spans.adapters.reading import TableReader
-from actors.spans.quarantined import Entry
+from actors.spans.quarantined import Entry, entry_of
 
 _COLUMNS = ("name", "log_index", "writer_seq", "start_unix_nano", "attributes")
 _WANTED = (pc.field("name") == names.ROW_QUARANTINED) | (pc.field("name") == names.ROW_RELEASED)
@@ -57,11 +57,7 @@ def _read(rows: list[dict[str, Any]]) -> Iterator[Entry]:
         if names.ROW_WRITER not in said:
             continue  # of an earlier version: it tells of a row that was set aside, and is in no table
         try:
-            yield Entry(
-                str(row["name"]), said[names.ROW_WRITER], int(said[names.ROW_FIRST]), int(said[names.ROW_LAST]),
-                said.get(names.ROW_PLACE, ""), said.get(names.ROW_REASON, ""), said.get(names.ROW_BY, ""),
-                row["start_unix_nano"] // 1_000_000, said.get(names.ROW_SHA256, ""),
-            )  # fmt: skip
+            yield entry_of(str(row["name"]), said, int(row["start_unix_nano"]))
         except (KeyError, ValueError) as error:
             raise IntegrityError(
                 f"entry {row['writer_seq']} of batch {row['log_index']} cannot be read: {error}"

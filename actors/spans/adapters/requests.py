@@ -20,7 +20,7 @@ import msgspec
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError, StorageUnavailable, WeaverGenError
-from actors.base.files import write_atomic
+from actors.base.files import Folders, write_atomic
 from actors.spans import conventions as names
 from actors.spans.adapters.progress import Instant, Outgoing
 from actors.spans.adapters.quarantine import QuarantinedRows, row_sha256
@@ -46,7 +46,7 @@ def folder_of(home: Path) -> Path:
 def put_request(home: Path, request_id: str, signed: SignedRequest) -> Path:
     """Lay a request down; return its file, which is gone once it was carried out, and then not in ``refused``."""
     folder = folder_of(home)
-    folder.mkdir(parents=True, exist_ok=True)
+    Folders(home).ensure(folder)
     path = folder / f"{request_id}.json"
     write_atomic(path, msgspec.json.encode(signed))
     return path

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from actors.base.errors import StorageUnavailable, WeaverGenError
-from actors.base.files import sync_folder, write_atomic
+from actors.base.files import Folders, sync_folder, write_atomic
 from actors.base.ports import IncidentSink
 from actors.spans.checkers.storm import Seen, Storm, StormWindow
 
@@ -124,7 +124,7 @@ class StormWatch:
         if self.problem:
             return
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            Folders(self._home).ensure(path.parent)
             write_atomic(path, msgspec.json.encode(pin))
         except OSError as error:
             self.problem = f"the storm cannot be pinned: {error.strerror}"

@@ -68,6 +68,8 @@ class SpanTable(TableReader):
         self._synced_version: int | None = None
         """Newest log entry this process made durable; ``None`` before the first time."""
         self.swaps = Swaps(self._path, self._disk)
+        self._is_named = False
+        """Whether this process made the table's name durable."""
         self._has_all_columns = False
         """Whether a table that was there was looked at."""
         self.sealed = 0
@@ -178,10 +180,14 @@ class SpanTable(TableReader):
             configuration=self._configuration,
         )
         self._opened_version = self._delta.version()
-        self._disk.sync_directory(self._path)
-        self._disk.sync_directory(self._path.parent)
+        self._name_durably()
         self._disk.sync_file(self._path / "_delta_log" / f"{0:020d}.json")  # so that only the newest can ever be torn
         return self._delta
+
+    def _name_durably(self) -> None:
+        self._disk.sync_directory(self._path)
+        self._disk.sync_directory(self._path.parent)
+        self._is_named = True
 
     @property
     def _configuration(self) -> dict[str, str | None]:
@@ -245,6 +251,8 @@ class SpanTable(TableReader):
         log, newest = self._path / "_delta_log", delta.version()
         if newest == self._synced_version:
             return
+        if not self._is_named:  # whoever made the table may have died before its name was durable
+            self._name_durably()
         first = (newest_checkpoint(log, newest) or 0) if self._synced_version is None else self._synced_version + 1
         stands_for_others = False
         for version in range(first, newest + 1):

@@ -9,13 +9,14 @@ Rules:
 - An answer from a cache names a decision that gave it; while there is no cache nothing does.
 - What came is counted, whether it is accepted or not. Rows that are shown again, because they had to wait, are counted once;
   numbers that no writer reaches are canaries', and are not counted.
-- It remembers what it saw in memory: after a restart it knows no earlier decisions, and counts from the writer's next row on.
+- After a restart it knows the decisions of the table's newest rows, and goes on counting a writer whose rows are all among them;
+  where some were set aside it counts from the writer's next word on.
 
 Left out: signatures, times, and rows that belong to no decision.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, cast
@@ -99,6 +100,17 @@ class CrossReferenceValidator:
                 known.taken_back = seq
         while len(self._decisions) > self._max_decisions:
             self._decisions.popitem(last=False)
+
+    def recall(self, earlier: Arrivals, reached: Mapping[str, int]) -> None:
+        """Remember decisions, and count what came of each writer; whatever contradicted that was told at the time."""
+        self.learn(earlier)
+        for rows in earlier.rows:
+            if (writer := self._writer(rows)).next_seq < rows.first_seq:
+                writer.next_seq, writer.since, writer.come = rows.first_seq, None, RowCounts()
+            deque(self._counted(rows), 0)
+        for writer_id, writer in self._writers.items():
+            if reached.get(writer_id) != writer.next_seq - 1:
+                writer.since = None
 
     def _faults(self, rows: Rows, read: Read, now: dict[str, _Known]) -> Iterator[Fault]:
         for decision in decisions_in(rows):

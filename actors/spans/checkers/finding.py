@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from actors.spans.checkers.arrays import Arrays, arrays_of
 from actors.spans.columns import Rows
@@ -131,6 +131,14 @@ class Checker(Protocol):
 
     def learn(self, accepted: Arrivals) -> None:
         """Take in rows that were accepted: each once, in order; no canary is among them."""
+
+
+@runtime_checkable
+class Recalling(Protocol):
+    """A checker that is told otherwise what was accepted before it began than what is accepted now."""
+
+    def recall(self, earlier: Arrivals, reached: Mapping[str, int]) -> None:
+        """Take in the newest rows that were accepted, oldest first, and how far each of their writers was taken in."""
 
 
 def score(findings: Iterable[Finding]) -> float:

@@ -8,11 +8,11 @@ Rules:
 Left out: what follows for the rows (``adapters.guard``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from actors.spans.checkers.canaries import Canary, blind
-from actors.spans.checkers.finding import Arrivals, Checker, Finding
+from actors.spans.checkers.finding import Arrivals, Checker, Finding, Recalling
 from actors.spans.columns import Rows
 
 
@@ -81,10 +81,22 @@ def _one_by_one(
 
 def learn(checkers: Iterable[Checker], accepted: Arrivals) -> list[Failure]:
     """Let every checker take in rows that were accepted; return what was raised."""
+    return _each(checkers, lambda checker: checker.learn(accepted))
+
+
+def recall(checkers: Iterable[Checker], earlier: Arrivals, reached: Mapping[str, int]) -> list[Failure]:
+    """Let every checker know the newest rows that were accepted before it began; return what was raised."""
+    return _each(
+        checkers,
+        lambda checker: checker.recall(earlier, reached) if isinstance(checker, Recalling) else checker.learn(earlier),
+    )
+
+
+def _each(checkers: Iterable[Checker], do: Callable[[Checker], None]) -> list[Failure]:
     failures = []
     for checker in checkers:
         try:
-            checker.learn(accepted)
+            do(checker)
         except Exception as error:  # noqa: BLE001
             failures.append(Failure(checker.name, _told(error), ""))
     return failures

@@ -50,6 +50,7 @@ def test_a_failing_table_is_a_problem() -> None:
         WELL | {"backup_in_use": 0.0, "backup_error": "no directory"}
     )
     assert "misses latency" in span_problem(WELL | {"checker_blind_why": "Temporal misses latency"})
+    assert span_problem(WELL | {"quarantine_full_why": "no room"}) == "spans wait to be set aside: no room"
     assert "holds the home" in span_problem({"waiting": "another SpanActor holds the home"})
 
 

@@ -115,6 +115,8 @@ def test_the_list_is_what_the_code_publishes() -> None:
         "rows_quarantined": 1,
         "checkers_blind": 0,
         "checker_blind_why": "",
+        "quarantine_used": 0.1,
+        "quarantine_full_why": "",
     }
     assert set(span_gauges(health)) == SPAN_GAUGES
     assert HEALTH_GAUGES - {"prediction"} == set(health_gauges(Tick(0, 1.0, {}, ())))

@@ -249,3 +249,38 @@ def test_canaries_are_not_counted() -> None:
         assert validator.check(arrivals(canary)) == []
     taken_out = numbered_anew([rows[0], rows[2]])
     assert kinds(validator, *taken_out) == ["counters_differ"]
+
+
+def begun_again(*rows: Rows, reached: int = 0) -> CrossReferenceValidator:
+    """Return one that was told, when it began, what the table holds."""
+    validator = CrossReferenceValidator()
+    last = max(part.first_seq + len(part.spans) - 1 for part in rows)
+    validator.recall(arrivals(*rows), {WRITER: reached or last})
+    return validator
+
+
+def test_a_restart_forgets_no_decision() -> None:
+    """What was accepted before comes as little again as what was accepted since."""
+    assert kinds(begun_again(frame(STATE)), frame(STATE, 1, 1 + ROWS)) == ["decision_twice"]
+    assert kinds(begun_again(frame(STATE)), frame(STATE, 2, 1 + ROWS)) == []
+    assert kinds(begun_again(frame(STATE), taken_back(STATE, 1, 1 + ROWS)), taken_back(STATE, 1, 2 + ROWS)) == [
+        "withheld_twice"
+    ]
+
+
+def test_a_restart_goes_on_counting() -> None:
+    """Wherever it comes, and from whatever row on the table still knows: right counts are right, others are not."""
+    rows = written(6, 3)
+    for end in range(1, len(rows)):
+        for first in range(end):
+            assert kinds(begun_again(*rows[first:end]), *rows[end:]) == []
+    (breaker,) = [replace(frame(STATE).spans[0], name=names.BREAKER, record=b"", decision_id="", voter="a")]
+    others = Rows(WRITER, rows[1].first_seq, 1, [breaker] * ROWS)
+    assert kinds(begun_again(rows[0]), others, *rows[2:4]) == ["counters_differ"]
+
+
+def test_rows_that_were_set_aside_before_a_restart_make_no_count_wrong() -> None:
+    """The table does not have them: nobody can say what came, until the writer's next word."""
+    rows = written(6, 3)
+    assert kinds(begun_again(rows[0], reached=2 * ROWS), *rows[2:]) == []
+    assert kinds(begun_again(rows[0], rows[2]), *rows[3:]) == []
