@@ -212,6 +212,9 @@ class SpanActor:
             self._table_error = str(error)
             self._reports.lasting("span_table_unavailable", {"cause": str(error)}, str(self._home), now.steady_s)
             return False
+        except HomeError as error:  # the log's key cannot say what is committed
+            self._log_failed(error, now)
+            return False
         self._table_error = ""
         self._compactor.committed()
         self._report.commits += 1

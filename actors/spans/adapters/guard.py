@@ -36,6 +36,7 @@ from actors.spans.adapters.recall import Newest, recalled
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.sealer import Authority
 from actors.spans.adapters.segments import Disk
+from actors.spans.authenticity import Writers
 from actors.spans.checkers.canaries import Given, is_canary
 from actors.spans.checkers.cross_reference import CrossReferenceValidator
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
@@ -86,7 +87,7 @@ class SpanIntegrityGuard:
     ) -> None:  # fmt: skip
         """``more`` are run beside the usual ones, which need nothing of their own kept."""
         self._authority, self._kept, self._investigations = authority, kept, investigations
-        self._config, self._tell = config, tell
+        self._config, self._tell, self._late_after_s = config, tell, late_after_s
         self._bounds = Bounds(config.clock_skew_s, config.max_span_s, late_after_s + WRITER_MAX_S)
         self._checkers = checkers or [
             CryptographicIntegrityChecker(self._believed, late_after_s, config.remembered_spans),
@@ -151,6 +152,17 @@ class SpanIntegrityGuard:
         verdict = self._verdict([*real, *_refused(disguised)], rows)
         self._unchecked(verdict, found, others, steady_s)
         return verdict
+
+    def is_signed(self, rows: Rows, wall_s: float) -> bool:
+        """Tell whether rows carry a record, and each record is its writer's word; raise ``StorageUnavailable`` if nobody can."""
+        records = [(seq, span) for seq, span in enumerate(rows.spans, rows.first_seq) if span.record]
+        if not records:
+            return False
+        try:
+            writers = Writers(self._authority.trust(), self._late_after_s)
+            return not any(writers.judge(rows.writer_id, seq, span, wall_s) for seq, span in records)
+        except (OSError, WeaverGenError) as error:
+            raise StorageUnavailable(f"nobody can tell whose word rows are: {error}") from error
 
     def set_aside(
         self, rows: Rows, faults: Mapping[int, IntegrityResult], around: Sequence[Rows], verdict: Verdict, now_ms: int

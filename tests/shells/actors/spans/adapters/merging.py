@@ -29,10 +29,7 @@ class Merging(Sealed):
     def __init__(
         self, home: Path, disk: Disk | None = None, config: SpansConfig = MERGING, clock_s: Callable[[], float] = lambda: 0.0
     ) -> None:  # fmt: skip
-        super().__init__(home, disk)
-        self.table = SpanTable(home / "spans", 10, disk, config.removed_files_keep_s)
-        self.sealer._table = self.table
-        self.table.sealed = self.sealer.size
+        super().__init__(home, disk, keep_s=config.removed_files_keep_s)
         self.incidents = Incidents()
         self.compactor = Compactor(
             self.table, self.files, self.sealer, self.authority, config, Reports(self.incidents), disk, clock_s

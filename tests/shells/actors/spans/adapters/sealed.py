@@ -10,7 +10,7 @@ from actors.spans.adapters.check import check_log
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.sealer import Sealer
 from actors.spans.adapters.segments import Disk
-from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.table import KEEP_S, SpanTable
 from actors.spans.columns import Rows, pinned_schema
 from tests.unit.actors.spans.telemetry import NOW_S, Authority, spans_from, writer_id
 
@@ -23,10 +23,10 @@ class Sealed:
 
     def __init__(
         self, home: Path, disk: Disk | None = None, catch_up: int = 100, authority: Authority | None = None,
-        catch_up_rows: int = 1000,
+        catch_up_rows: int = 1000, keep_s: int = KEEP_S,
     ) -> None:  # fmt: skip
         self.home, self.authority, self.disk = home, authority or Authority(), disk
-        self.table = SpanTable(home / "spans", 10, disk)
+        self.table = SpanTable(home / "spans", 10, disk, keep_s)
         self.files = LogFiles(home / "log", disk)
         self.sealer = Sealer(self.files, self.table, self.authority, catch_up, catch_up_rows)
         self.sealer.begin(NOW_MS)
