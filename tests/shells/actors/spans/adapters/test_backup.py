@@ -10,7 +10,8 @@ from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.spans.adapters.table import LOG, SpanTable
 from actors.spans.frames import FrameKind, encode_spans
-from tests.shells.actors.spans.adapters.backed import Backed, fill, until
+from tests.shells.actors.spans.adapters.backed import Backed, until
+from tests.shells.small_disk import fill
 from tests.unit.actors.spans.signed import signed_row
 from tests.unit.actors.spans.telemetry import SegmentBytes, at, writer_id
 
