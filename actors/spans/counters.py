@@ -14,7 +14,7 @@ import msgspec
 
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
-from actors.spans.span import Span
+from actors.spans.span import Span, moment
 
 _DIGITS = 16
 """Of the largest count there can be: numbers of rows end at 2^53 − 1."""
@@ -82,19 +82,8 @@ class WriterCounts:
 
 def counters_span(counts: RowCounts, trace_id: bytes, span_id: bytes, now_ns: int) -> Span:
     """Build the row that says what was counted; it belongs to no decision."""
-    return Span(
-        trace_id=trace_id,
-        span_id=span_id,
-        parent_span_id=b"",
-        name=names.GATEWAY_COUNTERS,
-        kind="internal",
-        start_unix_nano=now_ns,
-        end_unix_nano=now_ns,
-        status="ok",
-        decision_id="",
-        tenant="",
-        attributes={name: str(getattr(counts, field)) for field, name in _ATTRIBUTES.items()},
-    )
+    attributes = {name: str(getattr(counts, field)) for field, name in _ATTRIBUTES.items()}
+    return moment(trace_id, span_id, names.GATEWAY_COUNTERS, "internal", now_ns, attributes)
 
 
 def counted(span: Span) -> RowCounts:

@@ -56,6 +56,11 @@ class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Since version 2: of such a span, a ``ResourceSpans`` of it alone, without what the other fields say."""
 
 
+def moment(trace_id: bytes, span_id: bytes, name: str, kind: SpanKind, now_ns: int, attributes: dict[str, str]) -> Span:
+    """Build the row of what has no length, in a trace of its own and of no decision."""
+    return Span(trace_id, span_id, b"", name, kind, now_ns, now_ns, "ok", "", "", attributes)
+
+
 _OURS = {"decision_id": "", "voter": "", "family": "", "layer": "", "outcome": "", "latency_ms": -1, "agreement": -1.0,
          "answer_kind": "", "record": b"", "attributes": {}}  # fmt: skip
 """What of a span only this system says, and its value where it says nothing."""

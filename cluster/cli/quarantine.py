@@ -33,18 +33,6 @@ ID_BYTES = 16
 WAIT_S = 20.0
 POLL_S = 0.2
 
-wait_option = click.option(
-    "--wait-s",
-    type=click.FloatRange(0, 600),
-    default=WAIT_S,
-    show_default=True,
-    help="How long to wait until it is done.",
-)
-rows_arguments = (
-    click.argument("writer"), click.argument("first", type=click.IntRange(1)),
-    click.argument("last", type=click.IntRange(1), required=False),
-)  # fmt: skip
-
 
 @click.group(epilog="Example: weavergen quarantine list")
 def quarantine() -> None:
@@ -80,38 +68,44 @@ def show(writer: str, seq: int, home_dir: str | None, as_json: bool) -> None:
         click.echo(safe(line))
 
 
-@quarantine.command(
-    "release", epilog='Example: weavergen quarantine release 01JD4X0E6Z3M8YQ5R2T7V9B1CD 17 --reason "clock"'
-)
-@rows_arguments[0]
-@rows_arguments[1]
-@rows_arguments[2]
-@click.option("--reason", required=True, help="Why; it is kept in the log.")
-@wait_option
-@home_option
-@json_option
-def release(
-    writer: str, first: int, last: int | None, reason: str, wait_s: float, home_dir: str | None, as_json: bool
-) -> int:
-    """Let rows go: FIRST, or FIRST to LAST. Those of the table teach again, those set aside come into the table now."""
-    return _ask("release", writer, (first, last or first), reason, wait_s, home_dir, as_json=as_json)
+def _asking(name: str, action: Literal["quarantine", "release"], help_: str, example: str) -> click.Command:
+    """Make the command that asks the span actor to do something with rows."""
+
+    @click.command(
+        name, help=help_, epilog=f"Example: weavergen quarantine {name} 01JD4X0E6Z3M8YQ5R2T7V9B1CD {example}"
+    )
+    @click.argument("writer")
+    @click.argument("first", type=click.IntRange(1))
+    @click.argument("last", type=click.IntRange(1), required=False)
+    @click.option("--reason", required=True, help="Why; it is kept in the log.")
+    @click.option(
+        "--wait-s", type=click.FloatRange(0, 600), default=WAIT_S, show_default=True,
+        help="How long to wait until it is done.",
+    )  # fmt: skip
+    @home_option
+    @json_option
+    def command(
+        writer: str, first: int, last: int | None, reason: str, wait_s: float, home_dir: str | None, as_json: bool
+    ) -> int:
+        return _ask(action, writer, (first, last or first), reason, wait_s, home_dir, as_json=as_json)
+
+    return command
 
 
-@quarantine.command(
-    "set", epilog='Example: weavergen quarantine set 01JD4X0E6Z3M8YQ5R2T7V9B1CD 17 40 --reason "key stolen"'
-)
-@rows_arguments[0]
-@rows_arguments[1]
-@rows_arguments[2]
-@click.option("--reason", required=True, help="Why; it is kept in the log.")
-@wait_option
-@home_option
-@json_option
-def set_(
-    writer: str, first: int, last: int | None, reason: str, wait_s: float, home_dir: str | None, as_json: bool
-) -> int:
-    """Set rows of the table apart, FIRST or FIRST to LAST: they stay sealed and nothing learns from them."""
-    return _ask("quarantine", writer, (first, last or first), reason, wait_s, home_dir, as_json=as_json)
+quarantine.add_command(
+    _asking(
+        "release", "release",
+        "Let rows go: FIRST, or FIRST to LAST. Those of the table teach again, those set aside come into the table now.",
+        '17 --reason "clock"',
+    )
+)  # fmt: skip
+quarantine.add_command(
+    _asking(
+        "set", "quarantine",
+        "Set rows of the table apart, FIRST or FIRST to LAST: they stay sealed and nothing learns from them.",
+        '17 40 --reason "key stolen"',
+    )
+)  # fmt: skip
 
 
 def lines(found: dict[str, Any]) -> list[str]:

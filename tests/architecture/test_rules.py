@@ -57,7 +57,7 @@ IMPURE: dict[str, dict[str, str]] = {
 }
 OVERSIZE: dict[str, dict[str, str]] = {}
 WITHOUT_A_TEST = {
-    "models/convert.py": "runs on real weights only: tests/models/test_engines.py asks the engines it feeds",
+    "models/convert.py": "runs on real weights only: tests/engines/test_engines.py asks the engines it feeds",
     "models/sources.py": "fetching through pip is tested whole, with the resolver, in tests/models/test_weights.py",
     "models/subprocesses.py": "helpers of the resolver, killed and orphaned in tests/models/test_weights.py",
 }

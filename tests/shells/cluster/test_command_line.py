@@ -13,10 +13,10 @@ from click.testing import CliRunner
 
 from actors.base.errors import ConfigurationError, HomeError, IntegrityError, InvalidRequest, WeaverGenError
 from actors.base.files import write_atomic
-from cluster.bringup import NotServing
 from cluster.cli.context import safe
 from cluster.cli.main import cli, exit_code, main, system_error
 from cluster.client import NotRunning
+from cluster.status import NotServing
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -11,7 +11,8 @@ from actors.base.signing import SigningKey
 from actors.spans.adapters.table import LOG, SpanTable
 from actors.spans.committed import read_said
 from actors.spans.frames import FrameKind, encode_spans
-from tests.shells.actors.spans.adapters.backed import Backed, fill, until
+from tests.shells.actors.spans.adapters.backed import Backed, until
+from tests.shells.small_disk import fill
 from tests.unit.actors.spans.signed import signed_row
 from tests.unit.actors.spans.telemetry import SegmentBytes, at, writer_id
 

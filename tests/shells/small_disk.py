@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["/bin/umount", "-l", str(folder)], check=True, capture_output=True)  # noqa: S603
+
+
+def fill(folder: Path) -> None:
+    """Write until the disk has no space."""
+    with (folder / "other").open("ab", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass

@@ -15,12 +15,10 @@ from typing import Any
 
 import pytest
 
-from models.catalog import load_catalog
-from models.weights import allows_hub, models_dir_of, resolve
+from tests.engines.catalogue import ROOT, SMALLEST, weights_of
 
 pytestmark = [pytest.mark.weights, pytest.mark.timeout(900)]  # the first run downloads and converts
 
-ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 600
 DRIVER = """
 import asyncio, json, sys, time
@@ -124,16 +122,14 @@ if __name__ == "__main__":
 def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what became of four long asks that were cancelled."""
     pytest.importorskip("vllm")
-    model = "smollm2-135m-instruct"
-    models_dir = models_dir_of(Path(os.environ.get("WEAVERGEN_HOME") or ROOT / "var"), os.environ)
-    weights = resolve(load_catalog().entry(model), models_dir, lambda *_: None, allow_hub=allows_hub(os.environ))
+    weights = weights_of(SMALLEST)
     folder = tmp_path_factory.mktemp("cancel")
     script, result = folder / "cancel.py", folder / "result.json"
     script.write_text(DRIVER, encoding="utf-8")
     scratch = Path(f"/tmp/wg{os.getpid()}")  # noqa: S108 - sockets need short paths
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     child = subprocess.Popen(  # noqa: S603 - our own interpreter
-        [sys.executable, str(script), model, str(weights), str(scratch), str(result)],
+        [sys.executable, str(script), SMALLEST, str(weights), str(scratch), str(result)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         env={**environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"},
     )  # fmt: skip
