@@ -77,10 +77,9 @@ def unfreeze(reason: str, home_dir: str | None, as_json: bool) -> None:
         operator_key(session.operators)  # found to be missing before anything is put away
         if (aside := put_away(session.home.root)) is not None:
             click.echo(f"put away: {safe(str(aside))}", err=True)
-            if not current.learning_frozen:
-                report({"sha256": current.sha256, **to_builtins(current)}, as_json=as_json)
-                return
-        _published(session, chain, current, unfrozen(current, chain.now_ms()), "unfreeze", reason, as_json=as_json)
+        # A version of its own also where no replica froze yet: what those heard of the pin before it counts no more.
+        goes_on = successor if aside is not None and not current.learning_frozen else unfrozen
+        _published(session, chain, current, goes_on(current, chain.now_ms()), "unfreeze", reason, as_json=as_json)
 
 
 @policy.command(epilog='Example: weavergen policy rollback 3 --reason "quorum was too low"')

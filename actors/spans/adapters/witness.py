@@ -11,7 +11,7 @@ Rules:
 - What is remembered is durable before anything is signed; one request is judged at a time.
 - The log's root key was given to it once, when it was made. A bundle of that root is taken over where it holds all that the
   one before held: a log that gets a new key needs nobody's help, and no revocation is ever forgotten.
-- Its times never run backwards: where the clock does, it signs with the time of the last one.
+- While it runs its times never run backwards: where the clock does, it signs with the time of the last one.
 
 Left out: the protocol (``log.witness``), HTTP.
 """
