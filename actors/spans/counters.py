@@ -20,7 +20,7 @@ _DIGITS = 16
 """Of the largest count there can be: numbers of rows end at 2^53 − 1."""
 
 
-class RowCounts(msgspec.Struct, frozen=True):
+class RowCounts(msgspec.Struct, frozen=True, gc=False):
     """Rows by what they are."""
 
     rows: int = 0

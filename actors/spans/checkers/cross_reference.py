@@ -17,9 +17,11 @@ Left out: signatures, times, and rows that belong to no decision.
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, cast
+
+import msgspec
 
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
@@ -57,8 +59,7 @@ class _Writer:
     """Rows since then."""
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(msgspec.Struct, gc=False):
     """Where a decision's rows are."""
 
     writer_id: str
@@ -85,7 +86,7 @@ class CrossReferenceValidator:
         end = 0
         for rows in arrivals.rows:
             read = partial(_read, arrivals, end - rows.first_seq)
-            findings += [_finding(rows.writer_id, fault) for fault in self._faults(rows, read, now)]
+            findings.extend(_finding(rows.writer_id, fault) for fault in self._faults(rows, read, now))
             end += len(rows.spans)
         return findings
 
@@ -135,7 +136,7 @@ class CrossReferenceValidator:
             seq, _ = decision.withheld[0]
             faults = list(_taken_back(writer_id, seq, known))
             if known is not None and not faults:
-                now[decision.id] = replace(known, taken_back=seq)
+                now[decision.id] = msgspec.structs.replace(known, taken_back=seq)
             yield from faults
             return
         seq, _ = decision.roots[0]

@@ -12,7 +12,9 @@ Left out: which rows are one decision's, and decisions that come twice (``cross_
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from actors.base.canonical import MICRO, micro
 from actors.base.errors import IntegrityError
@@ -47,16 +49,15 @@ class Fault:
     severity: Severity = Severity.CRITICAL
 
 
-@dataclass(slots=True)
-class Decision:
+class Decision(msgspec.Struct, gc=False):
     """Rows of one decision, in one frame."""
 
     id: str
-    roots: list[Numbered] = field(default_factory=list)
-    withheld: list[Numbered] = field(default_factory=list)
-    layers: list[Numbered] = field(default_factory=list)
-    voters: list[Numbered] = field(default_factory=list)
-    others: list[Numbered] = field(default_factory=list)
+    roots: list[Numbered] = []
+    withheld: list[Numbered] = []
+    layers: list[Numbered] = []
+    voters: list[Numbered] = []
+    others: list[Numbered] = []
     """Rows that no decision has."""
     record: Recorded | None = None
     """What its root says, once that was read."""

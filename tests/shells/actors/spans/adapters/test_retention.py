@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from actors.base.errors import IntegrityError
@@ -175,7 +176,8 @@ def test_a_damaged_file_does_not_go(tmp_path: Path) -> None:
     made.batches(2)
     later(made, 20)
     file = made.file_of(1)
-    file.write_bytes(flipped(file.read_bytes(), 1000))
+    first = pq.read_metadata(file).row_group(0).column(0)
+    file.write_bytes(flipped(file.read_bytes(), first.data_page_offset + first.total_compressed_size - 1))
     assert made.work(days=31) is None
     assert made.incidents.kinds == ["span_file_damaged"]
     made.enter(made.work(days=31) or {})
