@@ -37,7 +37,7 @@ class Folders:
         for name in folder.relative_to(self._top).parts:
             place /= name
             if place not in self._sure or not place.is_dir():
-                place.mkdir(mode=self._mode, exist_ok=True)
+                place.mkdir(mode=self._mode, parents=True, exist_ok=True)
                 self._sync(place.parent)
                 self._sure.add(place)
 
