@@ -22,7 +22,7 @@ import yaml
 
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError, HomeError
-from actors.base.files import Folders, write_atomic
+from actors.base.files import Folders, sync_folder, write_atomic
 from actors.base.locks import hold
 from cluster.config import Config, plain, read_config
 from cluster.salvage import Salvaged, salvaged
@@ -120,9 +120,9 @@ class Home:
 def create_home(root: Path) -> Home:
     """Open a home, or make one; a half-made one is completed."""
     try:
-        folders = Folders(root.parent, mode=0o700)
-        folders.ensure(root)
-        home = _opened(root)
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sync_folder(root.parent)  # whoever made it may have died before that
+        folders, home = Folders(root, mode=0o700), _opened(root)
         for folder in FOLDERS:
             folders.ensure(root / folder)
             (root / folder).chmod(0o700)

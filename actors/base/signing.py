@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from actors.base.canonical import b64, unb64
 from actors.base.digests import sha256_hex
 from actors.base.errors import HomeError, IntegrityError
-from actors.base.files import Folders, write_atomic, write_new
+from actors.base.files import sync_folder, write_atomic, write_new
 
 _PAE_BEGINS = b"DSSEv1 "
 
@@ -130,7 +130,8 @@ class SigningKey:
         self._write(path, write_atomic)
 
     def _write(self, path: Path, write: Callable[[Path, bytes], None]) -> None:
-        Folders(path.parent.parent, mode=0o700).ensure(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sync_folder(path.parent.parent)  # whoever made it may have died before that
         write(path, f"{self._private.private_bytes_raw().hex()}\n".encode("ascii"))
 
     def sign(self, payload_type: str, payload: bytes) -> Signature:

@@ -52,6 +52,7 @@ IMPURE: dict[str, dict[str, str]] = {
         ".generate": "a new key is drawn from the operating system",
         ".stat": "a key file that others can read is refused",
         ".read_text": "reads a key file",
+        ".mkdir": "makes the folder of a key file",
     },
     "actors/spans/columns.py": {"pyarrow": "rows and their schema are Arrow values in memory; an adapter writes them"},
 }

@@ -24,7 +24,7 @@ from pathlib import Path
 from actors.base.canonical import canonical_json
 from actors.base.certificates import TrustBundle, extends, read_trust, role_keys
 from actors.base.errors import HomeError, IntegrityError
-from actors.base.files import Folders, write_atomic
+from actors.base.files import sync_folder, write_atomic
 from actors.base.locks import only_one
 from actors.base.signing import SigningKey
 from actors.spans.log.checkpoint import SignedCheckpoint, TreeHead, log_keys, origin, read_checkpoint
@@ -129,5 +129,6 @@ def _key(path: Path) -> SigningKey:
 
 
 def _hold(path: Path) -> int:
-    Folders(path.parent.parent, mode=0o700).ensure(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    sync_folder(path.parent.parent)  # whoever made it may have died before that
     return only_one(path, f"another process is the witness in {path.parent}; end it first")

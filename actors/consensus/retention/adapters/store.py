@@ -158,6 +158,7 @@ class ContentStore:
     @contextmanager
     def _locked(self) -> Iterator[int]:
         """Hold the folder's lock; the folder is made if it is not there, and closed if others can look into it."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)  # in a home that is there: none is made anew
         self._folders.ensure(self._folder)
         if stat.S_IMODE(self._folder.stat().st_mode) & 0o077:
             self._folder.chmod(0o700)
