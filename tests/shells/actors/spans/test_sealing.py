@@ -10,6 +10,7 @@ from deltalake.exceptions import DeltaError
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import StorageUnavailable
+from actors.base.signing import SigningKey
 from actors.spans import conventions as names
 from actors.spans.adapters.check import check_log
 from actors.spans.adapters.sealer import Sealer
@@ -284,6 +285,24 @@ def test_a_sealer_that_cannot_ask_the_table_stops_no_tick(home: Home, monkeypatc
     assert "away" in actor.health(at())["table_error"]
     actor.tick(at(1), flush=True)
     assert home.rows() == [1, 2]
+    actor.close()
+
+
+def test_a_key_that_says_nothing_stops_no_tick(home: Home) -> None:
+    """Rows wait in the write-ahead log while nobody can say what would be committed; it is said, and then they come in."""
+    SegmentBytes(1).batch((1, 2)).end(FrameKind.CLOSED, 3).save(home.wal)
+    actor, right = home.actor(), home.authority.signing
+    actor._sealer.begin(int(at().wall_s * 1000))
+    home.authority.signing = SigningKey.from_seed(b"s" * 32)
+    for second in range(3):
+        actor.tick(at(second), flush=True)
+    assert (home.rows(), len(home.segments())) == ([], 1)
+    assert "nothing is committed" in actor.health(at(3))["log_error"]
+    assert set(home.incidents.kinds) == {"log_unavailable"}
+    home.authority.signing = right
+    actor.tick(at(4), flush=True)
+    assert (home.rows(), actor.health(at(5))["log_error"]) == ([1, 2], "")
+    assert check_log(home.path, home.authority.trust(), 10).damage == ()
     actor.close()
 
 
