@@ -84,10 +84,10 @@ class SpanProcess:
         while True:
             try:
                 return open_span_actor(self._home, self._config, self._log, self._incidents, self._database)
-            except (HomeError, IntegrityError) as error:
+            except (HomeError, IntegrityError, StorageUnavailable) as error:
                 _log.warning("%s", error)
                 self._waiting_for = str(error)
-                time.sleep(_LOCK_RETRY_S if isinstance(error, HomeError) else _TRUST_RETRY_S)
+                time.sleep(_TRUST_RETRY_S if isinstance(error, IntegrityError) else _LOCK_RETRY_S)
 
 
 def open_span_actor(
@@ -95,7 +95,8 @@ def open_span_actor(
 ) -> SpanActor:
     """Return the actor of a home, which believes whom replicas believe: root is pinned, the bundle only grows.
 
-    Raises ``HomeError`` while another one holds the home, ``IntegrityError`` if ``trust.json`` cannot be believed.
+    Raises ``HomeError`` while another one holds the home, ``IntegrityError`` if ``trust.json`` cannot be believed,
+    ``StorageUnavailable`` while the table's store cannot be asked.
     """
     trust = TrustFile(home / "trust.json", incidents, _noted(database))
     return SpanActor(home, new_ulid(), spans, incidents, HomeAuthority(home, trust), log)

@@ -46,7 +46,9 @@ def export(
     """Write spans as OTLP, read and checked as the log's verification reads them. Rows that wait in the log are not there yet."""
     session = Session.open(home_dir)
     since_ns = time.time_ns() - ago_s(since) * 10**9
-    table = SpanStores(session.home.root, session.config.spans.table_checkpoint_commits)
+    table = SpanStores(
+        session.home.root, session.config.spans.table_checkpoint_commits, location=session.config.spans.location
+    )  # fmt: skip
     if out is None:
         _write(table, since_ns, origin, sys.stdout.buffer)
         return 0

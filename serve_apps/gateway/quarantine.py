@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.base.errors import IntegrityError, NotReady
+from actors.spans.config import SpansConfig
 from actors.spans.quarantined import listed
 from serve_apps.gateway.threads import BoundedThreads
 
@@ -14,8 +15,8 @@ MAX_LOOKUPS = 4
 class QuarantineView:
     """Reads the table's own word in one thread; its libraries are loaded when it is first asked."""
 
-    def __init__(self, home: Path, checkpoint_commits: int) -> None:
-        self._home, self._checkpoint_commits = home, checkpoint_commits
+    def __init__(self, home: Path, spans: SpansConfig) -> None:
+        self._home, self._spans = home, spans
         self._threads = BoundedThreads(1, MAX_LOOKUPS, "quarantine")
 
     async def listed(self) -> dict[str, Any]:
@@ -31,6 +32,7 @@ class QuarantineView:
         from actors.spans.adapters.stores import SpanStores
 
         try:
-            return listed(entries(SpanStores(self._home, self._checkpoint_commits)), MAX_SHOWN)
+            table = SpanStores(self._home, self._spans.table_checkpoint_commits, location=self._spans.location)
+            return listed(entries(table), MAX_SHOWN)
         except IntegrityError as error:
             raise NotReady(f"the table is damaged ({error}); `weavergen log verify` tells") from error

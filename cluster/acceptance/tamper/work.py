@@ -23,6 +23,7 @@ from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import pinned_schema
 from actors.spans.frames import Frame, FrameKind, decode_spans, encode_spans, frame_header, read_header, scan
 from actors.spans.log.checkpoint import read_checkpoint
+from actors.spans.place import below
 from actors.spans.span import Span
 from cluster.acceptance.tamper.site import Site
 from cluster.acceptance.tamper.threats import Stage
@@ -125,7 +126,7 @@ class Layout:
         table = SpanTable(root / "spans", 1000)
         for path in table.current_files():
             columns = ["writer_id", "writer_seq", "log_index", "decision_id", "record"]
-            name = str(path.relative_to((root / "spans").resolve()))
+            name = below(table.path, path)
             for row in table.read_file(path, columns).to_pylist():
                 decision = row["decision_id"] if row["record"] else ""
                 self.rows.append(Row(row["writer_id"], row["writer_seq"], row["log_index"], decision, name))
