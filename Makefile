@@ -13,7 +13,9 @@ BIN := $(VENV)/bin
 BOOT := $(or $(shell command -v python3),$(PYTHON))
 ENVIRONMENT := PYTHON=$(PYTHON) $(BOOT) requirements/environment.py
 
-SUITES := $(wildcard tests/unit tests/shells tests/architecture tests/sim tests/ray tests/models tests/acceptance)
+# What only computes runs beside what real systems are waited for in (tests/beside.py).
+COMPUTING := $(wildcard tests/unit tests/architecture tests/sim tests/engines)
+WAITING := $(wildcard tests/shells tests/ray tests/models tests/acceptance)
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -37,7 +39,7 @@ down:  ## stop what up started
 # Either environment ends it, whichever it was started from. 3: it was not running.
 
 test: env-test  ## run every test
-	@$(BIN)/python -m pytest $(SUITES)
+	@$(BIN)/python -m pytest -p tests.beside $(COMPUTING:%=--beside=%) $(WAITING)
 
 lint: env-test  ## formatting, ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check .

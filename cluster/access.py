@@ -124,14 +124,6 @@ def _keeper(path: Path) -> Callable[[str], None]:
     return keep
 
 
-def read_key(path: Path) -> str:
-    """Read the text of an API key that lies in a file."""
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise HomeError(f"API key {path} cannot be read ({error.strerror}); name another with --key-file") from error
-
-
 def _access(home: Home, opened: Database, trust: TrustBundle) -> Access:
     policy_key = SigningKey.load(home.keys / "policy.key")
     publisher = AuthPublisher(opened, SnapshotDirectory(home.auth), policy_key, trust)

@@ -34,7 +34,7 @@ from cluster.node import REPOSITORY, Node, require_port
 from cluster.port_hold import require_unheld
 from cluster.processes import alive, end, lineage, process
 from cluster.profile_policy import ensure_policy
-from cluster.status import Status, is_stuck, processes, read_status, session_file, supervisor
+from cluster.status import NotServing, Status, is_stuck, processes, read_status, session_file, supervisor
 from cluster.succession import Succession
 from models.catalog import Catalog, load_catalog
 from models.errors import AnswersError, WeightsError
@@ -70,10 +70,6 @@ class Wanted:
     profile: str
     port: int | None
     answers: tuple[Path, ...]
-
-
-class NotServing(HomeError):
-    """The system did not become ready; the message says where to look."""
 
 
 def configure(wanted: Wanted) -> Config:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.base.errors import WeaverGenError
-from cluster.access import read_key
+from actors.base.errors import HomeError, WeaverGenError
 from cluster.config import Config
 from cluster.home import Home
 from cluster.probes import call, fetch, parsed
@@ -117,3 +116,11 @@ class GatewayClient:
 def gateway_client(home: Home, config: Config, key_file: Path) -> GatewayClient:
     """Return a client of a home's own gateway, with the API key that lies in a file."""
     return GatewayClient(gateway_url(config), read_key(key_file), system_ids(home, config))
+
+
+def read_key(path: Path) -> str:
+    """Read the text of an API key that lies in a file."""
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise HomeError(f"API key {path} cannot be read ({error.strerror}); name another with --key-file") from error

@@ -22,7 +22,7 @@ import yaml
 
 from actors.base.digests import sha256_hex
 from actors.base.errors import ConfigurationError, HomeError
-from actors.base.files import write_atomic
+from actors.base.files import Folders, write_atomic
 from actors.base.locks import hold
 from cluster.config import Config, plain, read_config
 from cluster.salvage import Salvaged, salvaged
@@ -120,10 +120,11 @@ class Home:
 def create_home(root: Path) -> Home:
     """Open a home, or make one; a half-made one is completed."""
     try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folders = Folders(root.parent, mode=0o700)
+        folders.ensure(root)
         home = _opened(root)
         for folder in FOLDERS:
-            (root / folder).mkdir(exist_ok=True, mode=0o700)
+            folders.ensure(root / folder)
             (root / folder).chmod(0o700)
         if home is None:
             root.chmod(0o700)

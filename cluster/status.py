@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from actors.base.digests import sha256_hex
+from actors.base.errors import HomeError
 from actors.base.files import write_atomic
 from cluster.config import Config
 from cluster.home import Home
@@ -14,6 +15,10 @@ from cluster.processes import Process, leader, led, ours
 
 STUCK_AFTER_S = 180.0
 """A supervisor that has not been through its loop for this long, beyond the time it gives processes to end, is stuck."""
+
+
+class NotServing(HomeError):
+    """The system did not become ready; the message says where to look."""
 
 
 @dataclass(frozen=True, slots=True)

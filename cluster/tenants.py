@@ -72,9 +72,9 @@ def erase_tenant(home: Home, config: Config, opened: Database, tenant: str, reas
     erasure = new_ulid()
     evidence = {"tenant": files(tenant).pseudonym, "reason": reason, "by": by, "erasure": erasure}
     incidents.record(KIND, "level_3_minor", evidence, f"{KIND}:{erasure}")
+    noted = incidents.open_about(f"{KIND}:{erasure}")
     contents, unread = _erase_content(home, config, files, tenant)
     answers = forget_answers(opened, keys)
-    noted = next(found for found in incidents.list(open_only=True) if found.evidence.get("erasure") == erasure)
     if not unread:
         incidents.ack(noted.id, by)
     return Erased(tenant, contents, answers, unread, noted.id)

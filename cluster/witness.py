@@ -3,13 +3,14 @@
 ``python -m cluster.witness --dir DIR --name NAME --trust TRUST.JSON --port N``; DIR is never under the home of the log.
 
 Rules:
-- It listens on loopback unless told otherwise; whoever asks proves nothing but the log's signature. One request a connection at
-  a time, a bounded number of connections, bodies and waits.
+- It listens on loopback unless told otherwise; whoever asks proves nothing but the log's signature. One connection at a time,
+  with one request, for ``TIMEOUT_S`` at most, however slowly it speaks; a bounded number of them wait, and bodies are bounded.
 - ``POST /add-checkpoint`` is c2sp.org/tlog-witness; ``GET /key`` gives its verifier key, ``GET /seen`` what it signed last.
-- A disk that does not take what is to be remembered is 503, and nothing is signed.
+- A disk that does not take what is to be remembered, or give what is, is 503, and nothing is signed.
 """
 
 import argparse
+import contextlib
 import logging
 import signal
 import socket
@@ -18,6 +19,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 from actors.base.errors import IntegrityError, WeaverGenError
 from actors.spans.adapters.witness import Witness
@@ -46,13 +48,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Tell who this is, and what it saw last."""
+        self._answer(self._told())
+
+    def _told(self) -> Verdict:
         witness = self.server.witness
         if self.path == "/key":
-            self._answer(Verdict(200, f"{witness.key.text}\n"))
-        elif self.path == "/seen" and (seen := witness.seen()) is not None:
-            self._answer(Verdict(200, seen.data.decode()))
-        else:
-            self._answer(Verdict(404, "GET /key, GET /seen\n"))
+            return Verdict(200, f"{witness.key.text}\n")
+        try:
+            seen = witness.seen() if self.path == "/seen" else None
+        except (OSError, IntegrityError) as error:
+            _log.warning("what was seen cannot be read: %s", error)
+            return Verdict(503, f"this witness cannot read what it saw: {error}\n")
+        return Verdict(404, "GET /key, GET /seen\n") if seen is None else Verdict(200, seen.data.decode())
 
     def _judged(self, data: bytes) -> Verdict:
         try:
@@ -89,6 +96,29 @@ class WitnessServer(HTTPServer):
         connection.settimeout(TIMEOUT_S)
         return connection, address
 
+    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's
+        """Answer a connection; end it once its time is up, whatever it is doing."""
+        ending = threading.Timer(TIMEOUT_S, _end, (request,))
+        ending.daemon = True
+        ending.start()
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            ending.cancel()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002
+        """Log what kept a request from its answer: whole, unless it is that the other side went away."""
+        error = sys.exception()
+        if isinstance(error, OSError):
+            _log.debug("a connection ended early: %s", error)
+        else:
+            _log.error("a request was not answered", exc_info=error)
+
+
+def _end(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it has ended by itself
+        connection.shutdown(socket.SHUT_RDWR)
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT."""
@@ -102,9 +132,12 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     try:
         witness = Witness(given.dir, given.name, given.trust)
-    except WeaverGenError as error:
+    except (OSError, WeaverGenError) as error:
         sys.exit(f"error: {error}")
-    server = WitnessServer(witness, given.host, given.port)
+    try:
+        server = WitnessServer(witness, given.host, given.port)
+    except (OSError, OverflowError) as error:
+        sys.exit(f"error: nobody can listen on {given.host} port {given.port} ({error}): give another --host or --port")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     print(f"{server.server_port} {witness.key.text}", flush=True)

@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 NAMESPACE = "weavergen"
 ON_HEAD = {"node:__internal_head__": 0.001}
 """What reads and writes the home runs where the home's disk is."""
-_LOCK_RETRY_S = 0.5
-_TRUST_RETRY_S = 60.0
-"""How soon trust that was refused is looked at again: each time it is refused is said."""
+_RETRY_S: Mapping[type[Exception], float] = {HomeError: 0.5, StorageUnavailable: 5.0, IntegrityError: 60.0}
+"""How soon the span actor tries again to begin: a predecessor's lock, a disk; trust that was refused, which is said each time."""
 _ASK_TIMEOUT_S = 5.0
 NICENESS = 5
 """Of the control path's processes: where processors are scarce requests come first, and a third of a share is left to it."""
@@ -81,13 +80,27 @@ class SpanProcess:
         self._gauges.show(span_gauges(health))
 
     def _take_over(self) -> SpanActor:
-        while True:
-            try:
-                return open_span_actor(self._home, self._config, self._log, self._incidents, self._database)
-            except (HomeError, IntegrityError, StorageUnavailable) as error:
-                _log.warning("%s", error)
-                self._waiting_for = str(error)
-                time.sleep(_TRUST_RETRY_S if isinstance(error, IntegrityError) else _LOCK_RETRY_S)
+        def begin() -> SpanActor:
+            return open_span_actor(self._home, self._config, self._log, self._incidents, self._database)
+
+        return begun(begin, self._wait_for, time.sleep)
+
+    def _wait_for(self, why: str) -> None:
+        self._waiting_for = why
+
+
+def begun(begin: Callable[[], SpanActor], waits: Callable[[str], None], pause: Callable[[float], None]) -> SpanActor:
+    """Return the actor that ``begin`` gives; while it cannot, say why and try again.
+
+    A process that ended instead would be brought up again at once, and again: each time that is seconds of a processor.
+    """
+    while True:
+        try:
+            return begin()
+        except (HomeError, IntegrityError, StorageUnavailable) as error:
+            _log.warning("%s", error)
+            waits(str(error))
+            pause(next(wait_s for kind, wait_s in _RETRY_S.items() if isinstance(error, kind)))
 
 
 def open_span_actor(
@@ -95,8 +108,8 @@ def open_span_actor(
 ) -> SpanActor:
     """Return the actor of a home, which believes whom replicas believe: root is pinned, the bundle only grows.
 
-    Raises ``HomeError`` while another one holds the home, ``IntegrityError`` if ``trust.json`` cannot be believed,
-    ``StorageUnavailable`` while the table's store cannot be asked.
+    Raises ``HomeError`` while another one holds the home, ``StorageUnavailable`` while the table's disk is away, and
+    ``IntegrityError`` if ``trust.json`` cannot be believed.
     """
     trust = TrustFile(home / "trust.json", incidents, _noted(database))
     return SpanActor(home, new_ulid(), spans, incidents, HomeAuthority(home, trust), log)
@@ -198,13 +211,18 @@ def span_problem(health: Mapping[str, Any]) -> str:
         return f"SpanActor waits: {health['waiting']}"
     if health["table_error"]:
         return str(health["table_error"])
-    if why := health.get("checker_blind_why"):
-        return f"spans are not checked: {why}"
-    if why := _backup_problem(health):
+    if why := _checking_problem(health) or _backup_problem(health):
         return why
     if health["merge_late"]:
         return f"batches wait to be sealed: {health['log_error'] or 'more come than can be sealed'}"
     return str(health["log_error"])
+
+
+def _checking_problem(health: Mapping[str, Any]) -> str:
+    if why := health.get("checker_blind_why"):
+        return f"spans are not checked: {why}"
+    why = health.get("quarantine_full_why")
+    return f"spans wait to be set aside: {why}" if why else ""
 
 
 def _backup_problem(health: Mapping[str, Any]) -> str:
@@ -224,6 +242,8 @@ class SpanWatch:
         """Batches in the transparency log, and how long the oldest row without a batch has waited (seconds), as last heard."""
         self.storm = ""
         """What is pinned of a span data corruption storm, as last heard; empty while nothing is."""
+        self.storm_at_s = 0.0
+        """As of when that was so (Unix seconds): what is heard is older than the hearing."""
         self.rows: dict[str, int] | None = None
         """Rows that were read, accepted and set aside, as last heard."""
         self._ask = ask
@@ -235,7 +255,8 @@ class SpanWatch:
             async with asyncio.timeout(self._timeout_s):
                 health = await self._ask()
             self.problem, self.log, self.rows = span_problem(health), log_state(health), checked_rows(health)
-            self.storm = str(health.get("storm", self.storm))
+            if "storm" in health:
+                self.storm, self.storm_at_s = str(health["storm"]), float(health["last_tick_s"])
         except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is what there is to say
             self.problem, self.log = f"SpanActor does not answer ({type(error).__name__})", None
             self.rows = None

@@ -10,6 +10,7 @@ Left out: where private keys lie (``cluster``), and certificates as log entries 
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -99,7 +100,7 @@ def revoked_since(trust: TrustBundle) -> dict[str, int]:
     since: dict[str, int] = {}
     for signed in trust.revocations:
         payload = unb64(signed.payload, "revocation")
-        root.verify(REVOCATION_TYPE, payload, signed.signature, "revocation")
+        _check_signature(root, REVOCATION_TYPE, payload, signed.signature, "revocation")
         item = decode(payload, Revocation, "revocation")
         since[item.key_id] = min(item.since, since.get(item.key_id, item.since))
     return since
@@ -127,12 +128,17 @@ def check_certificate(signed: SignedCertificate, certifier: PublicKey, certifier
     step = f"certificate of {certificate.role} {certificate.subject}"
     if _ISSUED_BY.get(certificate.role) != certifier_role or certificate.issued_by != certifier.key_id:
         raise IntegrityError(f"{step}: a {certifier_role} key may not certify it", step)
-    certifier.verify(CERTIFICATE_TYPE, unb64(signed.payload, step), signed.signature, step)
+    _check_signature(certifier, CERTIFICATE_TYPE, unb64(signed.payload, step), signed.signature, step)
     if not certificate.not_before <= at_s < certificate.not_after:
         raise IntegrityError(f"{step}: not valid at {at_s}", step)
     if certificate.role == "writer" and certificate.not_after - certificate.not_before > WRITER_MAX_S:
         raise IntegrityError(f"{step}: a writer's certificate lasts at most 24 h", step)
     return certificate
+
+
+@lru_cache(maxsize=1024)  # a bundle's few, asked for again with every second that a record was issued in
+def _check_signature(key: PublicKey, payload_type: str, payload: bytes, signature: Signature, step: str) -> None:
+    key.verify(payload_type, payload, signature, step)
 
 
 def holders(trust: TrustBundle, role: Role, at_s: int) -> Iterator[tuple[Certificate, PublicKey]]:

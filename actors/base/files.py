@@ -1,6 +1,8 @@
 """Files that appear whole, durable and closed to others.
 
 Rules:
+- A folder's name is made durable before anything that lies in it is relied on, also where the folder was there: whoever made it
+  may have died before that.
 - A file is written beside its place, synced, put into it and its folder synced: readers see the old bytes or the new ones,
   and so does whoever reads after a crash.
 - It has mode 0600 from its first moment.
@@ -9,7 +11,7 @@ Rules:
 - What lies beside the file is removed, whether the write fails or not. Where a process was killed, or removing failed, it stays
   (``.<name>.<eight characters>``) and means nothing.
 
-Left out: who makes the folder, and what a failure means there.
+Left out: what a failure means.
 """
 
 import contextlib
@@ -17,6 +19,31 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+
+class Folders:
+    """The folders below one that is there and durable, as one process makes them."""
+
+    def __init__(self, top: Path, sync: Callable[[Path], None] | None = None, mode: int = 0o777) -> None:
+        self._top, self._sync, self._mode = top, sync or sync_folder, mode
+        self._sure: set[Path] = set()
+        """Those whose names this process made durable."""
+
+    def ensure(self, folder: Path) -> None:
+        """Make a folder, and its name and those above it durable: once even where they are there. Raises ``OSError``."""
+        if folder in self._sure and folder.is_dir():
+            return
+        place = self._top
+        for name in folder.relative_to(self._top).parts:
+            place /= name
+            if place not in self._sure or not place.is_dir():
+                place.mkdir(mode=self._mode, parents=True, exist_ok=True)
+                self._sync(place.parent)
+                self._sure.add(place)
+
+    def forget(self, folder: Path) -> None:
+        """Learn that a folder was taken away."""
+        self._sure.discard(folder)
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from actors.base.canonical import b64, unb64
 from actors.base.digests import sha256_hex
 from actors.base.errors import HomeError, IntegrityError
-from actors.base.files import write_atomic, write_new
+from actors.base.files import Folders, write_atomic, write_new
 
 _PAE_BEGINS = b"DSSEv1 "
 
@@ -32,8 +32,8 @@ def pae(payload_type: str, payload: bytes) -> bytes:
 
 
 @lru_cache(maxsize=256)  # a tenth of what checking a signature costs; the keys are a few writers'
-def _loaded(raw: bytes) -> Ed25519PublicKey:
-    return Ed25519PublicKey.from_public_bytes(raw)
+def _loaded(key: "PublicKey") -> tuple[str, Ed25519PublicKey]:
+    return key.key_id, Ed25519PublicKey.from_public_bytes(key.raw)
 
 
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,10 +70,11 @@ class PublicKey:
         """Raise ``IntegrityError`` naming ``step`` unless ``signature`` is this key's over the payload."""
         if signature.alg != "ed25519":
             raise IntegrityError(f"{step}: unknown signature algorithm {signature.alg!r}", step)
-        if signature.key_id != self.key_id:
-            raise IntegrityError(f"{step}: signed by key {signature.key_id!r}, expected {self.key_id}", step)
+        key_id, key = _loaded(self)
+        if signature.key_id != key_id:
+            raise IntegrityError(f"{step}: signed by key {signature.key_id!r}, expected {key_id}", step)
         try:
-            _loaded(self.raw).verify(unb64(signature.sig, step), pae(payload_type, payload))
+            key.verify(unb64(signature.sig, step), pae(payload_type, payload))
         except InvalidSignature as error:
             raise IntegrityError(f"{step}: the signature does not match", step) from error
 
@@ -129,7 +130,7 @@ class SigningKey:
         self._write(path, write_atomic)
 
     def _write(self, path: Path, write: Callable[[Path, bytes], None]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        Folders(path.parent.parent, mode=0o700).ensure(path.parent)
         write(path, f"{self._private.private_bytes_raw().hex()}\n".encode("ascii"))
 
     def sign(self, payload_type: str, payload: bytes) -> Signature:

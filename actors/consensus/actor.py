@@ -367,7 +367,11 @@ class ConsensusCoordinator:
         """Hand over what was asked and answered, where it is wanted, and while the tenant's salt is the record's."""
         if self._content is None or not self._content.wants(caller.tenant):
             return
-        decision_id, salt = facts.decision_id, self._tenants(caller.tenant).prompt_salt(facts.decision_id)
+        decision_id = facts.decision_id
+        try:
+            salt = self._tenants(caller.tenant).prompt_salt(decision_id)
+        except NotReady:  # which is in the log: what is on record leaves all the same
+            return
         if commitment(salt, prompt_bytes(request.asked)) == facts.prompt_commitment:
             content = content_of(state, decision_id, request.asked, request.answer_kind, salt)
             self._content.put(content, lambda: self._tenants(caller.tenant).prompt_salt(decision_id) == salt)

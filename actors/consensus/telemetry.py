@@ -15,7 +15,7 @@ from actors.consensus.records import result_of
 from actors.consensus.standing import ballots_told
 from actors.consensus.vocabulary import Ballot, State
 from actors.spans import conventions as names
-from actors.spans.span import Span, SpanStatus
+from actors.spans.span import Span, SpanStatus, moment
 from models.voter import VoterInfo
 
 SPANS_OF_EVERY_DECISION = 1
@@ -187,18 +187,10 @@ def _chat(state: State, ballot: Ballot, trace: Trace, asker: State) -> Span:
 
 def breaker_span(voter: VoterInfo, moved: Transition, trace_id: bytes, span_id: bytes, now_ns: int) -> Span:
     """Build the span of a circuit breaker that went into another state: it belongs to no decision."""
-    return Span(
-        trace_id=trace_id,
-        span_id=span_id,
-        parent_span_id=b"",
-        name=names.BREAKER,
-        kind="internal",
-        start_unix_nano=now_ns,
-        end_unix_nano=now_ns,
+    attributes = {names.BREAKER_BEFORE: moved.before, names.BREAKER_CAUSE: moved.cause, names.LINEAGE: voter.lineage}
+    return msgspec.structs.replace(
+        moment(trace_id, span_id, names.BREAKER, "internal", now_ns, attributes),
         status="error" if moved.after in ("open", "forced_open") else "ok",
-        decision_id="",
-        tenant="",
-        attributes={names.BREAKER_BEFORE: moved.before, names.BREAKER_CAUSE: moved.cause, names.LINEAGE: voter.lineage},
         voter=voter.id,
         family=voter.family,
         outcome=moved.after,

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
+from actors.base.files import Folders
 from actors.base.ids import is_ulid
 from actors.base.locks import only_one
 from actors.base.ports import IncidentSink
@@ -49,7 +50,7 @@ from actors.spans.adapters.storm import StormWatch
 from actors.spans.adapters.witnesses import Witnesses
 from actors.spans.checkers.finding import Checker
 from actors.spans.checkers.storm import StormWindow
-from actors.spans.columns import Rows
+from actors.spans.columns import Rows, prepare
 from actors.spans.config import LogConfig, SpansConfig
 
 UNBORN_MAX_AGE_S = 3600
@@ -66,6 +67,7 @@ class SpanActor:
         log: LogConfig | None = None, disk: Disk | None = None, more: Sequence[Checker] | None = None,
     ) -> None:  # fmt: skip
         """``more`` stand for the checkers that compare rows with others (``adapters.guard``)."""
+        prepare()
         self.totals = IngestReport()
         self._home = home
         self._id = actor_id
@@ -74,6 +76,7 @@ class SpanActor:
         self._lock = _take_lock(home / "run" / "span-actor.lock")
         reader = WalReader(home / "wal", config.lookup_max_bytes)
         self._disk = disk or Disk()
+        self._folders = Folders(home, self._disk.sync_directory)
         try:
             self._table = BackedTable(home, config, self._reports, self._disk)
             self.orphans_removed = len(self._table.recover())
@@ -99,7 +102,7 @@ class SpanActor:
         self._ingest = Ingest(
             actor_id, reader, self._last_committed, self._outgoing, self._guard, self._reports, config.table_roll_rows
         )  # fmt: skip
-        self._requests = Requests(home, authority.trust, lambda: self._table, self._outgoing, self._reports, self._disk)
+        self._requests = Requests(home, authority.trust, self._table, self._outgoing, self._reports, self._disk)
         self._report = IngestReport()
         self._unborn: dict[Path, float] = {}
         """Directory of a log that was never opened → when it was first seen (steady)."""
@@ -115,6 +118,7 @@ class SpanActor:
         self._last_tick_s = now.wall_s
         self._table.begin(now.steady_s, now.wall_s)
         self._guard.begin()
+        self._guard.recall(self._table, self._last_committed, now.wall_s, now.steady_s)
         if self._unsealed_since_s is not None or not self._sealer.begun:
             self._seal((), now)
         self._ingest.run(now, lambda: self._commit(now))
@@ -171,6 +175,7 @@ class SpanActor:
             **self._compactor.health(),
             "checkers_blind": len(self._guard.blind),
             "checker_blind_why": "; ".join(f"{name} {why}" for name, why in self._guard.blind.items()),
+            **self._guard.room(),
             "checks_failed": self._guard.failures,
             "canaries_judged": self._guard.canaries,
             "storm": str(self._storm.pin or self._storm.problem),
@@ -206,6 +211,9 @@ class SpanActor:
         except (StorageUnavailable, IntegrityError) as error:
             self._table_error = str(error)
             self._reports.lasting("span_table_unavailable", {"cause": str(error)}, str(self._home), now.steady_s)
+            return False
+        except HomeError as error:  # the log's key cannot say what is committed
+            self._log_failed(error, now)
             return False
         self._table_error = ""
         self._compactor.committed()
@@ -284,10 +292,7 @@ class SpanActor:
 
     def _quarantine(self, ref: SegmentRef) -> None:
         kept = self._home / "quarantine" / "wal"
-        if not kept.exists():
-            kept.mkdir(parents=True)
-            self._disk.sync_directory(kept.parent)
-            self._disk.sync_directory(self._home)
+        self._folders.ensure(kept)
         if ref.path.exists():
             self._disk.rename(ref.path, kept / f"{ref.writer_id}-{ref.path.name}")
             self._disk.sync_directory(kept)

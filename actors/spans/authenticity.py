@@ -21,7 +21,8 @@ from typing import NamedTuple
 from actors.base.certificates import Certificate, SignedCertificate, TrustBundle, UnknownIssuer, writer_key
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.signing import PublicKey
-from actors.spans.record import RECORD_TYPE, DecisionRecord, Envelope, read_envelope, read_record
+from actors.spans.opened import Opened, opened
+from actors.spans.record import RECORD_TYPE, DecisionRecord
 from actors.spans.span import Span
 
 MAX_KNOWN = 1024
@@ -54,19 +55,23 @@ class Writers:
         found = self.judge(writer_id, seq, span, now_s)
         return "" if found is None else found.why
 
-    def judge(self, writer_id: str, seq: int, span: Span, now_s: float) -> Fault | None:
-        """Return what is wrong with row ``seq`` of a writer, taken in now; ``None`` if it is its word. May raise ``Unjudged``."""
+    def judge(
+        self, writer_id: str, seq: int, span: Span, now_s: float, found: Opened | str | None = None
+    ) -> Fault | None:
+        """Return what is wrong with row ``seq`` of a writer, taken in now; ``None`` if it is its word. May raise ``Unjudged``.
+
+        ``found`` is what came of opening its envelope, where that was done already.
+        """
         if not span.record:
             return None
-        kind = "record_unreadable"
+        found = opened(span.record) if found is None else found
+        if isinstance(found, str):
+            return Fault("record_unreadable", found)
+        record, kind = found.record, "certificate"
         try:
-            envelope = read_envelope(span.record)
-            payload = envelope.payload_bytes
-            record = read_record(payload)
-            kind = "certificate"
-            certificate, key = self._vouched(envelope, record, writer_id)
+            certificate, key = self._vouched(found, writer_id)
             kind = "signature"
-            key.verify(RECORD_TYPE, payload, envelope.signature, "signature")
+            key.verify(RECORD_TYPE, found.payload, found.signature, "signature")
         except UnknownIssuer as error:
             raise Unjudged(f"row {seq} of {writer_id}: {error}; bring the newest trust.json back") from error
         except IntegrityError as error:
@@ -80,11 +85,11 @@ class Writers:
             )
         return None
 
-    def _vouched(self, envelope: Envelope, record: DecisionRecord, writer_id: str) -> tuple[Certificate, PublicKey]:
+    def _vouched(self, found: Opened, writer_id: str) -> tuple[Certificate, PublicKey]:
         """Return the certificate and key that an envelope names, if they are this writer's."""
-        if len(envelope.certificates) != 1:
+        if len(found.certificates) != 1:
             raise IntegrityError("exactly one writer certificate is expected", "certificate")
-        return self._key(envelope.certificates[0], writer_id, record.issued_at // 1000)
+        return self._key(found.certificates[0], writer_id, found.record.issued_at // 1000)
 
     def _key(self, signed: SignedCertificate, writer_id: str, at_s: int) -> tuple[Certificate, PublicKey]:
         known = self._known.get((signed, at_s))

@@ -12,7 +12,7 @@ Left out: how rows, batches and checkpoints are proven (``proof``), files (``ada
 
 import hashlib
 from collections.abc import Container, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -22,8 +22,8 @@ from actors.spans.columns import Rows
 from actors.spans.conventions import SPAN_SCHEMA_VERSION
 from actors.spans.log.checkpoint import SignedCheckpoint
 from actors.spans.log.entry_proof import EntryProof
-from actors.spans.merkle import inclusion_path, leaf_hash, tree_root
-from actors.spans.proof import InclusionProof, Manifest, row_data
+from actors.spans.merkle import inclusion_path, leaf_hashes, tree_root
+from actors.spans.proof import InclusionProof, Manifest, rows_data
 from actors.spans.span import Span, check_version
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -49,22 +49,30 @@ def rest_digest(span: Span, schema_version: int) -> bytes:
 
     Raises ``IntegrityError`` where it says what a row of that version cannot.
     """
+    (digest,) = _rest_digests([span], schema_version)
+    return digest
+
+
+def _rest_digests(spans: Sequence[Span], schema_version: int) -> list[bytes]:
     try:
-        check_version(span, schema_version)
+        check_version(spans, schema_version)
     except ValueError as error:
         raise IntegrityError(str(error), "row") from error
     fields = FIELDS.get(schema_version, FIELDS[SPAN_SCHEMA_VERSION])
-    return hashlib.sha256(_encode([b"" if name == "record" else getattr(span, name) for name in fields])).digest()
+    said: Iterable[Any]
+    # As it stands a span packs like the list of its fields.
+    if fields == Span.__struct_fields__ and {type(span) for span in spans} == {Span}:
+        said = (msgspec.structs.replace(span, record=b"") if span.record else span for span in spans)
+    else:
+        said = ([b"" if name == "record" else getattr(span, name) for name in fields] for span in spans)
+    return [hashlib.sha256(packed).digest() for packed in map(_encode, said)]
 
 
 def row_hashes(rows: Rows) -> list[bytes]:
     """Return the leaf hash of each row."""
-    return [
-        leaf_hash(
-            row_data(rows.writer_id, seq, rows.schema_version, span.record, rest_digest(span, rows.schema_version))
-        )
-        for seq, span in enumerate(rows.spans, rows.first_seq)
-    ]
+    rest = _rest_digests(rows.spans, rows.schema_version)
+    envelopes = [span.record for span in rows.spans]
+    return leaf_hashes(rows_data(rows.writer_id, rows.first_seq, rows.schema_version, envelopes, rest))
 
 
 def manifest_of(rows: Rows) -> Manifest:
@@ -76,8 +84,8 @@ def manifest_of(rows: Rows) -> Manifest:
         last_seq=rows.first_seq + len(rows.spans) - 1,
         rows_root=tree_root(row_hashes(rows)).hex(),
         schema_version=rows.schema_version,
-        first_unix_ms=min(span.start_unix_nano for span in rows.spans) // 1_000_000,
-        last_unix_ms=max(span.end_unix_nano for span in rows.spans) // 1_000_000,
+        first_unix_ms=min([span.start_unix_nano for span in rows.spans]) // 1_000_000,
+        last_unix_ms=max([span.end_unix_nano for span in rows.spans]) // 1_000_000,
     )
 
 

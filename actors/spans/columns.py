@@ -13,14 +13,14 @@ Rules:
 Left out: writing files and committing them (``adapters.table``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import groupby
-from operator import itemgetter
+from itertools import accumulate, chain, repeat
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,6 +31,9 @@ from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
 from actors.spans.span import Span, check_span, check_version
 
 PARTITION = "date"
+_DAY_NS = 86_400_000_000_000
+_MAX_BYTES = 2**31 - 1
+"""Of one column in one table: Arrow counts them in 32 bits."""
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _MAP = pa.map_(pa.string(), pa.string())
 _PINNED = pa.schema(
@@ -104,27 +107,32 @@ def span_date(span: Span) -> date:
 
 def by_date(rows: Sequence[Rows]) -> Iterator[tuple[date, pa.Table]]:
     """Turn rows into one Arrow table a date, oldest date first, rows in their order."""
-    flat = [
-        (span.start_unix_nano // 86_400_000_000_000, chunk, chunk.first_seq + index, span)
-        for chunk in rows
-        for index, span in enumerate(chunk.spans)
-    ]
-    flat.sort(key=itemgetter(0))
-    for _, group in groupby(flat, key=itemgetter(0)):
-        members = list(group)
-        yield span_date(members[0][3]), _to_table(members)
+    spans = [span for chunk in rows for span in chunk.spans]
+    days = [span.start_unix_nano // _DAY_NS for span in spans]
+    whose = list(chain.from_iterable(repeat(chunk, len(chunk.spans)) for chunk in rows))
+    numbers = list(chain.from_iterable(range(one.first_seq, one.first_seq + len(one.spans)) for one in rows))
+    if len(set(days)) == 1:
+        yield span_date(spans[0]), _to_table(spans, whose, numbers)
+        return
+    for day in sorted(set(days)):
+        chosen = [at for at, found in enumerate(days) if found == day]
+        of_day = [spans[at] for at in chosen]
+        yield span_date(of_day[0]), _to_table(of_day, [whose[at] for at in chosen], [numbers[at] for at in chosen])
 
 
-def _to_table(members: Sequence[tuple[int, Rows, int, Span]]) -> pa.Table:
-    columns = _columns(members)
+def _to_table(spans: Sequence[Span], whose: Sequence[Rows], numbers: Sequence[int]) -> pa.Table:
+    columns = _columns(spans, whose, numbers)
     arrays = [_array(columns[field.name], field.type) for field in _PINNED]
     return pa.Table.from_arrays(arrays, schema=_PINNED)
 
 
-def _columns(members: Sequence[tuple[int, Rows, int, Span]]) -> dict[str, list[Any]]:
-    """Return the values of every column."""
-    spans = [span for _, _, _, span in members]
-    views = [shown(span.otlp) if span.otlp else None for span in spans]
+def _columns(spans: Sequence[Span], whose: Sequence[Rows], numbers: Sequence[int]) -> dict[str, list[Any]]:
+    """Return the values of every column; of attributes, whole dicts."""
+    return _own_columns(spans, whose, numbers) | _shown_columns(spans, whose)
+
+
+def _own_columns(spans: Sequence[Span], whose: Sequence[Rows], numbers: Sequence[int]) -> dict[str, list[Any]]:
+    """Return what is said of every row alike."""
     return {
         "trace_id": [span.trace_id for span in spans],
         "span_id": [span.span_id for span in spans],
@@ -134,14 +142,10 @@ def _columns(members: Sequence[tuple[int, Rows, int, Span]]) -> dict[str, list[A
         "start_unix_nano": [span.start_unix_nano for span in spans],
         "end_unix_nano": [span.end_unix_nano for span in spans],
         "status": [span.status for span in spans],
-        "writer_id": [chunk.writer_id for _, chunk, _, _ in members],
-        "writer_seq": [seq for _, _, seq, _ in members],
-        "log_index": [chunk.log_index for _, chunk, _, _ in members],
+        "writer_id": [chunk.writer_id for chunk in whose],
+        "writer_seq": [*numbers],
+        "log_index": [chunk.log_index for chunk in whose],
         "decision_id": [span.decision_id or None for span in spans],
-        "attributes": [
-            list((span.attributes if view is None else view.attributes).items())
-            for span, view in zip(spans, views, strict=True)
-        ],
         "voter": [span.voter or None for span in spans],
         "family": [span.family or None for span in spans],
         "layer": [span.layer or None for span in spans],
@@ -151,15 +155,21 @@ def _columns(members: Sequence[tuple[int, Rows, int, Span]]) -> dict[str, list[A
         "answer_kind": [span.answer_kind or None for span in spans],
         "tenant": [span.tenant or None for span in spans],
         "record": [span.record or None for span in spans],
-        "schema_url": [
-            SCHEMA_URLS.get(chunk.schema_version, SCHEMA_URL) if view is None else view.schema_url or None
-            for (_, chunk, _, _), view in zip(members, views, strict=True)
-        ],
-        "writer_schema_version": [chunk.schema_version for _, chunk, _, _ in members],
-        "sender": [span.sender or None for span in spans],
-        "otlp": [span.otlp or None for span in spans],
-        "events": [None if view is None else _events(view) for view in views],
+        "writer_schema_version": [chunk.schema_version for chunk in whose],
     }
+
+
+def _shown_columns(spans: Sequence[Span], whose: Sequence[Rows]) -> dict[str, list[Any]]:
+    """Return what other services' messages show where a row is one of theirs."""
+    urls: list[str | None] = [SCHEMA_URLS.get(chunk.schema_version, SCHEMA_URL) for chunk in whose]
+    attributes = [span.attributes for span in spans]
+    messages = [span.otlp or None for span in spans]
+    senders, events = [span.sender or None for span in spans], list[Any]([None]) * len(spans)
+    for at, message in enumerate(messages):
+        if message is not None:
+            view = shown(message)
+            urls[at], attributes[at], events[at] = view.schema_url or None, view.attributes, _events(view)
+    return {"schema_url": urls, "attributes": attributes, "sender": senders, "otlp": messages, "events": events}
 
 
 def _events(view: Shown) -> list[dict[str, Any]]:
@@ -179,7 +189,8 @@ def rows_of(table: pa.Table) -> list[Rows]:
     except ValueError as error:  # bytes that are no UTF-8 where words belong
         raise IntegrityError(f"{_batches(table)} cannot be read: {error}", "row") from error
     found = [_row(dict(zip(given, values, strict=True))) for values in zip(*given.values(), strict=True)]
-    made = _columns([(0, rows, rows.first_seq, rows.spans[0]) for rows in found])
+    made = _columns([rows.spans[0] for rows in found], found, [rows.first_seq for rows in found])
+    made["attributes"] = [list(attributes.items()) for attributes in made["attributes"]]
     for name, values in made.items():
         if values != given[name]:
             place = next(at for at, value in enumerate(values) if value != given[name][at])
@@ -207,7 +218,7 @@ def _row(row: dict[str, Any]) -> Rows:
             raise ValueError(f"number {seq}, schema {version} or batch {index} is out of bounds")
         span = _decode(_encode(_span(row)))  # a struct believes the types it is given, a decoder does not
         check_span(span)
-        check_version(span, version)
+        check_version([span], version)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
         raise IntegrityError(f"{_where(row)} cannot be read: {error}", "row") from error
     return Rows(writer_id, seq, version, [span], index)
@@ -242,7 +253,37 @@ def _span(row: dict[str, Any]) -> Span:
     )
 
 
+def prepare() -> None:
+    """Have pyarrow load what it loads when it is first used: some tenths of a second that rows need not wait for."""
+    pa.array([""])
+
+
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return pa.array(values, kind.value_type).dictionary_encode()
-    return pa.array(values, kind)
+    if kind == _MAP:
+        return _maps(values)
+    return _bytes(values) if kind == pa.binary() else pa.array(values, kind)
+
+
+def _maps(values: Sequence[Mapping[str, str]]) -> pa.Array:
+    """Return a column of maps: all keys, all items and where each row's begin, without a pair of Python for each of them."""
+    ends = accumulate(map(len, values), initial=0)
+    keys = list(chain.from_iterable(values))
+    items = list(chain.from_iterable(one.values() for one in values))
+    return pa.MapArray.from_arrays(
+        pa.array(list(ends), pa.int32()), pa.array(keys, pa.string()), pa.array(items, pa.string()), type=_MAP
+    )
+
+
+def _bytes(values: Sequence[bytes | None]) -> pa.Array:
+    """Return a column of bytes, put together at once: a builder that grows copies records several times."""
+    if not any(values):
+        return pa.array(values, pa.binary())
+    lengths = [0 if value is None else len(value) for value in values]
+    ends = np.cumsum([0, *lengths])
+    if ends[-1] > _MAX_BYTES:
+        return pa.array(values, pa.binary())
+    there = np.packbits([value is not None for value in values], bitorder="little")
+    parts = [there, ends.astype(np.int32), b"".join(value for value in values if value)]
+    return pa.Array.from_buffers(pa.binary(), len(values), list(map(pa.py_buffer, parts)))

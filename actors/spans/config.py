@@ -66,6 +66,9 @@ class SpansConfig(BaseModel):
     """Pause between two ticks of the actor."""
     quarantine_max_rows: int = Field(default=256, ge=1, le=100_000)
     """Rows of one writer that are set aside in one tick (exceeded by at most one frame); beyond it the writer waits."""
+    quarantine_max_bytes: int = Field(default=1024 * MIB, ge=64 * KIB)
+    """Room of all rows that were set aside. None is ever dropped: where there is no room they wait in the log, and their writer
+    with them, until files were moved away."""
     baseline_keep_rows: int = Field(default=5_000, ge=1, le=1_000_000)
     """Rows that the statistics' baseline on disk may be behind what was learned."""
     counters_every_s: int = Field(default=10, ge=1, le=3600)
@@ -84,6 +87,9 @@ class SpansConfig(BaseModel):
     """Longest a span can have lasted."""
     remembered_spans: int = Field(default=65_536, ge=1, le=4_194_304)
     """Spans whose ids are remembered, so that a copy is known (some 250 bytes each; up to twice as many)."""
+    recalled_rows: int = Field(default=32_768, ge=0, le=4_194_304)
+    """Newest rows of the table that checkers are told of when the actor begins, so that a restart forgets none of them; 0: none.
+    (Some 50 µs each, before the first row is judged.)"""
     canary_every_ticks: int = Field(default=20, ge=1, le=100_000)
     """Ticks between two rounds of canaries, by which checkers prove that they see."""
     unchecked_wait_s: float = Field(default=60, ge=0, le=86_400)

@@ -79,6 +79,7 @@ ROW_SCORE: Final = "weavergen.row.score"
 ROW_REASON: Final = "weavergen.row.reason"
 ROW_INVESTIGATED: Final = "weavergen.row.investigated"
 ROW_BY: Final = "weavergen.row.by"
+ROW_SHA256: Final = "weavergen.row.sha256"
 
 
 def chat_span_name(model: str) -> str:

@@ -8,13 +8,13 @@ Rules:
 Left out: when such a row is written (the gateway), and what follows if counts differ (``checkers.cross_reference``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
-from actors.spans.span import Span
+from actors.spans.span import Span, moment
 
 _DIGITS = 16
 """Of the largest count there can be: numbers of rows end at 2^53 − 1."""
@@ -31,8 +31,10 @@ class RowCounts(msgspec.Struct, frozen=True):
     """Answers that were taken back."""
 
     def __add__(self, other: "RowCounts") -> "RowCounts":
-        mine, theirs = msgspec.structs.astuple(self), msgspec.structs.astuple(other)
-        return RowCounts(*(left + right for left, right in zip(mine, theirs, strict=True)))
+        return RowCounts(
+            self.rows + other.rows, self.decisions + other.decisions, self.voter_spans + other.voter_spans,
+            self.withheld + other.withheld,
+        )  # fmt: skip
 
     def __sub__(self, other: "RowCounts") -> "RowCounts":
         mine, theirs = msgspec.structs.astuple(self), msgspec.structs.astuple(other)
@@ -45,17 +47,13 @@ _ATTRIBUTES = {
 }  # fmt: skip
 
 
-def counts_of(spans: Iterable[Span]) -> RowCounts:
+def counts_of(spans: Sequence[Span]) -> RowCounts:
     """Count rows."""
-    rows = decisions = voter_spans = withheld = 0
-    for span in spans:
-        rows += 1
-        if span.record:
-            decisions += span.name == names.INVOKE_WORKFLOW
-            withheld += span.name == names.POLICY
-        elif span.decision_id and span.voter:
-            voter_spans += 1
-    return RowCounts(rows, decisions, voter_spans, withheld)
+    recorded = [span.name for span in spans if span.record]
+    voter_spans = [True for span in spans if span.voter and span.decision_id and not span.record]
+    return RowCounts(
+        len(spans), recorded.count(names.INVOKE_WORKFLOW), len(voter_spans), recorded.count(names.POLICY)
+    )  # fmt: skip
 
 
 class WriterCounts:
@@ -66,7 +64,7 @@ class WriterCounts:
         self._last: tuple[int, RowCounts] | None = None
         """First number and counts of the frame that was built last: it may yet have been refused."""
 
-    def built(self, first_seq: int, spans: Iterable[Span]) -> None:
+    def built(self, first_seq: int, spans: Sequence[Span]) -> None:
         """Note a frame that was built from that number on."""
         self._settle(first_seq)
         self._last = first_seq, counts_of(spans)
@@ -84,19 +82,8 @@ class WriterCounts:
 
 def counters_span(counts: RowCounts, trace_id: bytes, span_id: bytes, now_ns: int) -> Span:
     """Build the row that says what was counted; it belongs to no decision."""
-    return Span(
-        trace_id=trace_id,
-        span_id=span_id,
-        parent_span_id=b"",
-        name=names.GATEWAY_COUNTERS,
-        kind="internal",
-        start_unix_nano=now_ns,
-        end_unix_nano=now_ns,
-        status="ok",
-        decision_id="",
-        tenant="",
-        attributes={name: str(getattr(counts, field)) for field, name in _ATTRIBUTES.items()},
-    )
+    attributes = {name: str(getattr(counts, field)) for field, name in _ATTRIBUTES.items()}
+    return moment(trace_id, span_id, names.GATEWAY_COUNTERS, "internal", now_ns, attributes)
 
 
 def counted(span: Span) -> RowCounts:

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from actors.spans import conventions as names
-from actors.spans.span import Span
+from actors.spans.span import Span, moment
 
 FeedbackOutcome = Literal["accepted", "failed_tests", "reverted", "security_issue"]
 
@@ -35,17 +35,7 @@ def feedback_span(feedback: Feedback, trace_id: bytes, span_id: bytes, now_ns: i
     attributes = {names.FEEDBACK_ID: feedback.id}
     if feedback.note_commitment:
         attributes[names.FEEDBACK_NOTE] = feedback.note_commitment
-    return Span(
-        trace_id=trace_id,
-        span_id=span_id,
-        parent_span_id=b"",
-        name=names.FEEDBACK,
-        kind="server",
-        start_unix_nano=now_ns,
-        end_unix_nano=now_ns,
-        status="ok",
-        decision_id=feedback.decision_id,
-        tenant=feedback.tenant,
-        attributes=attributes,
-        outcome=feedback.outcome,
+    row = moment(trace_id, span_id, names.FEEDBACK, "server", now_ns, attributes)
+    return msgspec.structs.replace(
+        row, decision_id=feedback.decision_id, tenant=feedback.tenant, outcome=feedback.outcome
     )

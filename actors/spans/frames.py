@@ -64,7 +64,7 @@ class FrameKind(IntEnum):
     CLOSED = 3
 
 
-_KINDS = frozenset(FrameKind)
+_KINDS = {int(kind): kind for kind in FrameKind}
 
 
 class SegmentHeader(msgspec.Struct, frozen=True, array_like=True):
@@ -89,8 +89,7 @@ class SegmentStart:
     seed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """One good frame; ``offset`` is where it begins in its segment."""
 
     kind: FrameKind
@@ -191,7 +190,7 @@ def decode_spans(frame: Frame, version: int = SPAN_SCHEMA_VERSION) -> list[Span]
         spans = _decode_spans(frame.payload)
         for span in spans:
             check_span(span)
-            check_version(span, version)
+        check_version(spans, version)
     except (msgspec.DecodeError, ValueError) as error:
         raise IntegrityError(f"frame at {frame.offset} cannot be read: {error}", "frame") from error
     if len(spans) != frame.count:
@@ -237,11 +236,12 @@ def _frame_at(data: bytes, base: int, at: int, seed: int) -> Frame | None:
         return None
     _, length, kind, first_seq, count, batch_start, checksum = _FRAME.unpack_from(data, position)
     payload = data[head_end : head_end + length]
-    if len(payload) != length or zlib.crc32(payload, seed) != checksum or kind not in _KINDS:
+    known = _KINDS.get(kind)
+    if len(payload) != length or zlib.crc32(payload, seed) != checksum or known is None:
         return None
     if not _numbers(first_seq, count):
         return None
-    return Frame(FrameKind(kind), first_seq, count, payload, at, batch_start)
+    return Frame(known, first_seq, count, payload, at, batch_start)
 
 
 def _numbers(first_seq: int, count: int) -> bool:

@@ -12,10 +12,8 @@ class Sealed:
     """One writer's."""
 
     def __init__(self) -> None:
-        self.first: int | None = None
-        """Lowest number that was sealed."""
         self.last = FIRST_SEQ - 1
-        """Highest."""
+        """Highest number that was sealed."""
         self._gaps: list[Interval] = []
 
     def take(self, first: int, last: int) -> bool:
@@ -28,5 +26,4 @@ class Sealed:
             self._gaps = without(self._gaps, (first, last))
         else:
             return False
-        self.first = first if self.first is None else min(self.first, first)
         return True

@@ -12,7 +12,7 @@ Left out: how hashes are stored (``log.tiles``), files (``adapters.log``), what 
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
@@ -24,6 +24,11 @@ Read = Callable[[int, int], bytes]
 def leaf_hash(data: bytes) -> bytes:
     """Hash a leaf's data."""
     return hashlib.sha256(b"\x00" + data).digest()
+
+
+def leaf_hashes(leaves: Iterable[bytes]) -> list[bytes]:
+    """Hash leaves' data."""
+    return [hashlib.sha256(b"\x00" + data).digest() for data in leaves]
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -39,7 +44,7 @@ def tree_root(leaves: Sequence[bytes]) -> bytes:
     while len(level) > 1:
         odd = level[-1:] if len(level) % 2 else []
         pairs = zip(level[::2], level[1::2], strict=False)
-        level = [node_hash(left, right) for left, right in pairs] + odd
+        level = [hashlib.sha256(b"\x01" + left + right).digest() for left, right in pairs] + odd
     return level[0]
 
 

@@ -30,6 +30,7 @@ from actors.spans.merkle import HASH_BYTES, leaf_hash, root_of_path
 from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
 
 _ROW = struct.Struct(">26sQI32s32s")
+_OF_NOTHING = hashlib.sha256(b"").digest()
 _NUMBER = rb"(0|[1-9][0-9]{0,14})"
 _PLAIN = re.compile(
     rb'\{"first_seq":%b,"first_unix_ms":%b,"last_seq":%b,"last_unix_ms":%b,"rows_root":"([0-9a-f]{64})",'
@@ -79,9 +80,26 @@ class InclusionProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def row_data(writer_id: str, seq: int, schema_version: int, envelope: bytes, rest: bytes) -> bytes:
     """Return a row's digest data; raise ``IntegrityError`` where no row can have such a place."""
+    (data,) = rows_data(writer_id, seq, schema_version, [envelope], [rest])
+    return data
+
+
+def rows_data(
+    writer_id: str, first_seq: int, schema_version: int, envelopes: Sequence[bytes], rests: Sequence[bytes]
+) -> list[bytes]:
+    """Return the digest data of consecutive rows; raise ``IntegrityError`` where no row can have such a place."""
+    for seq in {first_seq, first_seq + max(0, len(rests) - 1)}:
+        _check_place(writer_id, seq, schema_version)
+    writer = writer_id.encode("ascii")
+    return [
+        _ROW.pack(writer, seq, schema_version, hashlib.sha256(envelope).digest() if envelope else _OF_NOTHING, rest)
+        for seq, (envelope, rest) in enumerate(zip(envelopes, rests, strict=True), first_seq)
+    ]
+
+
+def _check_place(writer_id: str, seq: int, schema_version: int) -> None:
     if not is_ulid(writer_id) or not FIRST_SEQ <= seq <= MAX_SEQ or not 0 <= schema_version <= MAX_SCHEMA_VERSION:
         raise IntegrityError(f"row {seq} of {writer_id[:32]!r} under schema {schema_version} is none", "row")
-    return _ROW.pack(writer_id.encode("ascii"), seq, schema_version, hashlib.sha256(envelope).digest(), rest)
 
 
 def read_manifest(data: bytes) -> Manifest:

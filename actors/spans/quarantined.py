@@ -9,8 +9,10 @@ Rules:
 Left out: reading the entries (``adapters.quarantined``), entering them (``adapters.ingest``, ``adapters.requests``).
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Literal
 
 import numpy as np
@@ -38,6 +40,16 @@ class Entry:
     by: str
     """Who asked for it; empty if nobody did."""
     at_unix_ms: int
+    row_sha256: str = ""
+    """Of one row that was set aside: what it was (``adapters.quarantine``); empty where an earlier version did not say."""
+
+
+def entry_of(name: str, said: Mapping[str, str], at_ns: int) -> Entry:
+    """Return what a row of the actor's says; raise ``KeyError`` or ``ValueError`` if it says nothing of the kind."""
+    return Entry(
+        name, said[names.ROW_WRITER], int(said[names.ROW_FIRST]), int(said[names.ROW_LAST]), said.get(names.ROW_PLACE, ""),
+        said.get(names.ROW_REASON, ""), said.get(names.ROW_BY, ""), at_ns // 1_000_000, said.get(names.ROW_SHA256, ""),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +96,7 @@ def in_force(entries: Iterable[Entry]) -> Quarantined:
             if entry.name == names.ROW_RELEASED:
                 of_writer[entry.writer_id] = without(of_writer.get(entry.writer_id, []), interval)
             elif place == entry.place:
-                of_writer[entry.writer_id] = joined(of_writer.get(entry.writer_id, []), interval)
+                join(of_writer.setdefault(entry.writer_id, []), interval)
     return Quarantined(*({name: many for name, many in found[place].items() if many} for place in ("table", "aside")))
 
 
@@ -110,15 +122,14 @@ def _shown(entry: Entry, now: Quarantined) -> dict[str, object]:
     }  # fmt: skip
 
 
-def joined(intervals: Sequence[Interval], more: Interval) -> list[Interval]:
-    """Return disjoint ascending intervals with one more."""
-    made: list[Interval] = []
-    for first, last in sorted([*intervals, more]):
-        if made and first <= made[-1][1] + 1:
-            made[-1] = made[-1][0], max(made[-1][1], last)
-        else:
-            made.append((first, last))
-    return made
+def join(intervals: list[Interval], more: Interval) -> None:
+    """Put one more into disjoint ascending intervals. Forgeries may be many: looked for in half after half, not one by one."""
+    first, last = more
+    begin = bisect_left(intervals, first - 1, key=itemgetter(1))
+    end = bisect_right(intervals, last + 1, key=itemgetter(0))
+    if begin < end:
+        first, last = min(first, intervals[begin][0]), max(last, intervals[end - 1][1])
+    intervals[begin:end] = [(first, last)]
 
 
 def without(intervals: Iterable[Interval], less: Interval) -> list[Interval]:

@@ -8,7 +8,7 @@ Rules:
 Left out: where frames come from and what becomes of the numbers.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from actors.base.canonical import MAX_SAFE_INTEGER
 
@@ -17,8 +17,7 @@ MAX_SEQ = MAX_SAFE_INTEGER
 """Highest number of a row: what a signed record and a manifest can say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, gc=False):
     """What one frame does to a writer's sequence."""
 
     skip: int

@@ -2,11 +2,10 @@
 
 With ``--restart`` it begins anew, with ``--page`` nothing is run: the page is written from the results there are. With
 ``--quick`` a campaign that has a quick form runs through it, to see that it runs: that measures nothing, and its results go to
-``.cache``.
+``.cache``. Ended in the middle, it leaves nothing running and what was found so far: the next run goes on from there.
 """
 
 import json
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,6 +31,7 @@ from cluster.acceptance import (
     spike,
     spike_page,
 )
+from cluster.acceptance.guarded import guarded
 from cluster.acceptance.page import render, with_part
 from cluster.acceptance.tamper import campaign as tamper
 from cluster.node import REPOSITORY
@@ -102,7 +102,6 @@ def write_pages(name: str, results: Path, readme: Path) -> None:
 
 def main() -> int:
     """Run the campaign that is named."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything that was started is ended
     names = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     if len(names) != 1 or names[0] not in CAMPAIGNS:
         sys.stderr.write(
@@ -111,13 +110,18 @@ def main() -> int:
         return 2
     if "--page" in sys.argv:
         write_pages(names[0], RESULTS, README)
-    elif "--quick" in sys.argv:
-        if names[0] not in QUICK:
-            sys.stderr.write(f"{names[0]} has no quick form; these have one: {', '.join(QUICK)}\n")
-            return 2
-        run(names[0], QUICK_RESULTS, restart=True, campaigns=QUICK)
+        return 0
+    if "--quick" in sys.argv and names[0] not in QUICK:
+        sys.stderr.write(f"{names[0]} has no quick form; these have one: {', '.join(QUICK)}\n")
+        return 2
+    return guarded(lambda: _campaign(names[0]))
+
+
+def _campaign(name: str) -> int:
+    if "--quick" in sys.argv:
+        run(name, QUICK_RESULTS, restart=True, campaigns=QUICK)
     else:
-        run(names[0], RESULTS, "--restart" in sys.argv)
+        run(name, RESULTS, "--restart" in sys.argv)
     return 0
 
 

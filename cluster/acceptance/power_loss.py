@@ -143,11 +143,12 @@ def digest(tree: Tree) -> str:
     return sha.hexdigest()
 
 
-def lay_out(tree: Tree, root: Path) -> None:
-    """Make a tree's files and folders below ``root``, which is not there yet."""
+def lay_out(tree: Tree, root: Path, was: Path | None = None) -> None:
+    """Make a tree's files and folders below ``root``, which is not there yet; what names the root that ``was`` names this."""
     root.mkdir(parents=True)
+    old, new = os.fsencode(was or root), os.fsencode(root)
     for path, content in sorted(tree.items()):
         if content is None:
             (root / path).mkdir()
         else:
-            (root / path).write_bytes(content)
+            (root / path).write_bytes(content.replace(old, new) if old in content else content)

@@ -5,9 +5,12 @@ Rules:
   records, the look-up of each decision that was acknowledged. Old or new, never half, and no other error than is foreseen.
 - ``mended`` starts SpanActor as its supervisor would, lets it tick, and does nothing else; then each row is there exactly once,
   bit for bit, in the table or set aside, the log holds all of them and goes on from every checkpoint that was ever seen.
+- Where the first storage was away, readers and SpanActor begin while it is: nobody may be told that an acknowledged decision is
+  not there. Then it is brought back, which is all that anybody does.
 - What nobody needs any more and nobody removed is counted, and is no fault.
 """
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -18,17 +21,21 @@ from typing import Any
 
 import pandas as pd
 
-from actors.base.errors import WeaverGenError
+from actors.base.errors import StorageUnavailable, WeaverGenError
 from actors.consensus.audit import Recorded
 from actors.spans import conventions as names
 from actors.spans.adapters.check import Seen, check_log
+from actors.spans.adapters.handover import HandoverFile
 from actors.spans.adapters.lookup import open_lookup
+from actors.spans.adapters.segments import segment_name
+from actors.spans.adapters.stores import SpanStores
 from actors.spans.adapters.swaps import NOTES
-from actors.spans.adapters.table import PENDING, SpanTable
+from actors.spans.adapters.table import PENDING
 from actors.spans.columns import rows_of
 from actors.spans.log.checkpoint import read_checkpoint
 from cluster.acceptance.span_stories import BEGUN, SEALED_BEFORE
 from cluster.acceptance.span_world import (
+    BACKUP,
     CONFIG,
     DAMAGED,
     FORGER,
@@ -36,8 +43,10 @@ from cluster.acceptance.span_world import (
     Keys,
     at,
     decision,
+    is_away,
     row,
     span_actor,
+    swap_away,
     writer_id,
 )
 from cluster.acceptance.strikes import Tell
@@ -48,10 +57,10 @@ LOADED = pd.__name__
 CANNOT = "cannot be read"
 """What a reader says that is not to blame."""
 MAX_LETTERS = 400
-NOT_WELL = ("table_error", "log_error", "lag_rows", "writers", "merge_delay_s")
+NOT_WELL = ("table_error", "log_error", "lag_rows", "writers", "merge_delay_s", "backup_in_use", "backup_error")
 MENDED_AT_S = 20_000
 TICKS, MERGING_TICKS = 6, (2, 3)
-FORESEEN = {DAMAGED: "wal_damaged", FORGER: "span_quarantined"}
+FORESEEN = {"wal_damaged", "span_quarantined", "span_storage_failover", "span_storage_reconciled"}
 """Incidents that stories are about."""
 _DELTA_LOG = re.compile(r"\d{20}\.(json|checkpoint\.parquet)|_last_checkpoint")
 _WORLD = (*range(1, 5000), *range(BEGUN, BEGUN + SEALED_BEFORE))
@@ -79,6 +88,9 @@ def looked_at(root: Path, rows: Sequence[tuple[int, int]], seen: Seen, *, powerl
     """
     home, looked = root / "home", Looked()
     known = dict(seen) | seen_in(root)
+    if is_away(home):
+        looked.faults += _while_away(home, rows)
+        swap_away(home)
     before = [fault for fault in _read(home, rows, known) if not (powerless and CANNOT in fault)]
     looked.faults += [f"before it was mended: {fault}" for fault in before]
     looked.faults += _mended(root, looked)
@@ -94,6 +106,29 @@ def seen_in(root: Path) -> dict[str, Any]:
     for name, path in (("home", root / "home" / "log" / "checkpoint"), ("witness", root / "witness" / "seen")):
         if path.exists():
             found[name] = read_checkpoint(path.read_bytes())
+    return found
+
+
+def _while_away(home: Path, rows: Sequence[tuple[int, int]]) -> list[str]:
+    """Look decisions up while the first storage is away, before SpanActor goes on without it and after."""
+    found = _denied(home, rows)
+    try:
+        _ticked(home, Incidents())
+    except StorageUnavailable as error:  # it never heard what the first holds, and waits
+        if (word := HandoverFile(home).read()) is not None and word.in_use:
+            found.append(f"SpanActor does not go on in the backup that is in use: {error}")
+    return [f"while the first storage was away: {fault}" for fault in found + _denied(home, rows)]
+
+
+def _denied(home: Path, rows: Sequence[tuple[int, int]]) -> list[str]:
+    """Return the acknowledged decisions of which a look-up says that they are not there."""
+    lookup, found = open_lookup(home, CONFIG, Keys().trust)[0], list[str]()
+    for number, seq in rows:
+        if number == FORGER or not row(number, seq).record:
+            continue
+        with contextlib.suppress(StorageUnavailable):
+            if lookup.find(decision(number, seq)) is None:
+                found.append(f"decision {seq} of writer {number} is said not to be there")
     return found
 
 
@@ -121,7 +156,7 @@ def _table(home: Path) -> list[tuple[tuple[int, int], str]]:
     """Return each row of a writer in the table, and what is wrong with it."""
     found: list[tuple[tuple[int, int], str]] = []
     times: Counter[tuple[str, int]] = Counter()
-    for part in rows_of(SpanTable(home / "spans", CONFIG.table_checkpoint_commits).read()):
+    for part in rows_of(_stores(home).read()):
         times[part.writer_id, part.first_seq] += 1
         if times[part.writer_id, part.first_seq] > 1:
             found.append(((0, 0), f"row {part.first_seq} of {part.writer_id} is in the table twice"))
@@ -131,6 +166,10 @@ def _table(home: Path) -> list[tuple[tuple[int, int], str]]:
         why = f"row {part.first_seq} of writer {number} is not as it was written" if wrong else ""
         found.append(((number, part.first_seq), why))
     return found
+
+
+def _stores(home: Path) -> SpanStores:
+    return SpanStores(home, CONFIG.table_checkpoint_commits)
 
 
 _NUMBERS = {writer_id(number): number for number in _WORLD}
@@ -167,7 +206,9 @@ def _lookup_faults(home: Path, rows: Sequence[tuple[int, int]], _seen: Seen) -> 
 
 
 def mend(root: Path, tell: Tell) -> None:
-    """Start SpanActor and let it tick, as a story of its own: it may be struck, too."""
+    """Bring the first storage back, start SpanActor and let it tick, as a story of its own: it may be struck, too."""
+    if is_away(root / "home"):
+        swap_away(root / "home")
     tell("mended", " ".join(_ticked(root / "home", Incidents())[1]))
 
 
@@ -189,7 +230,7 @@ def _mended(root: Path, looked: Looked) -> list[str]:
     except (WeaverGenError, OSError) as error:
         return [f"SpanActor does not start or tick again: {type(error).__name__}: {error}"]
     looked.adopted = said["adopted"]
-    kinds = set(incidents.kinds) - set(FORESEEN.values())
+    kinds = set(incidents.kinds) - FORESEEN
     return [f"SpanActor has {what}" for what in unwell] + [f"incident {kind}" for kind in sorted(kinds)]
 
 
@@ -237,7 +278,7 @@ def _gaps(home: Path, there: list[tuple[int, int]]) -> list[str]:
 
 def _entries(home: Path) -> list[str]:
     """Return what SpanActor entered more than once, and rows set aside that it did not enter."""
-    rows = SpanTable(home / "spans", CONFIG.table_checkpoint_commits).read(["name", "attributes"]).to_pylist()
+    rows = _stores(home).read(["name", "attributes"]).to_pylist()
     once = (names.WAL_ADOPTED, names.WAL_DAMAGED, names.ROW_QUARANTINED)
     counted = Counter(
         (row["name"], *(f"{key} {value}" for key, value in row["attributes"])) for row in rows if row["name"] in once
@@ -246,7 +287,10 @@ def _entries(home: Path) -> list[str]:
     aside = sum(entry[0] == names.ROW_QUARANTINED for entry in counted)
     if aside != len(_set_aside(home)):
         found.append(f"{aside} rows were entered as set aside, and {len(_set_aside(home))} are")
-    return found
+    said = [dict(row["attributes"]) for row in rows if row["name"] == names.WAL_DAMAGED]
+    kept = {path.name for path in (home / "quarantine" / "wal").glob("*")}
+    places = {f"{each[names.WAL_WRITER]}-{segment_name(int(each[names.WAL_SEGMENT]))}" for each in said}
+    return found + [f"the evidence {place} is lost" for place in sorted(places - kept)]
 
 
 def _noted(home: Path) -> list[str]:
@@ -260,10 +304,12 @@ def _leftovers(home: Path, looked: Looked) -> list[str]:
     found = [f"{path.relative_to(home)} is left" for path in (home / "wal").glob("*")]
     if (home / "spans" / PENDING).exists():
         found.append(f"spans/{PENDING} is left")
-    current = set(SpanTable(home / "spans", CONFIG.table_checkpoint_commits).current_files())
+    current = set(_stores(home).current_files())
     files = {path.resolve() for path in (home / "spans").glob("date=*/*")}
     noted = {(home / "spans" / name).resolve() for name in _noted(home)}  # kept for readers for a while
     found += [f"{path.name} is in no commit, and is left" for path in sorted(files - current - noted)]
+    if len(copies := list((home.parent / BACKUP).glob("*"))) > 1:
+        found.append(f"{len(copies)} directories lie in the backup, and one is the next handover's")
     idle: Counter[str] = Counter()
     for path in (home / "spans" / "_delta_log").glob("*"):
         idle["of Delta's log"] += _DELTA_LOG.fullmatch(path.name) is None

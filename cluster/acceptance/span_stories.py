@@ -3,12 +3,14 @@
 ``writing``: a log is opened, written in groups, rotated, closed. ``living``: two writers one after the other, while SpanActor
 takes in what they write. ``serving``: the same side by side. ``taking in``: SpanActor finds logs that were finished, abandoned,
 damaged, forged and never opened, and seals over the end of a tile while a witness signs. ``merging``: it merges small files of
-the table, and removes what was merged.
+the table, and removes what was merged. ``failing over``: the first storage is taken away, the backup takes over and goes on; the
+first comes back, gets all of it and goes on alone, and the copies go.
 
 Each keeps on until it is through: what is refused for lack of storage is tried again, as a process that is restarted would.
 """
 
 import asyncio
+import itertools
 import os
 import threading
 import time
@@ -16,8 +18,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from actors.base.errors import StorageUnavailable
+from actors.base.files import sync_folder
 from actors.spans.actor import SpanActor
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.sealer import Sealer
@@ -36,9 +40,12 @@ from cluster.acceptance.span_world import (
     Keys,
     at,
     identity,
+    is_away,
+    prepare_away,
     row,
     rows,
     span_actor,
+    swap_away,
     write_trust,
     writer_id,
 )
@@ -50,6 +57,8 @@ ACKNOWLEDGED, REFUSED, INCIDENT, SLOWEST = "acknowledged", "refused", "incident"
 START_AGAIN = 75
 """With which a process ends that could not begin."""
 TRIES = 400
+LEFT_TO_DO = ("lag_rows", "table_error", "log_error", "merge_delay_s", "writers", "backup_in_use")
+"""What SpanActor says of itself while it is not through."""
 MERGES, MERGED_GROUPS = 2, 3
 AGAIN_S = 0.005
 CLIENTS, PAUSE_S = 4, 0.02
@@ -57,8 +66,9 @@ DEADLINE_S = 0.2
 """How long somebody waits for a row to be durable."""
 INCARNATIONS = 10
 """How far the numbers of a writer's incarnations are apart."""
-UNBORN, BEGUN = 5, 100_000
-"""Number of a writer that died while it opened its log, and of the first of those whose batches are sealed before."""
+UNBORN, BACKED, BEGUN = 5, 7, 100_000
+"""Number of a writer that died while it opened its log, of one whose rows a backup takes, and of the first of those whose
+batches are sealed before."""
 SEALED_BEFORE = 254
 """Two batches before a tile is full."""
 WITNESS = "witness.example/1"
@@ -220,9 +230,7 @@ def _settled(actor: SpanActor, since_s: float) -> None:
         now = at(since_s + step)
         actor.tick(now, flush=True)
         said = actor.health(now)
-        if not (
-            said["lag_rows"] or said["table_error"] or said["log_error"] or said["merge_delay_s"] or said["writers"]
-        ):
+        if not any(said[name] for name in LEFT_TO_DO):
             return
         time.sleep(AGAIN_S)
     raise RuntimeError(f"SpanActor did not come to an end: {said}")
@@ -246,6 +254,66 @@ def prepare_merging(root: Path) -> list[tuple[int, int]]:
     """Leave a table of small files."""
     _nothing(root)
     return acknowledged(struck(living(MERGED_GROUPS), root, lambda _: GO_ON).told)
+
+
+def failing_over(root: Path, tell: Tell) -> None:
+    """Have a backup take over when the first storage is gone, go on, and give all of it back."""
+    actor = begun(root / "home", LogConfig(), tell)
+    asyncio.run(_backed(actor, *_opened(root / "home", BACKED, tell), root / "home", tell))
+    for step in range(2):
+        actor.tick(at(9000 + 1000 * step))  # the copies have been kept long enough
+    _settled(actor, 12_000)
+
+
+async def _backed(actor: SpanActor, wal: WalWriter, number: int, home: Path, tell: Tell) -> None:
+    moments = itertools.count(2000, 10)
+
+    async def reached(is_so: Callable[[dict[str, Any]], bool]) -> None:
+        """Have rows written, and tick until something is so."""
+        await _written(wal, number, 1, tell)
+        for moment in itertools.islice(moments, TRIES):
+            await asyncio.to_thread(actor.tick, at(moment))
+            if is_so(actor.health(at(moment))):
+                return
+            await asyncio.sleep(AGAIN_S)
+        raise RuntimeError(f"it was never so: {actor.health(at(next(moments)))}")
+
+    def is_well(said: dict[str, Any]) -> bool:
+        return not (said["lag_rows"] or said["table_error"])
+
+    await reached(lambda said: said["backup_ready"] and is_well(said))
+    await _swapped(home, tell)
+    await reached(lambda said: said["backup_in_use"] and is_well(said))
+    await reached(is_well)
+    await _swapped(home, tell)
+    await reached(lambda said: is_well(said) and not said["backup_in_use"])
+    await reached(is_well)
+    await asyncio.to_thread(wal.close)
+
+
+async def _swapped(home: Path, tell: Tell) -> None:
+    """Take the first storage away, or bring it back, once the disk lets it."""
+    was_away = is_away(home)
+    for _ in range(TRIES):
+        try:
+            if is_away(home) == was_away:
+                swap_away(home)
+            else:
+                sync_folder(home)
+        except OSError as error:
+            tell(REFUSED, str(error))
+            await asyncio.sleep(AGAIN_S)
+        else:
+            return
+    raise RuntimeError("the first storage could not be moved")
+
+
+def prepare_failing_over(root: Path) -> list[tuple[int, int]]:
+    """Leave a table, and a backup that was never used."""
+    _nothing(root)
+    left = acknowledged(struck(living(1), root, lambda _: GO_ON).told)
+    prepare_away(root / "home")
+    return left
 
 
 @contextmanager
@@ -344,6 +412,7 @@ def stories(groups: int) -> list[Lived]:
         Lived("living", living(groups), _nothing),
         Lived("taking in", taking_in, prepare_taking_in),
         Lived("merging", merging, prepare_merging),
+        Lived("failing over", failing_over, prepare_failing_over),
     ]
 
 

@@ -34,7 +34,8 @@ MAX_TOLD = 20
 Key = tuple[str, int]
 FORESEEN = {
     "wal_damaged", "span_quarantined", "span_table_unavailable", "log_unavailable", "span_ingest_blocked",
-    "witness_unavailable",
+    "witness_unavailable", "span_compaction_failed", "span_storage_failover", "span_storage_reconciled",
+    "span_backup_unavailable",
 }  # fmt: skip
 """Kinds of incidents that a disk which refuses may open."""
 
@@ -150,11 +151,21 @@ def spread(strike: Strike, stage: Stage, keys: Sequence[Key]) -> Found:
     """Strike in as many processes as there are processors."""
     hands = min(MAX_HANDS, os.cpu_count() or 1, len(keys))
     parts = [(stage.beside(hand), keys[hand::hands]) for hand in range(hands)]
-    begun = [Apart(partial(_fields, strike, *part), MAX_STAGE_S) for part in parts]
     found = Found()
-    for each in begun:
-        found.add(each.result())
+    for fields_of in apart_each([partial(_fields, strike, *part) for part in parts]):
+        found.add(fields_of)
     return found
+
+
+def apart_each(works: Sequence[Callable[[], Any]]) -> Iterator[Any]:
+    """Do several things in processes of their own; yield what they return. None of them outlives this."""
+    begun = [Apart(work, MAX_STAGE_S) for work in works]
+    try:
+        for each in begun:
+            yield each.result()
+    finally:
+        for each in begun:
+            each.end()
 
 
 def _fields(strike: Strike, stage: Stage, keys: Sequence[Key]) -> dict[str, Any]:
@@ -260,19 +271,19 @@ def powerless(stage: Stage, keys: Sequence[Key] | None = None) -> dict[str, Foun
         struck(stage.lived.story, root, plan)
     states = list(left.values())
     hands = min(MAX_HANDS, os.cpu_count() or 1, len(states))
-    parts = [(stage.beside(hand), states[hand::hands]) for hand in range(hands)]
-    for each in [Apart(partial(_looked_at_each, *part), MAX_STAGE_S) for part in parts]:
-        for state, counted in each.result().items():
+    parts = [(stage.beside(hand), states[hand::hands], root) for hand in range(hands)]
+    for each in apart_each([partial(_looked_at_each, *part) for part in parts]):
+        for state, counted in each.items():
             found[state].add(counted)
     return found
 
 
-def _looked_at_each(stage: Stage, states: Sequence[_Left]) -> dict[str, dict[str, Any]]:
+def _looked_at_each(stage: Stage, states: Sequence[_Left], was: Path) -> dict[str, dict[str, Any]]:
     found = {state: Found() for state in STATES}
     for each in states:
         with stage.fresh() as root:
             shutil.rmtree(root)
-            lay_out(each.tree, root)
+            lay_out(each.tree, root, was)
             found[each.state].rows += len(acknowledged(each.told)) + len(stage.before)
             found[each.state].note(each.where, stage.looked(root, each.told, powerless=True))
     return {state: one.fields() for state, one in found.items()}

@@ -3,12 +3,15 @@
 Every other row carries a decision that its writer signed; the rows of ``FORGER`` carry one that somebody else signed.
 """
 
+import ctypes
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from actors.base.canonical import canonical_json
 from actors.base.certificates import Certificate, Role, SignedCertificate, TrustBundle, certify
+from actors.base.files import sync_folder
 from actors.base.ids import new_ulid, ulid
 from actors.base.ports import IncidentSink
 from actors.base.signing import SigningKey
@@ -38,10 +41,14 @@ CONFIG = SpansConfig(
     table_roll_age_s=0, table_roll_rows=24, table_checkpoint_commits=3, ingest_poll_ms=20,
     compact_min_files=2, compact_step_ms=60_000, compact_close_age_s=60, removed_files_keep_s=60,
 )  # fmt: skip
+BACKUP, AWAY = "backup", "away"
+"""Beside a home that has one, its backup storage; in it what lies in the first storage's place while that is away."""
 FORGER, DAMAGED = 4, 3
 """Numbers of a writer whose rows somebody else signed, and of one in whose log a bit is flipped."""
 BULK = 9 * KIB
 """Characters in every row whose number can be divided by three: segments fill up."""
+_HERE, _EXCHANGE = -100, 2
+"""AT_FDCWD, RENAME_EXCHANGE."""
 _ROOT, _ISSUER, _LOG, _FORGER = (SigningKey.from_seed(seed * 32) for seed in (b"r", b"i", b"l", b"f"))
 
 
@@ -79,8 +86,34 @@ class Incidents:
 
 
 def span_actor(home: Path, incidents: IncidentSink, log: LogConfig | None = None) -> SpanActor:
-    """Start a SpanActor with an id of its own."""
-    return SpanActor(home, new_ulid(), CONFIG, incidents, Keys(), log or LogConfig(), more=())
+    """Start a SpanActor with an id of its own, and with a backup storage where there is one."""
+    return SpanActor(home, new_ulid(), _config(home), incidents, Keys(), log or LogConfig(), more=())
+
+
+def _config(home: Path) -> SpansConfig:
+    backup = home.parent / BACKUP
+    given = {"backup": str(backup), "backup_after_failures": 2, "backup_return_s": 0.0} if backup.is_dir() else {}
+    return CONFIG.model_copy(update=given)
+
+
+def prepare_away(home: Path) -> None:
+    """Have a backup storage, and something that can take the first one's place."""
+    (home.parent / BACKUP).mkdir()
+    (home / AWAY).write_bytes(b"no directory")
+
+
+def is_away(home: Path) -> bool:
+    """Tell whether the first storage is somewhere else."""
+    return (home / AWAY).is_dir()
+
+
+def swap_away(home: Path) -> None:
+    """Take the first storage away, or bring it back, in one step: what lies there instead is no directory."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    paths = [os.fsencode(home / name) for name in ("spans", AWAY)]
+    if libc.renameat2(_HERE, paths[0], _HERE, paths[1], _EXCHANGE) != 0:
+        raise OSError(ctypes.get_errno(), "the first storage cannot be taken away or brought back")
+    sync_folder(home)
 
 
 def at(seconds: float) -> Instant:

@@ -219,18 +219,27 @@ class Apart:
             _answer(work, writer)
         os.close(writer)
         self._reader = reader
+        self._ended = False
 
     def result(self) -> Any:  # noqa: ANN401 - plain values, whatever they are
         """Wait for it, and return what it returned; raise ``RuntimeError`` if it failed."""
         with os.fdopen(self._reader, "rb") as file:
             data = file.read()
         _, status = os.waitpid(self._pid, 0)
+        self._ended = True
         if not data:
             raise RuntimeError(f"a child ended with status {status} and said nothing")
         done, found = json.loads(data)
         if not done:
             raise RuntimeError(f"a child failed: {found}")
         return found
+
+    def end(self) -> None:
+        """End it, unless it has ended, and with it whatever it is forking."""
+        if not self._ended:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self._ended = True
 
 
 def _answer(work: Callable[[], Any], writer: int) -> None:

@@ -92,10 +92,10 @@ def watch_me(to: socket.socket) -> None:
     to.close()
 
 
-def die_with_parent() -> ctypes.CDLL:
-    """Have this process killed when the one that forked it ends; return the C library."""
+def die_with_parent(number: signal.Signals = signal.SIGKILL) -> ctypes.CDLL:
+    """Have this process killed, or sent another signal, when the one that forked it ends; return the C library."""
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(_DIE_WITH_PARENT, number, 0, 0, 0)
     return libc
 
 

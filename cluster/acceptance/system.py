@@ -67,18 +67,17 @@ def pss_mib(system: System) -> float:
 
 @contextmanager
 def running(name: str, port: int, arguments: Sequence[str]) -> Iterator[System]:
-    """Bring a fresh system up, yield it, end it."""
+    """Bring a fresh system up, yield it, end it: also one that was only half up. Raise ``RuntimeError`` if that fails."""
     root = WORK / name / "home"
-    if (root / "version.json").exists():
-        _weavergen(root, "down")
+    _brought_down(root)
     shutil.rmtree(WORK / name, ignore_errors=True)
     root.parent.mkdir(parents=True, exist_ok=True)  # it stays where something is mounted on it
     began = time.monotonic()
-    done = _weavergen(root, "up", "--port", str(port), *arguments)
-    if done.returncode != 0:
-        raise RuntimeError(f"`weavergen up` ended with {done.returncode}: {done.stderr[-2000:]}{done.stdout[-2000:]}")
-    home = open_home(root)
     try:
+        done = _weavergen(root, "up", "--port", str(port), *arguments)
+        if done.returncode != 0:
+            raise RuntimeError(f"`weavergen up` ended with {_told(done)}")
+        home = open_home(root)
         yield System(
             home=home,
             url=f"http://127.0.0.1:{port}",
@@ -88,7 +87,19 @@ def running(name: str, port: int, arguments: Sequence[str]) -> Iterator[System]:
             up_s=time.monotonic() - began,
         )
     finally:
-        _weavergen(root, "down")
+        _brought_down(root)
+
+
+def _brought_down(root: Path) -> None:
+    """End what runs for a home, and see that nothing does."""
+    if (root / "version.json").exists():
+        done = _weavergen(root, "down")
+        if processes(open_home(root)):
+            raise RuntimeError(f"`weavergen down` ended with {_told(done)}")
+
+
+def _told(done: "subprocess.CompletedProcess[str]") -> str:
+    return f"{done.returncode}: {done.stderr[-2000:]}{done.stdout[-2000:]}"
 
 
 def write_answers(path: Path, answers: dict[str, Sequence[str]]) -> Path:
@@ -122,4 +133,5 @@ def _weavergen(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=COMMAND_TIMEOUT_S,
         check=False,
+        start_new_session=True,  # a signal to this process's group must not end a `down` half-way
     )

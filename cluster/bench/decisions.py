@@ -71,17 +71,26 @@ def templates() -> list[Template]:
 
 
 class Decisions:
-    """The decisions of one writer, one after the other."""
+    """Decisions one after the other, each of the writer whose turn it is."""
 
     def __init__(self, writer: WriterIdentity, known: list[Template], log_id: str, began_ns: int, step_ns: int) -> None:
         self.next_seq, self.count = 1, 0
         self._writer, self._known, self._log_id = writer, known, log_id
         self._began_ns, self._step_ns = began_ns, step_ns
 
+    @property
+    def next_ns(self) -> int:
+        """Return when the next one ends."""
+        return self._began_ns + self.count * self._step_ns
+
+    def go_on_as(self, writer: WriterIdentity) -> None:
+        """Let another writer go on, from its first number."""
+        self._writer, self.next_seq = writer, 1
+
     def next(self) -> list[Span]:
         """Return the spans of the next decision; the first of them carries its record."""
         template = self._known[self.count % len(self._known)]
-        ended_ns = self._began_ns + self.count * self._step_ns
+        ended_ns = self.next_ns
         started_ns, number = ended_ns - template.took_ns, self.count.to_bytes(10, "big")
         decision_id = ulid(started_ns // _MS, number)
         facts = msgspec.structs.replace(
@@ -100,9 +109,9 @@ class Decisions:
         return [msgspec.structs.replace(spans[0], record=envelope), *spans[1:]]
 
 
-def certified_writer(issuer: SigningKey, at_s: int) -> WriterIdentity:
+def certified_writer(issuer: SigningKey, at_s: int, number: int = 0) -> WriterIdentity:
     """Return a writer that the issuer vouches for, from half a day before that time to half a day after it."""
-    key, name = SigningKey.generate(), ulid(at_s * 1000, b"benchmarks")
+    key, name = SigningKey.generate(), ulid(at_s * 1000, b"bench" + number.to_bytes(5, "big"))
     certificate = Certificate(
         "writer", name, key.public.hex, issuer.public.key_id, at_s - 12 * 3600, at_s + 12 * 3600
     )  # fmt: skip

@@ -2,7 +2,9 @@
 
 Rules:
 - What is taken in are production's own spans and records (``cluster.bench.decisions``); signatures are checked, rows judged,
-  files synced, batches sealed, by a process on one processor. The log was made before.
+  files synced, batches sealed, by a process on one processor.
+- The log is made by another process, a portion at a time: one writer's log, whole, which lies there at once when the one before
+  was taken in. So no disk has to hold it all, and nobody waits for a writer but between two portions.
 - Beside it, in the same run: pyarrow writing the same rows, once, to one file, with what it does by default.
 - Bytes a span are those of the table's files before any are merged, beside that one file and the same spans as OTLP JSON.
 - Figures are processor time, so that whoever else works on the machine changes little.
@@ -17,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from actors.base.canonical import canonical_json
+from actors.base.signing import SigningKey
 from actors.spans.adapters.check import check_log
 from actors.spans.adapters.exporting import exported
 from actors.spans.adapters.table import SpanTable
@@ -43,7 +47,9 @@ OTLP_ROWS = 20_000
 """Spans that are written as OTLP JSON to see how large one is."""
 PEER_ROWS = 1_000_000
 """Beyond it the peer is not measured: it holds all rows in memory."""
+PORTION_ROWS = 250_000
 _SEGMENT_BYTES = 16 * 2**20
+_LOOK_S = 0.02
 _STEP_NS = 200_000
 """Between two decisions: 5,000 a second."""
 
@@ -72,7 +78,8 @@ def main() -> int:
     options = parser.parse_args()
     found = []
     for rows in options.rows:
-        with tempfile.TemporaryDirectory(prefix="ingest-", dir=REPOSITORY / ".cache") as folder:
+        (cache := REPOSITORY / ".cache").mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="ingest-", dir=cache) as folder:
             found.append(measure(Path(folder), rows))
         print(json.dumps(_plain(found[-1])), flush=True)
     machine = facts.machine()
@@ -102,31 +109,55 @@ def measure(folder: Path, rows: int) -> Found:
 
 def _as_otlp(table: SpanTable, rows: int) -> float:
     """Return how many bytes a span takes as OTLP JSON, by some of them."""
-    count = size = 0
+    spans = size = 0
     for parts in exported(table, 0):
-        count, size = count + sum(len(part.spans) for part in parts), size + len(json_line(parts))
-        if count >= rows:
+        spans, size = spans + sum(len(part.spans) for part in parts), size + len(json_line(parts))
+        if spans >= rows:
             break
-    return size / count
+    return size / spans
 
 
 def _take_in(home: Path, rows: int) -> tuple[int, Taken]:
     """Write a log of so many rows, and have another process take it in; return decisions and figures."""
     now_s = int(time.time())
     keys = fresh_keys(now_s)
-    writer = certified_writer(keys.issuer, now_s)
     (home / "keys").mkdir(parents=True)
     (home / "trust.json").write_bytes(canonical_json(keys.trust))
     keys.log.save(home / "keys" / "log.key")
     began_ns = now_s * 1_000_000_000 - rows * _STEP_NS // 5
-    made = Decisions(writer, templates(), keys.log.public.key_id, began_ns, _STEP_NS)
-    for number, data in enumerate(segments(made, writer, rows, _SEGMENT_BYTES), 1):
-        put_segment(home / "wal", writer.id, number, data)
+    first = certified_writer(keys.issuer, began_ns // 1_000_000_000)
+    made = Decisions(first, templates(), keys.log.public.key_id, began_ns, _STEP_NS)
+    portions, wal = _portions(made, keys.issuer, rows, home.parent / "next"), home / "wal"
+    wal.mkdir()
+    _hand_over(next(portions), wal)
     command = [sys.executable, "-m", "cluster.bench.ingest_once", str(home), str(rows)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - this program itself
-    if done.returncode:
-        raise SystemExit(f"{command} ended with {done.returncode}")
-    return made.count, msgspec.json.decode(done.stdout, type=Taken)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as taking:  # noqa: S603 - this program itself
+        for portion in portions:
+            while any(wal.iterdir()) and taking.poll() is None:
+                time.sleep(_LOOK_S)
+            _hand_over(portion, wal)
+        out, _ = taking.communicate()
+    if taking.returncode:
+        raise SystemExit(f"{command} ended with {taking.returncode}")
+    return made.count, msgspec.json.decode(out, type=Taken)
+
+
+def _hand_over(portion: Path, wal: Path) -> None:
+    portion.rename(wal / portion.name)
+
+
+def _portions(made: Decisions, issuer: SigningKey, rows: int, folder: Path) -> Iterator[Path]:
+    """Make the logs of one writer after the other, until together they hold so many rows, or a few more."""
+    left = rows
+    for number in count():
+        if left <= 0:
+            return
+        writer = certified_writer(issuer, made.next_ns // 1_000_000_000, number)
+        made.go_on_as(writer)
+        for segment, data in enumerate(segments(made, writer, min(left, PORTION_ROWS), _SEGMENT_BYTES), 1):
+            put_segment(folder, writer.id, segment, data)
+        left -= made.next_seq - 1
+        yield folder / writer.id
 
 
 def _whole(checked: Any, decisions: int) -> None:  # noqa: ANN401 - what check_log returns

@@ -25,7 +25,7 @@ from actors.spans.actor import SpanActor
 from actors.spans.adapters.progress import Instant
 from actors.spans.config import LogConfig, SpansConfig
 
-IDLE_S = 0.02
+IDLE_S = 0.25
 
 
 class Keys:

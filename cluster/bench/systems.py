@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from cluster.access import read_key
 from cluster.bench.load import Target
 from cluster.bench.started import LOOPBACK, BenchError, free_port, listening, run, started
+from cluster.client import read_key
 from cluster.home import Home, open_home
 from cluster.node import REPOSITORY, Node
 from cluster.probes import http_status, parsed

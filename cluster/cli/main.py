@@ -2,46 +2,54 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from actors.base.errors import OperatorError, WeaverGenError
-from cluster.bringup import NotServing
-from cluster.cli.asking import ask
-from cluster.cli.evals import evaluations
-from cluster.cli.jobs import audit, learn
-from cluster.cli.keys import keys
-from cluster.cli.lifecycle import down, up
-from cluster.cli.log import log
-from cluster.cli.policies import policy
-from cluster.cli.quarantine import quarantine
-from cluster.cli.simulating import simulate
-from cluster.cli.spans import spans
-from cluster.cli.status import status
-from cluster.cli.tenants import tenants
-from cluster.cli.transitions import halt, isolate, readmit, resume
-from cluster.cli.verifying import verify
-from cluster.cli.witnesses import witnesses
 from cluster.client import NotRunning
 from cluster.leaving import leave
+from cluster.status import NotServing
 
 DEBUG = "WEAVERGEN_DEBUG"
 """Set in the environment, it lets a system error through with its traceback."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+_PLACES = {
+    "up": "lifecycle:up", "down": "lifecycle:down", "status": "status:status", "ask": "asking:ask",
+    "audit": "jobs:audit", "learn": "jobs:learn", "keys": "keys:keys", "verify": "verifying:verify", "log": "log:log",
+    "halt": "transitions:halt", "resume": "transitions:resume", "isolate": "transitions:isolate",
+    "readmit": "transitions:readmit", "policy": "policies:policy", "eval": "evals:evaluations",
+    "simulate": "simulating:simulate", "quarantine": "quarantine:quarantine", "tenants": "tenants:tenants",
+    "witnesses": "witnesses:witnesses", "spans": "spans:spans",
+}  # fmt: skip
+"""Command → module of this package and its name there."""
+
+
+class Commands(Mapping[str, click.Command]):
+    """All commands. One is imported when it is asked for: importing all takes longer than most take to run."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        module, _, attribute = _PLACES[name].partition(":")
+        command: click.Command = getattr(import_module(f"cluster.cli.{module}"), attribute)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
+
+
+@click.group(
+    commands=Commands(),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(package_name=None, version="2.0.0", prog_name="weavergen")
 def cli() -> None:
     """WeaverGen answers only what several independent language models agree on, and signs what it says."""
-
-
-for command in (
-    up, down, status, ask, audit, learn, keys, verify, log, halt, resume, isolate, readmit, policy, evaluations,
-    simulate, quarantine, tenants, witnesses, spans,
-):  # fmt: skip
-    cli.add_command(command)
 
 
 def exit_code(error: WeaverGenError) -> int:

@@ -4,7 +4,7 @@ Nothing is signed that was not proven first (``cluster.succession``), and what a
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
@@ -49,10 +49,7 @@ def show(home_dir: str | None, as_json: bool) -> None:
 @json_option
 def pin(reason: str, home_dir: str | None, as_json: bool) -> None:
     """Sign the policy in force once more as operator: from here on it is believed without its predecessors."""
-    session = Session.open(home_dir)
-    with _succession(session) as chain:
-        current = chain.in_force()
-        _published(session, chain, current, successor(current, chain.now_ms()), "pin", reason, as_json=as_json)
+    _follow(home_dir, "pin", successor, reason, as_json=as_json)
 
 
 @policy.command(epilog='Example: weavergen policy freeze --reason "odd answers in the table"')
@@ -61,10 +58,7 @@ def pin(reason: str, home_dir: str | None, as_json: bool) -> None:
 @json_option
 def freeze(reason: str, home_dir: str | None, as_json: bool) -> None:
     """Freeze learning: what is decided from here on teaches nothing, then or later."""
-    session = Session.open(home_dir)
-    with _succession(session) as chain:
-        current = chain.in_force()
-        _published(session, chain, current, frozen(current, chain.now_ms()), "freeze", reason, as_json=as_json)
+    _follow(home_dir, "freeze", frozen, reason, as_json=as_json)
 
 
 @policy.command(epilog='Example: weavergen policy unfreeze --reason "rows were looked at"')
@@ -170,6 +164,16 @@ def rolled_back(
 def _succession(session: Session) -> Iterator[Succession]:
     with database(session.home, session.config.store) as opened:
         yield Succession(session.home, session.config.policy, lambda: load_trust(session.home.trust_file), opened)
+
+
+def _follow(
+    home_dir: str | None, kind: str, new: Callable[[PolicySnapshot, int], PolicySnapshot], reason: str, *, as_json: bool
+) -> None:
+    """Bring into force what ``new`` makes of the policy in force and the time."""
+    session = Session.open(home_dir)
+    with _succession(session) as chain:
+        current = chain.in_force()
+        _published(session, chain, current, new(current, chain.now_ms()), kind, reason, as_json=as_json)
 
 
 def _confirm(found: list[Change], *, yes: bool) -> None:

@@ -14,11 +14,11 @@ from typing import Any, Literal
 import click
 import msgspec
 
-from actors.base.errors import ConfigurationError, NotFound
+from actors.base.errors import ConfigurationError, IntegrityError, NotFound
 from actors.base.ids import is_ulid, new_ulid
 from actors.spans.adapters.quarantine import QuarantinedRows, file_name
 from actors.spans.adapters.quarantined import entries
-from actors.spans.adapters.requests import put_request, refused
+from actors.spans.adapters.requests import put_request, refused, why_refused
 from actors.spans.adapters.stores import SpanStores
 from actors.spans.quarantined import listed
 from actors.spans.request import MAX_REASON, QuarantineRequest, sign_request
@@ -32,18 +32,6 @@ ID_BYTES = 16
 """Longest bytes that are shown: a record is told by its size."""
 WAIT_S = 20.0
 POLL_S = 0.2
-
-wait_option = click.option(
-    "--wait-s",
-    type=click.FloatRange(0, 600),
-    default=WAIT_S,
-    show_default=True,
-    help="How long to wait until it is done.",
-)
-rows_arguments = (
-    click.argument("writer"), click.argument("first", type=click.IntRange(1)),
-    click.argument("last", type=click.IntRange(1), required=False),
-)  # fmt: skip
 
 
 @click.group(epilog="Example: weavergen quarantine list")
@@ -80,38 +68,44 @@ def show(writer: str, seq: int, home_dir: str | None, as_json: bool) -> None:
         click.echo(safe(line))
 
 
-@quarantine.command(
-    "release", epilog='Example: weavergen quarantine release 01JD4X0E6Z3M8YQ5R2T7V9B1CD 17 --reason "clock"'
-)
-@rows_arguments[0]
-@rows_arguments[1]
-@rows_arguments[2]
-@click.option("--reason", required=True, help="Why; it is kept in the log.")
-@wait_option
-@home_option
-@json_option
-def release(
-    writer: str, first: int, last: int | None, reason: str, wait_s: float, home_dir: str | None, as_json: bool
-) -> int:
-    """Let rows go: FIRST, or FIRST to LAST. Those of the table teach again, those set aside come into the table now."""
-    return _ask("release", writer, (first, last or first), reason, wait_s, home_dir, as_json=as_json)
+def _asking(name: str, action: Literal["quarantine", "release"], help_: str, example: str) -> click.Command:
+    """Make the command that asks the span actor to do something with rows."""
+
+    @click.command(
+        name, help=help_, epilog=f"Example: weavergen quarantine {name} 01JD4X0E6Z3M8YQ5R2T7V9B1CD {example}"
+    )
+    @click.argument("writer")
+    @click.argument("first", type=click.IntRange(1))
+    @click.argument("last", type=click.IntRange(1), required=False)
+    @click.option("--reason", required=True, help="Why; it is kept in the log.")
+    @click.option(
+        "--wait-s", type=click.FloatRange(0, 600), default=WAIT_S, show_default=True,
+        help="How long to wait until it is done.",
+    )  # fmt: skip
+    @home_option
+    @json_option
+    def command(
+        writer: str, first: int, last: int | None, reason: str, wait_s: float, home_dir: str | None, as_json: bool
+    ) -> int:
+        return _ask(action, writer, (first, last or first), reason, wait_s, home_dir, as_json=as_json)
+
+    return command
 
 
-@quarantine.command(
-    "set", epilog='Example: weavergen quarantine set 01JD4X0E6Z3M8YQ5R2T7V9B1CD 17 40 --reason "key stolen"'
-)
-@rows_arguments[0]
-@rows_arguments[1]
-@rows_arguments[2]
-@click.option("--reason", required=True, help="Why; it is kept in the log.")
-@wait_option
-@home_option
-@json_option
-def set_(
-    writer: str, first: int, last: int | None, reason: str, wait_s: float, home_dir: str | None, as_json: bool
-) -> int:
-    """Set rows of the table apart, FIRST or FIRST to LAST: they stay sealed and nothing learns from them."""
-    return _ask("quarantine", writer, (first, last or first), reason, wait_s, home_dir, as_json=as_json)
+quarantine.add_command(
+    _asking(
+        "release", "release",
+        "Let rows go: FIRST, or FIRST to LAST. Those of the table teach again, those set aside come into the table now.",
+        '17 --reason "clock"',
+    )
+)  # fmt: skip
+quarantine.add_command(
+    _asking(
+        "set", "quarantine",
+        "Set rows of the table apart, FIRST or FIRST to LAST: they stay sealed and nothing learns from them.",
+        '17 40 --reason "key stolen"',
+    )
+)  # fmt: skip
 
 
 def lines(found: dict[str, Any]) -> list[str]:
@@ -169,13 +163,20 @@ def shown(home: Home, writer: str, seq: int) -> dict[str, Any]:
 
 
 def _investigation(folder: Path, writer: str, seq: int) -> dict[str, Any] | None:
-    """Return the record of the frame that the row was in: the last that begins at or before it."""
+    """Return the record of the frame that the row was in: the last that begins at or before it; ``None`` if there is none."""
     names = sorted(path.name for path in folder.glob(f"{writer}-*.json")) if folder.is_dir() else []
     before = [name for name in names if name <= file_name(writer, seq)]
     if not before:
         return None
-    found: dict[str, Any] = msgspec.json.decode((folder / before[-1]).read_bytes())
-    return found if seq in found["rows"] else None
+    try:
+        found = msgspec.json.decode((folder / before[-1]).read_bytes(), type=dict[str, Any])
+        return found if seq in found["rows"] else None
+    except FileNotFoundError:  # moved away since it was listed
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise IntegrityError(
+            f"{folder / before[-1]} cannot be read ({error}): it is a help only, move it away"
+        ) from error
 
 
 def _readable(value: object) -> object:
@@ -183,7 +184,7 @@ def _readable(value: object) -> object:
         return {name: _readable(item) for name, item in value.items()}
     return (
         value.hex()
-        if isinstance(value, bytes) and len(value) <= 16
+        if isinstance(value, bytes) and len(value) <= ID_BYTES
         else f"{len(value)} bytes"
         if isinstance(value, bytes)
         else value
@@ -205,16 +206,17 @@ def _ask(
     )  # fmt: skip
     path = put_request(session.home.root, request.id, sign_request(request, operator_key(session.operators)))
     state = waited(path, wait_s, time.monotonic, time.sleep)
+    cause = why_refused(path) if state == "refused" else ""
     if as_json:
-        print_json({"request": request.id, "state": state})
+        print_json({"request": request.id, "state": state, "cause": cause})
     else:
-        click.echo(f"request {request.id}: {TOLD[state]}")
+        click.echo(f"request {request.id}: {TOLD[state]}{safe(cause)}")
     return 1 if state == "refused" else 0
 
 
 TOLD = {
     "done": "done, and in the log",
-    "refused": "refused; `weavergen status` and the incident `quarantine_request_refused` say why",
+    "refused": "refused: ",
     "waits": "it lies there and is carried out when the span actor runs",
 }
 

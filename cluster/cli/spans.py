@@ -2,9 +2,11 @@
 
 import re
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import click
 
@@ -32,7 +34,8 @@ def spans() -> None:
 )
 @click.option("--origin", type=click.Choice(["all", "own", "external"]), default="all", show_default=True,
               help="Spans of this system, of other services, or both.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), help="File to write (default: standard output).")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
+              help="File to write, once all of it was read (default: standard output).")  # fmt: skip
 @home_option
 @json_option
 def export(
@@ -44,6 +47,8 @@ def export(
     as_json: bool,
 ) -> int:
     """Write spans as OTLP, read and checked as the log's verification reads them. Rows that wait in the log are not there yet."""
+    if as_json and out is None:
+        raise click.UsageError("--json tells what was written to a file: give --out FILE as well")
     session = Session.open(home_dir)
     since_ns = time.time_ns() - ago_s(since) * 10**9
     table = SpanStores(
@@ -52,8 +57,7 @@ def export(
     if out is None:
         _write(table, since_ns, origin, sys.stdout.buffer)
         return 0
-    with out.open("wb") as file:
-        count = _write(table, since_ns, origin, file)
+    count = _put(out, lambda file: _write(table, since_ns, origin, file))
     if as_json:
         print_json({"spans": count, "out": str(out)})
     else:
@@ -61,7 +65,23 @@ def export(
     return 0
 
 
-def _write(table: TableReader, since_ns: int, origin: Origin, file: BinaryIO) -> int:
+def _put(out: Path, write: Callable[[IO[bytes]], int]) -> int:
+    """Write a file beside its place, and put it there once it is whole: what was there stays if it never is."""
+    if out.exists() and not out.is_file():  # a pipe, or a device
+        with out.open("wb") as open_one:
+            return write(open_one)
+    with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", delete=False) as file:
+        beside = Path(file.name)
+        try:
+            count = write(file)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+    beside.replace(out)
+    return count
+
+
+def _write(table: TableReader, since_ns: int, origin: Origin, file: IO[bytes]) -> int:
     count = 0
     for rows in exported(table, since_ns, origin):
         file.write(json_line(rows))

@@ -6,8 +6,8 @@ Rules:
 - It takes rows only while there is room: in its queue, on the disk beside what decisions need, and behind the span actor.
   Where there is none it says so at once, and the sender keeps its spans: nothing is dropped here.
 - Its certificate is renewed like the replica's: a rotation of the issuer waits for every live writer.
-- A call's frames are queued all or none, one a turn of the event loop. Durable on return; what was waited for in vain may become
-  durable later, and comes twice if it is sent again.
+- A call's frames are queued one a turn of the event loop, once there is room for all of them. Durable on return; what was waited
+  for in vain may become durable later, and comes twice if it is sent again.
 
 Left out: what the rows say (``actors.spans.otlp``), and removing segments (the span actor).
 """

@@ -1,12 +1,15 @@
 """What is quarantined, as operators and auditors read it: asked of the table, beside the requests."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.base.errors import IntegrityError, NotReady
 from actors.spans.config import SpansConfig
 from actors.spans.quarantined import listed
 from serve_apps.gateway.threads import BoundedThreads
+
+if TYPE_CHECKING:
+    from actors.spans.adapters.quarantined import Entries
 
 MAX_SHOWN = 500
 MAX_LOOKUPS = 4
@@ -18,6 +21,7 @@ class QuarantineView:
     def __init__(self, home: Path, spans: SpansConfig) -> None:
         self._home, self._spans = home, spans
         self._threads = BoundedThreads(1, MAX_LOOKUPS, "quarantine")
+        self._entries: Entries | None = None
 
     async def listed(self) -> dict[str, Any]:
         """Return the newest entries; raise ``NotReady`` if the table cannot be read."""
@@ -28,11 +32,13 @@ class QuarantineView:
         self._threads.close()
 
     def _listed(self) -> dict[str, Any]:
-        from actors.spans.adapters.quarantined import entries
-        from actors.spans.adapters.stores import SpanStores
-
         try:
-            table = SpanStores(self._home, self._spans.table_checkpoint_commits, location=self._spans.location)
-            return listed(entries(table), MAX_SHOWN)
+            if self._entries is None:
+                from actors.spans.adapters.quarantined import Entries
+                from actors.spans.adapters.stores import SpanStores
+
+                commits, location = self._spans.table_checkpoint_commits, self._spans.location
+                self._entries = Entries(SpanStores(self._home, commits, location=location))
+            return listed(self._entries.read(), MAX_SHOWN)
         except IntegrityError as error:
             raise NotReady(f"the table is damaged ({error}); `weavergen log verify` tells") from error

@@ -180,7 +180,8 @@ class Gateway:
         self._tasks.append(self._scrutiny.start())
         self._tasks.append(asyncio.create_task(self._renewed(self._external, IssuerWatch(self._parts.trust))))
         self._tasks.append(asyncio.create_task(self._spans.follow(SPANS_LOOK_S)))
-        storms = StormFreeze(lambda: self._spans.storm, self._parts.desk, self._parts.history)
+        heard = self._spans
+        storms = StormFreeze(lambda: (heard.storm, heard.storm_at_s), self._parts.desk, self._parts.history)
         self._tasks.append(asyncio.create_task(storms.follow(STORM_LOOK_S)))
         self._tasks.append(asyncio.create_task(self._rows.follow(self._settings.spans.counters_every_s)))
         self._tasks.append(asyncio.create_task(self._open_incidents.follow(INCIDENTS_LOOK_S)))

@@ -66,6 +66,9 @@ class CountedLog:
         try:
             with within(self._wait_s):
                 await self._log.append(1, says)
+        except asyncio.CancelledError:  # the replica ends: it tells once more, of all
+            self._untold = True
+            raise
         except (WeaverGenError, TimeoutError) as error:
             self._untold = True
             _log.warning("what was counted is not written down: %s", error)

@@ -4,6 +4,8 @@ Rules:
 - It does so as long as the storm's pin is there and policy does not freeze learning. Several replicas may: one is first, the
   others find it done.
 - Nobody is asked. Letting learning go on takes an operator's signature (``weavergen policy unfreeze``), as every loosening.
+- What was so before the policy in force was issued is no reason to change it: else what an operator has just let go on would be
+  frozen again by the word of a moment before. The span actor's next word counts.
 - Requests wait for none of it.
 
 Left out: when there is a storm, and pinning what was clean before (``spans.adapters.storm``).
@@ -43,14 +45,15 @@ class History(Protocol):
 class StormFreeze:
     """Follows what a replica hears of the span actor."""
 
-    def __init__(self, storm: Callable[[], str], desk: Desk, history: History) -> None:
-        """``storm`` says what is pinned, as last heard; empty while nothing is."""
+    def __init__(self, storm: Callable[[], tuple[str, float]], desk: Desk, history: History) -> None:
+        """``storm`` says what is pinned, as last heard, empty while nothing is; and as of when (Unix seconds)."""
         self._storm, self._desk, self._history = storm, desk, history
 
     async def look(self) -> None:
         """Freeze learning if there is a storm and it goes on."""
-        if storm := self._storm():
-            await asyncio.to_thread(self._freeze, storm)
+        storm, at_s = self._storm()
+        if storm:
+            await asyncio.to_thread(self._freeze, storm, at_s)
 
     async def follow(self, every_s: float) -> None:
         """Look again and again."""
@@ -58,14 +61,15 @@ class StormFreeze:
             await self.look()
             await asyncio.sleep(every_s)
 
-    def _freeze(self, storm: str) -> None:
+    def _freeze(self, storm: str, at_s: float) -> None:
         try:
-            if self._desk.current().learning_frozen:
+            current = self._desk.current()
+            if current.learning_frozen or at_s * 1000 <= current.issued_at:
                 return
             made = self._desk.freeze_learning()
         except InvalidRequest:
             return  # another replica was first
-        except WeaverGenError as error:  # looked at again: a storm stays pinned
+        except (OSError, WeaverGenError) as error:  # looked at again: a storm stays pinned
             _log.warning("learning is not frozen by policy, though rows were corrupted: %s", error)
             return
         _log.error("learning is frozen by policy version %d: %s", made.version, storm)

@@ -26,6 +26,7 @@ import msgspec
 
 from actors.admission.rate import Buckets
 from actors.base.errors import (
+    InvalidRequest,
     Overloaded,
     PromptTooLarge,
     RateLimited,
@@ -155,13 +156,20 @@ class TraceIntake:
         ) > self._config.max_body_bytes:
             raise PromptTooLarge(f"the body has more than {self._config.max_body_bytes} bytes", "body")
         with self._place(principal.key_id):
-            data = await read_body(receive, self._config.max_body_bytes, self._body_timeout_s)
+            data = await self._body(receive)
             sender, tenant = principal.key_id, self._pseudonym(principal.tenant)
             taken, why = await asyncio.get_running_loop().run_in_executor(
                 self._thread, self._taken, data, compressed, encoding, sender, tenant
             )
             await self._keep(principal.key_id, taken, why)
         return response(taken.rejected_spans, taken.error_message, encoding)
+
+    async def _body(self, receive: Receive) -> bytes:
+        """Return the body; raise ``Overloaded`` if it does not come in time: its spans are as good as before."""
+        try:
+            return await read_body(receive, self._config.max_body_bytes, self._body_timeout_s)
+        except InvalidRequest as error:
+            raise Overloaded(str(error)) from error
 
     def _taken(
         self, data: bytes, compressed: bool, encoding: Encoding, sender: str, tenant: str

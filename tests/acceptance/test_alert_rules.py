@@ -71,4 +71,4 @@ def test_prometheus_takes_what_a_node_writes(promtool: str, tmp_path: Path) -> N
     (node.home.keys / "operator.key").touch()  # promtool looks for it
     done = run(promtool, "check", "config", str(files.folder(node.home) / files.PROMETHEUS))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "12 rules found" in done.stdout
+    assert "13 rules found" in done.stdout

@@ -27,6 +27,8 @@ IMPURE: dict[str, dict[str, str]] = {
         "os": "a file and its folder are made durable",
         "tempfile": "a file is written beside its place first, with mode 0600",
         ".unlink": "the temporary file goes",
+        ".mkdir": "a folder is made with a durable name",
+        ".is_dir": "one that went meanwhile is made again",
     },
     "actors/base/ids.py": {
         "os": "new_ulid draws for shells; cores are handed their ids",
@@ -50,13 +52,12 @@ IMPURE: dict[str, dict[str, str]] = {
         ".generate": "a new key is drawn from the operating system",
         ".stat": "a key file that others can read is refused",
         ".read_text": "reads a key file",
-        ".mkdir": "makes the folder of a key file",
     },
     "actors/spans/columns.py": {"pyarrow": "rows and their schema are Arrow values in memory; an adapter writes them"},
 }
 OVERSIZE: dict[str, dict[str, str]] = {}
 WITHOUT_A_TEST = {
-    "models/convert.py": "runs on real weights only: tests/models/test_engines.py asks the engines it feeds",
+    "models/convert.py": "runs on real weights only: tests/engines/test_engines.py asks the engines it feeds",
     "models/sources.py": "fetching through pip is tested whole, with the resolver, in tests/models/test_weights.py",
     "models/subprocesses.py": "helpers of the resolver, killed and orphaned in tests/models/test_weights.py",
 }

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from actors.spans.config import SpansConfig
-from actors.spans.place import Location
+from actors.spans.place import AT_HOME, Location
 
 REPOSITORY = Path(__file__).parents[2]
 START_S, HANG_S = 120.0, 60.0
@@ -107,6 +107,29 @@ def served() -> Iterator[Server]:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def s3_process() -> Iterator[Server]:
+    """Run an S3-compatible server."""
+    with served() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_process: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Return a server that works, with credentials in the environment."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    s3_process.mends()
+    s3_process.seen()
+    return s3_process
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def location(request: pytest.FixtureRequest) -> Location:
+    """Return a place for a table: in its home, or in a bucket of its own."""
+    return AT_HOME if request.param == "directory" else request.getfixturevalue("s3").bucket()
 
 
 # The process.

@@ -33,7 +33,7 @@ from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.stores import HANDOVER, SpanStores
 from actors.spans.adapters.swaps import Swap, Swaps
-from actors.spans.adapters.table import LOG, SEALED, SpanTable
+from actors.spans.adapters.table import LOG, SEALED, SpanTable, Vouch, unvouched
 from actors.spans.columns import Rows
 from actors.spans.config import SpansConfig
 from actors.spans.failover import Handover, Patience, Streak, failed, gives_up
@@ -73,6 +73,8 @@ class BackedTable(SpanStores):
             home, config.table_checkpoint_commits, disk, config.removed_files_keep_s, config.location
         )  # fmt: skip
         self.state = StorageState()
+        self.vouch: Vouch = unvouched
+        """See ``SpanTable``."""
         self._home, self._config, self._reports = home, config, reports
         self._sync = (disk or Disk()).sync_directory
         self._where = Path(config.backup) if config.backup else None
@@ -172,7 +174,7 @@ class BackedTable(SpanStores):
         return answer
 
     def _append(self, table: SpanTable, append: Callable[[], list[Rows]]) -> list[Rows]:
-        table.sealed, before = self._sealed, table.attempt
+        table.sealed, table.vouch, before = self._sealed, self.vouch, table.attempt
         try:
             batches = append()
         except StorageUnavailable:
@@ -215,10 +217,11 @@ class BackedTable(SpanStores):
         batches, numbers = beyond(self._known, start - 1, self._attempts)
         path = Path(handover.directory)
         try:
+            said = self.vouch(batches, self._wall_ms)
             _empty(path)
-        except OSError as error:
+        except (OSError, HomeError) as error:
             raise StorageUnavailable(f"{cause}; the backup cannot take over: {error}") from error
-        self._open(path).put(batches, numbers | {SEALED: sealed, HANDOVER: start}, self._wall_ms)
+        self._open(path).put(batches, numbers | {SEALED: sealed, HANDOVER: start}, self._wall_ms, [said])
         self._doubtful = True
         self._word.write(msgspec.structs.replace(handover, state="in_use", first_batch=start))
         self._way_back, self._looked_s, self._streaks = None, self._steady_s, {}
@@ -324,9 +327,8 @@ class BackedTable(SpanStores):
         """Write a file where the backup's table would be, and take it away."""
         if not where.is_dir():
             raise StorageUnavailable(f"spans.backup {where} is no directory: make it, or mount what belongs there")
-        if not path.is_dir():
-            path.mkdir()
-            self._sync(where)
+        path.mkdir(exist_ok=True)
+        self._sync(where)  # whoever made it may have died before that
         tried = path / ".tried"
         tried.write_bytes(bytes(4096))
         self._sync(path)

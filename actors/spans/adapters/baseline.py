@@ -9,6 +9,7 @@ Left out: what is in it (``checkers.baseline``).
 """
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from actors.base.errors import IntegrityError
@@ -74,6 +75,10 @@ class KeptStatistics:
     def check(self, arrivals: Arrivals) -> list[Finding]:
         """Return rows that are unlike those before."""
         return self._detector.check(arrivals)
+
+    def recall(self, earlier: Arrivals, reached: Mapping[str, int]) -> None:
+        """Know the newest rows again, which the baseline that was kept does not hold."""
+        self._detector.recall(earlier, reached)
 
     def learn(self, accepted: Arrivals) -> None:
         """Take in accepted rows, and keep what was learned every so often."""

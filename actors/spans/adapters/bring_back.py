@@ -21,6 +21,7 @@ from actors.spans.adapters.stores import HANDOVER
 from actors.spans.adapters.table import LOG, SpanTable
 from actors.spans.batch import manifest_of
 from actors.spans.columns import Rows
+from actors.spans.committed import about
 
 
 class BringBack:
@@ -87,13 +88,19 @@ class BringBack:
         manifests = _manifests(batches)
         self._hold_against_leaves(start, manifests)
         if missing := [batch for batch in batches if _number(batch.log_index) > have]:
-            self.first.put(missing, {LOG: end}, now_ms)
+            self.first.put(missing, {LOG: end}, now_ms, self._said(start, end))
         there = _manifests(self.first.batches(start, end))
         if there != manifests:
             at = next(
                 (at for at, pair in enumerate(zip(there, manifests, strict=False)) if pair[0] != pair[1]), len(there)
             )
             raise IntegrityError(f"batch {start + at} of the first span storage is not the backup's", "table")
+
+    def _said(self, start: int, end: int) -> list[str]:
+        """Return what commits said of batches that are still to be sealed, for whoever seals them."""
+        signed = self._files.checkpoint()
+        sealed = 0 if signed is None else signed.head.size
+        return about(self._backup.said(), max(start, sealed), end) if sealed <= end else []
 
     def _hold_against_leaves(self, start: int, manifests: Sequence[bytes]) -> None:
         signed = self._files.checkpoint()

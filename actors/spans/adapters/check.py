@@ -8,6 +8,8 @@ Rules:
   change of a byte; only deep finds rows that whoever held the log's key had merged into what was never sealed.
 - Nothing of the running system is asked, and nothing is written. Batches that are sealed while this runs are left for the
   next time; when files are merged beneath it the table is read again, once.
+- What witnesses signed and lies beside the log is held against the keys that root certified for them: a line that is not what its
+  witness wrote is named, and who asks for a proof would find fewer of them.
 - A checkpoint of fewer batches than the table says were sealed was set back.
 - Where all of that is whole, what Delta's log says of files and writers is held against them (``described``).
 - Batches that wait to be sealed are counted, and since when the oldest of their rows waits is told.
@@ -29,7 +31,7 @@ from actors.spans.adapters.log_check import LogCheck
 from actors.spans.adapters.rows_check import RowsCheck
 from actors.spans.adapters.stores import SpanStores
 from actors.spans.adapters.table import LOG, SEALED
-from actors.spans.log.checkpoint import Checkpoint, SignedCheckpoint
+from actors.spans.log.checkpoint import Checkpoint, SignedCheckpoint, spoiled
 from actors.spans.merkle import EMPTY_ROOT
 from actors.spans.place import AT_HOME, Location
 
@@ -93,6 +95,7 @@ def check_log(
         witnessed = files.witnessed()
         had = [*(seen or {}).items(), *([] if witnessed is None else [("home/log/witnessed", witnessed)])]
         claims = [(who, signed.verify(trust)) for who, signed in had]
+        lost = [] if witnessed is None else spoiled(witnessed, trust)
         sealed = table.last_committed(SEALED) or 0  # before the checkpoint, which may only grow meanwhile
         signed = files.checkpoint()
         if signed is None and (last := table.last_committed(LOG)) is not None:
@@ -107,6 +110,9 @@ def check_log(
 
     def check() -> Checked:
         findings = Findings(checkpoint.size)
+        for name in lost:
+            why = f"in home/log/witnessed the signature of {name} is not what a witness wrote that root certified"
+            findings.found(-1, "cosignature", why)
         log = LogCheck(files, checkpoint, claims, findings)
         rows = RowsCheck(table, log, findings, trust, deep=deep)
         return _checked(checkpoint, sealed, table, log, rows, findings, tell)

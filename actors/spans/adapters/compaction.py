@@ -12,6 +12,7 @@ Rules:
 Left out: how a file is made of others (``merge``), when a commit is due, and the row's number and writer (``actor``).
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,6 +36,7 @@ from actors.spans.entry import sign_entry
 from actors.spans.place import Place
 from actors.spans.retention import ended, last_kept_ms
 
+_log = logging.getLogger("weavergen.spans")
 AGAIN_AFTER_S = 60.0
 """How soon what could not be done is tried again, and how soon it is looked whether something is to be done where little came."""
 
@@ -77,7 +79,9 @@ class Compactor:
             entry = None if merged is None else (merged.name, self._signed(merged, int(wall_s)))
         except (StorageUnavailable, HomeError, LogDamaged, OSError, DeltaError, pa.ArrowException) as error:
             self._give_up("span_compaction_failed", {"cause": str(error)}, steady_s)
-        except IntegrityError as error:
+        except Exception as error:  # noqa: BLE001 - a file that nobody foresaw must not end ingest, again and again
+            if not isinstance(error, IntegrityError):
+                _log.exception("what a file of the spans table holds, or what is said of it, was not foreseen")
             self._refuse(error, steady_s)
         else:
             self.ready = None if merged is None else merged.swap
@@ -154,14 +158,15 @@ class Compactor:
         self._job = None
         return job.done
 
-    def _refuse(self, error: IntegrityError, steady_s: float) -> None:
+    def _refuse(self, error: Exception, steady_s: float) -> None:
         """Leave a file alone that is not what was sealed."""
+        cause = str(error) if isinstance(error, IntegrityError) else f"raises {type(error).__name__}: {error}"
         if self._job is None:
-            self._give_up("span_compaction_failed", {"cause": str(error)}, steady_s)
+            self._give_up("span_compaction_failed", {"cause": cause}, steady_s)
             return
         file = self._job[0].at
         self._refused.add(file.path)
-        evidence = {"file": file.path.name, "batches": f"{file.first} to {file.last}", "cause": str(error)}
+        evidence = {"file": file.path.name, "batches": f"{file.first} to {file.last}", "cause": cause}
         self._reports.open("span_file_damaged", evidence, file.path.name)
         self._job = None
 

@@ -82,6 +82,8 @@ class DirectoryFiles:
 
     def __init__(self, root: Path, disk: Disk) -> None:
         self._root, self._disk = root, disk
+        self._is_named = False
+        """Whether this process made the table's name durable."""
 
     @property
     def desk(self) -> Path:
@@ -97,9 +99,13 @@ class DirectoryFiles:
 
     def created(self) -> None:
         """Sync the first entry, so that only the newest can ever be torn, and what leads to it."""
+        self._name_durably()
+        self._disk.sync_file(self._root / DELTA_LOG / f"{0:020d}.json")
+
+    def _name_durably(self) -> None:
         self._disk.sync_directory(self._root)
         self._disk.sync_directory(self._root.parent)
-        self._disk.sync_file(self._root / DELTA_LOG / f"{0:020d}.json")
+        self._is_named = True
 
     def make_folders(self, names: Sequence[str]) -> None:
         """Make them."""
@@ -135,6 +141,8 @@ class DirectoryFiles:
 
     def sync_log(self, synced: int | None, newest: int) -> bool:
         """Sync entries and checkpoints since: the library leaves that to the system."""
+        if not self._is_named:  # whoever made the table may have died before its name was durable
+            self._name_durably()
         log, found = self._root / DELTA_LOG, False
         first = (newest_checkpoint(log, newest) or 0) if synced is None else synced + 1
         for version in range(first, newest + 1):

@@ -27,7 +27,7 @@ class Damage:
     """Number of the batch; −1 for the log as a whole."""
     kind: str
     """``checkpoint``, ``fork``, ``hashes``, ``leaves``, ``leaf``, ``missing``, ``changed``, ``unsealed``, ``file``,
-    ``expired``, ``table``, ``more``."""
+    ``expired``, ``table``, ``cosignature``, ``more``."""
     why: str
 
     def __str__(self) -> str:

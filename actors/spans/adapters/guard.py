@@ -5,13 +5,16 @@ Rules:
 - A row is set aside if a checker calls it critical, or if its score is below ``integrity_threshold`` (``checkers.finding``). It
   is kept whole, with findings and score, and an investigation beside it, before it leaves the log.
 - At most ``quarantine_max_rows`` rows of a writer are set aside in one tick, exceeded by at most one frame: a writer that writes
-  nothing but forgeries fills neither disk nor time, and nothing of it is dropped.
+  nothing but forgeries fills neither disk nor time, and nothing of it is dropped. All together take ``quarantine_max_bytes``;
+  beyond it such rows wait in the log.
 - A row that was accepted before and is found bad only now is quarantined where it lies, once.
 - Where nobody can tell now, the writer waits: nothing of it from that frame on is taken in.
 - A checker that raises, or that does not see its canaries, is a failed check and an incident, never a pass. Rows that it did not
   check wait for ``unchecked_wait_s``: it may be mended meanwhile. Then they are taken in, for they were promised to be in the log
   and must not fill the disk, and are quarantined where they lie: nothing learns from them until an operator lets it. Where it
   raises over one writer's rows, only those are unchecked: no row keeps the others out.
+- What checkers remember ends with the process; so before the first row is judged they are told of the table's newest rows
+  (``recall``).
 - Canaries are judged at the first tick, every ``canary_every_ticks`` ticks and at each while a checker is blind, in the same
   calls as the rows that came. While nobody can tell whom to believe there are none that need it: that is no blindness.
 
@@ -21,21 +24,24 @@ Left out: entering what is set aside (``ingest``), lifting a quarantine (``relea
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 from pathlib import Path
 
 from actors.base.certificates import WRITER_MAX_S, TrustBundle
-from actors.base.errors import StorageUnavailable, WeaverGenError
+from actors.base.errors import IntegrityError, StorageUnavailable, WeaverGenError
 from actors.spans.adapters.baseline import KeptStatistics
 from actors.spans.adapters.investigation import Investigations
 from actors.spans.adapters.quarantine import QuarantinedRows
+from actors.spans.adapters.recall import Newest, recalled
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.sealer import Authority
 from actors.spans.adapters.segments import Disk
+from actors.spans.authenticity import Writers
 from actors.spans.checkers.canaries import Given, is_canary
 from actors.spans.checkers.cross_reference import CrossReferenceValidator
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
 from actors.spans.checkers.finding import Arrivals, Checker, Finding, IntegrityResult, Severity, by_row, judge
-from actors.spans.checkers.inspection import Failure, Inspected, inspect, learn
+from actors.spans.checkers.inspection import Failure, Inspected, inspect, learn, recall
 from actors.spans.checkers.makers import all_canaries
 from actors.spans.checkers.temporal import Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
@@ -81,7 +87,7 @@ class SpanIntegrityGuard:
     ) -> None:  # fmt: skip
         """``more`` are run beside the usual ones, which need nothing of their own kept."""
         self._authority, self._kept, self._investigations = authority, kept, investigations
-        self._config, self._tell = config, tell
+        self._config, self._tell, self._late_after_s = config, tell, late_after_s
         self._bounds = Bounds(config.clock_skew_s, config.max_span_s, late_after_s + WRITER_MAX_S)
         self._checkers = checkers or [
             CryptographicIntegrityChecker(self._believed, late_after_s, config.remembered_spans),
@@ -98,8 +104,11 @@ class SpanIntegrityGuard:
         self._canaries_due = True
         self._trust: TrustBundle | Exception = StorageUnavailable("nobody was asked yet whom to believe")
         """Whom to believe, as of this batch, or why nobody can tell."""
+        self._has_recalled = False
         self._sample: tuple[TrustBundle, Rows] | None = None
         """The last record that was accepted, and under which trust."""
+        self._judged: Arrivals | None = None
+        """What was judged since checkers learned last, canaries among it, with what checkers made of it."""
         self._since: dict[str, float] = {}
         """Writer → since when its rows are unchecked (steady), without a break."""
         self._set_aside: Counter[str] = Counter()
@@ -112,9 +121,14 @@ class SpanIntegrityGuard:
         """Return the names of its checkers."""
         return [checker.name for checker in self._checkers]
 
+    def room(self) -> dict[str, float | str]:
+        """Return which share of the room for what is set aside is taken, and why some rows wait: part of the actor's health."""
+        return {"quarantine_used": self._kept.used_share, "quarantine_full_why": self._kept.full}
+
     def begin(self) -> None:
         """Begin a tick."""
         self._set_aside.clear()
+        self._kept.begin()
         self._ticks += 1
         self._canaries_due = bool(self.blind) or self._ticks % self._config.canary_every_ticks == 0
 
@@ -127,6 +141,7 @@ class SpanIntegrityGuard:
         disguised = [part for part in rows if is_canary(part.writer_id, part.first_seq + len(part.spans) - 1)]
         others = [part for part in rows if part not in disguised] if disguised else rows
         found = inspect(self._checkers, others, canaries, wall_s, self._config.integrity_threshold)
+        self._judged = found.together
         if canaries:
             self.blind, self._canaries_due = found.blind, False
             self.canaries += len(canaries)
@@ -137,6 +152,17 @@ class SpanIntegrityGuard:
         verdict = self._verdict([*real, *_refused(disguised)], rows)
         self._unchecked(verdict, found, others, steady_s)
         return verdict
+
+    def is_signed(self, rows: Rows, wall_s: float) -> bool:
+        """Tell whether rows carry a record, and each record is its writer's word; raise ``StorageUnavailable`` if nobody can."""
+        records = [(seq, span) for seq, span in enumerate(rows.spans, rows.first_seq) if span.record]
+        if not records:
+            return False
+        try:
+            writers = Writers(self._authority.trust(), self._late_after_s)
+            return not any(writers.judge(rows.writer_id, seq, span, wall_s) for seq, span in records)
+        except (OSError, WeaverGenError) as error:
+            raise StorageUnavailable(f"nobody can tell whose word rows are: {error}") from error
 
     def set_aside(
         self, rows: Rows, faults: Mapping[int, IntegrityResult], around: Sequence[Rows], verdict: Verdict, now_ms: int
@@ -151,18 +177,36 @@ class SpanIntegrityGuard:
                 f"(spans.quarantine_max_rows {self._config.quarantine_max_rows}): the others wait"
             )
         try:
-            begun = self._investigations.begin(rows, faults, around, verdict.results, now_ms)
             self._kept.put(rows, faults)
+            begun = self._investigations.begin(rows, faults, around, verdict.results, now_ms)
         except OSError as error:
             raise StorageUnavailable(f"rows of {rows.writer_id} cannot be set aside: {error.strerror}") from error
         self._set_aside[rows.writer_id] += len(faults)
         return begun
 
+    def recall(self, table: Newest, reached: Callable[[str], int | None], wall_s: float, steady_s: float) -> None:
+        """Let checkers know what the table holds, once; while that cannot be read it is an incident, and tried again."""
+        if self._has_recalled:
+            return
+        try:
+            earlier = recalled(table, self._config.recalled_rows)
+            ends = {writer_id: reached(writer_id) or 0 for writer_id in {part.writer_id for part in earlier}}
+        except (StorageUnavailable, IntegrityError) as error:
+            self._has_recalled = isinstance(error, IntegrityError)  # what is damaged is no better next time
+            self._say([Failure("recall", str(error), "")], steady_s)
+            return
+        self._has_recalled = True
+        if earlier:
+            self._say(recall(self._checkers, Arrivals(earlier, wall_s), ends), steady_s)
+
     def learn(self, accepted: Sequence[Rows], wall_s: float, steady_s: float) -> None:
         """Let checkers learn from rows that were checked and accepted."""
+        judged, self._judged = self._judged, None
         if not accepted:
             return
-        self._say(learn(self._checkers, Arrivals(accepted, wall_s)), steady_s)
+        as_judged = judged is not None and len(judged.rows) == len(accepted) and all(map(is_, judged.rows, accepted))
+        arrivals = judged if judged is not None and as_judged else Arrivals(accepted, wall_s)
+        self._say(learn(self._checkers, arrivals), steady_s)
         if isinstance(self._trust, TrustBundle) and (sample := _last_record(accepted)) is not None:
             self._sample = self._trust, sample
 
@@ -261,7 +305,7 @@ def open_guard(
     ``more`` stand for those that compare rows with others; ``checkers`` for all.
     """
     folder = home / "quarantine"
-    kept = QuarantinedRows(folder / "rows", disk)
+    kept = QuarantinedRows(folder / "rows", disk, config.quarantine_max_bytes)
     investigations = Investigations(folder / "investigations", config.investigations_max, disk)
     if more is None:
         more = (KeptStatistics(home, config.baseline_keep_rows), CrossReferenceValidator())

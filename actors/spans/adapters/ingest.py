@@ -6,6 +6,7 @@ Rules:
 - A segment that its writer left without finishing it is adopted: read to its last good frame and entered as a row
   ``weavergen.wal.adopted``.
 - Rows that are missing or can no longer be read are counted, entered as ``weavergen.wal.damaged`` and opened as an incident.
+- Of two frames of one number that differ one stays (``rivals``). The other is passed over as damage: its segment is kept.
 - A row that the guard sets aside is kept before it is passed over, entered as ``weavergen.row.quarantined`` and opened as an
   incident of its writer. Rows read = rows accepted + rows set aside.
 - No log is written under the actor's own id: one that lies there is somebody else's, and is left for a person to look at.
@@ -14,34 +15,42 @@ Left out: committing, and removing what was committed (``actor``); judging (``gu
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
+from actors.base.collector import uncollected
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans import conventions as names
 from actors.spans.adapters.guard import SpanIntegrityGuard, Verdict
 from actors.spans.adapters.progress import IngestReport, Instant, Outgoing, Progress
+from actors.spans.adapters.quarantine import row_sha256
 from actors.spans.adapters.reader import SegmentRead, SegmentRef, WalReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.batch import without
+from actors.spans.checkers.arrays import is_external
 from actors.spans.checkers.finding import IntegrityResult
 from actors.spans.checkers.storm import Seen
 from actors.spans.columns import Rows
 from actors.spans.frames import Damage, Frame, FrameKind, UnknownFormat, decode_spans
+from actors.spans.rivals import displaced
 from actors.spans.sequence import FIRST_SEQ, Step, advance
+from actors.spans.span import Span
 
 Commit = Callable[[], bool]
 LastCommitted = Callable[[str], int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Fresh:
+class Fresh(msgspec.Struct, frozen=True, gc=False):
     """A frame, and what is new in it."""
 
     frame: Frame
     rows: Rows
     why: str
     """Why nothing in it can be read; empty if it can."""
+    rival: str = ""
+    """Which frame stays instead of this one; empty if this one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,25 +111,34 @@ class Ingest:
     def run(self, now: Instant, commit: Commit) -> None:
         """Take in everything new; ``commit`` makes room where it does not fit, and tells whether it could."""
         stopped, self._first_bad = set[str](), ""
-        while True:
-            gathered = self._gather(stopped, now)
-            self._around = gathered.rows
-            verdict = self._guard.judge(self._around, now.wall_s, now.steady_s)
-            self._set_apart(verdict, now)
-            for piece in gathered.pieces:
-                self._try(piece, verdict, stopped, now)
-            for writer_id, error in gathered.blocked:
-                self._stop(writer_id, error, stopped, now)
-            self._guard.learn(self._accepted, now.wall_s, now.steady_s)
-            self._accepted, self._around = [], []
-            if not gathered.more or not commit():
-                break
+        going_on = True
+        while going_on:
+            with uncollected():  # what a round makes goes with it, and there is no cycle in it
+                going_on = self._round(stopped, now) and commit()
         self._tell_set_aside()
 
+    def _round(self, stopped: set[str], now: Instant) -> bool:
+        """Read, judge and take what there is room for; tell whether there is more."""
+        gathered = self._gather(stopped, now)
+        self._around = gathered.rows
+        verdict = self._guard.judge(self._around, now.wall_s, now.steady_s)
+        self._set_apart(verdict, now)
+        for piece in gathered.pieces:
+            self._try(piece, verdict, stopped, now)
+        for writer_id, error in gathered.blocked:
+            self._stop(writer_id, error, stopped, now)
+        self._guard.learn(self._accepted, now.wall_s, now.steady_s)
+        self._accepted, self._around = [], []
+        return gathered.more
+
     def seen(self, log_size: int) -> Seen:
-        """Return what this tick read and set aside, before which so many batches were sealed."""
+        """Return what this tick read and set aside, before which so many batches were sealed.
+
+        Rows of other services are not counted: nothing learns from them, and who may send any number could hide a storm.
+        """
         report = self.report
-        return Seen(report.rows_read, report.rows_quarantined + report.rows_set_apart, self._first_bad, log_size)
+        own = report.rows_read - report.rows_external
+        return Seen(own, report.rows_quarantined + report.rows_set_apart, self._first_bad, log_size)
 
     def blocked(self, writer_id: str, error: Exception, now: Instant) -> None:
         """Say what keeps a writer's log from being read or removed; it is tried again at the next tick."""
@@ -138,11 +156,17 @@ class Ingest:
             if gathered.count >= room:
                 gathered.more = True
                 break
+            begun = len(gathered.pieces)
             try:
                 if writer_id == self._id:
                     raise StorageUnavailable("nobody but the span actor writes under its id: move that log away")
                 self._gather_writer(writer_id, room, gathered)
             except (StorageUnavailable, IntegrityError) as error:
+                gathered.blocked.append((writer_id, error))
+            try:
+                self._settle_rivals(gathered.pieces, begun, now)
+            except StorageUnavailable as error:
+                del gathered.pieces[begun:]
                 gathered.blocked.append((writer_id, error))
         return gathered
 
@@ -165,9 +189,8 @@ class Ingest:
                 return
             piece = self._look(ref, refs[place + 1 :], progress.offsets.get(ref.number, 0), next_seq)
             gathered.pieces.append(piece)
-            for fresh in piece.frames:
-                next_seq = max(next_seq, fresh.frame.first_seq + fresh.frame.count)
-                gathered.count += len(fresh.rows.spans)
+            next_seq = _behind(piece.frames, next_seq)
+            gathered.count += sum(len(fresh.rows.spans) for fresh in piece.frames)
             if piece.read is not None and not piece.read.finished:
                 return
 
@@ -181,12 +204,41 @@ class Ingest:
             return Piece(ref, later, None, fault=str(error))
         if read is None:
             return Piece(ref, later, None)
-        frames = []
-        for frame in read.scan.frames:
-            step = advance(next_seq, frame.first_seq, frame.count)
-            frames.append(_fresh(ref, read, frame, step))
-            next_seq = step.next_seq
-        return Piece(ref, later, read, tuple(frames))
+        return Piece(ref, later, read, _frames(ref, read, next_seq))
+
+    def _settle_rivals(self, pieces: list[Piece], begun: int, now: Instant) -> None:
+        """Where a writer's frames, those of the pieces from ``begun`` on, hold the same numbers, let the right ones stay.
+
+        Raises ``StorageUnavailable`` where nobody can tell now which are.
+        """
+        placed = [
+            (piece.ref, piece.read, fresh.frame) for piece in pieces[begun:] if piece.read for fresh in piece.frames
+        ]
+        if not placed:
+            return
+
+        untold: dict[int, StorageUnavailable] = {}
+        signed: set[int] = set()
+
+        def is_signed(place: int) -> bool:
+            try:
+                if self._guard.is_signed(_fresh(*placed[place], Step(0, 0, 0)).rows, now.wall_s):
+                    signed.add(place)
+            except StorageUnavailable as error:
+                untold[place] = error
+            return place in signed
+
+        next_seq = self.progress(placed[0][0].writer_id).next_seq
+        passed: dict[SegmentRef, dict[int, str]] = {}
+        for place, stays in displaced([frame for _, _, frame in placed], next_seq, is_signed).items():
+            if untold and stays not in signed:
+                raise next(iter(untold.values()))
+            (ref, _, frame), why = placed[place], _passed_over(placed[stays][0], placed[stays][2], placed[place][2])
+            passed.setdefault(ref, {})[frame.offset] = why
+        for at, piece in enumerate(pieces[begun:] if passed else (), begun):
+            if piece.read is not None:
+                frames = _frames(piece.ref, piece.read, next_seq, passed.get(piece.ref))
+                pieces[at], next_seq = replace(piece, frames=frames), _behind(frames, next_seq)
 
     def progress(self, writer_id: str) -> Progress:
         """Return where a writer stands; for one that is new, what the table says."""
@@ -239,7 +291,11 @@ class Ingest:
             progress.damaged.add(ref.number)
         for fresh in piece.frames:
             frame = fresh.frame
-            before = [item for item in damage if item.offset < frame.offset]
+            if fresh.rival:
+                self._damage(ref, progress, 0, fresh.rival, now)
+                progress.offsets[ref.number] = frame.end
+                continue
+            before = [item for item in damage if item.offset < frame.offset] if damage else []
             damage = damage[len(before) :]
             step = advance(progress.next_seq, frame.first_seq, frame.count)
             # First, for it may fail: then all of this is read again, and nothing of it was reported before.
@@ -274,6 +330,7 @@ class Ingest:
             self._outgoing.enter(names.ROW_QUARANTINED, {
                 **_whose(rows.writer_id, seq, seq, "aside"), names.ROW_REASON: result.why,
                 names.ROW_SCORE: f"{result.overall_score:.6f}", names.ROW_INVESTIGATED: str(begun).lower(),
+                names.ROW_SHA256: row_sha256(rows.spans[seq - rows.first_seq], rows.schema_version),
             }, now)  # fmt: skip
         self.report.rows_quarantined += len(faults)
         self._first_bad = self._first_bad or f"{rows.writer_id} {min(faults)}"
@@ -301,6 +358,8 @@ class Ingest:
         """Buffer the rows that are left of a frame; where they were not checked, enter that."""
         buffer, why = self._outgoing.buffer, verdict.unchecked.get(rows.writer_id)
         self.report.rows_read += len(rows.spans)
+        if rows.spans and is_external(rows.spans[0]):  # their log is their own: no frame has some of ours
+            self.report.rows_external += len(rows.spans)
         buffer.bytes += size
         for part in parts:
             buffer.rows.append(part)
@@ -353,15 +412,46 @@ class Ingest:
         self._reports.open("wal_damaged", evidence, f"{ref.writer_id}/{ref.number}")
 
 
+def _frames(
+    ref: SegmentRef, read: SegmentRead, next_seq: int, passed: Mapping[int, str] | None = None
+) -> tuple[Fresh, ...]:
+    """Return what is new in a segment's frames, one behind the other; ``passed`` are those that others stay instead of."""
+    frames = list[Fresh]()
+    for frame in read.scan.frames:
+        if why := (passed or {}).get(frame.offset):
+            nothing = Rows(ref.writer_id, frame.first_seq, read.header.schema_version, ())
+            frames.append(Fresh(frame, nothing, "", why))
+            continue
+        step = advance(next_seq, frame.first_seq, frame.count)
+        frames.append(_fresh(ref, read, frame, step))
+        next_seq = step.next_seq
+    return tuple(frames)
+
+
+def _behind(frames: Sequence[Fresh], next_seq: int) -> int:
+    """Return the first number that is expected behind frames."""
+    ends = (fresh.frame.first_seq + fresh.frame.count for fresh in frames if not fresh.rival)
+    return max((next_seq, *ends))
+
+
+def _passed_over(where: SegmentRef, stays: Frame, frame: Frame) -> str:
+    last = frame.first_seq + frame.count - 1
+    return (
+        f"rows {frame.first_seq} to {last} at {frame.offset} are there twice, and not the same: "
+        f"those at {stays.offset} of segment {where.number} stay"
+    )
+
+
 def _fresh(ref: SegmentRef, read: SegmentRead, frame: Frame, step: Step) -> Fresh:
     """Return a frame's new rows, or why none can be read."""
-    rows = Rows(ref.writer_id, frame.first_seq + step.skip, read.header.schema_version, ())
-    if frame.kind is not FrameKind.SPANS:
-        return Fresh(frame, rows, "")
-    try:
-        return Fresh(frame, replace(rows, spans=decode_spans(frame, rows.schema_version)[step.skip :]), "")
-    except IntegrityError as error:
-        return Fresh(frame, rows, str(error))
+    spans, why = list[Span](), ""
+    if frame.kind is FrameKind.SPANS:
+        try:
+            spans = decode_spans(frame, read.header.schema_version)
+        except IntegrityError as error:
+            why = str(error)
+    fresh = spans[step.skip :] if step.skip else spans
+    return Fresh(frame, Rows(ref.writer_id, frame.first_seq + step.skip, read.header.schema_version, fresh), why)
 
 
 def _whose(writer_id: str, first: int, last: int, place: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from actors.base.files import Folders
 from actors.spans.adapters.quarantine import file_name, put_file, said
 from actors.spans.adapters.segments import Disk
 from actors.spans.checkers.finding import IntegrityResult
@@ -35,6 +36,7 @@ class Investigations:
 
     def __init__(self, path: Path, most: int, disk: Disk) -> None:
         self._path, self._most, self._disk = path, most, disk
+        self._folders = Folders(path.parent.parent, disk.sync_directory)
 
     def begin(self, rows: Rows, faults: Iterable[int], around: Sequence[Rows], results: Results, now_ms: int) -> bool:
         """Write down what is known of rows of a frame that are set aside; return whether there was room for it."""
@@ -46,7 +48,8 @@ class Investigations:
             and sum(1 for _ in self._path.iterdir()) >= self._most
         ):
             return False
-        put_file(self._path, self._disk, name, msgspec.json.encode(gathered(rows, numbers, around, results, now_ms)))
+        data = msgspec.json.encode(gathered(rows, numbers, around, results, now_ms))
+        put_file(self._folders, self._path, self._disk, name, data)
         return True
 
 

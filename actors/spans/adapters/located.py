@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 
 from actors.base.errors import HomeError, IntegrityError
-from actors.base.files import sync_folder, write_new
+from actors.base.files import Folders, write_new
 from actors.spans.adapters.delta import DELTA_LOG
 from actors.spans.adapters.objects import ObjectPath
 from actors.spans.place import Location, Place
@@ -53,8 +53,7 @@ def named(path: str, location: Location) -> Place:
 def remember(desk: Path, url: str) -> None:
     """Have the home's ``desk`` say durably where its rows will lie; raise ``OSError`` if its disk cannot."""
     if not (desk / NAME).exists():
-        desk.mkdir(parents=True, exist_ok=True)
-        sync_folder(desk.parent)
+        Folders(desk.parent).ensure(desk)
         write_new(desk / NAME, json.dumps({"schema": SCHEMA, "url": url}).encode())
 
 

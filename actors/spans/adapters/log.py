@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.base.files import Folders
 from actors.spans.adapters.segments import Disk
 from actors.spans.log.checkpoint import SignedCheckpoint, read_checkpoint
 from actors.spans.log.tiles import (
@@ -46,8 +47,7 @@ class LogFiles:
         self._disk = disk or Disk()
         self._filled: set[Tile] = set()
         """Tiles that were filled since the last checkpoint."""
-        self._ensured: set[Path] = set()
-        """Folders whose names this process made durable."""
+        self._folders = Folders(path.parent, self._disk.sync_directory)
         self._swept = False
         """Whether partial tiles were looked for that a process before this one left."""
 
@@ -208,21 +208,12 @@ class LogFiles:
 
     def _write(self, place: Path, data: bytes) -> None:
         """Put a file in its place, whole and durable, its folders too."""
-        self._ensure(place.parent)
+        self._folders.ensure(place.parent)
         fresh = place.parent / f".{place.name}"
         fresh.write_bytes(data)
         self._disk.sync_file(fresh)
         self._disk.rename(fresh, place)
         self._disk.sync_directory(place.parent)
-
-    def _ensure(self, folder: Path) -> None:
-        """Make a folder, and its name durable: once even if it is there, for whoever made it may have died before that."""
-        if folder not in self._ensured or not folder.is_dir():
-            if folder != self.path:
-                self._ensure(folder.parent)
-            folder.mkdir(parents=True, exist_ok=True)
-            self._disk.sync_directory(folder.parent)
-            self._ensured.add(folder)
 
     def _forget_partial(self, size: int) -> None:
         """Take away the partial tiles of those that were filled; the first time also what a crash may have left of others."""
@@ -242,4 +233,4 @@ class LogFiles:
             for file in folder.iterdir():
                 self._disk.remove(file)
             folder.rmdir()
-            self._ensured.discard(folder)
+            self._folders.forget(folder)

@@ -30,8 +30,11 @@ from actors.spans.place import Place
 
 ROW_GROUP_ROWS = 8192
 """Small groups: looking one decision up reads one group's records, not the file's."""
-WRITTEN = {"compression": "zstd", "write_page_checksum": True, "write_statistics": True}
-"""How files are written."""
+_WORDS = [field.name for field in pinned_schema() if pa.types.is_dictionary(field.type)]
+_PLAIN = [field.name for field in pinned_schema() if not pa.types.is_nested(field.type)]
+WRITTEN = {"compression": "zstd", "write_page_checksum": True, "write_statistics": _PLAIN, "use_dictionary": _WORDS}
+"""How files are written. A dictionary of what hardly comes twice (ids, records) takes time, and room; nobody asks for the first
+and last of attributes."""
 _NAMED = re.compile(r"part-[0-9A-Z]{26}-([0-9a-f]{64})\.parquet")
 _STATISTICS = ("writer_id", "writer_seq", "log_index", "decision_id", "start_unix_nano", "end_unix_nano")
 

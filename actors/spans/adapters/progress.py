@@ -36,6 +36,8 @@ class IngestReport:
 
     rows_read: int = 0
     """New rows of writers."""
+    rows_external: int = 0
+    """Of these, what other services sent."""
     rows_committed: int = 0
     """Rows that are in the table now, the actor's own among them."""
     own_rows: int = 0

@@ -4,9 +4,12 @@ Rules:
 - One file a frame, ``quarantine/rows/<writer id>-<number of its first such row>.json``, a list of rows; the same frame set
   aside again is the same file.
 - Beside it, ``quarantine/investigations`` under the same name: what was found, and the rows around it (``investigation``).
-- Nothing here is ever removed but by hand.
+- Nothing here is ever removed but by hand. Together the files take ``max_bytes`` at most: beyond it no row is set aside any more,
+  and whoever would set it aside waits. A row that leaves no evidence would be what a forger writes so many others for.
+- What a row was stands in the log (``row_sha256`` in its entry): whoever changes it here has changed that it can be let go.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,12 +17,16 @@ from pathlib import Path
 import msgspec
 
 from actors.base.canonical import b64, unb64
+from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.base.files import Folders
 from actors.spans.adapters.segments import Disk
 from actors.spans.checkers.finding import IntegrityResult
 from actors.spans.columns import Rows
 from actors.spans.span import Span, check_span
 
+NO_BOUND = 1 << 62
+"""For those who only read."""
 _NAME = re.compile(r"[0-9A-Za-z]{1,64}")
 _FILE = re.compile(r"[0-9A-Za-z]{1,64}-\d+\.json")
 
@@ -60,22 +67,78 @@ _decode = msgspec.json.Decoder(list[QuarantinedRow]).decode
 class QuarantinedRows:
     """The directory they are kept in."""
 
-    def __init__(self, path: Path, disk: Disk | None = None) -> None:
-        self._path = path
+    def __init__(self, path: Path, disk: Disk | None = None, max_bytes: int = NO_BOUND) -> None:
+        self._path, self._max_bytes = path, max_bytes
+        self._measured: tuple[int, int] | None = None
+        """When the directory last changed as it was measured (ns), and how many bytes its files have since."""
+        self.full = ""
+        """Why the last rows could not be set aside; empty while there is room."""
         self._disk = disk or Disk()
+        self._folders = Folders(path.parent.parent, self._disk.sync_directory)
 
     def put(self, rows: Rows, faults: Mapping[int, IntegrityResult]) -> None:
-        """Keep the rows of a frame that have faults (number → what), durably; raises ``OSError`` if the disk refuses."""
-        kept = [_kept(rows, seq, faults[seq]) for seq in sorted(faults)]
-        put_file(self._path, self._disk, file_name(rows.writer_id, kept[0].seq), msgspec.json.encode(kept))
+        """Keep the rows of a frame that have faults (number → what), durably.
 
-    def all(self) -> Iterator[QuarantinedRow]:
-        """Yield every row that was set aside, writer by writer.
+        Raises ``OSError`` if the disk refuses, ``StorageUnavailable`` if there is no room: then nothing was kept.
+        """
+        kept = [_kept(rows, seq, faults[seq]) for seq in sorted(faults)]
+        name, data = file_name(rows.writer_id, kept[0].seq), msgspec.json.encode(kept)
+        more = len(data) - _size(self._path / name)
+        self._need(more)
+        put_file(self._folders, self._path, self._disk, name, data)
+        self._measured = self._measure(), self.used_bytes + more
+
+    @property
+    def used_bytes(self) -> int:
+        """Return how many bytes all files have, as far as they were counted."""
+        return 0 if self._measured is None else self._measured[1]
+
+    @property
+    def used_share(self) -> float:
+        """Return which share of their room that is."""
+        return self.used_bytes / self._max_bytes
+
+    def begin(self) -> None:
+        """Begin a tick: whoever found no room before tries again in it."""
+        self.full = ""
+        if self._measured is None:
+            with contextlib.suppress(OSError):  # then it is counted once something is to be put there
+                self._count()
+
+    def _need(self, more: int) -> None:
+        """See that there is room; what was moved away by hand is counted once it matters."""
+        if self._measured is None or (self._is_over(more) and self._measure() != self._measured[0]):
+            self._count()
+        if self._is_over(more):
+            self.full = (
+                f"{self._path} has no room for {more} bytes more (spans.quarantine_max_bytes {self._max_bytes}): look at what "
+                "was set aside, then move files away to where they are kept, or give it more"
+            )
+            raise StorageUnavailable(self.full)
+
+    def _is_over(self, more: int) -> bool:
+        return self.used_bytes + more > self._max_bytes
+
+    def _count(self) -> None:
+        changed = self._measure()
+        self._measured = changed, sum(_size(path) for path in (self._path.iterdir() if changed else ()))
+
+    def _measure(self) -> int:
+        """Return when the directory last changed; 0 while it is not there."""
+        try:
+            return self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def all(self, writer_id: str = "") -> Iterator[QuarantinedRow]:
+        """Yield every row that was set aside, writer by writer, or those of one writer: no other's file is looked at then.
 
         Raises ``IntegrityError`` for a file that is none, ``StorageUnavailable`` where the disk does not give it.
         """
+        begins = f"{writer_id}-" if writer_id else ""
         try:
-            names = sorted(path.name for path in self._path.iterdir() if _FILE.fullmatch(path.name))
+            found = (path.name for path in self._path.iterdir() if _FILE.fullmatch(path.name))
+            names = sorted(name for name in found if name.startswith(begins))
         except FileNotFoundError:
             return
         except OSError as error:
@@ -85,7 +148,7 @@ class QuarantinedRows:
 
     def find(self, writer_id: str, seq: int) -> QuarantinedRow | None:
         """Return one row, if it was set aside."""
-        return next((row for row in self.all() if (row.writer_id, row.seq) == (writer_id, seq)), None)
+        return next((row for row in self.all(writer_id) if (row.writer_id, row.seq) == (writer_id, seq)), None)
 
     def _read(self, name: str) -> list[QuarantinedRow]:
         try:
@@ -96,6 +159,13 @@ class QuarantinedRows:
             raise IntegrityError(f"{self._path / name} cannot be read: {error}") from error
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def file_name(writer_id: str, seq: int) -> str:
     """Name the file of a frame; raise ``ValueError`` for what is no writer's id."""
     if _NAME.fullmatch(writer_id) is None:
@@ -103,17 +173,19 @@ def file_name(writer_id: str, seq: int) -> str:
     return f"{writer_id}-{seq:012d}.json"
 
 
-def put_file(folder: Path, disk: Disk, name: str, data: bytes) -> None:
-    """Let a file appear whole, durably, in ``home/quarantine/<folder>``."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True)
-        disk.sync_directory(folder.parent)
-        disk.sync_directory(folder.parent.parent)
+def put_file(folders: Folders, folder: Path, disk: Disk, name: str, data: bytes) -> None:
+    """Let a file appear whole, durably, in one of the folders."""
+    folders.ensure(folder)
     fresh = folder / f".{name}"
     fresh.write_bytes(data)
     disk.sync_file(fresh)
     disk.rename(fresh, folder / name)
     disk.sync_directory(folder)
+
+
+def row_sha256(span: Span, schema_version: int) -> str:
+    """Return what the entry of a row that is set aside says of it, so that no other row can be let go in its place."""
+    return sha256_hex(schema_version.to_bytes(4, "big") + msgspec.msgpack.encode(span))
 
 
 def said(result: IntegrityResult) -> list[Said]:

@@ -1,39 +1,63 @@
-"""Reads what the table itself says is quarantined."""
+"""Reads what the table itself says is quarantined.
 
-from collections.abc import Iterator
+Rules:
+- Files of the table never change, so what one says is read once by whoever asks again and again; of those that are gone nothing
+  is kept.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pyarrow.compute as pc
 
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
 from actors.spans.adapters.reading import TableReader
-from actors.spans.quarantined import Entry
+from actors.spans.place import Place
+from actors.spans.quarantined import Entry, entry_of
 
 _COLUMNS = ("name", "log_index", "writer_seq", "start_unix_nano", "attributes")
+_WANTED = (pc.field("name") == names.ROW_QUARANTINED) | (pc.field("name") == names.ROW_RELEASED)
+
+
+class Entries:
+    """Every word of one table on quarantined rows."""
+
+    def __init__(self, table: TableReader) -> None:
+        self._table = table
+        self._said: dict[Place, list[dict[str, Any]]] = {}
+        """File → its rows that say something."""
+
+    def read(self) -> list[Entry]:
+        """Return all words, in the order of the log.
+
+        Raises ``IntegrityError`` if a file does not check or an entry cannot be read, ``StorageUnavailable`` like the table.
+        """
+        rows = [row for said in self._table.with_files(self._files) for row in said]
+        rows.sort(key=lambda row: (-1 if row["log_index"] is None else row["log_index"], row["writer_seq"]))
+        return list(_read(rows))
+
+    def _files(self) -> Sequence[list[dict[str, Any]]]:
+        current = self._table.current_files()
+        for path in current:
+            if path not in self._said:
+                self._said[path] = self._table.read_file(path, _COLUMNS, _WANTED).to_pylist()
+        self._said = {path: self._said[path] for path in current}
+        return list(self._said.values())
 
 
 def entries(table: TableReader) -> list[Entry]:
-    """Return every word on quarantined rows, in the order of the log.
-
-    Raises ``IntegrityError`` if a file does not check or an entry cannot be read, ``StorageUnavailable`` like the table.
-    """
-    wanted = (pc.field("name") == names.ROW_QUARANTINED) | (pc.field("name") == names.ROW_RELEASED)
-    rows = table.read(_COLUMNS, wanted).to_pylist()
-    rows.sort(key=lambda row: (-1 if row["log_index"] is None else row["log_index"], row["writer_seq"]))
-    return list(_read(rows))
+    """Return every word on quarantined rows, once; raises like ``Entries.read``."""
+    return Entries(table).read()
 
 
-def _read(rows: list[dict[str, object]]) -> Iterator[Entry]:
+def _read(rows: list[dict[str, Any]]) -> Iterator[Entry]:
     for row in rows:
-        said = dict(row["attributes"])  # type: ignore[call-overload]
+        said = dict(row["attributes"])
         if names.ROW_WRITER not in said:
             continue  # of an earlier version: it tells of a row that was set aside, and is in no table
         try:
-            yield Entry(
-                str(row["name"]), said[names.ROW_WRITER], int(said[names.ROW_FIRST]), int(said[names.ROW_LAST]),
-                said.get(names.ROW_PLACE, ""), said.get(names.ROW_REASON, ""), said.get(names.ROW_BY, ""),
-                int(row["start_unix_nano"]) // 1_000_000,  # type: ignore[call-overload]
-            )  # fmt: skip
+            yield entry_of(str(row["name"]), said, int(row["start_unix_nano"]))
         except (KeyError, ValueError) as error:
             raise IntegrityError(
                 f"entry {row['writer_seq']} of batch {row['log_index']} cannot be read: {error}"

@@ -31,6 +31,7 @@ from actors.spans.adapters.parquet import FileGone
 from actors.spans.adapters.transactions import read_transactions
 from actors.spans.batch import runs
 from actors.spans.columns import PARTITION, Rows, pinned_schema, rows_of
+from actors.spans.committed import BATCHES
 from actors.spans.compaction import TableFile
 from actors.spans.place import Place
 from actors.spans.remembered import NOTHING, Transactions
@@ -78,6 +79,13 @@ class TableReader:
         with self._asked():
             delta = self._newest()
             return NOTHING if delta is None else read_transactions(self._path / DELTA_LOG, delta.version(), known)
+
+    def said(self) -> list[str]:
+        """Return what commits said of the batches that they numbered (``committed``), the newest first, as far as is kept."""
+        with self._asked():
+            delta = self._newest()
+            told = [] if delta is None else [str(commit.get(BATCHES, "")) for commit in delta.history()]
+        return [words for said in told for words in said.splitlines()]
 
     def current_files(self) -> list[Place]:
         """Return the files the table consists of now."""

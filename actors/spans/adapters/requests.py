@@ -1,8 +1,9 @@
 """Carries out what operators ask of quarantine, through files: ``home/quarantine/requests/<id>.json``.
 
 Rules:
-- Each tick up to ``MAX_A_TICK`` requests are looked at, oldest first. One that does not count goes to ``refused`` beside it and
-  is an incident; one that was carried out is removed once its commit is durable: its id is an application id of that commit.
+- Each tick up to ``MAX_A_TICK`` requests are looked at, oldest first. One that does not count goes to ``refused`` beside it, with
+  the reason in a file of its own, and is an incident; one that was carried out is removed once its commit is durable: its id is
+  an application id of that commit.
 - *quarantine*: an entry names rows of the table; whoever learns leaves them out from then on.
 - *release*: an entry takes them out of quarantine again. Rows that had been set aside before they came into the table come into
   it now, under their own writer and number, in the commit of that entry: they are sealed in a batch of their own, late, and look
@@ -12,22 +13,23 @@ Rules:
 Left out: who signs (the command line does, with the operator's key).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError, StorageUnavailable, WeaverGenError
-from actors.base.files import write_atomic
+from actors.base.files import Folders, write_atomic
 from actors.spans import conventions as names
 from actors.spans.adapters.progress import Instant, Outgoing
-from actors.spans.adapters.quarantine import QuarantinedRows
-from actors.spans.adapters.quarantined import entries
+from actors.spans.adapters.quarantine import QuarantinedRows, row_sha256
+from actors.spans.adapters.quarantined import Entries
 from actors.spans.adapters.reading import TableReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
-from actors.spans.quarantined import Quarantined, in_force
+from actors.spans.columns import Rows
+from actors.spans.quarantined import Entry, in_force
 from actors.spans.request import QuarantineRequest, SignedRequest, accepted
 
 MAX_A_TICK = 16
@@ -44,7 +46,7 @@ def folder_of(home: Path) -> Path:
 def put_request(home: Path, request_id: str, signed: SignedRequest) -> Path:
     """Lay a request down; return its file, which is gone once it was carried out, and then not in ``refused``."""
     folder = folder_of(home)
-    folder.mkdir(parents=True, exist_ok=True)
+    Folders(home).ensure(folder)
     path = folder / f"{request_id}.json"
     write_atomic(path, msgspec.json.encode(signed))
     return path
@@ -55,16 +57,29 @@ def refused(path: Path) -> Path:
     return path.parent / "refused" / path.name
 
 
+def why_refused(path: Path) -> str:
+    """Return why a request does not count; empty if that was not written down. Raises ``OSError``."""
+    try:
+        return _reason_file(path).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _reason_file(path: Path) -> Path:
+    return refused(path).with_suffix(".txt")
+
+
 class Requests:
     """The folder, as the actor works it off."""
 
     def __init__(
-        self, home: Path, trust: Callable[[], TrustBundle], table: Callable[[], TableReader], outgoing: Outgoing,
-        reports: Reports, disk: Disk,
+        self, home: Path, trust: Callable[[], TrustBundle], table: TableReader, outgoing: Outgoing, reports: Reports,
+        disk: Disk,
     ) -> None:  # fmt: skip
         self._folder = folder_of(home)
         self._kept = QuarantinedRows(home / "quarantine" / "rows", disk)
         self._trust, self._table, self._outgoing, self._reports, self._disk = trust, table, outgoing, reports, disk
+        self._entries = Entries(table)
 
     def work_off(self, now: Instant) -> None:
         """Carry out what is asked, and remove what was carried out."""
@@ -85,20 +100,22 @@ class Requests:
         app_id = f"request/{path.stem}"
         if app_id in self._outgoing.buffer.reached:
             return
-        if self._table().last_committed(app_id) is not None:
+        if self._table.last_committed(app_id) is not None:
             self._disk.remove(path)
             return
         request = accepted(_read(path), self._trust(), int(now.wall_s))
         if request.id != path.stem:
             raise IntegrityError("it lies under another's name", "id")
-        quarantined = in_force(entries(self._table()))
         if request.action == "quarantine":
+            if self._table.last_committed(request.writer_id) is None:
+                raise IntegrityError("no row of this writer is in the table", "rows")
             self._enter(request, names.ROW_QUARANTINED, "table", now)
         else:
-            self._release(request, quarantined, now)
+            self._release(request, self._entries.read(), now)
         self._outgoing.note(app_id, 1, now)
 
-    def _release(self, request: QuarantineRequest, quarantined: Quarantined, now: Instant) -> None:
+    def _release(self, request: QuarantineRequest, said: Sequence[Entry], now: Instant) -> None:
+        quarantined = in_force(said)
         held = [
             seq
             for first, last in quarantined.aside.get(request.writer_id, ())
@@ -110,25 +127,27 @@ class Requests:
         )
         if not held and not in_table:
             raise IntegrityError("none of these rows is quarantined", "rows")
-        self._put_back(request.writer_id, held, now)
+        self._put_back(request.writer_id, set(held), _set_aside(said, request.writer_id), now)
         self._enter(request, names.ROW_RELEASED, "aside" if held else "table", now)
 
-    def _put_back(self, writer_id: str, numbers: Iterable[int], now: Instant) -> None:
-        wanted = set(numbers)
+    def _put_back(self, writer_id: str, wanted: set[int], known: Mapping[int, str], now: Instant) -> None:
+        """Have rows that were set aside come into the table, all of them or none, as they were by the table's own word."""
         if len(wanted) > MAX_ROWS:
             raise IntegrityError(
                 f"it lets {len(wanted)} rows go that were set aside: at most {MAX_ROWS} at once", "rows"
             )
         if not wanted:
             return
-        found = {row.seq: row for row in self._kept.all() if row.writer_id == writer_id and row.seq in wanted}
+        kept = [row.rows() for row in self._kept.all(writer_id) if row.writer_id == writer_id and row.seq in wanted]
+        found = {rows.first_seq: rows for rows in kept if known.get(rows.first_seq, "") in {"", _was(rows)}}
         if missing := wanted - set(found):
             raise IntegrityError(
-                f"{len(missing)} of the rows are not in quarantine/rows, the first is {min(missing)}", "rows"
+                f"{len(missing)} of the rows are not in quarantine/rows as they were set aside, the first is {min(missing)}",
+                "rows",
             )
-        for seq, row in sorted(found.items()):
+        for seq, rows in sorted(found.items()):
             app_id = f"released/{writer_id}/{seq}"
-            self._outgoing.buffer.again[app_id] = row.rows()
+            self._outgoing.buffer.again[app_id] = rows
             self._outgoing.buffer.count += 1
             self._outgoing.note(app_id, 1, now)
 
@@ -141,6 +160,7 @@ class Requests:
     def _refuse(self, path: Path, error: IntegrityError, now: Instant) -> None:
         try:
             refused(path).parent.mkdir(exist_ok=True)
+            write_atomic(_reason_file(path), str(error).encode())
             self._disk.rename(path, refused(path))
         except OSError as failed:
             self._later(path.name, failed, now)
@@ -150,6 +170,19 @@ class Requests:
     def _later(self, name: str, error: Exception, now: Instant) -> None:
         evidence = {"request": name, "cause": str(error)}
         self._reports.lasting("quarantine_request_waits", evidence, name, now.steady_s)
+
+
+def _set_aside(said: Iterable[Entry], writer_id: str) -> dict[int, str]:
+    """Return number → what the row was, of a writer's rows that were set aside, as far as entries tell."""
+    return {
+        entry.first_seq: entry.row_sha256
+        for entry in said
+        if (entry.writer_id, entry.name, entry.place) == (writer_id, names.ROW_QUARANTINED, "aside")
+    }
+
+
+def _was(rows: Rows) -> str:
+    return row_sha256(rows.spans[0], rows.schema_version)
 
 
 def _read(path: Path) -> SignedRequest:

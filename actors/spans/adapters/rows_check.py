@@ -8,8 +8,8 @@ Rules:
   when it was made (``compaction``): its bytes' digest is enough, and of its rows only how many each batch has is counted. Of a
   batch that lies in other files as well all rows are hashed. So light trusts whoever held the log's key for what was merged.
 - Files are read from the newest batches back: whatever names a file is sealed after all that it holds, and so is known first.
-- A row without a batch is from before there was a log: none lies in or after a run of its writer's that was sealed, and none
-  carries a promise. A row of a batch that was never numbered is nobody's.
+- Every commit numbers its rows' batches, and there never was a table without a log: a row without a batch is nobody's, like one
+  of a batch that was never numbered, and so is a file without a digest in its name.
 - A batch of which no row is there has expired if such an entry says so, and only then; else it is missing. Rows of one that has
   expired are damage: it was to be gone.
 - What is held in memory is one file and its unfinished batches, however large the table is. Where Delta does not tell the order
@@ -38,7 +38,6 @@ from actors.spans.compaction import TableFile
 from actors.spans.entry import read_entry
 from actors.spans.log.recount import root_of
 from actors.spans.proof import Manifest
-from actors.spans.record import read_envelope
 from actors.spans.retention import Batches
 from actors.spans.span import Span
 
@@ -108,17 +107,16 @@ class RowsCheck:
         name, fits = file.path.name, True
         try:
             data = read_bytes(file.path)
-            fits = not digest_in(name) or is_named_by(name, data)
+            fits = is_named_by(name, data)
             if not fits:
-                self._file_is_damaged(file, f"span file {name} is not the bytes that were written")
+                why = "is not the bytes that were written" if digest_in(name) else "has no digest in its name"
+                self._file_is_damaged(file, f"span file {name} {why}")
             if fits and not self._deep and digest_in(name) in self._named and self._counted(file, data):
                 self.trusted += 1
                 return
             named: set[object] = set()
-            numbered = False
             for group in groups_in(file.path, data):
                 self._check_rows(group, named)
-                numbered |= group["log_index"].null_count < group.num_rows
         except FileGone as error:
             if file.path not in self._table.current_files():
                 raise  # it was merged with others meanwhile: all is read again
@@ -126,9 +124,6 @@ class RowsCheck:
         except IntegrityError as error:
             if fits:  # else that was told
                 self._file_is_damaged(file, str(error))
-        else:
-            if numbered and not digest_in(name):
-                self._file_is_damaged(file, f"span file {name} has no digest in its name, and holds rows of batches")
 
     def _file_is_damaged(self, file: TableFile, why: str) -> None:
         """Name every batch that the file holds rows of."""
@@ -161,10 +156,10 @@ class RowsCheck:
             held = read_file(file.path, ["name", "attributes", "log_index"], wanted, pa.BufferReader(data))
             for row in held.to_pylist():
                 if states[row["log_index"]] == WHOLE:
-                    self._note_entry(row["name"], dict(row["attributes"]))
+                    self._note_entry(row["log_index"], row["name"], dict(row["attributes"]))
         return True
 
-    def _note_entry(self, name: str, attributes: Mapping[str, str]) -> None:
+    def _note_entry(self, index: int, name: str, attributes: Mapping[str, str]) -> None:
         """Remember what an entry says that the log's key signed; what anybody else wrote says nothing."""
         try:
             words = read_entry(name, attributes, self._trust)
@@ -172,7 +167,10 @@ class RowsCheck:
             return
         self._named |= self._current & set(words.get(names.TABLE_OUTPUTS, "").split(" "))
         if name == names.TABLE_EXPIRED:
-            self._expired |= Batches.read(words.get(names.TABLE_EXPIRED_BATCHES, ""))
+            try:
+                self._expired |= Batches.read(words.get(names.TABLE_EXPIRED_BATCHES, ""))
+            except IntegrityError as error:
+                self._findings.found(index, "expired", f"its entry does not say which batches have expired: {error}")
 
     # Rows.
 
@@ -233,7 +231,7 @@ class RowsCheck:
         del self._open[index]
         self._findings.states[index] = WHOLE
         for entry in batch.entries:
-            self._note_entry(entry.name, entry.attributes)
+            self._note_entry(index, entry.name, entry.attributes)
 
     def _faulty(self, index: int, kind: str, why: str) -> None:
         self._open.pop(index, None)
@@ -251,24 +249,24 @@ class RowsCheck:
             self._faulty(index, "missing", why)
 
     def _check_others(self, rows: pa.Table, named: set[object]) -> None:
-        """Judge rows that are in no sealed batch, by where they say they lie; of each writer one a file is ``named``."""
+        """Name rows that neither are in a sealed batch nor wait in one; of each writer one a file is ``named``."""
         if not rows.num_rows:
             return
         index = rows["log_index"]
         waits = pc.and_kleene(pc.greater_equal(index, self._size), pc.less(index, self._numbered)).fill_null(False)
         self._note_waiting(rows.filter(waits))
-        others = rows.filter(pc.invert(waits)).select(["writer_id", "writer_seq", "log_index", "record"])
+        others = rows.filter(pc.invert(waits)).select(["writer_id", "writer_seq", "log_index"])
         for start in range(0, others.num_rows, CHUNK_ROWS):
             try:
                 places = others.slice(start, CHUNK_ROWS).to_pylist()
             except ValueError as error:  # bytes that are no UTF-8 where words belong
                 self._findings.found(-1, "unsealed", f"rows of a span file cannot be read: {error}")
                 continue
-            for writer_id, seq, at, record in (tuple(place.values()) for place in places):
-                fault = self._fault_of_other(writer_id, seq, at, record)
-                if fault and writer_id not in named:
+            for writer_id, seq, at in (tuple(place.values()) for place in places):
+                if writer_id not in named:
                     named.add(writer_id)
-                    self._findings.found(-1, "unsealed", f"row {seq} of {writer_id} {fault}")
+                    fault = "is in no batch" if at is None else f"says it is in batch {at}, and there never was one"
+                    self._findings.found(-1, "unsealed", f"row {seq} of {writer_id} {fault}: no commit put it there")
 
     def _note_waiting(self, rows: pa.Table) -> None:
         """Remember which batches wait, and since when."""
@@ -278,27 +276,6 @@ class RowsCheck:
         since_ns = pc.min(rows["end_unix_nano"]).as_py()
         if since_ns is not None:
             self.waiting_since_ns = min(since_ns, self.waiting_since_ns or since_ns)
-
-    def _fault_of_other(self, writer_id: str | None, seq: int | None, index: int | None, record: bytes | None) -> str:
-        if index is not None:
-            return f"says it is in batch {index}, and there never was one"
-        if writer_id is None or seq is None:
-            return "does not say whose it is"
-        sealed = self._log.sealed.get(writer_id)
-        first = None if sealed is None else sealed.first
-        if first is not None and seq >= first:
-            return f"is in no batch, and this writer's rows were sealed from {first} on"
-        return "is in no batch, and its record promises that it will be" if _is_promised(record) else ""
-
-
-def _is_promised(record: bytes | None) -> bool:
-    """Tell whether a row carries a promise; whether it is good otherwise is an audit's question."""
-    if not record:
-        return False
-    try:
-        return read_envelope(record).read().promise is not None
-    except IntegrityError:
-        return False
 
 
 def _is_of(batch: _Open, seq: int) -> bool:

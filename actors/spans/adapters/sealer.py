@@ -10,6 +10,7 @@ Rules:
   it is written. After a write that failed nothing in memory is believed: the disk is asked again.
 - The first checkpoint is of no batch, and is there before the first row: a table with batches and no checkpoint lost it.
 - Every commit of the table says how many batches were sealed before it: a checkpoint of fewer was set back.
+- What is read back from the table is sealed only if it is what its commit said, with the log's key (``vouched``).
 - What waits is read back so many rows at a time, however many batches that is, and one batch at least. A batch that cannot
   be read is come upon by small steps, and then looked at ever more rarely.
 
@@ -21,38 +22,31 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from actors.base.canonical import canonical_json
 from actors.base.certificates import TrustBundle
 from actors.base.errors import HomeError, IntegrityError
 from actors.base.signing import SigningKey
 from actors.spans.adapters.earlier_log import bring_over
 from actors.spans.adapters.log import LogFiles
-from actors.spans.adapters.table import LOG, SEALED
-from actors.spans.batch import manifest_of
+from actors.spans.adapters.table import LOG, SEALED, Vouch
+from actors.spans.adapters.vouched import Authority, Vouched
 from actors.spans.columns import Rows
 from actors.spans.log.checkpoint import SignedCheckpoint, origin, sign_checkpoint
 from actors.spans.merkle import EMPTY_ROOT
 
+__all__ = ["MAX_SKIPS", "Authority", "HomeAuthority", "Numbered", "Sealer"]
+
 MAX_SKIPS = 128
 """Calls for which a batch that could not be read is left alone, at most."""
-
-
-class Authority(Protocol):
-    """Whose word checkpoints are, and whose is believed."""
-
-    def trust(self) -> TrustBundle:
-        """Return the trust bundle in force."""
-
-    def key(self) -> SigningKey:
-        """Return the log's signing key in force."""
 
 
 class Numbered(Protocol):
     """The table, as far as sealing goes: ``SpanTable``, or one with a backup."""
 
     sealed: int
+    vouch: Vouch
 
-    def last_committed(self, app_id: str) -> int | None: ...  # noqa: D102 - see SpanTable
+    def said(self) -> list[str]: ...  # noqa: D102 - see SpanTable
+    def last_committed(self, app_id: str) -> int | None: ...  # noqa: D102
     def last_durable(self, app_id: str) -> int | None: ...  # noqa: D102
     def last_within(self, first: int, last: int, max_rows: int) -> int: ...  # noqa: D102
     def batches(self, first: int, last: int) -> list[Rows]: ...  # noqa: D102
@@ -83,12 +77,17 @@ class Sealer:
     def __init__(
         self, files: LogFiles, table: Numbered, authority: Authority, catch_up: int, catch_up_rows: int
     ) -> None:
-        """``catch_up`` batches of together ``catch_up_rows`` rows are read back at a time, at most; one batch at least."""
+        """``catch_up`` batches of together ``catch_up_rows`` rows are read back at a time, at most; one batch at least.
+
+        From now on the table's commits say what the sealer will hold their batches against.
+        """
         self.size = 0
         """Batches sealed; 0 as well until ``begin`` has found the log whole."""
         self._files = files
         self._table = table
         self._authority = authority
+        self._vouched = Vouched(table, authority)
+        table.vouch = self._vouched.say
         self._catch_up = catch_up
         self._catch_up_rows = catch_up_rows
         self._step = catch_up
@@ -106,7 +105,7 @@ class Sealer:
         """Find the log as it was left, once, or make an empty one where nothing was ever sealed."""
         if self.begun:
             return
-        bring_over(self._files, self._authority.trust(), lambda size, root: self._vouched(size, root, now_ms))
+        bring_over(self._files, self._authority.trust(), lambda size, root: self._signed(size, root, now_ms))
         signed = self._files.checkpoint()
         numbered = self._numbered()
         if signed is None:
@@ -114,7 +113,7 @@ class Sealer:
                 raise IntegrityError(
                     f"the log's checkpoint is gone, and the table holds {numbered} batches of it", "log"
                 )
-            self._files.put(self._vouched(0, EMPTY_ROOT, now_ms))
+            self._files.put(self._signed(0, EMPTY_ROOT, now_ms))
             self.size, self._root = 0, EMPTY_ROOT
         else:
             checkpoint = signed.verify(self._authority.trust())
@@ -146,9 +145,8 @@ class Sealer:
         waiting = 0 if last is None else last + 1 - self.size
         if waiting <= 0:
             return 0
-        if len(batches) != waiting or not self._are_next(batches):
-            batches = self._read(waiting)
-        leaves = [canonical_json(manifest_of(batch)) for batch in batches]
+        in_memory = len(batches) == waiting and self._are_next(batches)
+        leaves = self._vouched.fresh(batches) if in_memory else self._read(waiting)
         if self._files.root(self.size) != self._root:
             raise IntegrityError("the log's hashes do not come to its checkpoint's root any more", "log")
         self.begun = False  # until the disk has taken all of it
@@ -157,9 +155,10 @@ class Sealer:
         except IntegrityError as error:
             self._leave_alone(error)
             raise
-        self._files.put(self._vouched(self.size + len(leaves), root, now_ms))
+        self._files.put(self._signed(self.size + len(leaves), root, now_ms))
         self.size, self._root, self.begun = self.size + len(leaves), root, True
         self._table.sealed = self.size
+        self._vouched.sealed(self.size)
         self._fault, self._skips, self._step = None, 0, min(self._catch_up, 2 * self._step)
         return len(leaves)
 
@@ -182,8 +181,8 @@ class Sealer:
         last = self._table.last_committed(LOG)
         return 0 if last is None else last + 1
 
-    def _read(self, waiting: int) -> list[Rows]:
-        """Read back some of what waits: fewer after a failure, and nothing for a while after one with the very next batch."""
+    def _read(self, waiting: int) -> list[bytes]:
+        """Return leaves of some of what waits: fewer after a failure, none for a while after one with the very next batch."""
         if self._fault is not None and self._skipping > 0:
             self._skipping -= 1
             raise IntegrityError(*self._fault.args)
@@ -201,17 +200,17 @@ class Sealer:
         self._fault, self._skips, self._step = error, min(MAX_SKIPS, 2 * self._skips + 1), 1
         self._skipping = self._skips
 
-    def _read_up_to(self, count: int) -> list[Rows]:
+    def _read_up_to(self, count: int) -> list[bytes]:
         last = self._table.last_within(self.size, self.size + count - 1, self._catch_up_rows)
         batches = self._table.batches(self.size, last)
         if len(batches) != last - self.size + 1 or not self._are_next(batches):
             raise IntegrityError(f"batches {self.size} to {last} are not whole in the table", "log")
-        return batches
+        return self._vouched.held(batches)
 
     def _are_next(self, batches: Sequence[Rows]) -> bool:
         return all(batch.log_index == index for index, batch in enumerate(batches, self.size))
 
-    def _vouched(self, size: int, root: bytes, now_ms: int) -> SignedCheckpoint:
+    def _signed(self, size: int, root: bytes, now_ms: int) -> SignedCheckpoint:
         """Sign a checkpoint of what lies on the disk, and believe it only as a reader would."""
         trust = self._authority.trust()
         signed = sign_checkpoint(self._authority.key(), origin(trust), size, root, now_ms)

@@ -10,6 +10,7 @@ Rules:
 Left out: writing (``backup``).
 """
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -100,6 +101,15 @@ class SpanStores(TableReader):
     def last_durable(self, app_id: str) -> int | None:
         """See ``SpanTable.last_durable``."""
         return self._holder().last_durable(app_id)
+
+    def said(self) -> list[str]:
+        """See ``TableReader.said``; of a storage that is away nothing is told."""
+        if (found := self._in_use()) is None:
+            return self._first.said()
+        told = found[0].said()
+        with contextlib.suppress(StorageUnavailable):
+            told += self._first.said()
+        return told
 
     def find(self, decision_id: str) -> bytes | None:
         """See ``TableReader.find``."""

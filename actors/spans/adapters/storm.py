@@ -2,7 +2,7 @@
 
 Rules:
 - The first storm pins the last clean point. While it is pinned later storms change nothing: what was clean before the first is
-  clean before all.
+  clean before all. A pin that the disk does not take is written at the next look, also when the storm is over by then.
 - While it is there nothing is learned (``learn`` refuses and names it), and gateways freeze learning in policy (they have the
   policy key already; who reads rows needs none for this).
 - A pin that cannot be read is a pin: what cannot be told is not clean.
@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from actors.base.errors import StorageUnavailable, WeaverGenError
-from actors.base.files import sync_folder, write_atomic
+from actors.base.files import Folders, sync_folder, write_atomic
 from actors.base.ports import IncidentSink
 from actors.spans.checkers.storm import Seen, Storm, StormWindow
 
@@ -93,7 +93,9 @@ class StormWatch:
         self._home, self._window, self._incidents = home, window, incidents
         self.pin: Pin | None = None
         self.problem = ""
-        """Why a storm could not be pinned; it is tried again at the next look."""
+        """Why nobody can tell whether a storm is pinned, or why one is not; it is tried again at the next look."""
+        self._unwritten: Pin | None = None
+        """What is to be pinned, and was not yet."""
         self._look()
 
     def see(self, seen: Seen, root_at: RootAt, steady_s: float, wall_s: float) -> None:
@@ -103,31 +105,42 @@ class StormWatch:
         if was is not None and self.pin is None:
             self._window.clear()
         storm = self._window.add(seen, steady_s)
-        if storm is not None and self.pin is None:
+        if self.pin is not None:
+            self._unwritten = None
+        elif self._unwritten is not None:
+            self._put(self._unwritten)
+        elif storm is not None:
             self._begin(storm, root_at, wall_s)
 
     def _look(self) -> None:
         try:
-            self.pin = read_pin(self._home)
+            self.pin, self.problem = read_pin(self._home), ""
         except StorageUnavailable as error:
             self.problem = str(error)
+
+    def _put(self, pin: Pin) -> None:
+        """Pin it, unless an earlier pin may be there that cannot be read now."""
+        path, self._unwritten = pin_file(self._home), pin
+        if self.problem:
+            return
+        try:
+            Folders(self._home).ensure(path.parent)
+            write_atomic(path, msgspec.json.encode(pin))
+        except OSError as error:
+            self.problem = f"the storm cannot be pinned: {error.strerror}"
+        else:
+            self.pin, self.problem, self._unwritten = pin, "", None
 
     def _begin(self, storm: Storm, root_at: RootAt, wall_s: float) -> None:
         pin = Pin(
             SCHEMA, int(wall_s * 1000), storm.clean_size, _root(root_at, storm.clean_size), storm.rows, storm.bad,
             storm.first_bad,
         )  # fmt: skip
-        path = pin_file(self._home)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, msgspec.json.encode(pin))
-        except OSError as error:
-            self.problem = f"the storm cannot be pinned: {error.strerror}"
-        else:
-            self.pin, self.problem = pin, ""
+        self._put(pin)
         evidence = {
             "rows": str(pin.rows), "set_aside": str(pin.bad), "share": f"{storm.share:.4f}", "first_bad": pin.first_bad,
-            "clean_log_size": str(pin.log_size), "clean_log_root": pin.root, "pinned": self.problem or path.name,
+            "clean_log_size": str(pin.log_size), "clean_log_root": pin.root,
+            "pinned": self.problem or pin_file(self._home).name,
             "what_to_do": "look at `weavergen quarantine list`; then `weavergen policy unfreeze`",
         }  # fmt: skip
         self._incidents.open(KIND, "level_1_critical", evidence, f"{KIND}/{self._home}")

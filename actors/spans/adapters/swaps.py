@@ -19,6 +19,7 @@ from typing import Any
 
 from deltalake.transaction import AddAction, RemoveAction
 
+from actors.base.files import Folders
 from actors.base.ids import new_ulid
 from actors.spans.adapters.files import Files
 from actors.spans.adapters.parquet import Statistics
@@ -79,15 +80,14 @@ class Swaps:
 
     def __init__(self, files: Files, root: Place, disk: Disk) -> None:
         self._files, self._root, self._disk = files, root, disk
+        self._folders = Folders(files.desk, disk.sync_directory)
         self._notes: dict[Path, _Note] | None = None
         """Those that lie there; ``None`` until they were looked for."""
 
     def note(self, outputs: Sequence[str], inputs: Sequence[str], now_ms: int) -> None:
         """Remember durably that files are about to take others' place."""
         folder = self._files.desk / NOTES
-        if not folder.is_dir():
-            folder.mkdir()
-            self._disk.sync_directory(self._files.desk)
+        self._folders.ensure(folder)
         place = folder / f"{new_ulid()}.json"
         place.write_bytes(json.dumps({"unix_ms": now_ms, "outputs": list(outputs), "inputs": list(inputs)}).encode())
         self._disk.sync_file(place)

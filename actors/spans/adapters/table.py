@@ -7,6 +7,8 @@ Rules:
 - What is committed together is numbered batch by batch (``batch.runs``): the last number of the log that sealing makes of
   them is one more application transaction, ``LOG``, so rows and their places in the log are one fact. How many were sealed
   before stands beside it as ``SEALED``: a log that is smaller than what the table says was set back.
+- A commit that numbers batches says what they are, in words that whoever seals them signs (``committed``): these words are kept
+  until the batches are sealed.
 - A file that takes others' place (``swaps``) is one commit with the rows that say so.
 - Files, every log entry and the directories that name them are synced before ``append`` returns, and what a crash left
   unsynced before ``recover`` does; only then may a caller forget the rows.
@@ -23,7 +25,7 @@ that writes (the actor's lock sees to that; Delta refuses the second all the sam
 import contextlib
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +46,7 @@ from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.swaps import Swap, Swaps
 from actors.spans.batch import runs
 from actors.spans.columns import PARTITION, Rows, by_date, table_schema
+from actors.spans.committed import BATCHES
 from actors.spans.conventions import TABLE_EXPIRED
 from actors.spans.place import Place, below
 from actors.spans.remembered import Attempt
@@ -57,6 +60,14 @@ SEALED = "log-sealed"
 """Application id under which a commit says how many batches were sealed before it."""
 EXPIRED = "log-expired"
 """Application id under which the number of the newest batch stands that says which batches have expired."""
+
+Vouch = Callable[[Sequence[Rows], int], str]
+"""Takes batches that have their numbers, and the time (Unix milliseconds); returns what their commit says of them."""
+
+
+def unvouched(_batches: Sequence[Rows], _now_ms: int) -> str:
+    """Say nothing: what is committed so nobody seals who reads it back."""
+    return ""
 
 
 class SpanTable(TableReader):
@@ -81,6 +92,10 @@ class SpanTable(TableReader):
         """Whether a table that was there was looked at."""
         self.sealed = 0
         """Batches that are known to be sealed: the next commit says so."""
+        self.vouch: Vouch = unvouched
+        """Asked what a commit says of its batches; whoever seals them sets it."""
+        self._owed = True
+        """Whether batches may wait of which commits said something that has to be kept."""
         self.attempt: Attempt | None = None
         """The last commit of ``append`` that was begun."""
 
@@ -110,21 +125,30 @@ class SpanTable(TableReader):
                     ahead[LOG] = first + len(batches) - 1
                 if self.sealed > known(self._number(delta, SEALED)) and self.sealed > 0:
                     ahead[SEALED] = self.sealed
+                said = self.vouch(batches, now_ms)
+                if batches:
+                    self._owed = bool(said) and self.sealed < first
                 actions = self._write_files(batches, written, now_ms)
                 if swap is not None:  # once more is the same
                     actions += swap.actions(self._path, now_ms)
                     for batch in filter(_is_of_expiry, batches):
                         ahead[EXPIRED] = known(batch.log_index)
                 self.attempt = Attempt(batches, ahead)
-                self._commit(delta, actions, ahead)
+                self._commit(delta, actions, ahead, said)
         return batches
 
-    def put(self, batches: Sequence[Rows], reached: Mapping[str, int], now_ms: int) -> None:
-        """Commit, like ``append``, batches that have their numbers and what each id reached, as they stand in another table."""
+    def put(
+        self, batches: Sequence[Rows], reached: Mapping[str, int], now_ms: int, said: Sequence[str] = ()
+    ) -> None:  # fmt: skip
+        """Commit, like ``append``, batches that have their numbers and what each id reached, as they stand in another table.
+
+        ``said`` is what commits there said of them.
+        """
+        self._owed = True  # who puts batches here does not say which are sealed
         with self._durably() as written:
             delta = self._created()
             self._remove_orphans()
-            self._commit(delta, self._write_files(batches, written, now_ms), reached)
+            self._commit(delta, self._write_files(batches, written, now_ms), reached, *said)
 
     @contextlib.contextmanager
     def _durably(self) -> Iterator[list[Place]]:
@@ -224,14 +248,18 @@ class SpanTable(TableReader):
         self._disk.sync_file(self.files.desk / PENDING)
         self._disk.sync_directory(self.files.desk)
 
-    def _commit(self, delta: DeltaTable, actions: list[AddAction | RemoveAction], reached: Mapping[str, int]) -> None:
+    def _commit(
+        self, delta: DeltaTable, actions: list[AddAction | RemoveAction], reached: Mapping[str, int], *said: str
+    ) -> None:
         transactions = [Transaction(app_id, last) for app_id, last in reached.items()]
         delta.create_write_transaction(
             actions,
             mode="append",
             schema=delta.schema(),
             partition_by=[PARTITION],
-            commit_properties=CommitProperties({ACTIONS: str(len(actions) + len(transactions))}, None, transactions),
+            commit_properties=CommitProperties(
+                {ACTIONS: str(len(actions) + len(transactions)), BATCHES: "\n".join(said)}, None, transactions
+            ),
             post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
         )
 
@@ -250,7 +278,7 @@ class SpanTable(TableReader):
             return
         stands_for_others = self.files.sync_log(self._synced_version, newest)
         self._synced_version = newest
-        if stands_for_others:
+        if stands_for_others and not self._owed:  # entries hold what commits said of batches that wait
             delta.cleanup_metadata()
 
     def _remove(self, paths: Sequence[Place]) -> None:
@@ -272,4 +300,6 @@ def _is_of_expiry(batch: Rows) -> bool:
 def _after(chunk: Rows, committed: int | None) -> Rows:
     """Return the rows behind the last committed number."""
     behind = min(len(chunk.spans), max(0, known(committed) + 1 - chunk.first_seq))
+    if not behind:
+        return chunk
     return replace(chunk, first_seq=chunk.first_seq + behind, spans=chunk.spans[behind:])

@@ -24,7 +24,7 @@ from pathlib import Path
 from actors.base.canonical import canonical_json
 from actors.base.certificates import TrustBundle, extends, read_trust, role_keys
 from actors.base.errors import HomeError, IntegrityError
-from actors.base.files import write_atomic
+from actors.base.files import Folders, write_atomic
 from actors.base.locks import only_one
 from actors.base.signing import SigningKey
 from actors.spans.log.checkpoint import SignedCheckpoint, TreeHead, log_keys, origin, read_checkpoint
@@ -129,5 +129,5 @@ def _key(path: Path) -> SigningKey:
 
 
 def _hold(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    Folders(path.parent.parent, mode=0o700).ensure(path.parent)
     return only_one(path, f"another process is the witness in {path.parent}; end it first")

@@ -56,7 +56,7 @@ def post(url: str, body: bytes, timeout_s: float) -> Answer:
             answer = refused
         with answer:
             return Answer(answer.status, answer.headers.get("Content-Type", ""), answer.read(MAX_NOTE_BYTES))
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a name that no host can have
         raise StorageUnavailable(f"witness {url} does not answer: {error}") from error
 
 
@@ -73,7 +73,7 @@ def seen_by(url: str, timeout_s: float) -> SignedCheckpoint | None:
         if refused.code == http.client.NOT_FOUND:
             return None
         raise StorageUnavailable(f"witness {url} does not tell what it saw ({refused.code})") from refused
-    except (OSError, http.client.HTTPException, IntegrityError) as error:
+    except (OSError, http.client.HTTPException, ValueError, IntegrityError) as error:
         raise StorageUnavailable(f"witness {url} does not tell what it saw: {error}") from error
 
 

@@ -3,8 +3,11 @@
 Left out: words and attributes; few checkers ask for them, and of few rows.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +19,18 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 
+class Places:
+    """Writer and number of each row, in the rows' order."""
+
+    def __init__(self, parts: Sequence[Rows]) -> None:
+        self._parts = parts
+        self._ends = list(accumulate(len(part.spans) for part in parts))
+
+    def __getitem__(self, at: int) -> tuple[str, int]:
+        part = self._parts[place := bisect_right(self._ends, at)]
+        return part.writer_id, part.first_seq + at - (self._ends[place - 1] if place else 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Arrays:
     """What is the same place in each of these is one row's."""
@@ -25,13 +40,13 @@ class Arrays:
     """Trace and span id, 24 bytes: they name a span."""
     parts: Sequence[Rows]
     """What the rows came in."""
-    part: Ints
-    """Which of them each row is of."""
-    seq: Ints
+    places: Places
     start_ns: Ints
     end_ns: Ints
     latency_ms: Ints
     """−1 where there is none."""
+    signed: list[int]
+    """Places of rows that carry a record."""
     external: Bools
     """Rows that another service sent."""
     runs: list[tuple[str, int, int]]
@@ -39,7 +54,7 @@ class Arrays:
 
     def place(self, at: int) -> tuple[str, int]:
         """Return writer and number of a row."""
-        return self.parts[self.part[at]].writer_id, int(self.seq[at])
+        return self.places[at]
 
 
 def is_external(span: Span) -> bool:
@@ -50,20 +65,22 @@ def is_external(span: Span) -> bool:
 def arrays_of(rows: Sequence[Rows]) -> Arrays:
     """Return rows column by column, in their order."""
     spans = [span for part in rows for span in part.spans]
-    counts = [len(part.spans) for part in rows]
-    numbers = [np.arange(part.first_seq, part.first_seq + len(part.spans), dtype=np.int64) for part in rows]
     return Arrays(
         spans=spans,
         ids=[span.trace_id + span.span_id for span in spans],
         parts=rows,
-        part=np.repeat(np.arange(len(rows)), counts),
-        seq=np.concatenate(numbers) if numbers else np.zeros(0, np.int64),
-        start_ns=np.array([span.start_unix_nano for span in spans], np.int64),
-        end_ns=np.array([span.end_unix_nano for span in spans], np.int64),
-        latency_ms=np.array([span.latency_ms for span in spans], np.int64),
+        places=Places(rows),
+        start_ns=_numbers(spans, "start_unix_nano"),
+        end_ns=_numbers(spans, "end_unix_nano"),
+        latency_ms=_numbers(spans, "latency_ms"),
+        signed=[at for at, span in enumerate(spans) if span.record],
         external=np.array([is_external(span) for span in spans], np.bool_),
         runs=_runs(rows),
     )
+
+
+def _numbers(spans: Sequence[Span], field: str) -> Ints:
+    return np.fromiter(map(attrgetter(field), spans), np.int64, len(spans))
 
 
 def _runs(rows: Sequence[Rows]) -> list[tuple[str, int, int]]:

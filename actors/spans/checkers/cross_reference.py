@@ -9,19 +9,22 @@ Rules:
 - An answer from a cache names a decision that gave it; while there is no cache nothing does.
 - What came is counted, whether it is accepted or not. Rows that are shown again, because they had to wait, are counted once;
   numbers that no writer reaches are canaries', and are not counted.
-- It remembers what it saw in memory: after a restart it knows no earlier decisions, and counts from the writer's next row on.
+- After a restart it knows the decisions of the table's newest rows, and goes on counting a writer whose rows are all among them;
+  where some were set aside it counts from the writer's next word on.
 
 Left out: signatures, times, and rows that belong to no decision.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from functools import partial
+from typing import Protocol, cast
 
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
-from actors.spans.checkers.cross_reference_decision import Decision, Fault, faults_of
+from actors.spans.checkers.cross_reference_decision import Decision, Fault, Read, faults_of
+from actors.spans.checkers.cross_reference_record import Recorded, recorded
 from actors.spans.checkers.finding import Arrivals, Finding, Severity
 from actors.spans.columns import Rows
 from actors.spans.counters import RowCounts, counted, counts_of
@@ -78,34 +81,43 @@ class CrossReferenceValidator:
     def check(self, arrivals: Arrivals) -> list[Finding]:
         """Return what rows contradict: each other, or what their writer counted."""
         now: dict[str, _Known] = {}
-        return [
-            Finding(
-                rows.writer_id, fault.seq, NAME, fault.kind, fault.severity,
-                {"found": fault.found[:_WORDS_MAX], "expected": fault.expected[:_WORDS_MAX]},
-            )
-            for rows in arrivals.rows
-            for fault in self._faults(rows, now)
-        ]  # fmt: skip
+        findings: list[Finding] = []
+        end = 0
+        for rows in arrivals.rows:
+            read = partial(_read, arrivals, end - rows.first_seq)
+            findings += [_finding(rows.writer_id, fault) for fault in self._faults(rows, read, now)]
+            end += len(rows.spans)
+        return findings
 
     def learn(self, accepted: Arrivals) -> None:
         """Remember which decisions were accepted, and which of them were taken back."""
-        for rows in accepted.rows:
-            for seq, span in enumerate(rows.spans, rows.first_seq):
-                if not span.record:
-                    continue
-                if span.name == names.INVOKE_WORKFLOW:
-                    self._decisions.setdefault(span.decision_id, _Known(rows.writer_id, seq))
-                elif known := self._decisions.get(span.decision_id):
-                    known.taken_back = seq
+        rows = accepted.arrays
+        for at in rows.signed:
+            span, (writer_id, seq) = rows.spans[at], rows.place(at)
+            if span.name == names.INVOKE_WORKFLOW:
+                self._decisions.setdefault(span.decision_id, _Known(writer_id, seq))
+            elif known := self._decisions.get(span.decision_id):
+                known.taken_back = seq
         while len(self._decisions) > self._max_decisions:
             self._decisions.popitem(last=False)
 
-    def _faults(self, rows: Rows, now: dict[str, _Known]) -> Iterator[Fault]:
+    def recall(self, earlier: Arrivals, reached: Mapping[str, int]) -> None:
+        """Remember decisions, and count what came of each writer; whatever contradicted that was told at the time."""
+        self.learn(earlier)
+        for rows in earlier.rows:
+            if (writer := self._writer(rows)).next_seq < rows.first_seq:
+                writer.next_seq, writer.since, writer.come = rows.first_seq, None, RowCounts()
+            deque(self._counted(rows), 0)
+        for writer_id, writer in self._writers.items():
+            if reached.get(writer_id) != writer.next_seq - 1:
+                writer.since = None
+
+    def _faults(self, rows: Rows, read: Read, now: dict[str, _Known]) -> Iterator[Fault]:
         for decision in decisions_in(rows):
-            found = faults_of(decision)
+            found = faults_of(decision, read)
             yield from found
-            critical = {fault.seq for fault in found if fault.severity is Severity.CRITICAL}
-            if decision.head is not None and decision.head not in critical:
+            critical = {fault.seq for fault in found if fault.severity is Severity.CRITICAL} if found else ()
+            if (head := decision.head) is not None and head not in critical:
                 yield from self._placed(rows.writer_id, decision, now)
         if rows.first_seq < _UNCOUNTED:
             yield from self._counted(rows)
@@ -143,9 +155,10 @@ class CrossReferenceValidator:
     def _counted(self, rows: Rows) -> Iterator[Fault]:
         """Count rows, and hold them against what their writer says that it numbered."""
         writer = self._writer(rows)
-        new = rows.spans[max(0, writer.next_seq - rows.first_seq) :]
+        seen = max(0, writer.next_seq - rows.first_seq)
+        new = rows.spans[seen:] if seen else rows.spans
         seq = rows.first_seq + len(rows.spans) - len(new)
-        if new and names.GATEWAY_COUNTERS not in {span.name for span in new}:
+        if new and names.GATEWAY_COUNTERS not in [span.name for span in new]:
             writer.come += counts_of(new)
             writer.next_seq = seq + len(new)
             return
@@ -164,6 +177,17 @@ class CrossReferenceValidator:
                 self._writers.popitem(last=False)
         self._writers.move_to_end(rows.writer_id)
         return known
+
+
+def _finding(writer_id: str, fault: Fault) -> Finding:
+    evidence = {"found": fault.found[:_WORDS_MAX], "expected": fault.expected[:_WORDS_MAX]}
+    return Finding(writer_id, fault.seq, NAME, fault.kind, fault.severity, evidence)
+
+
+def _read(arrivals: Arrivals, before: int, seq: int, span: Span) -> Recorded:
+    """Return the record of the row that lies ``seq`` behind a place: as it was opened, else as far as it can be read."""
+    record = arrivals.record(before + seq)
+    return recorded(span.record) if record is None else cast("Recorded", record)
 
 
 def _taken_back(writer_id: str, seq: int, known: _Known | None) -> Iterator[Fault]:
@@ -193,11 +217,11 @@ def decisions_in(rows: Rows) -> Iterable[Decision]:
     """Return a frame's rows by decision; that an answer was taken back comes in a frame of its own."""
     found: dict[tuple[str, bool], Decision] = {}
     for seq, span in enumerate(rows.spans, rows.first_seq):
-        if not _is_of_decision(span):
+        is_plainly = span.decision_id and span.name != names.FEEDBACK
+        if not is_plainly and not _is_of_decision(span):
             continue
         key = span.decision_id, span.name == names.POLICY and not span.voter
-        decision = found.get(key)
-        if decision is None:
+        if (decision := found.get(key)) is None:
             decision = found[key] = Decision(span.decision_id)
         decision.take(seq, span)
     return found.values()
@@ -205,9 +229,9 @@ def decisions_in(rows: Rows) -> Iterable[Decision]:
 
 def _is_of_decision(span: Span) -> bool:
     """Tell whether a row claims to be of a decision, or a ballot; a client's later word is neither."""
-    if span.record or span.voter:
-        return bool(span.record) or bool(span.decision_id) or span.name != names.BREAKER
-    return bool(span.decision_id) and span.name != names.FEEDBACK
+    if span.record or (span.voter and span.decision_id):
+        return True
+    return span.name != (names.BREAKER if span.voter else names.FEEDBACK) and bool(span.voter or span.decision_id)
 
 
 def _words(counts: RowCounts) -> str:

@@ -11,13 +11,20 @@ Rules:
 Left out: which rows are one decision's, and decisions that come twice (``cross_reference``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from actors.base.canonical import MICRO, micro
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
-from actors.spans.checkers.cross_reference_record import Ballot, Recorded, ballots_told, contradiction, recorded
+from actors.spans.checkers.cross_reference_record import (
+    Ballot,
+    Recorded,
+    ballots_told,
+    contradiction,
+    layers_of,
+    recorded,
+)
 from actors.spans.checkers.finding import Severity
 from actors.spans.span import Span
 
@@ -25,6 +32,8 @@ _OK_BALLOTS = ("agreed", "dissented", "cancelled")
 
 Numbered = tuple[int, Span]
 """A row's number, and the row."""
+Read = Callable[[int, Span], Recorded]
+"""Reads the record that a row carries; raises ``IntegrityError`` if it is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,8 @@ class Decision:
     @property
     def head(self) -> int | None:
         """Return the number of the row that carries its record, ``None`` if there is none."""
-        return next((seq for seq, _ in [*self.roots, *self.withheld]), None)
+        heads = self.roots or self.withheld
+        return heads[0][0] if heads else None
 
     @property
     def rows(self) -> list[Numbered]:
@@ -76,12 +86,17 @@ class Decision:
         return [*self.roots, *self.withheld, *self.layers, *self.voters, *self.others]
 
 
-def faults_of(decision: Decision) -> list[Fault]:
+def read_alone(_: int, span: Span) -> Recorded:
+    """Read a row's record where nobody has read it before."""
+    return recorded(span.record)
+
+
+def faults_of(decision: Decision, read: Read = read_alone) -> list[Fault]:
     """Return what is wrong with a decision's rows."""
     found = list(_shape(decision))
     if not found:
-        found = list(_withheld(decision) if decision.withheld else _answered(decision))
-    return [*found, *_half_a_panel(decision, found)]
+        found = list(_withheld(decision, read) if decision.withheld else _answered(decision, read))
+    return [*found, *_half_a_panel(decision, found)] if found else found
 
 
 def _shape(decision: Decision) -> Iterator[Fault]:
@@ -103,10 +118,10 @@ def _shape(decision: Decision) -> Iterator[Fault]:
             yield Fault(seq, "record_out_of_place", span.name, "a record on the root alone")
 
 
-def _withheld(decision: Decision) -> Iterator[Fault]:
+def _withheld(decision: Decision, read: Read) -> Iterator[Fault]:
     (seq, span), *_ = decision.withheld
     try:
-        record = recorded(span.record)
+        record = read(seq, span)
     except IntegrityError as error:
         yield Fault(seq, "record_unreadable", str(error), "a decision record")
         return
@@ -119,10 +134,10 @@ def _withheld(decision: Decision) -> Iterator[Fault]:
         yield Fault(other, "row_without_decision", row.name, "an answer that is taken back has one row")
 
 
-def _answered(decision: Decision) -> Iterator[Fault]:
+def _answered(decision: Decision, read: Read) -> Iterator[Fault]:
     (seq, root), *_ = decision.roots
     try:
-        decision.record = record = recorded(root.record)
+        decision.record = record = read(seq, root)
     except IntegrityError as error:
         yield Fault(seq, "record_unreadable", str(error), "a decision record")
         return
@@ -153,7 +168,7 @@ def _root(seq: int, root: Span, record: Recorded) -> Iterator[Fault]:
 
 def _layers(decision: Decision, root: Span, record: Recorded) -> Iterator[Fault]:
     ends = {one.name: one.outcome for one in record.layer.tried}
-    supports = {one.layer.name: micro(one.tally.support) for one in record.layers}
+    supports = {one.layer.name: micro(one.tally.support) for one in layers_of(record)}
     seen: set[str] = set()
     for seq, span in decision.layers:
         end, support = ends.get(span.layer), supports.get(span.layer)
@@ -175,13 +190,13 @@ def _layers(decision: Decision, root: Span, record: Recorded) -> Iterator[Fault]
 
 
 def _voters(decision: Decision, record: Recorded) -> Iterator[Fault]:
-    expected = {(layer, ballot.voter): ballot for layer, ballot in ballots_told(record)}
+    left = {(layer, ballot.voter): ballot for layer, ballot in ballots_told(record)}
     parents = {span.layer: span.span_id for _, span in decision.layers}
     seen: set[tuple[str, str]] = set()
     for seq, span in decision.voters:
         place = (span.layer, span.voter)
-        ballot = expected.get(place)
-        if ballot is None or place in seen:
+        ballot = left.pop(place, None)
+        if ballot is None:
             kind = "voter_span_twice" if place in seen else "voter_span_without_ballot"
             yield Fault(seq, kind, _words(place), "a ballot of that voter in that layer, once")
             continue
@@ -193,7 +208,7 @@ def _voters(decision: Decision, record: Recorded) -> Iterator[Fault]:
             yield Fault(seq, "parent_differs", span.parent_span_id.hex(), parents[span.layer].hex())
         if span.end_unix_nano - span.start_unix_nano != span.latency_ms * 1_000_000:
             yield Fault(seq, "latency_not_its_times", f"{span.latency_ms} ms", "what lies between its times")
-    for place in sorted(expected.keys() - seen):
+    for place in sorted(left):
         yield Fault(decision.roots[0][0], "ballot_without_voter_span", "no row", _words(place), Severity.WARNING)
 
 
@@ -215,8 +230,14 @@ def _told(span: Span) -> tuple[object, ...]:
 
 
 def _hang_together(decision: Decision, root: Span) -> Iterator[Fault]:
+    below = [*decision.layers, *decision.voters]
+    ids, traces = {root.span_id}, {root.trace_id}
+    ids.update([span.span_id for _, span in below])
+    traces.update([span.trace_id for _, span in below])
+    if len(ids) == 1 + len(below) and len(traces) == 1:
+        return
     seen = {root.span_id}
-    for seq, span in [*decision.layers, *decision.voters]:
+    for seq, span in below:
         if span.trace_id != root.trace_id:
             yield Fault(seq, "trace_differs", span.trace_id.hex(), root.trace_id.hex())
         if span.span_id in seen:
@@ -224,16 +245,15 @@ def _hang_together(decision: Decision, root: Span) -> Iterator[Fault]:
         seen.add(span.span_id)
 
 
-def _timed(seq: int, span: Span) -> Iterator[Fault]:
+def _timed(seq: int, span: Span) -> Sequence[Fault]:
     took_ms = (span.end_unix_nano - span.start_unix_nano) // 1_000_000
-    if span.latency_ms != took_ms:
-        yield Fault(seq, "latency_not_its_times", f"{span.latency_ms} ms", f"{took_ms} ms")
+    if span.latency_ms == took_ms:
+        return ()
+    return (Fault(seq, "latency_not_its_times", f"{span.latency_ms} ms", f"{took_ms} ms"),)
 
 
 def _half_a_panel(decision: Decision, found: Sequence[Fault]) -> Iterator[Fault]:
     """Take the rows that are left beside the root where something is wrong with a decision."""
-    if not found:
-        return
     named = {fault.seq for fault in found if fault.severity is Severity.CRITICAL}
     for seq, span in [*decision.layers, *decision.voters]:
         if seq not in named:

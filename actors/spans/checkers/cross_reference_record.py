@@ -13,7 +13,6 @@ Left out: grouping, choice and the layers' ends, which an audit replays whole (`
 everything else that is done with a row.
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
 
 import msgspec
@@ -49,7 +48,7 @@ class Tried(msgspec.Struct, frozen=True, gc=False):
     outcome: str
 
 
-class Layer(msgspec.Struct, frozen=True):
+class Layer(msgspec.Struct, frozen=True, gc=False):
     """Who could be asked, and how the layers that were tried ended."""
 
     name: str
@@ -58,7 +57,7 @@ class Layer(msgspec.Struct, frozen=True):
     tried: list[Tried]
 
 
-class Said(msgspec.Struct, frozen=True):
+class Said(msgspec.Struct, frozen=True, gc=False):
     """How the ballots counted."""
 
     winner: int
@@ -68,7 +67,7 @@ class Said(msgspec.Struct, frozen=True):
     eligible_weight: dict[str, str]
 
 
-class Earlier(msgspec.Struct, frozen=True):
+class Earlier(msgspec.Struct, frozen=True, gc=False):
     """A layer that was tried before the one that decided."""
 
     layer: Layer
@@ -90,7 +89,7 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """A decision's record, as far as it is looked at."""
+    """A decision's record, as far as it is looked at. A ``DecisionRecord`` has all of it, and passes for one."""
 
     id: str
     tenant: str
@@ -105,10 +104,10 @@ class Recorded(msgspec.Struct, frozen=True):
     examples: int = 0
     earlier: list[Earlier] = []
 
-    @property
-    def layers(self) -> list[Earlier]:
-        """Return every layer that was tried, in order, the one that decided last."""
-        return [*self.earlier, Earlier(self.layer, self.ballots, self.tally, self.examples)]
+
+def layers_of(record: Recorded) -> list[Earlier]:
+    """Return every layer that was tried, in order, the one that decided last."""
+    return [*record.earlier, Earlier(record.layer, record.ballots, record.tally, record.examples)]
 
 
 class _Sealed(msgspec.Struct, frozen=True):
@@ -127,19 +126,22 @@ def recorded(envelope: bytes) -> Recorded:
         raise IntegrityError(f"decision record cannot be read: {error}", "record") from error
 
 
-def ballots_told(record: Recorded) -> Iterator[tuple[str, Ballot]]:
-    """Yield each ask once, with the name of the last layer that it counted in: these have a voter span each."""
+def ballots_told(record: Recorded) -> list[tuple[str, Ballot]]:
+    """Return each ask once, with the name of the last layer that it counted in: these have a voter span each."""
+    if not record.earlier:
+        return [(record.layer.name, ballot) for ballot in record.ballots]
     carried: set[str] = set()
     told: list[tuple[str, Ballot]] = []
-    for layer in reversed(record.layers):
-        told += [(layer.layer.name, ballot) for ballot in layer.ballots if ballot.voter not in carried]
+    for layer in reversed(layers_of(record)):
+        name = layer.layer.name
+        told += [(name, ballot) for ballot in layer.ballots if ballot.voter not in carried]
         carried |= {ballot.voter for ballot in layer.ballots if ballot.carried}
-    yield from told
+    return told
 
 
 def contradiction(record: Recorded) -> tuple[str, str]:
     """Return the kind of a record's first contradiction with itself, and what it is; empty if there is none."""
-    layers = record.layers
+    layers = layers_of(record)
     for layer in layers:
         if fault := _unseated(layer):
             return "voter_not_seated", fault

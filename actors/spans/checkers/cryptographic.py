@@ -11,6 +11,9 @@ and all that can be said of them is said by their ids.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import chain, compress, repeat
+
+import numpy as np
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import WeaverGenError
@@ -41,27 +44,27 @@ class CryptographicIntegrityChecker:
     def check(self, arrivals: Arrivals) -> list[Finding]:
         """Return rows that are not their writer's word, and those of which nobody can tell now."""
         rows = arrivals.arrays
-        return [*self._records(rows, arrivals.now_s), *self._names(rows), *self._copies(rows)]
+        return [*self._records(arrivals), *self._names(rows), *self._copies(rows)]
 
     def learn(self, accepted: Arrivals) -> None:
         """Remember which spans there are."""
         rows = accepted.arrays
-        self._recent.add((rows.ids[at], rows.place(at)) for at in _own(rows))
+        self._recent.add(_places(rows))
 
-    def _records(self, rows: Arrays, now_s: float) -> Iterator[Finding]:
-        signed = [at for at, span in enumerate(rows.spans) if span.record]
-        if not signed:
+    def _records(self, arrivals: Arrivals) -> Iterator[Finding]:
+        rows = arrivals.arrays
+        if not rows.signed:
             return
         try:
             writers = self._believed()
         except (OSError, WeaverGenError) as error:
             why = f"nobody can tell whose word rows are: {error}"
-            yield from (_finding(rows, at, "untold", Severity.UNDECIDED, why=why) for at in signed)
+            yield from (_finding(rows, at, "untold", Severity.UNDECIDED, why=why) for at in rows.signed)
             return
-        for at in signed:
+        for at in rows.signed:
             writer_id, seq = rows.place(at)
             try:
-                fault = writers.judge(writer_id, seq, rows.spans[at], now_s)
+                fault = writers.judge(writer_id, seq, rows.spans[at], arrivals.now_s, arrivals.open(at))
             except Unjudged as error:
                 yield _finding(rows, at, "untold", Severity.UNDECIDED, why=str(error))
                 continue
@@ -82,7 +85,7 @@ class CryptographicIntegrityChecker:
 
     def _copies(self, rows: Arrays) -> Iterator[Finding]:
         own = _own(rows)
-        keys = {rows.ids[at] for at in own}
+        keys = set(rows.ids) if len(own) == len(rows.ids) else {rows.ids[at] for at in own}
         if len(keys) == len(own) and not self._recent.knows_any(keys):
             return
         first: dict[bytes, tuple[str, int]] = {}
@@ -95,7 +98,17 @@ class CryptographicIntegrityChecker:
 
 def _own(rows: Arrays) -> list[int]:
     """Return the places of rows that are this system's own."""
-    return [at for at, external in enumerate(rows.external.tolist()) if not external]
+    own: list[int] = np.flatnonzero(~rows.external).tolist()
+    return own
+
+
+def _places(rows: Arrays) -> Iterator[tuple[bytes, tuple[str, int]]]:
+    """Return the id of each row that is this system's own, and which row it is."""
+    numbers = (
+        zip(repeat(part.writer_id), range(part.first_seq, part.first_seq + len(part.spans))) for part in rows.parts
+    )
+    named = zip(rows.ids, chain.from_iterable(numbers), strict=True)
+    return compress(named, (~rows.external).tolist()) if rows.external.any() else named
 
 
 def _finding(rows: Arrays, at: int, kind: str, severity: Severity, **evidence: str) -> Finding:

@@ -9,14 +9,18 @@ Rules:
 Left out: what checkers look for (their own modules), what is done with a row that is set aside (``adapters.guard``).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from actors.spans.checkers.arrays import Arrays, arrays_of
 from actors.spans.columns import Rows
+from actors.spans.opened import Opened, opened
+from actors.spans.record import DecisionRecord
+
+Made = TypeVar("Made")
 
 
 class Severity(StrEnum):
@@ -77,10 +81,36 @@ class Arrivals:
     now_s: float
     """Unix seconds."""
 
-    @cached_property
+    @property
     def arrays(self) -> Arrays:
-        """Return the same rows column by column, made once for all checkers."""
-        return arrays_of(self.rows)
+        """Return the same rows column by column."""
+        return self.once(arrays_of)
+
+    def once(self, make: Callable[[Sequence[Rows]], Made]) -> Made:
+        """Return what a function makes of the rows: made once for all who ask, checking and learning."""
+        if make not in self._made:
+            self._made[make] = make(self.rows)
+        made: Made = self._made[make]
+        return made
+
+    @cached_property
+    def _made(self) -> dict[Callable[[Sequence[Rows]], Any], Any]:
+        return {}
+
+    @cached_property
+    def _records(self) -> dict[int, DecisionRecord]:
+        return {}
+
+    def open(self, at: int) -> Opened | str:
+        """Open the envelope of the row in a place, or return why if it cannot be read; its record is kept for ``record``."""
+        found = opened(self.arrays.spans[at].record)
+        if isinstance(found, Opened):
+            self._records[at] = found.record
+        return found
+
+    def record(self, at: int) -> DecisionRecord | None:
+        """Return the record of the row in a place if its envelope was opened; whether it was signed is not said."""
+        return self._records.get(at)
 
 
 class Checker(Protocol):
@@ -101,6 +131,14 @@ class Checker(Protocol):
 
     def learn(self, accepted: Arrivals) -> None:
         """Take in rows that were accepted: each once, in order; no canary is among them."""
+
+
+@runtime_checkable
+class Recalling(Protocol):
+    """A checker that is told otherwise what was accepted before it began than what is accepted now."""
+
+    def recall(self, earlier: Arrivals, reached: Mapping[str, int]) -> None:
+        """Take in the newest rows that were accepted, oldest first, and how far each of their writers was taken in."""
 
 
 def score(findings: Iterable[Finding]) -> float:

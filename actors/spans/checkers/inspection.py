@@ -8,11 +8,11 @@ Rules:
 Left out: what follows for the rows (``adapters.guard``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from actors.spans.checkers.canaries import Canary, blind
-from actors.spans.checkers.finding import Arrivals, Checker, Finding
+from actors.spans.checkers.finding import Arrivals, Checker, Finding, Recalling
 from actors.spans.columns import Rows
 
 
@@ -33,6 +33,8 @@ class Inspected:
     findings: list[Finding] = field(default_factory=list)
     """Of rows and canaries."""
     failures: list[Failure] = field(default_factory=list)
+    together: Arrivals = field(default_factory=lambda: Arrivals([], 0.0))
+    """What every checker was shown."""
     blind: dict[str, str] = field(default_factory=dict)
     """Checker → why it does not see, if canaries were among the rows."""
 
@@ -46,8 +48,8 @@ def inspect(
     checkers: Sequence[Checker], rows: Sequence[Rows], canaries: Sequence[Canary], now_s: float, threshold: float
 ) -> Inspected:
     """Run every checker over rows that came, canaries behind them."""
-    done = Inspected()
     together = Arrivals([*rows, *(canary.rows for canary in canaries)], now_s)
+    done = Inspected(together=together)
     for checker in checkers:
         try:
             done.findings += checker.check(together)
@@ -79,10 +81,22 @@ def _one_by_one(
 
 def learn(checkers: Iterable[Checker], accepted: Arrivals) -> list[Failure]:
     """Let every checker take in rows that were accepted; return what was raised."""
+    return _each(checkers, lambda checker: checker.learn(accepted))
+
+
+def recall(checkers: Iterable[Checker], earlier: Arrivals, reached: Mapping[str, int]) -> list[Failure]:
+    """Let every checker know the newest rows that were accepted before it began; return what was raised."""
+    return _each(
+        checkers,
+        lambda checker: checker.recall(earlier, reached) if isinstance(checker, Recalling) else checker.learn(earlier),
+    )
+
+
+def _each(checkers: Iterable[Checker], do: Callable[[Checker], None]) -> list[Failure]:
     failures = []
     for checker in checkers:
         try:
-            checker.learn(accepted)
+            do(checker)
         except Exception as error:  # noqa: BLE001
             failures.append(Failure(checker.name, _told(error), ""))
     return failures

@@ -143,7 +143,7 @@ class StatisticalAnomalyDetector:
 
     def check(self, arrivals: Arrivals) -> list[Finding]:
         """Return rows that are unlike those before."""
-        looked = look(arrivals.rows)
+        looked = arrivals.once(look)
         odd = list(self.odd(looked))
         critical = _overwhelmed(odd)
         found = list(_findings(looked, odd, critical))
@@ -152,9 +152,19 @@ class StatisticalAnomalyDetector:
 
     def learn(self, accepted: Arrivals) -> None:
         """Take in accepted rows: the newest of a cell wait until others are newer."""
-        for sight in look(accepted.rows).sights:
+        for sight in accepted.once(look).sights:
             for code, key in enumerate(sight.keys):
                 self._take(key, sight, np.flatnonzero(sight.cell == code))
+
+    def recall(self, earlier: Arrivals, reached: Mapping[str, int]) -> None:  # noqa: ARG002 - a checker's
+        """Have each cell's newest rows be its newest again. A baseline that was kept has none of them, and gets none here."""
+        for sight in look(earlier.rows).sights:
+            for code, key in enumerate(sight.keys):
+                at = np.flatnonzero(sight.cell == code)
+                latest = self._latest.setdefault(key, _Latest())
+                values = {name: _joined(latest.values.get(name), bins[at]) for name, bins in sight.values.items()}
+                latest.values = {name: bins[-WINDOW:] for name, bins in values.items()}
+                latest.words = _joined(latest.words, sight.words[at])[-WINDOW:]
 
     def odd(self, looked: Looked) -> Iterator[Odd]:
         """Yield the p-values of every measure that there is a baseline for, and how far its cell has moved."""

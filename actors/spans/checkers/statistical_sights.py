@@ -11,13 +11,15 @@ Rules:
 Left out: what is odd about it (``statistical``).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeVar
 
 import numpy as np
 
 from actors.spans import conventions as names
+from actors.spans.checkers.arrays import Places
 from actors.spans.checkers.baseline import OTHER, WORDS
 from actors.spans.checkers.statistical_tests import Ints, bins_of
 from actors.spans.columns import Rows
@@ -27,6 +29,7 @@ _WORD: Final[Mapping[str, int]] = {word: place for place, word in enumerate(WORD
 _ANSWERS: Final = ("agreed", "dissented")
 _NOTHING: Final = -1.0
 _AGREEMENT_STEPS: Final = 1024
+K = TypeVar("K", bound=Hashable)
 CALL: Final = "call|"
 TRAFFIC: Final = "traffic"
 ARRIVALS: Final = 8
@@ -52,49 +55,43 @@ class Looked:
     """All that is looked at of some rows."""
 
     sights: tuple[Sight, ...]
-    places: Sequence[tuple[str, int]]
+    places: Places
     """Writer and number of each row that came."""
 
 
-def look(parts: Iterable[Rows]) -> Looked:
+def look(parts: Sequence[Rows]) -> Looked:
     """Sort rows into columns."""
-    places: list[tuple[str, int]] = []
-    calls: list[tuple[int, Span]] = []
-    roots: list[tuple[int, Span]] = []
-    for part in parts:
-        base = len(places)
-        places += [(part.writer_id, seq) for seq in range(part.first_seq, part.first_seq + len(part.spans))]
-        for at, span in enumerate(part.spans, base):
-            if span.voter and span.decision_id:
-                calls.append((at, span))
-            elif span.record and span.name == names.INVOKE_WORKFLOW:
-                roots.append((at, span))
-    return Looked((_calls(calls), _decisions(roots), _traffic(roots)), places)
+    spans = [span for part in parts for span in part.spans]
+    calls = [at for at, span in enumerate(spans) if span.voter and span.decision_id]
+    roots = [
+        at for at, span in enumerate(spans)
+        if span.record and span.name == names.INVOKE_WORKFLOW and not (span.voter and span.decision_id)
+    ]  # fmt: skip
+    asked, decided = [spans[at] for at in calls], [spans[at] for at in roots]
+    return Looked((_calls(calls, asked), _decisions(roots, decided), _traffic(roots, decided)), Places(parts))
 
 
-def _calls(found: Sequence[tuple[int, Span]]) -> Sight:
-    spans = [span for _, span in found]
-    cell, keys = _coded([f"{CALL}{span.voter}|{span.layer}|{span.answer_kind}" for span in spans])
+def _calls(places: Sequence[int], spans: Sequence[Span]) -> Sight:
+    cell, found_in = _coded([(span.voter, span.layer, span.answer_kind) for span in spans])
     return Sight(
-        rows=np.array([at for at, _ in found], np.int64),
+        rows=np.array(places, np.int64),
         cell=cell,
-        keys=keys,
+        keys=[f"{CALL}{voter}|{layer}|{kind}" for voter, layer, kind in found_in],
         values={
             "latency": _bins([span.latency_ms if span.outcome in _ANSWERS else _NOTHING for span in spans]),
-            "input": _bins([_tokens(span, names.GEN_AI_USAGE_INPUT_TOKENS) for span in spans]),
-            "output": _bins([_tokens(span, names.GEN_AI_USAGE_OUTPUT_TOKENS) for span in spans]),
+            "input": _bins([_count(span.attributes.get(names.GEN_AI_USAGE_INPUT_TOKENS, "")) for span in spans]),
+            "output": _bins([_count(span.attributes.get(names.GEN_AI_USAGE_OUTPUT_TOKENS, "")) for span in spans]),
         },
         words=_words([span.outcome for span in spans]),
     )
 
 
-def _decisions(found: Sequence[tuple[int, Span]]) -> Sight:
-    spans = [span for _, span in found]
-    cell, keys = _coded([f"decision|{span.layer}|{span.answer_kind}" for span in spans])
+def _decisions(places: Sequence[int], spans: Sequence[Span]) -> Sight:
+    cell, found_in = _coded([(span.layer, span.answer_kind) for span in spans])
     return Sight(
-        rows=np.array([at for at, _ in found], np.int64),
+        rows=np.array(places, np.int64),
         cell=cell,
-        keys=keys,
+        keys=[f"decision|{layer}|{kind}" for layer, kind in found_in],
         values={
             "latency": _bins([span.latency_ms for span in spans]),
             "agreement": _bins([span.agreement * _AGREEMENT_STEPS for span in spans]),
@@ -103,11 +100,10 @@ def _decisions(found: Sequence[tuple[int, Span]]) -> Sight:
     )
 
 
-def _traffic(found: Sequence[tuple[int, Span]]) -> Sight:
-    spans = [span for _, span in found]
+def _traffic(places: Sequence[int], spans: Sequence[Span]) -> Sight:
     return Sight(
-        rows=np.array([at for at, _ in found], np.int64),
-        cell=np.zeros(len(found), np.int64),
+        rows=np.array(places, np.int64),
+        cell=np.zeros(len(spans), np.int64),
         keys=[TRAFFIC],
         values={"rate": _rates(np.array([span.start_unix_nano for span in spans], np.int64))},
         words=_words([span.answer_kind.partition(":")[0] for span in spans]),
@@ -123,8 +119,8 @@ def _rates(began_ns: Ints) -> Ints:
     return found
 
 
-def _coded(keys: Sequence[str]) -> tuple[Ints, list[str]]:
-    codes: dict[str, int] = {}
+def _coded(keys: Sequence[K]) -> tuple[Ints, list[K]]:
+    codes: dict[K, int] = {}
     return np.array([codes.setdefault(key, len(codes)) for key in keys], np.int64), list(codes)
 
 
@@ -137,6 +133,7 @@ def _words(words: Sequence[str]) -> Ints:
     return np.array([_WORD.get(word, OTHER) for word in words], np.int64)
 
 
-def _tokens(span: Span, name: str) -> float:
-    text = span.attributes.get(name, "")
+@lru_cache(maxsize=16_384)
+def _count(text: str) -> float:
+    """Return how many tokens a row says; few numbers, each of them many times."""
     return float(text) if text.isascii() and text.isdigit() and len(text) <= 10 else _NOTHING

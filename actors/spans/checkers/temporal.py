@@ -107,9 +107,9 @@ class TemporalConsistencyValidator:
 
     def _of_writers(self, rows: Arrays) -> Iterator[Finding]:
         """Judge rows by when their writer began, and by how far it had come."""
-        if not len(rows.seq):
+        if not len(rows.spans):
             return
-        born = np.zeros(len(rows.seq), np.int64)
+        born = np.zeros(len(rows.spans), np.int64)
         for writer_id, first, end in rows.runs:
             born[first:end] = _born_ns(writer_id)
         early, ours = born - rows.start_ns, ~rows.external
@@ -120,7 +120,7 @@ class TemporalConsistencyValidator:
     def _reached(self, rows: Arrays) -> Ints:
         """Return the latest end of the writer's rows before each row. What lies in the future moves nothing."""
         believed = np.where(rows.external, 0, np.minimum(rows.end_ns, self._latest_now_ns + self._skew_ns))
-        reached, latest = np.zeros(len(rows.seq), np.int64), dict[str, int]()
+        reached, latest = np.zeros(len(rows.spans), np.int64), dict[str, int]()
         for writer_id, first, end in rows.runs:
             before = latest.get(writer_id, self._last_end_ns.get(writer_id, 0))
             highest = np.maximum.accumulate(np.concatenate(([before], believed[first:end])))
@@ -131,9 +131,8 @@ class TemporalConsistencyValidator:
 def _outside(rows: Arrays) -> Iterator[Finding]:
     """Judge the spans of decisions by the span that carries the record, where that came with them."""
     roots: dict[tuple[bytes, str], int] = {}
-    for at, span in enumerate(rows.spans):
-        if span.record:
-            roots.setdefault((span.trace_id, span.decision_id), at)
+    for at in rows.signed:
+        roots.setdefault((rows.spans[at].trace_id, rows.spans[at].decision_id), at)
     if not roots:
         return
     root = np.array([roots.get((span.trace_id, span.decision_id), -1) for span in rows.spans], np.int64)

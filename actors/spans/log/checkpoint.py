@@ -7,6 +7,8 @@ Rules:
 - Our log's origin names its root key: it outlives any log key. A key that signed is good if root certified it for that time.
 - A witness is who root certifies as one and has not revoked by now. The time of a signature is its signer's own word: a stolen
   key tells any. A key that root certified for anything else is no witness, so that whoever has the log's key makes none.
+- Who changes a witness's line changes its name, its key's id or its signature: a line that has one of the first two and is not
+  that witness's is spoiled, also where the witness was revoked since. Lines of others mean nothing.
 - A witness counts once, whatever keys it has or had, and so does a key, whatever names it has.
 
 Left out: who watches (``witness``), where checkpoints lie (``adapters.log``).
@@ -17,10 +19,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from actors.base.canonical import b64, unb64
-from actors.base.certificates import TrustBundle, holders, role_keys
+from actors.base.certificates import TrustBundle, check_certificate, holders, role_keys
 from actors.base.errors import IntegrityError
 from actors.base.signing import PublicKey, SigningKey
-from actors.spans.log.note import KeyKind, Note, NoteKey, SignatureLine, read_note, sign_line
+from actors.spans.log.note import KeyKind, Note, NoteKey, SignatureLine, read_note, sign_line, verify_line
 from actors.spans.merkle import HASH_BYTES
 
 ORIGIN_BEGINS = "weavergen/"
@@ -154,6 +156,28 @@ def witness_keys(trust: TrustBundle, now_s: int) -> list[NoteKey]:
     other = {found.public_key for signed in trust.certificates if (found := signed.read()).role != "witness"}
     keys = [(found.subject, key) for found, key in holders(trust, "witness", now_s) if key.hex not in other]
     return [NoteKey(name, KeyKind.COSIGNATURE, key) for name, key in keys if name != origin(trust)]
+
+
+def spoiled(signed: SignedCheckpoint, trust: TrustBundle) -> list[str]:
+    """Return the names in lines that should be a witness's, by this bundle, and are not."""
+    root, keys = PublicKey(trust.root), list[NoteKey]()
+    for certified in trust.certificates:
+        if (found := certified.read()).role == "witness" and found.subject != origin(trust):
+            check_certificate(certified, root, "root", found.not_before)
+            keys.append(NoteKey(found.subject, KeyKind.COSIGNATURE, PublicKey(found.public_key)))
+    return [line.name for line in signed.note.signatures if _is_spoiled(signed.note.text, line, keys)]
+
+
+def _is_spoiled(text: str, line: SignatureLine, keys: Sequence[NoteKey]) -> bool:
+    near = [key for key in keys if line.name == key.name or line.key_id == key.key_id]
+    for key in near:
+        if (line.name, line.key_id) == (key.name, key.key_id):
+            try:
+                verify_line(text, key, line)
+            except IntegrityError:
+                continue
+            return False
+    return bool(near)
 
 
 def _each_once(keys: Iterable[NoteKey]) -> tuple[str, ...]:

@@ -83,6 +83,17 @@ class Incidents:
             raise NotFound(f"there is no incident {incident_id[:64]!r}; list the incidents there are")
         return _incident(row)
 
+    def open_about(self, dedup_key: str) -> Incident:
+        """Return the open incident with a ``dedup_key``; raise ``NotFound``."""
+        query = select(incidents).where(
+            incidents.c.dedup_key == sha256_hex(dedup_key.encode()), incidents.c.acked_at_ms.is_(None)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise NotFound(f"there is no open incident about {dedup_key[:128]!r}")
+        return _incident(row)
+
     def count_open(self) -> int:
         """Return how many are open: nobody has acknowledged them."""
         query = select(func.count()).select_from(incidents).where(incidents.c.acked_at_ms.is_(None))

@@ -21,7 +21,7 @@ from pathlib import Path
 from actors.base.canonical import canonical_json, decode
 from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError, NotReady
-from actors.base.files import sync_folder, write_atomic, write_new
+from actors.base.files import Folders, sync_folder, write_atomic, write_new
 from actors.store.tenants import MAX_TENANTS, TenantSalts, derived, drawn, renewed
 
 SUFFIX = ".key"
@@ -95,7 +95,7 @@ class TenantFiles:
             raise self._not_ready(salts.tenant, f"cannot be made: {error.strerror}") from error
 
     def _write_new(self, salts: TenantSalts) -> None:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        Folders(self._folder.parent, mode=0o700).ensure(self._folder)
         try:
             write_new(self._path(salts.tenant), canonical_json(salts))
         except FileExistsError:

@@ -4,6 +4,8 @@
 check, a restart of SpanActor, the deep check, witnesses' memory and clients' kept records say is compared with the cell. What a
 mutant means is read without the checker: one that means the same is none. ``clean``: homes of every shape that the running
 system makes, grown through SpanActor; each alarm would be a false one.
+
+Each process builds its homes once; what becomes of so many mutants, or so many clean homes, is on disk before the next begin.
 """
 
 import logging
@@ -11,9 +13,11 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +30,13 @@ from cluster.acceptance.tamper.threats import BY_NAME, MARKS, Stage, Verdict, cl
 from cluster.simulation.parallel import spread
 
 SEED = 7
-MUTANTS = 11_600
+MUTANTS = 12_600
 """Drawn; those that mean the same are not counted."""
-PIECE = 1_000
-"""Mutants for which homes are built once."""
+PIECE = 200
+"""Mutants that are held between two results."""
 CLEAN_BATCHES = 100_000
+CLEAN_HOMES = 10
+"""Homes that are grown between two results."""
 WORKERS = 2
 SHOWN = 20
 MEMORY = Path("/dev/shm")  # noqa: S108 - copies of homes, a folder of their own each
@@ -38,7 +44,7 @@ Save = Callable[[str, dict[str, Any]], None]
 
 
 def stages(save: Save, done: set[str]) -> None:
-    """Run both stages that are not done yet."""
+    """Run what is not done yet."""
     run(save, done, MUTANTS, CLEAN_BATCHES)
 
 
@@ -48,17 +54,21 @@ def quick_stages(save: Save, done: set[str]) -> None:
 
 
 def run(save: Save, done: set[str], mutants: int, batches: int) -> None:
-    """Run so many mutants and so many clean batches, in pieces on every processor."""
-    if "mutants" not in done:
-        began, tally = time.monotonic(), Tally()
-        pieces = [(SEED, first, min(first + PIECE, mutants)) for first in range(0, mutants, PIECE)]
-        for piece in spread(_piece, pieces, WORKERS):
-            for held in piece:
-                tally.add(held)
-        save("mutants", told(tally, time.monotonic() - began))
-    if "clean" not in done:
-        began = time.monotonic()
-        save("clean", told_clean(list(spread(_grown, sizes(SEED, batches), WORKERS)), time.monotonic() - began))
+    """Run so many mutants and so many clean batches, in pieces on every processor; those that are done are passed over."""
+    with scratch() as folder:
+        starts = [first for first in range(0, mutants, PIECE) if _piece_name(first) not in done]
+        pieces = [(str(folder), SEED, first, min(first + PIECE, mutants)) for first in starts]
+        for (_, _, first, _), (tally, seconds) in zip(pieces, spread(_piece, pieces, WORKERS), strict=True):
+            save(_piece_name(first), told(tally, seconds))
+    homes = sizes(SEED, batches)
+    starts = [first for first in range(0, len(homes), CLEAN_HOMES) if f"clean {first}" not in done]
+    grown = spread(_grown, [home for first in starts for home in homes[first : first + CLEAN_HOMES]], WORKERS)
+    for first in starts:
+        save(f"clean {first}", told_clean(list(islice(grown, len(homes[first : first + CLEAN_HOMES])))))
+
+
+def _piece_name(first: int) -> str:
+    return f"mutants {first}"
 
 
 @contextmanager
@@ -71,21 +81,30 @@ def scratch() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _piece(task: tuple[int, int, int]) -> list[Held]:
-    """Hold mutants of some numbers."""
+def _piece(task: tuple[str, int, int, int]) -> tuple[Tally, float]:
+    """Hold mutants of some numbers; return what came of them, and how long that took."""
+    folder, seed, first, end = task
+    bench, began, tally = _bench(folder), time.monotonic(), Tally()
+    for number, place in drawn(end):
+        if number >= first:
+            tally.add(bench.hold(seed, number, place))
+    return tally, time.monotonic() - began
+
+
+@lru_cache(maxsize=1)
+def _bench(folder: str) -> Bench:
+    """Build this process's homes."""
     logging.disable()  # incidents by the thousand
     pa.set_cpu_count(1)  # small files, and as many processes as processors
-    seed, first, end = task
-    with scratch() as folder:
-        bench = Bench(folder, (FLAT, MERGED, TALL))
-        return [bench.hold(seed, number, place) for number, place in drawn(end) if number >= first]
+    return Bench(Path(tempfile.mkdtemp(dir=folder)), (FLAT, MERGED, TALL))
 
 
-def _grown(task: tuple[int, int]) -> Grown:
+def _grown(task: tuple[int, int]) -> tuple[Grown, float]:
     """Grow one home."""
     logging.disable()
+    began = time.monotonic()
     with scratch() as folder:
-        return grow(folder / "home", *task)
+        return grow(folder / "home", *task), time.monotonic() - began
 
 
 def sizes(seed: int, batches: int) -> list[tuple[int, int]]:
@@ -114,8 +133,9 @@ def _shown(held: Held) -> dict[str, Any]:
     return asdict(held) | {"place": place, "got": got, "claimed": claimed(held.place).value}
 
 
-def told_clean(grown: list[Grown], seconds: float) -> dict[str, Any]:
+def told_clean(found: Sequence[tuple[Grown, float]]) -> dict[str, Any]:
     """Return what came of homes that nobody touched as plain values."""
+    grown, seconds = [home for home, _ in found], sum(took for _, took in found)
     alarms = [alarm for home in grown for alarm in home.alarms]
     return {
         "homes": len(grown), "batches": sum(home.batches for home in grown), "rows": sum(home.rows for home in grown),
@@ -127,18 +147,35 @@ def told_clean(grown: list[Grown], seconds: float) -> dict[str, Any]:
 def page(name: str, about: str, results: dict[str, Any]) -> str:
     """Return the campaign's page, of the stages that there are."""
     parts = [f"# {name}", "", about.replace("``", "`").strip(), "", f"`make acceptance NAME={name}`"]
-    if "mutants" in results:
-        parts += ["", "## mutants", "", *_mutants(results["mutants"])]
-    if "clean" in results:
-        parts += ["", "## clean", "", _clean(results["clean"])]
+    if found := joined(results, "mutants"):
+        parts += ["", "## mutants", "", *_mutants(found)]
+    if found := joined(results, "clean"):
+        parts += ["", "## clean", "", _clean(found)]
     return "\n".join(parts) + "\n"
+
+
+def joined(results: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return the results of one kind as one: numbers are added, lists put together."""
+    whole: dict[str, Any] = {}
+    for name, found in results.items():
+        if name.partition(" ")[0] == kind:
+            whole = _added(whole, found)
+    return whole
+
+
+def _added(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(one) | {
+        key: value if key not in one else _added(one[key], value) if isinstance(value, dict) else one[key] + value
+        for key, value in other.items()
+    }
 
 
 def _mutants(found: Mapping[str, Any]) -> list[str]:
     rate = found["drawn"] / max(found["seconds"], 0.1)
     head = (
         f"{found['mutants']} mutants, {found['agreed']} as their cell claims, {found['differed']} otherwise; "
-        f"{found['neutral']} more mean what the home meant before. {found['seconds']:.0f} s, {rate:.0f} a second."
+        f"{found['neutral']} more mean what the home meant before. {found['seconds']:.0f} s of one process, "
+        f"{rate:.1f} a second."
     )
     rows = ["| what is done | " + " | ".join(stage.value for stage in Stage) + " |", "|---|" + "---|" * len(Stage)]
     for threat in BY_NAME.values():
@@ -178,5 +215,5 @@ def _clean(found: Mapping[str, Any]) -> str:
     return (
         f"{found['batches']} batches of {found['rows']} rows in {found['homes']} homes, checked {found['checks']} times: "
         f"{found['false_alarms']} false alarms. {found['incidents']} incidents of what was lost or set aside on the way. "
-        f"{found['seconds']:.0f} s."
+        f"{found['seconds']:.0f} s of one process."
     )

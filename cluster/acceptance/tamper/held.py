@@ -123,7 +123,7 @@ def _by(outcome: Outcome) -> str:
 
 
 def _meaning(site: Site, root: Path) -> meaning.Meaning:
-    return *meaning.stored(root, _writers(site)), *meaning.waiting(root)
+    return *meaning.stored(root, _writers(site), site.authority.trust()), *meaning.waiting(root)
 
 
 def _writers(site: Site) -> list[str]:

@@ -2,7 +2,8 @@
 
 Rules:
 - A file of the table and a file of the log mean their bytes. Delta's log means what its reader makes of it: which files, with
-  which statistics and dates, under which schema, and how far each application id is. Other bytes of it (times, who wrote it,
+  which statistics and dates, under which schema, how far each application id is, and what it says with the log's key of batches
+  that are not sealed. Other bytes of it (times, who wrote it,
   blanks, what a checkpoint of that log stands for) mean nothing.
 - The write-ahead log means the rows that its frames hold and that the table does not have, each writer's in their order, the
   first of each number; whoever is to take them in is not asked.
@@ -19,8 +20,13 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from actors.base.errors import IntegrityError
+from actors.base.certificates import TrustBundle
+from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.spans.adapters.table import SpanTable
+from actors.spans.committed import about, read_said
 from actors.spans.frames import read_header, scan
+from actors.spans.log.checkpoint import read_checkpoint
+from actors.spans.sequence import MAX_SEQ
 
 Meaning = tuple[str, ...]
 UNREADABLE: Meaning = ("unreadable",)
@@ -32,13 +38,13 @@ _KNOWN: dict[tuple[int, int, int], str] = {}
 """File's inode, size and time → its digest: copies are links."""
 
 
-def stored(root: Path, writers: Iterable[str]) -> Meaning:
+def stored(root: Path, writers: Iterable[str], trust: TrustBundle) -> Meaning:
     """Return what table and log of a home mean."""
     tiles = sorted(path for path in (root / "log").rglob("*") if path.is_file())
     log = [f"{path.relative_to(root)} {_digest(path)}" for path in tiles]
     try:
-        return (*log, *_table(root / "spans", writers))
-    except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
+        return (*log, *_table(root / "spans", writers), *_said(root, trust))
+    except (DeltaError, OSError, ValueError, pa.ArrowException, StorageUnavailable) as error:
         return (*log, *UNREADABLE, type(error).__name__)
 
 
@@ -54,6 +60,20 @@ def _table(path: Path, writers: Iterable[str]) -> list[str]:
     found = [schema, *sorted(json.dumps(row, default=str, sort_keys=True) for row in said)]
     found += [f"{name} {delta.transaction_version(name)}" for name in (*_APPS, *sorted(writers))]
     return [*found, *(_digest(path / row["path"]) for row in said)]
+
+
+def _said(root: Path, trust: TrustBundle) -> list[str]:
+    """Return what commits say of batches that are not sealed, as far as it is believed."""
+    if not (root / "spans").exists():
+        return []
+    try:
+        sealed = read_checkpoint((root / "log" / "checkpoint").read_bytes()).head.size
+    except (OSError, IntegrityError):
+        sealed = 0
+    told = SpanTable(root / "spans", 1000).said()
+    return [
+        f"{index} {digest.hex()}" for index, digest in sorted(read_said(about(told, sealed, MAX_SEQ), trust).items())
+    ]
 
 
 def waiting(root: Path) -> Meaning:

@@ -11,7 +11,7 @@ import msgspec
 from actors.base.canonical import canonical_json
 from actors.base.certificates import Certificate, Revocation, Role, SignedCertificate, TrustBundle, certify, revoke
 from actors.base.ids import ulid
-from actors.base.signing import SigningKey
+from actors.base.signing import PublicKey, SigningKey
 from actors.spans.adapters.wal import WriterIdentity
 from actors.spans.log.checkpoint import log_id
 from actors.spans.record import (
@@ -69,6 +69,12 @@ class Authority:
             self._trust, certificates=[*self._trust.certificates, self._certified("log", self._log)],
             revocations=[revoked],
         )  # fmt: skip
+
+    def watched_by(self, name: str, key: PublicKey) -> None:
+        """Have root certify a witness."""
+        certificate = Certificate("witness", name, key.hex, self.root.public.key_id, NOW_S - DAY_S, NOW_S + 30 * DAY_S)
+        certificates = [*self._trust.certificates, certify(self.root, certificate)]
+        self._trust = msgspec.structs.replace(self._trust, certificates=certificates)
 
     def writer(self, number: int, at_s: int = NOW_S - 3600, lasts_s: int = DAY_S - 3600) -> WriterIdentity:
         """Return a writer whom the issuer certified."""

@@ -279,6 +279,7 @@ class _Building:
             if seen is not None:
                 self.site.memory[f"witness {witness.name}"] = seen
             self.site.witness_keys.append(witness.key)
+            self.site.authority.watched_by(witness.name, witness.key.public)
             witness.close()
 
     def _prove(self) -> None:

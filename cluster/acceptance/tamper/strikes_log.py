@@ -71,8 +71,7 @@ def flip_checkpoint(work: Work) -> Mutation:
 def flip_cosignature(work: Work) -> Mutation:
     """Flip a bit of what a witness signed, where it lies beside the log."""
     at = _flipped_until(work, WITNESSED, lambda: _cosigned_otherwise(work))
-    row = work.row(decides=True)
-    return Mutation(f"bit at {at} of {WITNESSED}", decisions=frozenset({row.decision}))
+    return Mutation(f"bit at {at} of {WITNESSED}", words=frozenset({str(WITNESSED)}))
 
 
 def _flipped_until(work: Work, path: Path, fits: Callable[[], bool]) -> int:
@@ -154,7 +153,7 @@ def set_back_newest(work: Work) -> Mutation:
     )
     leaves = list(LogFiles(work.root / "log").leaves(0, size))
     _written_anew(work, leaves, signed.data)
-    return Mutation(f"{row} sealed again", WHOLE)
+    return Mutation(f"{row} sealed again", WHOLE | frozenset(range(size, work.layout.size)))
 
 
 def _written_anew(work: Work, leaves: list[bytes], checkpoint: bytes) -> LogFiles:

@@ -12,11 +12,13 @@ import msgspec
 import pyarrow.parquet as pq
 
 from actors.base.canonical import b64, canonical_json
+from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows, by_date
 from actors.spans.conventions import SPAN_SCHEMA_VERSION
 from actors.spans.record import read_envelope
 from actors.spans.span import Span
 from cluster.acceptance.tamper.people import DAY_S, NOW_S, deciding, envelope_of, key_of, measured
+from cluster.acceptance.tamper.site import disk
 from cluster.acceptance.tamper.strikes_wal import identity_of
 from cluster.acceptance.tamper.threats import Stage
 from cluster.acceptance.tamper.work import Mutation, Row, Work
@@ -177,18 +179,71 @@ def insert_decision(work: Work) -> Mutation:
 
 
 def insert_other(work: Work) -> Mutation:
-    """Add rows that carry no record."""
+    """Add rows that carry no record; where they are not sealed, in a commit of their own as well."""
     count, at_ms = work.rng.randint(1, 3), _dated(work)
+    if work.stage is Stage.TABLE and work.rng.random() < OF_COMMITS:
+        writer = _unknown(work)
+        return _committed(work, [measured(writer, 1 + n, at_ms, "x") for n in range(count)], writer)
     return _behind(work, lambda writer, seq: [measured(writer, seq + n, at_ms, "x") for n in range(count)], "row")
+
+
+OF_COMMITS = 0.5
+"""Share of rows that are put into the table by a commit of their own, where there is no seal yet."""
+
+
+def _unknown(work: Work) -> str:
+    return work.site.authority.writer(6_000 + work.rng.randrange(10**6), NOW_S - 300 * DAY_S).id
+
+
+def _committed(work: Work, spans: list[Span], writer_id: str) -> Mutation:
+    """Commit rows, as a writer of the table would, but for what only the log's key can say."""
+    table = SpanTable(work.root / "spans", 1000, disk())
+    (batch,) = table.append([Rows(writer_id, 1, SPAN_SCHEMA_VERSION, spans)], {writer_id: len(spans)}, NOW_S * 1000)
+    return Mutation(
+        f"{len(spans)} rows in a commit of their own", frozenset({batch.log_index or 0}), frozenset({writer_id})
+    )
 
 
 def insert_old(work: Work) -> Mutation:
     """Add rows without a batch, of a writer that nobody knows."""
-    writer = work.site.authority.writer(6_000 + work.rng.randrange(10**6), NOW_S - 300 * DAY_S)
-    at_ms = _dated(work)
+    writer, at_ms = _unknown(work), _dated(work)
     name = work.rng.choice(work.files_of(work.stage))
-    _put_in(work, name, Rows(writer.id, 1, 1, [measured(writer.id, 1, at_ms, "invoke_workflow")]))
-    return Mutation(f"old row in {name}", words=frozenset({writer.id}))
+    _put_in(work, name, Rows(writer, 1, 1, [measured(writer, 1, at_ms, "invoke_workflow")]))
+    return Mutation(f"old row in {name}", words=frozenset({writer}))
+
+
+def rival(work: Work) -> Mutation:
+    """Add another row under a number that there is, before it or behind it."""
+    row = work.row(decides=work.rng.random() < OF_DECISIONS)
+    before = work.rng.random() < OF_COMMITS
+
+    def both(values: Values) -> list[Values]:
+        other = values | _other(work, values)
+        return [other, values] if before else [values, other]
+
+    work.rewrite(
+        row.file, lambda rows: [one for values in rows for one in (both(values) if _is(values, row) else [values])]
+    )
+    return _struck(f"a rival of {row}", [row])
+
+
+def unsay(work: Work) -> Mutation:
+    """Take away what a commit says of its batches, or change it, or let it say what another one does."""
+    told = [(entry, batches) for entry, batches in work.said().items() if batches & set(work.layout.of(work.stage))]
+    entry, batches = work.rng.choice(told)
+    others = [one for one in work.said() if one != entry]
+    how = work.rng.choice(["nothing", "another", "changed"])
+    if how == "nothing":
+        work.say(entry, "")
+    elif how == "another":
+        work.say(entry, work.said_by(work.rng.choice(others)))
+    else:
+        said = work.said_by(entry)
+        at = work.rng.choice([place for place, letter in enumerate(said) if letter in "0123456789abcdef"])
+        work.say(
+            entry, said[:at] + work.rng.choice([one for one in "0123456789abcdef" if one != said[at]]) + said[at + 1 :]
+        )
+    return Mutation(f"{entry.name} says {how}", frozenset(batches))
 
 
 def reorder(work: Work, decides: bool) -> Mutation:
@@ -251,7 +306,7 @@ def take_back_commits(work: Work) -> Mutation:
 
 
 def fork(work: Work) -> Mutation:
-    """Put other rows in the place of a decision that waits, under its numbers."""
+    """Put other rows in the place of a decision that waits, under its numbers, and say with the log's key that it is so."""
     rows = work.batch(lambda found: bool(found[0].decision))
     gone = rows[:3]
     numbers = {row.seq for row in gone}
@@ -264,6 +319,7 @@ def fork(work: Work) -> Mutation:
         ]  # fmt: skip
 
     work.rewrite(gone[0].file, change)
+    work.say_again()
     return _struck(f"other rows for {gone[0]}", gone)
 
 

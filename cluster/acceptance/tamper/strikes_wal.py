@@ -186,6 +186,33 @@ def duplicate(work: Work) -> Mutation:
     return _named(segment, f"row {again.first_seq}", [again])
 
 
+def rival(work: Work) -> Mutation:
+    """Write another frame under the number of a decision, before it or behind it: without a record, or with a forged one."""
+    segment, frame = _deciding(work)
+    count = work.rng.randint(1, frame.count + 1)
+    at_ms = min(span.start_unix_nano for span in decode_spans(frame)) // 1_000_000
+    forged = [
+        measured(segment.writer, frame.first_seq + n, at_ms, f"weavergen.{work.rng.getrandbits(32)}")
+        for n in range(count)
+    ]
+    if work.rng.random() < OF_RECORDS:
+        writer, trust = identity_of(work, segment.writer), work.site.authority.trust()
+        envelope = envelope_of(writer, frame.first_seq, at_ms, trust, key=key_of(work.rng.getrandbits(64)))
+        forged[0] = msgspec.structs.replace(
+            forged[0], record=canonical_json(envelope), decision_id=decode_spans(frame)[0].decision_id
+        )  # fmt: skip
+    frames = parts(segment.frames)
+    at = segment.frames.index(frame)
+    place = at if work.rng.random() < OF_RECORDS else work.rng.randint(at + 1, len(frames) - segment.ended)
+    frames.insert(place, (FrameKind.SPANS, frame.first_seq, count, encode_spans(forged)))
+    work.write(segment.path, segment.written(frames))
+    return _named(segment, f"a rival of row {frame.first_seq}", [frame])
+
+
+OF_RECORDS = 0.5
+"""Share of rivals that carry a record, and of those that come before what they are to displace."""
+
+
 def truncate(work: Work, decides: bool) -> Mutation:
     """Cut a killed writer's last segment, where the first frame that goes is one of decisions, or behind the last of them."""
     segment = _segment(work, lambda one: one.is_last and not one.ended and bool(_cuts(one, decides)))

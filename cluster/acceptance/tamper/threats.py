@@ -99,20 +99,22 @@ BLIND = "nobody: a disk, a cable, a bug"
 
 _CHANGED = _located("`log verify` counts the rows' root again and names the batch")
 _SAME = _located("as where it is sealed: what witnesses add is not needed")
-_ONE_BY_ONE = _located("the row is sealed as it is found, and `log verify --deep` names decision, writer and row")
-_NO_SIGNATURE = _unclaimed("checksums are no signatures, and a row beside the record carries none")
-_SEALED_AS_FOUND = _unclaimed("the sealer seals what the table holds, and nothing signed the row before")
+_COMMITTED = _located("the batch is not what its commit said, which the log's key signed: it is not sealed, and named")
+_NO_SIGNATURE = _unclaimed(
+    "a frame has a checksum and no signature, and a decision's record cannot tell of its other rows: it is signed before they end"
+)
+_NUMBERED = _located("`log verify` names the writer: every commit numbers its rows' batches, so no row is without one")
 _MEMORY = _located("each witness remembers a checkpoint that this log does not go on from: `fork`")
 
 THREATS: tuple[Threat, ...] = (
     _threat(
         "edit a decision", "a decision's record is changed", DISK,
         _located("the writer's signature does not check: the row is set aside, and named"),
-        _ONE_BY_ONE, _CHANGED, _SAME,
+        _COMMITTED, _CHANGED, _SAME,
     ),
     _threat(
         "edit another row", "a row without a record is changed, or what a decision's row says beside its record", DISK,
-        _NO_SIGNATURE, _SEALED_AS_FOUND, _CHANGED, _SAME,
+        _NO_SIGNATURE, _COMMITTED, _CHANGED, _SAME,
     ),
     _threat(
         "delete amid", "rows go from amid others", DISK,
@@ -123,7 +125,7 @@ THREATS: tuple[Threat, ...] = (
     _threat(
         "delete at an edge", "a writer's next decision goes, which is a batch's first", DISK,
         _located("numbers begin at 1 and go on from what the table has: `wal_damaged`"),
-        _promise("what is left is a run, and is sealed; a gap between batches is none of the log's business"),
+        _COMMITTED,
         _located("`log verify` names the batch and the first number that is not there"), _SAME,
     ),
     _threat(
@@ -135,34 +137,46 @@ THREATS: tuple[Threat, ...] = (
     _threat(
         "insert a decision", "a decision that nobody made, under a key of the attacker's own", DISK,
         _located("its certificate leads to no root: the row is set aside, and named"),
-        _ONE_BY_ONE, _located("`log verify` names the batch that it says it is in"), _SAME,
+        _COMMITTED, _located("`log verify` names the batch that it says it is in"), _SAME,
     ),
     _threat(
-        "insert another row", "rows without a record behind those of a writer that is gone", DISK,
-        _NO_SIGNATURE, _SEALED_AS_FOUND, _located("`log verify` names the batch that they say they are in, or the writer"), _SAME,
+        "insert another row", "rows without a record behind those of a writer that is gone, or in a commit of their own", DISK,
+        _NO_SIGNATURE,
+        _located("the batch is not what its commit said, or no commit tells of it that the log's key signed: it is named"),
+        _located("`log verify` names the batch that they say they are in, or the writer"), _SAME,
     ),
     _threat(
         "insert an old row", "rows of an unknown writer that say they are older than the log: without batch and promise", DISK,
         _absent("what comes through the write-ahead log gets a batch"),
-        _unclaimed("rows of before there was a log have no batch, and nothing tells which there were"),
-        _unclaimed("rows of before there was a log have no batch, and nothing tells which there were"),
-        _unclaimed("rows of before there was a log have no batch, and nothing tells which there were"),
+        _NUMBERED, _NUMBERED, _NUMBERED,
     ),
     _threat(
         "reorder decisions", "two decisions change their places", DISK,
         _located("the numbers between are missing when the later frame comes first: `wal_damaged`"),
-        _located("each record names its row: `log verify --deep` says whose it is"), _CHANGED, _SAME,
+        _COMMITTED, _CHANGED, _SAME,
     ),
     _threat(
         "reorder other rows", "two rows without a record change their places", DISK,
         _located("the numbers between are missing when the later frame comes first: `wal_damaged`"),
-        _SEALED_AS_FOUND, _CHANGED, _SAME,
+        _COMMITTED, _CHANGED, _SAME,
     ),
     _threat(
         "duplicate", "a row, a frame or a file is there twice", DISK,
         _nothing("a number takes effect once: what comes again is skipped, and counted"),
         _located("the batch is no run any more: it is not sealed, and named"),
         _located("`log verify` names the batch whose row is there twice"), _SAME,
+    ),
+    _threat(
+        "forge a rival", "another row under the number of one that there is, before it or behind it", DISK,
+        _located("of two frames of a number that differ the one stays that its writer signed: `wal_damaged` names the writer"),
+        _located("the batch is no run any more: it is not sealed, and named"),
+        _located("`log verify` names the batch whose row is there twice"), _SAME,
+    ),
+    _threat(
+        "unsay a commit", "what a commit says of its batches is taken away, changed, or another's", DISK,
+        _absent("nothing is committed yet"),
+        _located("no commit that the log's key signed tells of the batch: it is not sealed, and named"),
+        _nothing("the leaf says what the batch is"), _nothing("the leaf says what the batch is"),
     ),
     _threat(
         "truncate", "a file is cut; a killed writer's last segment where decisions are", DISK,
@@ -190,12 +204,12 @@ THREATS: tuple[Threat, ...] = (
     _threat(
         "roll back and edit", "the newest seal is taken back, and rows of its batch are others when it is sealed again", DISK,
         _absent("there is no seal yet"), _absent("there is no seal yet"),
-        _promise("no later commit says that the batch was sealed; a proof that somebody kept does"), _MEMORY,
+        _located("what is sealed again has to be what its commit said: it is not sealed, and named"), _MEMORY,
     ),
     _threat(
         "fork", "from some batch on the log is another, signed with its own key", LOG,
         _promise("no checkpoint tells of it yet: as a segment that is taken away"),
-        _promise("no checkpoint tells of it yet: as commits that are taken back"),
+        _promise("no checkpoint tells of it yet, and what its commit said can be said anew with the log's key"),
         _promise("it is whole; a checkpoint that somebody kept is another"), _MEMORY,
     ),
     _threat(
@@ -211,31 +225,30 @@ THREATS: tuple[Threat, ...] = (
     _threat(
         "replay a decision", "a decision again, under another number or writer", DISK,
         _located("the record names its row: it is set aside, and named"),
-        _located("the record names its row: `log verify --deep` says whose it is"),
+        _COMMITTED,
         _located("`log verify` names the batch that it says it is in"), _SAME,
     ),
     _threat(
         "write late", "a decision, signed with the key of a certificate that ended longer ago than is waited", WRITER,
         _located("the writer waits: incident `span_ingest_blocked` names it and the row"),
-        _unclaimed("what is put straight into the table is as old as it says"),
+        _COMMITTED,
         _located("`log verify` names the batch that it says it is in"), _SAME,
     ),
     _threat(
         "re-sign a decision", "another record under the same number, signed with the writer's key", WRITER,
         _promise("two records of one number, both the writer's word: whoever kept the first has the proof"),
-        _promise("two records of one number, both the writer's word: whoever kept the first has the proof"),
-        _CHANGED, _SAME,
+        _COMMITTED, _CHANGED, _SAME,
     ),
     _threat(
         "sign a new decision", "a decision that nobody made, signed with a writer's key", WRITER,
         _unclaimed("while its certificate lasts, what the key signs is the writer's word"),
-        _unclaimed("what the key signs is the writer's word"),
+        _COMMITTED,
         _located("`log verify` names the batch that it says it is in"), _SAME,
     ),
     _threat(
         "re-sign the log", "rows without a record are changed, and leaves, tiles and checkpoint above them written anew", LOG,
         _absent("the log's key signs nothing there"),
-        _unclaimed("whoever holds the key seals what the table holds, as the sealer would"),
+        _unclaimed("whoever holds the key seals what it likes, as the sealer would"),
         _promise("it is whole; a checkpoint that somebody kept is another"), _MEMORY,
     ),
     _threat(
@@ -300,7 +313,7 @@ THREATS: tuple[Threat, ...] = (
     _threat(
         "flip bits in cosignatures", "a bit of a witness's signature, in a note that still reads", BLIND,
         _absent("nothing is witnessed yet"), _absent("nothing is witnessed yet"), _absent("nothing is witnessed yet"),
-        _promise("the log's own check holds no witness's key; whoever asks for a proof counts them (`--require-witnesses`)"),
+        _located("`log verify` holds each line against the keys that root certified for witnesses, and names the witness"),
     ),
     _threat(
         "flip bits in a segment", "a bit in a segment, before the last commit", BLIND,

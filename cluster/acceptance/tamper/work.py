@@ -18,13 +18,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from actors.base.canonical import canonical_json
 from actors.spans.adapters.parquet import ROW_GROUP_ROWS
 from actors.spans.adapters.table import SpanTable
+from actors.spans.batch import manifest_of
 from actors.spans.columns import pinned_schema
+from actors.spans.committed import BATCHES, read_said, say
 from actors.spans.frames import Frame, FrameKind, decode_spans, encode_spans, frame_header, read_header, scan
 from actors.spans.log.checkpoint import read_checkpoint
+from actors.spans.merkle import leaf_hash
 from actors.spans.place import below
 from actors.spans.span import Span
+from cluster.acceptance.tamper.people import DAY_S, NOW_S
 from cluster.acceptance.tamper.site import Site
 from cluster.acceptance.tamper.threats import Stage
 
@@ -260,6 +265,39 @@ class Work:
             path.unlink()
         actions = [change(json.loads(line)) for line in self.read(entry).decode().splitlines() if line]
         self.write(entry, "\n".join(json.dumps(action) for action in actions if action is not None).encode())
+
+    # What commits say of their batches.
+
+    def said(self) -> dict[Path, set[int]]:
+        """Return each entry of Delta's log that says something of batches, and of which."""
+        folder = self.root / "spans" / "_delta_log"
+        entries = (path.relative_to(self.root) for path in sorted(folder.glob("*.json")))
+        trust = self.site.authority.trust()
+        found = {entry: set(read_said(self.said_by(entry).splitlines(), trust)) for entry in entries}
+        return {entry: batches for entry, batches in found.items() if batches}
+
+    def said_by(self, entry: Path) -> str:
+        """Return what an entry says."""
+        actions = (json.loads(line) for line in self.read(entry).decode().splitlines() if line)
+        return next((str(action["commitInfo"].get(BATCHES, "")) for action in actions if "commitInfo" in action), "")
+
+    def say(self, entry: Path, words: str) -> None:
+        """Let an entry say something else; nothing at all where there are no words."""
+
+        def put(action: dict[str, Any]) -> dict[str, Any]:
+            if "commitInfo" in action:
+                action["commitInfo"].pop(BATCHES, None)
+                action["commitInfo"] |= {BATCHES: words} if words else {}
+            return action
+
+        self.amend(entry, put)
+
+    def say_again(self) -> None:
+        """Say of all batches that wait what they are now, with the log's key, in the newest commit."""
+        waiting, authority = self.layout.of(Stage.TABLE), self.site.authority
+        batches = SpanTable(self.root / "spans", 1000).batches(waiting.start, waiting.stop - 1)
+        hashes = [leaf_hash(canonical_json(manifest_of(batch))) for batch in batches]
+        self.say(max(self.said()), say(authority.key(), authority.trust(), waiting.start, hashes, NOW_S + DAY_S // 2))
 
     def set_reached(self, app_id: str, version: int) -> None:
         """Let Delta's log say another number of an application id, wherever it says more."""

@@ -1,33 +1,20 @@
-"""Engines that are closed off, for real: bubblewrap's namespaces, and one vLLM engine with real weights behind them."""
+"""Where engines are closed off, for real: bubblewrap's namespaces (a real engine in them: ``tests/engines``)."""
 
 import asyncio
 import errno
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.catalog import load_catalog
-from models.engine import EngineSettings, engine_settings
-from models.errors import VoterFailed
-from models.processor import this_processors_dtype
 from models.sealed import engine as sealing
 from models.sealed.confinement import arguments, environment
-from models.sealed.engine import SCRATCH_MIB, NotSealed, Sealed, SealedEngine, python_of_this, why_not
-from models.voter import Message, Sampling, VoterRequest
-from models.weights import allows_hub, models_dir_of, resolve
+from models.sealed.engine import SCRATCH_MIB, NotSealed, Sealed, python_of_this, why_not
 
 ROOT = Path(__file__).parents[3]
-NAME = "smollm2-135m-instruct"
-QUESTION = VoterRequest(
-    "r",
-    (Message("user", "What is the capital of France? Answer in one short sentence."),),
-    Sampling(48, temperature=0.0),
-)
 
 
 async def says(script: str) -> str:
@@ -48,22 +35,6 @@ def weaken(monkeypatch: pytest.MonkeyPatch, barrier: str, instead: str) -> None:
         return tuple(instead if word == barrier else word for word in arguments(*given, **named))
 
     monkeypatch.setattr(sealing, "arguments", weaker)
-
-
-async def running(engine: SealedEngine) -> float:
-    """Return how many requests vLLM says that it computes."""
-    reader, writer = await asyncio.open_unix_connection(str(engine._sealed.folder / "api.sock"))
-    writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
-    lines = (await reader.read()).decode().splitlines()
-    writer.close()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith("vllm:num_requests_running{"))
-
-
-async def becomes(engine: SealedEngine, wanted: float) -> None:
-    """Wait until so many requests are computed."""
-    async with asyncio.timeout(60):
-        while await running(engine) != wanted:  # noqa: ASYNC110 - another process's state
-            await asyncio.sleep(0.2)
 
 
 def open_files() -> int:
@@ -219,67 +190,3 @@ async def test_an_engine_that_ended_is_told() -> None:
     await sealed.close()
     with pytest.raises(NotSealed, match="does not run"):
         sealed.folder  # noqa: B018
-
-
-@pytest.fixture(scope="module")
-def settings() -> EngineSettings:
-    """Return the settings of the smallest voter, its weights resolved as ``up`` resolves them."""
-    pytest.importorskip("vllm")
-    models_dir = models_dir_of(Path(os.environ.get("WEAVERGEN_HOME") or ROOT / "var"), os.environ)
-    entry = load_catalog().entry(NAME)
-    path = resolve(entry, models_dir, lambda *_: None, allow_hub=allows_hub(os.environ))
-    return engine_settings(entry, path, "cpu", threads=2, cpu_dtype=this_processors_dtype())
-
-
-@pytest.fixture
-async def engine(settings: EngineSettings) -> AsyncIterator[SealedEngine]:
-    """Run one engine."""
-    engine = SealedEngine(NAME, settings, 512)
-    try:
-        await engine.start()
-        yield engine
-    finally:
-        await engine.close()
-
-
-@pytest.mark.weights
-@pytest.mark.timeout(900)
-async def test_a_real_engine_answers_through_its_only_door(
-    engine: SealedEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It answers what the model knows, stops when an ask is cancelled, is kept warm, and is missed when it is gone."""
-    told = await engine.ask(QUESTION)
-    assert "Paris" in told.content
-    assert told.first_token_ms is not None
-    assert 0 < told.first_token_ms < 60_000
-    assert sealing._namespace(str(engine._sealed._inner)) != sealing._namespace("self")
-
-    long = VoterRequest("l", (Message("user", "Count to a thousand."),), Sampling(1500, temperature=0.0))
-    asks = [asyncio.create_task(engine.ask(long)) for _ in range(3)]
-    await becomes(engine, 3)
-    for ask in asks:
-        ask.cancel()
-    await becomes(engine, 0)
-
-    answered = engine._answered_s
-    await engine.check()
-    assert engine._answered_s == answered  # somebody was answered just now
-    monkeypatch.setattr(sealing, "IDLE_S", 0.0)
-    await engine.check()
-    assert engine._answered_s > answered
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sealing, "leads_out", lambda _: ("veth0",))
-        with pytest.raises(NotSealed, match="leads out by the network interface veth0"):
-            engine._sealed.check()
-
-    process = engine._sealed._process
-    assert process is not None
-    monkeypatch.setattr(sealing, "_namespace", lambda _: 1)
-    with pytest.raises(NotSealed, match="network namespace of the machine"):
-        await engine.check()
-    assert process.returncode is not None  # ended, not only told
-    with pytest.raises(NotSealed, match="does not run"):
-        await engine.check()
-    with pytest.raises(VoterFailed):
-        await engine.ask(QUESTION)

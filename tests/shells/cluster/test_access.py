@@ -11,7 +11,8 @@ from actors.policy.adapters.directory import SnapshotDirectory
 from actors.store.adapters.api_keys import NewKey
 from actors.store.auth import Principal, accept_auth, authenticate
 from actors.store.config import StoreConfig
-from cluster.access import access, database, ensure_keys, read_key
+from cluster.access import access, database, ensure_keys
+from cluster.client import read_key
 from cluster.home import Home, create_home
 from cluster.migrations import upgrade
 from cluster.trust import ensure_trust, load_trust

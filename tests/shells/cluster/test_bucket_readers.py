@@ -24,14 +24,12 @@ from cluster.jobs import learn
 from cluster.jobs.audit import audit_home
 from cluster.records import Unread, read_records
 from serve_apps.gateway.quarantine import QuarantineView
-from tests.shells.actors.spans.adapters import conftest as adapters
 from tests.shells.cluster.governed import config_of, governed
 from tests.shells.s3_server import Server, in_bucket
 from tests.unit.actors.spans.signed import signed_row
 from tests.unit.actors.spans.telemetry import NOW_S, SegmentBytes, at, decision, span, writer_id
 from tests.unit.actors.spans.telemetry import Home as SpansHome
 
-s3_process, s3 = adapters.s3_process, adapters.s3
 W = writer_id(1)
 
 

@@ -1,6 +1,7 @@
 """The make targets that start, stop and remove: which environment they take, and what they leave alone."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,13 @@ def make(checkout: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(  # noqa: S603 - fixed words
         [shutil.which("make") or "make", *words], cwd=checkout, env=kept, capture_output=True, text=True, check=False
     )
+
+
+def test_every_suite_is_run() -> None:
+    """`make test` names every folder that holds tests, once."""
+    suites = {path.relative_to(ROOT).parts[1] for path in (ROOT / "tests").rglob("test_*.py")}
+    named = re.findall(r"tests/(\w+)(?= |\))", (ROOT / "Makefile").read_text().partition("\nhelp:")[0])
+    assert sorted(named) == sorted(suites)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from actors.base.canonical import canonical_json
-from actors.base.errors import ConfigurationError, NotFound
+from actors.base.errors import ConfigurationError, IntegrityError, NotFound
 from actors.base.signing import SigningKey
 from actors.spans.adapters.requests import folder_of
 from actors.spans.frames import FrameKind, encode_spans
@@ -70,6 +70,17 @@ def test_what_was_set_aside_is_listed_and_shown(home: Home) -> None:
     assert isinstance(run(home, "show", "../x", "1").exception, ConfigurationError)
 
 
+def test_an_investigation_that_cannot_be_read_is_named(home: Home) -> None:
+    """With what to do; one that was moved away is not there, and the row is shown all the same."""
+    (record,) = (home.path / "quarantine" / "investigations").glob("*.json")
+    record.write_text("[")
+    failed = run(home, "show", W, "2").exception
+    assert isinstance(failed, IntegrityError)
+    assert f"{record.name} cannot be read" in str(failed)
+    record.unlink()
+    assert json.loads(run(home, "show", W, "2", "--json").output)["investigation"] is None
+
+
 def test_letting_go_is_signed_and_waits_for_the_actor(home: Home) -> None:
     """Without one it lies there and that is said; then it is done, and listed as that."""
     result = run(home, "release", W, "2", "--reason", "the clock was wrong", "--wait-s", "0")
@@ -110,8 +121,10 @@ def test_how_long_it_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_refusal_ends_with_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody quarantined that row."""
+    """Nobody quarantined that row, and that is what is said."""
     monkeypatch.setattr(quarantine, "waited", lambda *_: ticked(home, 1) or "refused")
     result = run(home, "release", W, "1", "--reason", "x")
-    assert (result.return_value, "refused" in result.output) == (1, True)
+    assert (result.return_value, "refused: none of these rows is quarantined" in result.output) == (1, True)
+    told = json.loads(run(home, "release", W, "1", "--reason", "x", "--json").output)
+    assert (told["state"], told["cause"]) == ("refused", "none of these rows is quarantined")
     assert home.incidents.kinds[-1] == "quarantine_request_refused"

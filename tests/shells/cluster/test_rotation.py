@@ -25,7 +25,7 @@ from actors.policy.transitions import halted, isolated
 from actors.spans.adapters.wal import WalWriter, WriterIdentity
 from actors.store.adapters.auth_watcher import AuthWatcher
 from actors.store.adapters.revocations import NotedRevocations
-from cluster.access import read_key
+from cluster.client import read_key
 from cluster.issuer import CertificateRequest, grant
 from cluster.rotation import AHEAD_S, Replaced, Rotation
 from cluster.trust import load_trust, operator_key

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from actors.base.errors import ConfigurationError
+from actors.base.errors import ConfigurationError, IntegrityError
 from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows
 from actors.spans.otlp.json_form import read_json
@@ -67,6 +67,25 @@ def test_a_file_is_written_and_the_count_is_said(home: Path, tmp_path: Path) -> 
     result = CliRunner().invoke(cli, ["spans", "export", "--home", str(home), "--out", str(out)], standalone_mode=False)
     assert f"2 spans in {out}" in result.stderr
     assert sorted(names(out.read_text())) == ["GET /cart", "invoke_workflow"]
+
+
+def test_an_export_that_breaks_off_leaves_what_was_there(home: Path, tmp_path: Path) -> None:
+    """Whoever reads the file reads a whole one: a span file that does not check is told, and nothing is left beside it."""
+    out = tmp_path / "out" / "spans.jsonl"
+    out.parent.mkdir()
+    out.write_text("before")
+    (path,) = [path for path in SpanTable(home / "spans", 100).current_files() if path.stat().st_size][:1]
+    path.write_bytes(path.read_bytes()[:-9])
+    words = ["spans", "export", "--since", "2d", "--home", str(home), "--out", str(out)]
+    failed = CliRunner().invoke(cli, words, standalone_mode=False).exception
+    assert isinstance(failed, IntegrityError)
+    assert (out.read_text(), list(out.parent.iterdir())) == ("before", [out])
+
+
+def test_a_count_without_a_file_is_refused(home: Path) -> None:
+    """Spans and the word about them would be one stream."""
+    result = CliRunner().invoke(cli, ["spans", "export", "--home", str(home), "--json"])
+    assert (result.exit_code, "--out FILE" in result.output) == (2, True)
 
 
 def test_how_long_ago_is_a_number_and_a_unit() -> None:

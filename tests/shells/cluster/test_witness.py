@@ -4,8 +4,11 @@ import http.client
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,14 +17,18 @@ from pathlib import Path
 import pytest
 
 from actors.base.canonical import canonical_json
+from actors.spans.adapters.witness import Witness
 from actors.spans.adapters.witnesses import Witnesses
 from actors.spans.log.checkpoint import read_checkpoint
 from actors.spans.log.note import NoteKey, read_key
 from actors.spans.log.witness import MAX_REQUEST_BYTES
+from cluster import witness as process
+from cluster.witness import WitnessServer
 from tests.shells.actors.spans.adapters.sealed import Sealed
 
 ROOT = Path(__file__).parents[3]
 NAMES = ("witness.example/1", "witness.example/2")
+PATIENCE_S = 10.0
 
 
 @dataclass
@@ -145,3 +152,76 @@ def test_a_folder_that_is_taken_is_told(tmp_path: Path, made: Sealed) -> None:
             [*command, "--port", "0"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
         )
         assert (done.returncode, "end it first" in done.stderr) == (1, True)
+
+
+@contextmanager
+def serving(folder: Path, trust: Path) -> Iterator[int]:
+    """Serve a witness in a thread of this process; give its port."""
+    witness = Witness(folder, NAMES[0], trust)
+    server = WitnessServer(witness, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        witness.close()
+
+
+def status(port: int, path: str) -> int:
+    """Ask, and return the answer's status."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", path)
+    found = connection.getresponse().status
+    connection.close()
+    return found
+
+
+def test_who_speaks_slowly_holds_a_witness_no_longer_than_anybody_may(
+    tmp_path: Path, made: Sealed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte now and then is no reason to wait for the next: the log's own request stands behind it."""
+    monkeypatch.setattr(process, "TIMEOUT_S", 0.5)
+    with serving(tmp_path / "one", made.home / "trust.json") as port:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.1) as slow:
+            slow.sendall(b"POST /add-checkpoint HTTP/1.0\r\nContent-Length: 20000\r\n\r\n")
+            assert ended(slow)
+        assert status(port, "/key") == 200
+
+
+def ended(slow: socket.socket) -> bool:
+    """Send a byte each tenth of a second until the other side ends the connection; tell whether it did in time."""
+    give_up_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up_s:
+        try:
+            slow.sendall(b"x")
+            slow.recv(1000)
+        except TimeoutError:
+            continue
+        except OSError:
+            return True
+        return True  # it was answered, or closed
+    return False
+
+
+def test_a_memory_that_cannot_be_read_is_said(tmp_path: Path, made: Sealed) -> None:
+    """With 503, like one that cannot be written."""
+    with serving(tmp_path / "one", made.home / "trust.json") as port:
+        (tmp_path / "one" / "seen").write_text("nonsense")
+        assert [status(port, path) for path in ("/seen", "/key")] == [503, 200]
+
+
+@pytest.mark.parametrize(("port", "told"), [("taken", "give another"), ("70000", "give another"), ("0", "cannot be")])
+def test_a_witness_that_cannot_begin_says_why(
+    tmp_path: Path, made: Sealed, capsys: pytest.CaptureFixture[str], port: str, told: str
+) -> None:
+    """In a word, not with a traceback: its port is another's or none, or there is no trust bundle to begin with."""
+    trust = made.home / ("none.json" if port == "0" else "trust.json")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        wanted = str(other.getsockname()[1]) if port == "taken" else port
+        with pytest.raises(SystemExit) as ending:
+            process.main(["--dir", str(tmp_path / "one"), "--name", "a", "--trust", str(trust), "--port", wanted])
+    assert told in str(ending.value)
+    assert capsys.readouterr().out == ""

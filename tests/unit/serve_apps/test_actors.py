@@ -1,6 +1,7 @@
 """What is said of the span actor: its gauges, and what a replica shows as degraded."""
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from actors.spans.config import LogConfig, SpansConfig
 from actors.store.adapters.database import Database
 from actors.store.adapters.revocations import NotedRevocations
 from cluster.trust import load_trust
-from serve_apps.actors import SpanWatch, checked_rows, open_span_actor, span_gauges, span_problem
+from serve_apps.actors import SpanWatch, begun, checked_rows, open_span_actor, span_gauges, span_problem
 from tests.shells.cluster.governed import NOW, governed
 from tests.unit.actors.spans.telemetry import Authority, Incidents, writer_id
 
@@ -49,6 +50,7 @@ def test_a_failing_table_is_a_problem() -> None:
         WELL | {"backup_in_use": 0.0, "backup_error": "no directory"}
     )
     assert "misses latency" in span_problem(WELL | {"checker_blind_why": "Temporal misses latency"})
+    assert span_problem(WELL | {"quarantine_full_why": "no room"}) == "spans wait to be set aside: no room"
     assert "holds the home" in span_problem({"waiting": "another SpanActor holds the home"})
 
 
@@ -76,6 +78,22 @@ def test_a_span_actor_that_starts_believes_no_older_bundle(tmp_path: Path) -> No
     nowhere = Database(f"sqlite:///{tmp_path}/nowhere/state.db")
     open_span_actor(system.home.root, SpansConfig(), LogConfig(), Incidents(), nowhere).close()
     system.database.close()
+
+
+def test_a_span_actor_that_cannot_begin_waits_and_says_why(tmp_path: Path) -> None:
+    """For its predecessor, for a disk that is away or full, for trust; a process that ended would only be begun again."""
+    system, said, pauses = governed(tmp_path), list[str](), list[float]()
+    spans = system.home.root / "spans"
+    (spans / "_delta_log" / f"{0:020d}.json").mkdir(parents=True)  # where a file should be: the disk gives nothing
+
+    def begin() -> SpanActor:
+        if len(pauses) == 2:
+            shutil.rmtree(spans)
+        return open_span_actor(system.home.root, SpansConfig(), LogConfig(), Incidents(), system.database)
+
+    actor = begun(begin, said.append, pauses.append)
+    assert (pauses, [spans.name in why for why in said]) == ([5.0, 5.0], [True, True])
+    actor.close()
 
 
 def trusted(actor: SpanActor) -> TrustBundle:
@@ -115,7 +133,10 @@ def test_rows_read_are_those_accepted_and_those_set_aside() -> None:
 
 async def test_a_storm_is_remembered_while_nobody_answers() -> None:
     """What is pinned stays pinned until the actor says otherwise."""
-    answers: list[Any] = [WELL | {"storm": "60 of 60 rows"}, ConnectionError("gone"), WELL | {"storm": ""}]
+    answers: list[Any] = [
+        WELL | {"storm": "60 of 60 rows", "last_tick_s": 7.0}, ConnectionError("gone"), {"waiting": "for another"},
+        WELL | {"storm": "", "last_tick_s": 9.0},
+    ]  # fmt: skip
 
     async def ask() -> Mapping[str, Any]:
         answer = answers.pop(0)
@@ -124,7 +145,7 @@ async def test_a_storm_is_remembered_while_nobody_answers() -> None:
         return dict(answer)
 
     watch, said = SpanWatch(ask, timeout_s=1.0), []
-    for _ in range(3):
+    for _ in range(4):
         await watch.look()
-        said.append(watch.storm)
-    assert said == ["60 of 60 rows", "60 of 60 rows", ""]
+        said.append((watch.storm, watch.storm_at_s))
+    assert said == [*[("60 of 60 rows", 7.0)] * 3, ("", 9.0)]

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from actors.base.errors import ConfigurationError, IntegrityError, StorageUnavailable
-from actors.base.files import sync_folder, write_atomic
+from actors.base.files import Folders, sync_folder, write_atomic
 from actors.base.ids import ulid_time_ms
 from actors.base.locks import in_turn
 from actors.consensus.retention.config import ContentConfig
@@ -45,6 +45,7 @@ class ContentStore:
 
     def __init__(self, folder: Path, config: ContentConfig, now_s: Callable[[], float]) -> None:
         self._folder, self._config, self._now_s = folder, config, now_s
+        self._folders = Folders(folder.parent, mode=0o700)
         self._counted_s = self._expired_s = -COUNT_EVERY_S
 
     def put(self, decision_id: str, data: bytes, still: Callable[[], bool] = lambda: True) -> bool:
@@ -157,7 +158,7 @@ class ContentStore:
     @contextmanager
     def _locked(self) -> Iterator[int]:
         """Hold the folder's lock; the folder is made if it is not there, and closed if others can look into it."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._folders.ensure(self._folder)
         if stat.S_IMODE(self._folder.stat().st_mode) & 0o077:
             self._folder.chmod(0o700)
         with in_turn(self._folder / ".lock") as lock:

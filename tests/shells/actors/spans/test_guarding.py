@@ -129,6 +129,27 @@ def test_a_writer_of_forgeries_waits_beyond_the_bound(home: Home) -> None:
     actor.close()
 
 
+def test_without_room_to_set_aside_a_writer_waits_and_nothing_is_dropped(home: Home) -> None:
+    """Its rows stay in the log, through a restart as well; others go on, it is said why, and all come once there is room."""
+    segment(forged(1, 2), forged(3), [signed_row(W, 4)]).save(home.wal)
+    SegmentBytes(1, writer_id(2)).batch((1, 1)).end(FrameKind.CLOSED, 2).save(home.wal)
+    for _ in range(2):
+        actor = home.actor(SMALL.model_copy(update={"quarantine_max_bytes": 100}))
+        for second in range(2):
+            actor.tick(at(second), flush=True)
+        health = actor.health(at(1))
+        actor.close()
+        assert (set_aside(home), home.rows(), home.rows(2), len(home.segments())) == ([], [], [1], 1)
+        assert "quarantine_max_bytes" in health["quarantine_full_why"]
+    assert home.incidents.kinds == ["span_ingest_blocked"] * 2
+    assert list((home.path / "quarantine").rglob("*.json")) == [], "no investigation of what was not set aside"
+    actor = home.actor()
+    actor.tick(at(9), flush=True)
+    assert (set_aside(home), home.rows(), home.segments()) == ([1, 2, 3], [4], [])
+    assert (actor.health(at(9))["quarantine_full_why"], actor.totals.rows_quarantined) == ("", 3)
+    actor.close()
+
+
 def test_a_backlog_gets_in_and_a_key_that_ended_long_ago_does_not(home: Home) -> None:
     """A day without the actor is no reason to wait; a row that comes beyond promise and bound waits in the log."""
     late_s = CERTIFIED_S + home.log.merge_promise_s + SMALL.wal_max_age_s

@@ -6,11 +6,12 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from actors.base.certificates import Revocation, revoke
+from actors.base.certificates import Revocation, TrustBundle, revoke
 from actors.base.signing import SigningKey
 from actors.spans import conventions as names
 from actors.spans.actor import SpanActor
 from actors.spans.adapters.check import check_log
+from actors.spans.adapters.table import SpanTable
 from actors.spans.checkers import canaries, cryptographic, temporal
 from actors.spans.checkers.finding import Arrivals, Checker, Finding, Severity
 from actors.spans.frames import FrameKind, encode_spans
@@ -279,4 +280,83 @@ def test_doubts_of_several_checkers_set_a_row_aside_and_one_does_not(home: Home)
     assert (home.rows(), words(home)) == ([1], [(W, "2", "2", "aside")])
     (kept,) = json.loads((home.path / "quarantine" / "rows" / f"{W}-000000000002.json").read_bytes())
     assert kept["score"] == pytest.approx(0.49)
+    actor.close()
+
+
+@pytest.mark.parametrize("forged_first", [True, False])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_forged_frame_takes_no_signed_one_s_place(home: Home, forged_first: bool, count: int) -> None:
+    """Wherever it lies and whatever numbers it claims: the writer's own is taken in, and it is said that there were two."""
+    true, forged = encode_spans([signed_row(W, 2), span(3)]), encode_spans([span(90 + at) for at in range(count)])
+    frames = [(2, 2, true), (2, count, forged)]
+    made = SegmentBytes(1, W).raw(1, 1, encode_spans([span(1)]))
+    for frame in frames[::-1] if forged_first else frames:
+        made.raw(*frame)
+    made.raw(4, 1, encode_spans([span(4)])).end(FrameKind.CLOSED, 5).save(home.wal)
+    actor = home.actor()
+    report = actor.tick(at(), flush=True)
+    assert (report.rows_accepted, report.rows_quarantined, report.lost_rows, home.rows()) == (4, 0, 0, [1, 2, 3, 4])
+    ((kind, evidence),) = home.incidents.opened
+    last = 2 + count - 1
+    assert (kind, evidence[names.WAL_WRITER]) == ("wal_damaged", W)
+    assert f"rows 2 to {last} at {made.spots[1 if forged_first else 2]} are there twice" in evidence[names.WAL_REASON]
+    actor.tick(at(1), flush=True)
+    (kept,) = (home.path / "quarantine" / "wal").iterdir()
+    assert kept.read_bytes() == made.data
+    signed = signed_row(W, 2)
+    assert SpanTable(home.path / "spans", 10).find(signed.decision_id) == signed.record
+    actor.close()
+
+
+def test_of_two_frames_that_nobody_signed_the_first_stays(home: Home) -> None:
+    """Also where they lie in two segments; the other is kept as evidence. What is written again as it was is no rival."""
+    SegmentBytes(1, W).raw(1, 1, encode_spans([span(1)])).raw(2, 1, encode_spans([span(2)])).zeros(9).save(home.wal)
+    again = SegmentBytes(2, W).raw(2, 1, encode_spans([span(2)])).raw(2, 1, encode_spans([span(80)]))
+    again.raw(3, 1, encode_spans([span(3)])).end(FrameKind.CLOSED, 4).save(home.wal)
+    actor = home.actor()
+    report = actor.tick(at(), flush=True)
+    assert (report.rows_accepted, report.duplicates, report.damage, home.rows()) == (3, 1, 1, [1, 2, 3])
+    ((_, evidence),) = home.incidents.opened
+    assert (evidence[names.WAL_SEGMENT], "of segment 1 stay" in evidence[names.WAL_REASON]) == ("2", True)
+    ids = {
+        row["writer_seq"]: row["span_id"]
+        for row in SpanTable(home.path / "spans", 10).read().to_pylist()
+        if row["writer_id"] == W
+    }
+    assert ids[2] == span(2).span_id
+    actor.close()
+
+
+def test_a_forged_record_takes_no_signed_one_s_place(home: Home) -> None:
+    """What is signed is what its writer's key signed, not what has a record."""
+    forged, true = signed_row(W, 1, key=FORGER), signed_row(W, 1)
+    SegmentBytes(1, W).raw(1, 1, encode_spans([forged])).raw(1, 1, encode_spans([true])).end(FrameKind.CLOSED, 2).save(
+        home.wal
+    )
+    actor = home.actor()
+    report = actor.tick(at(), flush=True)
+    assert (report.rows_accepted, report.rows_quarantined, home.rows()) == (1, 0, [1])
+    assert home.incidents.kinds == ["wal_damaged"]
+    assert SpanTable(home.path / "spans", 10).find(true.decision_id) == true.record
+    actor.close()
+
+
+def test_between_rivals_nobody_chooses_who_cannot_tell_whose_word_they_are(home: Home) -> None:
+    """Else a moment without a trust bundle would let the forged one in for good: the writer waits."""
+    SegmentBytes(1, W).raw(1, 1, encode_spans([span(90)])).raw(1, 1, encode_spans([signed_row(W, 1)])).end(
+        FrameKind.CLOSED, 2
+    ).save(home.wal)
+    actor, trust = home.actor(), home.authority.trust
+
+    def away() -> TrustBundle:
+        raise FileNotFoundError(2, "No such file", "trust.json")
+
+    home.authority.trust = away  # type: ignore[method-assign]
+    actor.tick(at(), flush=True)
+    assert (home.rows(), home.incidents.kinds.count("wal_damaged")) == ([], 0)
+    assert "span_ingest_blocked" in home.incidents.kinds
+    home.authority.trust = trust  # type: ignore[method-assign]
+    actor.tick(at(1), flush=True)
+    assert (home.rows(), home.incidents.kinds.count("wal_damaged")) == ([1], 1)
+    assert SpanTable(home.path / "spans", 10).find(signed_row(W, 1).decision_id) is not None
     actor.close()

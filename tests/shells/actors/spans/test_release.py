@@ -5,12 +5,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from actors.base.canonical import b64
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
 from actors.spans import conventions as names
 from actors.spans.adapters.check import check_log
 from actors.spans.adapters.quarantined import entries
-from actors.spans.adapters.requests import put_request, refused
+from actors.spans.adapters.requests import put_request, refused, why_refused
 from actors.spans.adapters.table import SpanTable
 from actors.spans.frames import FrameKind, encode_spans
 from actors.spans.quarantined import Quarantined, in_force
@@ -123,6 +124,17 @@ def test_rows_of_the_table_are_set_apart_and_let_go(home: Home) -> None:
     actor.close()
 
 
+def test_a_writer_that_nobody_knows_is_not_set_apart(home: Home) -> None:
+    """Somebody mistyped its id: to be told that it is done would leave the rows that were meant."""
+    log(span(1)).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    path = asked(home, "quarantine", 1, 1, writer=writer_id(7))
+    actor.tick(at(1), flush=True)
+    assert (quarantined(home), why_refused(path)) == (Quarantined(), "no row of this writer is in the table")
+    actor.close()
+
+
 @pytest.mark.parametrize("wrong", ["stranger", "nothing", "garbage", "renamed"])
 def test_what_does_not_count_is_put_aside_and_said(home: Home, wrong: str) -> None:
     """A stranger's word, one about rows that nobody quarantined, no request at all, one under another's name."""
@@ -151,4 +163,55 @@ def test_a_release_of_what_is_gone_is_refused(home: Home) -> None:
     actor.tick(at(1), flush=True)
     assert (home.rows(), refused(path).exists()) == ([1], True)
     assert "not in quarantine/rows" in home.incidents.opened[-1][1]["cause"]
+    actor.close()
+
+
+def test_a_release_that_is_refused_lets_nothing_go(home: Home) -> None:
+    """Of the rows that it names the second cannot be read any more: the first stays where it is as well."""
+    log(span(1), span(2, latency_ms=9999), span(3, latency_ms=9999)).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    kept = home.path / "quarantine" / "rows" / f"{W}-000000000002.json"
+    rows = msgspec.json.decode(kept.read_bytes())
+    rows[1]["span"] = "kA=="
+    kept.write_bytes(msgspec.json.encode(rows))
+    path = asked(home, "release", 2, 3)
+    actor.tick(at(1), flush=True)
+    assert (home.rows(), quarantined(home).aside, refused(path).exists()) == ([1], {W: [(2, 3)]}, True)
+    asked(home, "release", 2, 2, number=2)
+    actor.tick(at(2), flush=True)
+    assert (home.rows(), quarantined(home).aside) == ([1, 2], {W: [(3, 3)]})
+    actor.close()
+
+
+def test_another_row_in_the_place_of_one_that_was_set_aside_is_not_let_go(home: Home) -> None:
+    """Whoever can write ``quarantine/rows`` would have it sealed as the writer's, by the operator's word for the one that was."""
+    bad = span(2, latency_ms=9999)
+    log(span(1), bad).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    kept = home.path / "quarantine" / "rows" / f"{W}-000000000002.json"
+    before = kept.read_bytes()
+    (row,) = msgspec.json.decode(before)
+    row["span"] = b64(msgspec.msgpack.encode(msgspec.structs.replace(bad, voter="m1", outcome="agreed")))
+    kept.write_bytes(msgspec.json.encode([row]))
+    path = asked(home, "release", 2, 2)
+    actor.tick(at(1), flush=True)
+    assert (home.rows(), "as they were set aside" in why_refused(path)) == ([1], True)
+    kept.write_bytes(before)
+    asked(home, "release", 2, 2, number=2)
+    actor.tick(at(2), flush=True)
+    assert home.rows() == [1, 2]
+    actor.close()
+
+
+def test_a_damaged_file_of_one_writer_keeps_no_other_s_rows(home: Home) -> None:
+    """Whose rows are let go is whose files are looked at."""
+    log(span(1), span(2, latency_ms=9999)).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    (home.path / "quarantine" / "rows" / f"{writer_id(0)}-000000000001.json").write_bytes(b"[")
+    asked(home, "release", 2, 2)
+    actor.tick(at(1), flush=True)
+    assert home.rows() == [1, 2]
     actor.close()

@@ -15,6 +15,7 @@ from actors.spans.adapters.check import check_log
 from actors.spans.adapters.sealer import Sealer
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.vouched import Vouched
 from actors.spans.adapters.wal import WalWriter
 from actors.spans.columns import Rows
 from actors.spans.config import LogConfig
@@ -215,6 +216,7 @@ def test_batches_that_wait_since_before_a_restart_are_late(home: Home) -> None:
 def test_what_is_sealed_a_part_at_a_time_is_late_until_all_of_it_is(home: Home) -> None:
     """After a restart as well: batches that are left for the next tick have waited since this one."""
     table = SpanTable(home.path / "spans", 10)
+    table.vouch = Vouched(table, home.authority).say
     home.actor().close()
     actor = home.actor()
     actor.tick(at())

@@ -2,9 +2,12 @@
 
 from actors.spans.adapters.storm import read_pin
 from actors.spans.config import SpansConfig
+from actors.spans.conventions import SPAN_SCHEMA_VERSION
 from actors.spans.frames import encode_spans
+from actors.spans.otlp.mapping import frame_of, row_of
 from serve_apps.actors import span_gauges
 from tests.unit.actors.spans.checkers.decisions import WRITER, agreed, failed_over, frame
+from tests.unit.actors.spans.otlp.sent import request, sent
 from tests.unit.actors.spans.telemetry import SMALL, Home, SegmentBytes, at, spans_from, writer_id
 
 STATES = (agreed(), failed_over())
@@ -60,6 +63,23 @@ def test_a_storm_of_bad_rows_is_pinned_where_the_log_was_clean(home: Home) -> No
     health = actor.health(at(2))
     assert f"last clean at {clean} batches" in health["storm"]
     assert span_gauges(health)["span_storm"] == 1.0
+    actor.close()
+
+
+def test_spans_of_other_services_hide_no_storm(home: Home) -> None:
+    """Whoever holds a writer's key may send any number of them: they are no part of what a share is of."""
+    home.more = None
+    message = request(*(sent(number=n + 1) for n in range(4000))).resource_spans[0]
+    around = frame_of(message, message.scope_spans[0])
+    rows = [row_of(around, span, "key-1", "t-1") for span in message.scope_spans[0].spans]
+    SegmentBytes(writer=writer_id(3), schema=SPAN_SCHEMA_VERSION).raw(1, len(rows), encode_spans(rows)).save(home.wal)
+    garbage(2, 60).save(home.wal)
+    actor = home.actor()
+    report = actor.tick(at(1), flush=True)
+    assert (report.rows_external, report.rows_quarantined, report.rows_read) == (4000, 60, 4060)
+    pin = read_pin(home.path)
+    assert pin is not None
+    assert (pin.rows, pin.bad) == (60, 60)
     actor.close()
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from actors.spans.adapters import log_check, rows_check
+from actors.spans.adapters import check, ingest, log_check, rows_check
 from actors.spans.adapters.check import check_log
+from actors.spans.adapters.vouched import Vouched
 from cluster.acceptance.tamper import campaign, defence, meaning
-from cluster.acceptance.tamper.clean import grow
+from cluster.acceptance.tamper.clean import Grown, grow
 from cluster.acceptance.tamper.held import Bench, Held, Tally, drawn
 from cluster.acceptance.tamper.site import FLAT
-from cluster.acceptance.tamper.strikes_table import edit_other
+from cluster.acceptance.tamper.strikes_table import edit_other, unsay
 from cluster.acceptance.tamper.threats import Place, Stage, Verdict, places
 from cluster.acceptance.tamper.work import Layout, Work
 
@@ -58,14 +59,24 @@ def test_the_same_number_is_the_same_mutant(bench: Bench) -> None:
 
 
 def test_a_blind_check_is_found_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without its look at rows, at tiles, or at what others have seen, cells differ that claim it."""
-    cells = [("edit another row", Stage.SEALED), ("flip bits in tiles", Stage.SEALED), ("fork", Stage.WITNESSED)]
-    assert all(held.agrees for held in hold(bench, *cells))
+    """Without its look at rows, tiles, what others have seen or signed, commits, or frames of one number, cells differ."""
+    cells = [
+        ("edit another row", Stage.SEALED), ("flip bits in tiles", Stage.SEALED), ("fork", Stage.WITNESSED),
+        ("edit another row", Stage.TABLE), ("flip bits in cosignatures", Stage.WITNESSED), ("delete at an edge", Stage.TABLE),
+    ]  # fmt: skip
+    old, rival = ("insert an old row", Stage.SEALED), ("forge a rival", Stage.WAL)
+    assert all(held.agrees for held in [*hold(bench, *cells, old), *hold(bench, rival, count=6)])
     monkeypatch.setattr(rows_check, "root_of", lambda _: _Anything())
     monkeypatch.setattr(log_check.LogCheck, "_check_written", lambda *_: None)
     monkeypatch.setattr(defence, "check_log", lambda *given, **said: check_log(*given, **said | {"seen": {}}))
+    monkeypatch.setattr(Vouched, "held", lambda self, batches: self.fresh(batches))
+    monkeypatch.setattr(check, "spoiled", lambda *_: [])
+    monkeypatch.setattr(ingest, "displaced", lambda *_: {})
     blind = hold(bench, *cells)
-    assert [held.agrees for held in blind] == [False, False, False]
+    assert [held.agrees for held in blind] == [False] * len(cells)
+    assert not all(held.agrees for held in hold(bench, rival, count=6)), "some of them would be named by what they say"
+    monkeypatch.setattr(rows_check.RowsCheck, "_check_others", lambda *_: None)
+    assert [held.agrees for held in hold(bench, old)] == [False]
 
 
 class _Anything:
@@ -98,15 +109,22 @@ def test_what_a_mutant_means_is_read_without_the_checker(bench: Bench) -> None:
     """Other blanks in Delta's log mean nothing, and another value of one row does."""
     (site,) = bench._sites
     layout, writers = Layout(site, "end"), [writer.id for writer in site.writers]
-    whole = meaning.stored(site.copy("end"), writers)
+    trust = site.authority.trust()
+    whole = meaning.stored(site.copy("end"), writers, trust)
     work = Work(layout, Stage.SEALED, site.folder / "same", random.Random(1))
     work.amend(work.entry_of(Path(work.files_of(Stage.SEALED)[0]).name), lambda action: action)
-    assert meaning.stored(work.root, writers) == whole
+    assert meaning.stored(work.root, writers, trust) == whole
     other = Work(layout, Stage.SEALED, site.folder / "other", random.Random(1))
     edit_other(other)
-    assert meaning.stored(other.root, writers) != whole
+    assert meaning.stored(other.root, writers, trust) != whole
     assert meaning.rows(other.root, writers) != meaning.rows(site.copy("end"), writers)
-    assert meaning.stored(site.copy("end"), writers) == whole
+    unsaid = Work(layout, Stage.TABLE, site.folder / "unsaid", random.Random(1))
+    unsay(unsaid)
+    assert meaning.stored(unsaid.root, writers, trust) != whole
+    sealed = Work(layout, Stage.SEALED, site.folder / "sealed-unsaid", random.Random(1))
+    unsay(sealed)
+    assert meaning.stored(sealed.root, writers, trust) == whole
+    assert meaning.stored(site.copy("end"), writers, trust) == whole
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -143,3 +161,46 @@ def test_the_page_tells_claims_and_what_came_of_them() -> None:
     ):  # fmt: skip
         assert words in page
     assert (tally.total("differed"), [held.number for held in tally.differing]) == (1, [2])
+
+
+def test_a_campaign_that_was_ended_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was held is on disk piece by piece, and is not held again; its page adds the pieces up."""
+    held, grown = list[int](), list[int]()
+
+    def piece(task: tuple[str, int, int, int]) -> tuple[Tally, float]:
+        tally = Tally()
+        for number in range(task[2], task[3]):
+            held.append(number)
+            tally.add(
+                Held(number, ("edit a decision", Stage.SEALED), "row", Verdict.LOCATED, neutral=False, by="check")
+            )
+        return tally, 1.0
+
+    def home(task: tuple[int, int]) -> tuple[Grown, float]:
+        grown.append(task[1])
+        return Grown(task[1], 2 * task[1], 1, (), 0), 0.5
+
+    monkeypatch.setattr(campaign, "_piece", piece)
+    monkeypatch.setattr(campaign, "_grown", home)
+    monkeypatch.setattr(campaign, "WORKERS", 1)
+    results: dict[str, Any] = {}
+
+    class Ended(Exception):
+        """Somebody ended it."""
+
+    def save(name: str, result: dict[str, Any]) -> None:
+        results[name] = result
+        if len(results) in {2, 4}:
+            raise Ended
+
+    for _ in range(2):
+        with pytest.raises(Ended):
+            campaign.run(save, set(results), 500, 20_000)
+    campaign.run(lambda name, result: results.update({name: result}), set(results), 500, 20_000)
+    sizes = [size for _, size in campaign.sizes(campaign.SEED, 20_000)]
+    assert (sorted(held), grown) == (list(range(500)), sizes)
+    mutants, clean = campaign.joined(results, "mutants"), campaign.joined(results, "clean")
+    assert (mutants["drawn"], mutants["agreed"], mutants["seconds"], mutants["differing"]) == (500, 500, 3.0, [])
+    assert mutants["cells"]["edit a decision / SEALED"] == {"mutants": 500, "agreed": 500, "by check": 500}
+    assert (clean["batches"], clean["homes"], clean["false_alarms"]) == (20_000, len(sizes), 0)
+    assert "500 mutants, 500 as their cell claims" in campaign.page("tamper", "about", results)

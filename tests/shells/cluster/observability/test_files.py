@@ -86,6 +86,14 @@ def test_alerts_ask_for_nothing_that_is_not_published() -> None:
     assert asked <= exported()
 
 
+def test_every_alert_is_explained_to_whom_it_wakes() -> None:
+    """README's table has each of them, and no other."""
+    readme = (Path(__file__).parents[4] / "README.md").read_text()
+    assert sorted(re.findall(r"^\| `(Weavergen\w+)` \|", readme, re.MULTILINE)) == sorted(
+        alert["alert"] for alert in alerts()
+    )
+
+
 def test_the_list_is_what_the_code_publishes() -> None:
     """Every name of the list stands in the code that publishes it; the running system is asked for them in ``tests/ray``."""
     health: dict[str, object] = {
@@ -107,6 +115,8 @@ def test_the_list_is_what_the_code_publishes() -> None:
         "rows_quarantined": 1,
         "checkers_blind": 0,
         "checker_blind_why": "",
+        "quarantine_used": 0.1,
+        "quarantine_full_why": "",
     }
     assert set(span_gauges(health)) == SPAN_GAUGES
     assert HEALTH_GAUGES - {"prediction"} == set(health_gauges(Tick(0, 1.0, {}, ())))

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actors.admission.quotas import MINUTE_S, Amount
+from actors.admission.quotas import MINUTE_S, Amount, Leases, Want
+from actors.base.errors import StorageUnavailable
 from actors.base.files import write_atomic
 from cluster.acceptance.system import write_answers
 from models.protocol_servers.faults import Fault
@@ -22,6 +24,7 @@ from tests.unit.actors.consensus.world import until
 LIMIT = 40
 BEGINS_S = 2_000_000_000.0 - 2_000_000_000 % MINUTE_S
 """A minute that lasts as long as a test."""
+PATIENCE_S = 5.0
 
 
 def tiers(**limits: int) -> dict[str, Any]:
@@ -172,6 +175,33 @@ async def test_leases_that_cannot_be_noted_stop_nobody(tmp_path: Path, monkeypat
         told = [await system.ask() for _ in range(LIMIT)]
         assert [each.status for each in told].count(200) == LIMIT // replica.settings.max_replicas
         assert replica.status()["admission"]["leasing"] == "alone"
+
+
+async def test_a_replica_leases_by_itself_and_a_store_that_hangs_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next minute is joined ahead without anybody's asking; while that takes, requests are answered on what is leased."""
+    async with live(tmp_path, monkeypatch, admission=tiers(requests_per_minute=LIMIT)) as system:
+        admission = system.replicas[0]._admission
+        monkeypatch.setattr(admission, "_wall", lambda: BEGINS_S - 10)
+        await until(lambda: admission._book._standings.get(int(BEGINS_S // MINUTE_S)) == "kept")
+        monkeypatch.setattr(admission, "_wall", lambda: BEGINS_S + 15)
+        await until(lambda: admission.shown().leasing == "kept")
+        hung, let_go, was_let_go = threading.Event(), threading.Event(), list[bool]()
+
+        def hang(minute: int, wants: Mapping[str, Want]) -> Leases:
+            hung.set()
+            was_let_go.append(let_go.wait(PATIENCE_S))
+            raise StorageUnavailable("it took too long")
+
+        monkeypatch.setattr(admission._store, "lease", hang)
+        monkeypatch.setattr(admission, "_wall", lambda: BEGINS_S + MINUTE_S - 5)
+        await until(hung.is_set)
+        told = [await system.ask() for _ in range(3)]
+        assert ([each.status for each in told], was_let_go) == ([200] * 3, [])
+        let_go.set()
+        await until(lambda: was_let_go != [])
+        assert was_let_go[0]  # by this loop, which went on meanwhile
 
 
 async def test_admission_is_wired_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

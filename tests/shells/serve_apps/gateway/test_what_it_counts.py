@@ -63,7 +63,7 @@ async def test_a_storm_that_a_replica_hears_of_freezes_learning(
     async with live(tmp_path, monkeypatch) as system:
         gateway = system.replicas[0]
         assert not gateway.policy().learning_frozen
-        gateway._spans.storm = "90 of 100 rows were set aside"
+        gateway._spans.storm, gateway._spans.storm_at_s = "90 of 100 rows were set aside", time.time() + 1
         async with asyncio.timeout(20):
             while not gateway.policy().learning_frozen:
                 assert (await system.ask()).status == 200

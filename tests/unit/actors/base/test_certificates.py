@@ -214,3 +214,17 @@ def test_unknown_fields_in_trust_are_refused() -> None:
     raw = msgspec.to_builtins(good()) | {"extra": 1}
     with pytest.raises(IntegrityError, match=r"trust\.json"):
         read_trust(msgspec.json.encode(raw, order="sorted"))
+
+
+def test_a_signature_that_was_seen_is_not_believed_of_other_words() -> None:
+    """Neither of another certificate, nor by another certifier: what is remembered is the exact signature of exact bytes."""
+    good = cert(ISSUER, "writer", WRITER, NOW - 100, NOW + 100)
+    trust = bundle(cert(ROOT, "issuer", ISSUER))
+    assert writer_key(trust, good, NOW) == writer_key(trust, good, NOW + 1)
+    other = cert(ISSUER, "writer", STRANGER, NOW - 100, NOW + 100)
+    forged = msgspec.structs.replace(other, signature=good.signature)
+    for _ in range(2):  # nor the second time
+        with pytest.raises(IntegrityError, match="does not match"):
+            writer_key(trust, forged, NOW)
+        with pytest.raises(IntegrityError):
+            writer_key(bundle(cert(ROOT, "issuer", STRANGER)), good, NOW)

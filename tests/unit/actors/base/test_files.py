@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.base.files import sync_folder, write_atomic, write_new
+from actors.base.files import Folders, sync_folder, write_atomic, write_new
 
 WRITES = (write_atomic, write_new)
 
@@ -120,3 +120,35 @@ def test_only_a_folder_is_synced_as_one(tmp_path: Path) -> None:
     (tmp_path / "f").touch()
     with pytest.raises(NotADirectoryError):
         sync_folder(tmp_path / "f")
+
+
+def test_a_folder_s_name_is_durable_whoever_made_it(tmp_path: Path) -> None:
+    """Each folder above it is synced after the name in it is there: once a process, also where another made it and died."""
+    synced: list[tuple[str, bool]] = []
+    (tmp_path / "a").mkdir()
+    folders = Folders(tmp_path, lambda path: synced.append((path.name, (path / "b").exists())), 0o700)
+    for _ in range(2):
+        folders.ensure(tmp_path / "a" / "b")
+    assert synced == [(tmp_path.name, False), ("a", True)]
+    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
+    folders.forget(tmp_path / "a" / "b")
+    folders.ensure(tmp_path / "a" / "b")
+    assert synced[2:] == [("a", True)]
+
+
+def test_a_folder_whose_name_could_not_be_made_durable_is_tried_again(tmp_path: Path) -> None:
+    """What failed is not remembered as done; what is not below the top is refused."""
+    failing = [True]
+
+    def sync(_: Path) -> None:
+        if failing.pop():
+            full()
+
+    folders = Folders(tmp_path, sync)
+    with pytest.raises(OSError, match="No space left"):
+        folders.ensure(tmp_path / "a")
+    failing.append(False)
+    folders.ensure(tmp_path / "a")
+    assert failing == []
+    with pytest.raises(ValueError, match="not in the subpath"):
+        folders.ensure(tmp_path.parent / "b")

@@ -102,17 +102,19 @@ def identity(number: int = 1) -> WriterIdentity:
     return WriterIdentity(name, key, certify(issuer, certificate))
 
 
-def segment_start(number: int = 1, writer: str = "", nonce: bytes = b"n" * 16) -> tuple[bytes, SegmentStart]:
+def segment_start(
+    number: int = 1, writer: str = "", nonce: bytes = b"n" * 16, schema: int = 1
+) -> tuple[bytes, SegmentStart]:
     """Encode a segment header and read it back."""
-    header = encode_header(SegmentHeader(writer or writer_id(1), number, 1, nonce, b"{}"))
+    header = encode_header(SegmentHeader(writer or writer_id(1), number, schema, nonce, b"{}"))
     return header, read_header(header)
 
 
 class SegmentBytes:
     """Builds a segment batch by batch, as the writer would."""
 
-    def __init__(self, number: int = 1, writer: str = "") -> None:
-        self.data, self.start = segment_start(number, writer)
+    def __init__(self, number: int = 1, writer: str = "", schema: int = 1) -> None:
+        self.data, self.start = segment_start(number, writer, schema=schema)
         self.spots: list[int] = []
         """Offset of every frame."""
 

@@ -1,5 +1,6 @@
 """Runs, manifests and proofs of batches."""
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -64,8 +65,21 @@ def test_the_digest_of_a_row_of_schema_1_never_changes() -> None:
     assert rest_digest(wider, 1) == rest_digest(FULL, 1)
     with pytest.raises(IntegrityError, match="version 1"):
         rest_digest(msgspec.structs.replace(FULL, sender="key-1"), 1)
+    assert rest_digest(wider, SPAN_SCHEMA_VERSION) == rest_digest(FULL, SPAN_SCHEMA_VERSION)
     assert FIELDS[SPAN_SCHEMA_VERSION] == Span.__struct_fields__
     assert set(FIELDS) == set(range(1, SPAN_SCHEMA_VERSION + 1))
+
+
+def test_a_span_packs_like_the_list_of_its_fields() -> None:
+    """Its record left out: what is digested as it stands is what is digested field by field."""
+    row = msgspec.structs.replace(FULL, sender="key-1", otlp=b"message")
+    for one in (row, FULL, span(7)):
+        fields = [b"" if name == "record" else getattr(one, name) for name in FIELDS[SPAN_SCHEMA_VERSION]]
+        expected = hashlib.sha256(msgspec.msgpack.encode(fields)).digest()
+        assert rest_digest(one, SPAN_SCHEMA_VERSION) == expected
+        wider = Wider(**{name: getattr(one, name) for name in one.__struct_fields__}, later="more")
+        assert row_hashes(Rows(W, 7, SPAN_SCHEMA_VERSION, [one, wider]))[0] == row_hashes(Rows(W, 7, 2, [one]))[0]
+        assert rest_digest(wider, SPAN_SCHEMA_VERSION) == expected
 
 
 @given(st.data())

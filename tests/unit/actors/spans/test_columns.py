@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from actors.base.errors import IntegrityError
-from actors.spans.columns import Rows, by_date, pinned_schema, rows_of, span_date, table_schema
+from actors.spans import columns
+from actors.spans.columns import Rows, by_date, pinned_schema, prepare, rows_of, span_date, table_schema
 from actors.spans.conventions import SCHEMA_URL
 from actors.spans.otlp.mapping import frame_of, row_of
 from actors.spans.span import Span
@@ -161,3 +162,35 @@ def test_a_row_of_ours_has_no_events_and_no_message() -> None:
     for column, value in (("events", []), ("sender", "key-1"), ("otlp", b"x"), ("sender", "")):
         with pytest.raises(IntegrityError, match="row 8 of W in batch 3"):
             rows_of(changed(**{column: value}))
+
+
+@pytest.mark.parametrize(
+    "values", [[], [None], [b""], [b"", None, b"a" * 9, None, b"b"], [None] * 9 + [b"x"], [b"z"] * 17]
+)
+def test_bytes_are_put_together_as_pyarrow_does(values: list[bytes | None]) -> None:
+    """Nothing, empty ones and nulls too."""
+    made = columns._bytes(values)
+    made.validate(full=True)
+    assert made.equals(pa.array(values, pa.binary()))
+
+
+def test_more_bytes_than_a_column_holds_are_pyarrow_s_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is cut."""
+    monkeypatch.setattr(columns, "_MAX_BYTES", 3)
+    assert columns._bytes([b"ab", b"cd"]).to_pylist() == [b"ab", b"cd"]
+
+
+@pytest.mark.parametrize("values", [[], [{}], [{"b": "1", "a": "é"}, {}, {"b": ""}]])
+def test_maps_are_put_together_as_pyarrow_does(values: list[dict[str, str]]) -> None:
+    """Each in its own order."""
+    kind = pa.map_(pa.string(), pa.string())
+    made = columns._maps(values)
+    made.validate(full=True)
+    assert made.equals(pa.array([list(one.items()) for one in values], kind))
+
+
+def test_nothing_is_made_ready_that_changes_a_row() -> None:
+    """What pyarrow loads at first is loaded before."""
+    prepare()
+    ((_, table),) = by_date([Rows("W", 1, 1, [span(1)])])
+    assert table.num_rows == 1

@@ -19,8 +19,10 @@ from actors.spans.frames import (
     read_header,
     scan,
 )
+from actors.spans.otlp.mapping import frame_of, row_of
 from actors.spans.sequence import MAX_SEQ
-from actors.spans.span import Span
+from actors.spans.span import EXTERNAL_SINCE, Span
+from tests.unit.actors.spans.otlp.sent import request, sent
 from tests.unit.actors.spans.telemetry import SegmentBytes, flipped, segment_start, seqs, span, spans_from
 
 words = st.text(max_size=20)
@@ -196,6 +198,18 @@ def test_a_payload_that_checks_but_is_no_list_of_spans_is_refused(payload: bytes
     frame = scan(segment.data, segment.start).frames[0]
     with pytest.raises(IntegrityError, match="frame at"):
         decode_spans(frame)
+
+
+def test_a_frame_holds_no_span_that_its_version_cannot_say() -> None:
+    """A row of version 1 has no sender: its digest would not cover it."""
+    message = request(sent()).resource_spans[0]
+    scope = message.scope_spans[0]
+    external = row_of(frame_of(message, scope), scope.spans[0], "key-1", "t-1")
+    segment = SegmentBytes().raw(1, 2, encode_spans([span(1), external]))
+    (frame,) = scan(segment.data, segment.start).frames
+    assert decode_spans(frame, EXTERNAL_SINCE)[1] == external
+    with pytest.raises(IntegrityError, match="version 1"):
+        decode_spans(frame, EXTERNAL_SINCE - 1)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from actors.spans.merkle import (
     is_consistent_subtree,
     is_subtree,
     leaf_hash,
+    leaf_hashes,
     node_hash,
     root_of_path,
     root_of_subtree_path,
@@ -194,3 +195,10 @@ def test_proofs_of_the_specification_s_own_tree() -> None:
     ]
     read = stored(leaves)
     assert [consistency_path(first, 7, read) for first in (3, 4, 6)] == [[c, d, h, right], [right], [j, g, k]]
+
+
+def test_leaves_hash_together_as_each_does() -> None:
+    """In their order."""
+    data = [bytes.fromhex(text) for text in DATA]
+    assert leaf_hashes(data) == [leaf_hash(one) for one in data]
+    assert leaf_hashes([]) == []

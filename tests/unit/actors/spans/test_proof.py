@@ -15,7 +15,7 @@ from actors.spans.batch import manifest_of, proof_of
 from actors.spans.columns import Rows
 from actors.spans.log.checkpoint import origin, sign_checkpoint
 from actors.spans.merkle import leaf_hash
-from actors.spans.proof import InclusionProof, Manifest, check_inclusion
+from actors.spans.proof import InclusionProof, Manifest, check_inclusion, row_data, rows_data
 from tests.unit.actors.spans.telemetry import NOW_S, Authority, certificate_of, spans_from, writer_id
 
 NOW_MS = int(NOW_S * 1000)
@@ -29,6 +29,22 @@ def sealed(batch: Rows, seq: int, *, key: SigningKey | None = None, log: str = "
     log = log or origin(KEYS.trust())
     checkpoint = sign_checkpoint(key or KEYS.key(), log, 1, leaf_hash(leaf), NOW_MS)
     return proof_of(batch, seq, leaf, [], checkpoint)
+
+
+@given(st.lists(st.sampled_from([b"", b"one", b"two"]), max_size=5), st.integers(1, 9))
+def test_rows_have_the_digest_data_that_each_of_them_has(envelopes: list[bytes], first: int) -> None:
+    """Whether they are looked at together or one by one."""
+    rests = [bytes([at]) * 32 for at in range(len(envelopes))]
+    alone = [row_data(W, first + at, 2, envelope, rests[at]) for at, envelope in enumerate(envelopes)]
+    assert rows_data(W, first, 2, envelopes, rests) == alone
+
+
+def test_none_of_several_rows_has_a_place_that_is_none() -> None:
+    """The last of them counts like the first."""
+    assert len(rows_data(W, 2**53 - 2, 2, [b"", b""], [bytes(32), bytes(32)])) == 2
+    for first, writer in ((2**53 - 1, W), (0, W), (1, W[:-1])):
+        with pytest.raises(IntegrityError, match="is none"):
+            rows_data(writer, first, 2, [b"", b""], [bytes(32), bytes(32)])
 
 
 @given(st.integers(1, 40), st.data())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from actors.spans import conventions as names
-from actors.spans.quarantined import Entry, Interval, Quarantined, in_force, joined, listed, without
+from actors.spans.quarantined import Entry, Interval, Quarantined, in_force, join, listed, without
 
 W, X = "01J0000000000000000000000W", "01J0000000000000000000000X"
 
@@ -46,11 +46,38 @@ def test_taking_out(less: Interval, left: list[Interval]) -> None:
     assert without([(1, 3), (8, 9)], less) == left
 
 
-def test_putting_in() -> None:
+@pytest.mark.parametrize(
+    ("more", "made"),
+    [
+        ((4, 6), [(1, 6), (8, 9)]), ((2, 10), [(1, 10)]), ((4, 7), [(1, 9)]), ((5, 6), [(1, 3), (5, 6), (8, 9)]),
+        ((0, 0), [(0, 3), (8, 9)]), ((11, 12), [(1, 3), (8, 9), (11, 12)]), ((2, 2), [(1, 3), (8, 9)]),
+        ((10, 10), [(1, 3), (8, 10)]),
+    ],
+)  # fmt: skip
+def test_putting_in(more: Interval, made: list[Interval]) -> None:
     """What touches becomes one."""
-    assert joined([(1, 3), (8, 9)], (4, 6)) == [(1, 6), (8, 9)]
-    assert joined([(1, 3), (8, 9)], (2, 10)) == [(1, 10)]
-    assert joined([], (2, 2)) == [(2, 2)]
+    intervals = [(1, 3), (8, 9)]
+    join(intervals, more)
+    assert intervals == made
+
+
+def test_forgeries_by_the_ten_thousand_are_no_work_for_minutes() -> None:
+    """One between every two good rows; each is looked for by halves."""
+    looked = 0
+
+    class Counted(tuple[int, int]):
+        __slots__ = ()
+
+        def __getitem__(self, at: object) -> int:  # type: ignore[override]
+            nonlocal looked
+            looked += 1
+            return super().__getitem__(at)  # type: ignore[call-overload,no-any-return]
+
+    intervals: list[Interval] = []
+    for seq in range(0, 20_000, 2):
+        join(intervals, Counted((seq, seq)))
+        intervals[-1] = Counted(intervals[-1])
+    assert (len(intervals), looked < 20_000 * 20) == (10_000, True)
 
 
 def test_the_mask_is_what_holds_says() -> None:

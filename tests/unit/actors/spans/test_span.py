@@ -48,8 +48,8 @@ def test_another_service_s_span_cannot_say_what_only_ours_do(changes: dict[str, 
 def test_a_row_of_version_1_is_one_of_ours() -> None:
     """Its digest would not cover who sent it."""
     own = span(1)
-    check_version(own, 1)
+    check_version([own], 1)
     sent_by = msgspec.structs.replace(own, sender="key-1")
-    check_version(sent_by, EXTERNAL_SINCE)
+    check_version([sent_by], EXTERNAL_SINCE)
     with pytest.raises(ValueError, match="version 1"):
-        check_version(sent_by, 1)
+        check_version([own, sent_by], 1)

@@ -46,6 +46,6 @@ def test_what_is_witnessed_is_never_less_than_sealed() -> None:
 
 def test_rolling_back_and_splitting_the_view_are_the_witnesses_part() -> None:
     """Also where the attacker owns home and the log's key."""
-    for name in ("roll back home", "roll back and edit", "fork", "re-sign the log", "delete everything"):
+    for name in ("roll back home", "fork", "re-sign the log", "delete everything"):
         found = claimed((name, Stage.SEALED)), claimed((name, Stage.WITNESSED))
         assert found == (Verdict.PROMISE, Verdict.LOCATED)

@@ -23,8 +23,11 @@ async def test_entries_are_shown_and_a_damaged_table_says_so(tmp_path: Path) -> 
     actor.close()
     found = await view.listed()
     assert [(entry["writer_id"], entry["first_seq"]) for entry in found["entries"]] == [(writer_id(1), 2)]
+    assert await view.listed() == found
+    view.close()
     (path,) = SpanTable(tmp_path / "spans", 10).current_files()
     path.write_bytes(path.read_bytes()[:-9])
+    view = QuarantineView(tmp_path, SpansConfig())
     with pytest.raises(NotReady, match="log verify"):
         await view.listed()
     view.close()

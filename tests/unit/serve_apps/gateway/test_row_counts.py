@@ -79,6 +79,22 @@ async def test_a_disk_that_hangs_holds_nobody_up(caplog: pytest.LogCaptureFixtur
     assert "not written down" in caplog.text
 
 
+async def test_who_is_ended_while_it_tells_tells_at_the_end() -> None:
+    """Ending a replica cancels what follows its log, in whatever it is doing, and then writes the last counts."""
+    log = Log()
+    rows = CountedLog(log, lambda: 5, 60, bytes)
+    await rows.append(2, builder(2))
+    log.hangs = True
+    task = asyncio.create_task(rows.tell())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    log.hangs = False
+    await rows.tell()
+    assert [counted(row).rows for row in log.rows if row.name == names.GATEWAY_COUNTERS] == [2]
+
+
 async def test_it_is_told_again_and_again() -> None:
     """Every so often, until the task is ended."""
     log = Log()

@@ -6,9 +6,15 @@ import pytest
 
 from actors.base.errors import NotReady, StorageUnavailable
 from actors.policy.snapshot import PolicySnapshot
+from actors.policy.transitions import unfrozen
+from cluster.succession import Note
+from cluster.trust import operator_key
 from serve_apps.gateway.storms import StormFreeze
-from tests.shells.cluster.governed import Governed, config_of, governed
+from tests.shells.cluster.governed import NOW, Governed, config_of, governed
 from tests.unit.serve_apps.gateway.test_desk import desk_of
+
+LATER_S = NOW + 60.0
+"""When the span actor said so: after the first policy."""
 
 
 class Noted:
@@ -36,7 +42,7 @@ def system(tmp_path: Path) -> Governed:
 async def test_a_storm_freezes_learning_once(system: Governed) -> None:
     """Signed with the policy key, noted, and found done by the next replica."""
     noted, said = Noted(), [""]
-    replicas = [StormFreeze(lambda: said[0], desk_of(system), noted) for _ in range(2)]
+    replicas = [StormFreeze(lambda: (said[0], LATER_S), desk_of(system), noted) for _ in range(2)]
     for replica in replicas:
         await replica.look()
     assert system.versions == [1]
@@ -52,23 +58,43 @@ async def test_it_is_frozen_though_the_history_is_away(system: Governed) -> None
     """The note can wait, the freeze cannot."""
     noted = Noted()
     noted.away = True
-    await StormFreeze(lambda: "a storm", desk_of(system), noted).look()
+    await StormFreeze(lambda: ("a storm", LATER_S), desk_of(system), noted).look()
     assert system.succession.in_force().learning_frozen
 
 
-class NoPolicy:
-    """A desk without a policy."""
+async def test_what_an_operator_lets_go_on_is_not_frozen_by_the_word_of_before(system: Governed) -> None:
+    """A replica hears of the pin's end seconds after it was put away; a storm that is seen after that freezes again."""
+    heard = ["90 of 100 rows", LATER_S]
+    storms = StormFreeze(lambda: (str(heard[0]), float(heard[1])), desk_of(system), Noted())
+    await storms.look()
+    system.now_s = NOW + 100
+    frozen, chain = system.succession.in_force(), system.succession
+    note = Note("unfreeze", "", "looked at", "ann")
+    chain.publish(frozen, unfrozen(frozen, system.now_s * 1000), note, operator_key(system.operators))
+    await storms.look()
+    assert (system.versions, system.succession.in_force().learning_frozen) == ([1, 2, 3], False)
+    heard[1] = NOW + 101
+    await storms.look()
+    assert (system.versions, system.succession.in_force().learning_frozen) == ([1, 2, 3, 4], True)
+
+
+class Failing:
+    """A desk that fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
 
     def current(self) -> PolicySnapshot:
-        """Have none."""
-        raise NotReady("none")
+        """Fail."""
+        raise self._error
 
     def freeze_learning(self) -> PolicySnapshot:
-        """Have nothing to freeze."""
-        raise NotReady("none")
+        """Fail."""
+        raise self._error
 
 
-async def test_without_a_policy_it_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    """The loop goes on, and says what it could not do."""
-    await StormFreeze(lambda: "a storm", NoPolicy(), Noted()).look()
+@pytest.mark.parametrize("error", [NotReady("none"), OSError(5, "the disk hiccups")])
+async def test_what_cannot_be_frozen_is_tried_again(caplog: pytest.LogCaptureFixture, error: Exception) -> None:
+    """Without a policy, or with a disk that fails: the loop goes on, and says what it could not do."""
+    await StormFreeze(lambda: ("a storm", LATER_S), Failing(error), Noted()).look()
     assert "not frozen" in caplog.text

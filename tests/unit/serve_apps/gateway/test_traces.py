@@ -193,7 +193,7 @@ async def test_places_are_few_and_no_key_has_them_all() -> None:
 
 
 async def test_a_sender_that_goes_away_or_hangs_frees_its_place() -> None:
-    """Nothing is sent to whoever is gone; a body that does not come is a 400."""
+    """Nothing is sent to whoever is gone; whose body does not come is to send it again: after a 400 it would drop it."""
     intake, _, _ = taking(writers, timeout_s=0.01)
     assert (await post(intake, b"", gone=True)).status == 0
     sent_back: list[Any] = []
@@ -207,7 +207,8 @@ async def test_a_sender_that_goes_away_or_hangs_frees_its_place() -> None:
 
     headers = [(b"authorization", b"Bearer writer"), (b"content-type", PROTOBUF.encode())]
     await intake({"type": "http", "headers": headers}, never, send)
-    assert sent_back[0]["status"] == 400
+    assert sent_back[0]["status"] == 429
+    assert b"retry-after" in dict(sent_back[0]["headers"])
     assert intake.shown().under_way == 0
 
 

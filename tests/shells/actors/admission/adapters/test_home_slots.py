@@ -1,38 +1,12 @@
 """Slots on a disk that is full, and words that are left in them."""
 
 import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from actors.admission.adapters.home_slots import HomeSlots
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a disk of a few pages, in memory."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(  # noqa: S603 - words of ours
-        ["/bin/mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["/bin/umount", "-l", str(folder)], check=True, capture_output=True)  # noqa: S603
-
-
-def fill(folder: Path) -> None:
-    """Write until there is no space."""
-    with (folder / "other").open("wb", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
+from tests.shells.small_disk import fill
 
 
 def slots(folder: Path, count: int = 1) -> HomeSlots:
@@ -40,32 +14,32 @@ def slots(folder: Path, count: int = 1) -> HomeSlots:
     return HomeSlots(folder, range(count), 1.0)
 
 
-def test_a_full_disk_keeps_no_word_from_being_left(disk: Path) -> None:
+def test_a_full_disk_keeps_no_word_from_being_left(small_disk: Path) -> None:
     """The slot's file has its room since it was taken; whoever comes next reads the word."""
-    one = slots(disk)
+    one = slots(small_disk)
     one.join(7)
     one.close()
     one.join(6)
-    fill(disk)
+    fill(small_disk)
     one.join(8)
     assert one.in_hand(8) == {0}
     one.close()
-    two = slots(disk)
+    two = slots(small_disk)
     two.join(8)
     assert (two.number, two.in_hand(8)) == (0, frozenset())
     two.close()
 
 
-def test_nobody_holds_a_slot_that_no_word_can_be_left_in(disk: Path) -> None:
+def test_nobody_holds_a_slot_that_no_word_can_be_left_in(small_disk: Path) -> None:
     """Its file would be empty; once there is space, it is had."""
-    os.close(os.open(disk / "lock", os.O_CREAT))
-    os.close(os.open(disk / "slot-0", os.O_CREAT | os.O_RDWR))
-    fill(disk)
-    one = slots(disk)
+    os.close(os.open(small_disk / "lock", os.O_CREAT))
+    os.close(os.open(small_disk / "slot-0", os.O_CREAT | os.O_RDWR))
+    fill(small_disk)
+    one = slots(small_disk)
     with pytest.raises(OSError, match="space"):
         one.join(7)
     assert (one.number, one.in_hand(7)) == (None, frozenset())
-    (disk / "other").unlink()
+    (small_disk / "other").unlink()
     one.join(7)
     assert (one.number, one.in_hand(7)) == (0, {0})
     one.close()

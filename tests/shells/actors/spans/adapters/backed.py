@@ -1,7 +1,6 @@
 """A home whose span storage fails for real, with a backup beside it."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +100,6 @@ class Backed(Home):
         """Tell whether all of it is in the first storage, which is in use."""
         word = self.word()
         return word is not None and not word.in_use and self.is_whole() and self.rows() == self.seen()
-
-
-def fill(folder: Path) -> None:
-    """Write until the disk has no space."""
-    with (folder / "other").open("ab", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
 
 
 def until(condition: Callable[[], bool], step: Callable[[], object], at_most: int = 20) -> None:

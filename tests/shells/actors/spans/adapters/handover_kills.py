@@ -1,4 +1,4 @@
-"""Kills a process at each step of a failover, and of a way back; prints a line for what was found after each kill.
+"""Kills a process at steps of a failover, and of a way back; prints a line for what was found after each kill.
 
 Run as a program of its own (``python -m``): children are forked before any library began a thread here.
 """
@@ -7,47 +7,14 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from actors.base.errors import StorageUnavailable
-from actors.spans.adapters.segments import Disk
+from cluster.acceptance.memory import in_memory
 from tests.shells.actors.spans.adapters.backed import Backed, until
+from tests.shells.actors.spans.adapters.killer import EVERY, Killer, forked
 
-CALLS = ("sync_file", "rename", "sync_directory", "remove")
 MAX_STEPS = 400
-
-
-class Killer:
-    """A disk whose process is killed at a given step once it is armed: one before each call, and one after."""
-
-    def __init__(self, at: int) -> None:
-        self.armed, self._left = False, at
-        real = Disk()
-        self.disk = Disk(**{name: self._killing(getattr(real, name)) for name in CALLS})
-
-    def _killing(self, call: Callable[..., None]) -> Callable[..., None]:
-        def step(*given: Any) -> None:
-            self._tick()
-            call(*given)
-            self._tick()
-
-        return step
-
-    def _tick(self) -> None:
-        if self.armed and self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self._left -= self.armed
-
-
-def forked(work: Callable[[], None]) -> int:
-    """Do something in a process of its own; return how that ended."""
-    pid = os.fork()
-    if pid == 0:
-        work()
-        os._exit(0)
-    return os.waitpid(pid, 0)[1]
 
 
 def home_of(folder: Path) -> Backed:
@@ -60,7 +27,7 @@ def home_of(folder: Path) -> Backed:
 
 def fails_over(folder: Path, at: int) -> None:
     """Fail over, and be killed on the way."""
-    home, killer = home_of(folder), Killer(at)
+    home, killer = home_of(folder), Killer(at, armed=False)
     actor = home.opened(killer.disk)
     home.tick(actor)
     home.breaks()
@@ -82,7 +49,7 @@ def in_use(folder: Path) -> None:
 
 def comes_back(folder: Path, at: int) -> None:
     """Bring everything back, take more rows in, let the copies go; and be killed on the way."""
-    home, killer = written(folder, 7), Killer(at)
+    home, killer = written(folder, 7), Killer(at, armed=False)
     actor = home.opened(killer.disk)
     killer.armed = True
     home.tick(actor, 3)
@@ -136,7 +103,7 @@ def backup_seen(home: Backed) -> list[int]:
 
 
 def main(kind: str, folder: Path) -> None:
-    """Kill at each step of one kind; print one line a kill, ``ok`` or not, and the last one of the run that was not killed."""
+    """Kill at one step in ``EVERY``; print one line a kill, and the last one of the run that was not killed."""
     made, work = folder / "made", folder / "work"
     made.mkdir()
     if kind == "back":
@@ -144,7 +111,7 @@ def main(kind: str, folder: Path) -> None:
         forked(lambda: in_use(work))
         shutil.copytree(work, made, dirs_exist_ok=True)
     scene, rows = (fails_over, 5) if kind == "over" else (comes_back, 7)
-    for at in range(MAX_STEPS):
+    for at in range(0, MAX_STEPS, EVERY):
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(made, work)
         status = forked(lambda: scene(work, at))  # noqa: B023
@@ -157,4 +124,5 @@ def main(kind: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    with in_memory(Path(sys.argv[2])) as memory:
+        main(sys.argv[1], memory)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from actors.spans import conventions as names
@@ -29,10 +30,7 @@ class Merging(Sealed):
         self, home: Path, disk: Disk | None = None, config: SpansConfig = MERGING,
         clock_s: Callable[[], float] = lambda: 0.0, location: Location = AT_HOME,
     ) -> None:  # fmt: skip
-        super().__init__(home, disk, location=location)
-        self.table = self.opened(disk, config.removed_files_keep_s)
-        self.sealer._table = self.table
-        self.table.sealed = self.sealer.size
+        super().__init__(home, disk, keep_s=config.removed_files_keep_s, location=location)
         self.incidents = Incidents()
         self.compactor = Compactor(
             self.table, self.files, self.sealer, self.authority, config, Reports(self.incidents), disk, clock_s
@@ -71,10 +69,15 @@ class Merging(Sealed):
         found = self.opened().read(["writer_id", "writer_seq"]).to_pylist()
         return sorted(row["writer_seq"] for row in found if row["writer_id"] != OWN)
 
-    def forged(self, file: Path, change: Callable[[Rows], Rows], rows: list[Rows]) -> Path:
-        """Put other rows in a file's place, as somebody would who can write table and Delta's log; return where."""
+    def forged(
+        self, file: Path, change: Callable[[Rows], Rows], rows: list[Rows], written: Callable[[pa.Table], bytes] = parquet_bytes
+    ) -> Path:  # fmt: skip
+        """Put other rows in a file's place, as somebody would who can write table and Delta's log; return where.
+
+        ``written`` makes the file's bytes of what Delta's log says that it holds.
+        """
         ((day, table),) = by_date([change(part) for part in rows])
-        data = parquet_bytes(table)
+        data = written(table)
         name = file_name(day.isoformat(), hashlib.sha256(data).hexdigest())
         (self.table.path / name).write_bytes(data)
         inputs = tuple(one for one in self.table.numbered_files() if one.path == file)

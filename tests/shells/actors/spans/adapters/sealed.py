@@ -25,10 +25,10 @@ class Sealed:
 
     def __init__(
         self, home: Path, disk: Disk | None = None, catch_up: int = 100, authority: Authority | None = None,
-        catch_up_rows: int = 1000, location: Location = AT_HOME,
+        catch_up_rows: int = 1000, keep_s: int = KEEP_S, location: Location = AT_HOME,
     ) -> None:  # fmt: skip
         self.home, self.authority, self.disk, self.location = home, authority or Authority(), disk, location
-        self.table = self.opened(disk)
+        self.table = self.opened(disk, keep_s)
         self.files = LogFiles(home / "log", disk)
         self.sealer = Sealer(self.files, self.table, self.authority, catch_up, catch_up_rows)
         self.sealer.begin(NOW_MS)

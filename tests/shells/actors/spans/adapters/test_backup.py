@@ -9,8 +9,10 @@ import pytest
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.spans.adapters.table import LOG, SpanTable
+from actors.spans.committed import read_said
 from actors.spans.frames import FrameKind, encode_spans
-from tests.shells.actors.spans.adapters.backed import Backed, fill, until
+from tests.shells.actors.spans.adapters.backed import Backed, until
+from tests.shells.small_disk import fill
 from tests.unit.actors.spans.signed import signed_row
 from tests.unit.actors.spans.telemetry import SegmentBytes, at, writer_id
 
@@ -126,6 +128,8 @@ def test_a_commit_that_took_effect_untold_is_there_once(
     word = home.word()
     assert word is not None
     assert word.first_batch == 1
+    said = read_said(SpanTable(Path(word.directory), 10).said(), home.authority.trust())
+    assert {1, 2} <= set(said), "whoever seals them after a restart can tell what they were"
     home.mends()
     assert home.is_whole(), "those that both hold are read once"
     assert home.tick(actor)["backup_in_use"] == 0

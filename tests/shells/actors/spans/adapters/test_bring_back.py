@@ -11,6 +11,7 @@ from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.stores import HANDOVER
 from actors.spans.adapters.table import LOG, SpanTable
 from actors.spans.columns import Rows
+from actors.spans.committed import read_said
 from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed, W
 from tests.unit.actors.spans.telemetry import spans_from
 
@@ -147,3 +148,19 @@ def test_what_the_first_reached_is_never_lowered(two: Two) -> None:
     assert way.step(NOW_MS)
     way.finish(NOW_MS)
     assert two.first.last_committed("adopted/X") == 9
+
+
+def test_what_commits_said_of_batches_that_wait_comes_along(two: Two) -> None:
+    """Whoever seals them has to be able to tell whether they still are what was committed; of the others the leaves say it."""
+    for _ in range(2):
+        two.backup.commit()
+    way = two.way()
+    while not way.step(NOW_MS):
+        pass
+    said = read_said(two.first.said(), two.backup.authority.trust())
+    assert said == {index: digest for index, digest in _said(two).items() if index >= 6}
+    assert sorted(said) == [6, 7]
+
+
+def _said(two: Two) -> dict[int, bytes]:
+    return read_said(two.backup.table.said(), two.backup.authority.trust())

@@ -14,18 +14,19 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from actors.base.canonical import canonical_json
+from actors.base.certificates import Certificate, certify
 from actors.base.errors import IntegrityError
+from actors.base.signing import SigningKey
 from actors.spans.adapters import findings as findings_module
 from actors.spans.adapters.check import check_log
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.rows_check import RowsCheck
 from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows, by_date, pinned_schema
+from actors.spans.log.note import sign_line
 from actors.spans.proof import read_manifest
-from actors.spans.record import Promise, seal
 from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed, W, not_utf_8, rewritten
-from tests.unit.actors.spans.telemetry import span, spans_from, writer_id
-from tests.unit.actors.spans.test_record import RECORD, WRITER
+from tests.unit.actors.spans.telemetry import ROOT, spans_from, writer_id
 
 V = writer_id(2)
 
@@ -52,14 +53,16 @@ def with_(column: str, value: object, seq: int) -> Callable[[pa.Table], pa.Table
     return change
 
 
-@pytest.mark.parametrize(("seq", "is_damage"), [(1, False), (3, False), (5, True), (10, True)])
-def test_a_row_without_a_batch_lies_before_its_writer_s_sealed_rows(tmp_path: Path, seq: int, is_damage: bool) -> None:
-    """Rows from before there was a log do; one amid or behind those that were sealed was put there."""
+@pytest.mark.parametrize(("writer", "seq"), [(W, 1), (W, 5), (W, 10), (V, 1)])
+def test_a_row_without_a_batch_was_put_there(tmp_path: Path, writer: str, seq: int) -> None:
+    """Before, amid or behind its writer's sealed rows, or of a writer that nobody knows: every commit numbers its rows."""
     made = Sealed(tmp_path)
     made.next_seq = 4
     made.batches(2)  # rows 4 to 9
-    put_in(made.file_of(1), Rows(W, seq, 1, spans_from(seq, 1)))
-    assert found(made) == ([(-1, "unsealed")] if is_damage else [])
+    put_in(made.file_of(1), Rows(writer, seq, 1, spans_from(seq, 1)))
+    assert found(made) == [(-1, "unsealed")]
+    (damage,) = (one for one in check_log(tmp_path, made.authority.trust(), 10).damage if one.kind == "unsealed")
+    assert f"row {seq} of {writer} is in no batch" in damage.why
 
 
 def test_a_row_of_a_batch_that_was_never_numbered_is_found(tmp_path: Path) -> None:
@@ -210,28 +213,10 @@ def test_a_row_that_was_sealed_twice_is_found(tmp_path: Path) -> None:
     made = Sealed(tmp_path)
     made.batches(1)
     for first, index in ((6, 1), (7, 2)):  # rows 1 to 3, 6 to 8 (a gap), 7 to 9 (again)
-        rows = Rows(W, first, 1, spans_from(first, 3), index)
-        made.table.append([replace(rows, log_index=None)], {f"other/{index}": first, W: first + 2}, NOW_MS)
-        if index == 1:
-            assert made.sealer.seal([rows], NOW_MS) == 1
-            assert made.damage() == []
-    file = made.file_of(2)
-    ((_, again),) = by_date([Rows(W, 7, 1, spans_from(7, 3), 2)])
-    rewritten(file, lambda _: again)
-    assert made.sealer.seal((), NOW_MS) == 1
-    assert found(made) == [(2, "leaf")]
-
-
-@pytest.mark.parametrize("promised", [True, False])
-def test_a_row_that_carries_a_promise_is_not_from_before_there_was_a_log(tmp_path: Path, promised: bool) -> None:
-    """Of a writer of whom nothing was sealed: a record without a promise may be from before, one with it may not."""
-    made = Sealed(tmp_path)
-    made.batches(1)
-    promise = Promise(log_id="log", merge_by=2_000_000_000) if promised else None
-    record = msgspec.structs.replace(RECORD, promise=promise)
-    data = canonical_json(seal(record, WRITER.key, WRITER.certificate))
-    put_in(made.file_of(0), Rows(V, 1, 1, [span(1, data, decision_id=record.id)]))
-    assert found(made) == ([(-1, "unsealed")] if promised else [])
+        rows = Rows(W, first, 1, spans_from(first, 3))
+        made.table.append([], {f"other/{index}": first, W: first + 2}, NOW_MS, again={f"other/{index}": rows})
+        assert made.sealer.seal((), NOW_MS) == 1
+        assert made.damage() == ([] if index == 1 else [(2, "leaf")])
 
 
 def test_a_log_that_was_removed_with_its_table_is_missed_by_who_has_seen_it(tmp_path: Path) -> None:
@@ -251,3 +236,23 @@ def test_a_log_that_was_removed_with_its_table_is_missed_by_who_has_seen_it(tmp_
     nothing = empty.files.checkpoint()
     assert nothing is not None
     assert check_log(tmp_path, made.authority.trust(), 10, seen={"witness 1": nothing}).damage == ()
+
+
+def test_what_witnesses_signed_is_held_against_their_keys(tmp_path: Path) -> None:
+    """A bit of a signature beside the log, in a note that still reads: it is named, and all else is checked as well."""
+    made = Sealed(tmp_path)
+    made.batches(2)
+    key, name = SigningKey.from_seed(b"w" * 32), "witness.example/1"
+    trust = made.authority.trust()
+    certificate = certify(ROOT, Certificate("witness", name, key.public.hex, ROOT.public.key_id, 0, 2_000_000_000))
+    certified = msgspec.structs.replace(trust, certificates=[*trust.certificates, certificate])
+    newest = made.files.checkpoint()
+    assert newest is not None
+    line = sign_line(newest.note.text, name, key, 5)
+    made.files.put_witnessed(newest.cosigned([line]))
+    assert check_log(tmp_path, certified, 10).damage == ()
+    made.files.put_witnessed(newest.cosigned([replace(line, data=line.data[:-1] + bytes([line.data[-1] ^ 1]))]))
+    assert made.damage() == [], "who knows no witness can tell nothing"
+    checked = check_log(tmp_path, certified, 10)
+    assert [(one.batch, one.kind, name in one.why) for one in checked.damage] == [(-1, "cosignature", True)]
+    assert len(checked.whole) == 2

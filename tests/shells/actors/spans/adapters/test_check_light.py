@@ -210,3 +210,12 @@ def test_batches_of_several_dates_are_hashed_where_they_lie(tmp_path: Path, monk
     assert light.trusted_files >= 2
     assert set(range(4, 8)) <= set(hashed(made, monkeypatch))
     assert not set(range(4)) & set(hashed(made, monkeypatch))
+
+
+def test_an_entry_that_does_not_say_which_batches_expired_is_named(made: Merging) -> None:
+    """Signed by the log's key and sealed: what it says cannot be read, and nothing is excused by it."""
+    made.entered = names.TABLE_EXPIRED
+    words = {names.TABLE_EXPIRED_BATCHES: "3-1", names.TABLE_OUTPUTS: ""}
+    made.enter(sign_entry(LOG_KEY, made.authority.trust(), names.TABLE_EXPIRED, words, int(NOW_S)))
+    for deep in (False, True):
+        assert found(made, deep=deep) == [(6, "expired")]

@@ -9,7 +9,7 @@ from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters.handover import NAME, HandoverFile
 from actors.spans.adapters.segments import Disk
 from actors.spans.failover import Handover
-from tests.shells.actors.spans.adapters.backed import fill
+from tests.shells.small_disk import fill
 from tests.unit.actors.spans.telemetry import Recorder
 
 READY, IN_USE = Handover("ready", "/b/1"), Handover("in_use", "/b/1", 9)

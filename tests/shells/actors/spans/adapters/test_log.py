@@ -280,8 +280,13 @@ def test_a_key_that_is_not_believed_signs_no_checkpoint(tmp_path: Path) -> None:
     made.batches(1)
     before, right = made.files.checkpoint(), made.authority.signing
     made.authority.signing = SigningKey.from_seed(b"s" * 32)
-    with pytest.raises(HomeError, match="no trusted log key"):
-        made.sealer.seal(made.commit(), NOW_MS)
+    with pytest.raises(HomeError, match=r"nothing is committed.*no trusted log key"):
+        made.commit()
+    made.authority.signing = right
+    made.commit()
+    made.authority.signing = SigningKey.from_seed(b"s" * 32)
+    with pytest.raises(HomeError, match=r"not believed.*no trusted log key"):
+        made.sealer.seal((), NOW_MS)
     assert made.files.checkpoint() == before
     made.authority.signing = right
     assert made.sealer.seal((), NOW_MS) == 1

@@ -1,47 +1,22 @@
-"""The log's writer is killed at every write step: readers find the old log or the new one, and a restart mends it."""
+"""The log's writer is killed at its write steps: readers find the old log or the new one, and a restart mends it."""
 
-import os
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from actors.spans.adapters.log import LogFiles
-from actors.spans.adapters.segments import Disk
 from actors.spans.log.checkpoint import sign_checkpoint
 from actors.spans.log.tiles import tiles_of
 from actors.spans.merkle import leaf_hash, tree_root
+from cluster.acceptance.memory import in_memory
+from tests.shells.actors.spans.adapters.killer import EVERY, Killer, forked
 from tests.unit.actors.spans.telemetry import Authority
 
 KEY = Authority().key()
 LEAVES = [b"leaf %d" % number for number in range(700)]
 MAX_STEPS = 200
-CALLS = ("sync_file", "rename", "sync_directory", "remove")
-
-
-class Killer:
-    """A disk whose process ends for good at a given step: one before each call that durability depends on, and one after."""
-
-    def __init__(self, at: int) -> None:
-        self._left = at
-        real = Disk()
-        self.disk = Disk(**{name: self._killing(getattr(real, name)) for name in CALLS})
-
-    def _killing(self, call: Callable[..., None]) -> Callable[..., None]:
-        def step(*given: Any) -> None:
-            self._tick()
-            call(*given)
-            self._tick()
-
-        return step
-
-    def _tick(self) -> None:
-        if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self._left -= 1
 
 
 def grow(files: LogFiles, start: int, end: int) -> None:
@@ -51,11 +26,7 @@ def grow(files: LogFiles, start: int, end: int) -> None:
 
 def grow_killed(path: Path, start: int, end: int, at: int) -> bool:
     """Do so in a process that is killed at a step; tell whether it was."""
-    pid = os.fork()
-    if pid == 0:
-        grow(LogFiles(path, Killer(at).disk), start, end)
-        os._exit(0)
-    _, status = os.waitpid(pid, 0)
+    status = forked(lambda: grow(LogFiles(path, Killer(at).disk), start, end))
     assert status in {0, signal.SIGKILL}
     return status != 0
 
@@ -75,12 +46,17 @@ def size_of(files: LogFiles) -> int:
 @pytest.mark.parametrize(("old", "new"), [(0, 1), (3, 7), (254, 256), (255, 257), (250, 600)])
 def test_a_kill_at_any_step_leaves_the_old_log_or_the_new_one(tmp_path: Path, old: int, new: int) -> None:
     """Over the end of a tile, too, when partial ones are taken away; then the log grows on as if nothing had been."""
-    made = tmp_path / "made"
+    with in_memory(tmp_path) as place:
+        _killed_everywhere(place, old, new)
+
+
+def _killed_everywhere(place: Path, old: int, new: int) -> None:
+    made = place / "made"
     made.mkdir()
     grow(LogFiles(made / "log"), 0, old)
     found = []
-    for at in range(MAX_STEPS):
-        home = tmp_path / "killed"
+    for at in range(0, MAX_STEPS, EVERY):
+        home = place / "killed"
         shutil.copytree(made, home)
         killed = grow_killed(home / "log", old, new, at)
         files = LogFiles(home / "log")

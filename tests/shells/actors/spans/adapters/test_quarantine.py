@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.base.errors import IntegrityError
+from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters.quarantine import QuarantinedRows
 from actors.spans.checkers.finding import Finding, Severity, judge
 from actors.spans.columns import Rows
@@ -52,3 +52,26 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         list(kept.all())
     with pytest.raises(ValueError, match="no writer's id"):
         kept.put(Rows("../x", 1, 1, spans_from(1, 1)), {1: judge([], 0.5)})
+
+
+def test_its_room_is_bounded_and_nothing_makes_way(tmp_path: Path) -> None:
+    """Beyond it nothing is kept and nothing goes; the same file again takes no more, and what is moved away by hand is room."""
+    folder, fault = tmp_path / "rows", judge([Finding(W, 1, "C", "odd", Severity.CRITICAL)], 0.5)
+    QuarantinedRows(folder).put(Rows(W, 1, 1, spans_from(1, 1)), {1: fault})
+    (first,) = folder.iterdir()
+    kept = QuarantinedRows(folder, max_bytes=2 * first.stat().st_size + 100)
+    kept.begin()
+    assert 0.3 < kept.used_share < 0.5
+    for _ in range(2):
+        kept.put(Rows(W, 1, 1, spans_from(1, 1)), {1: fault})
+    kept.put(Rows(W, 2, 1, spans_from(2, 1)), {2: fault})
+    third, lying = Rows(W, 3, 1, spans_from(3, 1)), sorted(folder.iterdir())
+    with pytest.raises(StorageUnavailable, match="quarantine_max_bytes"):
+        kept.put(third, {3: fault})
+    assert (sorted(folder.iterdir()), "no room" in kept.full) == (lying, True)
+    kept.begin()
+    assert kept.full == "", "it is told anew by who finds none"
+    first.rename(tmp_path / first.name)
+    kept.put(third, {3: fault})
+    assert [row.seq for row in kept.all()] == [2, 3]
+    assert kept.used_bytes == sum(path.stat().st_size for path in folder.iterdir())

@@ -9,6 +9,7 @@ from actors.base.errors import IntegrityError
 from actors.base.signing import SigningKey
 from actors.spans import conventions as names
 from actors.spans.adapters.check import check_log
+from actors.spans.adapters.parquet import parquet_bytes
 from actors.spans.adapters.retention import expired_before
 from actors.spans.adapters.scrub import part
 from actors.spans.adapters.table import EXPIRED, SpanTable
@@ -229,3 +230,17 @@ def test_a_kill_at_any_step_leaves_all_of_it_or_what_is_left(tmp_path: Path, at:
     assert (after.seqs(), checks(after)) == (list(range(14, 23)), [])
     after.table.settle(NOW_MS + 40 * DAY_MS)
     assert set((tmp_path / "spans").glob("date=*/*")) == set(after.table.current_files())
+
+
+def test_a_file_of_which_delta_s_log_tells_what_cannot_be_ends_nobody(tmp_path: Path) -> None:
+    """It is said to hold a batch and holds no row: it is named and left alone, and what is behind it goes."""
+    made = kept(tmp_path)
+    made.batches(2)
+    first, _ = made.table.numbered_files()
+    made.forged(first.path, lambda rows: rows, made.table.batches(0, 0), lambda table: parquet_bytes(table.slice(0, 0)))
+    assert made.work(days=31) is None
+    ((kind, evidence),) = made.incidents.opened
+    assert (kind, evidence["batches"]) == ("span_file_damaged", "0 to 0")
+    entry = made.work(days=31)
+    assert entry is not None
+    assert entry[names.TABLE_BATCHES] == "1"

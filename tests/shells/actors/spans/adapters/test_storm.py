@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.spans.adapters import storm
 from actors.spans.adapters.storm import UNREADABLE, Pin, StormWatch, pin_file, put_away, read_pin
 from actors.spans.checkers.storm import Seen, StormWindow
 
@@ -119,3 +120,46 @@ def test_a_disk_that_takes_no_pin_is_told_of_and_tried_again(watch: StormWatch, 
     watch.see(Seen(1, 0, "", 8), root_at, 1, NOW_S + 1)
     assert watch.pin is not None
     assert (watch.pin.log_size, watch.problem) == (6, "")
+
+
+def test_a_storm_that_is_over_before_the_disk_takes_its_pin_is_pinned(
+    watch: StormWatch, sink: Sink, tmp_path: Path
+) -> None:
+    """What was clean before it is no less worth knowing; it was told of once."""
+    folder = pin_file(tmp_path).parent
+    folder.write_text("a file where the folder belongs")
+    for second in range(3):
+        watch.see(bad(6), root_at, second, NOW_S)
+    folder.unlink()
+    watch.see(Seen(1, 0, "", 90), root_at, 600, NOW_S + 600)
+    assert watch.pin is not None
+    assert (watch.pin.log_size, watch.problem, len(sink.opened)) == (6, "", 1)
+
+
+def test_a_pin_that_could_not_be_read_for_a_moment_leaves_no_trace(watch: StormWatch, tmp_path: Path) -> None:
+    """Else gateways would go on freezing what an operator lets go, for as long as the process lives."""
+    pin_file(tmp_path).mkdir(parents=True)
+    watch.see(Seen(1, 0, "", 1), root_at, 0, NOW_S)
+    assert (watch.pin, "cannot be read" in watch.problem) == (None, True)
+    pin_file(tmp_path).rmdir()
+    watch.see(Seen(1, 0, "", 1), root_at, 1, NOW_S)
+    assert (watch.pin, watch.problem) == (None, "")
+
+
+def test_a_pin_that_cannot_be_read_is_not_written_over(
+    sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was clean before the first storm is clean before all, also where a new process cannot read it yet."""
+    StormWatch(tmp_path, StormWindow(60, 50, 0.02), sink).see(bad(6), root_at, 0, NOW_S)
+
+    def unreadable(_: Path) -> Pin | None:
+        raise StorageUnavailable("the disk hiccups")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storm, "read_pin", unreadable)
+        later = StormWatch(tmp_path, StormWindow(60, 50, 0.02), sink)
+        later.see(bad(90), root_at, 0, NOW_S + 900)
+        assert (later.pin, later.problem, len(sink.opened)) == (None, "the disk hiccups", 2)
+    later.see(bad(91), root_at, 1, NOW_S + 901)
+    assert later.pin is not None
+    assert later.pin.log_size == 6

@@ -353,14 +353,15 @@ def test_the_first_entry_is_synced(tmp_path: Path) -> None:
 
 def test_a_fresh_process_syncs_from_the_newest_checkpoint_on(tmp_path: Path) -> None:
     """It does not know what its predecessor synced; entries before a checkpoint are nobody's to read."""
-    table = opened(tmp_path)
+    table = opened(tmp_path / "spans")
     for seq in range(1, 5):
         table.append(rows(seq, 1), {"W1": seq}, 0)
     recorder = Recorder(tmp_path)
-    SpanTable(tmp_path, 3, recorder.disk).recover()
-    assert [name.removeprefix("_delta_log/").lstrip("0") for call, name in recorder.calls if call == "file"] == [
+    SpanTable(tmp_path / "spans", 3, recorder.disk).recover()
+    assert [name.removeprefix("spans/_delta_log/").lstrip("0") for call, name in recorder.calls if call == "file"] == [
         "2.json", "2.checkpoint.parquet", "3.json", "4.json", "_last_checkpoint",
     ]  # fmt: skip
+    assert recorder.index("directory", ".") < recorder.index("directory", "spans/_delta_log"), "nor who named the table"
 
 
 def test_rows_the_table_has_are_cut_away(tmp_path: Path) -> None:

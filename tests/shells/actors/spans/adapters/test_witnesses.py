@@ -11,7 +11,7 @@ from actors.base.errors import StorageUnavailable
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.lookup import ArchivedDecisions
 from actors.spans.adapters.witness import Witness
-from actors.spans.adapters.witnesses import Answer, Witnesses, post
+from actors.spans.adapters.witnesses import Answer, Witnesses, post, seen_by
 from actors.spans.log.checkpoint import origin, sign_checkpoint
 from actors.spans.log.note import SignatureLine
 from actors.spans.record import read_envelope
@@ -190,7 +190,10 @@ def test_a_proof_leads_to_a_checkpoint_that_witnesses_signed(tmp_path: Path) -> 
     assert head() == (1, 3)
 
 
-def test_nobody_at_the_address_is_away() -> None:
-    """A refused connection is told as such."""
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://witness..example:1", f"http://{'w' * 64}.example:1"])
+def test_nobody_at_the_address_is_away(url: str) -> None:
+    """A refused connection is told as such, and so is a name that no host can have."""
     with pytest.raises(StorageUnavailable, match="does not answer"):
-        post("http://127.0.0.1:9/add-checkpoint", b"", 1)
+        post(f"{url}/add-checkpoint", b"", 1)
+    with pytest.raises(StorageUnavailable, match="does not tell"):
+        seen_by(url, 1)

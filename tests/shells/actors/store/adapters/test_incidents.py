@@ -52,7 +52,10 @@ def test_acknowledging(table: Incidents) -> None:
     """The first acknowledgement stands, and what happens after it is a new incident."""
     table.record("k", "level_2_major", {}, "same")
     first = table.list()[0]
+    assert table.open_about("same") == first
     assert table.ack(first.id, "ann").acked_by == "ann"
+    with pytest.raises(NotFound, match="no open incident about 'same'"):
+        table.open_about("same")
     assert table.ack(first.id, "bob").acked_by == "ann"
     assert table.list(open_only=True) == []
     table.record("k", "level_2_major", {}, "same")

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors.base.digests import sha256_hex
-from actors.base.errors import IntegrityError
+from actors.base.errors import IntegrityError, NotReady
 from actors.consensus.retention.content import (
     Said,
     check_opens,
@@ -16,7 +16,7 @@ from actors.consensus.retention.content import (
     read_content,
     size_of,
 )
-from actors.store.tenants import derived, renewed
+from actors.store.tenants import TenantSalts, derived, renewed
 from models.voter import Message
 from tests.unit.actors.consensus.retention.kept import ADDS_ONE, CODE, ONE, TWO, MakeWorld, Sink, decided
 from tests.unit.actors.consensus.world import CALLER, request, says, voter
@@ -102,6 +102,27 @@ async def test_an_erased_tenant_s_content_is_not_kept(make_world: MakeWorld) -> 
     world.log.commit = erases  # type: ignore[method-assign]
     await world.coordinator.generate(request(CODE), CALLER)
     assert (len(world.log.committed), len(sink.kept)) == (3, 2)
+
+
+async def test_an_answer_leaves_though_its_content_cannot_be_kept(make_world: MakeWorld) -> None:
+    """The disk gives the tenant's salts no more once the record is durable: keeping makes no answer fail."""
+    gone, sink = [False], Sink()
+
+    def tenants(tenant: str) -> TenantSalts:
+        if gone[0]:
+            raise NotReady("this tenant's salts cannot be had")
+        return derived(b"1" * 32, tenant)
+
+    world = make_world(voter("a", says(ONE)), voter("b", says(ONE)), content=sink, tenants=tenants)
+    commit = world.log.commit
+
+    async def loses(*arguments: Any) -> Any:
+        gone[0] = True
+        return await commit(*arguments)
+
+    world.log.commit = loses  # type: ignore[method-assign]
+    assert (await world.coordinator.generate(request(CODE), CALLER)).candidate.content == ONE
+    assert sink.kept == []
 
 
 async def test_the_bounds_of_a_comparison_are_kept_with_it(make_world: MakeWorld) -> None:

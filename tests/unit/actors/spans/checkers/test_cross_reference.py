@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.spans import conventions as names
+from actors.spans.checkers import cross_reference
 from actors.spans.checkers.cross_reference import CrossReferenceValidator
 from actors.spans.checkers.finding import Arrivals, Severity
 from actors.spans.columns import Rows
@@ -14,7 +16,7 @@ from actors.spans.counters import WriterCounts, counters_span
 from actors.spans.record import CacheRef, DecisionRecord
 from actors.spans.sequence import MAX_SEQ
 from actors.spans.span import Span
-from tests.unit.actors.spans.checkers.decisions import NOW_NS, WRITER, agreed, frame, taken_back
+from tests.unit.actors.spans.checkers.decisions import NOW_NS, WRITER, agreed, failed_over, frame, taken_back
 from tests.unit.actors.spans.telemetry import NOW_S, writer_id
 
 STATE = agreed()
@@ -39,6 +41,26 @@ def test_decisions_after_one_another_are_right() -> None:
     """Each comes once."""
     validator = CrossReferenceValidator()
     assert kinds(validator, *(frame(STATE, n, 1 + ROWS * n) for n in range(5))) == []
+
+
+def test_a_record_that_was_opened_is_that_of_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not read once more, and holds against no other decision's rows; where none was opened it is read here."""
+    first, second, third = (frame(state, n, 1 + 20 * n) for n, state in enumerate((STATE, failed_over(), STATE)))
+    wrong = rows_with(third, third.spans[0], *(replace(span, outcome="late") for span in third.spans[1:]))
+    for rows, expected in (([first, second, third], set()), ([first, second, wrong], {third.writer_id})):
+        came = arrivals(*rows)
+        alone = CrossReferenceValidator().check(came)
+        assert {finding.writer_id for finding in alone} == expected
+        for at in came.arrays.signed:
+            came.open(at)
+        with monkeypatch.context() as patch:
+            patch.delattr(cross_reference, "recorded")
+            assert CrossReferenceValidator().check(came) == alone
+
+
+def rows_with(rows: Rows, *spans: Span) -> Rows:
+    """Return other rows in their place."""
+    return Rows(rows.writer_id, rows.first_seq, rows.schema_version, spans)
 
 
 def test_the_same_rows_may_come_again() -> None:
@@ -227,3 +249,38 @@ def test_canaries_are_not_counted() -> None:
         assert validator.check(arrivals(canary)) == []
     taken_out = numbered_anew([rows[0], rows[2]])
     assert kinds(validator, *taken_out) == ["counters_differ"]
+
+
+def begun_again(*rows: Rows, reached: int = 0) -> CrossReferenceValidator:
+    """Return one that was told, when it began, what the table holds."""
+    validator = CrossReferenceValidator()
+    last = max(part.first_seq + len(part.spans) - 1 for part in rows)
+    validator.recall(arrivals(*rows), {WRITER: reached or last})
+    return validator
+
+
+def test_a_restart_forgets_no_decision() -> None:
+    """What was accepted before comes as little again as what was accepted since."""
+    assert kinds(begun_again(frame(STATE)), frame(STATE, 1, 1 + ROWS)) == ["decision_twice"]
+    assert kinds(begun_again(frame(STATE)), frame(STATE, 2, 1 + ROWS)) == []
+    assert kinds(begun_again(frame(STATE), taken_back(STATE, 1, 1 + ROWS)), taken_back(STATE, 1, 2 + ROWS)) == [
+        "withheld_twice"
+    ]
+
+
+def test_a_restart_goes_on_counting() -> None:
+    """Wherever it comes, and from whatever row on the table still knows: right counts are right, others are not."""
+    rows = written(6, 3)
+    for end in range(1, len(rows)):
+        for first in range(end):
+            assert kinds(begun_again(*rows[first:end]), *rows[end:]) == []
+    (breaker,) = [replace(frame(STATE).spans[0], name=names.BREAKER, record=b"", decision_id="", voter="a")]
+    others = Rows(WRITER, rows[1].first_seq, 1, [breaker] * ROWS)
+    assert kinds(begun_again(rows[0]), others, *rows[2:4]) == ["counters_differ"]
+
+
+def test_rows_that_were_set_aside_before_a_restart_make_no_count_wrong() -> None:
+    """The table does not have them: nobody can say what came, until the writer's next word."""
+    rows = written(6, 3)
+    assert kinds(begun_again(rows[0], reached=2 * ROWS), *rows[2:]) == []
+    assert kinds(begun_again(rows[0], rows[2]), *rows[3:]) == []

@@ -2,7 +2,12 @@
 
 import pytest
 
-from actors.spans.checkers.finding import Finding, Severity, by_row, judge, score
+from actors.spans.checkers.arrays import arrays_of
+from actors.spans.checkers.finding import Arrivals, Finding, Severity, by_row, judge, score
+from actors.spans.columns import Rows
+from actors.spans.opened import Opened
+from tests.unit.actors.spans.signed import signed_row
+from tests.unit.actors.spans.telemetry import NOW_S, span, writer_id
 
 
 def finding(checker: str, severity: Severity) -> Finding:
@@ -56,3 +61,30 @@ def test_findings_are_put_together_by_row() -> None:
         ("01J0000000000000000000000W", 1): 2,
         ("W", 2): 1,
     }
+
+
+def test_what_is_made_of_rows_is_made_once() -> None:
+    """Whoever asks, for each thing that is made of them."""
+    calls: list[int] = []
+
+    def counted(parts: object) -> int:
+        calls.append(1)
+        return len(calls)
+
+    arrivals = Arrivals([Rows(writer_id(1), 1, 1, [span(1)])], NOW_S)
+    assert (arrivals.once(counted), arrivals.once(counted), calls) == (1, 1, [1])
+    assert arrivals.arrays is arrivals.once(arrays_of)
+    assert arrivals.arrays.spans == [span(1)]
+
+
+def test_a_record_is_there_once_its_envelope_was_opened() -> None:
+    """And only if it could be."""
+    writer = writer_id(1)
+    arrivals = Arrivals([Rows(writer, 1, 1, [signed_row(writer, 1)]), Rows(writer, 2, 1, [span(2, b"{}")])], NOW_S)
+    assert [arrivals.record(at) for at in (0, 1)] == [None, None]
+    first, second = arrivals.open(0), arrivals.open(1)
+    assert isinstance(first, Opened)
+    assert arrivals.record(0) is first.record
+    assert isinstance(second, str)
+    assert "envelope" in second
+    assert arrivals.record(1) is None

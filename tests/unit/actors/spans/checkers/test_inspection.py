@@ -1,11 +1,11 @@
 """A checker that raises is a failed check of exactly the rows that it raised over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from actors.spans.checkers.canaries import Given
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
 from actors.spans.checkers.finding import Arrivals, Finding, Severity
-from actors.spans.checkers.inspection import inspect, learn
+from actors.spans.checkers.inspection import inspect, learn, recall
 from actors.spans.checkers.makers import all_canaries
 from actors.spans.checkers.temporal import NAME, Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
@@ -79,3 +79,23 @@ def test_learning_that_raises_is_told() -> None:
     assert (failure.checker, failure.why) == (NAME, "raises ZeroDivisionError: ")
     again = CRYPTOGRAPHIC.check(Arrivals([Rows(W, 9, 1, [span(1)])], NOW_S))
     assert [one.kind for one in again] == ["copied_span"]
+
+
+class Recalled(Raising):
+    """Is told otherwise what was accepted before it began."""
+
+    told: Mapping[str, int]
+
+    def recall(self, earlier: Arrivals, reached: Mapping[str, int]) -> None:
+        """Note how far writers were, or raise."""
+        self.learn(earlier)
+        self.told = reached
+
+
+def test_every_checker_is_told_what_was_accepted_before_it_began() -> None:
+    """By its own way where it has one; what one raises keeps it from no other."""
+    learned = list[int]()
+    plain, own = Raising(lambda earlier: learned.append(len(earlier.rows)) is not None), Recalled(lambda _: False)
+    failures = recall([Recalled(poisoned), plain, own], Arrivals(ROWS, NOW_S), {W: 4})
+    assert (learned, own.told) == ([len(ROWS)], {W: 4})
+    assert [failure.why for failure in failures] == ["raises ZeroDivisionError: "]

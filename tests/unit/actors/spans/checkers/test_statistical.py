@@ -153,3 +153,16 @@ def test_judging_teaches_nothing(taught: tuple[StatisticalAnomalyDetector, Traff
     frames, before = arrivals(traffic.frames(100)), to_bytes(detector.baseline)
     assert detector.check(frames) == detector.check(frames)
     assert to_bytes(detector.baseline) == before
+
+
+def test_a_restart_knows_what_was_moving(taught: tuple[StatisticalAnomalyDetector, Traffic]) -> None:
+    """The newest rows are not in the baseline that was kept: told of them it goes on where it was, and teaches it nothing."""
+    before, traffic = taught
+    turned = traffic.frames(100, flipped)
+    passed(before, turned)
+    kept, few = to_bytes(before.baseline), traffic.frames(10, flipped)
+    forgetful, recalling = (StatisticalAnomalyDetector(from_bytes(kept)) for _ in range(2))
+    recalling.recall(arrivals(turned), {})
+    assert said(recalling.check(arrivals(few)))["moved", "WARNING"] >= 10
+    assert said(forgetful.check(arrivals(few)))["moved", "WARNING"] == 0
+    assert to_bytes(recalling.baseline) == kept

@@ -18,6 +18,7 @@ from actors.spans.log.checkpoint import (
     read_checkpoint,
     read_head,
     sign_checkpoint,
+    spoiled,
     witness_keys,
 )
 from actors.spans.log.note import KeyKind, Note, NoteKey, SignatureLine, sign_line
@@ -207,3 +208,33 @@ def test_a_witness_counts_once() -> None:
         keys = [NoteKey(name, KeyKind.COSIGNATURE, key.public) for name, key in held]
         witnessed = signed().cosigned([sign_line(text, name, key, 5) for name, key in held])
         assert len(witnessed.verify(KEYS.trust(), keys).witnesses) == 1
+
+
+def test_a_line_that_is_no_longer_its_witness_s_is_found() -> None:
+    """By the name or by the key's id, whichever is left; also where the witness was revoked since. Others' lines mean nothing."""
+    text, certified = signed().note.text, ("witness", NAME, WITNESS)
+    line = sign_line(text, NAME, WITNESS, 5)
+    foreign = sign_line(text, "witness.example/9", SigningKey.from_seed(b"o" * 32), 5)
+    late = replace(line, data=line.data[:7] + b"\x06" + line.data[8:])
+    for trust in (bundle(certified), bundle(certified, revoked=1)):
+        assert spoiled(signed().cosigned([line, foreign]), trust) == []
+        for wrong in (
+            late,
+            replace(line, data=line.data[:-1] + b"x"),
+            replace(line, key_id=b"none"),
+            replace(line, data=b"x"),
+        ):
+            assert spoiled(signed().cosigned([wrong, foreign]), trust) == [NAME]
+        assert spoiled(signed().cosigned([replace(line, name="witness.example/2")]), trust) == ["witness.example/2"]
+    assert spoiled(signed().cosigned([late]), KEYS.trust()) == []
+    assert spoiled(signed(), bundle(("witness", OF, WITNESS))) == []
+
+
+def test_either_key_of_a_witness_that_has_another_now_is_its_own() -> None:
+    """What it signed with the key before stays its word."""
+    text, other = signed().note.text, SigningKey.from_seed(b"o" * 32)
+    trust = bundle(("witness", NAME, WITNESS), ("witness", NAME, other))
+    for key in (WITNESS, other):
+        line = sign_line(text, NAME, key, 5)
+        assert spoiled(signed().cosigned([line]), trust) == []
+        assert spoiled(signed().cosigned([replace(line, data=line.data[:-1] + b"x")]), trust) == [NAME]

@@ -1,7 +1,7 @@
 """The real models in real engines: every voter of the cpu profile answers, and a Mistral-class engine computes Llama's tokens.
 
-Weights are resolved as ``up`` resolves them (shared through WEAVERGEN_MODELS_DIR or the default home), and each engine
-runs in a process of its own, two at a time: most of a start is one thread's work.
+Most of an engine's start is importing vLLM, so that is done once: each engine runs in a fork of the process that did it, two
+at a time, for the rest is mostly one thread's work.
 """
 
 import json
@@ -10,81 +10,88 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.catalog import load_catalog
-from models.engine import engine_settings
-from models.weights import allows_hub, models_dir_of, resolve
+from models.catalog import CatalogEntry, load_catalog
+from models.engine import EngineSettings, engine_settings
+from tests.engines.catalogue import weights_of
 
 pytestmark = [
     pytest.mark.weights,
     pytest.mark.timeout(1500),  # the first run downloads and converts
 ]
 
-ROOT = Path(__file__).parents[2]
-TIMEOUT_S = 300
+TIMEOUT_S = 900
 AT_A_TIME = 2
 QUESTION = "What is the capital of France? Answer in one short sentence."
 PROMPTS = ["The capital of France is", "def is_prime(n):\n", "Once upon a time there was"]
 
 DRIVER = """
-import json, sys
+import json, os, sys
 
-def main():
-    from vllm import LLM, SamplingParams
-    settings = json.loads(sys.argv[1])
+def answered(settings, question, prompts):
     llm = LLM(model=settings["model_path"], **settings["engine_kwargs"])
     greedy = SamplingParams(temperature=0, max_tokens=32, stop=settings["stop"])
-    chat = llm.chat([{"role": "user", "content": sys.argv[2]}], greedy, use_tqdm=False)
-    texts = llm.generate(json.loads(sys.argv[3]), SamplingParams(temperature=0, max_tokens=32), use_tqdm=False)
-    result = {
+    chat = llm.chat([{"role": "user", "content": question}], greedy, use_tqdm=False)
+    texts = llm.generate(prompts, SamplingParams(temperature=0, max_tokens=32), use_tqdm=False)
+    return {
         "answer": chat[0].outputs[0].text,
         "prompt_token_ids": list(chat[0].prompt_token_ids),
         "tokens": [list(t.outputs[0].token_ids) for t in texts],
         "architecture": llm.llm_engine.model_config.architectures[0],
         "tokenizer": [base.__name__ for base in type(llm.get_tokenizer()).__mro__],
     }
-    print("RESULT " + json.dumps(result), flush=True)
+
+def end():
+    _, status = os.wait()
+    if status:
+        sys.exit(f"an engine ended with status {status}")
 
 if __name__ == "__main__":
-    main()
+    from vllm import LLM, SamplingParams
+    engines, question, prompts, at_a_time = (json.loads(word) for word in sys.argv[1:])
+    for number, (file, settings) in enumerate(engines.items()):
+        if number >= at_a_time:
+            end()
+        if os.fork() == 0:
+            result = answered(settings, question, prompts)
+            with open(file, "w") as written:
+                json.dump(result, written)
+            os._exit(0)
+    for _ in range(min(at_a_time, len(engines))):
+        end()
 """
 
 
-def run_engine(name: str, script: Path) -> dict[str, Any]:
-    """Run one engine to the end of its process group and return what it said."""
-    models_dir = models_dir_of(Path(os.environ.get("WEAVERGEN_HOME") or ROOT / "var"), os.environ)
-    entry = load_catalog().entry(name)
-    path = resolve(entry, models_dir, lambda *_: None, allow_hub=allows_hub(os.environ))
-    settings = engine_settings(entry, path, "cpu")
+def settings_of(entry: CatalogEntry) -> EngineSettings:
+    """Return the settings of an entry whose weights are there then."""
+    return engine_settings(entry, weights_of(entry.id), "cpu")
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Return what each CPU engine of the catalogue said."""
+    pytest.importorskip("vllm")
+    folder = tmp_path_factory.mktemp("engines")
+    entries = [entry for entry in load_catalog().entries.values() if entry.cpu]
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        engines = dict(zip((entry.id for entry in entries), pool.map(settings_of, entries), strict=True))
+    (environ,) = {tuple(sorted(settings.env.items())) for settings in engines.values()}  # of the process that is forked
+    told = {str(folder / f"{name}.json"): settings.model_dump() for name, settings in engines.items()}
     child = subprocess.Popen(  # noqa: S603 - our own interpreter
-        [sys.executable, str(script), settings.model_dump_json(), QUESTION, json.dumps(PROMPTS)],
+        [sys.executable, "-c", DRIVER, *map(json.dumps, (told, QUESTION, PROMPTS, AT_A_TIME))],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        env={**os.environ, **settings.env, "VLLM_ENABLE_V1_MULTIPROCESSING": "0"},  # one process to start, not two
+        env={**os.environ, **dict(environ), "VLLM_ENABLE_V1_MULTIPROCESSING": "0"},  # no process beside the fork
     )  # fmt: skip
     try:
         output, _ = child.communicate(timeout=TIMEOUT_S)
     finally:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
-    results = [line.removeprefix("RESULT ") for line in output.splitlines() if line.startswith("RESULT ")]
-    assert results, output[-3000:]
-    return json.loads(results[0])
-
-
-@pytest.fixture(scope="session")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Return what each CPU engine of the catalogue said."""
-    pytest.importorskip("vllm")
-    directory = tmp_path_factory.mktemp("engines")
-    script = directory / "engine.py"  # a file, because the engine's own processes are spawned from it
-    script.write_text(DRIVER, encoding="utf-8")
-    names = [name for name, entry in load_catalog().entries.items() if entry.cpu]
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        return dict(zip(names, pool.map(lambda name: run_engine(name, script), names), strict=True))
+    assert child.returncode == 0, output[-3000:]
+    return {name: json.loads((folder / f"{name}.json").read_bytes()) for name in engines}
 
 
 def test_every_cpu_engine_runs_its_class(said: dict[str, dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Cancellation reaches a real engine, the whole way: our handle, Serve, the replica, vLLM, its scheduler; and what it runs in.
+"""Cancellation reaches a real engine, the whole way: our handle, Serve, the replica, vLLM, its scheduler; and what that tells.
 
 A process of its own starts one small engine under Serve on a Ray node of its own, without proxies. Whether the engine works
 is asked of its scheduler: a prefix cache can be reset only while no request holds blocks of it.
@@ -15,12 +15,10 @@ from typing import Any
 
 import pytest
 
-from models.catalog import load_catalog
-from models.weights import allows_hub, models_dir_of, resolve
+from tests.engines.catalogue import ROOT, SMALLEST, weights_of
 
 pytestmark = [pytest.mark.weights, pytest.mark.timeout(900)]  # the first run downloads and converts
 
-ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 600
 DRIVER = """
 import asyncio, json, sys, time
@@ -88,7 +86,7 @@ async def measure(handle):
         "busy": became_busy_s is not None and stayed, "unfinished": unfinished,
         "cancelled": sum(isinstance(end, asyncio.CancelledError) for end in ended), "idle_s": idle_s,
         "whole_s": whole_s,
-        "again": again.finish_reason,
+        "again": again.finish_reason, "first_token_ms": again.first_token_ms,
         "processes": await handle.processes.remote(),
         "actors": [actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True)],
     }
@@ -124,16 +122,14 @@ if __name__ == "__main__":
 def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what became of four long asks that were cancelled."""
     pytest.importorskip("vllm")
-    model = "smollm2-135m-instruct"
-    models_dir = models_dir_of(Path(os.environ.get("WEAVERGEN_HOME") or ROOT / "var"), os.environ)
-    weights = resolve(load_catalog().entry(model), models_dir, lambda *_: None, allow_hub=allows_hub(os.environ))
+    weights = weights_of(SMALLEST)
     folder = tmp_path_factory.mktemp("cancel")
     script, result = folder / "cancel.py", folder / "result.json"
     script.write_text(DRIVER, encoding="utf-8")
     scratch = Path(f"/tmp/wg{os.getpid()}")  # noqa: S108 - sockets need short paths
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     child = subprocess.Popen(  # noqa: S603 - our own interpreter
-        [sys.executable, str(script), model, str(weights), str(scratch), str(result)],
+        [sys.executable, str(script), SMALLEST, str(weights), str(scratch), str(result)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         env={**environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"},
     )  # fmt: skip
@@ -153,6 +149,12 @@ def test_cancelled_asks_leave_the_engine_idle(measured: dict[str, Any]) -> None:
     assert (measured["busy"], measured["unfinished"], measured["cancelled"]) == (True, 4, 4)
     assert measured["idle_s"] is not None, measured
     assert measured["again"] == "length"
+
+
+def test_an_engine_tells_when_its_first_token_came(measured: dict[str, Any]) -> None:
+    """The whole way from vLLM through Ray's classes and Serve's handle, to who learns from it how many asks it takes."""
+    assert isinstance(measured["first_token_ms"], int), measured
+    assert 0 < measured["first_token_ms"] < 60_000
 
 
 def test_a_cpu_engine_is_one_process(measured: dict[str, Any]) -> None:

@@ -1,0 +1,78 @@
+"""What checkers knew before a restart, from the newest rows of the table.
+
+Rules:
+- Whole batches, the newest, of no more than so many rows together: read once, before any row is judged, oldest first.
+- The actor's own rows are nobody's to judge, and rows that are quarantined where they lie taught nobody: neither is recalled. A
+  word on such rows comes with them or later, so those of the same batches are enough.
+- While a backup is in use and the first storage is away, what the backup holds is recalled.
+
+Left out: what a checker makes of them (``checkers``), and when (``guard``).
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from actors.base.errors import StorageUnavailable
+from actors.spans import conventions as names
+from actors.spans.adapters.reading import known
+from actors.spans.adapters.table import SpanTable
+from actors.spans.batch import without
+from actors.spans.columns import Rows
+from actors.spans.compaction import TableFile
+from actors.spans.quarantined import Entry, Quarantined, entry_of, in_force
+
+
+class Newest(Protocol):
+    """The table, as far as its newest rows go."""
+
+    def reachable_files(self) -> tuple[list[TableFile], StorageUnavailable | None]: ...  # noqa: D102 - see SpanStores
+
+    def batches(self, first: int, last: int) -> list[Rows]: ...  # noqa: D102 - as above
+
+
+def recalled(table: Newest, max_rows: int) -> list[Rows]:
+    """Return the newest accepted rows, oldest first; raise ``StorageUnavailable`` or ``IntegrityError`` like the table."""
+    files = [file for file in table.reachable_files()[0] if file.last is not None]
+    if not max_rows or not files:
+        return []
+    last = max(known(file.last) for file in files)
+    batches = table.batches(_first(files, last, max_rows), last)
+    quarantined = in_force(_entries(batches))
+    return [
+        part
+        for batch in batches
+        if not any(span.name in names.ACTOR_S for span in batch.spans)
+        for part in without(batch, _apart(batch, quarantined))
+    ]
+
+
+def _apart(batch: Rows, quarantined: Quarantined) -> set[int]:
+    """Return the numbers of a batch's rows that are quarantined where they lie."""
+    end = batch.first_seq + len(batch.spans)
+    intervals = quarantined.in_table.get(batch.writer_id, ())
+    return {seq for first, last in intervals for seq in range(max(first, batch.first_seq), min(last + 1, end))}
+
+
+def _first(files: Sequence[TableFile], last: int, max_rows: int) -> int:
+    """Return from which batch on the newest ones come to no more rows than that; ``last`` at least."""
+    rows_of_batch: Counter[int] = Counter()
+    for file in sorted(files, key=lambda file: known(file.first), reverse=True):
+        told = SpanTable.read_file(file.path, ["log_index"], None)["log_index"].to_pylist()
+        rows_of_batch.update(index for index in told if index is not None)
+        if rows_of_batch.total() > max_rows:
+            break
+    total, first = 0, last
+    for index in sorted(rows_of_batch, reverse=True):
+        total += rows_of_batch[index]
+        if total > max_rows:
+            break
+        first = index
+    return first
+
+
+def _entries(batches: Sequence[Rows]) -> Iterator[Entry]:
+    for batch in batches:
+        for span in batch.spans:
+            if span.name in {names.ROW_QUARANTINED, names.ROW_RELEASED} and names.ROW_WRITER in span.attributes:
+                yield entry_of(span.name, span.attributes, span.start_unix_nano)
