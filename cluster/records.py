@@ -19,6 +19,7 @@ from actors.spans.adapters.reader import SegmentRef, WalReader
 from actors.spans.adapters.stores import SpanStores
 from actors.spans.config import SpansConfig
 from actors.spans.frames import FrameKind, decode_spans
+from actors.spans.place import Place
 from actors.spans.span import Span
 
 _COLUMNS = ["writer_id", "writer_seq", "decision_id", "record", "log_index"]
@@ -29,7 +30,7 @@ class Unread:
     """Bytes on disk that hold records and cannot be read."""
 
     place: str
-    """Path below the home; of a backup storage the whole path."""
+    """Path below the home; of a backup storage or a bucket all of it."""
     why: str
 
 
@@ -67,13 +68,13 @@ def _is_wanted(span: Span, since_ns: int) -> bool:
 
 
 def _in_table(root: Path, config: SpansConfig, since_ns: int) -> Iterator[Recorded | Unread]:
-    table = SpanStores(root, config.table_checkpoint_commits)
+    table = SpanStores(root, config.table_checkpoint_commits, location=config.location)
     wanted = pc.field("record").is_valid() & (pc.field("start_unix_nano") >= since_ns)
     files, away = table.reachable_files()
     if away is not None:
         yield Unread("spans", str(away))
     waiting, listed_again = [file.path for file in files], False
-    taken: set[Path] = set()
+    taken: set[Place] = set()
     while waiting:
         path = waiting.pop(0)
         try:
@@ -92,5 +93,5 @@ def _in_table(root: Path, config: SpansConfig, since_ns: int) -> Iterator[Record
             yield Recorded(row["writer_id"], row["writer_seq"], row["decision_id"], row["record"], row["log_index"])
 
 
-def _place(root: Path, path: Path) -> str:
-    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+def _place(root: Path, path: Place) -> str:
+    return str(path).removeprefix(f"{root}/")

@@ -60,7 +60,7 @@ _log = logging.getLogger("weavergen.spans")
 
 
 class SpanActor:
-    """Moves rows from ``home/wal`` to ``home/spans``. One instance a home; ``actor_id`` is a fresh ULID."""
+    """Moves rows from ``home/wal`` to the table. One instance a home; ``actor_id`` is a fresh ULID."""
 
     def __init__(
         self, home: Path, actor_id: str, config: SpansConfig, incidents: IncidentSink, authority: Authority,
@@ -77,8 +77,8 @@ class SpanActor:
         reader = WalReader(home / "wal", config.lookup_max_bytes)
         self._disk = disk or Disk()
         self._folders = Folders(home, self._disk.sync_directory)
-        self._table = BackedTable(home, config, self._reports, self._disk)
         try:
+            self._table = BackedTable(home, config, self._reports, self._disk)
             self.orphans_removed = len(self._table.recover())
         except BaseException:
             self.close()  # whoever tries again in this process is not kept out by this one

@@ -19,7 +19,8 @@ makes it full later.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
+
+from actors.spans.place import Place
 
 MAX_FILES = 256
 """Files in one merge: its entry names each by its digest."""
@@ -29,7 +30,7 @@ MAX_FILES = 256
 class TableFile:
     """One of the files the table consists of, as Delta tells of it."""
 
-    path: Path
+    path: Place
     first: int | None
     """Lowest number of a batch that it holds rows of; ``None`` if none has a number."""
     last: int | None
@@ -54,7 +55,7 @@ class Limits:
 
 
 def plan(
-    files: Sequence[TableFile], sealed: int, now_ms: int, limits: Limits, refused: Collection[Path] = ()
+    files: Sequence[TableFile], sealed: int, now_ms: int, limits: Limits, refused: Collection[Place] = ()
 ) -> list[TableFile]:
     """Return the files to merge next, in the order of the log; none if all is well. ``sealed`` batches are sealed."""
     ordered = sorted(files, key=lambda file: (file.day, -1 if file.first is None else file.first))
@@ -74,7 +75,7 @@ def plan(
 
 
 def _neighbours(
-    files: Sequence[TableFile], sealed: int, limits: Limits, refused: Collection[Path]
+    files: Sequence[TableFile], sealed: int, limits: Limits, refused: Collection[Place]
 ) -> Iterator[list[TableFile]]:
     """Yield files of a date that may be merged, in runs without any other between them."""
 

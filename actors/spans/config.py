@@ -2,11 +2,12 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from actors.base.errors import IntegrityError
 from actors.spans.frames import FRAME_HEADER_BYTES, HEADER_MAX_BYTES
 from actors.spans.log.note import KeyKind, NoteKey, read_key
+from actors.spans.place import Location
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -100,8 +101,19 @@ class SpansConfig(BaseModel):
     lookup_max_bytes: int = Field(default=256 * MIB, ge=1 * MIB)
     """Bytes of log read for one look-up of a decision before the table is asked."""
 
-    backup: str = Field(default="", pattern=r"^(/.*)?$", max_length=1024)
-    """Directory, on another disk than the home, that takes the table's rows while ``home/spans`` fails; empty: none."""
+    storage: str = Field(
+        default="", pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9][A-Za-z0-9._-]*)+)?$", max_length=512
+    )
+    """Where the table lies: ``s3://<bucket>/<prefix>``, one prefix a home; empty: in ``home/spans``. Credentials come from the
+    environment (``AWS_ACCESS_KEY_ID`` …) or ``~/.aws``, never from here."""
+    storage_endpoint: str = Field(default="", pattern=r"^(https?://[^\s/@?#]+)?$", max_length=512)
+    """Base URL of an S3-compatible store; empty: Amazon's."""
+    storage_timeout_s: float = Field(default=5.0, ge=0.1, le=60)
+    """Longest that one request to it may take."""
+    storage_retries: int = Field(default=2, ge=0, le=10)
+    """How often a request that failed is repeated."""
+    backup: str = Field(default="", max_length=1024)
+    """Directory, on another disk than the home, that takes the table's rows while their first storage fails; empty: none."""
     backup_after_failures: int = Field(default=5, ge=1, le=1000)
     """Failures in a row after which the backup takes over."""
     backup_after_s: float = Field(default=10.0, gt=0, le=3600)
@@ -112,6 +124,24 @@ class SpansConfig(BaseModel):
     """How often the backup is tried while it is not."""
     backup_keep_s: float = Field(default=600.0, ge=0, le=30 * 86_400)
     """How long the backup's rows stay after they were brought back, for those that read there still."""
+
+    @property
+    def location(self) -> Location:
+        """Return where the table lies."""
+        return Location(self.storage, self.storage_endpoint, self.storage_timeout_s, self.storage_retries)
+
+    @field_validator("backup")
+    @classmethod
+    def _is_a_directory(cls, value: str) -> str:
+        if value and not value.startswith("/"):
+            raise ValueError("it is the absolute path of a directory; only spans.storage can be a bucket")
+        return value
+
+    @model_validator(mode="after")
+    def _endpoint_has_a_bucket(self) -> Self:
+        if self.storage_endpoint and not self.storage:
+            raise ValueError("storage_endpoint: without spans.storage (s3://<bucket>/<prefix>) nothing lies there")
+        return self
 
     @model_validator(mode="after")
     def _frame_fits_segment(self) -> Self:

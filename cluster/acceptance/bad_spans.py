@@ -144,7 +144,7 @@ def decisions_in(home: Path) -> list[list[Span]]:
     """Return the rows of decisions that were answered, as they were written, the oldest first: as many as are wanted."""
     found: dict[str, list[tuple[int, Span]]] = {}
     table = SpanTable(home / "spans", 100)
-    for path in sorted(table.current_files()):  # a file's name says when it was written
+    for path in sorted(table.current_files(), key=str):  # a file's name says when it was written
         if len(found) > 1.1 * (TAUGHT + CALM + SHIFTED):
             break
         for rows in rows_of(table.read_file(path, pinned_schema().names)):

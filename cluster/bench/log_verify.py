@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from actors.spans.adapters.sealer import Sealer
 from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows
 from actors.spans.config import SpansConfig
+from actors.spans.place import Place
 from actors.spans.span import Span
 from cluster.bench import facts
 from cluster.bench.page import write_section
@@ -188,7 +189,7 @@ def _check(home: Path, keys: _Keys, rows: int, *, deep: bool) -> None:
         raise RuntimeError(f"{checked.rows} of {rows} rows are whole: {checked.damage[:3]}")
 
 
-def _hash(paths: list[Path]) -> None:
+def _hash(paths: Iterable[Place]) -> None:
     for path in paths:
         hashlib.sha256(path.read_bytes()).digest()
 

@@ -61,7 +61,9 @@ def verify(deep: bool, files: tuple[Path, ...], home_dir: str | None, as_json: b
 
         trust = load_trust(home.trust_file)
         seen, away = seen_by_others(with_local(home, config.log), files, trust)
-        checked = check_log(home.root, trust, config.spans.table_checkpoint_commits, tell, seen, deep=deep)
+        checked = check_log(
+            home.root, trust, config.spans.table_checkpoint_commits, tell, seen, deep=deep, location=config.spans.location
+        )  # fmt: skip
         audited = _audited(home, checked, now_s, progressing) if deep else None
     late = checked.waited_s(now_s) > config.log.merge_promise_s
     ok = not checked.damage and not late and (audited is None or audited["ok"] is True)

@@ -242,4 +242,5 @@ def _writer(text: str) -> str:
 
 
 def _table(home: Home) -> SpanStores:
-    return SpanStores(home.root, home.read_config().spans.table_checkpoint_commits)
+    spans = home.read_config().spans
+    return SpanStores(home.root, spans.table_checkpoint_commits, location=spans.location)

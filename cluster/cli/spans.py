@@ -51,7 +51,9 @@ def export(
         raise click.UsageError("--json tells what was written to a file: give --out FILE as well")
     session = Session.open(home_dir)
     since_ns = time.time_ns() - ago_s(since) * 10**9
-    table = SpanStores(session.home.root, session.config.spans.table_checkpoint_commits)
+    table = SpanStores(
+        session.home.root, session.config.spans.table_checkpoint_commits, location=session.config.spans.location
+    )  # fmt: skip
     if out is None:
         _write(table, since_ns, origin, sys.stdout.buffer)
         return 0

@@ -60,7 +60,7 @@ def audit_home(home: Home, hours: float, now_s: float, tell: Callable[[str], Non
     since_s = max(0.0, now_s - hours * _HOUR_S)
     spans, trust = home.read_config().spans, load_trust(home.trust_file)
     tell("checking the log")
-    log = check_log(home.root, trust, spans.table_checkpoint_commits)
+    log = check_log(home.root, trust, spans.table_checkpoint_commits, location=spans.location)
     rows = read_records(home.root, spans, int(since_s * 1e9))
     window = {"hours": hours, "since": _utc(since_s), "until": _utc(now_s)}
     return window | audit(rows, trust, log, int(now_s), tell)

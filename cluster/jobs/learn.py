@@ -35,10 +35,12 @@ from actors.policy.acceptance import PAYLOAD
 from actors.policy.adapters.directory import SnapshotDirectory
 from actors.policy.adapters.loading import blamed
 from actors.policy.snapshot import SignedSnapshot
+from actors.spans.adapters.located import named
 from actors.spans.adapters.parquet import FileGone
 from actors.spans.adapters.quarantined import entries
 from actors.spans.adapters.stores import SpanStores
 from actors.spans.adapters.table import SpanTable
+from actors.spans.place import AT_HOME, Location, Place
 from actors.spans.quarantined import Quarantined, in_force
 from actors.spans.record import policy_named
 from cluster.home import Home, open_home
@@ -55,7 +57,7 @@ _COLUMNS = ("decision_id", "answer_kind", "voter", "outcome", "latency_ms", "lay
 
 
 def count_file(
-    path: Path, since_ns: int, frozen: Collection[str], quarantined: Quarantined = NONE_QUARANTINED
+    path: Place, since_ns: int, frozen: Collection[str], quarantined: Quarantined = NONE_QUARANTINED
 ) -> Counts:
     """Count one file's ballots that began at ``since_ns`` or later; raise ``IntegrityError`` if a page does not check.
 
@@ -86,7 +88,7 @@ def _voted(rows: pa.Table) -> pa.Table:
     return rows.filter(pc.and_(voted, pc.is_null(rows["sender"])))
 
 
-def _decided_under(path: Path, began: pc.Expression, policies: Collection[str]) -> list[str]:
+def _decided_under(path: Place, began: pc.Expression, policies: Collection[str]) -> list[str]:
     rows = SpanTable.read_file(path, ("decision_id", "record"), began & pc.field("record").is_valid())
     pairs = zip(rows["decision_id"].to_pylist(), rows["record"].to_pylist(), strict=True)
     try:
@@ -125,19 +127,21 @@ def _numbers(column: pa.Array) -> Ints:
 
 
 def count_batch(
-    batch: dict[str, Any], since_ns: int, frozen: Collection[str], quarantined: Quarantined = NONE_QUARANTINED
-) -> dict[str, list[bytes]]:
+    batch: dict[str, Any], since_ns: int, frozen: Collection[str], quarantined: Quarantined = NONE_QUARANTINED,
+    location: Location = AT_HOME,
+) -> dict[str, list[bytes]]:  # fmt: skip
     """Count a batch of paths (column ``item``) into one row of encoded sums; of none, if one is gone, and why."""
     try:
-        parts = merge(count_file(Path(path), since_ns, frozen, quarantined) for path in batch["item"])
+        parts = merge(count_file(named(path, location), since_ns, frozen, quarantined) for path in batch["item"])
     except FileGone as error:
         return {"counts": [b""], "gone": [str(error).encode()]}
     return {"counts": [msgspec.msgpack.encode(parts)], "gone": [b""]}
 
 
 def count_files(
-    paths: Sequence[Path], since_ns: int, frozen: Collection[str], quarantined: Quarantined = NONE_QUARANTINED
-) -> Counts:
+    paths: Sequence[Place], since_ns: int, frozen: Collection[str], quarantined: Quarantined = NONE_QUARANTINED,
+    location: Location = AT_HOME,
+) -> Counts:  # fmt: skip
     """Count files with Ray Data, on the node that the process belongs to; raise ``FileGone`` if one went meanwhile."""
     import ray
     import ray.data
@@ -148,7 +152,7 @@ def count_files(
         ray.init()
     tasks = TASKS_PER_PROCESSOR * max(1, int(ray.cluster_resources().get("CPU", 1)))
     rows = ray.data.from_items([str(path) for path in paths], override_num_blocks=min(len(paths), tasks))
-    limits = {"since_ns": since_ns, "frozen": frozenset(frozen), "quarantined": quarantined}
+    limits = {"since_ns": since_ns, "frozen": frozenset(frozen), "quarantined": quarantined, "location": location}
     counted = rows.map_batches(count_batch, batch_size=None, fn_kwargs=limits).take_all()
     for row in counted:
         if row["gone"]:
@@ -192,10 +196,11 @@ def learn_home(home: Home, sha256: str, since_ns: int) -> dict[str, Any]:
     """Count a home's spans and keep the weights that follow the ones named; return the report."""
     config = home.read_config()
     old = WeightsRegistry(home.registry).weights(sha256)
-    table = SpanStores(home.root, config.spans.table_checkpoint_commits)
+    location = config.spans.location
+    table = SpanStores(home.root, config.spans.table_checkpoint_commits, location=location)
     frozen, quarantined = frozen_policies(home, config.policy.max_snapshot_bytes), in_force(entries(table))
     files, counts = table.with_files(
-        lambda: (len(files := table.current_files()), count_files(files, since_ns, frozen, quarantined))
+        lambda: (len(files := table.current_files()), count_files(files, since_ns, frozen, quarantined, location))
     )  # fmt: skip
     new = next_weights(old, counts, config.learning.shrink_n, round(config.learning.max_change * MICRO))
     return {

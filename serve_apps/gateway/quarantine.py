@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.base.errors import IntegrityError, NotReady
+from actors.spans.config import SpansConfig
 from actors.spans.quarantined import listed
 from serve_apps.gateway.threads import BoundedThreads
 
@@ -17,8 +18,8 @@ MAX_LOOKUPS = 4
 class QuarantineView:
     """Reads the table's own word in one thread; its libraries are loaded when it is first asked."""
 
-    def __init__(self, home: Path, checkpoint_commits: int) -> None:
-        self._home, self._checkpoint_commits = home, checkpoint_commits
+    def __init__(self, home: Path, spans: SpansConfig) -> None:
+        self._home, self._spans = home, spans
         self._threads = BoundedThreads(1, MAX_LOOKUPS, "quarantine")
         self._entries: Entries | None = None
 
@@ -31,12 +32,13 @@ class QuarantineView:
         self._threads.close()
 
     def _listed(self) -> dict[str, Any]:
-        if self._entries is None:
-            from actors.spans.adapters.quarantined import Entries
-            from actors.spans.adapters.stores import SpanStores
-
-            self._entries = Entries(SpanStores(self._home, self._checkpoint_commits))
         try:
+            if self._entries is None:
+                from actors.spans.adapters.quarantined import Entries
+                from actors.spans.adapters.stores import SpanStores
+
+                commits, location = self._spans.table_checkpoint_commits, self._spans.location
+                self._entries = Entries(SpanStores(self._home, commits, location=location))
             return listed(self._entries.read(), MAX_SHOWN)
         except IntegrityError as error:
             raise NotReady(f"the table is damaged ({error}); `weavergen log verify` tells") from error

@@ -11,7 +11,8 @@ Rules:
   backup's copies stay for ``backup_keep_s``, for those that read there still, and go then.
 - A backup that could not take over now is said to be so before it is needed.
 
-Left out: a first storage that hangs without an error; a second backup; rows of before the handover while the first is away.
+Left out: a directory that hangs without an error (a bucket has timeouts); a bucket as the backup; a second backup; rows of
+before the handover while the first is away.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ import msgspec
 from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.ids import new_ulid
 from actors.spans.adapters.bring_back import BringBack
+from actors.spans.adapters.files import Files
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
@@ -35,6 +37,7 @@ from actors.spans.adapters.table import LOG, SEALED, SpanTable, Vouch, unvouched
 from actors.spans.columns import Rows
 from actors.spans.config import SpansConfig
 from actors.spans.failover import Handover, Patience, Streak, failed, gives_up
+from actors.spans.place import Place
 from actors.spans.remembered import NOTHING, Attempt, Transactions, begun, beyond
 
 T = TypeVar("T")
@@ -66,17 +69,17 @@ class BackedTable(SpanStores):
     """What ``SpanActor`` appends to: like ``SpanTable``, over two of them."""
 
     def __init__(self, home: Path, config: SpansConfig, reports: Reports, disk: Disk | None = None) -> None:
-        super().__init__(home, config.table_checkpoint_commits, disk, config.removed_files_keep_s)
+        super().__init__(
+            home, config.table_checkpoint_commits, disk, config.removed_files_keep_s, config.location
+        )  # fmt: skip
         self.state = StorageState()
         self.vouch: Vouch = unvouched
         """See ``SpanTable``."""
         self._home, self._config, self._reports = home, config, reports
         self._sync = (disk or Disk()).sync_directory
         self._where = Path(config.backup) if config.backup else None
-        if self._where is not None and self._where.resolve().is_relative_to(self._first_path.resolve()):
-            raise HomeError(
-                f"spans.backup {self._where} lies in the first storage {self._first_path}: name another place"
-            )
+        if self._where is not None and self._where.resolve().is_relative_to(self._desk.resolve()):
+            raise HomeError(f"spans.backup {self._where} lies in the first storage {self._desk}: name another place")
         spacing_s = config.storage_retry_ms / 1000
         self._patience = Patience(config.backup_after_failures, config.backup_after_s, spacing_s)
         self._streaks: dict[Kind, Streak] = {}
@@ -107,7 +110,7 @@ class BackedTable(SpanStores):
         """Begin a tick: what fails from now on fails at this moment."""
         self._steady_s, self._wall_ms = steady_s, int(wall_s * 1000)
 
-    def recover(self) -> list[Path]:
+    def recover(self) -> list[Place]:
         """See ``SpanTable.recover``; of the storage in use."""
         self._word.settle()
         removed = self._holder().recover()
@@ -130,11 +133,16 @@ class BackedTable(SpanStores):
         )
 
     @property
+    def files(self) -> Files:
+        """Where the first storage's files are made and written."""
+        return self._first.files
+
+    @property
     def swaps(self) -> Swaps:
         """The first storage's notes of files that take others' place."""
         return self._first.swaps
 
-    def settle(self, now_ms: int, pending: Collection[str] = ()) -> list[Path]:
+    def settle(self, now_ms: int, pending: Collection[str] = ()) -> list[Place]:
         """See ``SpanTable.settle``; of the first storage."""
         return self._first.settle(now_ms, pending)
 

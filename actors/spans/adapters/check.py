@@ -33,6 +33,7 @@ from actors.spans.adapters.stores import SpanStores
 from actors.spans.adapters.table import LOG, SEALED
 from actors.spans.log.checkpoint import Checkpoint, SignedCheckpoint, spoiled
 from actors.spans.merkle import EMPTY_ROOT
+from actors.spans.place import AT_HOME, Location
 
 __all__ = ["Checked", "Damage", "Seen", "Tell", "Whole", "check_log"]
 
@@ -83,10 +84,13 @@ Seen = Mapping[str, SignedCheckpoint]
 
 def check_log(
     home: Path, trust: TrustBundle, checkpoint_commits: int, tell: Tell = _untold, seen: Seen | None = None, *,
-    deep: bool = True,
+    deep: bool = True, location: Location = AT_HOME,
 ) -> Checked:  # fmt: skip
-    """Check the log in ``home/log``, the table in ``home/spans`` against it, and that it goes on from what others have seen."""
-    files, table = LogFiles(home / "log"), SpanStores(home, checkpoint_commits)
+    """Check the log in ``home/log``, the table against it, and that it goes on from what others have seen.
+
+    Raises ``StorageUnavailable`` where a bucket does not give a file: nobody knows then whether it is damaged.
+    """
+    files, table = LogFiles(home / "log"), SpanStores(home, checkpoint_commits, location=location)
     try:
         witnessed = files.witnessed()
         had = [*(seen or {}).items(), *([] if witnessed is None else [("home/log/witnessed", witnessed)])]

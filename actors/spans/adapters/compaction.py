@@ -15,7 +15,6 @@ Left out: how a file is made of others (``merge``), when a commit is due, and th
 import logging
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -34,6 +33,7 @@ from actors.spans.adapters.swaps import Swap
 from actors.spans.compaction import Limits, TableFile, plan
 from actors.spans.config import SpansConfig
 from actors.spans.entry import sign_entry
+from actors.spans.place import Place
 from actors.spans.retention import ended, last_kept_ms
 
 _log = logging.getLogger("weavergen.spans")
@@ -55,8 +55,8 @@ class Compactor:
         self._limits = Limits(
             config.compact_target_bytes, config.compact_min_files, 1000 * config.compact_close_age_s
         )  # fmt: skip
-        self._refused: set[Path] = set()
-        self._later_ms: dict[Path, int] = {}
+        self._refused: set[Place] = set()
+        self._later_ms: dict[Place, int] = {}
         """A file that was looked at, and may not go yet → when the last batch of which it holds rows ended."""
         self._job: tuple[Merge | Expiry, Iterator[None]] | None = None
         self._looked: tuple[int, float] | None = None

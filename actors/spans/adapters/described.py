@@ -16,7 +16,6 @@ Left out: what rows hold (``check``), numbers under which the actor remembers ad
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,8 +26,12 @@ from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError
 
 from actors.base.errors import StorageUnavailable
+from actors.spans.adapters.delta import is_table, open_table
+from actors.spans.adapters.objects import in_words
+from actors.spans.adapters.parquet import source
 from actors.spans.columns import PARTITION, pinned_schema, table_schema
 from actors.spans.conventions import ROW_QUARANTINED, ROW_WRITER, WAL_DAMAGED, WAL_WRITER
+from actors.spans.place import Place
 
 COLUMNS = ("writer_id", "writer_seq", "log_index", "decision_id", "start_unix_nano", "end_unix_nano")
 """Files are chosen by what Delta says of these."""
@@ -38,16 +41,16 @@ Fault = tuple[str, str]
 """Name of a file, empty for the table as a whole, and what is wrong."""
 
 
-def misdescribed(path: Path, size: int, sealed: Mapping[str, int]) -> Iterator[Fault]:
+def misdescribed(path: Place, size: int, sealed: Mapping[str, int]) -> Iterator[Fault]:
     """Yield what Delta's log says of the table in ``path`` that is not so.
 
     ``size`` batches are sealed, and of each writer the rows up to a number. Raises ``StorageUnavailable`` if Delta's log cannot
     be read; a file that cannot is left to whoever reads its rows.
     """
     try:
-        if not DeltaTable.is_deltatable(str(path)):
+        if not is_table(path):
             return
-        delta = DeltaTable(path)
+        delta = open_table(path)
         known = {field.name: field.type for field in Schema.from_arrow(table_schema()).fields}
         if delta.metadata().partition_columns != [PARTITION] or any(
             known.get(field.name) != field.type for field in delta.schema().fields
@@ -58,10 +61,10 @@ def misdescribed(path: Path, size: int, sealed: Mapping[str, int]) -> Iterator[F
         yield from _of_files(files)
         yield from _of_numbers(delta, files, size, sealed)
     except (OSError, DeltaError, pa.ArrowException, ValueError) as error:
-        raise StorageUnavailable(f"the log of the span table in {path} cannot be read: {error}") from error
+        raise StorageUnavailable(f"the log of the span table in {path} cannot be read: {in_words(error)}") from error
 
 
-def _of_files(files: Mapping[Path, Mapping[str, Any]]) -> Iterator[Fault]:
+def _of_files(files: Mapping[Place, Mapping[str, Any]]) -> Iterator[Fault]:
     for file, said in files.items():
         try:
             held = _held(file)
@@ -71,9 +74,9 @@ def _of_files(files: Mapping[Path, Mapping[str, Any]]) -> Iterator[Fault]:
             yield file.name, f"Delta's log does not say the truth of its {', '.join(wrong)}"
 
 
-def _held(file: Path) -> dict[str, Any]:
+def _held(file: Place) -> dict[str, Any]:
     """Return what Delta's log should say of a file, under the names that it says it."""
-    footer = pq.read_metadata(file)
+    footer = pq.read_metadata(source(file))
     ranges = {name: _range(footer, name) for name in COLUMNS}
     held: dict[str, Any] = {"size_bytes": file.stat().st_size, "num_records": footer.num_rows}
     for name, (least, most, nulls) in ranges.items():
@@ -100,11 +103,11 @@ def _range(footer: pq.FileMetaData, column: str) -> tuple[Any, Any, int]:
     return least, most, nulls
 
 
-def _of_numbers(delta: DeltaTable, files: Collection[Path], size: int, sealed: Mapping[str, int]) -> Iterator[Fault]:
+def _of_numbers(delta: DeltaTable, files: Collection[Place], size: int, sealed: Mapping[str, int]) -> Iterator[Fault]:
     last, numbered = dict(sealed), -1
     for file in files:
         try:
-            most = _range(pq.read_metadata(file), "log_index")[1]
+            most = _range(pq.read_metadata(source(file)), "log_index")[1]
             numbered = max(numbered, -1 if most is None else most)
             for writer, seq in _unsealed(file, size, most):
                 last[writer] = max(last.get(writer, seq), seq)
@@ -124,7 +127,7 @@ def _of_numbers(delta: DeltaTable, files: Collection[Path], size: int, sealed: M
             yield "", f"Delta's log says that {writer} reached row {number}, and its last row is {last[writer]}"
 
 
-def _unsealed(file: Path, size: int, most: int | None) -> Iterator[tuple[str, int]]:
+def _unsealed(file: Place, size: int, most: int | None) -> Iterator[tuple[str, int]]:
     """Yield each writer of rows of a file whose batches wait to be sealed, with its last number there."""
     if most is None or most < size:
         return
@@ -134,7 +137,7 @@ def _unsealed(file: Path, size: int, most: int | None) -> Iterator[tuple[str, in
         yield row["writer_id"], row["writer_seq_max"]
 
 
-def _told(files: Collection[Path]) -> set[str]:
+def _told(files: Collection[Place]) -> set[str]:
     """Return the writers of whom the actor says that rows were lost or set aside."""
     told = set[str]()
     for file in files:
@@ -146,5 +149,5 @@ def _told(files: Collection[Path]) -> set[str]:
     return told
 
 
-def _read(file: Path, columns: list[str], wanted: pc.Expression | None) -> pa.Table:
-    return pq.read_table(file, columns=columns, filters=wanted, schema=pinned_schema(), partitioning=None)
+def _read(file: Place, columns: list[str], wanted: pc.Expression | None) -> pa.Table:
+    return pq.read_table(source(file), columns=columns, filters=wanted, schema=pinned_schema(), partitioning=None)

@@ -20,6 +20,7 @@ from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.reader import WalReader
 from actors.spans.config import SpansConfig
 from actors.spans.lookup import DecisionLookup
+from actors.spans.place import AT_HOME, Location
 from actors.spans.proof import check_inclusion
 from actors.spans.record import read_envelope
 
@@ -58,12 +59,14 @@ class KeptHashes:
 class ArchivedDecisions:
     """The spans table and its log as a source of decisions, opened at the first question; one question at a time."""
 
-    def __init__(self, home: Path, checkpoint_commits: int, trust: Callable[[], TrustBundle]) -> None:
+    def __init__(
+        self, home: Path, checkpoint_commits: int, trust: Callable[[], TrustBundle], location: Location = AT_HOME
+    ) -> None:
         """``trust`` tells whose word is believed now."""
         self._trust = trust
         self._home = home
         self._log = LogFiles(home / "log")
-        self._checkpoint_commits = checkpoint_commits
+        self._checkpoint_commits, self._location = checkpoint_commits, location
         self._opened: SpanStores | None = None
         self._hashes = KeptHashes(KEPT_ROWS)
         self._lock = threading.Lock()
@@ -115,16 +118,16 @@ class ArchivedDecisions:
         if self._opened is None:
             from actors.spans.adapters.stores import SpanStores
 
-            self._opened = SpanStores(self._home, self._checkpoint_commits)
+            self._opened = SpanStores(self._home, self._checkpoint_commits, location=self._location)
         return self._opened
 
 
 def open_lookup(
     home: Path, config: SpansConfig, trust: Callable[[], TrustBundle]
 ) -> tuple[DecisionLookup, ArchivedDecisions]:
-    """Look decisions up in ``home/wal``, then in ``home/spans``; the latter proves them too.
+    """Look decisions up in ``home/wal``, then in the table; the latter proves them too.
 
     Both block on disks: call them from a thread.
     """
-    archive = ArchivedDecisions(home, config.table_checkpoint_commits, trust)
+    archive = ArchivedDecisions(home, config.table_checkpoint_commits, trust, config.location)
     return DecisionLookup([WalReader(home / "wal", config.lookup_max_bytes), archive]), archive

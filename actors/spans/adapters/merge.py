@@ -14,7 +14,6 @@ import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,6 +36,7 @@ from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.swaps import Output, Swap
 from actors.spans.columns import pinned_schema, rows_of
 from actors.spans.compaction import TableFile
+from actors.spans.place import Place, below
 
 SCRATCH = "_merging.parquet"
 STEP_ROWS = 1024
@@ -116,7 +116,7 @@ class Merge:
         return chunks(of_inputs())
 
     def _write(self) -> Iterator[None]:
-        scratch = self._table.path / SCRATCH
+        scratch = self._table.files.desk / SCRATCH
         with pq.ParquetWriter(scratch, pinned_schema(), **WRITTEN) as writer:
             for table in self._rows():
                 writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
@@ -126,15 +126,13 @@ class Merge:
 
     def _put_in_place(self) -> str:
         """Give the output its name, of which a note was made before."""
-        scratch = self._table.path / SCRATCH
+        scratch = self._table.files.desk / SCRATCH
         with scratch.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         output = file_name(self._inputs[0].day, sha256)
-        inputs = [str(file.path.relative_to(self._table.path)) for file in self._inputs]
+        inputs = [below(self._table.path, file.path) for file in self._inputs]
         self._table.swaps.note([output], inputs, self._now_ms)
-        self._disk.rename(scratch, self._table.path / output)
-        self._disk.sync_directory((self._table.path / output).parent)
-        self._disk.sync_directory(self._table.path)
+        self._table.files.take(scratch, output)
         return output
 
     def _compare(self, output: str) -> Iterator[None]:
@@ -145,7 +143,7 @@ class Merge:
             yield
 
     @staticmethod
-    def _written(output: Path) -> Iterator[pa.Table]:
+    def _written(output: Place) -> Iterator[pa.Table]:
         try:
             yield from chunks(row_groups(output))
         except IntegrityError as error:  # no input's fault

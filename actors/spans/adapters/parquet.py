@@ -15,7 +15,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
@@ -25,7 +24,9 @@ from deltalake.transaction import AddAction
 
 from actors.base.errors import IntegrityError
 from actors.base.ids import new_ulid
+from actors.spans.adapters.objects import ObjectPath
 from actors.spans.columns import PARTITION, pinned_schema
+from actors.spans.place import Place
 
 ROW_GROUP_ROWS = 8192
 """Small groups: looking one decision up reads one group's records, not the file's."""
@@ -101,13 +102,21 @@ def _values(column: pa.ChunkedArray) -> pa.ChunkedArray:
 # Reading.
 
 
+def source(path: Place) -> Any:  # noqa: ANN401 - whatever pyarrow takes
+    """Return what pyarrow reads a file from: where it is a bucket's, only the parts that are asked for are fetched."""
+    return path.opened() if isinstance(path, ObjectPath) else path
+
+
 def read_file(
-    path: Path, columns: Sequence[str], filters: pc.Expression | None = None, source: pa.BufferReader | None = None
+    path: Place, columns: Sequence[str], filters: pc.Expression | None = None, held: pa.BufferReader | None = None
 ) -> pa.Table:
-    """Read rows of a file; raise ``IntegrityError`` naming it if a page does not check, ``FileGone`` if it is not there."""
+    """Read rows of a file; raise ``IntegrityError`` naming it if a page does not check, ``FileGone`` if it is not there.
+
+    ``held`` are its bytes, if they are there already. ``StorageUnavailable`` if a store does not give them.
+    """
     try:
         table = pq.read_table(
-            source or path,
+            held or source(path),
             columns=list(columns),
             filters=filters,
             schema=pinned_schema(),
@@ -120,7 +129,7 @@ def read_file(
     return cast("Any", table)
 
 
-def read_whole(path: Path) -> tuple[pa.Table, str]:
+def read_whole(path: Place) -> tuple[pa.Table, str]:
     """Read all of a file; say as well why its bytes are not those that its name stands for.
 
     A name that stands for nothing is from before rows had batches: one of a file that holds such rows was taken away.
@@ -134,29 +143,29 @@ def read_whole(path: Path) -> tuple[pa.Table, str]:
     return rows, "" if is_named_by(path.name, data) else "is not the bytes that were written"
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Place) -> bytes:
     """Return a file's bytes; raise ``IntegrityError`` naming it if they cannot be read, ``FileGone`` if it is not there."""
     try:
         return path.read_bytes()
     except OSError as error:
         kind = FileGone if isinstance(error, FileNotFoundError) else IntegrityError
-        raise kind(f"span file {path.name} cannot be read: {error.strerror}", str(path)) from error
+        raise kind(f"span file {path.name} cannot be read: {error.strerror or error}", str(path)) from error
 
 
-def read_numbers(path: Path, column: str) -> set[int]:
+def read_numbers(path: Place, column: str) -> set[int]:
     """Return which numbers a column of a file holds, once its bytes are known to be those that its name stands for."""
     data = _named_bytes(path)
     return set(pc.unique(read_file(path, [column], None, pa.BufferReader(data))[column]).to_pylist())
 
 
-def _named_bytes(path: Path) -> bytes:
+def _named_bytes(path: Place) -> bytes:
     data = read_bytes(path)
     if not is_named_by(path.name, data):
         raise IntegrityError(f"span file {path.name} is not the bytes that were written", str(path))
     return data
 
 
-def row_groups(path: Path) -> Iterator[pa.Table]:
+def row_groups(path: Place) -> Iterator[pa.Table]:
     """Yield a file's rows, one row group after another, once its bytes are known to be those that its name stands for."""
     yield from groups_in(path, _named_bytes(path))
 
@@ -166,7 +175,7 @@ def is_named_by(name: str, data: bytes) -> bool:
     return hashlib.sha256(data).hexdigest() == digest_in(name)
 
 
-def groups_in(path: Path, data: bytes) -> Iterator[pa.Table]:
+def groups_in(path: Place, data: bytes) -> Iterator[pa.Table]:
     """Yield the rows that a file's bytes hold, one row group after another; raise ``IntegrityError`` if one does not check."""
     try:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)

@@ -6,7 +6,6 @@ Rules:
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
 from actors.spans.adapters.reading import TableReader
+from actors.spans.place import Place
 from actors.spans.quarantined import Entry, entry_of
 
 _COLUMNS = ("name", "log_index", "writer_seq", "start_unix_nano", "attributes")
@@ -25,7 +25,7 @@ class Entries:
 
     def __init__(self, table: TableReader) -> None:
         self._table = table
-        self._said: dict[Path, list[dict[str, Any]]] = {}
+        self._said: dict[Place, list[dict[str, Any]]] = {}
         """File → its rows that say something."""
 
     def read(self) -> list[Entry]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,12 +25,15 @@ from deltalake.exceptions import DeltaError
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters import parquet
+from actors.spans.adapters.delta import DELTA_LOG, file_of, is_table, open_table
+from actors.spans.adapters.objects import ObjectPath, in_words
 from actors.spans.adapters.parquet import FileGone
 from actors.spans.adapters.transactions import read_transactions
 from actors.spans.batch import runs
 from actors.spans.columns import PARTITION, Rows, pinned_schema, rows_of
 from actors.spans.committed import BATCHES
 from actors.spans.compaction import TableFile
+from actors.spans.place import Place
 from actors.spans.remembered import NOTHING, Transactions
 from actors.spans.sequence import MAX_SEQ
 
@@ -38,14 +41,16 @@ T = TypeVar("T")
 
 
 class TableReader:
-    """The table in one directory, for any number of readers."""
+    """The table in one place, for any number of readers."""
 
-    def __init__(self, path: Path, checkpoint_commits: int) -> None:
-        self._path = path.resolve()
+    def __init__(self, path: Place, checkpoint_commits: int) -> None:
+        self._path: Place = path.resolve() if isinstance(path, Path) else path
         self._checkpoint_commits = checkpoint_commits
         self._delta: DeltaTable | None = None
         self._opened_version = 0
         """At which version it was opened."""
+        self._reached = NOTHING
+        """What every application id of a bucket's table reached."""
         self._listed: tuple[int, pa.Table] | None = None
         """A version of the table, and what Delta says about its files."""
 
@@ -53,8 +58,8 @@ class TableReader:
     read_whole = staticmethod(parquet.read_whole)
 
     @property
-    def path(self) -> Path:
-        """Return the directory."""
+    def path(self) -> Place:
+        """Return the directory, or the prefix in a bucket."""
         return self._path
 
     def version(self) -> int | None:
@@ -67,13 +72,13 @@ class TableReader:
         """Return the last number committed under an application id (a writer's last sequence number)."""
         with self._asked():
             delta = self._newest()
-            return None if delta is None else last_number(delta, app_id)
+            return None if delta is None else self._number(delta, app_id)
 
     def transactions(self, known: Transactions = NOTHING) -> Transactions:
         """Return what every application id reached in the newest version; of what is ``known`` only the rest is read."""
         with self._asked():
             delta = self._newest()
-            return NOTHING if delta is None else read_transactions(self._path / "_delta_log", delta.version(), known)
+            return NOTHING if delta is None else read_transactions(self._path / DELTA_LOG, delta.version(), known)
 
     def said(self) -> list[str]:
         """Return what commits said of the batches that they numbered (``committed``), the newest first, as far as is kept."""
@@ -82,11 +87,11 @@ class TableReader:
             told = [] if delta is None else [str(commit.get(BATCHES, "")) for commit in delta.history()]
         return [words for said in told for words in said.splitlines()]
 
-    def current_files(self) -> list[Path]:
+    def current_files(self) -> list[Place]:
         """Return the files the table consists of now."""
         with self._asked():
             delta = self._newest()
-            return [] if delta is None else [Path(_local(uri)) for uri in delta.file_uris()]
+            return [] if delta is None else [file_of(self._path, uri) for uri in delta.file_uris()]
 
     def numbered_files(self) -> list[TableFile]:
         """Return ``current_files`` in the order of the batches they say they hold; first those that say nothing."""
@@ -193,7 +198,7 @@ class TableReader:
         except FileGone:
             return ask()
 
-    def _files_with(self, **ranges: tuple[int | str, int | str]) -> list[Path]:
+    def _files_with(self, **ranges: tuple[int | str, int | str]) -> list[Place]:
         """Return the files that may hold rows with a value in the range of every column that is given."""
         with self._asked():
             kept = self._actions()
@@ -212,13 +217,24 @@ class TableReader:
             self._listed = delta.version(), pa.table(delta.get_add_actions(flatten=True))
         return self._listed[1]
 
+    def _number(self, delta: DeltaTable, app_id: str) -> int | None:
+        """Return the last number under an application id; raise ``IntegrityError`` for one that nobody ever committed.
+
+        The library reads Delta's whole log for it, which in a bucket is a request for each entry: there, what was read is kept.
+        """
+        if not isinstance(self._path, ObjectPath):
+            return _sound(app_id, delta.transaction_version(app_id))
+        if self._reached.version != delta.version():
+            self._reached = read_transactions(self._path / DELTA_LOG, delta.version(), self._reached)
+        return _sound(app_id, self._reached.numbers.get(app_id))
+
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:
         """Let whatever keeps Delta's log from being read be this project's error."""
         try:
             yield
         except (OSError, DeltaError, pa.ArrowException, ValueError) as error:  # ValueError: words that are not UTF-8
-            raise StorageUnavailable(f"the span table in {self._path} cannot be read: {error}") from error
+            raise StorageUnavailable(f"the span table in {self._path} cannot be read: {in_words(error)}") from error
 
     def _newest(self) -> DeltaTable | None:
         """Return the table at its newest version, ``None`` if it does not exist yet."""
@@ -226,17 +242,15 @@ class TableReader:
         try:
             if delta is not None and delta.version() - self._opened_version < self._checkpoint_commits:
                 delta.update_incremental()
-            elif delta is not None or DeltaTable.is_deltatable(str(self._path)):
-                self._delta = DeltaTable(self._path)
+            elif delta is not None or is_table(self._path):
+                self._delta = open_table(self._path)
                 self._opened_version = self._delta.version()
         except (OSError, DeltaError) as error:
-            raise StorageUnavailable(f"the span table in {self._path} cannot be read: {error}") from error
+            raise StorageUnavailable(f"the span table in {self._path} cannot be read: {in_words(error)}") from error
         return self._delta
 
 
-def last_number(delta: DeltaTable, app_id: str) -> int | None:
-    """Return the last number under an application id; raise ``IntegrityError`` for one that nobody ever committed."""
-    version = delta.transaction_version(app_id)
+def _sound(app_id: str, version: int | None) -> int | None:
     if version is not None and not 0 <= version <= MAX_SEQ:
         raise IntegrityError(f"the span table says that {app_id} reached {version}", "table")
     return version
@@ -264,7 +278,3 @@ def _fitting(first: int, last: int, rows_of_batch: Mapping[int, int], max_rows: 
             break
         fitting = index
     return fitting
-
-
-def _local(uri: str) -> str:
-    return unquote(urlparse(uri).path) if uri.startswith("file:") else uri

@@ -13,7 +13,6 @@ Left out: whose turn it is, and the row's signature (``compaction``).
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
@@ -28,6 +27,7 @@ from actors.spans.adapters.table import EXPIRED
 from actors.spans.compaction import TableFile
 from actors.spans.entry import read_entry
 from actors.spans.merkle import tree_root
+from actors.spans.place import Place, below
 from actors.spans.retention import Batches
 
 
@@ -36,7 +36,7 @@ class Expiry:
 
     def __init__(
         self, past: Sequence[TableFile], files: Sequence[TableFile], before_ms: int, expired: Batches, leaves: ProvenLeaves,
-        table: Backed, disk: Disk, now_ms: int, later_ms: dict[Path, int],
+        table: Backed, disk: Disk, now_ms: int, later_ms: dict[Place, int],
     ) -> None:  # fmt: skip
         """``past`` of the table's ``files`` may go; ``expired`` went before; ``later_ms`` takes up which may not, and why."""
         self.at = past[0]
@@ -76,7 +76,7 @@ class Expiry:
             assert merge.done is not None  # noqa: S101 - its steps are done
             outputs += merge.done.swap.outputs
         gone = [*going, *rewritten]
-        self._table.swaps.note([], [str(file.path.relative_to(self._table.path)) for file in gone], self._now_ms)
+        self._table.swaps.note([], [below(self._table.path, file.path) for file in gone], self._now_ms)
         self.done = Merged(
             names.TABLE_EXPIRED, Swap(tuple(outputs), tuple(gone)), self._entry(gone, outputs, Batches(numbers))
         )

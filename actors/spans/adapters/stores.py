@@ -1,4 +1,4 @@
-"""The spans table as its readers see it: in one directory, or in the first storage and a backup behind it.
+"""The spans table as its readers see it: in one place, or in the first storage and a backup behind it.
 
 Rules:
 - Which it is is asked anew each time: ``handover.json`` is one look at the disk. Rows leave the write-ahead log only after
@@ -17,12 +17,14 @@ from typing import TypeVar
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters.handover import HandoverFile
+from actors.spans.adapters.located import table_of
 from actors.spans.adapters.reading import TableReader
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import KEEP_S, SpanTable
 from actors.spans.columns import Rows
 from actors.spans.compaction import TableFile
 from actors.spans.failover import Handover
+from actors.spans.place import AT_HOME, Location, Place
 from actors.spans.remembered import NOTHING, Transactions
 
 HANDOVER = "handover"
@@ -34,17 +36,20 @@ class SpanStores(TableReader):
     """The spans table of one home, wherever its rows lie. Any number of processes read."""
 
     def __init__(
-        self, home: Path, checkpoint_commits: int, disk: Disk | None = None, keep_s: int = KEEP_S
+        self, home: Path, checkpoint_commits: int, disk: Disk | None = None, keep_s: int = KEEP_S,
+        location: Location = AT_HOME,
     ) -> None:  # fmt: skip
-        super().__init__(home / "spans", checkpoint_commits)
-        self._first_path, self._disk, self._keep_s = home / "spans", disk, keep_s
+        """Raise ``HomeError`` if this home's rows do not lie at that location."""
+        self._first_path = table_of(home, location)
+        super().__init__(self._first_path, checkpoint_commits)
+        self._desk, self._disk, self._keep_s = home / "spans", disk, keep_s
         self._first = self._open(self._first_path)
         self._word = HandoverFile(home, disk)
         self._backup: tuple[str, SpanTable] | None = None
         """The backup's directory, and the table in it."""
 
-    def _open(self, path: Path) -> SpanTable:
-        return SpanTable(path, self._checkpoint_commits, self._disk, self._keep_s)
+    def _open(self, path: Place) -> SpanTable:
+        return SpanTable(path, self._checkpoint_commits, self._disk, self._keep_s, self._desk)
 
     def _in_use(self) -> tuple[SpanTable, int] | None:
         """Return the backup and the number of its first batch while it is in use."""
@@ -77,8 +82,8 @@ class SpanStores(TableReader):
                 return answer
         return None
 
-    def only_path(self) -> Path | None:
-        """Return the table's directory where it holds all rows; ``None`` while a backup holds some."""
+    def only_path(self) -> Place | None:
+        """Return the first storage where it holds all rows; ``None`` while a backup holds some."""
         return self._first_path if self._in_use() is None else None
 
     def version(self) -> int | None:
@@ -128,7 +133,7 @@ class SpanStores(TableReader):
             return self._holder().last_within(first, last, max_rows)
         return self._first.last_within(first, min(last, found[1] - 1), max_rows)
 
-    def current_files(self) -> list[Path]:
+    def current_files(self) -> list[Place]:
         """See ``TableReader.current_files``."""
         return [file.path for file in self.numbered_files()] if self._in_use() else self._first.current_files()
 

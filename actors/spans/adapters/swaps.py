@@ -2,7 +2,8 @@
 
 Rules:
 - What a swap takes out of the table stays on the disk for a while: readers hold lists from before. So before a swap's files
-  get their names, a note of both sides is made durable in ``_removed/``; Delta ignores names that begin so.
+  get their names, a note of both sides is made durable in ``_removed/`` on the desk (``files``); Delta ignores names that
+  begin so.
 - Whether a swap took effect is what the table says, never the note: its inputs are removed only if none of them is current,
   its outputs only if none is current and every input is current and there. Else nobody can tell, and nothing is removed.
 - A note goes last, after what it names is durably gone.
@@ -20,10 +21,12 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from actors.base.files import Folders
 from actors.base.ids import new_ulid
+from actors.spans.adapters.files import Files
 from actors.spans.adapters.parquet import Statistics
 from actors.spans.adapters.segments import Disk
 from actors.spans.columns import PARTITION
 from actors.spans.compaction import TableFile
+from actors.spans.place import Place, below
 
 NOTES = "_removed"
 
@@ -51,7 +54,7 @@ class Swap:
         """Return where the outputs lie, below the table."""
         return [output.name for output in self.outputs]
 
-    def actions(self, root: Path, now_ms: int) -> list[AddAction | RemoveAction]:
+    def actions(self, root: Place, now_ms: int) -> list[AddAction | RemoveAction]:
         """Return what Delta is told."""
         added = [
             output.statistics.action(output.name, output.size, output.day, now_ms, new_rows=False)
@@ -60,8 +63,8 @@ class Swap:
         return [*added, *(_removed(file, root, now_ms) for file in self.inputs)]
 
 
-def _removed(file: TableFile, root: Path, now_ms: int) -> RemoveAction:
-    name, values = str(file.path.relative_to(root)), dict[str, str | None]({PARTITION: file.day})
+def _removed(file: TableFile, root: Place, now_ms: int) -> RemoveAction:
+    name, values = below(root, file.path), dict[str, str | None]({PARTITION: file.day})
     return RemoveAction(name, data_change=False, deletion_timestamp=now_ms, size=file.bytes, partition_values=values)
 
 
@@ -75,15 +78,15 @@ class _Note:
 class Swaps:
     """The notes of one table."""
 
-    def __init__(self, path: Path, disk: Disk) -> None:
-        self._path, self._disk = path, disk
-        self._folders = Folders(path, disk.sync_directory)
+    def __init__(self, files: Files, root: Place, disk: Disk) -> None:
+        self._files, self._root, self._disk = files, root, disk
+        self._folders = Folders(files.desk, disk.sync_directory)
         self._notes: dict[Path, _Note] | None = None
         """Those that lie there; ``None`` until they were looked for."""
 
     def note(self, outputs: Sequence[str], inputs: Sequence[str], now_ms: int) -> None:
         """Remember durably that files are about to take others' place."""
-        folder = self._path / NOTES
+        folder = self._files.desk / NOTES
         self._folders.ensure(folder)
         place = folder / f"{new_ulid()}.json"
         place.write_bytes(json.dumps({"unix_ms": now_ms, "outputs": list(outputs), "inputs": list(inputs)}).encode())
@@ -91,40 +94,32 @@ class Swaps:
         self._disk.sync_directory(folder)
         self._known()[place] = _Note(now_ms, tuple(outputs), tuple(inputs))
 
-    def settle(self, current: Collection[str], now_ms: int, keep_ms: int, pending: Collection[str] = ()) -> list[Path]:
+    def settle(self, current: Collection[str], now_ms: int, keep_ms: int, pending: Collection[str] = ()) -> list[Place]:
         """Remove what swaps left that were committed ``keep_ms`` ago, or never; return what was removed.
 
         ``current`` are the table's files now, below the table; ``pending`` are the inputs of a swap that is still to come.
         """
-        removed: list[Path] = []
+        removed: list[Place] = []
         for place, note in list(self._known().items()):
             if set(note.inputs) & set(pending):
                 continue
             there = [name in current for name in note.inputs]
-            never = all(there) and all((self._path / name).exists() for name in note.inputs)
+            never = all(there) and all((self._root / name).exists() for name in note.inputs)
             if never and not set(note.outputs) & set(current):
                 gone = list(note.outputs)
             elif not any(there) and now_ms - note.noted_ms >= keep_ms:
                 gone = list(note.inputs)
             else:
                 continue
-            removed += self._remove(gone)
+            removed += self._files.remove(gone)
             self._disk.remove(place)
             del self._known()[place]
         return removed
 
-    def _remove(self, names: Sequence[str]) -> list[Path]:
-        paths = [path for name in names if (path := self._path / name).exists()]
-        for path in paths:
-            self._disk.remove(path)
-        for folder in {path.parent for path in paths}:
-            self._disk.sync_directory(folder)
-        return paths
-
     def _known(self) -> dict[Path, _Note]:
         if self._notes is None:
             self._notes = {}
-            for place in sorted((self._path / NOTES).glob("*.json")):
+            for place in sorted((self._files.desk / NOTES).glob("*.json")):
                 if (note := _read(place)) is None:  # cut while it was written: its swap was never begun
                     self._disk.remove(place)
                 else:

@@ -16,6 +16,7 @@ Rules:
   that ``recover`` removes; files that are not ours to judge are never touched.
 - Entries of Delta's log and marks of removed files are kept as long as removed files are, and then until a checkpoint that
   is durable stands for them.
+- It lies in a directory or in a bucket: how files get there, and what durable means, is ``files``.
 
 Left out: reading (``reading``), sealing what was numbered (``sealer``), what is merged (``compaction``), more than one process
 that writes (the actor's lock sees to that; Delta refuses the second all the same).
@@ -34,17 +35,20 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAction
 
 from actors.base.errors import StorageUnavailable
-from actors.spans.adapters.delta_log import ACTIONS, set_torn_aside
+from actors.spans.adapters.delta import create_table
+from actors.spans.adapters.delta_log import ACTIONS
+from actors.spans.adapters.files import files_of
 from actors.spans.adapters.migration import add_columns
+from actors.spans.adapters.objects import in_words
 from actors.spans.adapters.parquet import Statistics, file_name, parquet_bytes
-from actors.spans.adapters.reading import TableReader, known, last_number
+from actors.spans.adapters.reading import TableReader, known
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.swaps import Swap, Swaps
-from actors.spans.adapters.transactions import newest_checkpoint
 from actors.spans.batch import runs
 from actors.spans.columns import PARTITION, Rows, by_date, table_schema
 from actors.spans.committed import BATCHES
 from actors.spans.conventions import TABLE_EXPIRED
+from actors.spans.place import Place, below
 from actors.spans.remembered import Attempt
 
 PENDING = "_pending.json"
@@ -67,20 +71,23 @@ def unvouched(_batches: Sequence[Rows], _now_ms: int) -> str:
 
 
 class SpanTable(TableReader):
-    """The table in one directory. One process appends; any number read."""
+    """The table in one place. One process appends; any number read."""
 
     def __init__(
-        self, path: Path, checkpoint_commits: int, disk: Disk | None = None, keep_s: int = KEEP_S
+        self, path: Place, checkpoint_commits: int, disk: Disk | None = None, keep_s: int = KEEP_S,
+        desk: Path | None = None,
     ) -> None:  # fmt: skip
-        """Open the table; an ``append`` creates it if it does not exist yet. Removed files are kept for ``keep_s``."""
+        """Open the table; an ``append`` creates it if it does not exist yet. Removed files are kept for ``keep_s``.
+
+        Where it lies in a bucket, notes of what is begun lie in the directory ``desk``.
+        """
         super().__init__(path, checkpoint_commits)
         self._disk = disk or Disk()
+        self.files = files_of(self._path, self._disk, desk)
         self._keep_s = keep_s
         self._synced_version: int | None = None
         """Newest log entry this process made durable; ``None`` before the first time."""
-        self.swaps = Swaps(self._path, self._disk)
-        self._is_named = False
-        """Whether this process made the table's name durable."""
+        self.swaps = Swaps(self.files, self._path, self._disk)
         self._has_all_columns = False
         """Whether a table that was there was looked at."""
         self.sealed = 0
@@ -106,17 +113,17 @@ class SpanTable(TableReader):
         batches: list[Rows] = []
         with self._durably() as written:
             delta = self._created()
-            committed = {name: last_number(delta, name) for name in {*reached, *(r.writer_id for r in rows)}}
+            committed = {name: self._number(delta, name) for name in {*reached, *(r.writer_id for r in rows)}}
             ahead = {name: last for name, last in reached.items() if last > known(committed[name])}
             if ahead:
                 self._remove_orphans()  # of an attempt whose end could not be told at the time
                 behind = [part for name, part in (again or {}).items() if name in ahead]
                 fresh = runs([*(_after(chunk, committed[chunk.writer_id]) for chunk in rows), *behind])
-                first = known(last_number(delta, LOG)) + 1
+                first = known(self._number(delta, LOG)) + 1
                 batches = [replace(batch, log_index=index) for index, batch in enumerate(fresh, first)]
                 if batches:
                     ahead[LOG] = first + len(batches) - 1
-                if self.sealed > known(last_number(delta, SEALED)) and self.sealed > 0:
+                if self.sealed > known(self._number(delta, SEALED)) and self.sealed > 0:
                     ahead[SEALED] = self.sealed
                 said = self.vouch(batches, now_ms)
                 if batches:
@@ -144,39 +151,45 @@ class SpanTable(TableReader):
             self._commit(delta, self._write_files(batches, written, now_ms), reached, *said)
 
     @contextlib.contextmanager
-    def _durably(self) -> Iterator[list[Path]]:
+    def _durably(self) -> Iterator[list[Place]]:
         """Make durable what is committed inside; take away the files in the list that it fills if it fails."""
-        written: list[Path] = []
+        written: list[Place] = []
         try:
             yield written
             self._sync_log()
-            (self._path / PENDING).unlink(missing_ok=True)
+            (self.files.desk / PENDING).unlink(missing_ok=True)
+        except StorageUnavailable:
+            if written:  # what was begun lies in a store that fails
+                self._clean_up(written)
+            raise
         except (OSError, DeltaError, pa.ArrowException) as error:
             self._clean_up(written)
-            raise StorageUnavailable(f"the span table in {self._path} cannot be written: {error}") from error
+            raise StorageUnavailable(f"the span table in {self._path} cannot be written: {in_words(error)}") from error
 
-    def recover(self) -> list[Path]:
+    def recover(self) -> list[Place]:
         """Make durable what is committed, and remove the files of an append that crashed before; return which.
 
         The numbers of a commit that was never synced are seen all the same, and a log is removed by them; of one that a loss
         of power tore, nothing is.
         """
         try:
-            set_torn_aside(self._path / "_delta_log", self._disk)
+            self.files.mend_log()
             self._configure()
             self._sync_log()
             return [*self._remove_orphans(), *self.settle(now_ms=0)]
         except (OSError, DeltaError) as error:
-            raise StorageUnavailable(f"the span table in {self._path} cannot be recovered: {error}") from error
+            raise StorageUnavailable(
+                f"the span table in {self._path} cannot be recovered: {in_words(error)}"
+            ) from error
 
-    def settle(self, now_ms: int, pending: Collection[str] = ()) -> list[Path]:
+    def settle(self, now_ms: int, pending: Collection[str] = ()) -> list[Place]:
         """Remove files that were swapped for others long enough ago, but for those of a swap that is still to be committed."""
-        current = {str(path.relative_to(self._path)) for path in self.current_files()}
+        current = {below(self._path, path) for path in self.current_files()}
         return self.swaps.settle(current, now_ms, 1000 * self._keep_s, pending)
 
-    def _remove_orphans(self) -> list[Path]:
+    def _remove_orphans(self) -> list[Place]:
         """Remove files that were begun and never committed; return which."""
-        pending = self._path / PENDING
+        pending = self.files.desk / PENDING
         if not pending.exists():
             return []
         current = set(self.current_files())
@@ -195,23 +208,11 @@ class SpanTable(TableReader):
                 add_columns(delta)
                 self._has_all_columns = True
             return delta
-        self._path.mkdir(parents=True, exist_ok=True)
-        self._delta = DeltaTable.create(
-            self._path,
-            table_schema(),
-            mode="ignore",
-            partition_by=[PARTITION],
-            configuration=self._configuration,
-        )
+        self.files.open_root()
+        self._delta = create_table(self._path, table_schema(), PARTITION, self._configuration)
         self._opened_version = self._delta.version()
-        self._name_durably()
-        self._disk.sync_file(self._path / "_delta_log" / f"{0:020d}.json")  # so that only the newest can ever be torn
+        self.files.created()
         return self._delta
-
-    def _name_durably(self) -> None:
-        self._disk.sync_directory(self._path)
-        self._disk.sync_directory(self._path.parent)
-        self._is_named = True
 
     @property
     def _configuration(self) -> dict[str, str | None]:
@@ -227,28 +228,25 @@ class SpanTable(TableReader):
         if delta is not None and not self._configuration.items() <= delta.metadata().configuration.items():
             delta.alter.set_table_properties({key: value or "" for key, value in self._configuration.items()})
 
-    def _write_files(self, rows: Sequence[Rows], written: list[Path], now_ms: int) -> list[AddAction | RemoveAction]:
+    def _write_files(self, rows: Sequence[Rows], written: list[Place], now_ms: int) -> list[AddAction | RemoveAction]:
         """Write and sync one file a date, noting their names first; ``written`` grows as they are begun."""
         made = [(day.isoformat(), table, parquet_bytes(table)) for day, table in by_date(rows)]
         names = [file_name(day, hashlib.sha256(data).hexdigest()) for day, _, data in made]
-        for name in names:
-            (self._path / name).parent.mkdir(exist_ok=True)
+        self.files.make_folders(names)
         self._note(names)  # syncs those folders' names, too, whoever made them
         actions: list[AddAction | RemoveAction] = []
         for name, (day, table, data) in zip(names, made, strict=True):
-            path = self._path / name
-            written.append(path)
-            path.write_bytes(data)
-            self._disk.sync_file(path)
-            self._disk.sync_directory(path.parent)
+            written.append(self._path / name)
+            self.files.write(name, data)
             actions.append(Statistics().add(table).action(name, len(data), day, now_ms))
         return actions
 
     def _note(self, names: Sequence[str]) -> None:
-        with (self._path / PENDING).open("wb") as file:
+        self.files.open_desk()
+        with (self.files.desk / PENDING).open("wb") as file:
             file.write(json.dumps(names).encode())
-        self._disk.sync_file(self._path / PENDING)
-        self._disk.sync_directory(self._path)
+        self._disk.sync_file(self.files.desk / PENDING)
+        self._disk.sync_directory(self.files.desk)
 
     def _commit(
         self, delta: DeltaTable, actions: list[AddAction | RemoveAction], reached: Mapping[str, int], *said: str
@@ -265,7 +263,7 @@ class SpanTable(TableReader):
             post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
         )
 
-    def _clean_up(self, written: Sequence[Path]) -> None:
+    def _clean_up(self, written: Sequence[Place]) -> None:
         """Remove files of a failed append, unless the commit took effect or nobody can tell: ``recover`` will."""
         with contextlib.suppress(OSError, StorageUnavailable):
             current = set(self.current_files())
@@ -276,29 +274,17 @@ class SpanTable(TableReader):
         delta = self._newest()
         if delta is None:
             return
-        log, newest = self._path / "_delta_log", delta.version()
-        if newest == self._synced_version:
+        if (newest := delta.version()) == self._synced_version:
             return
-        if not self._is_named:  # whoever made the table may have died before its name was durable
-            self._name_durably()
-        first = (newest_checkpoint(log, newest) or 0) if self._synced_version is None else self._synced_version + 1
-        stands_for_others = False
-        for version in range(first, newest + 1):
-            stands_for_others |= (log / f"{version:020d}.checkpoint.parquet").exists()
-            for path in (log / f"{version:020d}.json", log / f"{version:020d}.checkpoint.parquet"):
-                if path.exists():
-                    self._disk.sync_file(path)
-        if (log / "_last_checkpoint").exists():
-            self._disk.sync_file(log / "_last_checkpoint")
-        self._disk.sync_directory(log)
+        stands_for_others = self.files.sync_log(self._synced_version, newest)
         self._synced_version = newest
         if stands_for_others and not self._owed:  # entries hold what commits said of batches that wait
             delta.cleanup_metadata()
 
-    def _remove(self, paths: Sequence[Path]) -> None:
+    def _remove(self, paths: Sequence[Place]) -> None:
         for path in paths:
             path.unlink(missing_ok=True)
-        (self._path / PENDING).unlink(missing_ok=True)
+        (self.files.desk / PENDING).unlink(missing_ok=True)
 
     def last_durable(self, app_id: str) -> int | None:
         """Return the last number committed, once no loss of power can take it back; raise ``StorageUnavailable`` before."""

@@ -8,15 +8,16 @@ Left out: versions that somebody else commits while this reads (the actor's lock
 """
 
 import json
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from actors.base.errors import IntegrityError
+from actors.spans.adapters.parquet import source
+from actors.spans.place import Place
 from actors.spans.remembered import NOTHING, Transactions
 
 
-def read_transactions(log: Path, version: int, known: Transactions = NOTHING) -> Transactions:
+def read_transactions(log: Place, version: int, known: Transactions = NOTHING) -> Transactions:
     """Return all transactions up to a version, going on from those that are known.
 
     Raises ``OSError`` or ``pyarrow.ArrowException`` if the log cannot be read, ``IntegrityError`` if it is none.
@@ -30,20 +31,20 @@ def read_transactions(log: Path, version: int, known: Transactions = NOTHING) ->
     return Transactions(version, numbers)
 
 
-def newest_checkpoint(log: Path, version: int) -> int | None:
+def newest_checkpoint(log: Place, version: int) -> int | None:
     """Return the version of the newest checkpoint up to a version; ``None`` if there is none."""
     found = (int(path.name.split(".")[0]) for path in log.glob("*.checkpoint.parquet"))
     return max((each for each in found if each <= version), default=None)
 
 
-def _in_checkpoint(path: Path) -> dict[str, int]:
-    rows = pq.read_table(path, columns=["txn"], partitioning=None)["txn"].to_pylist()
+def _in_checkpoint(path: Place) -> dict[str, int]:
+    rows = pq.read_table(source(path), columns=["txn"], partitioning=None)["txn"].to_pylist()
     return {row["appId"]: row["version"] for row in rows if row is not None and row["appId"] is not None}
 
 
-def _in_entry(path: Path) -> dict[str, int]:
+def _in_entry(path: Place) -> dict[str, int]:
     try:
-        actions = [json.loads(line) for line in path.read_text().splitlines() if '"txn"' in line]
+        actions = [json.loads(line) for line in path.read_bytes().decode().splitlines() if '"txn"' in line]
         told = [action["txn"] for action in actions if "txn" in action]
         return {each["appId"]: int(each["version"]) for each in told}
     except (ValueError, KeyError, TypeError) as error:

@@ -27,6 +27,7 @@ from actors.spans.committed import BATCHES, read_said, say
 from actors.spans.frames import Frame, FrameKind, decode_spans, encode_spans, frame_header, read_header, scan
 from actors.spans.log.checkpoint import read_checkpoint
 from actors.spans.merkle import leaf_hash
+from actors.spans.place import below
 from actors.spans.span import Span
 from cluster.acceptance.tamper.people import DAY_S, NOW_S
 from cluster.acceptance.tamper.site import Site
@@ -130,7 +131,7 @@ class Layout:
         table = SpanTable(root / "spans", 1000)
         for path in table.current_files():
             columns = ["writer_id", "writer_seq", "log_index", "decision_id", "record"]
-            name = str(path.relative_to((root / "spans").resolve()))
+            name = below(table.path, path)
             for row in table.read_file(path, columns).to_pylist():
                 decision = row["decision_id"] if row["record"] else ""
                 self.rows.append(Row(row["writer_id"], row["writer_seq"], row["log_index"], decision, name))

@@ -22,6 +22,7 @@ from actors.health.relief import QueueRelief
 from actors.health.scaling import Size
 from actors.spans.adapters.backup import BackedTable
 from actors.spans.adapters.check import Checked, Whole
+from actors.spans.adapters.files import DirectoryFiles
 from actors.spans.adapters.handover import HandoverFile
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
@@ -157,7 +158,7 @@ def expired_batch(config: Config, age_s: float, folder: Path) -> bool:  # noqa: 
 
 def merged_file(config: Config, age_s: float, folder: Path) -> bool:
     """Return whether a file that was merged into another is still there."""
-    swaps, file = Swaps(folder, Disk()), folder / "input.parquet"
+    swaps, file = Swaps(DirectoryFiles(folder, Disk()), folder, Disk()), folder / "input.parquet"
     file.touch()
     swaps.note(["output.parquet"], [file.name], 0)
     swaps.settle({"output.parquet"}, round(1000 * age_s), 1000 * config.spans.removed_files_keep_s)

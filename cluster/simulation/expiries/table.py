@@ -99,7 +99,7 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
         "admission.quotas.redis.timeout_ms", "engine.health_check_timeout_s",
         "engine.graceful_shutdown_s", "engine.request_timeout_s", "supervisor.start_timeout_s",
         "supervisor.deploy_timeout_s", "supervisor.stop_grace_s", "spans.compact_step_ms",
-        "spans.unchecked_wait_s",
+        "spans.unchecked_wait_s", "spans.storage_timeout_s",
     ),
     "says how often something is done, or how long before it is due": (
         "policy.poll_ms", "admission.quotas.look_s", "admission.quotas.ahead_s", "admission.shedding.look_ms",

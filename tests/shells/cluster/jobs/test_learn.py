@@ -162,7 +162,7 @@ def test_the_job_leaves_out_what_the_table_says_is_quarantined(
     SpanTable(system.home.root / "spans", 10).append([entry], {"actor": 1}, 0)
     seen = []
 
-    def counted(_paths: object, _since: int, _frozen: object, quarantined: Quarantined) -> Counts:
+    def counted(_paths: object, _since: int, _frozen: object, quarantined: Quarantined, _at: object) -> Counts:
         seen.append(quarantined)
         return Counts({}, {})
 

@@ -12,6 +12,7 @@ from actors.base.certificates import Certificate, Revocation, Role, SignedCertif
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
 from actors.spans.actor import SpanActor
+from actors.spans.adapters.located import table_of
 from actors.spans.adapters.progress import Instant
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import SpanTable
@@ -28,6 +29,7 @@ from actors.spans.frames import (
     frame_header,
     read_header,
 )
+from actors.spans.place import AT_HOME
 from actors.spans.span import Span
 
 NOW_S = 1_790_000_000.0
@@ -226,7 +228,7 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path, self.incidents, self.started = path, Incidents(), 0
-        self.authority, self.log = Authority(), LogConfig()
+        self.authority, self.log, self.location = Authority(), LogConfig(), AT_HOME
         self.more: Sequence[Checker] | None = ()
         """Checkers that compare rows with others: none, for most rows of these tests belong to nothing. ``None``: all."""
 
@@ -242,14 +244,18 @@ class Home:
             self.path, writer_id(900 + self.started), config, self.incidents, self.authority, self.log, disk, self.more
         )
 
+    def table(self) -> SpanTable:
+        """Open the table in its first storage."""
+        return SpanTable(table_of(self.path, self.location), 10, desk=self.path / "spans")
+
     def rows(self, writer: int = 1) -> list[int]:
         """Return a writer's sequence numbers in the table, sorted."""
-        table = SpanTable(self.path / "spans", 10).read(["writer_id", "writer_seq"]).to_pylist()
+        table = self.table().read(["writer_id", "writer_seq"]).to_pylist()
         return sorted(row["writer_seq"] for row in table if row["writer_id"] == writer_id(writer))
 
     def entries(self, name: str) -> list[dict[str, str]]:
         """Return the actor's own rows of that name."""
-        table = SpanTable(self.path / "spans", 10).read(["name", "attributes"]).to_pylist()
+        table = self.table().read(["name", "attributes"]).to_pylist()
         return [dict(row["attributes"]) for row in table if row["name"] == name]
 
     def segments(self) -> list[str]:

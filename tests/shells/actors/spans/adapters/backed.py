@@ -79,7 +79,7 @@ class Backed(Home):
 
     def stores(self) -> SpanStores:
         """Open the table as a reader does."""
-        return SpanStores(self.path, 10)
+        return SpanStores(self.path, 10, location=self.location)
 
     def seen(self, writer: int = 1) -> list[int]:
         """Return a writer's numbers as a reader sees them, sorted."""
@@ -88,7 +88,7 @@ class Backed(Home):
 
     def found(self) -> tuple[int, list[tuple[int, str]]]:
         """Check the log; return how many rows are whole, and what is not."""
-        checked = check_log(self.path, self.authority.trust(), 10)
+        checked = check_log(self.path, self.authority.trust(), 10, location=self.location)
         return checked.rows, [(item.batch, item.kind) for item in checked.damage]
 
     def is_whole(self) -> bool:

@@ -13,9 +13,9 @@ from actors.spans.adapters.parquet import Statistics, file_name, parquet_bytes
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.swaps import Output, Swap
-from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows, by_date
 from actors.spans.config import SpansConfig
+from actors.spans.place import AT_HOME, Location
 from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed
 from tests.unit.actors.spans.telemetry import NOW_S, Incidents, span, writer_id
 
@@ -27,9 +27,10 @@ class Merging(Sealed):
     """A sealed table and what merges it; ``clock_s`` measures steps."""
 
     def __init__(
-        self, home: Path, disk: Disk | None = None, config: SpansConfig = MERGING, clock_s: Callable[[], float] = lambda: 0.0
+        self, home: Path, disk: Disk | None = None, config: SpansConfig = MERGING,
+        clock_s: Callable[[], float] = lambda: 0.0, location: Location = AT_HOME,
     ) -> None:  # fmt: skip
-        super().__init__(home, disk, keep_s=config.removed_files_keep_s)
+        super().__init__(home, disk, keep_s=config.removed_files_keep_s, location=location)
         self.incidents = Incidents()
         self.compactor = Compactor(
             self.table, self.files, self.sealer, self.authority, config, Reports(self.incidents), disk, clock_s
@@ -65,7 +66,7 @@ class Merging(Sealed):
 
     def seqs(self) -> list[int]:
         """Return the numbers of the first writer's rows, as a fresh reader finds them."""
-        found = SpanTable(self.home / "spans", 10).read(["writer_id", "writer_seq"]).to_pylist()
+        found = self.opened().read(["writer_id", "writer_seq"]).to_pylist()
         return sorted(row["writer_seq"] for row in found if row["writer_id"] != OWN)
 
     def forged(

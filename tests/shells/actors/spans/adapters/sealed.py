@@ -6,12 +6,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from actors.spans.adapters.check import check_log
+from actors.spans.adapters.check import Checked, check_log
+from actors.spans.adapters.located import table_of
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.sealer import Sealer
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import KEEP_S, SpanTable
 from actors.spans.columns import Rows, pinned_schema
+from actors.spans.place import AT_HOME, Location
 from tests.unit.actors.spans.telemetry import NOW_S, Authority, spans_from, writer_id
 
 NOW_MS = int(NOW_S * 1000)
@@ -23,14 +25,18 @@ class Sealed:
 
     def __init__(
         self, home: Path, disk: Disk | None = None, catch_up: int = 100, authority: Authority | None = None,
-        catch_up_rows: int = 1000, keep_s: int = KEEP_S,
+        catch_up_rows: int = 1000, keep_s: int = KEEP_S, location: Location = AT_HOME,
     ) -> None:  # fmt: skip
-        self.home, self.authority, self.disk = home, authority or Authority(), disk
-        self.table = SpanTable(home / "spans", 10, disk, keep_s)
+        self.home, self.authority, self.disk, self.location = home, authority or Authority(), disk, location
+        self.table = self.opened(disk, keep_s)
         self.files = LogFiles(home / "log", disk)
         self.sealer = Sealer(self.files, self.table, self.authority, catch_up, catch_up_rows)
         self.sealer.begin(NOW_MS)
         self.next_seq = (self.table.last_committed(W) or 0) + 1
+
+    def opened(self, disk: Disk | None = None, keep_s: int = KEEP_S) -> SpanTable:
+        """Open the table."""
+        return SpanTable(table_of(self.home, self.location), 10, disk, keep_s, self.home / "spans")
 
     def commit(self, rows: int = 3) -> list[Rows]:
         """Commit one batch."""
@@ -53,9 +59,13 @@ class Sealed:
         while self.sealer.waiting:
             self.sealer.seal(batches, NOW_MS)
 
+    def checked(self, *, deep: bool = True) -> Checked:
+        """Check the log."""
+        return check_log(self.home, self.authority.trust(), 10, deep=deep, location=self.location)
+
     def damage(self) -> list[tuple[int, str]]:
         """Return what a check finds."""
-        return [(item.batch, item.kind) for item in check_log(self.home, self.authority.trust(), 10).damage]
+        return [(item.batch, item.kind) for item in self.checked().damage]
 
     def file_of(self, batch: int) -> Path:
         """Return the file that holds a batch."""

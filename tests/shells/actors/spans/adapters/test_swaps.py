@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.spans.adapters.files import DirectoryFiles
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.swaps import NOTES, Swaps
 from tests.unit.actors.spans.telemetry import Recorder
@@ -18,9 +19,15 @@ def swaps(tmp_path: Path) -> Swaps:
     (tmp_path / "d").mkdir()
     for name in (*INPUTS, OUTPUT):
         (tmp_path / name).touch()
-    made = Swaps(tmp_path, Disk())
+    made = opened(tmp_path)
     made.note([OUTPUT], INPUTS, 1000)
     return made
+
+
+def opened(root: Path, disk: Disk | None = None) -> Swaps:
+    """Open the notes of a table in a directory."""
+    disk = disk or Disk()
+    return Swaps(DirectoryFiles(root, disk), root, disk)
 
 
 def left(root: Path) -> set[str]:
@@ -45,7 +52,7 @@ def test_the_table_says_what_goes(
     tmp_path: Path, swaps: Swaps, current: set[str], now_ms: int, kept: set[str], noted: bool, fresh: bool
 ) -> None:  # fmt: skip
     """Inputs once no reader needs them, an output that never counted; what nobody can tell stays, with its note."""
-    asked = Swaps(tmp_path, Disk()) if fresh else swaps
+    asked = opened(tmp_path) if fresh else swaps
     asked.settle(current, now_ms, 500)
     assert left(tmp_path) == kept
     assert bool(list((tmp_path / NOTES).iterdir())) is noted
@@ -68,7 +75,7 @@ def test_half_a_note_is_of_no_swap(tmp_path: Path, swaps: Swaps) -> None:
     """It was cut while it was written; its swap was never begun. Others are not forgotten over it."""
     (tmp_path / NOTES / "0.json").write_bytes(b'{"unix')
     (tmp_path / NOTES / "1.json").write_bytes(json.dumps({"unix_ms": 1}).encode())
-    asked = Swaps(tmp_path, Disk())
+    asked = opened(tmp_path)
     assert len(asked.settle({OUTPUT}, 1500, 500)) == 2
     assert swaps is not asked
     assert list((tmp_path / NOTES).iterdir()) == []
@@ -77,7 +84,7 @@ def test_half_a_note_is_of_no_swap(tmp_path: Path, swaps: Swaps) -> None:
 def test_a_note_outlives_what_it_names(tmp_path: Path, swaps: Swaps) -> None:
     """Files are durably gone before it is: else a crash would leave files that nobody knows of."""
     recorder = Recorder(tmp_path)
-    Swaps(tmp_path, recorder.disk).settle({OUTPUT}, 1500, 500)
+    opened(tmp_path, recorder.disk).settle({OUTPUT}, 1500, 500)
     assert swaps is not None
     assert [call for call, _ in recorder.calls] == ["remove", "remove", "directory", "remove"]
     assert recorder.calls[2] == ("directory", "d")
@@ -87,6 +94,6 @@ def test_a_note_outlives_what_it_names(tmp_path: Path, swaps: Swaps) -> None:
 def test_a_note_is_durable_before_anything_else(tmp_path: Path) -> None:
     """With its folder."""
     recorder = Recorder(tmp_path)
-    Swaps(tmp_path, recorder.disk).note([OUTPUT], INPUTS, 0)
+    opened(tmp_path, recorder.disk).note([OUTPUT], INPUTS, 0)
     assert [call for call, _ in recorder.calls] == ["directory", "file", "directory"]
     assert recorder.calls[2] == ("directory", NOTES)

@@ -17,6 +17,8 @@ from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters import parquet as parquet_module
 from actors.spans.adapters import reading as reading_module
 from actors.spans.adapters import table as table_module
+from actors.spans.adapters.delta import open_table
+from actors.spans.adapters.files import DirectoryFiles
 from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows, pinned_schema
 from tests.unit.actors.spans.telemetry import Recorder, decision, flipped, span, spans_from
@@ -100,12 +102,11 @@ def test_a_table_that_is_open_for_long_is_opened_anew_at_every_checkpoint(
     """It does not hold each of its commits apart for ever, whether it writes or reads; what it holds is the same."""
     opened_at: list[int] = []
 
-    class Opened(DeltaTable):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
-            opened_at.append(self.version())
+    def counted(path: Path) -> DeltaTable:
+        opened_at.append((made := open_table(path)).version())
+        return made
 
-    monkeypatch.setattr(reading_module, "DeltaTable", Opened)
+    monkeypatch.setattr(reading_module, "open_table", counted)
     table = opened(tmp_path)
     for seq in range(1, 12):
         table.append(rows(seq, 1), {"W1": seq}, 0)
@@ -141,7 +142,7 @@ def test_nothing_of_delta_s_log_goes_before_the_checkpoint_is_durable(tmp_path: 
         if path.name.endswith(".checkpoint.parquet"):
             there.append((path.parent / f"{0:020d}.json").exists())
 
-    table._disk = replace(recorder.disk, sync_file=sync)
+    table.files = DirectoryFiles(tmp_path / "spans", replace(recorder.disk, sync_file=sync))
     for seq in range(1, 4):
         table.append(rows(seq, 1), {"W1": seq}, 0)
     assert there == [True]

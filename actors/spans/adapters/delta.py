@@ -1,0 +1,51 @@
+"""Delta's table, wherever it lies.
+
+Rules:
+- A store that cannot be asked whether it holds a table is away, never empty: the library would say that there is none.
+- Whoever commits to a bucket does it with a conditional PUT: of two at once one takes effect, and the other is told.
+
+Left out: what is committed (``table``), and the files that it names (``files``, ``objects``).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from actors.spans.adapters.objects import ObjectPath, storage_options
+from actors.spans.place import Place
+
+DELTA_LOG = "_delta_log"
+
+
+def is_table(path: Place) -> bool:
+    """Tell whether there is a table; raise ``StorageUnavailable`` if nobody can tell."""
+    if isinstance(path, ObjectPath):
+        return any(True for _ in (path / DELTA_LOG).glob("*"))
+    return DeltaTable.is_deltatable(str(path))
+
+
+def open_table(path: Place) -> DeltaTable:
+    """Open it at its newest version."""
+    return DeltaTable(str(path), storage_options=_options(path))
+
+
+def create_table(path: Place, schema: pa.Schema, partition: str, configuration: Mapping[str, str | None]) -> DeltaTable:
+    """Create it, unless somebody else just did."""
+    return DeltaTable.create(
+        str(path), schema, mode="ignore", partition_by=[partition], configuration=configuration,
+        storage_options=_options(path),
+    )  # fmt: skip
+
+
+def file_of(path: Place, uri: str) -> Place:
+    """Return the file that Delta calls by a URI."""
+    if isinstance(path, ObjectPath):
+        return path / unquote(uri.removeprefix(f"{path}/"))
+    return Path(unquote(urlparse(uri).path) if uri.startswith("file:") else uri)
+
+
+def _options(path: Place) -> dict[str, str] | None:
+    return storage_options(path.location) if isinstance(path, ObjectPath) else None
