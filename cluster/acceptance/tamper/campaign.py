@@ -30,7 +30,7 @@ from cluster.acceptance.tamper.threats import BY_NAME, MARKS, Stage, Verdict, cl
 from cluster.simulation.parallel import spread
 
 SEED = 7
-MUTANTS = 12_600
+MUTANTS = 11_800
 """Drawn; those that mean the same are not counted."""
 PIECE = 200
 """Mutants that are held between two results."""

@@ -23,7 +23,7 @@ from cluster.acceptance.tamper.work import link
 
 EARLIER = ("roll back home", "fork")
 """Threats whose mutants are made of a copy of earlier: they mean something else than the home's last state."""
-TALL_EVERY = 9
+TALL_EVERY = 15
 """Of so many mutants one is of the tallest home."""
 
 
