@@ -51,8 +51,10 @@ def _rows(results: dict[str, Any]) -> Iterator[list[Any]]:
 
 def _not_run(results: dict[str, Any]) -> list[str]:
     """Say what was not struck when these results were kept: a page of half a campaign does not pass for a whole one."""
-    names = [lived.name for lived in stories(1)]
-    left = [f"{name}: {what}" for name in names for what in (*WAYS, LOST, FULL) if f"{name}: {what}" not in results]
+    left, whats = list[str](), (*WAYS, LOST, FULL)
+    for name in (lived.name for lived in stories(1)):
+        open_ones = [f"{name}: {what}" for what in whats if f"{name}: {what}" not in results]
+        left += open_ones if len(open_ones) < len(whats) else [f"{name}: everything"]
     return [f"Not run: {'; '.join(left)}."] if left else ["Everything was run."]
 
 
