@@ -6,6 +6,7 @@
 
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -96,7 +97,7 @@ def served() -> Iterator[Server]:
     """Run a server."""
     pytest.importorskip("moto")
     command = [sys.executable, "-m", "tests.shells.s3_server"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY)  # noqa: S603 - our own command
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=REPOSITORY)  # noqa: S603 - our own command
     try:
         assert process.stdout is not None
         port = process.stdout.readline()
@@ -107,6 +108,8 @@ def served() -> Iterator[Server]:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+        assert process.stdin is not None
+        process.stdin.close()
 
 
 @pytest.fixture(scope="session")
@@ -190,6 +193,12 @@ def _answer(start: Callable[..., Any], body: bytes) -> Iterable[bytes]:
     return [body]
 
 
+def _end_with_parent() -> None:
+    """End when whoever started this process is gone, however it ended."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
 def serve() -> None:
     """Serve until this process is ended."""
     import logging
@@ -200,6 +209,7 @@ def serve() -> None:
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     app = Failing(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     print(server.server_port, flush=True)
     server.serve_forever()
 
