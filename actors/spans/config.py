@@ -86,7 +86,8 @@ class SpansConfig(BaseModel):
     max_span_s: float = Field(default=3600, ge=1, le=86_400)
     """Longest a span can have lasted."""
     remembered_spans: int = Field(default=65_536, ge=1, le=4_194_304)
-    """Spans whose ids are remembered, so that a copy is known (some 250 bytes each; up to twice as many)."""
+    """Spans whose ids are remembered, so that a copy is known (some 250 bytes each; up to twice as many), and half as many
+    decisions."""
     recalled_rows: int = Field(default=32_768, ge=0, le=4_194_304)
     """Newest rows of the table that checkers are told of when the actor begins, so that a restart forgets none of them; 0: none.
     (Some 50 µs each, before the first row is judged.)"""

@@ -8,7 +8,8 @@ its requests, and what the system held in its last minute.
 
 Every five seconds resident memory, open file handles and threads of every process are looked at, and the gateway's tasks; from
 these looks it is judged in the end whether anything grows, as told below. When the system is down, records of answers that were
-received are looked for on its disk and verified there.
+received are looked for on its disk and verified there. The spans that the SpanActor remembers, to know a copy, are few
+(`spans.remembered_spans`): what it may hold at most it holds before anything is judged, and whatever grows then has no bound.
 
 A run that is interrupted begins anew: growth is one system's. What was run until then is judged and kept, with the time that
 it took.
@@ -55,6 +56,8 @@ DEADLINE_MS = 6000
 TIMEOUT_S = 30.0
 CONNECTIONS = 512
 QUESTIONS = 8
+SPANS = {"remembered_spans": 8192, "recalled_rows": 8192}
+"""What remembers ids and decisions is full within ten minutes."""
 LAST_S = 60.0
 _TASKS = re.compile(rb"^weavergen_event_loop_tasks\{[^}]*\} (\S+)$", re.MULTILINE)
 
@@ -120,7 +123,9 @@ def _profile(providers: Sequence[Provider]) -> Path:
     voters = [voter for each in providers for voter in each.voters()]
     layers = [{"name": "primary", "members": VOTERS}]
     path.write_text(
-        json.dumps({"profile": NAME, "demo": False, "voters": voters, "layers": layers, "breakers": BREAKERS})
+        json.dumps(
+            {"profile": NAME, "demo": False, "voters": voters, "layers": layers, "breakers": BREAKERS, "spans": SPANS}
+        )
     )
     return path
 

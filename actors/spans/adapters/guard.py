@@ -308,7 +308,10 @@ def open_guard(
     kept = QuarantinedRows(folder / "rows", disk, config.quarantine_max_bytes)
     investigations = Investigations(folder / "investigations", config.investigations_max, disk)
     if more is None:
-        more = (KeptStatistics(home, config.baseline_keep_rows), CrossReferenceValidator())
+        more = (
+            KeptStatistics(home, config.baseline_keep_rows),
+            CrossReferenceValidator(max_decisions=max(1, config.remembered_spans // 2)),
+        )
     return SpanIntegrityGuard(authority, kept, investigations, config, late_after_s, reports.lasting, checkers, more)
 
 
