@@ -80,6 +80,7 @@ ROW_REASON: Final = "weavergen.row.reason"
 ROW_INVESTIGATED: Final = "weavergen.row.investigated"
 ROW_BY: Final = "weavergen.row.by"
 ROW_SHA256: Final = "weavergen.row.sha256"
+ROW_REQUEST: Final = "weavergen.row.request"
 
 
 def chat_span_name(model: str) -> str:

@@ -3,6 +3,8 @@
 Rules:
 - The actor's own rows say it: ``weavergen.row.quarantined`` names a writer and numbers, ``weavergen.row.released`` takes them out
   again; what counts is the last word, in the order of the log. No other writer's row of these names is ever taken in.
+- Letting rows go, and setting rows of the table apart, is an operator's word, and the entry carries it as it was signed: one that
+  does not is no entry but a forgery in the table, and named.
 - A row that was set aside before it came into the table is not in it, so there is nothing to leave out; once it was released it
   is, under its own number.
 
@@ -18,7 +20,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.base.certificates import TrustBundle
+from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
+from actors.spans.request import confirmed
 
 Place = Literal["aside", "table"]
 Interval = tuple[int, int]
@@ -40,6 +45,8 @@ class Entry:
     by: str
     """Who asked for it; empty if nobody did."""
     at_unix_ms: int
+    request: str = ""
+    """What an operator signed (``request``); empty where the actor itself set a row aside."""
     row_sha256: str = ""
     """Of one row that was set aside: what it was (``adapters.quarantine``); empty where an earlier version did not say."""
 
@@ -48,8 +55,20 @@ def entry_of(name: str, said: Mapping[str, str], at_ns: int) -> Entry:
     """Return what a row of the actor's says; raise ``KeyError`` or ``ValueError`` if it says nothing of the kind."""
     return Entry(
         name, said[names.ROW_WRITER], int(said[names.ROW_FIRST]), int(said[names.ROW_LAST]), said.get(names.ROW_PLACE, ""),
-        said.get(names.ROW_REASON, ""), said.get(names.ROW_BY, ""), at_ns // 1_000_000, said.get(names.ROW_SHA256, ""),
+        said.get(names.ROW_REASON, ""), said.get(names.ROW_BY, ""), at_ns // 1_000_000, said.get(names.ROW_REQUEST, ""),
+        said.get(names.ROW_SHA256, ""),
     )  # fmt: skip
+
+
+def check_word(entry: Entry, trust: TrustBundle) -> None:
+    """Raise ``IntegrityError`` if an entry says in an operator's name what no operator signed."""
+    if (entry.name, entry.place) == (names.ROW_QUARANTINED, "aside"):
+        return
+    asked = confirmed(entry.request, trust)
+    action = "release" if entry.name == names.ROW_RELEASED else "quarantine"
+    said = action, entry.writer_id, entry.first_seq, entry.last_seq, entry.reason, entry.by
+    if said != (asked.action, asked.writer_id, asked.first_seq, asked.last_seq, asked.reason, asked.by):
+        raise IntegrityError("it says another thing than what the operator signed", "request")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Rules:
   apart what honest writers wrote would choose what is learned.
 - A request counts for ``MAX_AGE_S``: one that was kept is worth nothing later. Its id is an application id of the commit that
   carries it out, so it happens once.
+- The entry that says so carries it as it was signed: who let rows go can be held to it, and nobody else can say it for them.
 
 Left out: where requests lie and who carries them out (``adapters.requests``).
 """
@@ -55,14 +56,30 @@ def sign_request(request: QuarantineRequest, key: SigningKey) -> SignedRequest:
 
 def accepted(signed: SignedRequest, trust: TrustBundle, now_s: int) -> QuarantineRequest:
     """Return a request that counts now; raise ``IntegrityError`` saying why it does not."""
-    key = role_keys(trust, "operator", now_s).get(signed.signature.key_id)
-    if key is None:
-        raise IntegrityError("no operator of trust.json signed it", "signature")
-    payload = unb64(signed.payload, "request")
-    key.verify(REQUEST_TYPE, payload, signed.signature, "signature")
-    request = decode(payload, QuarantineRequest, "request")
+    request = _checked(signed, trust, now_s)
     if not -SKEW_S <= now_s - request.at_ms / 1000 <= MAX_AGE_S:
         raise IntegrityError(f"it was signed {now_s - request.at_ms // 1000} s ago: sign it anew", "time")
     if not FIRST_SEQ <= request.first_seq <= request.last_seq or not is_ulid(request.id):
         raise IntegrityError("it names no rows", "rows")
     return request
+
+
+def as_entered(signed: SignedRequest) -> str:
+    """Return a request as the entry carries it."""
+    return canonical_json(signed).decode()
+
+
+def confirmed(entered: str, trust: TrustBundle) -> QuarantineRequest:
+    """Return the request that an entry carries; raise ``IntegrityError`` unless an operator of its time signed it."""
+    signed = decode(entered.encode(), SignedRequest, "request")
+    at_ms = decode(unb64(signed.payload, "request"), QuarantineRequest, "request").at_ms
+    return _checked(signed, trust, at_ms // 1000)
+
+
+def _checked(signed: SignedRequest, trust: TrustBundle, at_s: int) -> QuarantineRequest:
+    key = role_keys(trust, "operator", at_s).get(signed.signature.key_id)
+    if key is None:
+        raise IntegrityError("no operator of trust.json signed it", "signature")
+    payload = unb64(signed.payload, "request")
+    key.verify(REQUEST_TYPE, payload, signed.signature, "signature")
+    return decode(payload, QuarantineRequest, "request")

@@ -25,7 +25,7 @@ from actors.spans.request import MAX_REASON, QuarantineRequest, sign_request
 from cluster.cli.context import Session, home_option, json_option, print_json, root_of, safe
 from cluster.cli.transitions import author
 from cluster.home import Home, open_home
-from cluster.trust import operator_key
+from cluster.trust import load_trust, operator_key
 
 MAX_SHOWN = 1000
 ID_BYTES = 16
@@ -45,7 +45,7 @@ def quarantine() -> None:
 def list_(home_dir: str | None, as_json: bool) -> None:
     """List what is or was quarantined, newest first."""
     home = open_home(root_of(home_dir))
-    found = listed(entries(_table(home)), MAX_SHOWN)
+    found = listed(entries(_table(home), load_trust(home.trust_file)), MAX_SHOWN)
     if as_json:
         print_json(found)
         return
@@ -148,7 +148,7 @@ def shown(home: Home, writer: str, seq: int) -> dict[str, Any]:
     """Return everything that is known of one row; raise ``NotFound`` if it was never quarantined."""
     words = [
         msgspec.to_builtins(entry)
-        for entry in entries(_table(home))
+        for entry in entries(_table(home), load_trust(home.trust_file))
         if entry.writer_id == writer and entry.first_seq <= seq <= entry.last_seq
     ]
     folder = home.root / "quarantine"

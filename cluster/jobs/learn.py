@@ -46,6 +46,7 @@ from actors.spans.record import policy_named
 from cluster.home import Home, open_home
 from cluster.jobs.submission import MARK, write_report
 from cluster.profile_policy import publish_weights
+from cluster.trust import load_trust
 
 SCHEMA = "weavergen.learn/1"
 TASKS_PER_PROCESSOR = 2
@@ -198,7 +199,8 @@ def learn_home(home: Home, sha256: str, since_ns: int) -> dict[str, Any]:
     old = WeightsRegistry(home.registry).weights(sha256)
     location = config.spans.location
     table = SpanStores(home.root, config.spans.table_checkpoint_commits, location=location)
-    frozen, quarantined = frozen_policies(home, config.policy.max_snapshot_bytes), in_force(entries(table))
+    frozen = frozen_policies(home, config.policy.max_snapshot_bytes)
+    quarantined = in_force(entries(table, load_trust(home.trust_file)))
     files, counts = table.with_files(
         lambda: (len(files := table.current_files()), count_files(files, since_ns, frozen, quarantined, location))
     )  # fmt: skip

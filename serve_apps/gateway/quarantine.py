@@ -1,8 +1,10 @@
 """What is quarantined, as operators and auditors read it: asked of the table, beside the requests."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError, NotReady
 from actors.spans.config import SpansConfig
 from actors.spans.quarantined import listed
@@ -18,8 +20,8 @@ MAX_LOOKUPS = 4
 class QuarantineView:
     """Reads the table's own word in one thread; its libraries are loaded when it is first asked."""
 
-    def __init__(self, home: Path, spans: SpansConfig) -> None:
-        self._home, self._spans = home, spans
+    def __init__(self, home: Path, spans: SpansConfig, trust: Callable[[], TrustBundle]) -> None:
+        self._home, self._spans, self._trust = home, spans, trust
         self._threads = BoundedThreads(1, MAX_LOOKUPS, "quarantine")
         self._entries: Entries | None = None
 
@@ -39,6 +41,6 @@ class QuarantineView:
 
                 commits, location = self._spans.table_checkpoint_commits, self._spans.location
                 self._entries = Entries(SpanStores(self._home, commits, location=location))
-            return listed(self._entries.read(), MAX_SHOWN)
+            return listed(self._entries.read(self._trust()), MAX_SHOWN)
         except IntegrityError as error:
             raise NotReady(f"the table is damaged ({error}); `weavergen log verify` tells") from error

@@ -133,7 +133,7 @@ class Gateway:
         self._external = ExternalLog(settings.home, self._external_writer, settings.spans, settings.otlp)
         self.traces = self._trace_intake()
         self._spans = SpanWatch(ask_span_actor)
-        self._quarantine = QuarantineView(settings.home, settings.spans)
+        self._quarantine = QuarantineView(settings.home, settings.spans, self._parts.trust)
         self._open_incidents = OpenIncidents(self._parts.incidents.count_open)
         self._issuers = IssuerWatch(self._parts.trust)
         self._tasks: list[asyncio.Task[None]] = []

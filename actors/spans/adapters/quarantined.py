@@ -10,11 +10,12 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
 from actors.spans.adapters.reading import TableReader
 from actors.spans.place import Place
-from actors.spans.quarantined import Entry, entry_of
+from actors.spans.quarantined import Entry, check_word, entry_of
 
 _COLUMNS = ("name", "log_index", "writer_seq", "start_unix_nano", "attributes")
 _WANTED = (pc.field("name") == names.ROW_QUARANTINED) | (pc.field("name") == names.ROW_RELEASED)
@@ -28,14 +29,15 @@ class Entries:
         self._said: dict[Place, list[dict[str, Any]]] = {}
         """File → its rows that say something."""
 
-    def read(self) -> list[Entry]:
+    def read(self, trust: TrustBundle) -> list[Entry]:
         """Return all words, in the order of the log.
 
-        Raises ``IntegrityError`` if a file does not check or an entry cannot be read, ``StorageUnavailable`` like the table.
+        Raises ``IntegrityError`` if a file does not check, an entry cannot be read, or no operator said what is said in an
+        operator's name; ``StorageUnavailable`` like the table.
         """
         rows = [row for said in self._table.with_files(self._files) for row in said]
         rows.sort(key=lambda row: (-1 if row["log_index"] is None else row["log_index"], row["writer_seq"]))
-        return list(_read(rows))
+        return list(_read(rows, trust))
 
     def _files(self) -> Sequence[list[dict[str, Any]]]:
         current = self._table.current_files()
@@ -46,19 +48,21 @@ class Entries:
         return list(self._said.values())
 
 
-def entries(table: TableReader) -> list[Entry]:
+def entries(table: TableReader, trust: TrustBundle) -> list[Entry]:
     """Return every word on quarantined rows, once; raises like ``Entries.read``."""
-    return Entries(table).read()
+    return Entries(table).read(trust)
 
 
-def _read(rows: list[dict[str, Any]]) -> Iterator[Entry]:
+def _read(rows: list[dict[str, Any]], trust: TrustBundle) -> Iterator[Entry]:
     for row in rows:
         said = dict(row["attributes"])
         if names.ROW_WRITER not in said:
             continue  # of an earlier version: it tells of a row that was set aside, and is in no table
         try:
-            yield entry_of(str(row["name"]), said, int(row["start_unix_nano"]))
-        except (KeyError, ValueError) as error:
+            entry = entry_of(str(row["name"]), said, int(row["start_unix_nano"]))
+            check_word(entry, trust)
+        except (KeyError, ValueError, IntegrityError) as error:
             raise IntegrityError(
-                f"entry {row['writer_seq']} of batch {row['log_index']} cannot be read: {error}"
+                f"entry {row['writer_seq']} of batch {row['log_index']} does not count: {error}"
             ) from error
+        yield entry

@@ -30,7 +30,7 @@ from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
 from actors.spans.columns import Rows
 from actors.spans.quarantined import Entry, in_force
-from actors.spans.request import QuarantineRequest, SignedRequest, accepted
+from actors.spans.request import QuarantineRequest, SignedRequest, accepted, as_entered
 
 MAX_A_TICK = 16
 MAX_ROWS = 10_000
@@ -103,18 +103,19 @@ class Requests:
         if self._table.last_committed(app_id) is not None:
             self._disk.remove(path)
             return
-        request = accepted(_read(path), self._trust(), int(now.wall_s))
+        signed, trust = _read(path), self._trust()
+        request = accepted(signed, trust, int(now.wall_s))
         if request.id != path.stem:
             raise IntegrityError("it lies under another's name", "id")
         if request.action == "quarantine":
             if self._table.last_committed(request.writer_id) is None:
                 raise IntegrityError("no row of this writer is in the table", "rows")
-            self._enter(request, names.ROW_QUARANTINED, "table", now)
+            self._enter(signed, request, names.ROW_QUARANTINED, "table", now)
         else:
-            self._release(request, self._entries.read(), now)
+            self._release(signed, request, self._entries.read(trust), now)
         self._outgoing.note(app_id, 1, now)
 
-    def _release(self, request: QuarantineRequest, said: Sequence[Entry], now: Instant) -> None:
+    def _release(self, signed: SignedRequest, request: QuarantineRequest, said: Sequence[Entry], now: Instant) -> None:
         quarantined = in_force(said)
         held = [
             seq
@@ -128,7 +129,7 @@ class Requests:
         if not held and not in_table:
             raise IntegrityError("none of these rows is quarantined", "rows")
         self._put_back(request.writer_id, set(held), _set_aside(said, request.writer_id), now)
-        self._enter(request, names.ROW_RELEASED, "aside" if held else "table", now)
+        self._enter(signed, request, names.ROW_RELEASED, "aside" if held else "table", now)
 
     def _put_back(self, writer_id: str, wanted: set[int], known: Mapping[int, str], now: Instant) -> None:
         """Have rows that were set aside come into the table, all of them or none, as they were by the table's own word."""
@@ -151,10 +152,11 @@ class Requests:
             self._outgoing.buffer.count += 1
             self._outgoing.note(app_id, 1, now)
 
-    def _enter(self, request: QuarantineRequest, name: str, place: str, now: Instant) -> None:
+    def _enter(self, signed: SignedRequest, request: QuarantineRequest, name: str, place: str, now: Instant) -> None:
         self._outgoing.enter(name, {
             names.ROW_WRITER: request.writer_id, names.ROW_FIRST: str(request.first_seq), names.ROW_LAST: str(request.last_seq),
             names.ROW_PLACE: place, names.ROW_REASON: request.reason, names.ROW_BY: request.by,
+            names.ROW_REQUEST: as_entered(signed),
         }, now)  # fmt: skip
 
     def _refuse(self, path: Path, error: IntegrityError, now: Instant) -> None:

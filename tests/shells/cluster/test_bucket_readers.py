@@ -81,7 +81,7 @@ async def test_a_replica_finds_proves_and_shows(system: System) -> None:
     data = lookup.find(decision(1))
     assert data is not None
     assert read_envelope(archive.prove(data)).proof is not None
-    view = QuarantineView(home.root, spans_of(home))
+    view = QuarantineView(home.root, spans_of(home), trust)
     assert (await view.listed())["total"] == 1
     view.close()
 

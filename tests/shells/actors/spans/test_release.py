@@ -17,29 +17,25 @@ from actors.spans.frames import FrameKind, encode_spans
 from actors.spans.quarantined import Quarantined, in_force
 from actors.spans.request import QuarantineRequest, sign_request
 from actors.spans.span import Span
+from tests.unit.actors.spans.asked import OPERATOR, with_operator
 from tests.unit.actors.spans.signed import signed_row
 from tests.unit.actors.spans.telemetry import (
     NOW_S,
     Home,
     SegmentBytes,
     at,
-    certificate_of,
     span,
     writer_id,
 )  # fmt: skip
 
 W = writer_id(1)
-OPERATOR = SigningKey.from_seed(b"o" * 32)
 LATE = int((NOW_S + 400) * 1e9)
 
 
 @pytest.fixture(autouse=True)
 def _operator(home: Home) -> None:
     """Have root know an operator."""
-    known = home.authority.trust()
-    home.authority._trust = msgspec.structs.replace(
-        known, certificates=[*known.certificates, certificate_of("operator", OPERATOR)]
-    )
+    home.authority._trust = with_operator(home.authority.trust())
 
 
 def asked(
@@ -56,7 +52,7 @@ def asked(
 
 def quarantined(home: Home) -> Quarantined:
     """Return what the table says."""
-    return in_force(entries(SpanTable(home.path / "spans", 10)))
+    return in_force(entries(SpanTable(home.path / "spans", 10), home.authority.trust()))
 
 
 def log(*rows: Span) -> SegmentBytes:

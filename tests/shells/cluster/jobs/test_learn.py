@@ -24,6 +24,7 @@ from cluster.jobs.learn import count_batch, count_file, frozen_policies
 from cluster.succession import Note
 from cluster.trust import operator_key
 from tests.shells.cluster.governed import Governed, config_of, governed
+from tests.unit.actors.spans.asked import word
 from tests.unit.actors.spans.telemetry import span
 from tests.unit.actors.spans.test_record import RECORD, WRITER
 
@@ -157,7 +158,7 @@ def test_the_job_leaves_out_what_the_table_says_is_quarantined(
 ) -> None:
     """Read from the table's own entries; the report says how many rows that are."""
     system.home.write_config(config_of("a", "b"))
-    said = {names.ROW_WRITER: "w", names.ROW_FIRST: "1", names.ROW_LAST: "2", names.ROW_PLACE: "table"}
+    said = word("quarantine", 1, 2, "w", operator_key(system.operators), system.now_s * 1000)
     entry = Rows("actor", 1, 1, [span(1, name=names.ROW_QUARANTINED, attributes=said)])
     SpanTable(system.home.root / "spans", 10).append([entry], {"actor": 1}, 0)
     seen = []

@@ -1,10 +1,15 @@
 """Which rows are quarantined follows from the table's own words, the last one first."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
+from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
-from actors.spans.quarantined import Entry, Interval, Quarantined, in_force, join, listed, without
+from actors.spans.quarantined import Entry, Interval, Quarantined, check_word, entry_of, in_force, join, listed, without
+from tests.unit.actors.spans import asked
 
 W, X = "01J0000000000000000000000W", "01J0000000000000000000000X"
 
@@ -97,3 +102,18 @@ def test_the_list_is_newest_first_and_bounded_and_says_what_was_let_go() -> None
     assert [(item["first_seq"], item["state"]) for item in found["entries"]] == [(9, "quarantined"), (5, "partly")]  # type: ignore[attr-defined]
     (oldest,) = listed([bad(1, 4), good(1, 6)], 2)["entries"]  # type: ignore[misc]
     assert oldest["state"] == "released"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"first_seq": 2}, {"last_seq": 5}, {"writer_id": "w"}, {"name": names.ROW_QUARANTINED}, {"by": "b"}, {"reason": "r"},
+     {"request": ""}],
+)  # fmt: skip
+def test_a_word_is_what_its_operator_signed(changes: dict[str, Any]) -> None:
+    """Rows, writer, what is done, by whom and why; the actor's own word on rows that it set aside needs none."""
+    signed = entry_of(names.ROW_RELEASED, asked.word("release", 3, 4), 1)
+    check_word(signed, asked.TRUST)
+    check_word(entry_of(names.ROW_QUARANTINED, asked.word("quarantine", 3, 4), 1), asked.TRUST)
+    check_word(replace(signed, name=names.ROW_QUARANTINED, place="aside", request=""), asked.TRUST)
+    with pytest.raises(IntegrityError):
+        check_word(replace(signed, **changes), asked.TRUST)

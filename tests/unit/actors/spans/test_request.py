@@ -4,36 +4,24 @@ import msgspec
 import pytest
 
 from actors.base.canonical import b64, canonical_json
-from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
-from actors.base.ids import ulid
 from actors.base.signing import SigningKey
-from actors.spans.request import MAX_AGE_S, QuarantineRequest, accepted, sign_request
-from tests.unit.actors.spans.telemetry import NOW_S, Authority, certificate_of, writer_id
+from actors.spans.request import MAX_AGE_S, QuarantineRequest, accepted, as_entered, confirmed, sign_request
+from tests.unit.actors.spans.asked import OPERATOR, REQUEST, TRUST
+from tests.unit.actors.spans.telemetry import NOW_S, Authority
 
-OPERATOR = SigningKey.from_seed(b"o" * 32)
 AT_S = int(NOW_S)
-
-
-def trust() -> TrustBundle:
-    """Return a bundle with an operator."""
-    known = Authority().trust()
-    return msgspec.structs.replace(known, certificates=[*known.certificates, certificate_of("operator", OPERATOR)])
 
 
 def request(**changes: object) -> QuarantineRequest:
     """Return a request."""
-    made = QuarantineRequest(
-        "weavergen.quarantine-request/1", ulid(AT_S * 1000, bytes(10)), "release", writer_id(1), 3, 4, "clock", "operator a",
-        AT_S * 1000,
-    )  # fmt: skip
-    return msgspec.structs.replace(made, **changes)
+    return msgspec.structs.replace(REQUEST, **changes)
 
 
 def test_what_an_operator_signed_counts() -> None:
     """For a day; as it was signed."""
     signed = sign_request(request(), OPERATOR)
-    assert accepted(signed, trust(), AT_S) == accepted(signed, trust(), AT_S + MAX_AGE_S) == request()
+    assert accepted(signed, TRUST, AT_S) == accepted(signed, TRUST, AT_S + MAX_AGE_S) == request()
 
 
 def test_what_nobody_who_may_signed_does_not_count() -> None:
@@ -46,14 +34,27 @@ def test_what_nobody_who_may_signed_does_not_count() -> None:
         (other, "does not match"),
     ]:
         with pytest.raises(IntegrityError, match=why):
-            accepted(wrong, trust(), AT_S)
+            accepted(wrong, TRUST, AT_S)
     for late_s in (MAX_AGE_S + 1, -301):
         with pytest.raises(IntegrityError, match="sign it anew"):
-            accepted(signed, trust(), AT_S + late_s)
+            accepted(signed, TRUST, AT_S + late_s)
 
 
 @pytest.mark.parametrize("changes", [{"first_seq": 0}, {"first_seq": 5}, {"id": "../../x"}])
 def test_a_request_that_names_no_rows_is_none(changes: dict[str, object]) -> None:
     """Whoever signed it."""
     with pytest.raises(IntegrityError, match="no rows"):
-        accepted(sign_request(request(**changes), OPERATOR), trust(), AT_S)
+        accepted(sign_request(request(**changes), OPERATOR), TRUST, AT_S)
+
+
+def test_what_an_entry_carries_is_held_against_the_operators_of_its_time() -> None:
+    """However long ago that was: it happened then. What nobody signed, or what is no request, is refused."""
+    signed = sign_request(request(), OPERATOR)
+    assert confirmed(as_entered(signed), TRUST) == request()
+    before = sign_request(request(at_ms=-1), OPERATOR)
+    for wrong in ("", "{}", as_entered(before), as_entered(sign_request(request(), Authority().key()))):
+        with pytest.raises(IntegrityError):
+            confirmed(wrong, TRUST)
+    other = msgspec.structs.replace(signed, payload=b64(canonical_json(request(last_seq=9))))
+    with pytest.raises(IntegrityError, match="does not match"):
+        confirmed(as_entered(other), TRUST)

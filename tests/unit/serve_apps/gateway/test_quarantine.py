@@ -14,7 +14,8 @@ from tests.unit.actors.spans.telemetry import Home, SegmentBytes, at, span, writ
 
 async def test_entries_are_shown_and_a_damaged_table_says_so(tmp_path: Path) -> None:
     """Before there is a table there is nothing; a file that does not check is no empty list."""
-    view, home = QuarantineView(tmp_path, SpansConfig()), Home(tmp_path)
+    home = Home(tmp_path)
+    view = QuarantineView(tmp_path, SpansConfig(), home.authority.trust)
     assert await view.listed() == {"total": 0, "rows_in_table": 0, "entries": []}
     rows = encode_spans([span(1), span(2, latency_ms=9999)])
     SegmentBytes(1).raw(1, 2, rows).end(FrameKind.CLOSED, 3).save(home.wal)
@@ -27,7 +28,7 @@ async def test_entries_are_shown_and_a_damaged_table_says_so(tmp_path: Path) -> 
     view.close()
     (path,) = SpanTable(tmp_path / "spans", 10).current_files()
     path.write_bytes(path.read_bytes()[:-9])
-    view = QuarantineView(tmp_path, SpansConfig())
+    view = QuarantineView(tmp_path, SpansConfig(), home.authority.trust)
     with pytest.raises(NotReady, match="log verify"):
         await view.listed()
     view.close()
