@@ -132,13 +132,14 @@ class Ingest:
         return gathered.more
 
     def seen(self, log_size: int) -> Seen:
-        """Return what this tick read and set aside, before which so many batches were sealed.
+        """Return what this tick read, set aside and found missing, before which so many batches were sealed.
 
         Rows of other services are not counted: nothing learns from them, and who may send any number could hide a storm.
         """
         report = self.report
-        own = report.rows_read - report.rows_external
-        return Seen(own, report.rows_quarantined + report.rows_set_apart, self._first_bad, log_size)
+        rows = report.rows_read - report.rows_external + report.lost_rows
+        bad = report.rows_quarantined + report.rows_set_apart + report.lost_rows
+        return Seen(rows, bad, self._first_bad, log_size)
 
     def blocked(self, writer_id: str, error: Exception, now: Instant) -> None:
         """Say what keeps a writer's log from being read or removed; it is tried again at the next tick."""
@@ -407,6 +408,8 @@ class Ingest:
         progress.damaged.add(ref.number)
         self.report.damage += 1
         self.report.lost_rows += lost
+        if lost:
+            self._first_bad = self._first_bad or f"{ref.writer_id} {progress.next_seq}"
         evidence = _evidence(ref, progress) | {names.WAL_LOST_ROWS: str(lost), names.WAL_REASON: reason}
         self._outgoing.enter(names.WAL_DAMAGED, evidence, now)
         self._reports.open("wal_damaged", evidence, f"{ref.writer_id}/{ref.number}")

@@ -1,10 +1,11 @@
 """Span data corruption storm: whether so many of the latest rows were set aside that nothing may be learned any more. Pure.
 
 Rules:
-- The window holds what came in the last ``window_s``; a storm is when at least ``min_bad`` of its rows were set aside, and they
-  are at least ``share`` of all rows that came.
-- The last clean point is how long the log was before the first row of the window was read that was set aside: of batches up to
-  there none was read beside a bad row of this storm.
+- The window holds what came in the last ``window_s``; a storm is when at least ``min_bad`` of its rows are bad, and they are at
+  least ``share`` of all. A row is bad that was set aside, or that its writer numbered and that is damaged or not there: what is
+  left of a log that rots is no fair sample of what was written.
+- The last clean point is how long the log was before the first bad row of the window was found: of batches up to there none was
+  read beside a bad row of this storm.
 - Time does not run backwards here: a clock that is set back empties nothing and keeps nothing longer.
 - It holds one entry a second, however often it is told.
 
@@ -20,9 +21,9 @@ class Seen:
     """What came in one look at the logs."""
 
     rows: int
-    """All that were read, those set aside among them."""
+    """All that were read or are missing, those set aside among them."""
     bad: int
-    """Of these, those that were set aside."""
+    """Of these, those that were set aside, are damaged or are missing."""
     first_bad: str
     """Writer and number of the first of these; empty if there is none."""
     log_size: int
@@ -41,7 +42,7 @@ class Storm:
 
     @property
     def share(self) -> float:
-        """Return the share that was set aside."""
+        """Return the share that is bad."""
         return self.bad / self.rows
 
 

@@ -92,3 +92,22 @@ def test_a_few_bad_rows_are_no_storm(home: Home) -> None:
     assert read_pin(home.path) is None
     assert span_gauges(actor.health(at(1)))["span_storm"] == 0.0
     actor.close()
+
+
+def test_a_log_that_rots_is_a_storm(home: Home) -> None:
+    """Rows that their writer numbered and that cannot be read any more are as bad as any: what is left is no fair sample."""
+    home.more = None
+    segment, count = decisions(60)
+    rotten = bytearray(segment.data)
+    for spot in segment.spots[2:58]:
+        rotten[spot + 60] ^= 1
+    segment.data = bytes(rotten)
+    segment.save(home.wal)
+    actor = home.actor()
+    report = actor.tick(at(1), flush=True)
+    assert report.lost_rows > 60
+    pin = read_pin(home.path)
+    assert pin is not None
+    assert (pin.bad, pin.rows) == (report.lost_rows + report.rows_quarantined, count)
+    assert pin.first_bad.startswith(f"{WRITER} ")
+    actor.close()
