@@ -1,7 +1,6 @@
 """Results are told in words."""
 
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,13 +70,7 @@ def test_every_quick_form_is_of_a_campaign() -> None:
 
 
 def test_what_has_no_quick_form_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is run; a campaign that is told to end would end what it started."""
+    """Nothing is run."""
     monkeypatch.setattr("sys.argv", ["acceptance", "--quick", "faults"])
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        assert campaigns.main() == 2
-        with pytest.raises(SystemExit, match="143"):
-            signal.raise_signal(signal.SIGTERM)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    assert campaigns.main() == 2
     assert "faults has no quick form" in capsys.readouterr().err
