@@ -63,7 +63,7 @@ def flip(file: Path) -> None:
     column = next(found for found in places if found.path_in_schema == "record")
     data = bytearray(file.read_bytes())
     begin = column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset
-    data[begin + 200] ^= 1  # behind the page's own header, amid what it holds
+    data[begin + column.total_compressed_size - 20] ^= 1  # at the end of the last page: no header is there
     file.write_bytes(data)
 
 
