@@ -7,15 +7,13 @@ is asked of its scheduler: a prefix cache can be reset only while no request hol
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.engines.catalogue import ROOT, SMALLEST, weights_of
+from tests.engines.child import run_child
 
 pytestmark = [pytest.mark.weights, pytest.mark.timeout(900)]  # the first run downloads and converts
 
@@ -128,16 +126,13 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     script.write_text(DRIVER, encoding="utf-8")
     scratch = Path(f"/tmp/wg{os.getpid()}")  # noqa: S108 - sockets need short paths
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    child = subprocess.Popen(  # noqa: S603 - our own interpreter
-        [sys.executable, str(script), SMALLEST, str(weights), str(scratch), str(result)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        env={**environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"},
-    )  # fmt: skip
     try:
-        output, _ = child.communicate(timeout=TIMEOUT_S)
+        _, output = run_child(
+            [str(script), SMALLEST, str(weights), str(scratch), str(result)],
+            {**environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"},
+            TIMEOUT_S,
+        )
     finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
         shutil.rmtree(scratch, ignore_errors=True)
     assert result.exists(), output[-3000:]
     found: dict[str, Any] = json.loads(result.read_bytes())

@@ -6,9 +6,6 @@ at a time, for the rest is mostly one thread's work.
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,6 +14,7 @@ import pytest
 from models.catalog import CatalogEntry, load_catalog
 from models.engine import EngineSettings, engine_settings
 from tests.engines.catalogue import weights_of
+from tests.engines.child import run_child
 
 pytestmark = [
     pytest.mark.weights,
@@ -80,17 +78,12 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
         engines = dict(zip((entry.id for entry in entries), pool.map(settings_of, entries), strict=True))
     (environ,) = {tuple(sorted(settings.env.items())) for settings in engines.values()}  # of the process that is forked
     told = {str(folder / f"{name}.json"): settings.model_dump() for name, settings in engines.items()}
-    child = subprocess.Popen(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", DRIVER, *map(json.dumps, (told, QUESTION, PROMPTS, AT_A_TIME))],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        env={**os.environ, **dict(environ), "VLLM_ENABLE_V1_MULTIPROCESSING": "0"},  # no process beside the fork
-    )  # fmt: skip
-    try:
-        output, _ = child.communicate(timeout=TIMEOUT_S)
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-    assert child.returncode == 0, output[-3000:]
+    code, output = run_child(
+        ["-c", DRIVER, *map(json.dumps, (told, QUESTION, PROMPTS, AT_A_TIME))],
+        {**os.environ, **dict(environ), "VLLM_ENABLE_V1_MULTIPROCESSING": "0"},  # no process beside the fork
+        TIMEOUT_S,
+    )
+    assert code == 0, output[-3000:]
     return {name: json.loads((folder / f"{name}.json").read_bytes()) for name in engines}
 
 
