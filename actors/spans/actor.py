@@ -40,6 +40,7 @@ from actors.spans.adapters.compaction import Compactor
 from actors.spans.adapters.guard import open_guard
 from actors.spans.adapters.ingest import Ingest
 from actors.spans.adapters.log import LogFiles
+from actors.spans.adapters.parquet import give_back
 from actors.spans.adapters.progress import Buffer, IngestReport, Instant, Outgoing, Progress
 from actors.spans.adapters.reader import SegmentRef, WalReader
 from actors.spans.adapters.reporting import Reports
@@ -133,6 +134,7 @@ class SpanActor:
         if not self._buffer.reached:
             self._remove_finished(now)
             self._remove_unborn(now)
+        give_back()
         self._report.own_rows = self._outgoing.entered - entered
         self.totals += self._report
         return self._report

@@ -6,6 +6,8 @@ Rules:
   headers). A name that stands for nothing is from before rows had batches.
 - A file that is not there is ``FileGone``: it may have been merged with others since its list was read, and its rows lie in
   another file then.
+- Files are read by the thread that asks: Arrow's allocator keeps what was freed thread by thread, and gives back
+  (``give_back``) only what its caller's thread and those that ended hold. With readers in threads it kept ever more.
 
 Left out: which files the table consists of (``reading``, ``table``).
 """
@@ -108,11 +110,13 @@ def source(path: Place) -> Any:  # noqa: ANN401 - whatever pyarrow takes
 
 
 def read_file(
-    path: Place, columns: Sequence[str], filters: pc.Expression | None = None, held: pa.BufferReader | None = None
-) -> pa.Table:
+    path: Place, columns: Sequence[str], filters: pc.Expression | None = None, held: pa.BufferReader | None = None, *,
+    threads: bool = False,
+) -> pa.Table:  # fmt: skip
     """Read rows of a file; raise ``IntegrityError`` naming it if a page does not check, ``FileGone`` if it is not there.
 
-    ``held`` are its bytes, if they are there already. ``StorageUnavailable`` if a store does not give them.
+    ``held`` are its bytes, if they are there already. ``StorageUnavailable`` if a store does not give them. ``threads`` is for
+    processes that end soon.
     """
     try:
         table = pq.read_table(
@@ -122,6 +126,7 @@ def read_file(
             schema=pinned_schema(),
             partitioning=None,
             page_checksum_verification=True,
+            use_threads=threads,
         )
     except (OSError, pa.ArrowException) as error:
         kind = FileGone if isinstance(error, FileNotFoundError) else IntegrityError
@@ -180,9 +185,14 @@ def groups_in(path: Place, data: bytes) -> Iterator[pa.Table]:
     try:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         for number in range(file.num_row_groups):
-            yield _pinned(file.read_row_group(number))
+            yield _pinned(file.read_row_group(number, use_threads=False))
     except (OSError, pa.ArrowException) as error:
         raise IntegrityError(f"span file {path.name} cannot be read: {error}", str(path)) from error
+
+
+def give_back() -> None:
+    """Return to the system what Arrow has freed and its allocator keeps for more of the same."""
+    pa.default_memory_pool().release_unused()
 
 
 def _pinned(table: pa.Table) -> pa.Table:
