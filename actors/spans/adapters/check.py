@@ -150,7 +150,7 @@ def _checked(
         if index not in rows.waiting:
             findings.found(index, "missing", "it waits to be sealed, and no row of it is in the table")
     if not findings.damage:
-        _describe(table, log, findings)
+        _describe(table, log, rows, findings)
     since_ms = None if rows.waiting_since_ns is None else rows.waiting_since_ns // 1_000_000
     return Checked(
         size, checkpoint.root, findings.rows, findings.whole, findings.damage, numbered - size, since_ms, rows.trusted,
@@ -158,12 +158,12 @@ def _checked(
     )  # fmt: skip
 
 
-def _describe(table: SpanStores, log: LogCheck, findings: Findings) -> None:
+def _describe(table: SpanStores, log: LogCheck, rows: RowsCheck, findings: Findings) -> None:
     """Hold what Delta's log says of the table's files and writers against them, where all of the rows lie in one table."""
     sealed = {writer: sealed.last for writer, sealed in log.sealed.items()}
     try:
         path = table.only_path()
-        for name, why in () if path is None else misdescribed(path, findings.size, sealed):
+        for name, why in () if path is None else misdescribed(path, findings.size, sealed, rows.held):
             findings.found(-1, "table", f"span file {name}: {why}" if name else why)
     except StorageUnavailable as error:
         findings.found(-1, "table", str(error))

@@ -126,12 +126,12 @@ class TableReader:
 
     def find(self, decision_id: str) -> bytes | None:
         """Return the newest envelope of a decision, reading only files whose range of decisions includes it."""
-        held = (pc.field("decision_id") == decision_id) & pc.field("record").is_valid()
+        held = pc.field("decision_id") == decision_id
 
         def newest() -> bytes | None:
             found: list[tuple[int, bytes]] = []
             for path in self._files_with(decision_id=(decision_id, decision_id)):
-                rows = self.read_file(path, ["writer_seq", "record"], held)
+                rows = self.read_file(path, ["writer_seq", "record"], held).drop_null()
                 found += zip(rows["writer_seq"].to_pylist(), rows["record"].to_pylist(), strict=True)
             return max(found)[1] if found else None
 

@@ -28,15 +28,17 @@ import pyarrow.compute as pc
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
+from actors.spans.adapters.described import Held
 from actors.spans.adapters.findings import DAMAGED, EXPIRED, OPEN, UNSEEN, WHOLE, Findings
 from actors.spans.adapters.log_check import LogCheck, whose
-from actors.spans.adapters.parquet import FileGone, digest_in, groups_in, is_named_by, read_bytes, read_file
+from actors.spans.adapters.parquet import STATISTICS, FileGone, digest_in, groups_in, is_named_by, read_bytes, read_file
 from actors.spans.adapters.reading import TableReader
 from actors.spans.batch import row_hashes
 from actors.spans.columns import Rows, pinned_schema, rows_of
 from actors.spans.compaction import TableFile
 from actors.spans.entry import read_entry
 from actors.spans.log.recount import root_of
+from actors.spans.place import Place
 from actors.spans.proof import Manifest
 from actors.spans.retention import Batches
 from actors.spans.span import Span
@@ -68,6 +70,8 @@ class RowsCheck:
         self.waiting_since_ns: int | None = None
         self.trusted = 0
         """Files whose bytes alone were looked at."""
+        self.held: dict[Place, Held] = {}
+        """What files hold of what Delta's log says, of those that are what was written."""
         self._table, self._log, self._findings, self._trust, self._deep = table, log, findings, trust, deep
         self._size = self._numbered = findings.size
         self._open: dict[int, _Open] = {}
@@ -115,8 +119,12 @@ class RowsCheck:
                 self.trusted += 1
                 return
             named: set[object] = set()
+            held = Held(len(data))
             for group in groups_in(file.path, data):
                 self._check_rows(group, named)
+                held.add(group, self._size)
+            if fits:
+                self.held[file.path] = held
         except FileGone as error:
             if file.path not in self._table.current_files():
                 raise  # it was merged with others meanwhile: all is read again
@@ -134,7 +142,7 @@ class RowsCheck:
 
     def _counted(self, file: TableFile, data: bytes) -> bool:
         """Take a file's batches as whole by how many rows each has there; tell whether all of it could be judged so."""
-        rows = read_file(file.path, ["log_index", "name"], None, pa.BufferReader(data))
+        rows = read_file(file.path, [*STATISTICS, "name"], None, pa.BufferReader(data))
         index = rows["log_index"]
         if (
             index.null_count
@@ -142,6 +150,7 @@ class RowsCheck:
             or not 0 <= pc.min(index).as_py() <= pc.max(index).as_py() < self._size
         ):
             return False
+        self.held[file.path] = Held(len(data)).add(rows, self._size)
         batches, counts = np.unique(index.to_numpy(), return_counts=True)
         states, expected = self._findings.states, self._findings.counts
         fits = (counts == expected[batches]) & (states[batches] == UNSEEN)

@@ -9,10 +9,11 @@ Left out: versions that somebody else commits while this reads (the actor's lock
 
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from actors.base.errors import IntegrityError
-from actors.spans.adapters.parquet import source
+from actors.spans.adapters.parquet import UNREADABLE, source
 from actors.spans.place import Place
 from actors.spans.remembered import NOTHING, Transactions
 
@@ -38,8 +39,13 @@ def newest_checkpoint(log: Place, version: int) -> int | None:
 
 
 def _in_checkpoint(path: Place) -> dict[str, int]:
-    rows = pq.read_table(source(path), columns=["txn"], partitioning=None)["txn"].to_pylist()
-    return {row["appId"]: row["version"] for row in rows if row is not None and row["appId"] is not None}
+    try:
+        rows = pq.ParquetFile(source(path), pre_buffer=True).read(columns=["txn"])["txn"].to_pylist()
+        return {row["appId"]: int(row["version"]) for row in rows if row is not None and row["appId"] is not None}
+    except (OSError, pa.ArrowException):
+        raise
+    except UNREADABLE as error:
+        raise IntegrityError(f"checkpoint {path.name} of the span table is none: {error}", "table") from error
 
 
 def _in_entry(path: Place) -> dict[str, int]:
