@@ -71,6 +71,7 @@ class SpanActor:
         prepare()
         self.totals = IngestReport()
         self._home = home
+        self._authority = authority
         self._id = actor_id
         self._config = config
         self._reports = Reports(incidents)
@@ -207,6 +208,7 @@ class SpanActor:
         try:
             if not self._sealer.may_number:
                 return False
+            self._outgoing.sign(self._authority.key, self._authority.trust, now)
             batches = self._table.append(
                 buffer.rows, buffer.reached, int(now.wall_s * 1000), buffer.again, self._compactor.ready
             )

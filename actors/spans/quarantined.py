@@ -3,8 +3,9 @@
 Rules:
 - The actor's own rows say it: ``weavergen.row.quarantined`` names a writer and numbers, ``weavergen.row.released`` takes them out
   again; what counts is the last word, in the order of the log. No other writer's row of these names is ever taken in.
-- Letting rows go, and setting rows of the table apart, is an operator's word, and the entry carries it as it was signed: one that
-  does not is no entry but a forgery in the table, and named.
+- Letting rows go, and setting rows of the table apart, is an operator's word, and the entry carries it as it was signed. What the
+  actor itself sets apart in the table is signed with the log's key (``entry``). One that is neither is no entry but a forgery in
+  the table, and named.
 - A row that was set aside before it came into the table is not in it, so there is nothing to leave out; once it was released it
   is, under its own number.
 
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
+from actors.spans.entry import read_entry
 from actors.spans.request import confirmed
 
 Place = Literal["aside", "table"]
@@ -46,7 +48,7 @@ class Entry:
     """Who asked for it; empty if nobody did."""
     at_unix_ms: int
     request: str = ""
-    """What an operator signed (``request``); empty where the actor itself set a row aside."""
+    """What an operator signed (``request``); empty where the actor itself set a row aside, or apart."""
     row_sha256: str = ""
     """Of one row that was set aside: what it was (``adapters.quarantine``); empty where an earlier version did not say."""
 
@@ -60,9 +62,12 @@ def entry_of(name: str, said: Mapping[str, str], at_ns: int) -> Entry:
     )  # fmt: skip
 
 
-def check_word(entry: Entry, trust: TrustBundle) -> None:
-    """Raise ``IntegrityError`` if an entry says in an operator's name what no operator signed."""
+def check_word(entry: Entry, attributes: Mapping[str, str], trust: TrustBundle) -> None:
+    """Raise ``IntegrityError`` if an entry, a row of these attributes, says in somebody's name what that one did not sign."""
     if (entry.name, entry.place) == (names.ROW_QUARANTINED, "aside"):
+        return
+    if (entry.name, entry.place, entry.by, entry.request) == (names.ROW_QUARANTINED, "table", "", ""):
+        read_entry(entry.name, attributes, trust)
         return
     asked = confirmed(entry.request, trust)
     action = "release" if entry.name == names.ROW_RELEASED else "quarantine"

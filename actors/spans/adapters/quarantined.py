@@ -60,7 +60,7 @@ def _read(rows: list[dict[str, Any]], trust: TrustBundle) -> Iterator[Entry]:
             continue  # of an earlier version: it tells of a row that was set aside, and is in no table
         try:
             entry = entry_of(str(row["name"]), said, int(row["start_unix_nano"]))
-            check_word(entry, trust)
+            check_word(entry, said, trust)
         except (KeyError, ValueError, IntegrityError) as error:
             raise IntegrityError(
                 f"entry {row['writer_seq']} of batch {row['log_index']} does not count: {error}"

@@ -212,8 +212,9 @@ class Sealer:
 
     def _signed(self, size: int, root: bytes, now_ms: int) -> SignedCheckpoint:
         """Sign a checkpoint of what lies on the disk, and believe it only as a reader would."""
+        key = self._authority.key()  # before the bundle: who replaces a key certifies the new one first
         trust = self._authority.trust()
-        signed = sign_checkpoint(self._authority.key(), origin(trust), size, root, now_ms)
+        signed = sign_checkpoint(key, origin(trust), size, root, now_ms)
         try:
             signed.verify(trust)
         except IntegrityError as error:
