@@ -318,6 +318,11 @@ THREATS: tuple[Threat, ...] = (
         _located("`log verify` holds each line against the keys that root certified for witnesses, and names the witness"),
     ),
     _threat(
+        "remove cosignatures", "what witnesses signed is taken away, where it lies beside the log", DISK,
+        _absent("nothing is witnessed yet"), _absent("nothing is witnessed yet"), _absent("nothing is witnessed yet"),
+        _promise("who counts finds fewer, `verify --require-witnesses`, until SpanActor has asked them for the newest again"),
+    ),
+    _threat(
         "flip bits in a segment", "a bit in a segment, before the last commit", BLIND,
         _located("a later commit proves that the bytes were durable once: `wal_damaged` names writer and segment"),
         _nothing("the rows are in the table; what a segment still says of them is skipped"),
