@@ -5,6 +5,7 @@ Rules:
   the log's own, never under the home: whoever sets the home back does not set them back.
 - Whoever owns this account owns them too: they catch what reaches the home. Against who has the account there are witnesses
   elsewhere. ``/readyz`` says ``witness: co-located`` for every witness whose address is this machine's.
+- Whoever checks the log finds them in that directory, whatever the home says of them (``lying_in``).
 - A port once chosen is kept while it can be had; keys stay for good, but for one that root revoked: ``up`` makes another.
 
 Left out: what a witness does (``cluster.witness``), asking it (``actors.spans.adapters.witnesses``).
@@ -23,9 +24,10 @@ from urllib.parse import urlsplit
 from actors.base.certificates import TrustBundle, revoked_since
 from actors.base.errors import HomeError
 from actors.base.files import write_atomic
-from actors.spans.adapters.witness import unrevoked_key
+from actors.spans.adapters.witness import unrevoked_key, witness_key
 from actors.spans.config import LogConfig, WitnessConfig
 from actors.spans.log.checkpoint import origin
+from actors.spans.log.note import read_key
 from cluster.home import Home
 from cluster.node import LOOPBACK, REPOSITORY
 from cluster.trust import operator_dir
@@ -83,6 +85,22 @@ def local_witnesses(home: Home) -> tuple[LocalWitness, ...]:
         return ()
     except (OSError, ValueError, TypeError) as error:
         raise HomeError(f"{_file(home)} cannot be read ({error}); run `weavergen down`, then `weavergen up`") from error
+
+
+def lying_in(directory: Path, trust: TrustBundle) -> tuple[LocalWitness, ...]:
+    """Return the witnesses of a log that lie on this machine, but for those whose keys root revoked. Nothing is made."""
+    of, revoked = origin(trust), revoked_since(trust)
+    try:
+        folders = sorted(path.parent for path in (directory / of).glob("*/key") if (path.parent / "port").exists())
+        found = [
+            LocalWitness(str(each), name, int((each / "port").read_text()), witness_key(each, name).text)
+            for each, name in ((each, f"{of}/witness-{each.name}") for each in folders)
+        ]
+    except (OSError, ValueError) as error:
+        raise HomeError(
+            f"the witnesses in {directory} cannot be read ({error}); check WEAVERGEN_WITNESS_DIR"
+        ) from error
+    return tuple(each for each in found if read_key(each.key).public.key_id not in revoked)
 
 
 def with_local(home: Home, log: LogConfig) -> LogConfig:

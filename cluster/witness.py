@@ -5,7 +5,8 @@
 Rules:
 - It listens on loopback unless told otherwise; whoever asks proves nothing but the log's signature. One connection at a time,
   with one request, for ``TIMEOUT_S`` at most, however slowly it speaks; a bounded number of them wait, and bodies are bounded.
-- ``POST /add-checkpoint`` is c2sp.org/tlog-witness; ``GET /key`` gives its verifier key, ``GET /seen`` what it signed last.
+- ``POST /add-checkpoint`` is c2sp.org/tlog-witness; ``GET /key`` gives its verifier key, ``GET /seen`` what it signed
+  last, signed by it now.
 - A disk that does not take what is to be remembered, or give what is, is 503, and nothing is signed.
 """
 
@@ -55,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/key":
             return Verdict(200, f"{witness.key.text}\n")
         try:
-            seen = witness.seen() if self.path == "/seen" else None
+            seen = witness.tell(int(time.time())) if self.path == "/seen" else None
         except (OSError, IntegrityError) as error:
             _log.warning("what was seen cannot be read: %s", error)
             return Verdict(503, f"this witness cannot read what it saw: {error}\n")

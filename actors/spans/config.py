@@ -198,6 +198,8 @@ class LogConfig(BaseModel):
     """How long one of them may take to answer."""
     witness_interval_s: float = Field(default=5.0, ge=0, le=3600)
     """How often they are asked, at most."""
+    witness_skew_s: float = Field(default=60.0, ge=1, le=3600)
+    """How far the clock of one may be from the clock of whoever asks it what it saw: for so long an answer can be repeated."""
 
     @model_validator(mode="after")
     def _each_witness_once(self) -> Self:

@@ -92,10 +92,10 @@ def check_log(
     """
     files, table = LogFiles(home / "log"), SpanStores(home, checkpoint_commits, location=location)
     try:
-        witnessed = files.witnessed()
-        had = [*(seen or {}).items(), *([] if witnessed is None else [("home/log/witnessed", witnessed)])]
+        cosigned = files.cosigned()
+        had = [*(seen or {}).items(), *(("home/log/witnessed", each) for each in cosigned)]
         claims = [(who, signed.verify(trust)) for who, signed in had]
-        lost = [] if witnessed is None else spoiled(witnessed, trust)
+        lost = [name for each in cosigned for name in spoiled(each, trust)]
         sealed = table.last_committed(SEALED) or 0  # before the checkpoint, which may only grow meanwhile
         signed = files.checkpoint()
         if signed is None and (last := table.last_committed(LOG)) is not None:

@@ -6,17 +6,20 @@ Layout of ``home/log``:
     tile/<L>/<N>[.p/<W>]       tiles of hashes (``log.tiles``)
     checkpoint                 the newest signed checkpoint
     witnessed                  the newest one that a witness signed as well
+    witnessed-<N>              the newest one that N of them signed, where fewer signed since
 
 Rules:
 - The checkpoint is written last, once what it vouches for is durable; it says how many leaves the log has. Leaves that a
   crash left behind that must be those that come next: others are never written over. Hashes behind it are written anew.
 - Each file appears whole under its name, and no file that a checkpoint vouches for ever changes. So readers need no lock.
+- Of what witnesses signed nothing goes that some leaf has its most signatures by: a proof never loses one that it had.
 - Partial tiles go once the full tile is there and the checkpoint that needs it is durable; till then every checkpoint's
   tiles are there. Who wants a narrower one finds the beginning of a wider one instead.
 
 Left out: what leaves say (``batch``), whose word a checkpoint is (``sealer``), what tiles hold (``log.tiles``), witnesses.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,6 +40,8 @@ from actors.spans.log.tiles import (
     tile_of,
 )
 from actors.spans.merkle import HASH_BYTES, consistency_path, leaf_hash, stored_path, stored_root
+
+WITNESSED = "witnessed"
 
 
 class LogFiles:
@@ -59,14 +64,24 @@ class LogFiles:
 
     def witnessed(self) -> SignedCheckpoint | None:
         """Return the newest checkpoint that witnesses signed, not believed yet; ``None`` if there is none."""
-        return self._read_checkpoint("witnessed")
+        return self._read_checkpoint(WITNESSED)
+
+    def cosigned(self) -> list[SignedCheckpoint]:
+        """Return every checkpoint that lies here with what witnesses signed, not believed yet: most signatures first."""
+        newest, names = self.witnessed(), sorted(path.name for path in self.path.glob(f"{WITNESSED}-*"))
+        earlier = [signed for name in names if (signed := self._read_checkpoint(name)) is not None]
+        found = [*([] if newest is None else [newest]), *earlier]
+        return sorted(found, key=lambda signed: (-_cosigners(signed), -signed.head.size))
+
+    @property
+    def is_witnessed(self) -> bool:
+        """Tell whether something lies where the newest checkpoint is kept that witnesses signed."""
+        return os.path.exists(self.path / WITNESSED)  # noqa: PTH110 - raises nothing: asked at every tick
 
     def vouching(self, index: int) -> SignedCheckpoint | None:
-        """Return the checkpoint to prove a leaf with: one that witnesses signed if that holds it; ``None`` if none does."""
-        for signed in (self.witnessed(), self.checkpoint()):
-            if signed is not None and signed.head.size > index:
-                return signed
-        return None
+        """Return the checkpoint to prove a leaf with: of those that hold it the one that most witnesses signed."""
+        own = self.checkpoint()
+        return next((each for each in (*self.cosigned(), own) if each is not None and each.head.size > index), None)
 
     def _read_checkpoint(self, name: str) -> SignedCheckpoint | None:
         try:
@@ -200,11 +215,25 @@ class LogFiles:
             raise StorageUnavailable(f"the log in {self.path} cannot be written: {error.strerror}") from error
 
     def put_witnessed(self, checkpoint: SignedCheckpoint) -> None:
-        """Keep a checkpoint that witnesses signed, durably."""
+        """Keep a checkpoint that witnesses signed, durably, and the one before where more of them signed that."""
         try:
-            self._write(self.path / "witnessed", checkpoint.data)
+            before, count = self._readable(WITNESSED), _cosigners(checkpoint)
+            if before is not None and _cosigners(before) > count:
+                self._write(self.path / f"{WITNESSED}-{_cosigners(before)}", before.data)
+            self._write(self.path / WITNESSED, checkpoint.data)
+            for path in self.path.glob(f"{WITNESSED}-*"):
+                kept = self._readable(path.name)
+                if kept is None or _cosigners(kept) <= count:
+                    self._disk.remove(path)
         except OSError as error:
             raise StorageUnavailable(f"the log in {self.path} cannot be written: {error.strerror}") from error
+
+    def _readable(self, name: str) -> SignedCheckpoint | None:
+        """Return a checkpoint that lies here; ``None`` for one that proves nothing to anybody: it gives way."""
+        try:
+            return self._read_checkpoint(name)
+        except IntegrityError:
+            return None
 
     def _write(self, place: Path, data: bytes) -> None:
         """Put a file in its place, whole and durable, its folders too."""
@@ -234,3 +263,8 @@ class LogFiles:
                 self._disk.remove(file)
             folder.rmdir()
             self._folders.forget(folder)
+
+
+def _cosigners(signed: SignedCheckpoint) -> int:
+    """Return how many others than the log signed, by their names."""
+    return len({line.name for line in signed.note.signatures} - {signed.head.origin})

@@ -11,6 +11,7 @@ Rules:
 - What is remembered is durable before anything is signed; one request is judged at a time.
 - The log's root key was given to it once, when it was made. A bundle of that root is taken over where it holds all that the
   one before held: a log that gets a new key needs nobody's help, and no revocation is ever forgotten.
+- Whoever asks what it signed last is told so in its own name, with the time: what anybody recorded earlier is no answer now.
 - While it runs its times never run backwards: where the clock does, it signs with the time of the last one.
 
 Left out: the protocol (``log.witness``), HTTP.
@@ -28,7 +29,7 @@ from actors.base.files import sync_folder, write_atomic
 from actors.base.locks import only_one
 from actors.base.signing import SigningKey
 from actors.spans.log.checkpoint import SignedCheckpoint, TreeHead, log_keys, origin, read_checkpoint
-from actors.spans.log.note import KeyKind, NoteKey, sign_line
+from actors.spans.log.note import KeyKind, NoteKey, SignatureLine, sign_line
 from actors.spans.log.witness import Verdict, judge
 
 
@@ -58,9 +59,17 @@ class Witness:
             if verdict.remember is None:
                 return verdict
             write_atomic(self._folder / "seen", verdict.remember.data)
-            self._time_s = max(self._time_s, now_s)
-            line = sign_line(verdict.remember.note.text, self.name, self._key, self._time_s)
-            return Verdict(200, line.text)
+            return Verdict(200, self._line(verdict.remember, now_s).text)
+
+    def tell(self, now_s: int) -> SignedCheckpoint | None:
+        """Return the last checkpoint that it signed, signed anew; ``None`` if it signed none. Raises like ``seen``."""
+        with self._lock:
+            seen = self.seen()
+            return None if seen is None else seen.cosigned([self._line(seen, now_s)])
+
+    def _line(self, signed: SignedCheckpoint, now_s: int) -> SignatureLine:
+        self._time_s = max(self._time_s, now_s)
+        return sign_line(signed.note.text, self.name, self._key, self._time_s)
 
     def close(self) -> None:
         """Let another process be this witness."""

@@ -5,7 +5,8 @@ Rules:
   its signature goes.
 - Asking blocks on other machines: it runs in a thread of its own, one round at a time, and sealing never waits for it. A round
   begins when the log has grown, and again while not all have signed; no two within the interval.
-- The newest checkpoint with their signatures lies beside the log's own: ``home/log/witnessed``.
+- The newest checkpoint with their signatures lies beside the log's own: ``home/log/witnessed``. Where it is gone they are asked
+  again; one that more of them signed stays beside it until as many have signed a newer one.
 - A witness that cannot be reached is away. One that remembers a larger log than ours, or another one, has seen what we do not
   have: that is reported, and goes on being reported.
 
@@ -115,7 +116,7 @@ class Witnesses:
 
     def follow(self, size: int, steady_s: float) -> Round:
         """Begin a round if one is due for a log of ``size``; return the last one that came to an end."""
-        done = self.last.size >= size and len(self.last.signed) == self.count
+        done = self.last.size >= size and len(self.last.signed) == self.count and self._files.is_witnessed
         waits = self._begun_s is not None and steady_s - self._begun_s < self._interval_s
         busy = self._thread is not None and self._thread.is_alive()
         if not (done or waits or busy):

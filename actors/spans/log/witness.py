@@ -4,6 +4,7 @@ Rules:
 - A witness signs a checkpoint of a log that it knows, signed by that log's key, whose tree goes on from the last one it signed.
   So a log that was set back, or that shows two people different histories, gets no signature for one of them.
 - What is judged here is the whole of the protocol's answer: status, body, and what to remember before it is given.
+- A witness is heard by its own signature, made now: without it an answer is anybody's, and an older one anybody's recording.
 - A checkpoint of no leaves is signed like any other; it is no memory of anything that could be lost.
 
 Left out: keeping what is remembered and the key (``adapters.witness``), asking (``adapters.witnesses``), HTTP.
@@ -82,6 +83,15 @@ def judge(data: bytes, keys: Keys, last: Last) -> Verdict:
     except IntegrityError as error:
         return Verdict(400, f"{error}\n")
     return _unknown(request, keys) or _conflict(request, last) or Verdict(200, "", remember=request.checkpoint)
+
+
+def hold_fresh(shown: SignedCheckpoint, keys: Sequence[NoteKey], now_s: float, skew_s: float) -> None:
+    """Raise ``IntegrityError`` unless one of a witness's keys signed what it shows, within ``skew_s`` of now (Unix seconds)."""
+    times = [line.time_s for line in shown.note.signed_by(keys).values()]
+    if not times:
+        raise IntegrityError("it was not signed with the key of that witness", "witness")
+    if (off_s := min(abs(now_s - time_s) for time_s in times)) > skew_s:
+        raise IntegrityError(f"it was signed {off_s:.0f} s from now by this machine's clock, not now", "witness")
 
 
 def _unknown(request: AddCheckpoint, keys: Keys) -> Verdict | None:

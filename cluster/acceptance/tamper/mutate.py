@@ -60,7 +60,7 @@ STRIKES: dict[Place, Strike] = {
     **{("expire falsely", stage): log.expire_falsely for stage in (S, N)},
     **{("forge an expiry", stage): log.forge_expiry for stage in (S, N)},
     **{("forge an entry", stage): log.forge_entry for stage in (S, N)},
-    ("flip bits in cosignatures", N): log.flip_cosignature,
+    ("flip bits in cosignatures", N): log.flip_cosignature, ("remove cosignatures", N): log.remove_cosignatures,
     ("flip bits in the last commit", W): wal.flip_last,
 }  # fmt: skip
 """Cell → what is done."""

@@ -16,7 +16,8 @@ from actors.spans.adapters.table import SpanTable
 from actors.spans.batch import manifest_of
 from actors.spans.columns import Rows
 from actors.spans.entry import SIGNATURE, sign_entry
-from actors.spans.log.checkpoint import origin, read_checkpoint, sign_checkpoint
+from actors.spans.log.checkpoint import SignedCheckpoint, origin, read_checkpoint, sign_checkpoint
+from actors.spans.log.note import Note
 from actors.spans.log.tiles import ENTRIES, Tile, tiles_of
 from actors.spans.merkle import leaf_hash, tree_root
 from cluster.acceptance.tamper import strikes_table
@@ -72,6 +73,17 @@ def flip_cosignature(work: Work) -> Mutation:
     """Flip a bit of what a witness signed, where it lies beside the log."""
     at = _flipped_until(work, WITNESSED, lambda: _cosigned_otherwise(work))
     return Mutation(f"bit at {at} of {WITNESSED}", words=frozenset({str(WITNESSED)}))
+
+
+def remove_cosignatures(work: Work) -> Mutation:
+    """Remove what witnesses signed, or put the checkpoint in its place as it was before they did."""
+    there = [row.decision for row in work.layout.rows if row.decision in work.site.witnessed]
+    signed = read_checkpoint(work.read(WITNESSED))
+    if work.rng.random() < OF_WITNESSED:
+        (work.root / WITNESSED).unlink()
+    else:
+        work.write(WITNESSED, SignedCheckpoint(Note(signed.note.text, signed.note.signatures[:2])).data)
+    return Mutation(f"{WITNESSED} of {signed.head.size} batches", decisions=frozenset(there))
 
 
 def _flipped_until(work: Work, path: Path, fits: Callable[[], bool]) -> int:

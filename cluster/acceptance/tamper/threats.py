@@ -7,9 +7,11 @@ Rules:
 - ``PROMISE``: nothing at home tells, and whoever kept a decision's record, or a proof with the log's checkpoint, finds it out.
 - ``NOT_CLAIMED``: neither. Saying so is part of the claim: a mutant that is noticed all the same makes the table wrong.
 - ``NO_EFFECT``: what is stored comes out as if nothing had been done, which an oracle finds without the checker.
+- What is ``WITNESSED`` is claimed of whoever asks: SpanActor does all the time, ``log verify`` fails where it does not hear them.
 - The attacker reads all of this, and does what hides best: checksums, digests in names and Delta's log are written to fit.
 
-Left out: whoever owns a verifier's own copy of ``trust.json``, or a witness's folder; stolen issuer and root keys.
+Left out: whoever owns a verifier's own copy of ``trust.json``, or a witness's folder; stolen issuer and root keys; witnesses
+elsewhere that are struck from the home's ``trust.json``, where ``log verify`` was given no copy and no number.
 """
 
 from collections.abc import Mapping
@@ -314,6 +316,11 @@ THREATS: tuple[Threat, ...] = (
         "flip bits in cosignatures", "a bit of a witness's signature, in a note that still reads", BLIND,
         _absent("nothing is witnessed yet"), _absent("nothing is witnessed yet"), _absent("nothing is witnessed yet"),
         _located("`log verify` holds each line against the keys that root certified for witnesses, and names the witness"),
+    ),
+    _threat(
+        "remove cosignatures", "what witnesses signed is taken away, where it lies beside the log", DISK,
+        _absent("nothing is witnessed yet"), _absent("nothing is witnessed yet"), _absent("nothing is witnessed yet"),
+        _promise("who counts finds fewer, `verify --require-witnesses`, until SpanActor has asked them for the newest again"),
     ),
     _threat(
         "flip bits in a segment", "a bit in a segment, before the last commit", BLIND,

@@ -115,7 +115,9 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
         "spans.storage_retry_ms", "otlp.retry_after_s", "store.webhook.first_wait_s", "store.webhook.max_wait_s",
         "supervisor.backoff_initial_s", "supervisor.backoff_max_s", "admission.quotas.max_backoff_s",
     ),
-    "says what times can have been so, whenever they are looked at": ("spans.clock_skew_s", "spans.max_span_s"),
+    "says what times can have been so, whenever they are looked at": (
+        "spans.clock_skew_s", "spans.max_span_s", "log.witness_skew_s",
+    ),
     "weighs what was seen by its age, and ends nowhere": ("admission.brownout.window_s", "supervisor.alert_window_s"),
     "says how far back a job reads": ("learning.window_days",),
     "says how far others' clocks may be ahead": ("otlp.max_ahead_s",),

@@ -1,8 +1,12 @@
 """Witnesses of this machine: made once, kept running, asked by whoever reads the home's configuration."""
 
+import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
+from dataclasses import replace as replace_of
 from pathlib import Path
 
 import pytest
@@ -26,6 +30,8 @@ from cluster.local_witnesses import (
 )
 from cluster.node import REPOSITORY
 from tests.shells.actors.spans.adapters.sealed import Sealed
+from tests.shells.cluster.governed import config_of
+from tests.shells.cluster.test_log_command import verify
 from tests.unit.actors.spans.telemetry import ROOT, Authority
 
 TRUST = Authority().trust()
@@ -143,3 +149,27 @@ def test_one_that_is_killed_is_started_again_and_remembers(kept: Kept) -> None:
     made.batches(1)
     assert len(kept.until_signed(asking)) == 2
     assert made.files.witnessed() is not None
+
+
+@pytest.mark.parametrize("struck", ["no note of them", "ports where nobody listens"])
+def test_a_check_of_a_home_that_was_set_back_hears_them_whatever_that_home_says(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, struck: str
+) -> None:
+    """Who set it back had its notes edited, too: both are found where they lie, and tell."""
+    monkeypatch.setenv("WEAVERGEN_WITNESS_DIR", str(kept.away))
+    kept.home.write_config(config_of("a", "b"))
+    kept.keeper.keep(0)
+    made, noted = Sealed(kept.home.root), kept.home.run / "witnesses.json"
+    made.batches(1)
+    shutil.copytree(kept.home.root, tmp_path / "before")
+    made.batches(2)
+    assert len(kept.until_signed(kept.asking(made))) == 2
+    assert verify(made)[0] == 0
+    shutil.rmtree(kept.home.root)
+    (tmp_path / "before").rename(kept.home.root)
+    if struck == "no note of them":
+        noted.unlink()
+    else:
+        noted.write_text(json.dumps([asdict(replace_of(each, port=1)) for each in local_witnesses(kept.home)]))
+    code, output = verify(made)
+    assert (code, output.count("has a checkpoint of 3 batches, and the log has 1: it was set back")) == (1, 2)

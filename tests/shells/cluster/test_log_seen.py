@@ -12,25 +12,26 @@ from actors.base.canonical import canonical_json
 from actors.base.errors import ConfigurationError
 from actors.base.signing import SigningKey
 from actors.spans.adapters.check import check_log
-from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.witnesses import Witnesses
 from actors.spans.log.checkpoint import SignedCheckpoint, origin, sign_checkpoint
-from cluster.cli.log import told_seen
+from cluster.cli.log import UNTOLD
 from cluster.cli.main import cli
-from cluster.home import Home, create_home
+from cluster.home import Home, create_home, open_home
 from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed
 from tests.shells.cluster.governed import config_of
+from tests.shells.cluster.test_hearing import with_witnesses
 from tests.shells.cluster.test_log_command import verify
 from tests.shells.cluster.test_witness import NAMES, Running, running
 
 
 class Site:
-    """A home with three batches, a profile that names a witness, and that witness's process."""
+    """A home with three batches, a profile that names a witness, which root certified, and that witness's process."""
 
     def __init__(self, home: Home, made: Sealed, witness: Running) -> None:
         self.made, self.witness = made, witness
         log = {"witnesses": [{"url": witness.url, "key": witness.key.text}]}
         home.write_config(config_of("a", "b").model_validate(config_of("a", "b").model_dump() | {"log": log}))
+        home.trust_file.write_bytes(canonical_json(with_witnesses(made.authority.trust(), witness.key)))
         self.asking = Witnesses(made.files, [(witness.url, witness.key)], 60, 0)
 
     def newest(self) -> SignedCheckpoint:
@@ -84,7 +85,7 @@ def test_a_checkpoint_that_the_log_does_not_come_to_is_a_fork(site: Site) -> Non
 
 
 def test_the_command_holds_the_log_against_what_witnesses_remember(site: Site, tmp_path: Path) -> None:
-    """A home that was set back whole is red and exit 1; what a witness saw is said, and that it is away is no failure."""
+    """A home that was set back whole is red and exit 1; what a witness saw is said."""
     site.asking.ask()
     code, output = verify(site.made)
     assert (code, f"witness {NAMES[0]} has seen 3 batches, and the log goes on from there" in output) == (0, True)
@@ -99,10 +100,61 @@ def test_the_command_holds_the_log_against_what_witnesses_remember(site: Site, t
     assert f"\x1b[31mDAMAGED  log: fork: witness {NAMES[0]} has a checkpoint of 5 batches" in output
     report = json.loads(verify(site.made, "--json")[1])
     assert (report["ok"], report["seen"]) == (False, {f"witness {NAMES[0]}": 5})
+
+
+def test_a_witness_that_is_not_heard_is_red_unless_so_few_are_enough(site: Site) -> None:
+    """A system that is down is said to be whole as far as its files tell, and that nobody tells more."""
+    site.asking.ask()
+    assert verify(site.made, "--require-witnesses", "1")[0] == 0
+    assert verify(site.made, "--require-witnesses", "2")[0] == 1
     site.witness.process.kill()
     site.witness.process.wait()
     code, output = verify(site.made)
-    assert (code, f"AWAY  witness {NAMES[0]}: " in output) == (0, True)
+    assert (code, f"\x1b[31mFAILED  0 of 1 witnesses were heard: {UNTOLD}" in output) == (1, True)
+    assert f"AWAY  witness {NAMES[0]} was not heard: " in output
+    report = json.loads(verify(site.made, "--json")[1])
+    assert (report["ok"], report["damage"], report["witnesses_missing"]) == (False, [], True)
+    code, output = verify(site.made, "--require-witnesses", "0")
+    assert (code, "\x1b[31m" in output, f"\n0 of 1 witnesses were heard: {UNTOLD}" in output) == (0, False, True)
+
+
+def test_who_owns_the_home_does_not_choose_whom_a_check_hears(site: Site, tmp_path: Path) -> None:
+    """Set back whole, with the witness struck from the profile, or another in its place that shows what it is told."""
+    shutil.copytree(site.made.home, tmp_path / "before")
+    site.made.batches(2)
+    site.asking.ask()
+    shutil.rmtree(site.made.home)
+    (tmp_path / "before").rename(site.made.home)
+    home, named = open_home(site.made.home), site.witness
+    home.write_config(config_of("a", "b"))
+    code, output = verify(site.made)
+    assert (code, "nobody says where it is; name its address in the profile" in output) == (1, True)
+    with running(tmp_path / "false", NAMES[0], home.trust_file) as false:
+        Witnesses(site.made.files, [(false.url, false.key)], 60, 0).ask()
+        log = {"witnesses": [{"url": false.url, "key": false.key.text}]}
+        home.write_config(config_of("a", "b").model_validate(config_of("a", "b").model_dump() | {"log": log}))
+        code, output = verify(site.made)
+    assert (code, "it was not signed with the key of that witness" in output) == (1, True)
+    assert f"whoever is at {false.url} has seen 3 batches" in output
+    log = {"witnesses": [{"url": named.url, "key": false.key.text}]}
+    home.write_config(config_of("a", "b").model_validate(config_of("a", "b").model_dump() | {"log": log}))
+    code, output = verify(site.made)
+    assert (code, f"witness {NAMES[0]} has a checkpoint of 5 batches" in output) == (1, True)
+
+
+def test_a_trust_bundle_that_was_kept_names_witnesses_that_the_home_s_no_longer_does(
+    site: Site, tmp_path: Path
+) -> None:
+    """Their absence from the home's is nobody's word; the home's is believed where no other is given."""
+    home, kept = open_home(site.made.home), tmp_path / "trust.json"
+    kept.write_bytes(home.trust_file.read_bytes())
+    home.trust_file.write_bytes(canonical_json(site.made.authority.trust()))
+    home.write_config(config_of("a", "b"))
+    code, output = verify(site.made)
+    assert (code, f"no witness watches it: {UNTOLD}" in output) == (0, True)
+    assert verify(site.made, "--require-witnesses", "1")[0] == 1
+    code, output = verify(site.made, "--trust", str(kept))
+    assert (code, f"witness {NAMES[0]} was not heard" in output) == (1, True)
 
 
 def test_a_checkpoint_that_a_client_kept_is_evidence(site: Site, tmp_path: Path) -> None:
@@ -111,10 +163,10 @@ def test_a_checkpoint_that_a_client_kept_is_evidence(site: Site, tmp_path: Path)
     shutil.copytree(site.made.home, before)
     site.made.batches(1)
     kept.write_bytes(site.newest().data)
-    assert verify(site.made, "--seen", str(kept))[0] == 0
+    assert verify(site.made, "--seen", str(kept), "--require-witnesses", "0")[0] == 0
     shutil.rmtree(site.made.home)
     before.rename(site.made.home)
-    code, output = verify(site.made, "--seen", str(kept))
+    code, output = verify(site.made, "--seen", str(kept), "--require-witnesses", "0")
     assert (code, "it was set back" in output) == (1, True)
     stranger = SigningKey.from_seed(b"s" * 32)
     kept.write_bytes(sign_checkpoint(stranger, origin(site.made.authority.trust()), 9, bytes(32), NOW_MS).data)
@@ -124,16 +176,3 @@ def test_a_checkpoint_that_a_client_kept_is_evidence(site: Site, tmp_path: Path)
         cli, ["log", "verify", "--home", str(site.made.home), "--seen", str(tmp_path / "none")]
     )
     assert isinstance(refused.exception, ConfigurationError)
-
-
-def test_a_witness_that_shows_what_this_log_never_signed_proves_nothing(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is told as one that could not be asked."""
-    stranger = SigningKey.from_seed(b"s" * 32)
-    shown = sign_checkpoint(stranger, origin(site.made.authority.trust()), 9, bytes(32), NOW_MS)
-    monkeypatch.setattr("cluster.cli.log.seen_by", lambda *_: shown)
-    code, output = verify(site.made)
-    assert (code, "no trusted log key signed it" in output) == (0, True)
-    assert told_seen({}, ["why"], check_log(site.made.home, site.made.authority.trust(), 10)) == ["AWAY  why"]
-    assert LogFiles(site.made.home / "log").witnessed() is None

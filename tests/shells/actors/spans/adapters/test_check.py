@@ -256,3 +256,5 @@ def test_what_witnesses_signed_is_held_against_their_keys(tmp_path: Path) -> Non
     checked = check_log(tmp_path, certified, 10)
     assert [(one.batch, one.kind, name in one.why) for one in checked.damage] == [(-1, "cosignature", True)]
     assert len(checked.whole) == 2
+    (tmp_path / "log" / "witnessed").rename(tmp_path / "log" / "witnessed-2")  # fewer signed since
+    assert [one.kind for one in check_log(tmp_path, certified, 10).damage] == ["cosignature"]

@@ -76,6 +76,22 @@ def test_what_was_signed_is_remembered_by_the_next_process(site: Site) -> None:
     assert signed(again, again.add_checkpoint(site.request(5, 9), NOW)) == NOW
 
 
+def test_what_was_seen_is_told_in_its_own_name_and_with_the_time(site: Site) -> None:
+    """Anew each time: who recorded an answer has none for later; and nothing is told of nothing."""
+    witness = site.witness()
+    assert witness.tell(NOW) is None
+    witness.add_checkpoint(site.request(0, 5), NOW)
+    for now in (NOW, NOW + 100):
+        told = witness.tell(now)
+        assert told is not None
+        assert told.head.size == 5
+        assert told.note.signed_by([witness.key])[witness.key].time_s == now
+        told.verify(site.keys.trust())
+    seen = witness.seen()
+    assert seen is not None
+    assert seen.note.signed_by([witness.key]) == {}
+
+
 def test_nothing_is_signed_that_the_disk_did_not_take(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory comes first: after a crash between the two nobody has a signature that is not remembered."""
 

@@ -12,7 +12,7 @@ from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.lookup import ArchivedDecisions
 from actors.spans.adapters.witness import Witness
 from actors.spans.adapters.witnesses import Answer, Witnesses, post, seen_by
-from actors.spans.log.checkpoint import origin, sign_checkpoint
+from actors.spans.log.checkpoint import origin, read_checkpoint, sign_checkpoint
 from actors.spans.log.note import SignatureLine
 from actors.spans.record import read_envelope
 from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed
@@ -82,6 +82,50 @@ def test_both_sign_a_log_that_goes_on(watched: Watched) -> None:
     assert signed is not None
     assert signed.verify(watched.made.authority.trust()).size == 305
     assert watched.made.damage() == []
+
+
+def test_a_proof_keeps_the_signatures_that_it_had_while_a_witness_is_away(watched: Watched) -> None:
+    """Its checkpoint stays until as many signed a newer one: then one file is enough again."""
+
+    def lying() -> dict[str, tuple[int, int]]:
+        found = {path.name: read_checkpoint(path.read_bytes()) for path in watched.made.files.path.glob("witnessed*")}
+        return {name: (each.head.size, len(each.note.signatures) - 2) for name, each in found.items()}
+
+    def by(index: int) -> tuple[int, int]:
+        signed = watched.made.files.vouching(index)
+        assert signed is not None
+        return signed.head.size, len(signed.note.signatures) - 2
+
+    watched.asking.ask()
+    watched.away = {NAMES[1]}
+    watched.client(watched.made.files).ask()  # after a restart, of a log that has not grown
+    assert by(2) == (3, 2)
+    for _ in range(2):
+        watched.made.batches(1)
+        watched.asking.ask()
+    assert lying() == {"witnessed": (5, 1), "witnessed-2": (3, 2)}
+    assert [by(index) for index in (2, 3, 4)] == [(3, 2), (5, 1), (5, 1)]
+    assert watched.made.damage() == []
+    watched.made.batches(1)
+    assert by(4) == (5, 1)
+    assert watched.made.files.vouching(5) == watched.made.files.checkpoint()
+    (watched.made.files.path / "witnessed-1").write_text("nonsense")
+    watched.away = set()
+    watched.asking.ask()
+    assert (lying(), by(2)) == ({"witnessed": (6, 2)}, (6, 2))
+
+
+def test_what_they_signed_is_asked_for_again_where_it_is_gone(watched: Watched) -> None:
+    """Also of a log that does not grow: whoever removed it takes it from proofs for as long as an interval."""
+    for at_s in (0.0, 1.0):
+        watched.asking.follow(3, at_s)
+        watched.asking.settle(30)
+    assert len(watched.asked) == 2
+    (watched.made.files.path / "witnessed").unlink()
+    for at_s, there in ((2.0, set[str]()), (6.0, set(NAMES))):
+        watched.asking.follow(3, at_s)
+        watched.asking.settle(30)
+        assert watched.cosigners() == there
 
 
 def test_a_log_that_was_set_back_is_caught_by_whoever_saw_it(watched: Watched) -> None:
