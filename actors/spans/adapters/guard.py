@@ -41,7 +41,7 @@ from actors.spans.checkers.canaries import Given, is_canary
 from actors.spans.checkers.cross_reference import CrossReferenceValidator
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
 from actors.spans.checkers.finding import Arrivals, Checker, Finding, IntegrityResult, Severity, by_row, judge
-from actors.spans.checkers.inspection import Failure, Inspected, inspect, learn, recall
+from actors.spans.checkers.inspection import Failure, Inspected, inspect, learn, recall, set_aside
 from actors.spans.checkers.makers import all_canaries
 from actors.spans.checkers.temporal import Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
@@ -113,6 +113,8 @@ class SpanIntegrityGuard:
         """Writer → since when its rows are unchecked (steady), without a break."""
         self._set_aside: Counter[str] = Counter()
         """Writer → rows set aside in this tick."""
+        self._found_aside: list[Finding] = []
+        """What was found of rows that were set aside since checkers learned last."""
         self._apart: OrderedDict[tuple[str, int], None] = OrderedDict()
         """Rows that were quarantined where they lie, the last of them."""
 
@@ -182,6 +184,7 @@ class SpanIntegrityGuard:
         except OSError as error:
             raise StorageUnavailable(f"rows of {rows.writer_id} cannot be set aside: {error.strerror}") from error
         self._set_aside[rows.writer_id] += len(faults)
+        self._found_aside += (one for result in faults.values() for one in result.individual_results)
         return begun
 
     def recall(self, table: Newest, reached: Callable[[str], int | None], wall_s: float, steady_s: float) -> None:
@@ -200,8 +203,11 @@ class SpanIntegrityGuard:
             self._say(recall(self._checkers, Arrivals(earlier, wall_s), ends), steady_s)
 
     def learn(self, accepted: Sequence[Rows], wall_s: float, steady_s: float) -> None:
-        """Let checkers learn from rows that were checked and accepted."""
+        """Let checkers learn from rows that were checked and accepted, and know which were set aside."""
         judged, self._judged = self._judged, None
+        if self._found_aside:
+            found, self._found_aside = self._found_aside, []
+            self._say(set_aside(self._checkers, found), steady_s)
         if not accepted:
             return
         as_judged = judged is not None and len(judged.rows) == len(accepted) and all(map(is_, judged.rows, accepted))
