@@ -23,11 +23,9 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, Schema
-from deltalake.exceptions import DeltaError
 
-from actors.base.errors import IntegrityError, StorageUnavailable
-from actors.spans.adapters.delta import is_table, open_table
-from actors.spans.adapters.objects import in_words
+from actors.base.errors import IntegrityError
+from actors.spans.adapters.delta import asked, is_table, open_table
 from actors.spans.adapters.parquet import STATISTICS, Statistics, groups_in, named_bytes, read_file
 from actors.spans.columns import PARTITION, table_schema
 from actors.spans.conventions import ROW_QUARANTINED, ROW_WRITER, WAL_DAMAGED, WAL_WRITER
@@ -84,7 +82,7 @@ def misdescribed(
     ``size`` batches are sealed, and of each writer the rows up to a number. Whoever has read files says what they hold; others
     are read. Raises ``StorageUnavailable`` if Delta's log cannot be read; a file that cannot is left to whoever reads its rows.
     """
-    try:
+    with asked(path):
         if not is_table(path):
             return
         delta = open_table(path)
@@ -99,8 +97,6 @@ def misdescribed(
         held = {file: found for file, found in held.items() if found.is_readable}
         yield from _of_files(said, held)
         yield from _of_numbers(delta, held, sealed)
-    except (OSError, DeltaError, pa.ArrowException, ValueError) as error:
-        raise StorageUnavailable(f"the log of the span table in {path} cannot be read: {in_words(error)}") from error
 
 
 def _held(file: Place, size: int) -> Held:

@@ -126,7 +126,7 @@ class RowsCheck:
             if fits:
                 self.held[file.path] = held
         except FileGone as error:
-            if file.path not in self._table.current_files():
+            if file.path not in {each.path for each in self._table.numbered_files()}:
                 raise  # it was merged with others meanwhile: all is read again
             self._file_is_damaged(file, str(error))
         except IntegrityError as error:
