@@ -47,6 +47,8 @@ UNREADABLE = (OSError, pa.ArrowException, ValueError, LookupError, TypeError, Ov
 are none. Its accessors of a footer (columns, statistics) end the process instead, and its datasets wait for ever: no footer is
 asked by them that is not known to be what was written."""
 _ROW = "row number"
+_THREADS_BYTES = 2**20
+"""Smaller files are read by one thread: telling others takes longer."""
 
 
 class FileGone(IntegrityError):
@@ -90,9 +92,13 @@ class Statistics:
             self.nulls[column] += table[column].null_count
             span = pc.min_max(_values(table[column])).as_py()
             if span["min"] is not None:
-                self.least[column] = min(span["min"], self.least.get(column, span["min"]))
-                self.most[column] = max(span["max"], self.most.get(column, span["max"]))
+                self.take(column, span["min"], span["max"])
         return self
+
+    def take(self, column: str, least: Any, most: Any) -> None:  # noqa: ANN401 - numbers or words
+        """Take a range of a column in."""
+        self.least[column] = min(least, self.least.get(column, least))
+        self.most[column] = max(most, self.most.get(column, most))
 
     def action(self, name: str, size: int, day: str, now_ms: int, *, new_rows: bool = True) -> AddAction:
         """Describe a file to Delta; ``new_rows`` unless they were in the table before, in other files."""
@@ -127,25 +133,26 @@ def read_file(
     """
     with _reading(path):
         file = _opened(path, held)
-        names = columns if filters is None else [name for name in pinned_schema().names if name in _asked(filters)]
-        groups = [_pinned(file.read_row_group(at, columns=[*names]), names) for at in range(file.num_row_groups)]
-        if filters is not None:
-            groups = list(_matching(file, groups, [name for name in columns if name not in names], filters))
-        schema = pa.schema([pinned_schema().field(name) for name in columns])
-        rows = pa.concat_tables([schema.empty_table(), *(group.select([*columns]) for group in groups)])
+        if filters is None:
+            rows = _pinned(file.read(columns=[*columns]), columns)
+        else:
+            schema = pa.schema([pinned_schema().field(name) for name in columns])
+            parts = [part.select([*columns]) for part in _matching(file, columns, filters)]
+            rows = pa.concat_tables([schema.empty_table(), *parts])
         rows.validate(full=True)  # no page's checksum tells that it is another column's
     return rows
 
 
-def _matching(
-    file: pq.ParquetFile, groups: Sequence[pa.Table], others: Sequence[str], filters: pc.Expression
-) -> Iterator[pa.Table]:
-    """Yield the rows that a filter asks for, with ``others`` of their columns beside those that were read for it."""
-    for at, group in enumerate(groups):
-        numbered = group.append_column(_ROW, pa.array(range(group.num_rows), pa.int64()))
-        rows = numbered.filter(filters)
+def _matching(file: pq.ParquetFile, columns: Sequence[str], filters: pc.Expression) -> Iterator[pa.Table]:
+    """Yield the rows that a filter asks for, group by group: those columns, and what it is asked by."""
+    words = _asked(filters)
+    names = [name for name in pinned_schema().names if name in words]
+    others = [name for name in columns if name not in words]
+    for at in range(file.num_row_groups):
+        group = _pinned(file.read_row_group(at, columns=names), names)
+        rows = group.append_column(_ROW, pa.array(range(group.num_rows), pa.int64())).filter(filters)
         if rows.num_rows:
-            rest = _pinned(file.read_row_group(at, columns=[*others]), others).take(rows[_ROW])
+            rest = _pinned(file.read_row_group(at, columns=others), others).take(rows[_ROW])
             for name in others:
                 rows = rows.append_column(pinned_schema().field(name), rest[name])
             yield rows
@@ -154,6 +161,24 @@ def _matching(
 def _asked(filters: pc.Expression) -> set[str]:
     """Return the columns that a filter needs; one too many is no harm."""
     return set(re.findall(r"\w+", str(filters)))
+
+
+def footer_statistics(data: bytes) -> Statistics | None:
+    """Return what a file's footer says of its rows; ``None`` if it does not say all. Its bytes have to be known to be good."""
+    footer = pq.ParquetFile(pa.BufferReader(data)).metadata
+    places = {footer.schema.column(at).path: at for at in range(footer.num_columns)}
+    found = Statistics()
+    for at in range(footer.num_row_groups):
+        group = footer.row_group(at)
+        for name in STATISTICS:
+            said = group.column(places[name]).statistics
+            if said is None or not said.has_null_count or not (said.has_min_max or said.null_count == group.num_rows):
+                return None
+            found.nulls[name] += said.null_count
+            if said.has_min_max:
+                found.take(name, said.min, said.max)
+        found.rows += group.num_rows
+    return found
 
 
 def _opened(path: Place, held: pa.BufferReader | None) -> pq.ParquetFile:
@@ -224,15 +249,18 @@ def groups_in(path: Place, data: bytes) -> Iterator[pa.Table]:
     """Yield the rows that a file's bytes hold, one row group after another; raise ``IntegrityError`` if one does not check."""
     with _reading(path):
         file = _opened(path, pa.BufferReader(data))
+    threads = len(data) > _THREADS_BYTES
     for number in range(file.num_row_groups):
         with _reading(path):
-            group = _pinned(file.read_row_group(number), pinned_schema().names)
+            group = _pinned(file.read_row_group(number, use_threads=threads), pinned_schema().names)
         yield group
 
 
 def _pinned(table: pa.Table, names: Sequence[str]) -> pa.Table:
     """Return columns as the pinned schema has them; one that a file is too old to have is null."""
     schema = pa.schema([pinned_schema().field(name) for name in names])
+    if table.schema.equals(schema):
+        return table.replace_schema_metadata(None)
     columns = [
         table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
         for field in schema

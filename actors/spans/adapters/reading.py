@@ -12,9 +12,9 @@ Left out: writing (``table``).
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -36,6 +36,19 @@ from actors.spans.remembered import NOTHING, Transactions
 from actors.spans.sequence import MAX_SEQ
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What Delta's log says of a table in one version."""
+
+    partition_columns: list[str]
+    columns: Sequence[tuple[str, object]]
+    """Name and type."""
+    files: Mapping[Place, Mapping[str, Any]]
+    """Current file → its size, its partition, and the statistics by which it is chosen."""
+    reached: Mapping[str, int]
+    """Application id → the last number committed under it."""
 
 
 class TableReader:
@@ -77,6 +90,22 @@ class TableReader:
         with asked(self._path):
             delta = self._newest()
             return NOTHING if delta is None else read_transactions(self._path / DELTA_LOG, delta.version(), known)
+
+    def described(self) -> Described | None:
+        """Return all that is said of the newest version; ``None`` if there is no table yet."""
+        with asked(self._path):
+            try:
+                return self._described()
+            except FileNotFoundError:  # an entry that a checkpoint stands for by now: once more, as it is then
+                return self._described()
+
+    def _described(self) -> Described | None:
+        if (delta := self._newest()) is None:
+            return None
+        files = {self._path / unquote(said["path"]): said for said in self._actions_of(delta).to_pylist()}
+        columns = [(column.name, column.type) for column in delta.schema().fields]
+        reached = read_transactions(self._path / DELTA_LOG, delta.version()).numbers
+        return Described(delta.metadata().partition_columns, columns, files, reached)
 
     def said(self) -> list[str]:
         """Return what commits said of the batches that they numbered (``committed``), the newest first, as far as is kept."""
@@ -209,8 +238,9 @@ class TableReader:
     def _actions(self) -> pa.Table:
         """Return what Delta says about each current file; it is listed once a version of the table."""
         delta = self._newest()
-        if delta is None:
-            return pa.table({})
+        return pa.table({}) if delta is None else self._actions_of(delta)
+
+    def _actions_of(self, delta: DeltaTable) -> pa.Table:
         if self._listed is None or self._listed[0] != delta.version():
             self._listed = delta.version(), pa.table(delta.get_add_actions(flatten=True))
         return self._listed[1]
