@@ -162,8 +162,8 @@ def _describe(table: SpanStores, log: LogCheck, rows: RowsCheck, findings: Findi
     """Hold what Delta's log says of the table's files and writers against them, where all of the rows lie in one table."""
     sealed = {writer: sealed.last for writer, sealed in log.sealed.items()}
     try:
-        path = table.only_path()
-        for name, why in () if path is None else misdescribed(path, findings.size, sealed, rows.held):
+        only = table.only_table()
+        for name, why in () if only is None else misdescribed(only, findings.size, sealed, rows.held):
             findings.found(-1, "table", f"span file {name}: {why}" if name else why)
-    except StorageUnavailable as error:
+    except (IntegrityError, StorageUnavailable) as error:
         findings.found(-1, "table", str(error))

@@ -18,23 +18,21 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable, Schema
-from deltalake.exceptions import DeltaError
+from deltalake import Schema
 
-from actors.base.errors import IntegrityError, StorageUnavailable
-from actors.spans.adapters.delta import is_table, open_table
-from actors.spans.adapters.objects import in_words
-from actors.spans.adapters.parquet import STATISTICS, Statistics, groups_in, named_bytes, read_file
+from actors.base.errors import IntegrityError
+from actors.spans.adapters.parquet import STATISTICS, Statistics, footer_statistics, groups_in, named_bytes, read_file
+from actors.spans.adapters.reading import TableReader
 from actors.spans.columns import PARTITION, table_schema
 from actors.spans.conventions import ROW_QUARANTINED, ROW_WRITER, WAL_DAMAGED, WAL_WRITER
 from actors.spans.place import Place
 
 _BATCHES = "log"
 _SAID = (ROW_QUARANTINED, WAL_DAMAGED)
+_COLUMNS = {column.name: column.type for column in Schema.from_arrow(table_schema()).fields}
 Fault = tuple[str, str]
 """Name of a file, empty for the table as a whole, and what is wrong."""
 
@@ -48,6 +46,12 @@ class Held:
     unsealed: dict[str, int] = field(default_factory=dict)
     """Writer → its last number in rows whose batches wait to be sealed."""
     is_readable: bool = True
+
+    @classmethod
+    def of_footer(cls, data: bytes) -> "Held | None":
+        """Return what a file's footer says, if all: of a file that is known to be good, and of which all rows are sealed."""
+        statistics = footer_statistics(data)
+        return None if statistics is None else cls(len(data), statistics)
 
     def add(self, rows: pa.Table, size: int) -> "Held":
         """Take rows in, where ``size`` batches are sealed."""
@@ -77,30 +81,22 @@ class Held:
 
 
 def misdescribed(
-    path: Place, size: int, sealed: Mapping[str, int], known: Mapping[Place, Held] | None = None
+    table: TableReader, size: int, sealed: Mapping[str, int], known: Mapping[Place, Held] | None = None
 ) -> Iterator[Fault]:
-    """Yield what Delta's log says of the table in ``path`` that is not so.
+    """Yield what Delta's log says of a table that is not so.
 
     ``size`` batches are sealed, and of each writer the rows up to a number. Whoever has read files says what they hold; others
-    are read. Raises ``StorageUnavailable`` if Delta's log cannot be read; a file that cannot is left to whoever reads its rows.
+    are read. Raises ``StorageUnavailable`` if Delta's log cannot be read, ``IntegrityError`` if it is none; a file that cannot
+    is left to whoever reads its rows.
     """
-    try:
-        if not is_table(path):
-            return
-        delta = open_table(path)
-        columns = {field.name: field.type for field in Schema.from_arrow(table_schema()).fields}
-        if delta.metadata().partition_columns != [PARTITION] or any(
-            columns.get(field.name) != field.type for field in delta.schema().fields
-        ):
-            yield "", "the table's columns are not those that it was made with"
-        actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-        said = {path / unquote(action["path"]): action for action in actions}
-        held = {file: (known or {}).get(file) or _held(file, size) for file in said}
-        held = {file: found for file, found in held.items() if found.is_readable}
-        yield from _of_files(said, held)
-        yield from _of_numbers(delta, held, sealed)
-    except (OSError, DeltaError, pa.ArrowException, ValueError) as error:
-        raise StorageUnavailable(f"the log of the span table in {path} cannot be read: {in_words(error)}") from error
+    if (said := table.described()) is None:
+        return
+    if said.partition_columns != [PARTITION] or any(_COLUMNS.get(name) != kind for name, kind in said.columns):
+        yield "", "the table's columns are not those that it was made with"
+    held = {file: (known or {}).get(file) or _held(file, size) for file in said.files}
+    held = {file: found for file, found in held.items() if found.is_readable}
+    yield from _of_files(said.files, held)
+    yield from _of_numbers(said.reached, held, sealed)
 
 
 def _held(file: Place, size: int) -> Held:
@@ -125,18 +121,18 @@ def _of_files(files: Mapping[Place, Mapping[str, Any]], held: Mapping[Place, Hel
             yield file.name, f"Delta's log does not say the truth of its {', '.join(wrong)}"
 
 
-def _of_numbers(delta: DeltaTable, held: Mapping[Place, Held], sealed: Mapping[str, int]) -> Iterator[Fault]:
+def _of_numbers(said: Mapping[str, int], held: Mapping[Place, Held], sealed: Mapping[str, int]) -> Iterator[Fault]:
     last = dict(sealed)
     numbered = max((found.statistics.most.get("log_index", -1) for found in held.values()), default=-1)
     for found in held.values():
         for writer, seq in found.unsealed.items():
             last[writer] = max(last.get(writer, seq), seq)
-    reached = delta.transaction_version(_BATCHES)
+    reached = said.get(_BATCHES)
     if reached is not None and reached != numbered:
         yield "", f"Delta's log says that {reached + 1} batches were numbered, and rows are of {numbered + 1}"
-    said = {writer: delta.transaction_version(writer) for writer in sorted(last)}
     told: set[str] | None = None
-    for writer, number in said.items():
+    for writer in sorted(last):
+        number = said.get(writer)
         if number is None or number == last[writer]:
             continue
         if number > last[writer]:

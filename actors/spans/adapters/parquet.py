@@ -93,9 +93,13 @@ class Statistics:
             self.nulls[column] += table[column].null_count
             span = pc.min_max(_values(table[column])).as_py()
             if span["min"] is not None:
-                self.least[column] = min(span["min"], self.least.get(column, span["min"]))
-                self.most[column] = max(span["max"], self.most.get(column, span["max"]))
+                self.take(column, span["min"], span["max"])
         return self
+
+    def take(self, column: str, least: Any, most: Any) -> None:  # noqa: ANN401 - numbers or words
+        """Take a range of a column in."""
+        self.least[column] = min(least, self.least.get(column, least))
+        self.most[column] = max(most, self.most.get(column, most))
 
     def action(self, name: str, size: int, day: str, now_ms: int, *, new_rows: bool = True) -> AddAction:
         """Describe a file to Delta; ``new_rows`` unless they were in the table before, in other files."""
@@ -132,26 +136,29 @@ def read_file(
     """
     with _reading(path):
         file = _opened(path, held)
-        names = columns if filters is None else [name for name in pinned_schema().names if name in _asked(filters)]
         read = functools.partial(file.read_row_group, use_threads=threads)
-        groups = [_pinned(read(at, columns=[*names]), names) for at in range(file.num_row_groups)]
-        if filters is not None:
-            groups = list(_matching(read, groups, [name for name in columns if name not in names], filters))
-        schema = pa.schema([pinned_schema().field(name) for name in columns])
-        rows = pa.concat_tables([schema.empty_table(), *(group.select([*columns]) for group in groups)])
+        if filters is None:
+            rows = _pinned(file.read(columns=[*columns], use_threads=threads), columns)
+        else:
+            schema = pa.schema([pinned_schema().field(name) for name in columns])
+            found = _matching(read, file.num_row_groups, columns, filters)
+            rows = pa.concat_tables([schema.empty_table(), *(part.select([*columns]) for part in found)])
         rows.validate(full=True)  # no page's checksum tells that it is another column's
     return rows
 
 
 def _matching(
-    read: Callable[..., pa.Table], groups: Sequence[pa.Table], others: Sequence[str], filters: pc.Expression
+    read: Callable[..., pa.Table], groups: int, columns: Sequence[str], filters: pc.Expression
 ) -> Iterator[pa.Table]:
-    """Yield the rows that a filter asks for, with ``others`` of their columns beside those that were read for it."""
-    for at, group in enumerate(groups):
-        numbered = group.append_column(_ROW, pa.array(range(group.num_rows), pa.int64()))
-        rows = numbered.filter(filters)
+    """Yield the rows that a filter asks for, group by group: those columns, and what it is asked by."""
+    words = _asked(filters)
+    names = [name for name in pinned_schema().names if name in words]
+    others = [name for name in columns if name not in words]
+    for at in range(groups):
+        group = _pinned(read(at, columns=names), names)
+        rows = group.append_column(_ROW, pa.array(range(group.num_rows), pa.int64())).filter(filters)
         if rows.num_rows:
-            rest = _pinned(read(at, columns=[*others]), others).take(rows[_ROW])
+            rest = _pinned(read(at, columns=others), others).take(rows[_ROW])
             for name in others:
                 rows = rows.append_column(pinned_schema().field(name), rest[name])
             yield rows
@@ -160,6 +167,24 @@ def _matching(
 def _asked(filters: pc.Expression) -> set[str]:
     """Return the columns that a filter needs; one too many is no harm."""
     return set(re.findall(r"\w+", str(filters)))
+
+
+def footer_statistics(data: bytes) -> Statistics | None:
+    """Return what a file's footer says of its rows; ``None`` if it does not say all. Its bytes have to be known to be good."""
+    footer = pq.ParquetFile(pa.BufferReader(data)).metadata
+    places = {footer.schema.column(at).path: at for at in range(footer.num_columns)}
+    found = Statistics()
+    for at in range(footer.num_row_groups):
+        group = footer.row_group(at)
+        for name in STATISTICS:
+            said = group.column(places[name]).statistics
+            if said is None or not said.has_null_count or not (said.has_min_max or said.null_count == group.num_rows):
+                return None
+            found.nulls[name] += said.null_count
+            if said.has_min_max:
+                found.take(name, said.min, said.max)
+        found.rows += group.num_rows
+    return found
 
 
 def _opened(path: Place, held: pa.BufferReader | None) -> pq.ParquetFile:
@@ -244,6 +269,8 @@ def give_back() -> None:
 def _pinned(table: pa.Table, names: Sequence[str]) -> pa.Table:
     """Return columns as the pinned schema has them; one that a file is too old to have is null."""
     schema = pa.schema([pinned_schema().field(name) for name in names])
+    if table.schema.equals(schema):
+        return table.replace_schema_metadata(None)
     columns = [
         table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
         for field in schema

@@ -18,12 +18,13 @@ Rules:
 Left out: the log's own files (``log_check``).
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
@@ -31,7 +32,7 @@ from actors.spans import conventions as names
 from actors.spans.adapters.described import Held
 from actors.spans.adapters.findings import DAMAGED, EXPIRED, OPEN, UNSEEN, WHOLE, Findings
 from actors.spans.adapters.log_check import LogCheck, whose
-from actors.spans.adapters.parquet import STATISTICS, FileGone, digest_in, groups_in, is_named_by, read_bytes, read_file
+from actors.spans.adapters.parquet import FileGone, digest_in, groups_in, is_named_by, read_bytes, read_file
 from actors.spans.adapters.reading import TableReader
 from actors.spans.batch import row_hashes
 from actors.spans.columns import Rows, pinned_schema, rows_of
@@ -126,7 +127,7 @@ class RowsCheck:
             if fits:
                 self.held[file.path] = held
         except FileGone as error:
-            if file.path not in self._table.current_files():
+            if file.path not in {each.path for each in self._table.numbered_files()}:
                 raise  # it was merged with others meanwhile: all is read again
             self._file_is_damaged(file, str(error))
         except IntegrityError as error:
@@ -142,7 +143,7 @@ class RowsCheck:
 
     def _counted(self, file: TableFile, data: bytes) -> bool:
         """Take a file's batches as whole by how many rows each has there; tell whether all of it could be judged so."""
-        rows = read_file(file.path, [*STATISTICS, "name"], None, pa.BufferReader(data))
+        rows = read_file(file.path, ["log_index", "name"], None, pa.BufferReader(data))
         index = rows["log_index"]
         if (
             index.null_count
@@ -150,8 +151,9 @@ class RowsCheck:
             or not 0 <= pc.min(index).as_py() <= pc.max(index).as_py() < self._size
         ):
             return False
-        self.held[file.path] = Held(len(data)).add(rows, self._size)
-        batches, counts = np.unique(index.to_numpy(), return_counts=True)
+        if (found := Held.of_footer(data)) is not None:
+            self.held[file.path] = found
+        batches, counts = _counts(index.to_numpy())
         states, expected = self._findings.states, self._findings.counts
         fits = (counts == expected[batches]) & (states[batches] == UNSEEN)
         states[batches[fits]] = WHOLE
@@ -159,8 +161,7 @@ class RowsCheck:
         if others:  # they lie in other files as well
             wanted = pc.field("log_index").isin(others)
             self._check_rows(read_file(file.path, _ALL, wanted, pa.BufferReader(data)), set())
-        entries = pc.is_in(pc.cast(rows["name"], pa.string()), pa.array(ENTRIES))
-        if pc.any(entries).as_py():
+        if any(word in ENTRIES for chunk in rows["name"].chunks for word in chunk.dictionary.to_pylist()):
             wanted = pc.field("name").isin(list(ENTRIES))
             held = read_file(file.path, ["name", "attributes", "log_index"], wanted, pa.BufferReader(data))
             for row in held.to_pylist():
@@ -186,11 +187,13 @@ class RowsCheck:
     def _check_rows(self, table: pa.Table, named: set[object]) -> None:
         index = table["log_index"]
         sealed = pc.and_kleene(pc.greater_equal(index, 0), pc.less(index, self._size)).fill_null(False)
-        self._check_others(table.filter(pc.invert(sealed)), named)
-        rows = table.filter(sealed)
+        rows = table
+        if not pc.all(sealed).as_py():
+            self._check_others(table.filter(pc.invert(sealed)), named)
+            rows = table.filter(sealed)
         for start in range(0, rows.num_rows, CHUNK_ROWS):
-            for row in self._spans(rows.slice(start, CHUNK_ROWS)):
-                self._take(row)
+            for run in _runs(self._spans(rows.slice(start, CHUNK_ROWS))):
+                self._take(run)
 
     def _spans(self, rows: pa.Table) -> Iterator[Rows]:
         """Yield rows that can be read; where one cannot, its batch is damaged and the others' are not."""
@@ -205,8 +208,9 @@ class RowsCheck:
                 except IntegrityError as error:
                     self._faulty(row["log_index"][0].as_py(), "changed", str(error))
 
-    def _take(self, row: Rows) -> None:
-        index, states = row.log_index or 0, self._findings.states
+    def _take(self, run: Rows) -> None:
+        """Take rows of one batch that follow on one another."""
+        index, states = run.log_index or 0, self._findings.states
         if states[index] == UNSEEN:
             if (manifest := self._log.manifest(index)) is None:  # the leaf is what is damaged
                 states[index] = DAMAGED
@@ -214,19 +218,20 @@ class RowsCheck:
             self._open[index], states[index] = _Open(manifest), OPEN
         if states[index] == DAMAGED:
             return
-        batch = self._open.get(index)
-        if batch is None or row.writer_id != batch.manifest.writer_id or not _is_of(batch, row.first_seq):
+        batch, seqs = self._open.get(index), range(run.first_seq, run.first_seq + len(run.spans))
+        others = batch is None or run.writer_id != batch.manifest.writer_id
+        strange = next((seq for seq in seqs if batch is None or others or not _is_of(batch, seq)), None)
+        if batch is None or strange is not None:
             self._faulty(
-                index, "changed", f"row {row.first_seq} of {row.writer_id} was not sealed with it, or is there twice"
+                index, "changed", f"row {strange} of {run.writer_id} was not sealed with it, or is there twice"
             )
             return
         try:
-            batch.hashes[row.first_seq] = row_hashes(row)[0]
+            batch.hashes |= zip(seqs, row_hashes(run), strict=True)
         except IntegrityError as error:
             self._faulty(index, "changed", str(error))
             return
-        if row.spans[0].name in ENTRIES:
-            batch.entries.append(row.spans[0])
+        batch.entries += [span for span in run.spans if span.name in ENTRIES]
         if len(batch.hashes) == batch.manifest.count:
             self._judge(index, batch)
 
@@ -285,6 +290,33 @@ class RowsCheck:
         since_ns = pc.min(rows["end_unix_nano"]).as_py()
         if since_ns is not None:
             self.waiting_since_ns = min(since_ns, self.waiting_since_ns or since_ns)
+
+
+def _runs(rows: Iterator[Rows]) -> Iterator[Rows]:
+    """Join rows that follow on one another in a batch."""
+    held: list[Rows] = []
+    for row in rows:
+        if held and not _follows(held, row):
+            yield replace(held[0], spans=[one.spans[0] for one in held])
+            held = []
+        held.append(row)
+    if held:
+        yield replace(held[0], spans=[one.spans[0] for one in held])
+
+
+def _follows(held: Sequence[Rows], row: Rows) -> bool:
+    first = held[0]
+    return (first.first_seq + len(held), first.log_index, first.writer_id, first.schema_version) == (
+        row.first_seq, row.log_index, row.writer_id, row.schema_version,
+    )  # fmt: skip
+
+
+def _counts(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which numbers there are, and how often each is; quickly where they are in order."""
+    if (numbers[1:] < numbers[:-1]).any():
+        return np.unique(numbers, return_counts=True)
+    firsts = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
+    return numbers[firsts], np.diff(firsts, append=len(numbers))
 
 
 def _is_of(batch: _Open, seq: int) -> bool:

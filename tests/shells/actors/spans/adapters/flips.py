@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from actors.base.errors import IntegrityError
 from actors.spans.adapters.described import misdescribed
 from actors.spans.adapters.parquet import STATISTICS, groups_in, read_file
+from actors.spans.adapters.reading import TableReader
 from actors.spans.columns import pinned_schema
 from tests.unit.actors.spans.telemetry import flipped
 
@@ -69,7 +70,9 @@ def main(table: Path, file: Path, step: int) -> None:
     found = []
     for name, damaged in retyped(whole):
         file.write_bytes(damaged)
-        found.append(told(file, lambda: list(misdescribed(table, 1, {})), partial(_asked_for, file, name)))
+        found.append(
+            told(file, lambda: list(misdescribed(TableReader(table, 10), 1, {})), partial(_asked_for, file, name))
+        )
     names = cycle(STATISTICS)
     for at, damaged in enumerate(flips(whole, step)):
         if at % _FILTERED == 0:

@@ -132,7 +132,7 @@ def test_a_check_holds_one_file_s_batches_however_many_there_are(
 
     monkeypatch.setattr(RowsCheck, "_take", counted)
     assert found(made) == [(2, "missing")]
-    assert (len(held), max(held)) == (17, 1)
+    assert (len(held), max(held)) == (6, 1)
 
 
 def test_damage_beyond_the_bound_is_counted_and_not_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

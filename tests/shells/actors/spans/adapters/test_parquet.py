@@ -99,3 +99,13 @@ def test_a_check_names_a_file_with_a_damaged_footer(tmp_path: Path, *, deep: boo
         assert (1, "file") in {(item.batch, item.kind) for item in checked.damage}
         assert 0 in checked.whole
         assert all(digest_in(path.name) in item.why for item in checked.damage if item.kind == "file")
+
+
+@pytest.mark.parametrize("name", ["part%25.parquet", "part-\u00fc.parquet", r"part\u0001.parquet"])
+def test_a_file_that_delta_s_log_calls_otherwise_is_one_that_is_not_there(tmp_path: Path, name: str) -> None:
+    """The check says so and goes on; it does not take it for one that was merged meanwhile."""
+    made = Sealed(tmp_path)
+    made.batches(2)
+    entry = max((tmp_path / "spans" / "_delta_log").glob("*.json"))
+    entry.write_text(entry.read_text().replace(made.file_of(1).name, name))
+    assert set(made.damage()) == {(1, "file"), (1, "missing")}
