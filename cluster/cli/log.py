@@ -21,7 +21,7 @@ from cluster.records import read_records
 from cluster.trust import load_trust
 
 MAX_SHOWN = 20
-DAMAGED, LATE, FAILED, AWAY = "DAMAGED", "LATE", "FAILED", "AWAY"
+DAMAGED, LATE, FAILED, AWAY, ANSWERED = "DAMAGED", "LATE", "FAILED", "AWAY", "ANSWERED"
 _RED = (DAMAGED, LATE, FAILED)
 
 
@@ -50,7 +50,8 @@ def verify(deep: bool, files: tuple[Path, ...], home_dir: str | None, as_json: b
     had been hashed; all others row by row. That finds every byte that was changed since. --deep takes no entry's word.
 
     Exit 1 as well if rows have waited to be sealed for longer than their records promised, or if a witness of the profile or
-    whoever kept a checkpoint has seen another log. A witness that does not answer is said, and is no failure.
+    whoever kept a checkpoint has seen another log. A witness that does not answer is said, and is no failure; so is a batch that
+    an operator answered for (`weavergen quarantine seal`).
     """
     home = open_home(root_of(home_dir))
     config, now_s = home.read_config(), time.time()
@@ -140,6 +141,9 @@ def told(checked: Checked, now_s: float, promise_s: float) -> list[str]:
         within = f", and {promise_s:.0f} s were promised" if late else ""
         since = "nobody can tell since when" if checked.waiting_since_ms is None else f"for {waited_s:.0f} s{within}"
         lines.append(f"{late}{checked.waiting} batches wait to be sealed, {since}")
+    lines += [f"{ANSWERED}  {item}" for item in checked.answered[:MAX_SHOWN]]
+    if (left := len(checked.answered) - MAX_SHOWN) > 0:
+        lines.append(f"{ANSWERED}  and {left} more; --json shows all")
     lines += [f"{DAMAGED}  {item}" for item in checked.damage[:MAX_SHOWN]]
     if (left := len(checked.damage) - MAX_SHOWN) > 0:
         lines.append(f"{DAMAGED}  and {left} more; --json shows all")

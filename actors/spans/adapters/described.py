@@ -30,13 +30,13 @@ from actors.spans.adapters.delta import is_table, open_table
 from actors.spans.adapters.objects import in_words
 from actors.spans.adapters.parquet import source
 from actors.spans.columns import PARTITION, pinned_schema, table_schema
-from actors.spans.conventions import ROW_QUARANTINED, ROW_WRITER, WAL_DAMAGED, WAL_WRITER
+from actors.spans.conventions import BATCH_ANSWERED, ROW_QUARANTINED, ROW_WRITER, WAL_DAMAGED, WAL_WRITER
 from actors.spans.place import Place
 
 COLUMNS = ("writer_id", "writer_seq", "log_index", "decision_id", "start_unix_nano", "end_unix_nano")
 """Files are chosen by what Delta says of these."""
 _BATCHES = "log"
-_SAID = (ROW_QUARANTINED, WAL_DAMAGED)
+_SAID = (ROW_QUARANTINED, BATCH_ANSWERED, WAL_DAMAGED)
 Fault = tuple[str, str]
 """Name of a file, empty for the table as a whole, and what is wrong."""
 
