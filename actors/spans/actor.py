@@ -42,6 +42,7 @@ from actors.spans.adapters.ingest import Ingest
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.parquet import give_back
 from actors.spans.adapters.progress import Buffer, IngestReport, Instant, Outgoing, Progress
+from actors.spans.adapters.quarantined import Entries
 from actors.spans.adapters.reader import SegmentRef, WalReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.requests import Requests
@@ -90,7 +91,10 @@ class SpanActor:
             home, authority, config, log.merge_promise_s + config.wal_max_age_s, self._reports, self._disk, more=more
         )  # fmt: skip
         files = self._files = LogFiles(home / "log", self._disk)
-        self._sealer = Sealer(files, self._table, authority, log.catch_up_batches, config.table_roll_rows)
+        entries = Entries(self._table)
+        self._sealer = Sealer(
+            files, self._table, authority, log.catch_up_batches, config.table_roll_rows, entries.answered
+        )
         self._compactor = Compactor(self._table, files, self._sealer, authority, config, self._reports, self._disk)
         asked = [(witness.url, witness.note_key) for witness in log.witnesses]
         self._witnesses = Witnesses(
@@ -104,7 +108,9 @@ class SpanActor:
         self._ingest = Ingest(
             actor_id, reader, self._last_committed, self._outgoing, self._guard, self._reports, config.table_roll_rows
         )  # fmt: skip
-        self._requests = Requests(home, authority.trust, self._table, self._outgoing, self._reports, self._disk)
+        self._requests = Requests(
+            home, authority.trust, self._table, self._outgoing, self._reports, self._disk, entries, self._sealer
+        )
         self._report = IngestReport()
         self._unborn: dict[Path, float] = {}
         """Directory of a log that was never opened → when it was first seen (steady)."""

@@ -27,11 +27,11 @@ from actors.base.errors import IntegrityError
 from actors.spans.adapters.parquet import STATISTICS, Statistics, footer_statistics, groups_in, named_bytes, read_file
 from actors.spans.adapters.reading import TableReader
 from actors.spans.columns import PARTITION, table_schema
-from actors.spans.conventions import ROW_QUARANTINED, ROW_WRITER, WAL_DAMAGED, WAL_WRITER
+from actors.spans.conventions import BATCH_ANSWERED, ROW_QUARANTINED, ROW_WRITER, WAL_DAMAGED, WAL_WRITER
 from actors.spans.place import Place
 
 _BATCHES = "log"
-_SAID = (ROW_QUARANTINED, WAL_DAMAGED)
+_SAID = (ROW_QUARANTINED, BATCH_ANSWERED, WAL_DAMAGED)
 _COLUMNS = {column.name: column.type for column in Schema.from_arrow(table_schema()).fields}
 Fault = tuple[str, str]
 """Name of a file, empty for the table as a whole, and what is wrong."""

@@ -12,6 +12,7 @@ Rules:
   of a batch that was never numbered, and so is a file without a digest in its name.
 - A batch of which no row is there has expired if such an entry says so, and only then; else it is missing. Rows of one that has
   expired are damage: it was to be gone.
+- A batch that an operator answered for before it was sealed (``vouched``) is what was sealed, and told all the same.
 - What is held in memory is one file and its unfinished batches, however large the table is. Where Delta does not tell the order
   of batches truly, batches are found damaged, never whole.
 
@@ -26,11 +27,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from actors.base.canonical import canonical_json
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
 from actors.spans.adapters.described import Held
-from actors.spans.adapters.findings import DAMAGED, EXPIRED, OPEN, UNSEEN, WHOLE, Findings
+from actors.spans.adapters.findings import DAMAGED, EXPIRED, OPEN, UNSEEN, WHOLE, Answered, Findings
 from actors.spans.adapters.log_check import LogCheck, whose
 from actors.spans.adapters.parquet import FileGone, digest_in, groups_in, is_named_by, read_bytes, read_file
 from actors.spans.adapters.reading import TableReader
@@ -39,16 +41,18 @@ from actors.spans.columns import Rows, pinned_schema, rows_of
 from actors.spans.compaction import TableFile
 from actors.spans.entry import read_entry
 from actors.spans.log.recount import root_of
+from actors.spans.merkle import leaf_hash
 from actors.spans.place import Place
 from actors.spans.proof import Manifest
+from actors.spans.quarantined import check_word, entry_of
 from actors.spans.retention import Batches
 from actors.spans.span import Span
 
 CHUNK_ROWS = 8192
 """Rows turned into spans at a time."""
 _ALL = pinned_schema().names
-ENTRIES = (names.TABLE_COMPACTED, names.TABLE_EXPIRED)
-"""Names of the rows that say what became of files."""
+ENTRIES = (names.TABLE_COMPACTED, names.TABLE_EXPIRED, names.BATCH_ANSWERED)
+"""Names of the rows that say what became of files and batches."""
 
 
 @dataclass(slots=True)
@@ -175,12 +179,27 @@ class RowsCheck:
             words = read_entry(name, attributes, self._trust)
         except IntegrityError:
             return
+        if name == names.BATCH_ANSWERED:
+            self._note_answer(name, attributes)
         self._named |= self._current & set(words.get(names.TABLE_OUTPUTS, "").split(" "))
         if name == names.TABLE_EXPIRED:
             try:
                 self._expired |= Batches.read(words.get(names.TABLE_EXPIRED_BATCHES, ""))
             except IntegrityError as error:
                 self._findings.found(index, "expired", f"its entry does not say which batches have expired: {error}")
+
+    def _note_answer(self, name: str, attributes: Mapping[str, str]) -> None:
+        """Remember that an operator answered for a batch, if that is what was sealed then."""
+        try:
+            said = entry_of(name, attributes, 0)
+            check_word(said, attributes, self._trust)
+        except (KeyError, ValueError, IntegrityError):
+            return
+        manifest = self._log.manifest(said.batch) if 0 <= said.batch < self._size else None
+        if manifest is not None and leaf_hash(canonical_json(manifest)).hex() == said.found:
+            self._findings.answered[said.batch] = Answered(
+                said.batch, said.writer_id, said.first_seq, said.last_seq, said.said, said.found, said.by, said.reason
+            )
 
     # Rows.
 

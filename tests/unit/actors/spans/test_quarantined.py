@@ -136,3 +136,24 @@ def test_a_word_of_the_actor_s_own_on_rows_of_the_table_is_what_the_log_s_key_si
     ):
         with pytest.raises(IntegrityError):
             check_word(entry_of(name, wrong, 1), wrong, asked.TRUST)
+
+
+def test_an_answer_for_a_batch_is_two_people_s_word() -> None:
+    """The operator signed what lies there, the log's key all of it; its rows are quarantined until they are let go."""
+    said = asked.answer(7, 3, 4)
+    entry = entry_of(names.BATCH_ANSWERED, said, 1)
+    check_word(entry, said, asked.TRUST)
+    assert (entry.batch, entry.found, entry.said) == (7, "ab" * 32, "cd" * 32)
+    assert in_force([entry]) == Quarantined({entry.writer_id: [(3, 4)]})
+    assert in_force([entry, good(3, 4, entry.writer_id)]) == Quarantined()
+    assert listed([entry], 9)["total"] == 1
+    for wrong in (
+        said | {names.BATCH_FOUND: "ef" * 32}, said | {names.BATCH_SAID: ""}, said | {names.BATCH_NUMBER: "8"},
+        said | {names.ROW_REQUEST: asked.word("quarantine", 3, 4)[names.ROW_REQUEST]},
+    ):  # fmt: skip
+        with pytest.raises(IntegrityError):
+            check_word(entry_of(names.BATCH_ANSWERED, wrong, 1), wrong, asked.TRUST)
+    with pytest.raises(IntegrityError, match="another thing"):
+        check_word(replace(entry, batch=8), said, asked.TRUST)
+    with pytest.raises(IntegrityError, match="another thing"):
+        check_word(replace(entry, name=names.ROW_QUARANTINED), said, asked.TRUST)
