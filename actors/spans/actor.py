@@ -43,6 +43,7 @@ from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.parquet import give_back
 from actors.spans.adapters.progress import Buffer, IngestReport, Instant, Outgoing, Progress
 from actors.spans.adapters.quarantined import Entries
+from actors.spans.adapters.reached import Reached
 from actors.spans.adapters.reader import SegmentRef, WalReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.requests import Requests
@@ -106,7 +107,8 @@ class SpanActor:
         self._log_error = ""
         self._outgoing = Outgoing(actor_id)
         self._ingest = Ingest(
-            actor_id, reader, self._last_committed, self._outgoing, self._guard, self._reports, config.table_roll_rows
+            actor_id, reader, self._last_committed, self._outgoing, self._guard, self._reports, config.table_roll_rows,
+            Reached(self._table, config.retention_days),
         )  # fmt: skip
         self._requests = Requests(
             home, authority.trust, self._table, self._outgoing, self._reports, self._disk, entries, self._sealer

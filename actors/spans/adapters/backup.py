@@ -181,10 +181,25 @@ class BackedTable(SpanStores):
             if table is self._first and table.attempt is not None and table.attempt is not before:
                 self._attempts = begun(self._attempts, table.attempt)
             raise
+        self._tell_contradicted(table)
         if table is self._first and self._known is not None:
             fresh = table.attempt is not None and table.attempt is not before
             self._confirmed(self._known, table.attempt.reached if fresh and table.attempt is not None else {})
         return batches
+
+    def _tell_contradicted(self, table: SpanTable) -> None:
+        for app_id, (said, most) in table.contradicted.items():
+            cause = f"Delta's log says that it reached {said}, and no more than {most} was committed: nothing was cut for it"
+            self._reports.open("span_storage_contradicted", {"writer_id": app_id, "cause": cause}, app_id)
+        table.contradicted.clear()
+
+    def whole(self) -> SpanTable | None:
+        """Return the first storage where it holds all rows; ``None`` while a backup holds some."""
+        return self._first if self._in_use() is None else None
+
+    def hold_back(self, app_id: str, last: int) -> None:
+        """See ``SpanTable.hold_back``; of the storage in use."""
+        self._holder().hold_back(app_id, last)
 
     def _confirmed(self, known: Transactions, reached: Mapping[str, int]) -> None:
         """Remember what a commit made of what was known; others may have committed before it."""

@@ -26,6 +26,7 @@ from actors.spans import conventions as names
 from actors.spans.adapters.guard import SpanIntegrityGuard, Verdict
 from actors.spans.adapters.progress import IngestReport, Instant, Outgoing, Progress
 from actors.spans.adapters.quarantine import row_sha256
+from actors.spans.adapters.reached import Reached
 from actors.spans.adapters.reader import SegmentRead, SegmentRef, WalReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.batch import without
@@ -89,7 +90,7 @@ class Ingest:
 
     def __init__(
         self, actor_id: str, reader: WalReader, last_committed: LastCommitted, outgoing: Outgoing,
-        guard: SpanIntegrityGuard, reports: Reports, max_rows: int,
+        guard: SpanIntegrityGuard, reports: Reports, max_rows: int, reached: Reached,
     ) -> None:  # fmt: skip
         self.writers: dict[str, Progress] = {}
         self.report = IngestReport()
@@ -97,6 +98,7 @@ class Ingest:
         self.reader = reader
         self._id, self._last_committed = actor_id, last_committed
         self._outgoing, self._guard, self._reports, self._max_rows = outgoing, guard, reports, max_rows
+        self._reached = reached
         self._accepted: list[Rows] = []
         """Rows that were checked and accepted since checkers learned last."""
         self._set_aside: Counter[str] = Counter()
@@ -161,7 +163,7 @@ class Ingest:
             try:
                 if writer_id == self._id:
                     raise StorageUnavailable("nobody but the span actor writes under its id: move that log away")
-                self._gather_writer(writer_id, room, gathered)
+                self._gather_writer(writer_id, room, gathered, now)
             except (StorageUnavailable, IntegrityError) as error:
                 gathered.blocked.append((writer_id, error))
             try:
@@ -178,7 +180,7 @@ class Ingest:
             self.blocked("", error, now)
             return []
 
-    def _gather_writer(self, writer_id: str, room: int, gathered: Gathered) -> None:
+    def _gather_writer(self, writer_id: str, room: int, gathered: Gathered, now: Instant) -> None:
         """Read a writer's segments in order, up to the first that may still grow."""
         progress = self.progress(writer_id)
         refs, next_seq = self.reader.segments(writer_id), progress.next_seq
@@ -189,6 +191,9 @@ class Ingest:
                 gathered.more = True
                 return
             piece = self._look(ref, refs[place + 1 :], progress.offsets.get(ref.number, 0), next_seq)
+            if piece.read is not None and self._reached.is_untrue(piece.read, progress, now.wall_s):
+                next_seq = progress.next_seq
+                piece = self._look(ref, refs[place + 1 :], progress.offsets.get(ref.number, 0), next_seq)
             gathered.pieces.append(piece)
             next_seq = _behind(piece.frames, next_seq)
             gathered.count += sum(len(fresh.rows.spans) for fresh in piece.frames)
@@ -246,7 +251,8 @@ class Ingest:
         known = self.writers.get(writer_id)
         if known is None:
             last = self._last_committed(writer_id)
-            known = self.writers[writer_id] = Progress(FIRST_SEQ if last is None else last + 1)
+            known = Progress(FIRST_SEQ if last is None else last + 1, said=last or 0)
+            self.writers[writer_id] = known
         return known
 
     # Taking.
@@ -303,6 +309,7 @@ class Ingest:
             parts = self._cleared(fresh.rows, verdict, now)
             if step.lost or (before and step.skip == 0):
                 self._damage(ref, progress, step.lost, _reasons(before), now)
+                progress.next_seq += step.lost  # each entry says which rows are gone
             self.report.duplicates += step.skip
             if fresh.why:
                 progress.damaged.add(ref.number)

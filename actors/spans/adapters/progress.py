@@ -79,6 +79,10 @@ class Progress:
     finished: dict[int, SegmentRef] = field(default_factory=dict)
     """Segments read to their end, to be removed once their rows are committed."""
     damaged: set[int] = field(default_factory=set)
+    said: int = 0
+    """The last number that the table said at first."""
+    found: int = 0
+    """The number up to which its rows were found to be there."""
 
     def forget(self, number: int) -> None:
         """Hold nothing more about a segment that is gone."""

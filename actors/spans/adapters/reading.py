@@ -218,6 +218,24 @@ class TableReader:
 
         return self.with_files(first_found)
 
+    def has_row(self, writer_id: str, seq: int) -> bool:
+        """Tell whether a writer's row is here; few files may hold it. Raises ``IntegrityError`` if one does not check."""
+        return self.last_row(writer_id, seq, seq) == seq
+
+    def last_row(self, writer_id: str, last: int, first: int = 0) -> int:
+        """Return the highest number from ``first`` to ``last`` of a row of a writer that is here; −1 if there is none."""
+        wanted = (pc.field("writer_id") == writer_id) & (pc.field("writer_seq") >= first)
+        wanted &= pc.field("writer_seq") <= last
+
+        def highest() -> int:
+            found = [-1]
+            for path in self._files_with(writer_id=(writer_id, writer_id), writer_seq=(first, last)):
+                rows = self.read_file(path, ["writer_id", "writer_seq"], wanted)
+                found.append(known(pc.max(rows["writer_seq"]).as_py()))
+            return max(found)
+
+        return self.with_files(highest)
+
     def with_files(self, ask: Callable[[], T]) -> T:
         """Ask something of the current files, and once more if one of them went meanwhile."""
         try:

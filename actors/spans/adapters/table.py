@@ -9,6 +9,8 @@ Rules:
   before stands beside it as ``SEALED``: a log that is smaller than what the table says was set back.
 - A commit that numbers batches says what they are, in words that whoever seals them signs (``committed``): these words are kept
   until the batches are sealed.
+- What is cut from an append as known is what this process may have committed: a number that Delta's log says beyond that cuts
+  nothing, is told, and is set right by the next commit.
 - A file that takes others' place (``swaps``) is one commit with the rows that say so.
 - Files, every log entry and the directories that name them are synced before ``append`` returns, and what a crash left
   unsynced before ``recover`` does; only then may a caller forget the rows.
@@ -98,6 +100,10 @@ class SpanTable(TableReader):
         """Whether batches may wait of which commits said something that has to be kept."""
         self.attempt: Attempt | None = None
         """The last commit of ``append`` that was begun."""
+        self._most: dict[str, int] = {}
+        """Application id → the highest number that it can have, by what this process was told first and committed since."""
+        self.contradicted: dict[str, tuple[int, int]] = {}
+        """Application id → what Delta's log says that it reached, and the most that it can have; for whoever tells."""
 
     def append(
         self, rows: Sequence[Rows], reached: Mapping[str, int], now_ms: int, again: Mapping[str, Rows] | None = None,
@@ -113,7 +119,7 @@ class SpanTable(TableReader):
         batches: list[Rows] = []
         with self._durably() as written:
             delta = self._created()
-            committed = {name: self._number(delta, name) for name in {*reached, *(r.writer_id for r in rows)}}
+            committed = {name: self._possible(delta, name) for name in {*reached, *(r.writer_id for r in rows)}}
             ahead = {name: last for name, last in reached.items() if last > known(committed[name])}
             if ahead:
                 self._remove_orphans()  # of an attempt whose end could not be told at the time
@@ -134,8 +140,31 @@ class SpanTable(TableReader):
                     for batch in filter(_is_of_expiry, batches):
                         ahead[EXPIRED] = known(batch.log_index)
                 self.attempt = Attempt(batches, ahead)
+                self._remember(ahead)
                 self._commit(delta, actions, ahead, said)
         return batches
+
+    def last_committed(self, app_id: str) -> int | None:
+        """See ``TableReader.last_committed``; what is told first is remembered."""
+        number = super().last_committed(app_id)
+        self._most.setdefault(app_id, known(number))
+        return number
+
+    def hold_back(self, app_id: str, last: int) -> None:
+        """Believe no number above that of an id, whatever Delta's log says."""
+        self._most[app_id] = last
+
+    def _possible(self, delta: DeltaTable, app_id: str) -> int | None:
+        """Return how far an id is; what Delta's log says beyond what this process can have committed is somebody else's word."""
+        number = self._number(delta, app_id)
+        most = self._most.setdefault(app_id, known(number))
+        if known(number) <= most:
+            return number
+        self.contradicted[app_id] = known(number), most
+        return None if most < 0 else most
+
+    def _remember(self, reached: Mapping[str, int]) -> None:
+        self._most |= {name: max(last, self._most.get(name, -1)) for name, last in reached.items()}
 
     def put(
         self, batches: Sequence[Rows], reached: Mapping[str, int], now_ms: int, said: Sequence[str] = ()
@@ -148,6 +177,7 @@ class SpanTable(TableReader):
         with self._durably() as written:
             delta = self._created()
             self._remove_orphans()
+            self._remember(reached)
             self._commit(delta, self._write_files(batches, written, now_ms), reached, *said)
 
     @contextlib.contextmanager

@@ -54,6 +54,7 @@ STRIKES: dict[Place, Strike] = {
     **{("flip bits in pages", stage): table.flip_page for stage in (T, S, N)},
     **{("flip bits in footers", stage): table.flip_footer for stage in (T, S, N)},
     **{("flip bits in Delta's log", stage): table.flip_delta for stage in (T, S, N)},
+    **{("raise a number", stage): table.raise_number for stage in (W, T, S, N)},
     **{("flip bits in tiles", stage): log.flip_tile for stage in (S, N)},
     **{("flip bits in checkpoints", stage): log.flip_checkpoint for stage in (S, N)},
     **{("merge falsely", stage): log.merge_falsely for stage in (S, N)},

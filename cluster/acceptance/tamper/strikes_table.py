@@ -246,6 +246,18 @@ def unsay(work: Work) -> Mutation:
     return Mutation(f"{entry.name} says {how}", frozenset(batches))
 
 
+def raise_number(work: Work) -> Mutation:
+    """Let Delta's log say that a writer is further than it is: one with rows that nobody has taken in, or of the stage."""
+    if work.stage is Stage.WAL:
+        writer = work.rng.choice([segment.writer for segment in work.layout.segments if segment.unread])
+    else:
+        writer = work.rng.choice(work.batch()).writer
+    last = max((row.seq for row in work.layout.rows if row.writer == writer), default=0)
+    number = last + work.rng.choice([1, 2, 50, 10**6])
+    work.commit_reached(writer, number)
+    return Mutation(f"{writer} reached {number}", words=frozenset({writer}))
+
+
 def reorder(work: Work, decides: bool) -> Mutation:
     """Let two rows of a batch, or of two batches of a file, change their numbers and places."""
     one = work.row(decides, lambda row: len(_others(work, row, decides)) > 0)

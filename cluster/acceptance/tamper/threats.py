@@ -107,6 +107,9 @@ _COMMITTED = _located("the batch is not what its commit said, which the log's ke
 _NO_SIGNATURE = _unclaimed(
     "a frame has a checksum and no signature, and a decision's record cannot tell of its other rows: it is signed before they end"
 )
+_NUMBER = _located(
+    "`log verify` names the writer, and so does SpanActor, which cuts nothing for it: `span_storage_contradicted`"
+)
 _NUMBERED = _located("`log verify` names the writer: every commit numbers its rows' batches, so no row is without one")
 _MEMORY = _located("each witness remembers a checkpoint that this log does not go on from: `fork`")
 
@@ -303,6 +306,10 @@ THREATS: tuple[Threat, ...] = (
         _absent("nothing of it is in the table"),
         _located("files, their statistics, the schema and how far writers are: each is held against the rows"),
         _located("files, their statistics, the schema and how far writers are: each is held against the rows"), _SAME,
+    ),
+    _threat(
+        "raise a number", "a commit is added by which Delta's log says that a writer is further than it is", DISK,
+        _NUMBER, _NUMBER, _NUMBER, _NUMBER,
     ),
     _threat(
         "flip bits in tiles", "a bit in a tile or a bundle", BLIND,

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from actors.base.canonical import canonical_json
+from actors.spans.adapters.delta_log import ACTIONS
 from actors.spans.adapters.parquet import ROW_GROUP_ROWS
 from actors.spans.adapters.table import SpanTable
 from actors.spans.batch import manifest_of
@@ -311,6 +312,14 @@ class Work:
 
             if f'"{app_id}"' in path.read_text():
                 self.amend(path.relative_to(self.root), lower)
+
+    def commit_reached(self, app_id: str, version: int) -> None:
+        """Add a commit to Delta's log that says a number of an application id, and nothing else."""
+        folder = self.root / "spans" / "_delta_log"
+        number = max(int(path.stem) for path in folder.glob("*.json")) + 1
+        info = {"timestamp": 0, "operation": "WRITE", ACTIONS: "1"}
+        actions = [{"commitInfo": info}, {"txn": {"appId": app_id, "version": version}}]
+        self.write(Path("spans/_delta_log") / f"{number:020d}.json", "\n".join(map(json.dumps, actions)).encode())
 
     def raise_reached(self, app_id: str, version: int) -> None:
         """Let the newest entry that tells of an application id say another number."""
