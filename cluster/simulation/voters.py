@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from cluster.simulation.draws import Draws
 from cluster.simulation.questions import ASKABLE, Says
-from cluster.simulation.weather import Weather
+from cluster.simulation.weather import GONE, Weather
 from models.errors import VoterBusy, VoterError, VoterFailed, VoterTimeout
 from models.providers.answer import Usage
 from models.providers.cloud import Bill
@@ -132,7 +132,7 @@ class SimulatedVoter:
     def _failure(self, kind: str, name: str, value: float) -> VoterError | None:
         if kind == "busy":
             return VoterBusy(name, "no room", value or None)
-        return VoterFailed(name, "503") if kind in ("down", "failing", "hung") else None
+        return VoterFailed(name, "503") if kind in ("down", "failing", "hung", *GONE) else None
 
     def _takes_s(self, asked: Asked, key: tuple[object, ...]) -> tuple[float, float]:
         """Return how long the first token takes, and the others."""
