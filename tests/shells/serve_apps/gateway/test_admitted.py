@@ -139,8 +139,9 @@ async def test_a_hedge_is_accounted_once(tmp_path: Path, monkeypatch: pytest.Mon
 async def test_a_client_that_leaves_and_a_refusal_use_what_they_should(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing, and what voters used."""
+    """Nothing, and what voters used: who is out of time has read the prompt, as the one says that answered."""
     limits = tiers(requests_per_minute=1000, tokens_per_minute=1_000_000)
+    monkeypatch.setattr(live_module, "write_answers", answers_with_usage)
     async with live(tmp_path, monkeypatch, admission=limits) as system:
         await in_one_minute(system)
         await system.ask()
@@ -155,10 +156,14 @@ async def test_a_client_that_leaves_and_a_refusal_use_what_they_should(
         assert left(system.replicas[0]) == before
         told = await system.ask(deadline_ms=300)
         assert told.status == 504
-        usage = told.body["weavergen"]["usage"]
+        assert told.body["weavergen"]["usage"]["total_tokens"] == 12 + 3
         after = left(system.replicas[0])
-        assert after.requests == before.requests - 1
-        assert before.tokens - after.tokens >= usage["total_tokens"]
+        assert after == Amount(before.requests - 1, before.tokens - (12 + 3) - 2 * 12)
+        await system.order(fault=Fault.SILENT)
+        for _ in range(3):
+            assert (await system.ask(deadline_ms=300)).status == 504
+        prompt = len("What is the capital of France?") + 16 + 64
+        assert left(system.replicas[0]) == Amount(after.requests - 3, after.tokens - 3 * 3 * prompt)
 
 
 async def test_leases_that_cannot_be_noted_stop_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
