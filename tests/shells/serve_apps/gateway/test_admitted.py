@@ -224,6 +224,43 @@ async def test_admission_is_wired_in(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert replica.status()["admission"]["admitted"] == 2
 
 
+async def test_a_voters_limit_falls_while_its_first_tokens_are_late_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider that streams tells of its first token: beyond what is learnt a voter is not asked, the others keep theirs."""
+    sections = {
+        "breakers": {"bulkhead": {"max_calls": 8}},
+        "admission": {
+            "concurrency": {"queue_size": 1, "min_limit": 2},
+            "shedding": {"min_delay_ms": 1000, "max_delay_ms": 1000},  # the machine that tests may be late
+        },
+    }  # fmt: skip
+    async with live(tmp_path, monkeypatch, streamed=True, **sections) as system:
+        guards = system.replicas[0]._guards
+
+        def limits() -> dict[str, int]:
+            return {shown.voter: shown.limit for shown in guards.shown()}
+
+        async def ask_eight() -> list[int]:
+            return [told.status for told in await asyncio.gather(*(system.ask("a") for _ in range(8)))]
+
+        for _ in range(3):
+            assert await ask_eight() == [200] * 8
+        assert limits() == dict.fromkeys("abc", 8)
+        await system.order(fault=Fault.SLOW_FIRST_TOKEN, model="a", delay_s=1.0)
+        async with asyncio.timeout(10 * PATIENCE_S):
+            while limits()["a"] > 4:
+                await ask_eight()
+        fallen = limits()
+        assert fallen == {"a": fallen["a"], "b": 8, "c": 8}
+        assert sorted(await ask_eight()) == [200] * fallen["a"] + [429] * (8 - fallen["a"])
+        await system.order(fault=None)
+        async with asyncio.timeout(10 * PATIENCE_S):
+            while limits()["a"] < 8:
+                await ask_eight()
+        assert await ask_eight() == [200] * 8
+
+
 async def test_a_key_that_floods_a_replica_takes_no_place_of_another_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
