@@ -32,6 +32,10 @@ REFUSED_S = 0.2
 """How long an error takes to come."""
 
 
+Sent = dict[tuple[str, str], tuple[int, int] | None]
+"""(the panel's request, voter) → tokens of the prompt and of the answer as the voter counts them, ``None`` without an answer."""
+
+
 @dataclass(slots=True)
 class Asked:
     """The request that a task works for."""
@@ -43,6 +47,8 @@ class Asked:
     draws: Draws
     tries: dict[str, int] = field(default_factory=dict)
     began_s: float = 0.0
+    sent: Sent = field(default_factory=dict)
+    """Asks that reached a voter."""
 
     def another(self, what: str) -> int:
         """Return how often something was already drawn for this request."""
@@ -101,6 +107,7 @@ class SimulatedVoter:
         asked, me, began_s = ASKED.get(), self.character, self._wall_s()
         key = ("ask", me.info.id, asked.another(me.info.id))
         bill.asked = True
+        asked.sent.setdefault((request.request_id, me.info.id), None)
         try:
             await self._strike(asked, key, begins=True)
             first_s, rest_s = self._takes_s(asked, key)
@@ -113,6 +120,7 @@ class SimulatedVoter:
             if me.price is not None:
                 self._billed(began_s, cost_micro(me.price, used) or 0)
         bill.usage = used
+        asked.sent[request.request_id, me.info.id] = asked.prompt_tokens, used.output_tokens or 0
         text = ASKABLE[asked.question].answer(*self._says(asked, key))
         return Candidate(text, "stop", asked.prompt_tokens, used.output_tokens or 0, round(first_s * 1000))
 
