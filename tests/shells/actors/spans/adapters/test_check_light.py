@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from actors.base.canonical import canonical_json
 from actors.base.signing import SigningKey
 from actors.spans import conventions as names
 from actors.spans.adapters import rows_check as rows_check_module
@@ -18,6 +19,8 @@ from actors.spans.adapters.parquet import Statistics, file_name, parquet_bytes
 from actors.spans.adapters.swaps import Output, Swap
 from actors.spans.columns import Rows, by_date
 from actors.spans.entry import sign_entry
+from actors.spans.log.tiles import join_leaves
+from actors.spans.proof import read_manifest
 from tests.shells.actors.spans.adapters.merging import OWN, Merging
 from tests.shells.actors.spans.adapters.sealed import NOW_MS, W
 from tests.shells.actors.spans.adapters.test_compaction import straddling
@@ -219,3 +222,19 @@ def test_an_entry_that_does_not_say_which_batches_expired_is_named(made: Merging
     made.enter(sign_entry(LOG_KEY, made.authority.trust(), names.TABLE_EXPIRED, words, int(NOW_S)))
     for deep in (False, True):
         assert found(made, deep=deep) == [(6, "expired")]
+
+
+def test_a_leaf_of_merged_rows_that_is_changed_is_named(made: Merging) -> None:
+    """The file is held without it, and whatever it says is right but one time: the tile of its hash tells which one it is."""
+    leaves = list(made.files.leaves(0, made.sealer.size))
+    entries = made.home / "log" / "tile" / "entries" / "000.p" / str(len(leaves))
+    leaves[2] = canonical_json(msgspec.structs.replace(read_manifest(leaves[2]), last_unix_ms=NOW_MS + 1))
+    entries.write_bytes(join_leaves(leaves))
+    assert [item for item in found(made) if item[0] >= 0] == [(2, "leaf")]
+
+
+def test_a_tile_that_is_changed_is_named_and_no_batch(made: Merging) -> None:
+    """The leaves come to the root: it is the tile that is wrong."""
+    tile = made.home / "log" / "tile" / "0" / "000.p" / str(made.sealer.size)
+    tile.write_bytes(flipped(tile.read_bytes(), 8 * (2 * 32 + 5)))
+    assert found(made) == [(-1, "hashes")]
