@@ -20,7 +20,9 @@ from actors.spans.adapters.parquet import UNREADABLE, source
 from actors.spans.place import Place
 from actors.spans.remembered import NOTHING, Transactions
 
-_PLAIN = re.compile(r'\{"txn":\{"appId":"([0-9A-Za-z:./-]+)","version":(0|[1-9][0-9]{0,17})(?:,"lastUpdated":[0-9]+)?\}\}')
+_PLAIN = re.compile(
+    r'\{"txn":\{"appId":"([0-9A-Za-z:./-]+)","version":(0|[1-9][0-9]{0,17})(?:,"lastUpdated":[0-9]+)?\}\}'
+)
 """A transaction as the library writes it."""
 
 

@@ -6,14 +6,23 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from actors.base.errors import IntegrityError
-from actors.spans.adapters.parquet import digest_in, groups_in, parquet_bytes, read_file
+from actors.spans.adapters.parquet import (
+    ROW_GROUP_ROWS,
+    Statistics,
+    digest_in,
+    footer_statistics,
+    groups_in,
+    parquet_bytes,
+    read_file,
+)
 from actors.spans.columns import Rows, by_date, pinned_schema
 from tests.shells.actors.spans.adapters import flips
 from tests.shells.actors.spans.adapters.sealed import Sealed, W
-from tests.unit.actors.spans.telemetry import spans_from
+from tests.unit.actors.spans.telemetry import decision, span, spans_from
 
 TIMEOUT_S = 300
 
@@ -109,3 +118,14 @@ def test_a_file_that_delta_s_log_calls_otherwise_is_one_that_is_not_there(tmp_pa
     entry = max((tmp_path / "spans" / "_delta_log").glob("*.json"))
     entry.write_text(entry.read_text().replace(made.file_of(1).name, name))
     assert set(made.damage()) == {(1, "file"), (1, "missing")}
+
+
+@pytest.mark.parametrize("count", [1, 3, ROW_GROUP_ROWS + 5])
+def test_a_footer_says_of_ranges_what_rows_say(count: int) -> None:
+    """Nulls among them, and over several row groups; one that does not say all is not asked."""
+    spans = [span(seq, decision_id="" if seq % 2 else decision(seq)) for seq in range(1, count + 1)]
+    ((_, table),) = by_date([Rows(W, 1, 1, spans, 7)])
+    assert footer_statistics(parquet_bytes(table)) == Statistics().add(table)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, write_statistics=["writer_seq"])
+    assert footer_statistics(sink.getvalue().to_pybytes()) is None
