@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -133,29 +134,34 @@ def read_file(
     """
     with _reading(path):
         file = _opened(path, held)
-        if filters is None:
-            rows = _pinned(file.read(columns=[*columns]), columns)
-        else:
-            schema = pa.schema([pinned_schema().field(name) for name in columns])
-            parts = [part.select([*columns]) for part in _matching(file, columns, filters)]
-            rows = pa.concat_tables([schema.empty_table(), *parts])
+        rows = _pinned(file.read(columns=[*columns]), columns) if filters is None else _matching(file, columns, filters)
         rows.validate(full=True)  # no page's checksum tells that it is another column's
     return rows
 
 
-def _matching(file: pq.ParquetFile, columns: Sequence[str], filters: pc.Expression) -> Iterator[pa.Table]:
-    """Yield the rows that a filter asks for, group by group: those columns, and what it is asked by."""
+def _matching(file: pq.ParquetFile, columns: Sequence[str], filters: pc.Expression) -> pa.Table:
+    """Return those columns of the rows that a filter asks for."""
     words = _asked(filters)
     names = [name for name in pinned_schema().names if name in words]
     others = [name for name in columns if name not in words]
-    for at in range(file.num_row_groups):
-        group = _pinned(file.read_row_group(at, columns=names), names)
-        rows = group.append_column(_ROW, pa.array(range(group.num_rows), pa.int64())).filter(filters)
-        if rows.num_rows:
-            rest = _pinned(file.read_row_group(at, columns=others), others).take(rows[_ROW])
-            for name in others:
-                rows = rows.append_column(pinned_schema().field(name), rest[name])
-            yield rows
+    groups = [_pinned(file.read_row_group(at, columns=names), names) for at in range(file.num_row_groups)]
+    ends = np.cumsum([0, *map(len, groups)])
+    read = pa.concat_tables([_schema(names).empty_table(), *groups])
+    rows = read.append_column(_ROW, pa.array(np.arange(len(read)))).filter(filters).sort_by(_ROW)
+    places = rows[_ROW].to_numpy()
+    parts = [_schema(others).empty_table()]
+    for at in np.unique(np.searchsorted(ends, places, side="right")) - 1:
+        group = _pinned(file.read_row_group(int(at), columns=others), others)
+        of_group = places[(places >= ends[at]) & (places < ends[at + 1])] - ends[at]
+        parts.append(group if len(of_group) == len(group) else group.take(pa.array(of_group)))
+    rest = pa.concat_tables(parts)
+    for name in others:
+        rows = rows.append_column(_schema([name]).field(0), rest[name])
+    return rows.select([*columns])
+
+
+def _schema(names: Sequence[str]) -> pa.Schema:
+    return pa.schema([pinned_schema().field(name) for name in names])
 
 
 def _asked(filters: pc.Expression) -> set[str]:
@@ -258,7 +264,7 @@ def groups_in(path: Place, data: bytes) -> Iterator[pa.Table]:
 
 def _pinned(table: pa.Table, names: Sequence[str]) -> pa.Table:
     """Return columns as the pinned schema has them; one that a file is too old to have is null."""
-    schema = pa.schema([pinned_schema().field(name) for name in names])
+    schema = _schema(names)
     if table.schema.equals(schema):
         return table.replace_schema_metadata(None)
     columns = [

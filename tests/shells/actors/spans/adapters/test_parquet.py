@@ -129,3 +129,18 @@ def test_a_footer_says_of_ranges_what_rows_say(count: int) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, write_statistics=["writer_seq"])
     assert footer_statistics(sink.getvalue().to_pybytes()) is None
+
+
+def test_rows_that_are_asked_for_come_from_all_row_groups_in_order(tmp_path: Path) -> None:
+    """With the columns that were asked for, in that order, whether the condition is of one of them or not."""
+    path = tmp_path / "part.parquet"
+    count = 2 * ROW_GROUP_ROWS + 5
+    ((_, table),) = by_date([Rows(W, 1, 1, spans_from(1, count), 7)])
+    path.write_bytes(parquet_bytes(table))
+    for wanted in ([3, ROW_GROUP_ROWS, ROW_GROUP_ROWS + 1, count], [count], []):
+        condition = pc.field("writer_seq").isin(pa.array(wanted, pa.int64()))
+        expected = table.filter(pc.is_in(table["writer_seq"], pa.array(wanted, pa.int64())))
+        for columns in (["span_id", "attributes"], ["attributes", "writer_seq"], ["writer_seq"], pinned_schema().names):
+            assert read_file(path, columns, condition).to_pylist() == expected.select(columns).to_pylist()
+    every = read_file(path, ["span_id", "writer_seq"], pc.field("writer_seq") > 0)
+    assert every == table.select(["span_id", "writer_seq"])
