@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -136,32 +137,38 @@ def read_file(
     """
     with _reading(path):
         file = _opened(path, held)
-        read = functools.partial(file.read_row_group, use_threads=threads)
         if filters is None:
             rows = _pinned(file.read(columns=[*columns], use_threads=threads), columns)
         else:
-            schema = pa.schema([pinned_schema().field(name) for name in columns])
-            found = _matching(read, file.num_row_groups, columns, filters)
-            rows = pa.concat_tables([schema.empty_table(), *(part.select([*columns]) for part in found)])
+            read = functools.partial(file.read_row_group, use_threads=threads)
+            rows = _matching(read, file.num_row_groups, columns, filters)
         rows.validate(full=True)  # no page's checksum tells that it is another column's
     return rows
 
 
-def _matching(
-    read: Callable[..., pa.Table], groups: int, columns: Sequence[str], filters: pc.Expression
-) -> Iterator[pa.Table]:
-    """Yield the rows that a filter asks for, group by group: those columns, and what it is asked by."""
+def _matching(read: Callable[..., pa.Table], count: int, columns: Sequence[str], filters: pc.Expression) -> pa.Table:
+    """Return those columns of the rows that a filter asks for."""
     words = _asked(filters)
     names = [name for name in pinned_schema().names if name in words]
     others = [name for name in columns if name not in words]
-    for at in range(groups):
-        group = _pinned(read(at, columns=names), names)
-        rows = group.append_column(_ROW, pa.array(range(group.num_rows), pa.int64())).filter(filters)
-        if rows.num_rows:
-            rest = _pinned(read(at, columns=others), others).take(rows[_ROW])
-            for name in others:
-                rows = rows.append_column(pinned_schema().field(name), rest[name])
-            yield rows
+    groups = [_pinned(read(at, columns=names), names) for at in range(count)]
+    ends = np.cumsum([0, *map(len, groups)])
+    asked = pa.concat_tables([_schema(names).empty_table(), *groups])
+    rows = asked.append_column(_ROW, pa.array(np.arange(len(asked)))).filter(filters).sort_by(_ROW)
+    places = rows[_ROW].to_numpy()
+    parts = [_schema(others).empty_table()]
+    for at in np.unique(np.searchsorted(ends, places, side="right")) - 1:
+        group = _pinned(read(int(at), columns=others), others)
+        of_group = places[(places >= ends[at]) & (places < ends[at + 1])] - ends[at]
+        parts.append(group if len(of_group) == len(group) else group.take(pa.array(of_group)))
+    rest = pa.concat_tables(parts)
+    for name in others:
+        rows = rows.append_column(_schema([name]).field(0), rest[name])
+    return rows.select([*columns])
+
+
+def _schema(names: Sequence[str]) -> pa.Schema:
+    return pa.schema([pinned_schema().field(name) for name in names])
 
 
 def _asked(filters: pc.Expression) -> set[str]:
@@ -268,7 +275,7 @@ def give_back() -> None:
 
 def _pinned(table: pa.Table, names: Sequence[str]) -> pa.Table:
     """Return columns as the pinned schema has them; one that a file is too old to have is null."""
-    schema = pa.schema([pinned_schema().field(name) for name in names])
+    schema = _schema(names)
     if table.schema.equals(schema):
         return table.replace_schema_metadata(None)
     columns = [

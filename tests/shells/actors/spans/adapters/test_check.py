@@ -208,6 +208,29 @@ def test_a_writer_that_is_not_utf_8_is_damage_in_a_row_of_no_batch(tmp_path: Pat
     assert found(made) == [(-1, "unsealed"), (0, "missing")]
 
 
+@pytest.mark.parametrize("order", [[0, 0, 1, 2], [0, 1, 1, 2], [0, 1, 2, 2], [0, 1, 2, 0], [1, 0, 1, 2]])
+def test_a_row_that_is_there_twice_is_damage_of_its_batch(tmp_path: Path, order: list[int]) -> None:
+    """Wherever it stands: before the batch's rows were all seen, or behind them."""
+    made = Sealed(tmp_path)
+    made.batches(2)
+    rewritten(made.file_of(1), lambda rows: rows.take(order))
+    assert found(made) == [(1, "changed")]
+
+
+@pytest.mark.parametrize(("column", "value"), [("writer_seq", 99), ("writer_seq", 2), ("writer_id", writer_id(2))])
+def test_a_row_that_was_not_sealed_with_a_batch_is_damage_of_it(tmp_path: Path, column: str, value: object) -> None:
+    """Beside all of those that were."""
+    made = Sealed(tmp_path)
+    made.batches(2)
+
+    def change(rows: pa.Table) -> pa.Table:
+        more = rows.slice(0, 1).to_pylist()[0] | {column: value}
+        return pa.concat_tables([pa.Table.from_pylist([more], schema=rows.schema), rows])
+
+    rewritten(made.file_of(1), change)
+    assert found(made) == [(1, "changed")]
+
+
 def test_a_row_that_was_sealed_twice_is_found(tmp_path: Path) -> None:
     """Two batches of one writer hold the same number: the one that came later is damage. A gap between them is none."""
     made = Sealed(tmp_path)

@@ -1,6 +1,7 @@
 """A light check: what was merged is held by its bytes, on the word of who could sign checkpoints, and nobody else's."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +110,26 @@ def test_other_rows_under_a_name_and_a_delta_log_that_fit_are_found(
     )
     put_in_place(made, merged_file(made), day.isoformat(), table)
     assert [batch for batch, _ in found(made)] == [2]
+
+
+@pytest.mark.parametrize("deep", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "column", "value"), [("maxValues", "decision_id", "0"), ("nullCount", "log_index", 1)]
+)
+def test_what_delta_s_log_says_of_a_merged_file_is_held_against_it(
+    made: Merging, kind: str, column: str, value: object, *, deep: bool
+) -> None:
+    """Whether its rows were read or its footer asked."""
+    name = merged_file(made).name
+    for entry in (made.home / "spans" / "_delta_log").glob("*.json"):
+        actions = [json.loads(line) for line in entry.read_text().splitlines()]
+        for action in actions:
+            if name in action.get("add", {}).get("path", ""):
+                said = json.loads(action["add"]["stats"])
+                said[kind][column] = value
+                action["add"]["stats"] = json.dumps(said)
+        entry.write_text("\n".join(map(json.dumps, actions)))
+    assert found(made, deep=deep) == [(-1, "table")]
 
 
 def put_in_place(made: Merging, file: Path, day: str, table: pa.Table) -> str:

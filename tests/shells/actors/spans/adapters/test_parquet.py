@@ -6,14 +6,23 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from actors.base.errors import IntegrityError
-from actors.spans.adapters.parquet import digest_in, groups_in, parquet_bytes, read_file
+from actors.spans.adapters.parquet import (
+    ROW_GROUP_ROWS,
+    Statistics,
+    digest_in,
+    footer_statistics,
+    groups_in,
+    parquet_bytes,
+    read_file,
+)
 from actors.spans.columns import Rows, by_date, pinned_schema
 from tests.shells.actors.spans.adapters import flips
 from tests.shells.actors.spans.adapters.sealed import Sealed, W
-from tests.unit.actors.spans.telemetry import spans_from
+from tests.unit.actors.spans.telemetry import decision, span, spans_from
 
 TIMEOUT_S = 300
 
@@ -109,3 +118,29 @@ def test_a_file_that_delta_s_log_calls_otherwise_is_one_that_is_not_there(tmp_pa
     entry = max((tmp_path / "spans" / "_delta_log").glob("*.json"))
     entry.write_text(entry.read_text().replace(made.file_of(1).name, name))
     assert set(made.damage()) == {(1, "file"), (1, "missing")}
+
+
+@pytest.mark.parametrize("count", [1, 3, ROW_GROUP_ROWS + 5])
+def test_a_footer_says_of_ranges_what_rows_say(count: int) -> None:
+    """Nulls among them, and over several row groups; one that does not say all is not asked."""
+    spans = [span(seq, decision_id="" if seq % 2 else decision(seq)) for seq in range(1, count + 1)]
+    ((_, table),) = by_date([Rows(W, 1, 1, spans, 7)])
+    assert footer_statistics(parquet_bytes(table)) == Statistics().add(table)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, write_statistics=["writer_seq"])
+    assert footer_statistics(sink.getvalue().to_pybytes()) is None
+
+
+def test_rows_that_are_asked_for_come_from_all_row_groups_in_order(tmp_path: Path) -> None:
+    """With the columns that were asked for, in that order, whether the condition is of one of them or not."""
+    path = tmp_path / "part.parquet"
+    count = 2 * ROW_GROUP_ROWS + 5
+    ((_, table),) = by_date([Rows(W, 1, 1, spans_from(1, count), 7)])
+    path.write_bytes(parquet_bytes(table))
+    for wanted in ([3, ROW_GROUP_ROWS, ROW_GROUP_ROWS + 1, count], [count], []):
+        condition = pc.field("writer_seq").isin(pa.array(wanted, pa.int64()))
+        expected = table.filter(pc.is_in(table["writer_seq"], pa.array(wanted, pa.int64())))
+        for columns in (["span_id", "attributes"], ["attributes", "writer_seq"], ["writer_seq"], pinned_schema().names):
+            assert read_file(path, columns, condition).to_pylist() == expected.select(columns).to_pylist()
+    every = read_file(path, ["span_id", "writer_seq"], pc.field("writer_seq") > 0)
+    assert every == table.select(["span_id", "writer_seq"])
