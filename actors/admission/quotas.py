@@ -9,7 +9,10 @@ Rules:
   join (the store is away) has its share, alone, and leases nothing in that minute: if word is left that the share is spoken for,
   which is done before a minute is joined, not when its share is first used. Without a word, and while it is not known whether it
   joined, a replica has nothing of its own.
-- Minutes only rise in a replica: a clock that goes back brings none back.
+- Minutes only rise in a book. A clock that goes back by a minute is waited for. One that goes back further (it was ahead before)
+  would lock every key out until it is there again: then the book is left behind, and its replica goes on as one that is started
+  now, with a book that has nothing, and by another name in notes. What the two have together follows from the words in slots'
+  files, as for any two replicas that hold a slot one after the other; a word that is ahead is waited out there.
 - A request reserves the most that it can use, is let in or not at once, and gives back what it did not use; one that was refused
   or cancelled gives back everything. Nobody waits here for the store.
 - More is leased ahead of need: once less than half of what was had is left, or somebody fell short. What he fell short of is
@@ -236,6 +239,10 @@ class Book:
     def standing(self) -> Standing | None:
         """Return how this replica stands in this minute; ``None`` before it is known."""
         return self._standings.get(self.minute)
+
+    def is_left_behind(self, now_s: float) -> bool:
+        """Tell whether the clock went back further than is waited for."""
+        return int(now_s // MINUTE_S) < self.minute - 1
 
     def reserve(self, key: str, limit: Amount, tokens: int, now_s: float) -> Reserved | Short:
         """Take one request and so many tokens, both or none."""

@@ -29,7 +29,7 @@ from actors.admission.ports import OutcomeUnknown
 from actors.admission.quotas import Amount, Note
 from actors.base.errors import StorageUnavailable
 
-KEPT_S = 300
+KEPT_S = 180
 """How long a note that nobody writes is kept; one that expires early is lost like any other, and nothing is handed out twice."""
 _HEAD = "note"
 _INCARNATION = """

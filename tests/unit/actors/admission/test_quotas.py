@@ -319,6 +319,12 @@ def test_what_is_shown_counts_what_the_pool_has() -> None:
     assert book.shown("k", LIMIT, NOW_S) == (Amount(59, 500), 60)
 
 
+def test_a_clock_that_goes_back_by_more_than_a_minute_leaves_the_book_behind() -> None:
+    """By less it is waited for."""
+    book = Book(1, 7 * MINUTE_S)
+    assert [book.is_left_behind(minute * MINUTE_S) for minute in (5, 6, 7, 8)] == [True, False, False, False]
+
+
 def test_what_comes_late_is_nothing() -> None:
     """A lease is for the minute that it was taken in."""
     book = joined()
