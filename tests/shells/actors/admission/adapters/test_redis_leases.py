@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from actors.admission.adapters.redis_leases import RedisLeases
 from actors.admission.config import RedisConfig
 from actors.admission.ports import OutcomeUnknown
-from actors.admission.quotas import Amount
+from actors.admission.quotas import Amount, Book, Reserved
 from actors.base.errors import StorageUnavailable
 from tests.shells.actors.admission.adapters.stores import CONFIG, WANTS, Site, drained
 from tests.shells.actors.policy.adapters.test_watcher import until as until_so
@@ -213,6 +213,23 @@ async def test_a_word_that_was_lost_is_unknown_and_never_taken_back(server: Serv
             lose(server, "flushed")
             assert store.lease(8, {}).joined is False
             assert drained(store, 8) == 0
+
+
+async def test_who_joined_a_slow_server_has_his_half_once_it_says_so(server: Server, tmp_path: Path) -> None:
+    """Its word was lost; the note names him. So the whole limit is had, by one who would else have lost it for a minute."""
+    store, book, now_s = redis_leases(Site(tmp_path, server.url, timeout_ms=300), "a", 2), Book(2, 420.0), 425.0
+    with stopped_before_writing(store, server), pytest.raises(OutcomeUnknown):
+        store.lease(7, {})
+    book.asked(7)
+    book.failed(7, for_certain=False, has_share=store.has_share(7))
+    with server.client() as client:
+        await until(lambda: client.exists("weavergen:quotas:7") == 1)
+    used = 0
+    while (asked := book.to_ask(now_s, 20)) is not None:
+        book.answered(store.lease(*asked))
+        while isinstance(book.reserve("k", WANTS["k"].limit, 0, now_s), Reserved):
+            used += 1
+    assert (book.standing, used) == ("kept", 663)
 
 
 @contextmanager
