@@ -21,6 +21,13 @@ class LeaseStore(Protocol):
         Word of that is left, the share was put nowhere, and nobody before this replica can have used it.
         """
 
+    @property
+    def waits(self) -> bool:
+        """Whether the share is left alone for now, because word of it is of a clock that was ahead."""
+
+    def begin_anew(self) -> None:
+        """Be another replica from now on, which has joined no minute and has nothing in hand: the clock went back."""
+
     def close(self) -> None:
         """Let go of the slot."""
 

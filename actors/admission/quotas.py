@@ -8,8 +8,12 @@ Rules:
   from. Shares of slots that nobody holds go there whole; what division leaves over goes with slot 0's. A replica that could not
   join (the store is away) has its share, alone, and leases nothing in that minute: if word is left that the share is spoken for,
   which is done before a minute is joined, not when its share is first used. Without a word, and while it is not known whether it
-  joined, a replica has nothing of its own.
-- Minutes only rise in a replica: a clock that goes back brings none back.
+  joined, a replica has nothing of its own. It asks again until the store answers, and once the note names it, in whatever answer,
+  half of its share is its own: a note that names a replica counts that half as kept, so nobody leases it.
+- Minutes only rise in a book. A clock that goes back by a minute is waited for. One that goes back further (it was ahead before)
+  would lock every key out until it is there again: then the book is left behind, and its replica goes on as one that is started
+  now, with a book that has nothing, and by another name in notes. What the two have together follows from the words in slots'
+  files, as for any two replicas that hold a slot one after the other; a word that is ahead is waited out there.
 - A request reserves the most that it can use, is let in or not at once, and gives back what it did not use; one that was refused
   or cancelled gives back everything. Nobody waits here for the store.
 - More is leased ahead of need: once less than half of what was had is left, or somebody fell short. What he fell short of is
@@ -226,6 +230,8 @@ class Book:
         self._given: dict[int, dict[str, Amount]] = {}
         """Minute → what was leased for keys that have no account in it so far."""
         self._standings: dict[int, Standing] = {}
+        self._unknown: set[int] = set()
+        """Minutes of which it is not known whether they were joined."""
         self._spoken_for: set[int] = set()
         """Minutes that were not joined so far and whose share is this replica's alone, if they are not."""
         self._others = self._failures = 0
@@ -236,6 +242,10 @@ class Book:
     def standing(self) -> Standing | None:
         """Return how this replica stands in this minute; ``None`` before it is known."""
         return self._standings.get(self.minute)
+
+    def is_left_behind(self, now_s: float) -> bool:
+        """Tell whether the clock went back further than is waited for."""
+        return int(now_s // MINUTE_S) < self.minute - 1
 
     def reserve(self, key: str, limit: Amount, tokens: int, now_s: float) -> Reserved | Short:
         """Take one request and so many tokens, both or none."""
@@ -275,10 +285,12 @@ class Book:
         self._turn(now_s)
         standing = self._standings.get(self.minute)
         wants = self._wants() if standing != "alone" else {}
-        if standing is None or (wants and standing != "asked"):
+        if standing is None or self.minute in self._unknown or (wants and standing != "asked"):
             return self.minute, wants
-        is_near = (self.minute + 1) * MINUTE_S - now_s <= ahead_s
-        return (self.minute + 1, self._wants_ahead()) if is_near and self.minute + 1 not in self._standings else None
+        following = self.minute + 1
+        is_near = following * MINUTE_S - now_s <= ahead_s
+        is_open = following not in self._standings or following in self._unknown
+        return (following, self._wants_ahead()) if is_near and is_open else None
 
     def asked(self, minute: int) -> None:
         """Note that the store is being asked about a minute."""
@@ -287,13 +299,15 @@ class Book:
     def answered(self, leases: Leases) -> None:
         """Take what the store gave; what comes when its minute is over is nothing."""
         self._others, self._failures = leases.others, 0
+        self._unknown.discard(leases.minute)
         was = self._standings.get(leases.minute)
-        if was == "asked":
+        has_joined = leases.joined and was in ("asked", "leases")
+        if was == "asked" or has_joined:
             self._standings[leases.minute] = "kept" if leases.joined else "leases"
         if leases.minute < self.minute:
             return
         accounts = self._accounts if leases.minute == self.minute else {}
-        for account in accounts.values() if was == "asked" and leases.joined else ():
+        for account in accounts.values() if has_joined else ():
             account.give(self._own(account.limit))
         for key, given in leases.given.items():
             if key not in accounts:
@@ -314,6 +328,7 @@ class Book:
         self._spoken_for.discard(minute)
         if not for_certain and not has_share:
             self._standings[minute] = "leases"
+            self._unknown.add(minute)
         elif has_share and minute == self.minute:
             self._stand_alone()
         else:
@@ -329,6 +344,7 @@ class Book:
         self._accounts.clear()
         self._standings = {at: standing for at, standing in self._standings.items() if at >= minute}
         self._given = {at: given for at, given in self._given.items() if at >= minute}
+        self._unknown = {at for at in self._unknown if at >= minute}
         if minute in self._spoken_for and minute not in self._standings:
             self._stand_alone()
         self._spoken_for = {at for at in self._spoken_for if at > minute}

@@ -19,7 +19,7 @@ from pathlib import Path
 from actors.admission.adapters.leases import SharedLeases
 from actors.admission.config import AdmissionConfig
 from actors.admission.queue import Priority
-from actors.admission.quotas import Leases, Want
+from actors.admission.quotas import MINUTE_S, Leases, Want
 from actors.consensus.actor import Decision
 from actors.consensus.request import GenerationRequest
 from actors.consensus.vocabulary import State
@@ -37,7 +37,7 @@ LEASES = "admission"
 
 @dataclass(slots=True)
 class ToldClock:
-    """The wall clock as one replica was told it: its minutes only rise."""
+    """The wall clock as one replica was told it: its minutes rise, unless it goes back by more than one."""
 
     clock: SimulatedClock
     latest_s: float = 0.0
@@ -45,7 +45,8 @@ class ToldClock:
     def time(self) -> float:
         """Return Unix seconds."""
         now_s = self.clock.time()
-        self.latest_s = max(self.latest_s, now_s)
+        went_back = now_s // MINUTE_S < self.latest_s // MINUTE_S - 1
+        self.latest_s = now_s if went_back else max(self.latest_s, now_s)
         return now_s
 
 
@@ -53,9 +54,10 @@ class HeardLeases(SharedLeases):
     """Leases that the judge hears of."""
 
     def __init__(
-        self, folder: Path, replica: str, slots: int, config: AdmissionConfig, heard: Callable[[Leases], None]
+        self, folder: Path, replica: str, slots: int, config: AdmissionConfig, heard: Callable[[Leases], None],
+        monotonic: Callable[[], float],
     ) -> None:  # fmt: skip
-        super().__init__(folder, replica, slots, config.quotas)
+        super().__init__(folder, replica, slots, config.quotas, monotonic)
         self._heard = heard
 
     def word(self) -> int:
@@ -81,8 +83,9 @@ class SimulatedAdmission(Admission):
         self._told, self._weather, self._replica = ToldClock(clock), weather, replica
         self._judge, self._gate = judge, Gate(replica)
         store = HeardLeases(
-            folder, f"{replica}/{incarnation}", slots, config, lambda leases: judge.leased(self._gate, leases)
-        )
+            folder, f"{replica}/{incarnation}", slots, config, lambda leases: judge.leased(self._gate, leases),
+            clock.monotonic,
+        )  # fmt: skip
         self._leases = store
         super().__init__(config, max_limit, slots, store, voters, clock.monotonic, self._told.time)
         self._thread = LateThread(self._takes_s)
@@ -148,6 +151,12 @@ class SimulatedAdmission(Admission):
             raise
         self._judge.answered(visit, self)
         return decision
+
+    def _begin_anew(self, now_s: float) -> None:
+        """Go on as another replica, as the judge counts it, too."""
+        super()._begin_anew(now_s)
+        self._gate.is_over = True
+        self._gate = Gate(self._replica)
 
     def rest(self) -> None:
         """Be looked at when nothing goes on any more."""

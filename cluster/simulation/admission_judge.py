@@ -5,14 +5,17 @@ Rules, each with the short word that a breach of it is named by:
 - ``refund``: whatever a replica was given of a limit it still has, but for what voters used for answers and for whatever
   else ended after they were asked: what was refused or cancelled used nothing, and brought nothing.
 - ``word``: a replica that has its share alone has left word of that in its slot's file, whatever it says itself.
+- ``locked``: a key with a limit is let in again within ``SERVED_WITHIN_S`` of the last thing that went wrong with clocks, leases
+  or replicas, however often it asked meanwhile.
 - ``wait``: nobody waits longer than the line may make him.
 - ``retry``: who is refused because of limits or load is told when to come again.
 - ``door``: at rest nobody is inside, in line or on his way, at any replica.
 - ``saved``: who wins in a panel that was cut has the quorum that policy asks for, also if all who were not asked dissent.
 
-A minute is that of the wall clock as the replica was told it when the request came. Tokens are what voters themselves were sent
-and sent back, whatever deliberation, ballots and errors say of it: a voter that was sent a prompt has read it, however often it
-was tried and whether or not it answered.
+A minute is that of the wall clock as the replica was told it when the request came; one that nobody was in for ``PATIENCE_S`` of
+real time, because the clock went back and said it twice, is another one. Tokens are what voters themselves were sent and sent
+back, whatever deliberation, ballots and errors say of it: a voter that was sent a prompt has read it, however often it was tried
+and whether or not it answered.
 
 Left out: what those use that a killed replica was busy with; they have no answer, and its book is gone.
 """
@@ -22,6 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from actors.admission.adapters.home_slots import PATIENCE_S
 from actors.admission.config import AdmissionConfig, TierConfig
 from actors.admission.queue import Priority
 from actors.admission.quotas import MINUTE_S, Leases, Standing
@@ -35,6 +39,7 @@ from models.voter import Message
 
 TURN_TOKENS, FRAME_TOKENS = 16, 64
 """What is added to a prompt's turns and to all of it, where nobody told how long it is: as docs/decisions/029 says."""
+SERVED_WITHIN_S = 6.0 * MINUTE_S
 UNNAMED = TierConfig(priority="interactive")
 """A tier that the configuration does not name: not limited."""
 
@@ -68,6 +73,8 @@ class Gate:
     given: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     used: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     inside: int = 0
+    is_over: bool = False
+    """The clock went back, and the replica goes on with another book."""
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +86,8 @@ class Visit:
     tier: TierConfig
     priority: Priority
     minute: int
+    again: int
+    """How often the minute was another one before."""
     came_s: float
     prompt_tokens: int
     """The most that the prompt can have."""
@@ -95,7 +104,12 @@ class AdmissionJudge:
     ) -> None:  # fmt: skip
         self._config, self._slots, self._lineages = config, slots, lineages
         self._now_s, self._breach = now_s, breach
-        self._used: Counter[tuple[str, int, str]] = Counter()
+        self._used: Counter[tuple[str, int, int, str]] = Counter()
+        self._last_s: dict[int, float] = {}
+        self._again: Counter[int] = Counter()
+        self._refused_s: dict[str, float] = {}
+        """Since when a key was only refused because of its limit."""
+        self._disturbed_s = 0.0
         self._tiers: dict[str, TierConfig] = {}
 
     def leased(self, gate: Gate, leases: Leases) -> None:
@@ -113,11 +127,19 @@ class AdmissionJudge:
         gate.inside += 1
         priority: Priority = "batch" if tier.priority == "batch" else asked
         longest = FRAME_TOKENS + sum(len(message.content.encode()) + TURN_TOKENS for message in messages)
-        return Visit(gate, who.key_id, tier, priority, int(wall_s // MINUTE_S), self._now_s(), longest, sent)
+        minute, now_s = int(wall_s // MINUTE_S), self._now_s()
+        self._again[minute] += now_s - self._last_s.get(minute, now_s) >= PATIENCE_S
+        self._last_s[minute] = now_s
+        return Visit(gate, who.key_id, tier, priority, minute, self._again[minute], now_s, longest, sent)
+
+    def disturbed(self) -> None:
+        """Hear that something goes wrong with what limits rest on."""
+        self._disturbed_s = self._now_s()
 
     def let_in(self, visit: Visit) -> None:
         """Hear that his work begins."""
         visit.was_let_in = True
+        self._refused_s.pop(visit.key, None)
         self._judge_wait(visit)
 
     def answered(self, visit: Visit, of: Looked) -> None:
@@ -128,6 +150,8 @@ class AdmissionJudge:
         """Hear that he has none."""
         if not visit.was_let_in:
             self._judge_wait(visit)
+        if isinstance(error, RateLimited):
+            self._judge_locked(visit.key)
         is_decision = isinstance(error, WeaverGenError) and "decision_id" in error.details
         counts = isinstance(error, Exception) and not isinstance(error, Overloaded) and (is_decision or visit.sent)
         self._ended(visit, _tokens(visit) if counts else None, of)
@@ -163,16 +187,23 @@ class AdmissionJudge:
         if tokens is not None:
             for name, amount in (("requests", 1), ("tokens", tokens)):
                 visit.gate.used[visit.key, visit.minute, name] += amount
-                self._used[visit.key, visit.minute, name] += amount
+                self._used[visit.key, visit.minute, visit.again, name] += amount
             self._judge_quota(visit)
         if not visit.gate.inside:
             self._judge_book(visit.gate, of)
 
     def _judge_quota(self, visit: Visit) -> None:
         for name, limit in _limits(visit.tier):
-            used = self._used[visit.key, visit.minute, name]
+            used = self._used[visit.key, visit.minute, visit.again, name]
             if limit is not None and used > limit:
                 self._breach("quota", f"{visit.key} used {used} {name} in minute {visit.minute}, its limit is {limit}")
+
+    def _judge_locked(self, key: str) -> None:
+        now_s = self._now_s()
+        since_s = max(self._refused_s.setdefault(key, now_s), self._disturbed_s)
+        if now_s - since_s > SERVED_WITHIN_S:
+            self._breach("locked", f"{key} was let in nowhere for {now_s - since_s:.0f} s, and nothing was wrong")
+            self._disturbed_s = now_s
 
     def _judge_wait(self, visit: Visit) -> None:
         line, look_s = self._config.line, self._config.shedding.look_ms / 1000
@@ -183,7 +214,7 @@ class AdmissionJudge:
 
     def _judge_book(self, gate: Gate, of: Looked) -> None:
         """Compare what a replica says that keys have in hand with what it was given and what was used."""
-        says = of.in_hand()
+        says = None if gate.is_over else of.in_hand()
         if says is None:
             return
         if says.standing == "alone" and says.word < says.minute:

@@ -157,6 +157,7 @@ PLANTS: Mapping[str, tuple[Swap, ...]] = {
     "unsigned record": (("actors.consensus.adapters.decision_log.seal", _forged),),
     "lease twice": (("actors.admission.adapters.leases.SharedLeases._write", _forgets),),
     "word never left": (("actors.admission.adapters.home_slots.HomeSlots._write", _nothing),),
+    "a word that is never waited out": (("actors.admission.adapters.home_slots.HomeSlots.overdue", _nobody),),
     "forget a refund": (("actors.admission.quotas.Book.refund", _nothing),),
     "refund twice": (("actors.admission.quotas.Book.refund", _twice),),
     "who did not answer read nothing": (("serve_apps.gateway.admission.used_tokens", _answers_alone),),

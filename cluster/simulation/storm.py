@@ -10,6 +10,8 @@ Rules:
   that are late, leases that are away or slow, and a turn of the minute in between.
 - Every thirty-second is a slow spell instead: steady traffic at such a site, voters that become slow and well again, and time
   for what they may hold to come back.
+- Every sixty-fourth is a quarter of an hour under a clock that is ahead by hours and goes back, with replicas that die meanwhile:
+  a key with a limit asks all the time, and is let in again.
 - A schedule that breaks something is shrunk to a shortest one that breaks the same rule.
 """
 
@@ -100,6 +102,9 @@ A_SECOND = 2
 """Requests of its steady traffic."""
 MOST_SPELLS = 3
 
+CLOCKS_EVERY, CLOCKS_LAST_S = 64, 900.0
+MOST_CLOCKS, ASKS_EVERY_S = 3, 5.0
+
 _OF_VOTERS: tuple[Kind, ...] = ("down", "hung", "busy", "failing", "slow", "wrong", "poisoned")
 _OF_SITE: tuple[Kind, ...] = ("policy_away", "sandbox_away", "screener_blind", "spend_away", "halt")
 _OF_REPLICAS: tuple[Kind, ...] = ("log_away", "log_slow", "killed")
@@ -139,7 +144,12 @@ class Found(msgspec.Struct, frozen=True):
 
 def is_loaded(seed: int) -> bool:
     """Tell whether a seed's storm is one of load."""
-    return seed % LOADED_EVERY == LOADED_EVERY - 1 and not is_spell(seed)
+    return seed % LOADED_EVERY == LOADED_EVERY - 1 and not is_spell(seed) and not is_of_clocks(seed)
+
+
+def is_of_clocks(seed: int) -> bool:
+    """Tell whether a seed's storm is one of clocks that go back."""
+    return seed % CLOCKS_EVERY == CLOCKS_EVERY // 2 - 1
 
 
 def is_spell(seed: int) -> bool:
@@ -152,6 +162,8 @@ def schedule_of(seed: int) -> list[Event]:
     draws = Draws(("storm", seed))
     if is_spell(seed):
         return _spell(draws)
+    if is_of_clocks(seed):
+        return _clocks(draws)
     faults: list[Fault] = []
     for number in range(1 + draws.below(MOST_FAULTS, "faults")):
         faults.append(_fault(draws.sub("fault", number), faults))
@@ -216,6 +228,22 @@ def _spell(draws: Draws) -> list[Event]:
     return sorted(events, key=lambda event: event.at_s)
 
 
+def _clocks(draws: Draws) -> list[Event]:
+    """Draw steady traffic of a key with a limit, and a clock that is ahead, goes back, or goes to and fro."""
+    lasts_s = CLOCKS_LAST_S - 1.0
+    events: list[Event] = [Fault(1.0, "traffic", "limited", lasts_s, lasts_s // ASKS_EVERY_S)]
+    for number in range(1 + draws.below(MOST_CLOCKS, "clocks")):
+        own = draws.sub("clock", number)
+        at_s, ahead_s = 20.0 + 200.0 * own.unit("at"), own.choice((90.0, 3600.0, 18_000.0), "ahead")
+        back_s = at_s + own.choice((0.5, 30.0, 150.0), "back")
+        events += [Fault(at_s, "clock_jump", "", 0.0, ahead_s), Fault(back_s, "clock_jump", "", 0.0, -ahead_s)]
+        if own.unit("killed") < 0.5:
+            events.append(Fault(back_s + 20.0 * own.unit("after"), "killed", str(own.below(2, "replica")), 1.0))
+    return sorted(
+        (msgspec.structs.replace(event, at_s=round(event.at_s, 3)) for event in events), key=lambda one: one.at_s
+    )
+
+
 def _arrival(draws: Draws, number: int, faults: Sequence[Fault]) -> Arrival:
     leaves_s = round(0.1 + draws.exponential(1.0, "leaves"), 3) if draws.unit("stays") < 0.15 else 0.0
     return Arrival(
@@ -237,10 +265,12 @@ def play(seed: int, schedule: Sequence[Event]) -> World:
 def _site_of(seed: int) -> SiteSettings:
     if is_spell(seed):
         return SPELL
-    return LOADED if is_loaded(seed) else SITE
+    return LOADED if is_loaded(seed) or is_of_clocks(seed) else SITE
 
 
 def _lasts_s(seed: int) -> float:
+    if is_of_clocks(seed):
+        return CLOCKS_LAST_S
     return SPELL_LASTS_S if is_spell(seed) else LASTS_S
 
 

@@ -148,6 +148,8 @@ class World:
 
     def strike(self, fault: Fault) -> None:
         """Let a fault begin, and end in time."""
+        if self.judge.admission is not None and fault.kind in ("clock_jump", "killed", "leases_away", "leases_slow"):
+            self.judge.admission.disturbed()
         match fault.kind:
             case "killed":
                 self._begin(fault)

@@ -6,12 +6,14 @@ Rules:
 - Who is let in at once costs neither task nor timer nor lock. Who waits is one future; what he waited is off his deadline.
 - Leases are fetched by a thread of their own, beside the requests; no request waits for them. A store that fails, in whatever
   way, is asked again after a pause that doubles, however many requests are refused meanwhile.
+- A clock that goes back by more than a minute leaves the book behind: with another one the replica begins anew. What was held
+  under the old one is settled there.
 - A turn of the loop is measured from a timer to what the timer calls in the next one.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -24,7 +26,7 @@ from actors.admission.door import Door, Refused
 from actors.admission.estimate import most_tokens, used_tokens
 from actors.admission.ports import LeaseStore, OutcomeUnknown
 from actors.admission.queue import Priority, Ticket
-from actors.admission.quotas import UNLIMITED, Amount, Book, Reserved, Short
+from actors.admission.quotas import UNLIMITED, Amount, Book, Leases, Reserved, Short, Want
 from actors.admission.shedding import LoadLimit
 from actors.base.errors import (
     InvalidRequest,
@@ -46,6 +48,7 @@ Work = Callable[[GenerationRequest, Callable[[State], None]], Awaitable[Decision
 """Deliberates on a request, and tells what voters were asked and answered as soon as that has ended."""
 TOO_LATE = "it waited as long as it may"
 UNLIMITED_BOTH = Amount(UNLIMITED, UNLIMITED)
+WAITS = "limits: the clock was ahead and went back; keys with limits are served again within minutes"
 DISPLACED = "a request that goes first, by its priority or because its key has less under way, took its place in line"
 
 
@@ -87,6 +90,7 @@ class Admission:
         self._limits = {number: _limit(tier) for number, tier in config.tiers.items() if _limit(tier) != UNLIMITED_BOTH}
         self.door = Door(config, max_limit, monotonic())
         self.brownout = Brownout(config.brownout)
+        self._slots, self._is_anew = slots, False
         self._book = Book(slots, wall(), config.quotas.ahead_keys)
         self._rate_limited = 0
         self._hungry = asyncio.Event()
@@ -218,33 +222,59 @@ class Admission:
     async def lease(self) -> None:
         """Ask the store once, if anything is needed of it."""
         self._hungry.clear()
-        asked = self._book.to_ask(self._wall(), self._config.quotas.ahead_s) if self._limits else None
+        book = self._current_book()
+        asked = book.to_ask(self._wall(), self._config.quotas.ahead_s) if self._limits else None
         if asked is None:
             return
         minute, wants = asked
-        self._book.asked(minute)
+        book.asked(minute)
         try:
-            leases = await asyncio.get_running_loop().run_in_executor(self._thread, self._store.lease, minute, wants)
+            leases = await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, minute, wants)
         except Exception as error:  # noqa: BLE001 - whatever keeps the store from being asked, serving goes on alone
-            self._failed(minute, error)
+            self._failed(book, minute, error)
         else:
             self._failures = 0
-            self._book.answered(leases)
+            book.answered(leases)
 
-    def _failed(self, minute: int, error: Exception) -> None:
+    def degraded(self) -> tuple[str, ...]:
+        """Return what readiness should say of it."""
+        return (WAITS,) if self._limits and self._store.waits else ()
+
+    def _ask(self, minute: int, wants: Mapping[str, Want]) -> Leases:
+        """Ask the store, in its thread."""
+        if self._is_anew:
+            self._is_anew = False
+            self._store.begin_anew()
+        return self._store.lease(minute, wants)
+
+    def _current_book(self) -> Book:
+        """Return the book, a new one if the clock went back too far for the old."""
+        now_s = self._wall()
+        if self._book.is_left_behind(now_s):
+            self._begin_anew(now_s)
+        return self._book
+
+    def _begin_anew(self, now_s: float) -> None:
+        _log.warning(
+            "the clock went back: minutes of limits begin anew, and until then limited keys have what others lease them"
+        )
+        self._book, self._is_anew = Book(self._slots, now_s, self._config.quotas.ahead_keys), True
+        self._hungry.set()
+
+    def _failed(self, book: Book, minute: int, error: Exception) -> None:
         """Go on without the store; what it did is known only where it says so."""
         is_defect = not isinstance(error, StorageUnavailable | OutcomeUnknown)
         words = f"limits are this replica's share alone for now: {repr(error) if is_defect else error}"
         self._complaints.tell("leases", words, cause=error if is_defect else None)
         self._failures += 1
         is_certain = isinstance(error, StorageUnavailable)
-        self._book.failed(minute, for_certain=is_certain, has_share=self._store.has_share(minute))
+        book.failed(minute, for_certain=is_certain, has_share=self._store.has_share(minute))
 
     def _reserve(self, principal: Principal, request: GenerationRequest) -> Reserved:
         limit = self._limits[principal.tier]
         voters = self._voters if request.model == "consensus" else 1
         tokens = most_tokens(request, voters) if limit.tokens != UNLIMITED else 0
-        held = self._book.reserve(principal.key_id, limit, tokens, self._wall())
+        held = self._current_book().reserve(principal.key_id, limit, tokens, self._wall())
         if isinstance(held, Short):
             self._rate_limited += held.why != "too_much"
             self._hungry.set()

@@ -247,7 +247,11 @@ class Gateway:
                 isolated=sorted(v for v, state in snapshot.voter_state.items() if state != "active")
                 if snapshot
                 else [],
-                standing=self._settings.degraded + self._scrutiny.degraded() + self._unkept() + self._endings(),
+                standing=self._settings.degraded
+                + self._scrutiny.degraded()
+                + self._unkept()
+                + self._endings()
+                + self._admission.degraded(),
             )
         )
 

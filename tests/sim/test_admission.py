@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from actors.admission.config import AdmissionConfig, TierConfig
 from actors.admission.quotas import Amount, Leases, Standing
-from actors.base.errors import DeadlineExceeded, NotReady, Overloaded, RateLimited
+from actors.base.errors import DeadlineExceeded, NoConsensus, NotReady, Overloaded, RateLimited
 from actors.consensus.actor import Decision
 from actors.consensus.config import ConsensusConfig
 from actors.spans.record import DecisionRecord
@@ -111,6 +111,48 @@ def test_whoever_waits_too_long_is_seen(key: str, may_s: float) -> None:
     visit.came_s = 100.0 - may_s - 0.01
     judge.let_in(visit)
     assert [rule for rule, _ in found] == ["wait"]
+
+
+def test_a_key_that_is_let_in_nowhere_for_long_is_seen() -> None:
+    """Six minutes after the last that went wrong; a request that is let in begins them anew."""
+    now, found = [0.0], []
+    judge = AdmissionJudge(CONFIG, 3, {}, lambda: now[0], lambda rule, _: found.append(rule))
+
+    def refused_at(at_s: float) -> list[str]:
+        now[0] = at_s
+        visit = judge.came(Gate("replica 0"), CALLERS["limited"], "interactive", at_s)
+        judge.failed(visit, RateLimited("used up", retry_after_s=1), Nothing())
+        return found
+
+    assert refused_at(0.0) == refused_at(360.0) == []
+    judge.disturbed()
+    assert refused_at(720.0) == []
+    judge.let_in(judge.came(Gate("replica 0"), CALLERS["limited"], "interactive", 720.0))
+    assert refused_at(730.0) == refused_at(1090.0) == []
+    assert refused_at(1091.0) == ["locked"]
+
+
+class Nothing:
+    """A replica of which nothing can be told."""
+
+    def inside(self) -> tuple[int, int]:
+        """Return that nobody is there."""
+        return 0, 0
+
+    def in_hand(self) -> None:
+        """Return that it cannot be told."""
+
+
+def test_a_minute_that_comes_again_after_long_is_another_one() -> None:
+    """Its limit counts anew; within two minutes it does not."""
+    now, found = [0.0], []
+    judge = AdmissionJudge(CONFIG, 3, {}, lambda: now[0], lambda rule, _: found.append(rule))
+    for at_s, used in ((0.0, 12), (130.0, 12), (140.0, 1)):
+        now[0] = at_s
+        for _ in range(used):
+            visit = judge.came(Gate("replica 0"), CALLERS["limited"], "interactive", 30.0)
+            judge.failed(visit, NoConsensus("none", details={"usage": {"total_tokens": 0}}), Nothing())
+        assert found == (["quota"] if at_s == 140.0 else [])
 
 
 def test_a_refusal_without_retry_after_is_seen() -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from cluster.simulation.admission_judge import SERVED_WITHIN_S
 from cluster.simulation.hunt import hunt
 from cluster.simulation.limits_judge import RECOVERS_S
 from cluster.simulation.storm import (
@@ -12,6 +13,7 @@ from cluster.simulation.storm import (
     REQUESTS,
     SPELL_LASTS_S,
     is_loaded,
+    is_of_clocks,
     is_spell,
     play,
     schedule_of,
@@ -30,7 +32,7 @@ def test_the_code_as_it_is_breaks_nothing() -> None:
 
 def test_schedules_hold_everything_that_can_go_wrong() -> None:
     """Over some seeds every kind of fault is drawn, in time, and each request once."""
-    schedules = [schedule_of(seed) for seed in range(62) if not is_spell(seed)]
+    schedules = [schedule_of(seed) for seed in range(62) if not (is_spell(seed) or is_of_clocks(seed))]
     kinds = Counter(event.kind for events in schedules for event in events if isinstance(event, Fault))
     assert kinds.keys() == {*_KINDS, *_OF_LOAD, *_FORGED}
     for events in schedules:
@@ -57,6 +59,18 @@ def test_every_thirty_second_storm_is_a_slow_spell() -> None:
         slow = [event for event in others if event.kind == "slow"]
         assert slow
         assert all(event.ends_s + 2 * RECOVERS_S < SPELL_LASTS_S + RECOVERS_S / 2 for event in slow)
+
+
+def test_a_key_with_a_limit_outlives_a_clock_that_goes_back_by_hours() -> None:
+    """Every sixty-fourth storm: what was ahead goes back, replicas die meanwhile, and at the end all is as before."""
+    assert [seed for seed in range(200) if is_of_clocks(seed)] == [31, 95, 159]
+    jumps = [event for event in schedule_of(31) if isinstance(event, Fault) and event.kind == "clock_jump"]
+    assert sum(jump.value for jump in jumps) == 0
+    assert min(jump.value for jump in jumps) < -3000
+    world = play(31, schedule_of(31))
+    assert [str(breach) for breach in world.judge.breaches] == []
+    late = [outcome.result for outcome in world.outcomes if outcome.arrival.at_s > jumps[-1].at_s + SERVED_WITHIN_S]
+    assert late.count("limited") < len(late) / 5
 
 
 def test_a_slow_spell_is_lived_through() -> None:

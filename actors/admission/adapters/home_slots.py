@@ -4,8 +4,13 @@ Rules:
 - A slot's file holds a *word*: the last minute whose share is spoken for. Whoever wants to use a share, or to put it into a note,
   leaves word of that first, and has it *in hand* then. Whoever takes the slot over leaves that minute alone, and nobody gives its
   share away: a share whose holder was killed before it used it is lost, and none is used twice.
-- A word is read and left under the lock of the slot's file, by who holds the slot or finds it vacant. Words only rise. The home's
+- A word is read and left under the lock of the slot's file, by who holds the slot or finds it vacant. Words rise. The home's
   lock only keeps one who looks for vacant slots from hiding one for a moment: who cannot have it takes a slot without it.
+- A word that is more than a minute ahead of the clock was left by a clock that was ahead. It is waited out: until the clock is
+  there, or for ``patience_s`` of a clock that only rises, in which nobody else held the slot or wrote its word. Then its minutes
+  begin anew at the one that is now. So within any minute of real time a slot's share is used once, and a minute that the
+  clock has said twice is had twice only where it was ``patience_s`` or longer ago, and nothing that was put into notes then can
+  be leased (whoever asks sees to that before: ``overdue``).
 - Nobody holds a slot whose file could not be written and synced whole: from then on a full disk keeps no word from being left.
 - A file that was let go of is written no more: its number may be another file's by then.
 
@@ -15,12 +20,16 @@ Left out: what shares are put into (``leases``, ``redis_leases``).
 import errno
 import os
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 
 from actors.base.locks import hold, try_lock
 
+PATIENCE_S = 120.0
+"""For how long a word that is ahead of the clock is waited out, where notes lie beside the slots."""
 _WAIT_S = 0.005
 _DIGITS = 20
 
@@ -28,19 +37,30 @@ _DIGITS = 20
 class HomeSlots:
     """The slots with these numbers, as one replica sees them; raises ``OSError``. Only ``close`` comes from another thread."""
 
-    def __init__(self, directory: Path, numbers: range, lock_wait_s: float, *, synced: bool = False) -> None:
+    def __init__(
+        self, directory: Path, numbers: range, lock_wait_s: float, patience_s: float = PATIENCE_S,
+        monotonic: Callable[[], float] = time.monotonic, *, synced: bool = False,
+    ) -> None:  # fmt: skip
         self.directory = directory
         self._numbers, self._lock_wait_s, self._synced = numbers, lock_wait_s, synced
+        self._patience_s, self._monotonic = patience_s, monotonic
         self._held: tuple[int, int] | None = None  # number, open file
         self._closing = threading.Lock()
         self._word = -1
         self._in_hand: dict[int, set[int]] = {}
         """Minute → slots whose share of it is this replica's, and was put nowhere."""
+        self._ahead: dict[int, tuple[int, float]] = {}
+        """Slot → its word, which is ahead of the clock, and since when that is known and nobody else held the slot."""
 
     @property
     def number(self) -> int | None:
         """The slot that this replica holds."""
         return None if self._held is None else self._held[0]
+
+    @property
+    def waits(self) -> bool:
+        """Whether the word of the slot that this replica holds is waited out."""
+        return self.number in self._ahead
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -59,22 +79,46 @@ class HomeSlots:
         if self._held is None:
             self._hold()
         with self._closing:
-            if self._held is not None and minute > self._word:
-                number, handle = self._held
-                self._write(handle, minute)
+            if self._held is None:
+                return
+            number, handle = self._held
+            if minute > self._word:
+                self._speak_for(number, handle, minute)
                 self._word = minute
-                self.give(minute, {number})
+            self._look_ahead(number, self._word, minute)
 
-    def gather(self, minute: int) -> None:
-        """Take in hand what nobody's is: the shares of a minute of slots that nobody holds. Under the home's lock."""
+    def overdue(self) -> frozenset[int]:
+        """Return the slots whose words were waited out: they may begin anew once nothing of their minutes can be leased."""
+        now_s = self._monotonic()
+        return frozenset(number for number, (_, since_s) in self._ahead.items() if now_s - since_s >= self._patience_s)
+
+    def gather(self, minute: int, overdue: AbstractSet[int] = frozenset()) -> None:
+        """Take in hand what nobody's is: the shares of a minute of slots that nobody holds. Under the home's lock.
+
+        Of ``overdue``, which were waited out, begin the minutes anew; of the slot that this replica holds, too.
+        """
+        with self._closing:
+            if self._held is not None and self._held[0] in overdue and self.waits:
+                self._speak_for(*self._held, minute)
+                self._word = minute
         for number in self._numbers:
-            if number != self.number and (handle := self._open(number)) is not None:
-                try:
-                    if _said(handle) < minute:
-                        self._write(handle, minute)
-                        self.give(minute, {number})
-                finally:
-                    os.close(handle)
+            if number == self.number:
+                continue
+            if (handle := self._open(number)) is None:
+                self._ahead.pop(number, None)
+                continue
+            try:
+                said = _said(handle)
+                if said < minute or (number in overdue and self._ahead[number][0] == said):
+                    self._speak_for(number, handle, minute)
+                else:
+                    self._look_ahead(number, said, minute)
+            finally:
+                os.close(handle)
+
+    def begin_anew(self) -> None:
+        """Have nothing in hand any more: the clock went back, and minutes come again."""
+        self._in_hand.clear()
 
     def in_hand(self, minute: int) -> frozenset[int]:
         """Return the slots whose share of a minute may be used, or put into a note."""
@@ -94,6 +138,19 @@ class HomeSlots:
             if self._held is not None:
                 os.close(self._held[1])
                 self._held = None
+
+    def _speak_for(self, number: int, handle: int, minute: int) -> None:
+        """Leave word of a minute, and take its share in hand."""
+        self._write(handle, minute)
+        self._ahead.pop(number, None)
+        self.give(minute, {number})
+
+    def _look_ahead(self, number: int, word: int, minute: int) -> None:
+        """Begin to wait a word out, or go on, if it is ahead; the next minute's is left while this one lasts."""
+        if word <= minute + 1:
+            self._ahead.pop(number, None)
+        elif self._ahead.get(number, (-1, 0.0))[0] != word:
+            self._ahead[number] = word, self._monotonic()
 
     def _hold(self) -> None:
         try:

@@ -6,30 +6,37 @@ Rules:
   the pool of the minute, for good.
 - Other replicas are waited for ``lock_wait_s``. A note that cannot be read or written leases nothing; one that is lost takes
   along what was put into it, and nobody puts that into another.
+- Before minutes that a clock said too early begin anew (``home_slots``), notes of later ones are removed, and a share that is in
+  the minute's note is left there: what was put into a note then is leased no more, so none is in two places.
 - Notes are not synced: a machine that goes down takes its replicas along, and the minute begins anew with them.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from actors.admission.adapters.home_slots import HomeSlots
+from actors.admission.adapters.home_slots import PATIENCE_S, HomeSlots
 from actors.admission.config import QuotaConfig
 from actors.admission.quotas import Leases, Note, Want, lease
 from actors.base.errors import StorageUnavailable
 
 KEPT_MINUTES = 3
-"""Older notes are removed."""
+"""Notes that are older, or that much ahead, are removed when one is begun."""
 MAX_NOTE_BYTES = 64 * 2**20
 
 
 class SharedLeases:
     """The ``LeaseStore`` of one replica. Its calls come from one thread at a time."""
 
-    def __init__(self, directory: Path, replica: str, slots: int, config: QuotaConfig) -> None:
+    def __init__(
+        self, directory: Path, replica: str, slots: int, config: QuotaConfig,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._directory, self._replica, self._slots, self._config = directory, replica, slots, config
-        self._home = HomeSlots(directory, range(slots), config.lock_wait_s)
+        self._begun = 0
+        self._home = HomeSlots(directory, range(slots), config.lock_wait_s, PATIENCE_S, monotonic)
 
     @property
     def slot(self) -> int | None:
@@ -46,20 +53,38 @@ class SharedLeases:
             self._home.join(minute)
             with self._home.locked():
                 note = self._read(minute)
-                self._home.gather(minute)
+                overdue = self._home.overdue() - note.slots.keys()
+                if overdue:
+                    self._forget(lambda of: of > minute)
+                self._home.gather(minute, overdue)
                 return self._leased(note, wants)
         except (OSError, ValueError, msgspec.MsgspecError) as error:  # bad UTF-8 in a note is a ``ValueError``
             raise StorageUnavailable(f"nothing can be leased in {self._directory}: {error}") from error
+
+    @property
+    def waits(self) -> bool:
+        """Whether the slot's word is of a clock that was ahead, and is waited out."""
+        return self._home.waits
+
+    def begin_anew(self) -> None:
+        """Be another replica, with the same slot."""
+        self._begun += 1
+        self._home.begin_anew()
 
     def close(self) -> None:
         """Let go of the slot."""
         self._home.close()
 
+    @property
+    def _holder(self) -> str:
+        """What notes know this replica by."""
+        return f"{self._replica} {self._begun}" if self._begun else self._replica
+
     def _leased(self, note: Note, wants: Mapping[str, Want]) -> Leases:
         in_hand, slot = self._home.in_hand(note.minute), self.slot
-        is_in = slot in in_hand or (slot is not None and note.slots.get(slot) == self._replica)
+        is_in = slot in in_hand or (slot is not None and note.slots.get(slot) == self._holder)
         new, leases = lease(
-            note, self._slots, slot if is_in else None, self._replica, sorted(in_hand - {slot}), wants,
+            note, self._slots, slot if is_in else None, self._holder, sorted(in_hand - {slot}), wants,
             self._config.max_keys,
         )  # fmt: skip
         if new != note:
@@ -76,7 +101,7 @@ class SharedLeases:
             with (self._directory / f"{minute}.json").open("rb") as file:
                 return msgspec.json.decode(file.read(MAX_NOTE_BYTES), type=Note)
         except FileNotFoundError:
-            self._forget(minute)
+            self._forget(lambda of: abs(of - minute) >= KEPT_MINUTES)
             return Note(minute, self._slots)
 
     def _write(self, note: Note) -> None:
@@ -86,7 +111,7 @@ class SharedLeases:
         beside.write_bytes(msgspec.json.encode(note))
         beside.replace(path)
 
-    def _forget(self, minute: int) -> None:
+    def _forget(self, is_over: Callable[[int], bool]) -> None:
         for path in self._directory.glob("*.json"):
-            if path.stem.isdigit() and int(path.stem) <= minute - KEPT_MINUTES:
+            if path.stem.isdigit() and is_over(int(path.stem)):
                 path.unlink(missing_ok=True)

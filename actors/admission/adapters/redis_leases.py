@@ -9,23 +9,29 @@ Rules:
   nothing is known, and it is never used again.
 - Each home has slots of its own (``first_slot``). What nobody holds of them is put into notes by the home's other replicas: they
   alone can tell. A home that nobody hears of may be serving alone, so its shares stay its own.
+- Where minutes begin anew because the clock was ahead and went back (``home_slots``), that is waited for longer than any note
+  lives that nobody writes any more (``PATIENCE_S``). Where clocks of several homes are ahead at once, each by another few
+  minutes, one may keep a note alive for the next; who finds his slot in it leaves it alone.
 - A slot that another home has used as well is never used alone again, until the replica is started anew.
 
 Left out: who writes first (``redis_notes``), and what is leased of a note (``quotas``).
 """
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 
 from actors.admission.adapters.home_slots import HomeSlots
-from actors.admission.adapters.redis_notes import Found, RedisNotes
+from actors.admission.adapters.redis_notes import KEPT_S, Found, RedisNotes
 from actors.admission.config import QuotaConfig, RedisConfig
-from actors.admission.quotas import Leases, Note, Want, lease
+from actors.admission.quotas import MINUTE_S, Leases, Note, Want, lease
 from actors.base.errors import ConfigurationError, StorageUnavailable
 from models.providers.keys import KeyMissing, read_key
 
+PATIENCE_S = KEPT_S + 3 * MINUTE_S
+"""Whoever leased with a clock that was ahead wrote the last note of the next minute within two minutes; then it expires."""
 _log = logging.getLogger("weavergen.admission")
 
 
@@ -40,10 +46,12 @@ class RedisLeases:
         config: QuotaConfig,
         redis: RedisConfig,
         password: str | None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._replica, self._slots, self._redis, self._max_keys = replica, redis.slots, redis, config.max_keys
         own = range(redis.first_slot, redis.first_slot + replicas)
-        self._home = HomeSlots(directory, own, config.lock_wait_s, synced=True)
+        self._begun = 0
+        self._home = HomeSlots(directory, own, config.lock_wait_s, PATIENCE_S, monotonic, synced=True)
         self._notes = RedisNotes(redis, password, redis.slots, config.max_keys)
         self._is_anothers = False
         self._told: set[str] = set()
@@ -63,25 +71,40 @@ class RedisLeases:
         self._join(minute)
         for _ in range(self._redis.attempts):
             found = self._notes.read(minute, list(some))
-            self._gather(minute)
+            self._gather(found.note)
             leases = self._leased(found, some)
             if leases is not None:
                 return leases
         raise StorageUnavailable(f"{self._notes}: other replicas were quicker {self._redis.attempts} times")
+
+    @property
+    def waits(self) -> bool:
+        """Whether the slot's word is of a clock that was ahead, and is waited out."""
+        return self._home.waits
+
+    def begin_anew(self) -> None:
+        """Be another replica, with the same slot."""
+        self._begun += 1
+        self._home.begin_anew()
 
     def close(self) -> None:
         """Let go of the slot, and hang up."""
         self._home.close()
         self._notes.close()
 
+    @property
+    def _holder(self) -> str:
+        """What notes know this replica by."""
+        return f"{self._replica} {self._begun}" if self._begun else self._replica
+
     def _leased(self, found: Found, wants: Mapping[str, Want]) -> Leases | None:
         """Lease of what was found; ``None`` if another replica wrote first."""
         note, slot, minute = found.note, self.slot, found.note.minute
         in_hand = self._home.in_hand(minute)
         self._look_out(note, in_hand)
-        is_in = slot in in_hand or (slot is not None and note.slots.get(slot) == self._replica)
+        is_in = slot in in_hand or (slot is not None and note.slots.get(slot) == self._holder)
         new, leases = lease(
-            note, self._slots, slot if is_in else None, self._replica, sorted(in_hand - {slot}), wants,
+            note, self._slots, slot if is_in else None, self._holder, sorted(in_hand - {slot}), wants,
             self._max_keys - found.others,
         )  # fmt: skip
         return leases if new == note or self._put(found, new) else None
@@ -104,11 +127,11 @@ class RedisLeases:
         except OSError as error:
             raise StorageUnavailable(f"no slot can be had in {self._home.directory}: {error}") from error
 
-    def _gather(self, minute: int) -> None:
+    def _gather(self, note: Note) -> None:
         """Take in hand what nobody's is of this home's shares; while the Redis is away they stay for who takes a slot."""
         try:
             with self._home.locked():
-                self._home.gather(minute)
+                self._home.gather(note.minute, self._home.overdue() - note.slots.keys())
         except OSError as error:
             raise StorageUnavailable(f"no word could be left in {self._home.directory}: {error}") from error
 

@@ -6,8 +6,9 @@ Rules:
   restarted, or took over from another, may have lost leases that were handed out. Its notes begin anew, whatever it has kept.
   Note and leases are one key: what is evicted, expires or is deleted is lost together.
 - Every key expires. A note holds ``max_keys`` keys, one call ``max_wants``; there is one connection, and every wait is bounded.
-- Nothing is sent again. What the server refused, or was never asked to write, was not noted for certain; an answer that does not
-  come to what was to be written leaves that open (``OutcomeUnknown``). A full server refuses only the first word of a script that
+- Nothing is sent again. What the server says that it refuses to begin (``REFUSED``), or was never asked to write, was not noted
+  for certain. Whatever else comes to what was to be written, or nothing, leaves that open (``OutcomeUnknown``): a proxy that
+  passed it on and lost patience answers with an error, too. A full server refuses only the first word of a script that
   takes memory: nothing is removed before it where there was nothing.
 - The password is in the client alone: neither in a message nor in what is shown.
 
@@ -21,7 +22,7 @@ import msgspec
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from actors.admission.config import RedisConfig
@@ -29,8 +30,13 @@ from actors.admission.ports import OutcomeUnknown
 from actors.admission.quotas import Amount, Note
 from actors.base.errors import StorageUnavailable
 
-KEPT_S = 300
+KEPT_S = 180
 """How long a note that nobody writes is kept; one that expires early is lost like any other, and nothing is handed out twice."""
+REFUSED = frozenset({
+    "OOM", "READONLY", "MISCONF", "NOREPLICAS", "NOAUTH", "NOPERM", "WRONGPASS", "BUSY", "LOADING", "MASTERDOWN", "NOSCRIPT",
+    "MOVED", "ASK", "TRYAGAIN", "CROSSSLOT", "CLUSTERDOWN",
+})  # fmt: skip
+"""Codes of errors that Redis answers with before it runs anything, or at the first word of a script that would write."""
 _HEAD = "note"
 _INCARNATION = """
 local function incarnation()
@@ -131,9 +137,9 @@ class RedisNotes:
         most = self._max_keys + 1
         try:
             done = self._run(_WRITE, note.minute, found.incarnation, int(found.is_new), most, KEPT_S, *fields)
-        except ResponseError as error:
-            raise StorageUnavailable(f"nothing can be noted in {self}: {error}") from error
         except (RedisError, OSError) as error:
+            if _code(error) in REFUSED:
+                raise StorageUnavailable(f"nothing can be noted in {self}: {error}") from error
             raise OutcomeUnknown(f"{self} did not say whether it noted what was leased: {error}") from error
         return bool(done)
 
@@ -163,6 +169,12 @@ def _pool(config: RedisConfig, password: str | None) -> ConnectionPool:
         config.url, max_connections=1, username=config.username, password=password, socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0), protocol=2, driver_info=None, **named,
     )  # fmt: skip
+
+
+def _code(error: Exception) -> str:
+    """Return the code of a server's error; the client's own have none."""
+    code: str | None = getattr(error, "status_code", None)
+    return code or str(error).partition(" ")[0]
 
 
 def _amount(field: bytes) -> Amount:

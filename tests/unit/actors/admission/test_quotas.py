@@ -319,6 +319,42 @@ def test_what_is_shown_counts_what_the_pool_has() -> None:
     assert book.shown("k", LIMIT, NOW_S) == (Amount(59, 500), 60)
 
 
+def test_a_clock_that_goes_back_by_more_than_a_minute_leaves_the_book_behind() -> None:
+    """By less it is waited for."""
+    book = Book(1, 7 * MINUTE_S)
+    assert [book.is_left_behind(minute * MINUTE_S) for minute in (5, 6, 7, 8)] == [True, False, False, False]
+
+
+def test_whether_it_joined_is_asked_until_it_is_known_and_then_half_of_the_share_is_its_own() -> None:
+    """A slow store's answer was lost: what the note says later counts, once; before that nothing is its own."""
+    book, ahead_s = joined(2), (1001 * MINUTE_S) - 10.0
+    minute, wants = book.to_ask(ahead_s, 20)  # type: ignore[misc]
+    book.asked(minute)
+    book.failed(minute, for_certain=False, has_share=False)
+    assert book.to_ask(ahead_s, 20) == (1001, wants)
+    book.asked(minute)
+    book.failed(minute, for_certain=False, has_share=False)
+    now_s = 1001.0 * MINUTE_S
+    assert book.reserve("k", LIMIT, 1, now_s) == Short("requests", "alone", 60, 100)
+    assert book.to_ask(now_s, 20) == (1001, {"k": Want(LIMIT, Amount(1, 1))})
+    for _ in range(2):
+        book.answered(Leases(1001, joined=True, given={}, left={}))
+        assert (book.standing, book.shown("k", LIMIT, now_s)[0]) == ("kept", Amount(25, 250))
+
+
+def test_who_did_not_join_leases_and_is_asked_no_more_than_others() -> None:
+    """The note does not name it; should its word come later than that, half of its share is its own then."""
+    book = joined(2)
+    book.asked(1001)
+    book.failed(1001, for_certain=False, has_share=False)
+    book.answered(Leases(1001, joined=False, given={}, left={}))
+    assert book.to_ask(1001 * MINUTE_S - 10, 20) is None
+    assert book.to_ask(1001 * MINUTE_S, 20) is None
+    assert book.standing == "leases"
+    book.answered(Leases(1001, joined=True, given={}, left={}))
+    assert (book.standing, book.reserve("k", LIMIT, 250, 1001 * MINUTE_S + 1).tokens) == ("kept", 250)  # type: ignore[union-attr]
+
+
 def test_what_comes_late_is_nothing() -> None:
     """A lease is for the minute that it was taken in."""
     book = joined()

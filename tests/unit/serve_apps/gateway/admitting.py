@@ -40,6 +40,9 @@ class Memory:
     in_hand: set[int] = field(default_factory=set)
     asked: int = 0
     """How often."""
+    begun: int = 0
+    """How often anew."""
+    is_waiting: bool = False
 
     def lease(self, minute: int, wants: Mapping[str, Want]) -> Leases:
         """Join and lease."""
@@ -51,12 +54,22 @@ class Memory:
             raise self.away
         self.in_hand.discard(minute)
         note = self.notes.get(minute, Note(minute, self.slots))
-        self.notes[minute], leases = lease(note, self.slots, 0, "r", [], wants, 100)
+        self.notes[minute], leases = lease(note, self.slots, 0, f"r{self.begun}", [], wants, 100)
         return leases
 
     def has_share(self, minute: int) -> bool:
         """Tell whether word was left, and the share was put nowhere."""
         return minute in self.in_hand
+
+    @property
+    def waits(self) -> bool:
+        """Whether minutes that come again are waited out."""
+        return self.is_waiting
+
+    def begin_anew(self) -> None:
+        """Be another replica; the notes of the one before are another's."""
+        self.begun += 1
+        self.in_hand.clear()
 
     def close(self) -> None:
         """Let go of nothing."""

@@ -24,7 +24,7 @@ from actors.consensus.request import GenerationRequest
 from actors.consensus.vocabulary import Seat, State
 from actors.store.auth import Principal
 from models.voter import Message, Sampling
-from serve_apps.gateway.admission import Admission
+from serve_apps.gateway.admission import WAITS, Admission
 from serve_apps.gateway.problems import status_of
 from tests.unit.actors.consensus.world import plan, until
 from tests.unit.serve_apps.gateway.admitting import AWAY, MAX_LIMIT, UNKNOWN, Clocks, Memory, admission
@@ -382,6 +382,45 @@ async def test_no_error_of_the_store_ends_a_replica(
     following.cancel()
     await of.lease()
     assert of.shown().leasing == "kept"
+    of.close()
+
+
+async def test_a_clock_that_goes_back_by_hours_locks_nobody_out() -> None:
+    """The replica goes on as another one, with nothing of minutes that it had; what was held is settled where it was held."""
+    clocks, store = Clocks(), Memory()
+    of = await limited(store, clocks)
+    clocks.wall_s += 5 * 3600
+    await of.lease()
+    held = of.reserve(REQUEST, KEY)
+    assert held is not None
+    clocks.wall_s -= 5 * 3600 - 60
+    store.is_waiting = True
+    with pytest.raises(RateLimited):
+        of.reserve(REQUEST, KEY)
+    await of.lease()
+    assert (of.shown().leasing, store.begun, of.degraded()) == ("kept", 1, (WAITS,))
+    left = held.account.left
+    of.refund(held)
+    assert held.account.left == left + 1
+    assert of.reserve(REQUEST, KEY) is not None
+    store.is_waiting = False
+    await of.lease()
+    assert (store.begun, of.degraded()) == (1, ())
+    of.close()
+
+
+async def test_what_a_store_says_to_a_book_that_was_left_behind_is_nobodys() -> None:
+    """It comes late, of a minute that the clock said too early."""
+    clocks, store = Clocks(), Memory()
+    of = await limited(store, clocks)
+    clocks.wall_s += 5 * 3600
+    leasing = asyncio.create_task(of.lease())
+    await asyncio.sleep(0)
+    clocks.wall_s -= 5 * 3600 - 60
+    with pytest.raises(RateLimited):
+        of.reserve(REQUEST, KEY)
+    await leasing
+    assert of.shown().leasing == ""
     of.close()
 
 

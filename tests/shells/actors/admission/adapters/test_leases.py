@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.admission.adapters.home_slots import PATIENCE_S
 from actors.admission.adapters.leases import SharedLeases
 from actors.admission.config import QuotaConfig
 from actors.admission.quotas import MINUTE_S, Book, Reserved
@@ -217,9 +218,39 @@ def test_a_note_that_cannot_be_read_leases_nothing(tmp_path: Path, data: bytes) 
     assert store.lease(8, WANTS).joined
 
 
+def test_minutes_that_begin_anew_find_no_notes_of_later_ones(tmp_path: Path) -> None:
+    """A share that was put into one is leased of it no more when its minute comes again, and has its place in the new one."""
+    now_s = [0.0]
+    store = SharedLeases(tmp_path / "admission", "a", 1, CONFIG, lambda: now_s[0])
+    for minute in (9, 10, 11):
+        assert store.lease(minute, {}).joined
+    store.begin_anew()
+    assert store.lease(8, WANTS).joined is False
+    assert store.waits
+    now_s[0] = PATIENCE_S
+    assert store.lease(9, WANTS).joined is False  # which is there still, with the share of the one before in it
+    assert sorted(path.stem for path in (tmp_path / "admission").glob("*.json")) == ["10", "8", "9"]
+    assert store.lease(8, WANTS).joined
+    assert sorted(path.stem for path in (tmp_path / "admission").glob("*.json")) == ["8"]
+    assert (store.waits, store.lease(9, WANTS).joined, store.lease(10, {}).joined) == (False, True, True)
+
+
+def test_who_begins_anew_is_another_one(site: Site) -> None:
+    """What the one before kept of a minute is not his, whatever becomes of the clock."""
+    store = site.store("a")
+    assert store.lease(7, {}).joined
+    assert store.lease(7, {}).joined
+    store.begin_anew()
+    assert (store.slot, store.lease(7, {}).joined, store.has_share(7)) == (0, False, False)
+    assert store.lease(8, {}).joined
+
+
 def test_old_notes_go(tmp_path: Path) -> None:
     """A few minutes are kept."""
     store = Site(tmp_path).store("a")
     for minute in range(7, 20):
         store.lease(minute, WANTS)
     assert sorted(path.stem for path in (tmp_path / "admission").glob("*.json")) == ["17", "18", "19"]
+    store.begin_anew()
+    store.lease(3, WANTS)
+    assert [path.stem for path in (tmp_path / "admission").glob("*.json")] == ["3"]

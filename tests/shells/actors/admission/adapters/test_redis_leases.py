@@ -20,11 +20,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from redis._parsers.base import BaseParser
 
 from actors.admission.adapters.redis_leases import RedisLeases
+from actors.admission.adapters.redis_notes import _WRITE
 from actors.admission.config import RedisConfig
 from actors.admission.ports import OutcomeUnknown
-from actors.admission.quotas import Amount
+from actors.admission.quotas import Amount, Book, Reserved
 from actors.base.errors import StorageUnavailable
 from tests.shells.actors.admission.adapters.stores import CONFIG, WANTS, Site, drained
 from tests.shells.actors.policy.adapters.test_watcher import until as until_so
@@ -213,6 +215,69 @@ async def test_a_word_that_was_lost_is_unknown_and_never_taken_back(server: Serv
             lose(server, "flushed")
             assert store.lease(8, {}).joined is False
             assert drained(store, 8) == 0
+
+
+async def test_who_joined_a_slow_server_has_his_half_once_it_says_so(server: Server, tmp_path: Path) -> None:
+    """Its word was lost; the note names him. So the whole limit is had, by one who would else have lost it for a minute."""
+    store, book, now_s = redis_leases(Site(tmp_path, server.url, timeout_ms=300), "a", 2), Book(2, 420.0), 425.0
+    with stopped_before_writing(store, server), pytest.raises(OutcomeUnknown):
+        store.lease(7, {})
+    book.asked(7)
+    book.failed(7, for_certain=False, has_share=store.has_share(7))
+    with server.client() as client:
+        await until(lambda: client.exists("weavergen:quotas:7") == 1)
+    used = 0
+    while (asked := book.to_ask(now_s, 20)) is not None:
+        book.answered(store.lease(*asked))
+        while isinstance(book.reserve("k", WANTS["k"].limit, 0, now_s), Reserved):
+            used += 1
+    assert (book.standing, used) == ("kept", 663)
+
+
+@pytest.mark.parametrize("says", ["ERR upstream timeout", "WRONGTYPE of something", "UNKNOWN"])
+def test_a_proxy_that_passes_a_word_on_and_answers_with_an_error_leaves_it_open(
+    server: Server, tmp_path: Path, says: str
+) -> None:
+    """The share is in the note: whoever used it alone, too, would have it twice."""
+    store = redis_leases(Site(tmp_path, server.url), "a", 2)
+    with answered_by_a_proxy(store, says), pytest.raises(OutcomeUnknown, match="did not say"):
+        store.lease(7, {})
+    assert store.has_share(7) is False
+    assert store.lease(7, {}).joined
+
+
+@contextmanager
+def answered_by_a_proxy(store: RedisLeases, says: str) -> Iterator[None]:
+    """Let what is written be passed on, and answered as a server answers with an error."""
+    notes, run = store._notes, store._notes._run
+
+    def passed_on(script: str, *arguments: Any) -> Any:
+        found = run(script, *arguments)
+        if script == _WRITE:
+            raise BaseParser.parse_error(says)
+        return found
+
+    notes._run = passed_on  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        notes._run = run  # type: ignore[method-assign]
+
+
+def test_what_a_server_refuses_to_begin_is_certain(server: Server, tmp_path: Path) -> None:
+    """It may not be written by this user, or the server is another's copy: the share is the replica's, alone."""
+    store = redis_leases(Site(tmp_path, server.url), "a", 2)
+    with server.client() as client:
+        client.config_set("min-replicas-to-write", 1)
+        with pytest.raises(StorageUnavailable, match="NOREPLICAS"):
+            store.lease(7, {})
+        client.config_set("min-replicas-to-write", 0)
+        client.execute_command("REPLICAOF", "127.0.0.1", 1)
+        with pytest.raises(StorageUnavailable):
+            store.lease(7, {})
+        client.execute_command("REPLICAOF", "NO", "ONE")
+    assert store.has_share(7)
+    assert store.lease(7, {}).joined
 
 
 @contextmanager

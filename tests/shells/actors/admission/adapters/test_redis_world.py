@@ -1,6 +1,7 @@
 """Replicas of two homes on a real Redis, in any order of what can happen to them and to it: no minute's limit is ever passed."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,11 +12,12 @@ from actors.admission.ports import OutcomeUnknown
 from actors.admission.quotas import MINUTE_S, UNLIMITED, Amount, Book, Leases, Reserved
 from actors.base.errors import StorageUnavailable
 from tests.shells.actors.admission.adapters.stores import Site, Store
+from tests.shells.actors.admission.adapters.test_redis_leases import answered_by_a_proxy
 from tests.shells.redis_server import Server, redis_server
 
 SLOTS, STEPS = 3, 1500
 AHEAD_S = 20.0
-FAULTS = ("flushed", "restarted", "full", "stopped", "stopped before writing", "lost its word")
+FAULTS = ("flushed", "restarted", "full", "stopped", "stopped before writing", "lost its word", "behind a proxy")
 
 
 class Replica:
@@ -90,10 +92,15 @@ class World:
         elif fault == "stopped":
             with self.server.frozen():
                 return ask()
-        elif fault is not None:
+        elif fault not in (None, "behind a proxy"):
             notes.write = self._late(write, stops=fault == "stopped before writing")
         try:
-            return ask()
+            with (
+                answered_by_a_proxy(replica.store, "ERR upstream timeout")
+                if fault == "behind a proxy"
+                else nullcontext()
+            ):  # type: ignore[arg-type]
+                return ask()
         finally:
             notes.write = write
 
