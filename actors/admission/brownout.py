@@ -10,6 +10,7 @@ Rules:
   whose examples are evidence, as who was not asked may have passed them with another answer; prose, whose groups every text may
   move; one voter asked by name; a panel to be heard out, or with somebody isolated; a later layer; a lineage.
 - So no cut takes an answer below its policy: it saves asks, and can only make less agree.
+- What cannot act is not said to be saved: hedges of a panel by which nobody stands, voters of a panel that stays whole.
 
 Left out: samples of one voter, of which each is asked one; and a cache in front, as there is none.
 """
@@ -31,6 +32,8 @@ class Brownout:
 
     def __init__(self, config: BrownoutConfig) -> None:
         self._levels = config.levels
+        self.all_cuts: tuple[Cut, ...] = config.levels[-1].cut if config.levels else ()
+        """What is saved at the highest level."""
         self.level = 0
         """0 saves nothing."""
 
@@ -45,6 +48,22 @@ class Brownout:
             self.level += 1
         while self.level and pressure < self._levels[self.level - 1].pressure * _ENDS_BELOW:
             self.level -= 1
+
+
+def without(plan: Plan, cuts: Sequence[Cut]) -> Plan:
+    """Return a plan without what can be saved of it, which it says."""
+    return replace(_fewer(plan, cuts), saved=tuple(savable(plan, cuts)))
+
+
+def savable(plan: Plan, cuts: Sequence[Cut]) -> list[Cut]:
+    """Return the cuts that save anything of a plan."""
+    fewer = _fewer(plan, cuts)
+    acts = {"voters": fewer is not plan, "hedges": bool(fewer.spares and fewer.max_substitutes)}
+    return [cut for cut in cuts if acts[cut]]
+
+
+def _fewer(plan: Plan, cuts: Sequence[Cut]) -> Plan:
+    return thrifty(plan) if "voters" in cuts else plan
 
 
 def thrifty(plan: Plan) -> Plan:

@@ -174,6 +174,7 @@ def objection(
 ) -> str:
     """Return why an answer may not leave under the policy in force; empty if it may.
 
+    Not counted again: a layer that asks for more by now, or has lost a voter, takes no answer back; an epoch does.
     ``screening_version`` is the running screener's; ``tenants`` are the names that the policy may know the tenant by.
     """
     counted = counted_voters(record)

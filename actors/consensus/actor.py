@@ -36,7 +36,7 @@ from actors.consensus.config import ConsensusConfig
 from actors.consensus.deliberation import begin, recount, step
 from actors.consensus.layers import following
 from actors.consensus.lost import asking_again_s, was_lost_to
-from actors.consensus.planning import kept_out, later_plans, make_plan, replan
+from actors.consensus.planning import kept_out, later_plans, make_plan, replan, usual_plan
 from actors.consensus.ports import (
     Clock,
     CodeScreener,
@@ -190,6 +190,13 @@ class ConsensusCoordinator:
         except WeaverGenError as error:
             return str(error)
         return ""
+
+    def usual_plan(self) -> Plan | None:
+        """Return the plan of what is usually asked, as it is now; ``None`` without a policy or its weights."""
+        view = self._policy.current
+        if view is None or self.weights_problem():
+            return None
+        return usual_plan(view.snapshot, self._weights_of(view), self._infos, self._config)
 
     def _weights_of(self, view: PolicyView) -> Weights:
         try:

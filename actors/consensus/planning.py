@@ -37,7 +37,7 @@ from actors.consensus.tally import LEAST_LINEAGES, Rule
 from actors.consensus.vocabulary import RUNNABLE, Plan, Seat, State
 from actors.consensus.weights import Weights, lineage_pairs, weight_micro
 from actors.policy.snapshot import LayerRule, PolicyName, PolicySnapshot
-from models.voter import VoterInfo
+from models.voter import Message, Sampling, VoterInfo
 
 CONSENSUS = "consensus"
 MAX_REMEMBERED_BYTES = 4 * 2**20
@@ -76,6 +76,15 @@ def make_plan(
     said = _said_in(request.answer_kind, request.question)
     seat = _seat(request.model, voters, weights, said.kind)
     return _plan(request, "direct", said, "direct", [seat], _DIRECT_RULE, snapshot, config)
+
+
+def usual_plan(
+    snapshot: PolicySnapshot, weights: Weights, voters: Mapping[str, VoterInfo], config: ConsensusConfig
+) -> Plan:
+    """Return the plan of a question with a short answer under ``strict``: what a system is asked when nothing is special."""
+    question, sampling = Message("user", ""), Sampling(config.default_max_tokens)
+    request = GenerationRequest(CONSENSUS, (question,), sampling, config.deadline_ms, "value")
+    return plan_layer(request, "strict", 0, config.deadline_ms, snapshot, weights, voters, config)
 
 
 def plan_layer(

@@ -228,8 +228,15 @@ def _admission(shown: dict[str, Any]) -> str:
     saved = f", saves {', '.join(shown['cuts'])}" if shown["cuts"] else ""
     return (
         f"{shown['under_way']} of {shown['limit']} under way, {shown['waiting']} wait, {shown['admitted']} let in, "
-        f"{shown['shed']} shed, {shown['rate_limited']} rate limited{saved}"
+        f"{shown['shed']} shed, {shown['rate_limited']} rate limited{saved or _savable(shown['can_cut'])}"
     )
+
+
+def _savable(cuts: list[str] | None) -> str:
+    """Return what a brown-out could save here."""
+    if cuts is None:
+        return ""
+    return f", could save {', '.join(cuts)}" if cuts else ", nothing to save under pressure"
 
 
 def _show_rest(console: Console, told: dict[str, Any]) -> None:

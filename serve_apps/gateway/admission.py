@@ -19,7 +19,7 @@ from functools import partial
 
 import msgspec
 
-from actors.admission.brownout import Brownout, thrifty
+from actors.admission.brownout import Brownout, savable, without
 from actors.admission.concurrency import Gradient
 from actors.admission.config import AdmissionConfig, Cut, TierConfig
 from actors.admission.door import Door, Refused
@@ -73,6 +73,10 @@ class AdmissionShown(msgspec.Struct, frozen=True):
     brownout: int
     """Level; 0 saves nothing."""
     cuts: list[Cut]
+    """What the level saves."""
+    can_cut: list[Cut] | None
+    """What the highest level could save of a question with a short answer, by the policy and the voters of now; empty if the
+    brown-out can save nothing here, null while there is no policy to plan by."""
     leasing: str
     """How the replica stands in this minute: ``kept`` and ``leases`` lease, ``alone`` has its share; empty without limits."""
 
@@ -174,11 +178,7 @@ class Admission:
     def saved(self, plan: Plan) -> Plan:
         """Return a plan without what is saved now."""
         cuts = self.brownout.cuts
-        if not cuts:
-            return plan
-        fewer = thrifty(plan) if "voters" in cuts else plan
-        made = tuple(cut for cut in cuts if cut != "voters" or fewer is not plan)
-        return msgspec.structs.replace(fewer, saved=made)
+        return without(plan, cuts) if cuts else plan
 
     def voter_limit(self, max_calls: int) -> "VoterLimit | None":
         """Return what learns how many asks one voter takes."""
@@ -198,14 +198,15 @@ class Admission:
                 told += [(f"x-ratelimit-{what}-{name}".encode(), value.encode()) for what, value in values]
         return told
 
-    def shown(self) -> AdmissionShown:
-        """Return how admission stands."""
+    def shown(self, usual: Plan | None = None) -> AdmissionShown:
+        """Return how admission stands; ``usual`` is the plan of what is usually asked, without what is saved."""
         door = self.door
         return AdmissionShown(
             limit=door.load.limit, under_way=door.under_way, waiting=len(door.line), admitted=door.at_once + door.waited,
             waited=door.waited, shed=door.refused, rate_limited=self._rate_limited,
             delay_ms=round(door.load.delay_s * 1000, 1), usual_ms=round(door.load.usual_s * 1000, 1),
             pressure=round(door.pressure, 3), brownout=self.brownout.level, cuts=list(self.brownout.cuts),
+            can_cut=None if usual is None else savable(usual, self.brownout.all_cuts),
             leasing=(self._book.standing or "") if self._limits else "",
         )  # fmt: skip
 

@@ -5,6 +5,8 @@ Rules:
   only things a stranger gets.
 - A body is read after the key and its role were checked, within bounds of size and time. Paths that take none refuse it:
   FastAPI would read it whole before it asks who is there, so no route declares one.
+- ``Idempotency-Key`` is honoured on the hot path and refused wherever else something is sent: ignored, it would promise what
+  nothing keeps.
 - Every answer is JSON of the documented shape, a defect's too.
 """
 
@@ -37,7 +39,7 @@ from serve_apps.gateway.readiness import Readiness, signs
 from serve_apps.gateway.responses import policy_shown
 from serve_apps.gateway.schemas import TRANSITIONS, TransitionBody
 from serve_apps.gateway.settings import GatewaySettings
-from serve_apps.gateway.wire import ClientGone, read_body, require_no_body, send_problem
+from serve_apps.gateway.wire import ClientGone, read_body, require_no_body, require_no_idempotency_key, send_problem
 
 _log = logging.getLogger("weavergen.gateway")
 CHAT_COMPLETIONS = "/v1/chat/completions"
@@ -197,10 +199,12 @@ def _bounded(backend: Backend, limit: int) -> ASGIApp:
 
 
 def _admit(scope: Scope, access: Access) -> None:
-    """Raise unless a request of the application may be looked at: its key is known, and a body comes only where one is read."""
+    """Raise unless a request of the application may be looked at: its key is known, and what it brings is not ignored."""
     if scope["path"] not in PUBLIC:
         access.principal(scope["headers"])
-    if scope["method"] != "POST":
+    if scope["method"] == "POST":
+        require_no_idempotency_key(scope["headers"])
+    else:
         require_no_body(scope["headers"])
 
 

@@ -372,7 +372,7 @@ class Gateway:
             "storm": self._spans.storm,
             "spans": self._spans.rows,
             "under_way": self._coordinator.under_way,
-            "admission": to_builtins(self._admission.shown()),
+            "admission": to_builtins(self._admission.shown(self._coordinator.usual_plan())),
             "traces": to_builtins(self.traces.shown()),
         }  # fmt: skip
 

@@ -43,7 +43,15 @@ from actors.spans.span import Span
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.complaints import Complaints
 from serve_apps.gateway.problems import Header, status_of
-from serve_apps.gateway.wire import ClientGone, Receive, Scope, Send, read_body, send_response
+from serve_apps.gateway.wire import (
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    require_no_idempotency_key,
+    send_response,
+)
 
 BREATH_S = 50e-6
 BURST_S = 2.0
@@ -160,6 +168,7 @@ class TraceIntake:
 
     async def _answer(self, headers: list[Header], receive: Receive, encoding: Encoding | None) -> bytes:
         principal = self._access.require(headers, "writer")
+        require_no_idempotency_key(headers)
         if encoding is None:
             raise UnsupportedMediaType(f"send {' or '.join(Encoding)}", "content-type")
         compressed = _is_compressed(headers)

@@ -89,6 +89,13 @@ def require_no_body(headers: Iterable[Header]) -> None:
             raise InvalidRequest("this path takes no body; leave it out", "body")
 
 
+def require_no_idempotency_key(headers: Iterable[Header]) -> None:
+    """Raise ``InvalidRequest`` if a request wants to be done once only, where nothing sees to that."""
+    if any(name == b"idempotency-key" for name, _ in headers):
+        words = "only POST /v1/chat/completions keeps answers for Idempotency-Key; leave it out: sent again, this is done again"
+        raise InvalidRequest(words, "Idempotency-Key")
+
+
 async def send_response(send: Send, status: int, headers: Iterable[Header], body: bytes) -> None:
     """Send one whole response."""
     length = (b"content-length", str(len(body)).encode())

@@ -66,7 +66,12 @@ class KeptAnswers:
             changed = connection.execute(
                 update(kept)
                 .where(*_claimed(slot_id, claim_id))
-                .values(expires_at_ms=answer.expires_at_ms, decision_id=answer.decision_id, box=answer.box)
+                .values(
+                    expires_at_ms=answer.expires_at_ms,
+                    decision_id=answer.decision_id,
+                    box=answer.box,
+                    room_bytes=len(answer.box),
+                )
             )
             return changed.rowcount == 1
 
@@ -91,10 +96,7 @@ class KeptAnswers:
 
     def _claim(self, connection: Connection, slot: Slot, claim_id: str, now_ms: int, until_ms: int) -> None:
         mine = (kept.c.api_key_id == slot.api_key_id, kept.c.expires_at_ms > now_ms)
-        sizes = func.sum(
-            func.coalesce(func.length(kept.c.box), self._max_box_bytes)
-        )  # what is not there yet may be large
-        query = select(func.count(), func.min(kept.c.expires_at_ms), sizes).where(*mine)
+        query = select(func.count(), func.min(kept.c.expires_at_ms), func.sum(kept.c.room_bytes)).where(*mine)
         count, soonest_ms, held_bytes = connection.execute(query).one()
         full = count >= self._max_keys
         if full or (held_bytes or 0) + self._max_box_bytes > self._max_bytes:
@@ -106,7 +108,7 @@ class KeptAnswers:
         connection.execute(delete(kept).where(kept.c.slot == slot.id))
         row = {
             "slot": slot.id, "api_key_id": slot.api_key_id, "request": slot.request, "claim_id": claim_id,
-            "expires_at_ms": until_ms,
+            "expires_at_ms": until_ms, "room_bytes": self._max_box_bytes,  # what is not there yet may be large
         }  # fmt: skip
         connection.execute(insert(kept).values(**row))
 

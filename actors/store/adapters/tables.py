@@ -92,11 +92,15 @@ kept_answers = Table(
     "kept_answers",
     metadata,
     Column("slot", String(64), primary_key=True),
-    Column("api_key_id", String(26), nullable=False, index=True),
+    Column("api_key_id", String(26), nullable=False),
     Column("request", String(64), nullable=False),
     Column("claim_id", String(26), nullable=False),
     # End of the claim's lease while ``box`` is null, of the kept answer's time afterwards.
     Column("expires_at_ms", BigInteger, nullable=False, index=True),
     Column("decision_id", String(26)),
     Column("box", LargeBinary),
+    # What the row takes of its API key's room: its box, or while that is null the largest that may come.
+    Column("room_bytes", BigInteger, nullable=False, server_default="0"),
+    # How much an API key holds is read from this alone, whatever lies in its boxes.
+    Index("ix_kept_answers_room", "api_key_id", "expires_at_ms", "room_bytes"),
 )

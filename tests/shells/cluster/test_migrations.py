@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
@@ -13,7 +14,7 @@ from actors.store.adapters.api_keys import ApiKeys, NewKey
 from actors.store.adapters.database import Database
 from actors.store.adapters.incidents import Incidents
 from actors.store.adapters.tables import metadata
-from cluster.migrations import check, current_revision, newest_revision, upgrade
+from cluster.migrations import _config, check, current_revision, newest_revision, upgrade
 
 
 @pytest.fixture
@@ -49,6 +50,22 @@ def test_the_index_of_open_incidents_is_partial(database: Database) -> None:
         sql = connection.execute(text("SELECT sql FROM sqlite_master WHERE name = 'ux_incidents_open'")).scalar_one()
     assert "UNIQUE" in sql
     assert sql.endswith("WHERE acked_at_ms IS NULL")
+
+
+def test_kept_answers_from_before_count_with_what_they_take(database: Database) -> None:
+    """A row that an earlier version kept takes its box of its API key's room."""
+    with database.write() as connection:
+        command.upgrade(_config(connection), "0004")
+        connection.execute(
+            text(
+                "INSERT INTO kept_answers (slot, api_key_id, request, claim_id, expires_at_ms, box)"
+                " VALUES ('s', 'k', 'r', 'c', 5, x'010203'), ('t', 'k', 'r', 'd', 5, NULL)"
+            )
+        )
+    upgrade(database)
+    with database.read() as connection:
+        taken = connection.execute(text("SELECT room_bytes FROM kept_answers ORDER BY slot")).scalars().all()
+    assert taken == [3, 0]
 
 
 def test_a_newer_database_is_left_alone(database: Database) -> None:

@@ -31,6 +31,7 @@ GATEWAY: dict[str, Any] = {
     ],
     "admission": {
         "limit": 256, "under_way": 3, "waiting": 1, "admitted": 90, "shed": 4, "rate_limited": 2, "cuts": ["hedges"],
+        "can_cut": ["hedges"],
     },
     "wal": {"emitted_spans": 7, "queued_bytes": 0, "refused": 0, "reserve_depth": 2},
     "log": {"batches": 9, "merge_delay_s": 0.5},
@@ -112,6 +113,22 @@ def test_a_ready_system_is_shown_whole(home: Home) -> None:
         assert words in shown.output
     told = json.loads(ask(home, "--json").output)
     assert (told["ready"], told["replicas"], told["incidents"]["open"]) == (True, {"r1": True, "r2": False}, 1)
+
+
+@pytest.mark.parametrize(
+    ("can_cut", "words"),
+    [
+        (["hedges", "voters"], "2 rate limited, could save hedges, voters\n"),
+        ([], "2 rate limited, nothing to save under pressure\n"),
+        (None, "2 rate limited\n"),
+    ],
+)
+def test_what_could_be_saved_here_is_told_in_calm(home: Home, can_cut: list[str] | None, words: str) -> None:
+    """A brown-out that can save nothing is told as such; without a policy nobody knows."""
+    phase(home, "ready")
+    told = GATEWAY | {"admission": GATEWAY["admission"] | {"cuts": [], "can_cut": can_cut}}
+    Gateway.pages = {"/ops/status": json.dumps(told).encode()}
+    assert words in ask(home).output
 
 
 def test_a_gateway_that_says_no_more_than_503_hides_nothing(home: Home) -> None:

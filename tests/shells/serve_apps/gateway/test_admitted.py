@@ -210,9 +210,10 @@ async def test_a_replica_leases_by_itself_and_a_store_that_hangs_holds_up_nobody
 
 
 async def test_admission_is_wired_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It saves in plans, learns voters' limits, and shows how it stands."""
-    async with live(tmp_path, monkeypatch) as system:
+    """It saves in plans, learns voters' limits, and shows how it stands, and what it could save."""
+    async with live(tmp_path, monkeypatch, consensus={"panel_size": 2}) as system:
         replica = system.replicas[0]
+        assert replica.status()["admission"]["can_cut"] == ["hedges"]
         await system.meter().until("admission_limit", 256.0)
         assert (await system.ask()).body["weavergen"]["saved"] == []
         replica._admission.brownout.look(0.06)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors.admission.brownout import Brownout, thrifty
+from actors.admission.brownout import Brownout, savable, thrifty, without
 from actors.admission.config import BrownoutConfig
 from actors.consensus.reading.examples import Example
 from actors.consensus.tally import NO_GROUP, Rule, Vote, tally
@@ -48,6 +48,26 @@ def test_a_panel_is_cut_to_those_who_can_outvote_a_dissenter() -> None:
     assert [seat.voter for seat in cut.spares] == ["v6", "v7", "v8"]
     assert cut.rule.quorum_micro == 550_000 * 9 // 6
     assert thrifty(panel(3)) == panel(3)
+
+
+def test_what_cannot_act_is_not_said_to_be_saved() -> None:
+    """Hedges are saved where somebody stands by and may be asked, voters where a panel can be cut."""
+    both = ("hedges", "voters")
+    spare = (Seat("s", "f", "ls", 1_000_000),)
+    assert without(panel(3), both) == panel(3)
+    stands_by = panel(3, spares=spare, max_substitutes=1)
+    assert without(stands_by, both) == replace(stands_by, saved=("hedges",))
+    assert without(panel(3, spares=spare, max_substitutes=0), both).saved == ()
+    assert without(panel(9, max_substitutes=2), both).saved == both
+    assert without(panel(9, max_substitutes=0), both).saved == ("voters",)
+    assert without(panel(9, max_substitutes=2), ("hedges",)) == panel(9, max_substitutes=2)
+    assert (savable(stands_by, both), savable(panel(3), both)) == (["hedges"], [])
+
+
+def test_what_the_highest_level_saves_is_known_in_calm() -> None:
+    """Nothing, if there is no level."""
+    assert Brownout(BrownoutConfig()).all_cuts == ("hedges", "voters")
+    assert Brownout(BrownoutConfig(levels=())).all_cuts == ()
 
 
 def test_a_small_quorum_is_raised_until_nobody_unasked_could_take_the_lead() -> None:

@@ -188,6 +188,15 @@ def test_what_an_answer_rested_on_must_still_hold(changes: dict[str, Any], said:
     assert judged(changes) == said
 
 
+def test_what_an_answer_was_not_held_to_then_does_not_withhold_it() -> None:
+    """A layer that asks for more by now, or a voter that left it and is still active: raising an epoch does."""
+    layer = SNAPSHOT.layers[0]
+    stricter = replace(layer, quorum="1.000000", min_lineages=3, min_n_eff="3.000000")
+    assert judged({"layers": [stricter], "thresholds": {"min_gap": "0.500000"}}) == ""
+    assert judged({"layers": [replace(layer, members=["b", "c"])]}) == ""
+    assert judged({"layers": [stricter], **epochs(rule={"quorum": 1})}) != ""
+
+
 def test_epochs_are_compared_with_those_at_the_beginning() -> None:
     """One that was as high then has risen no more."""
     rested = Rested("policy's", Epochs({"a": 3}, {"r": 2}, {"acme": 1}))

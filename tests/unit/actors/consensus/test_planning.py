@@ -7,7 +7,7 @@ from actors.base.digests import sha256_hex
 from actors.base.errors import ModelNotFound, PolicyNotAllowed, VoterUnavailable
 from actors.consensus.config import ConsensusConfig
 from actors.consensus.independence import Pair
-from actors.consensus.planning import kept_out, later_plans, make_plan, plan_layer, replan
+from actors.consensus.planning import kept_out, later_plans, make_plan, plan_layer, replan, usual_plan
 from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.tally import Vote, tally
 from actors.consensus.vocabulary import Ballot, Conclusion, Plan, State
@@ -38,6 +38,15 @@ def test_a_small_panel_leaves_spares() -> None:
     """Members beyond the panel stand by as substitutes."""
     made = make(request(), panel_size=2)
     assert (len(made.seats), len(made.spares)) == (2, 1)
+
+
+def test_what_is_usual_is_a_short_answer_of_the_first_layer() -> None:
+    """As a request for one would be planned."""
+    config = ConsensusConfig(panel_size=2)
+    usual = usual_plan(snapshot("abc"), WEIGHTS, INFOS, config)
+    asked = make(request("", answer_kind="value", deadline_ms=config.deadline_ms), panel_size=2)
+    assert usual == asked
+    assert (usual.kind, usual.policy, usual.index, len(usual.spares)) == ("value", "strict", 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -468,15 +468,21 @@ def panel() -> Any:
 
 
 async def test_what_is_saved_is_told_in_the_plan() -> None:
-    """Nothing in calm, hedges first, then voters where that can be."""
+    """Nothing in calm, hedges first, then voters where that can be; what could be saved is known in calm."""
     of = admission()
+    few = plan([Seat(f"v{n}", "f", f"l{n}", 1_000_000) for n in range(3)])
+    stands_by = replace(few, spares=(Seat("s", "f", "ls", 1_000_000),))
     assert of.saved(panel()) == panel()
+    assert [of.shown(each).can_cut for each in (panel(), stands_by, few, None)] == [
+        ["hedges", "voters"], ["hedges"], [], None,
+    ]  # fmt: skip
     of.brownout.look(0.06)
-    assert of.saved(panel()).saved == ("hedges",)
+    assert of.saved(stands_by).saved == ("hedges",)
+    assert (of.saved(panel()).saved, of.saved(few).saved) == ((), ())
     of.brownout.look(0.5)
     assert of.saved(panel()).saved == ("hedges", "voters")
-    few = plan([Seat(f"v{n}", "f", f"l{n}", 1_000_000) for n in range(3)])
-    assert of.saved(few).saved == ("hedges",)
+    assert of.saved(stands_by).saved == ("hedges",)
+    assert of.saved(few) == few
 
 
 async def test_a_voters_limit_learns_only_while_the_loop_is_on_time() -> None:

@@ -214,6 +214,21 @@ async def test_paths_that_take_no_body_refuse_one(header: tuple[bytes, bytes]) -
     assert (told.status, told.error["param"], told.bytes_read) == (400, "body", 0)
 
 
+@pytest.mark.parametrize(
+    ("path", "key"), [("/v1/feedback", "client"), ("/ops/halt", "operator"), ("/ops/breakers", "operator")]
+)
+async def test_an_idempotency_key_is_refused_where_nothing_keeps_answers(path: str, key: str) -> None:
+    """Before the body is read, and with what to do; the hot path takes it, and whoever has no key learns nothing."""
+    header, world = (b"idempotency-key", b"once"), World()
+    told = await world.send("POST", path, key=key, headers=[header], pieces=[REASON])
+    assert (told.status, told.error["param"], told.bytes_read) == (400, "Idempotency-Key", 0)
+    assert "leave it out" in told.error["message"]
+    assert world.reached == []
+    assert (await world.send("POST", path, headers=[header])).status == 401
+    await world.send("POST", "/v1/chat/completions", key="client", headers=[header])
+    assert world.reached == [("POST", "/v1/chat/completions")]
+
+
 async def test_a_defect_is_told_as_json_and_logged_whole(caplog: pytest.LogCaptureFixture) -> None:
     """The body says nothing of it; the log has it all; it does not reach the server, which would answer in plain text."""
     told = await World().send("GET", "/v1/models", key="client")
@@ -282,7 +297,7 @@ async def test_a_request_that_the_service_could_not_answer_is_told_to_the_operat
     """The cause of a 503 stands in the log; voters who disagree are no fault of the service."""
 
     class Failing:
-        async def generate(self, request: object, caller: object) -> object:
+        async def generate(self, request: object, caller: object, ended: object) -> object:
             raise error
 
     coordinator: Any = Failing()

@@ -80,6 +80,14 @@ async def test_what_is_rejected_is_told_and_the_rest_is_kept() -> None:
     }  # fmt: skip
 
 
+async def test_an_idempotency_key_is_refused() -> None:
+    """Spans that are sent again are taken again."""
+    intake, log, _ = taking(writers)
+    told = await post(intake, b"", idempotency_key="once")
+    assert (told.status, told.was_read, log.rows) == (400, False, [])
+    assert b"leave it out" in told.body
+
+
 async def test_an_empty_request_is_fine_and_touches_no_log() -> None:
     """No spans, nothing to record."""
     intake, log, _ = taking(writers)

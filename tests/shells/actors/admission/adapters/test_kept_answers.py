@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from actors.admission.adapters.kept_answers import KeptAnswers
 from actors.admission.idempotency import Found, Held, Slot, lapsed
@@ -254,6 +255,25 @@ STEPS = st.lists(
     ),
     max_size=40,
 )
+
+
+def test_how_much_an_api_key_holds_is_read_from_an_index_alone(table: KeptAnswers, databases: list[Database]) -> None:
+    """Whatever lies in its boxes: every claim counts all of them."""
+    asked: list[tuple[str, Any]] = []
+
+    def hear(*told: Any) -> None:
+        asked.append((told[2], told[3]))
+
+    engine = databases[0].engine
+    event.listen(engine, "before_cursor_execute", hear)
+    assert table.claim(slot("k"), new_ulid(), NOW, NOW + LEASE)
+    event.remove(engine, "before_cursor_execute", hear)
+    counting, values = next(each for each in asked if "count(" in each[0].lower())
+    with databases[0].read() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {counting}", values).all()
+    assert [row[3].split(" (")[0] for row in plan] == [
+        "SEARCH kept_answers USING COVERING INDEX ix_kept_answers_room"
+    ]  # fmt: skip
 
 
 @given(steps=STEPS)
