@@ -211,6 +211,8 @@ def span_problem(health: Mapping[str, Any]) -> str:
         return f"SpanActor waits: {health['waiting']}"
     if health["table_error"]:
         return str(health["table_error"])
+    if why := health.get("held_why"):
+        return str(why)
     if why := _checking_problem(health) or _backup_problem(health):
         return why
     if health["merge_late"]:

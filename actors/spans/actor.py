@@ -17,6 +17,8 @@ Rules:
 - Witnesses are asked for their signatures in a thread of their own; one that has seen another log than this one is an incident.
 - While the table cannot be written, rows wait here up to one roll and then in the log, on disk; where there is a backup
   storage they go there before long (``adapters.backup``).
+- Whatever else keeps rows from being committed, foreseen or not, is said and tried again; where it is the rows of some writers,
+  only these wait (``held``).
 - Small files of the table are merged between ticks, a little at a time (``adapters.compaction``).
 - Ages are measured on the steady clock; the wall clock only dates rows.
 
@@ -37,7 +39,9 @@ from actors.base.locks import only_one
 from actors.base.ports import IncidentSink
 from actors.spans.adapters.backup import BackedTable
 from actors.spans.adapters.compaction import Compactor
+from actors.spans.adapters.gathered import Most
 from actors.spans.adapters.guard import open_guard
+from actors.spans.adapters.held import HeldRows
 from actors.spans.adapters.ingest import Ingest
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.parquet import give_back
@@ -50,6 +54,8 @@ from actors.spans.adapters.requests import Requests
 from actors.spans.adapters.sealer import Authority, Sealer
 from actors.spans.adapters.segments import UNBORN_SUFFIX, Disk
 from actors.spans.adapters.storm import StormWatch
+from actors.spans.adapters.swaps import Swap
+from actors.spans.adapters.table import unwritable
 from actors.spans.adapters.witnesses import Witnesses
 from actors.spans.checkers.finding import Checker
 from actors.spans.checkers.storm import StormWindow
@@ -107,9 +113,11 @@ class SpanActor:
         self._log_error = ""
         self._outgoing = Outgoing(actor_id)
         self._ingest = Ingest(
-            actor_id, reader, self._last_committed, self._outgoing, self._guard, self._reports, config.table_roll_rows,
-            Reached(self._table, config.retention_days),
+            actor_id, reader, self._last_committed, self._outgoing, self._guard, self._reports,
+            Most(config.table_roll_rows, config.table_roll_bytes), Reached(self._table, config.retention_days),
         )  # fmt: skip
+        self._held = HeldRows(actor_id, unwritable)
+        self._ingest.held = self._held.writers
         self._requests = Requests(
             home, authority.trust, self._table, self._outgoing, self._reports, self._disk, entries, self._sealer
         )
@@ -136,6 +144,7 @@ class SpanActor:
         self._requests.work_off(now)
         if self._roll_due(now, flush=flush):
             self._commit(now)
+        self._try_held(now)
         self._table.follow()
         if not flush and not self._table.state.in_use:
             self._compact(now)
@@ -169,9 +178,11 @@ class SpanActor:
         return {
             "actor_id": self._id,
             "last_tick_s": self._last_tick_s,
-            "lag_rows": buffer.count,
+            "lag_rows": buffer.count + self._held.count,
             "lag_bytes": buffer.bytes,
-            "lag_s": max(0.0, now.steady_s - buffer.since_s) if buffer.reached else 0.0,
+            "lag_s": self._age_s(self._waiting_since, now),
+            "held_writers": len(self._held.writers),
+            "held_why": self._held.why,
             "writers": len(self._ingest.writers),
             "table_error": self._table_error,
             "log_size": self._sealer.size,
@@ -206,7 +217,8 @@ class SpanActor:
     def _roll_due(self, now: Instant, *, flush: bool) -> bool:
         buffer = self._buffer
         old = now.steady_s - buffer.since_s >= self._config.table_roll_age_s
-        return bool(buffer.reached) and (flush or old or buffer.count >= self._config.table_roll_rows)
+        large = buffer.count >= self._config.table_roll_rows or buffer.bytes >= self._config.table_roll_bytes
+        return bool(buffer.reached) and (flush or old or large)
 
     def _commit(self, now: Instant) -> bool:
         """Commit the buffer, if anything is in it; on failure keep it, say so and return False."""
@@ -217,25 +229,61 @@ class SpanActor:
             if not self._sealer.may_number:
                 return False
             self._outgoing.sign(self._authority.key, self._authority.trust, now)
-            batches = self._table.append(
-                buffer.rows, buffer.reached, int(now.wall_s * 1000), buffer.again, self._compactor.ready
-            )
+            batches = self._append(buffer, now, self._compactor.ready)
         except (StorageUnavailable, IntegrityError) as error:
-            self._table_error = str(error)
-            self._reports.lasting("span_table_unavailable", {"cause": str(error)}, str(self._home), now.steady_s)
+            self._table_failed(error, now)
             return False
         except HomeError as error:  # the log's key cannot say what is committed
             self._log_failed(error, now)
             return False
+        except Exception as error:  # noqa: BLE001 - a row that nobody foresaw must not end the process again and again
+            return self._hold_back(error, now)
         self._table_error = ""
         self._compactor.committed()
+        self._outgoing.buffer = Buffer()
+        self._committed(buffer, batches, now)
+        return True
+
+    def _append(self, buffer: Buffer, now: Instant, swap: Swap | None = None) -> list[Rows]:
+        return self._table.append(buffer.rows, buffer.reached, int(now.wall_s * 1000), buffer.again, swap)
+
+    def _committed(self, buffer: Buffer, batches: Sequence[Rows], now: Instant) -> None:
         self._report.commits += 1
         self._report.rows_committed += buffer.count
-        self._outgoing.buffer = Buffer()
         if self._unsealed_since_s is None:
             self._unsealed_since_s = buffer.since_s
         self._seal(batches, now)
-        return True
+
+    def _table_failed(self, error: Exception, now: Instant) -> None:
+        foreseen = isinstance(error, StorageUnavailable | IntegrityError)
+        self._table_error = str(error) if foreseen else f"{type(error).__name__}: {error}"
+        cause = {"cause": self._table_error}
+        if self._reports.lasting("span_table_unavailable", cause, str(self._home), now.steady_s) and not foreseen:
+            _log.error("rows cannot be committed: %s", self._table_error, exc_info=error)
+
+    def _hold_back(self, error: Exception, now: Instant) -> bool:
+        """Commit without the rows of the writers whose rows it is; if it is nobody's alone, all wait and are tried again."""
+        self._table_failed(error, now)
+        if not self._held.take_from(self._buffer, now):
+            return False
+        for writer_id in self._held.writers:
+            self._ingest.blocked(writer_id, error, now)
+        if not self._buffer.reached:
+            self._outgoing.buffer, self._table_error = Buffer(), ""
+        return self._commit(now)
+
+    def _try_held(self, now: Instant) -> None:
+        """Try again to commit what is held."""
+        for writer_id in self._held.due(now):
+            held = self._held.writers[writer_id]
+            held.tried_s = now.steady_s
+            try:
+                batches = self._append(held.buffer, now)
+            except Exception as error:  # noqa: BLE001 - it is held for one that nobody foresaw
+                self._ingest.blocked(writer_id, error, now)
+                continue
+            del self._held.writers[writer_id]
+            self._committed(held.buffer, batches, now)
 
     def _compact(self, now: Instant) -> None:
         """Go on merging files; what a merge takes in the table's place goes with the next commit, and the entry that says so."""
@@ -275,13 +323,23 @@ class SpanActor:
 
     def _merge_delay_s(self, now: Instant) -> float:
         """Return the age of the oldest row that was read and is not sealed."""
-        oldest = [self._buffer.since_s] if self._buffer.reached else []
-        oldest += [] if self._unsealed_since_s is None else [self._unsealed_since_s]
-        return max(0.0, now.steady_s - min(oldest)) if oldest else 0.0
+        unsealed = [] if self._unsealed_since_s is None else [self._unsealed_since_s]
+        return self._age_s([*self._waiting_since, *unsealed], now)
+
+    @property
+    def _waiting_since(self) -> list[float]:
+        """When the oldest rows were read that are not committed (steady)."""
+        return [*([self._buffer.since_s] if self._buffer.reached else ()), *self._held.since_s]
+
+    @staticmethod
+    def _age_s(since_s: Sequence[float], now: Instant) -> float:
+        return max(0.0, now.steady_s - min(since_s)) if since_s else 0.0
 
     def _remove_finished(self, now: Instant) -> None:
         """Remove what is wholly in the table; where the disk refuses, say so and go on with the other writers."""
         for writer_id, progress in list(self._ingest.writers.items()):
+            if writer_id in self._held.writers:
+                continue
             try:
                 self._remove_segments(writer_id, progress)
             except (OSError, StorageUnavailable) as error:

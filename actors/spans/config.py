@@ -45,6 +45,9 @@ class SpansConfig(BaseModel):
     """How long closing a writer waits for its queue to become durable."""
     table_roll_rows: int = Field(default=25_000, ge=1, le=5_000_000)
     """Rows that make the actor commit to the table at once."""
+    table_roll_bytes: int = Field(default=64 * MIB, ge=64 * KIB, le=256 * MIB)
+    """Bytes of rows that make it do so as well, and the most that it reads and commits together: one frame that is larger goes
+    alone. Rows of other services count seven times, for the table shows of them up to six times what they are."""
     table_roll_age_s: float = Field(default=3.0, ge=0, le=3600)
     """Longest time an ingested row waits for its commit."""
     table_checkpoint_commits: int = Field(default=100, ge=1, le=10_000)

@@ -3,6 +3,8 @@
 Rules:
 - Three steps: *read* up to ``max_rows`` rows of all writers, changing nothing; have the guard *judge* them together; *take* them,
   frame by frame in their order. A writer of which something has to wait stops at that frame, and only that writer.
+- What is read together, and so what is committed together, has a bound in bytes of rows as well: the frames behind it are read
+  in the next round. A frame that is larger than that alone comes alone.
 - A segment that its writer left without finishing it is adopted: read to its last good frame and entered as a row
   ``weavergen.wal.adopted``.
 - Rows that are missing or can no longer be read are counted, entered as ``weavergen.wal.damaged`` and opened as an incident.
@@ -15,14 +17,23 @@ Left out: committing, and removing what was committed (``actor``); judging (``gu
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-
-import msgspec
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 
 from actors.base.collector import uncollected
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans import conventions as names
+from actors.spans.adapters.gathered import (
+    Gathered,
+    Most,
+    Piece,
+    behind,
+    cut,
+    frames_of,
+    fresh_of,
+    is_full,
+    passed_over,
+)
 from actors.spans.adapters.guard import SpanIntegrityGuard, Verdict
 from actors.spans.adapters.progress import IngestReport, Instant, Outgoing, Progress
 from actors.spans.adapters.quarantine import row_sha256
@@ -34,55 +45,12 @@ from actors.spans.checkers.arrays import is_external
 from actors.spans.checkers.finding import IntegrityResult
 from actors.spans.checkers.storm import Seen
 from actors.spans.columns import Rows
-from actors.spans.frames import Damage, Frame, FrameKind, UnknownFormat, decode_spans
+from actors.spans.frames import Damage, FrameKind, UnknownFormat
 from actors.spans.rivals import displaced
 from actors.spans.sequence import FIRST_SEQ, Step, advance
-from actors.spans.span import Span
 
 Commit = Callable[[], bool]
 LastCommitted = Callable[[str], int | None]
-
-
-class Fresh(msgspec.Struct, frozen=True, gc=False):
-    """A frame, and what is new in it."""
-
-    frame: Frame
-    rows: Rows
-    why: str
-    """Why nothing in it can be read; empty if it can."""
-    rival: str = ""
-    """Which frame stays instead of this one; empty if this one does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What one look at a segment gave."""
-
-    ref: SegmentRef
-    later: Sequence[SegmentRef]
-    """Its writer's segments behind it."""
-    read: SegmentRead | None
-    """``None`` if it is gone, or if its header cannot be believed."""
-    frames: tuple[Fresh, ...] = ()
-    fault: str = ""
-    """What is wrong with its header."""
-
-
-@dataclass(slots=True)
-class Gathered:
-    """What was read of all writers together."""
-
-    pieces: list[Piece] = field(default_factory=list)
-    blocked: list[tuple[str, Exception]] = field(default_factory=list)
-    """Writers whose logs could not be read on, and why."""
-    count: int = 0
-    more: bool = False
-    """There was no room for all there is."""
-
-    @property
-    def rows(self) -> list[Rows]:
-        """Return all new rows, in the order they are taken."""
-        return [fresh.rows for piece in self.pieces for fresh in piece.frames if fresh.rows.spans]
 
 
 class Ingest:
@@ -90,14 +58,16 @@ class Ingest:
 
     def __init__(
         self, actor_id: str, reader: WalReader, last_committed: LastCommitted, outgoing: Outgoing,
-        guard: SpanIntegrityGuard, reports: Reports, max_rows: int, reached: Reached,
+        guard: SpanIntegrityGuard, reports: Reports, most: Most, reached: Reached,
     ) -> None:  # fmt: skip
         self.writers: dict[str, Progress] = {}
         self.report = IngestReport()
         """What this tick did."""
         self.reader = reader
+        self.held: Collection[str] = ()
+        """Writers of which nothing more is read, because what was read cannot be committed."""
         self._id, self._last_committed = actor_id, last_committed
-        self._outgoing, self._guard, self._reports, self._max_rows = outgoing, guard, reports, max_rows
+        self._outgoing, self._guard, self._reports, self._most = outgoing, guard, reports, most
         self._reached = reached
         self._accepted: list[Rows] = []
         """Rows that were checked and accepted since checkers learned last."""
@@ -152,11 +122,12 @@ class Ingest:
 
     def _gather(self, stopped: Iterable[str], now: Instant) -> Gathered:
         """Read what is new of all writers but those, as far as there is room."""
-        gathered, room = Gathered(), self._max_rows - self._outgoing.buffer.count
+        buffer = self._outgoing.buffer
+        gathered, room = Gathered(), Most(self._most.rows - buffer.count, self._most.bytes - buffer.bytes)
         for writer_id in self._writers_on_disk(now):
-            if writer_id in stopped:
+            if writer_id in stopped or writer_id in self.held:
                 continue
-            if gathered.count >= room:
+            if is_full(gathered, room):
                 gathered.more = True
                 break
             begun = len(gathered.pieces)
@@ -171,6 +142,7 @@ class Ingest:
             except StorageUnavailable as error:
                 del gathered.pieces[begun:]
                 gathered.blocked.append((writer_id, error))
+            cut(gathered, begun, room.bytes, alone=not buffer.count)
         return gathered
 
     def _writers_on_disk(self, now: Instant) -> list[str]:
@@ -180,14 +152,14 @@ class Ingest:
             self.blocked("", error, now)
             return []
 
-    def _gather_writer(self, writer_id: str, room: int, gathered: Gathered, now: Instant) -> None:
+    def _gather_writer(self, writer_id: str, room: Most, gathered: Gathered, now: Instant) -> None:
         """Read a writer's segments in order, up to the first that may still grow."""
         progress = self.progress(writer_id)
         refs, next_seq = self.reader.segments(writer_id), progress.next_seq
         for place, ref in enumerate(refs):
             if ref.number in progress.finished:
                 continue
-            if gathered.count >= room:
+            if is_full(gathered, room):
                 gathered.more = True
                 return
             piece = self._look(ref, refs[place + 1 :], progress.offsets.get(ref.number, 0), next_seq)
@@ -195,8 +167,9 @@ class Ingest:
                 next_seq = progress.next_seq
                 piece = self._look(ref, refs[place + 1 :], progress.offsets.get(ref.number, 0), next_seq)
             gathered.pieces.append(piece)
-            next_seq = _behind(piece.frames, next_seq)
+            next_seq = behind(piece.frames, next_seq)
             gathered.count += sum(len(fresh.rows.spans) for fresh in piece.frames)
+            gathered.bytes += sum(fresh.bytes for fresh in piece.frames)
             if piece.read is not None and not piece.read.finished:
                 return
 
@@ -210,7 +183,7 @@ class Ingest:
             return Piece(ref, later, None, fault=str(error))
         if read is None:
             return Piece(ref, later, None)
-        return Piece(ref, later, read, _frames(ref, read, next_seq))
+        return Piece(ref, later, read, frames_of(ref, read, next_seq))
 
     def _settle_rivals(self, pieces: list[Piece], begun: int, now: Instant) -> None:
         """Where a writer's frames, those of the pieces from ``begun`` on, hold the same numbers, let the right ones stay.
@@ -228,7 +201,7 @@ class Ingest:
 
         def is_signed(place: int) -> bool:
             try:
-                if self._guard.is_signed(_fresh(*placed[place], Step(0, 0, 0)).rows, now.wall_s):
+                if self._guard.is_signed(fresh_of(*placed[place], Step(0, 0, 0)).rows, now.wall_s):
                     signed.add(place)
             except StorageUnavailable as error:
                 untold[place] = error
@@ -239,12 +212,12 @@ class Ingest:
         for place, stays in displaced([frame for _, _, frame in placed], next_seq, is_signed).items():
             if untold and stays not in signed:
                 raise next(iter(untold.values()))
-            (ref, _, frame), why = placed[place], _passed_over(placed[stays][0], placed[stays][2], placed[place][2])
+            (ref, _, frame), why = placed[place], passed_over(placed[stays][0], placed[stays][2], placed[place][2])
             passed.setdefault(ref, {})[frame.offset] = why
         for at, piece in enumerate(pieces[begun:] if passed else (), begun):
             if piece.read is not None:
-                frames = _frames(piece.ref, piece.read, next_seq, passed.get(piece.ref))
-                pieces[at], next_seq = replace(piece, frames=frames), _behind(frames, next_seq)
+                frames = frames_of(piece.ref, piece.read, next_seq, passed.get(piece.ref))
+                pieces[at], next_seq = replace(piece, frames=frames), behind(frames, next_seq)
 
     def progress(self, writer_id: str) -> Progress:
         """Return where a writer stands; for one that is new, what the table says."""
@@ -316,7 +289,7 @@ class Ingest:
                 if step.skip < frame.count:
                     self._damage(ref, progress, frame.count - step.skip, fresh.why, now)
             elif frame.kind is FrameKind.SPANS:
-                self._take_rows(fresh.rows, parts, len(frame.payload), verdict, now)
+                self._take_rows(fresh.rows, parts, fresh.bytes, verdict, now)
             progress.next_seq, progress.offsets[ref.number] = step.next_seq, frame.end
             if step.lost or step.skip < frame.count:
                 self._outgoing.note(ref.writer_id, progress.next_seq - 1, now)
@@ -420,48 +393,6 @@ class Ingest:
         evidence = _evidence(ref, progress) | {names.WAL_LOST_ROWS: str(lost), names.WAL_REASON: reason}
         self._outgoing.enter(names.WAL_DAMAGED, evidence, now)
         self._reports.open("wal_damaged", evidence, f"{ref.writer_id}/{ref.number}")
-
-
-def _frames(
-    ref: SegmentRef, read: SegmentRead, next_seq: int, passed: Mapping[int, str] | None = None
-) -> tuple[Fresh, ...]:
-    """Return what is new in a segment's frames, one behind the other; ``passed`` are those that others stay instead of."""
-    frames = list[Fresh]()
-    for frame in read.scan.frames:
-        if why := (passed or {}).get(frame.offset):
-            nothing = Rows(ref.writer_id, frame.first_seq, read.header.schema_version, ())
-            frames.append(Fresh(frame, nothing, "", why))
-            continue
-        step = advance(next_seq, frame.first_seq, frame.count)
-        frames.append(_fresh(ref, read, frame, step))
-        next_seq = step.next_seq
-    return tuple(frames)
-
-
-def _behind(frames: Sequence[Fresh], next_seq: int) -> int:
-    """Return the first number that is expected behind frames."""
-    ends = (fresh.frame.first_seq + fresh.frame.count for fresh in frames if not fresh.rival)
-    return max((next_seq, *ends))
-
-
-def _passed_over(where: SegmentRef, stays: Frame, frame: Frame) -> str:
-    last = frame.first_seq + frame.count - 1
-    return (
-        f"rows {frame.first_seq} to {last} at {frame.offset} are there twice, and not the same: "
-        f"those at {stays.offset} of segment {where.number} stay"
-    )
-
-
-def _fresh(ref: SegmentRef, read: SegmentRead, frame: Frame, step: Step) -> Fresh:
-    """Return a frame's new rows, or why none can be read."""
-    spans, why = list[Span](), ""
-    if frame.kind is FrameKind.SPANS:
-        try:
-            spans = decode_spans(frame, read.header.schema_version)
-        except IntegrityError as error:
-            why = str(error)
-    fresh = spans[step.skip :] if step.skip else spans
-    return Fresh(frame, Rows(ref.writer_id, frame.first_seq + step.skip, read.header.schema_version, fresh), why)
 
 
 def _whose(writer_id: str, first: int, last: int, place: str) -> dict[str, str]:

@@ -46,7 +46,7 @@ from actors.spans.adapters.parquet import Statistics, file_name, parquet_bytes
 from actors.spans.adapters.reading import TableReader, known
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.swaps import Swap, Swaps
-from actors.spans.batch import runs
+from actors.spans.batch import row_hashes, runs
 from actors.spans.columns import PARTITION, Rows, by_date, table_schema
 from actors.spans.committed import BATCHES
 from actors.spans.conventions import TABLE_EXPIRED
@@ -69,6 +69,23 @@ Vouch = Callable[[Sequence[Rows], int], str]
 
 def unvouched(_batches: Sequence[Rows], _now_ms: int) -> str:
     """Say nothing: what is committed so nobody seals who reads it back."""
+    return ""
+
+
+class UnwritableRows(Exception):
+    """Nothing can be made of rows, whatever store takes them."""
+
+
+def unwritable(rows: Sequence[Rows]) -> str:
+    """Say why nothing can be made of rows; empty if it can."""
+    try:
+        for run in runs(rows):
+            row_hashes(run)
+        for _, table in by_date(rows):
+            Statistics().add(table)
+            parquet_bytes(table)
+    except Exception as error:  # noqa: BLE001 - that nobody foresaw it is what is asked
+        return f"{type(error).__name__}: {error}"
     return ""
 
 
@@ -260,7 +277,10 @@ class SpanTable(TableReader):
 
     def _write_files(self, rows: Sequence[Rows], written: list[Place], now_ms: int) -> list[AddAction | RemoveAction]:
         """Write and sync one file a date, noting their names first; ``written`` grows as they are begun."""
-        made = [(day.isoformat(), table, parquet_bytes(table)) for day, table in by_date(rows)]
+        try:
+            made = [(day.isoformat(), table, parquet_bytes(table)) for day, table in by_date(rows)]
+        except pa.ArrowException as error:  # no fault of the store: no other would take them either
+            raise UnwritableRows(f"no file can be made of the rows: {error}") from error
         names = [file_name(day, hashlib.sha256(data).hexdigest()) for day, _, data in made]
         self.files.make_folders(names)
         self._note(names)  # syncs those folders' names, too, whoever made them

@@ -42,6 +42,7 @@ def test_a_failing_table_is_a_problem() -> None:
     """So is an actor that waits for its predecessor; one that works is none."""
     assert span_problem(WELL) == ""
     assert span_problem(WELL | {"table_error": "no space"}) == "no space"
+    assert span_problem(WELL | {"held_why": "rows of W cannot be committed"}) == "rows of W cannot be committed"
     assert span_problem(WELL | {"log_error": "no space"}) == "no space"
     assert "wait to be sealed" in span_problem(WELL | {"merge_late": True})
     assert span_problem(WELL | {"backup_in_use": 1.0, "backup_error": "full"}) == "spans go to the backup storage: full"

@@ -8,8 +8,8 @@ import pytest
 
 from actors.base.errors import HomeError, StorageUnavailable
 from actors.spans.actor import UNBORN_MAX_AGE_S, SpanActor
+from actors.spans.adapters.gathered import Piece
 from actors.spans.adapters.guard import Verdict
-from actors.spans.adapters.ingest import Piece
 from actors.spans.adapters.progress import Instant, Progress
 from actors.spans.adapters.table import SpanTable
 from actors.spans.adapters.wal import WalWriter
