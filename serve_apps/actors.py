@@ -223,8 +223,10 @@ def span_problem(health: Mapping[str, Any]) -> str:
 def _checking_problem(health: Mapping[str, Any]) -> str:
     if why := health.get("checker_blind_why"):
         return f"spans are not checked: {why}"
-    why = health.get("quarantine_full_why")
-    return f"spans wait to be set aside: {why}" if why else ""
+    if why := health.get("quarantine_full_why"):
+        return f"spans wait to be set aside: {why}"
+    why = health.get("statistics_why")
+    return f"spans are not compared with earlier ones: {why}" if why else ""
 
 
 def _backup_problem(health: Mapping[str, Any]) -> str:

@@ -198,6 +198,7 @@ class SpanActor:
             "checkers_blind": len(self._guard.blind),
             "checker_blind_why": "; ".join(f"{name} {why}" for name, why in self._guard.blind.items()),
             **self._guard.room(),
+            **self._guard.learned(),
             "checks_failed": self._guard.failures,
             "canaries_judged": self._guard.canaries,
             "storm": str(self._storm.pin or self._storm.problem),

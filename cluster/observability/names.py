@@ -25,7 +25,8 @@ SPAN_GAUGES = frozenset({
     "span_log_size", "log_merge_delay_seconds", "log_failing", "span_log_witnesses", "span_log_witnessed",
     "span_log_contradicted", "span_backup_in_use", "span_backup_ready", "span_backup_waiting", "span_table_files",
     "span_files_refused", "span_rows_read", "span_rows_accepted", "span_rows_quarantined", "span_checkers_blind",
-    "span_quarantine_used", "span_storm",
+    "span_quarantine_used", "span_storm", "span_statistics_cells_warm", "span_statistics_cells_warming",
+    "span_statistics_rows_unjudged", "span_statistics_rows_refused", "span_statistics_failing",
 })  # fmt: skip
 """SpanActor's; it publishes counts of what it met beside them."""
 HEALTH_GAUGES = frozenset({"health_score", "health_blind", "health_alarms_open", "prediction"})

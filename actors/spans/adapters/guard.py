@@ -14,7 +14,7 @@ Rules:
   and must not fill the disk, and are quarantined where they lie: nothing learns from them until an operator lets it. Where it
   raises over one writer's rows, only those are unchecked: no row keeps the others out.
 - What checkers remember ends with the process; so before the first row is judged they are told of the table's newest rows
-  (``recall``).
+  (``recall``). One that kept what it learned and finds it gone beside a table with rows is a failed check.
 - Canaries are judged at the first tick, every ``canary_every_ticks`` ticks and at each while a checker is blind, in the same
   calls as the rows that came. While nobody can tell whom to believe there are none that need it: that is no blindness.
 
@@ -33,7 +33,7 @@ from actors.base.errors import IntegrityError, StorageUnavailable, WeaverGenErro
 from actors.spans.adapters.baseline import KeptStatistics
 from actors.spans.adapters.investigation import Investigations
 from actors.spans.adapters.quarantine import QuarantinedRows
-from actors.spans.adapters.recall import Newest, recalled
+from actors.spans.adapters.recall import Newest, holds_rows, recalled
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.sealer import Authority
 from actors.spans.adapters.segments import Disk
@@ -41,8 +41,8 @@ from actors.spans.authenticity import Writers
 from actors.spans.checkers.canaries import Given, is_canary
 from actors.spans.checkers.cross_reference import CrossReferenceValidator
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
-from actors.spans.checkers.finding import Arrivals, Checker, Finding, IntegrityResult, Severity, by_row, judge
-from actors.spans.checkers.inspection import Failure, Inspected, inspect, learn, recall, set_aside
+from actors.spans.checkers.finding import Arrivals, Checker, Finding, IntegrityResult, Keeping, Severity, by_row, judge
+from actors.spans.checkers.inspection import Failure, Inspected, begin, inspect, learn, recall, set_aside
 from actors.spans.checkers.makers import all_canaries
 from actors.spans.checkers.pace import Pace
 from actors.spans.checkers.temporal import Bounds, TemporalConsistencyValidator
@@ -132,6 +132,11 @@ class SpanIntegrityGuard:
         """Return which share of the room for what is set aside is taken, and why some rows wait: part of the actor's health."""
         return {"quarantine_used": self._kept.used_share, "quarantine_full_why": self._kept.full}
 
+    def learned(self) -> dict[str, float | str]:
+        """Return what checkers that learn know, and what is wrong with it: part of the actor's health."""
+        kept = [checker.health() for checker in self._checkers if isinstance(checker, Keeping)]
+        return {name: value for health in kept for name, value in health.items()}
+
     def begin(self) -> None:
         """Begin a tick."""
         self._pace.begin(self._set_aside)
@@ -200,14 +205,18 @@ class SpanIntegrityGuard:
         """Let checkers know what the table holds, once; while that cannot be read it is an incident, and tried again."""
         if self._has_recalled:
             return
+        earlier, ends, has_rows = list[Rows](), dict[str, int](), True
         try:
+            has_rows = holds_rows(table)
             earlier = recalled(table, self._config.recalled_rows)
             ends = {writer_id: reached(writer_id) or 0 for writer_id in {part.writer_id for part in earlier}}
         except (StorageUnavailable, IntegrityError) as error:
-            self._has_recalled = isinstance(error, IntegrityError)  # what is damaged is no better next time
             self._say([Failure("recall", str(error), "")], steady_s)
-            return
+            if isinstance(error, StorageUnavailable):  # what is damaged is no better next time
+                return
+            earlier = []
         self._has_recalled = True
+        self._say(begin(self._checkers, holds_rows=has_rows), steady_s)
         if earlier:
             self._say(recall(self._checkers, Arrivals(earlier, wall_s), ends), steady_s)
 

@@ -31,6 +31,11 @@ class Newest(Protocol):
     def batches(self, first: int, last: int) -> list[Rows]: ...  # noqa: D102 - as above
 
 
+def holds_rows(table: Newest) -> bool:
+    """Tell whether any row was ever committed to what can be reached of the table; raise like ``recalled``."""
+    return bool(table.reachable_files()[0])
+
+
 def recalled(table: Newest, max_rows: int) -> list[Rows]:
     """Return the newest accepted rows, oldest first; raise ``StorageUnavailable`` or ``IntegrityError`` like the table."""
     files = [file for file in table.reachable_files()[0] if file.last is not None]

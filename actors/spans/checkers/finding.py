@@ -134,6 +134,17 @@ class Checker(Protocol):
 
 
 @runtime_checkable
+class Keeping(Protocol):
+    """A checker that keeps what it learned beyond its process."""
+
+    def begin(self, *, holds_rows: bool) -> None:
+        """Begin beside a table that holds rows, or none yet; whatever it raises is a check that failed."""
+
+    def health(self) -> Mapping[str, float | str]:
+        """Return how much it knows, and in a word that ends with ``_why`` what is wrong with that: part of the actor's health."""
+
+
+@runtime_checkable
 class Yielding(Protocol):
     """A checker that gives way, after a while, to a state that it has rows set aside for."""
 

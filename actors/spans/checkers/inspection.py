@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from actors.spans.checkers.canaries import Canary, blind
-from actors.spans.checkers.finding import Arrivals, Checker, Finding, Recalling, Yielding
+from actors.spans.checkers.finding import Arrivals, Checker, Finding, Keeping, Recalling, Yielding
 from actors.spans.columns import Rows
 
 
@@ -82,6 +82,13 @@ def _one_by_one(
 def learn(checkers: Iterable[Checker], accepted: Arrivals) -> list[Failure]:
     """Let every checker take in rows that were accepted; return what was raised."""
     return _each(checkers, lambda checker: checker.learn(accepted))
+
+
+def begin(checkers: Iterable[Checker], *, holds_rows: bool) -> list[Failure]:
+    """Let every checker that keeps what it learned begin beside a table with rows or without; return what was raised."""
+    return _each(
+        checkers, lambda checker: checker.begin(holds_rows=holds_rows) if isinstance(checker, Keeping) else None
+    )
 
 
 def set_aside(checkers: Iterable[Checker], findings: Sequence[Finding]) -> list[Failure]:

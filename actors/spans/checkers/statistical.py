@@ -131,17 +131,13 @@ class StatisticalAnomalyDetector:
         for key, cell in _canaries():
             baseline.give(key, cell)
         self._latest: dict[str, _Latest] = {}
-        self._unjudged = 0
+        self.unjudged_rows = 0
+        """Accepted rows for which there was no baseline to judge by; a decision's counts for traffic as well."""
 
     @property
     def warming(self) -> int:
         """Return how many cells cannot be judged by yet."""
         return len(self.baseline.cells) - self.baseline.warm
-
-    @property
-    def unjudged_rows(self) -> int:
-        """Return how many rows came for which there was no baseline to judge by."""
-        return self._unjudged
 
     def check(self, arrivals: Arrivals) -> list[Finding]:
         """Return rows that are unlike those before."""
@@ -177,14 +173,12 @@ class StatisticalAnomalyDetector:
 
     def odd(self, looked: Looked) -> Iterator[Odd]:
         """Yield the p-values of every measure that there is a baseline for, and how far its cell has moved."""
-        self._unjudged = 0
         for sight in looked.sights:
             places = {key: np.flatnonzero(sight.cell == code) for code, key in enumerate(sight.keys)}
             moved = {key: self._moved(key, sight, at) for key, at in places.items()}
             for key, at in places.items():
                 cell = self.baseline.known(key)
                 if cell is None:
-                    self._unjudged += len(at)
                     continue
                 for measure, rows, p, words in _row_ps(cell, sight, at):
                     now = moved[key].get(measure, Moved(1.0, 0.0))
@@ -214,6 +208,7 @@ class StatisticalAnomalyDetector:
     # Learning.
 
     def _take(self, key: str, sight: Sight, at: Ints) -> None:
+        self.unjudged_rows += 0 if self.baseline.known(key) else len(at)
         if not len(at) or (cell := self.baseline.cell(key)) is None:
             self.baseline.refused += len(at)
             return

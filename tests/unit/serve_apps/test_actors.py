@@ -52,6 +52,7 @@ def test_a_failing_table_is_a_problem() -> None:
     )
     assert "misses latency" in span_problem(WELL | {"checker_blind_why": "Temporal misses latency"})
     assert span_problem(WELL | {"quarantine_full_why": "no room"}) == "spans wait to be set aside: no room"
+    assert "compared with earlier ones: it is gone" in span_problem(WELL | {"statistics_why": "it is gone"})
     assert "holds the home" in span_problem({"waiting": "another SpanActor holds the home"})
 
 

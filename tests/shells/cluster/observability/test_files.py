@@ -117,6 +117,12 @@ def test_the_list_is_what_the_code_publishes() -> None:
         "checker_blind_why": "",
         "quarantine_used": 0.1,
         "quarantine_full_why": "",
+        "statistics_cells_warm": 3,
+        "statistics_cells_warming": 1,
+        "statistics_rows_unjudged": 9,
+        "statistics_rows_refused": 0,
+        "statistics_failing": 0.0,
+        "statistics_why": "",
     }
     assert set(span_gauges(health)) == SPAN_GAUGES
     assert HEALTH_GAUGES - {"prediction"} == set(health_gauges(Tick(0, 1.0, {}, ())))

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from actors.base.errors import IntegrityError
 from actors.spans.adapters.baseline import MAX_BYTES, BaselineFile, KeptStatistics
-from actors.spans.checkers.baseline import Baseline, to_bytes
-from actors.spans.checkers.statistical import MAX_HELD
+from actors.spans.checkers.baseline import WARM, Baseline, to_bytes
+from actors.spans.checkers.statistical import MAX_HELD, WINDOW
 from tests.unit.actors.spans.checkers.test_statistical import another, said
 from tests.unit.actors.spans.checkers.traffic import Traffic, arrivals
 
@@ -31,11 +32,10 @@ def test_it_is_written_once_it_is_behind_and_read_back(path: Path) -> None:
     """Not for every row; a later process goes on with it."""
     kept, made = BaselineFile(path, 10), learned()
     assert kept.read().cells == {}
-    assert "no baseline" in kept.problem
-    kept.learned(made, 9)
-    assert not path.exists()
-    kept.learned(made, 1)
-    assert kept.problem == ""
+    assert (kept.is_missing, kept.problem) == (True, "")
+    assert [kept.is_due(rows) for rows in (9, 1)] == [False, True]
+    kept.write(made)
+    assert (kept.problem, kept.is_missing, kept.is_due(9)) == ("", False, False)
     again = BaselineFile(path, 10)
     assert (to_bytes(again.read()), again.problem) == (to_bytes(made), "")
 
@@ -43,13 +43,14 @@ def test_it_is_written_once_it_is_behind_and_read_back(path: Path) -> None:
 @pytest.mark.parametrize("at", [0, 20, -3])
 def test_a_damaged_file_is_none_and_says_so(path: Path, at: int) -> None:
     """It is learned anew; nothing of it is believed."""
-    BaselineFile(path, 1).learned(learned(), 1)
+    BaselineFile(path, 1).write(learned())
     data = bytearray(path.read_bytes())
     data[at] ^= 1
     path.write_bytes(data)
     kept = BaselineFile(path, 1)
     assert kept.read().cells == {}
     assert "learned anew" in kept.problem
+    assert not kept.is_missing
 
 
 def test_a_file_that_cannot_be_read_or_is_too_large_is_none(path: Path) -> None:
@@ -69,10 +70,10 @@ def test_a_disk_that_does_not_take_it_is_told_of(path: Path) -> None:
     """Rows go on; it is tried again with the next."""
     path.parent.write_text("a file where the folder belongs")
     kept = BaselineFile(path, 1)
-    kept.learned(learned(), 1)
+    kept.write(learned())
     assert "cannot be kept" in kept.problem
     path.parent.unlink()
-    kept.learned(learned(), 1)
+    kept.write(learned())
     assert (kept.problem, path.exists()) == ("", True)
 
 
@@ -87,3 +88,31 @@ def test_statistics_of_a_home_give_way_to_what_was_set_aside(tmp_path: Path) -> 
         assert kept.check(frames) == found
         kept.set_aside(found)
     assert kept.check(frames) == []
+
+
+def test_what_was_lost_is_shown_until_something_can_be_judged_by_again(tmp_path: Path) -> None:
+    """A row more is no baseline yet."""
+    kept, traffic = KeptStatistics(tmp_path, 1_000_000), Traffic()
+    with pytest.raises(IntegrityError, match="no baseline is kept, though the table holds rows"):
+        kept.begin(holds_rows=True)
+    kept.learn(arrivals(traffic.frames(WINDOW)))
+    health = kept.health()
+    assert (health["statistics_failing"], health["statistics_cells_warm"]) == (1.0, 0)
+    assert "learned anew" in str(health["statistics_why"])
+    kept.learn(arrivals(traffic.frames(WARM)))
+    health = kept.health()
+    assert [health[f"statistics_{name}"] for name in ("failing", "why", "cells_warm", "cells_warming")] == [
+        0.0,
+        "",
+        5,
+        0,
+    ]
+    assert health["statistics_rows_unjudged"] == 5 * (WINDOW + WARM)
+
+
+def test_rows_of_more_sorts_than_there_is_room_for_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is said of them, but that they came."""
+    monkeypatch.setattr("actors.spans.checkers.baseline.MAX_CELLS", 4)
+    kept = KeptStatistics(tmp_path, 1_000_000)
+    kept.learn(arrivals(Traffic().frames(10)))
+    assert kept.health()["statistics_rows_refused"] == 10

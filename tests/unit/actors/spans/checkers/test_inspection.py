@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from actors.spans.checkers.canaries import Given
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
 from actors.spans.checkers.finding import Arrivals, Finding, Severity
-from actors.spans.checkers.inspection import inspect, learn, recall, set_aside
+from actors.spans.checkers.inspection import begin, inspect, learn, recall, set_aside
 from actors.spans.checkers.makers import all_canaries
 from actors.spans.checkers.temporal import NAME, Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
@@ -99,6 +99,30 @@ def test_a_checker_that_gives_way_is_told_what_was_set_aside() -> None:
     own = Yields(lambda _: False)
     failures = set_aside([Yields(poisoned), CRYPTOGRAPHIC, own], found)
     assert own.told == found
+    assert [failure.why for failure in failures] == ["raises ZeroDivisionError: "]
+
+
+class Keeps(Raising):
+    """Keeps what it learned."""
+
+    held: list[bool]
+
+    def begin(self, *, holds_rows: bool) -> None:
+        """Note it, or raise."""
+        if self._over(Arrivals(ROWS, NOW_S)):
+            raise ZeroDivisionError
+        self.held = [holds_rows]
+
+    def health(self) -> Mapping[str, float | str]:
+        """Say nothing."""
+        return {}
+
+
+def test_a_checker_that_keeps_what_it_learned_begins_beside_the_table() -> None:
+    """What it misses there is a failed check, and keeps no other from beginning."""
+    own = Keeps(lambda _: False)
+    failures = begin([Keeps(poisoned), CRYPTOGRAPHIC, own], holds_rows=True)
+    assert own.held == [True]
     assert [failure.why for failure in failures] == ["raises ZeroDivisionError: "]
 
 

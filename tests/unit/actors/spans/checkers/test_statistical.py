@@ -50,11 +50,13 @@ def flipped(call: Call) -> Call:
 
 
 def test_nothing_is_said_before_anything_was_learned() -> None:
-    """It is blind, and says of how many rows."""
-    detector = StatisticalAnomalyDetector(Baseline())
-    assert detector.check(arrivals(Traffic().frames(50))) == []
+    """It is blind, and says of how many rows that were taken in."""
+    detector, came = StatisticalAnomalyDetector(Baseline()), arrivals(Traffic().frames(50))
+    assert detector.check(came) == []
+    assert (detector.unjudged_rows, detector.warming) == (0, 0)
+    detector.learn(came)
     assert detector.unjudged_rows == 50 * (A_FRAME + 1)
-    assert detector.warming == 0
+    assert detector.warming == 5
 
 
 def test_a_cell_judges_once_enough_rows_are_older_than_the_window() -> None:
