@@ -27,10 +27,10 @@ GATEWAY_COUNTERS: Final = "weavergen.gateway.counters"
 ROW_RELEASED: Final = "weavergen.row.released"
 TABLE_COMPACTED: Final = "weavergen.table.compacted"
 TABLE_EXPIRED: Final = "weavergen.table.expired"
+TABLE_UNCHANGED: Final = "weavergen.table.unchanged"
 CANARY: Final = "weavergen.canary"
-ACTOR_S: Final = frozenset(
-    {WAL_ADOPTED, WAL_DAMAGED, ROW_QUARANTINED, ROW_RELEASED, TABLE_COMPACTED, TABLE_EXPIRED, CANARY}
-)
+_OF_FILES: Final = frozenset({TABLE_COMPACTED, TABLE_EXPIRED, TABLE_UNCHANGED})
+ACTOR_S: Final = _OF_FILES | {WAL_ADOPTED, WAL_DAMAGED, ROW_QUARANTINED, ROW_RELEASED, CANARY}
 """Names of rows that only the actor enters, never through a log: whoever else writes one forges it."""
 
 # OpenTelemetry attributes.
