@@ -1,4 +1,4 @@
-"""Replacing the keys that root certifies: issuer, policy, operator.
+"""Replacing the keys that root certifies: issuer, policy, operator, log.
 
 The order keeps everything verifiable at every instant, and whatever an interrupted rotation leaves is mended by rotating
 once more:
@@ -8,14 +8,16 @@ once more:
 2. the new key takes the old one's place in its file: the next signature is its own;
 3. what is judged *now* is signed anew: an operator's signature over the policy in force, the AuthSnapshot; writers that
    run get certificates of the new issuer;
-4. root revokes every older key of the same holder, from this second on; an issuer from a second that has yet to come.
+4. root revokes every older key of the same holder, from this second on; an issuer, and the log's key, from a second that
+   has yet to come.
 
 Records issued before stay verifiable: their certificates are judged at the record's own time, in whole seconds. Writers
 look at ``trust.json`` before every signature, so an issuer's revocation that lies on the disk before its second begins
-leaves no record on its far side, and none on the near side is touched.
+leaves no record on its far side, and none on the near side is touched. So too checkpoints, commits and entries: SpanActor
+reads the log's key before each signature, which dates from no later than that; witnesses take a checkpoint of the old key
+until its second, and of the new one once the log has grown.
 
-Left out: the root key (a new root is a new installation), the log key (with the transparency log), witnesses
-(``cluster.witness_register``).
+Left out: the root key (a new root is a new installation), witnesses (``cluster.witness_register``).
 """
 
 import time
@@ -46,13 +48,15 @@ from cluster.issuer import writer_is_alive
 from cluster.succession import Note, Succession, policy_in_force
 from cluster.trust import certified, changing, load_trust, operator_key, put_trust, root_key
 
-Rotated = Literal["issuer", "policy", "operator"]
+Rotated = Literal["issuer", "policy", "operator", "log"]
+_ANEW: tuple[Rotated, ...] = ("policy", "operator")
+"""Whose signatures are judged now, and are given anew: the policy in force and the API keys."""
 SETTLE_ATTEMPTS = 5
 WRITERS_WAIT_S = 30.0
 _POLL_S = 0.2
 AHEAD_S = 2
-"""How many full seconds lie between an issuer's revocation and its effect: for a slow disk, and for a writer to take up a
-certificate that lies there."""
+"""How many full seconds lie between the revocation of an issuer, or of a log's key, and its effect: for a slow disk, and for a
+writer to take up a certificate that lies there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ class Rotation:
         return done
 
     def _rotate(self, role: Rotated, author: str, *, at_once: bool) -> Replaced:
-        if role != "issuer":
+        if role in _ANEW:
             self._chain.current()  # what cannot be proven is not signed anew: said before anything changes
             operator_key(self._operators)
         new = SigningKey.generate()
@@ -115,10 +119,10 @@ class Rotation:
         put()
         if role == "issuer" and not at_once:
             self._await_writers(new.public.key_id)
-        if role != "issuer":
+        if role in _ANEW:
             self._sign_anew(role, author)
         before, revoked = self._trust, self._revoke_others(role, new)
-        if role != "issuer":
+        if role in _ANEW:
             self._settle(before, role, author)
             self._publish_auth()
         self._chain.require_trust()  # notes the revocations: no start believes an older bundle any more
@@ -140,7 +144,7 @@ class Rotation:
 
     def _revoke_others(self, role: Rotated, new: SigningKey) -> list[str]:
         now_s, gone = int(self._clock()), revoked_since(self._trust)
-        since = now_s + 1 + AHEAD_S if role == "issuer" else now_s
+        since = now_s if role in _ANEW else now_s + 1 + AHEAD_S
         found = [signed.read() for signed in self._trust.certificates]
         subject = next(item.subject for item in reversed(found) if item.public_key == new.public.hex)
         same = {PublicKey(item.public_key).key_id for item in found if (item.role, item.subject) == (role, subject)}

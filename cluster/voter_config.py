@@ -70,7 +70,9 @@ class VoterConfig(Frozen):
     """What speaks with the server: the provider's own SDK, or our thin adapter, which takes a fraction of the processor's time
     and reads the same. The SDK unless given; for ``openai`` the thin one, since most servers with its protocol are one's own."""
     stream: bool | None = None
-    """Let the server stream its answer, so that one that stops half way is noticed sooner; whole answers unless given."""
+    """Let the server stream its answer: one that stops half way is noticed sooner, and how many asks it takes is learnt from its
+    first tokens. Several times a whole answer's processor time; whole answers unless given. Not every server takes
+    ``stream_options`` (Mistral's refuses them)."""
     first_token_s: float | None = Field(default=None, gt=0, le=600)
     """Longest wait for the beginning of a streamed answer, 60 s unless given."""
     stall_s: float | None = Field(default=None, gt=0, le=600)

@@ -26,6 +26,8 @@ class VoterError(Exception):
 
     outcome: FailureKind = "failed"
     cause: FailureCause = ""
+    was_sent: bool = True
+    """Whether the prompt may have reached the voter: false of what turned it away on our side."""
 
     def __init__(self, voter: str, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(voter, message, retry_after_s)
@@ -50,6 +52,8 @@ class VoterBusy(VoterError):
 class VoterFull(VoterBusy):
     """Our own queue in front of the voter is full: that is no word of the voter, and asking again here would only lengthen it."""
 
+    was_sent = False
+
 
 class VoterTimeout(VoterError):
     """The voter did not answer inside its share of the deadline."""
@@ -64,9 +68,10 @@ class VoterRefused(VoterError):
 
 
 class VoterTooLong(VoterRefused):
-    """The prompt leaves the voter no room for an answer."""
+    """The prompt leaves the voter no room for an answer; nobody reads it."""
 
     cause = "too_long"
+    was_sent = False
 
 
 class VoterInvalid(VoterError):
@@ -86,12 +91,14 @@ class SpendCapReached(VoterError):
     """
 
     cause = "busy"
+    was_sent = False
 
 
 class CircuitBreakerOpenError(VoterError):
     """The voter was not asked: its circuit breaker is open; ``retry_after_s`` is what is left of the cool-down, if known."""
 
     outcome = "breaker_open"
+    was_sent = False
 
 
 class CircuitBreakerBusyError(CircuitBreakerOpenError):

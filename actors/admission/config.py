@@ -23,7 +23,8 @@ class TierConfig(_Section):
 
     requests_per_minute: int | None = Field(default=None, ge=1, le=1_000_000_000)
     tokens_per_minute: int | None = Field(default=None, ge=1, le=1_000_000_000_000)
-    """Tokens as an answer's ``usage`` counts them: prompt and completion, summed over the voters that were asked."""
+    """Prompt and completion, summed over the voters that were asked: an answer's ``usage``, and the prompt for each that was
+    asked and did not answer."""
     priority: Literal["interactive", "batch"] = "interactive"
     """The best that the tier's keys can have: requests of a ``batch`` tier are batch, whatever they say."""
 

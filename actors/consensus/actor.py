@@ -146,8 +146,13 @@ class ConsensusCoordinator:
         """Return the name records carry for a tenant."""
         return self._tenants(tenant).pseudonym
 
-    async def generate(self, request: GenerationRequest, caller: Caller) -> Decision:
-        """Deliberate on one request; return the decision or raise why there is none. Cancelling cancels every ask."""
+    async def generate(
+        self, request: GenerationRequest, caller: Caller, ended: Callable[[State], None] | None = None
+    ) -> Decision:
+        """Deliberate on one request; return the decision or raise why there is none. Cancelling cancels every ask.
+
+        ``ended`` hears what voters were asked and answered, whatever follows from it.
+        """
         view = self._view()
         self._tenants(caller.tenant)  # what cannot be recorded is said before anybody is asked
         if self._under_way >= self._config.max_concurrent:
@@ -162,6 +167,8 @@ class ConsensusCoordinator:
         began = Began(self._clock.time_ns(), self._clock.monotonic(), request.deadline_ms)
         try:
             state = await self._deliberate(plan, request, view, may_run=may_run)
+            if ended is not None:
+                ended(state)
             return await self._decide(state, request, caller, view, began)
         finally:
             self._under_way -= 1
@@ -241,7 +248,7 @@ class ConsensusCoordinator:
                     if not isinstance(event, Slow) or effects.affords(commands):
                         state = after
                         effects.act(commands)
-            return msgspec.structs.replace(state, tie_salt=effects.salt)
+            return msgspec.structs.replace(state, tie_salt=effects.salt, sent=effects.sent)
         finally:
             effects.close()
 

@@ -261,6 +261,8 @@ class State(msgspec.Struct, frozen=True):
     compared: frozenset[int] = frozenset()
     """Ballots that the last comparison was of."""
     conclusion: Conclusion | None = None
+    sent: frozenset[int] = frozenset()
+    """Asks that went out to their voters, once the ballots are closed; who was turned away on our side is not among them."""
     tie_salt: str = ""
     """What ties were broken with and inputs seeded with, in hex, once the ballots are closed."""
     earlier: tuple["State", ...] = ()

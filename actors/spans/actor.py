@@ -42,6 +42,7 @@ from actors.spans.adapters.ingest import Ingest
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.parquet import give_back
 from actors.spans.adapters.progress import Buffer, IngestReport, Instant, Outgoing, Progress
+from actors.spans.adapters.quarantined import Entries
 from actors.spans.adapters.reached import Reached
 from actors.spans.adapters.reader import SegmentRef, WalReader
 from actors.spans.adapters.reporting import Reports
@@ -72,6 +73,7 @@ class SpanActor:
         prepare()
         self.totals = IngestReport()
         self._home = home
+        self._authority = authority
         self._id = actor_id
         self._config = config
         self._reports = Reports(incidents)
@@ -90,7 +92,10 @@ class SpanActor:
             home, authority, config, log.merge_promise_s + config.wal_max_age_s, self._reports, self._disk, more=more
         )  # fmt: skip
         files = self._files = LogFiles(home / "log", self._disk)
-        self._sealer = Sealer(files, self._table, authority, log.catch_up_batches, config.table_roll_rows)
+        entries = Entries(self._table)
+        self._sealer = Sealer(
+            files, self._table, authority, log.catch_up_batches, config.table_roll_rows, entries.answered
+        )
         self._compactor = Compactor(self._table, files, self._sealer, authority, config, self._reports, self._disk)
         asked = [(witness.url, witness.note_key) for witness in log.witnesses]
         self._witnesses = Witnesses(
@@ -105,7 +110,9 @@ class SpanActor:
             actor_id, reader, self._last_committed, self._outgoing, self._guard, self._reports, config.table_roll_rows,
             Reached(self._table, config.retention_days),
         )  # fmt: skip
-        self._requests = Requests(home, authority.trust, self._table, self._outgoing, self._reports, self._disk)
+        self._requests = Requests(
+            home, authority.trust, self._table, self._outgoing, self._reports, self._disk, entries, self._sealer
+        )
         self._report = IngestReport()
         self._unborn: dict[Path, float] = {}
         """Directory of a log that was never opened → when it was first seen (steady)."""
@@ -209,6 +216,7 @@ class SpanActor:
         try:
             if not self._sealer.may_number:
                 return False
+            self._outgoing.sign(self._authority.key, self._authority.trust, now)
             batches = self._table.append(
                 buffer.rows, buffer.reached, int(now.wall_s * 1000), buffer.again, self._compactor.ready
             )

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import accumulate, chain, repeat
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -28,7 +28,7 @@ from actors.base.errors import IntegrityError
 from actors.spans.conventions import MAX_SCHEMA_VERSION, SCHEMA_URL, SCHEMA_URLS
 from actors.spans.otlp.message import Shown, shown
 from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
-from actors.spans.span import Span, check_span, check_version
+from actors.spans.span import EXTERNAL_SINCE, Span, check_span, check_version
 
 PARTITION = "date"
 _DAY_NS = 86_400_000_000_000
@@ -69,6 +69,7 @@ _PINNED = pa.schema(
 )
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Span).decode
+_decode_all = msgspec.msgpack.Decoder(list[Span]).decode
 _WORDS = ("name", "decision_id", "tenant", "voter", "family", "layer", "outcome", "answer_kind", "sender")
 
 
@@ -185,10 +186,13 @@ def rows_of(table: pa.Table) -> list[Rows]:
     Raises ``IntegrityError`` naming batch, writer and number of a row that ``by_date`` never made.
     """
     try:
-        given = {name: table[name].to_pylist() for name in _PINNED.names}
+        given = {name: _listed(table[name]) for name in _PINNED.names}
     except ValueError as error:  # bytes that are no UTF-8 where words belong
         raise IntegrityError(f"{_batches(table)} cannot be read: {error}", "row") from error
-    found = [_row(dict(zip(given, values, strict=True))) for values in zip(*given.values(), strict=True)]
+    try:
+        found = _all_rows(given)
+    except (msgspec.MsgspecError, TypeError, ValueError, IntegrityError):  # one after another tells which it is
+        found = [_row(dict(zip(given, values, strict=True))) for values in zip(*given.values(), strict=True)]
     made = _columns([rows.spans[0] for rows in found], found, [rows.first_seq for rows in found])
     made["attributes"] = [list(attributes.items()) for attributes in made["attributes"]]
     for name, values in made.items():
@@ -199,6 +203,50 @@ def rows_of(table: pa.Table) -> list[Rows]:
     return found
 
 
+def _listed(column: pa.ChunkedArray) -> list[Any]:
+    """Return a column's values: words and ids as they are coded take ten times as long."""
+    kind = column.type
+    if pa.types.is_dictionary(kind) or pa.types.is_fixed_size_binary(kind):
+        column = column.cast(_plain(kind))
+    return cast("list[Any]", column.to_pylist())
+
+
+def _all_rows(given: Mapping[str, list[Any]]) -> list[Rows]:
+    """Read rows like ``_row`` does, column by column; whatever is wrong with one is an error that does not tell which."""
+    writers, seqs, versions, indices = (
+        given[name] for name in ("writer_id", "writer_seq", "writer_schema_version", "log_index")
+    )
+    numbered = [index for index in indices if index is not None]
+    if not FIRST_SEQ <= min(seqs, default=FIRST_SEQ) <= max(seqs, default=FIRST_SEQ) <= MAX_SEQ:
+        raise ValueError("a number is out of bounds")
+    if not 0 <= min(versions, default=0) <= max(versions, default=0) <= MAX_SCHEMA_VERSION:
+        raise ValueError("a schema is out of bounds")
+    if None in writers or min(numbered, default=0) < 0:
+        raise ValueError("whose a row is, or which batch's, is not said")
+    spans = _decode_all(_encode(list(map(Span, *(_values_of(name, given) for name in Span.__struct_fields__)))))
+    for span, version in zip(spans, versions, strict=True):
+        check_span(span)
+        if version < EXTERNAL_SINCE:
+            check_version([span], version)
+    return [Rows(*row) for row in zip(writers, seqs, versions, ([span] for span in spans), indices, strict=True)]
+
+
+def _values_of(name: str, given: Mapping[str, list[Any]]) -> list[Any]:
+    """Return the values of a span's field, as ``_span`` makes them."""
+    values = given[name]
+    if name == "attributes":
+        return [
+            {} if sender else dict(pairs) for sender, pairs in zip(given["sender"], values, strict=True)
+        ]  # fmt: skip
+    if name not in _NOTHING:
+        return values
+    nothing = _NOTHING[name]
+    return [nothing if value is None else value for value in values]
+
+
+_NOTHING: dict[str, Any] = dict.fromkeys(_WORDS, "") | {
+    "parent_span_id": b"", "latency_ms": -1, "agreement": -1.0, "record": b"", "otlp": b""
+}  # fmt: skip
 _PLACE = ("log_index", "writer_seq", "writer_id")
 
 

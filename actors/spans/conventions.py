@@ -25,12 +25,13 @@ WAL_DAMAGED: Final = "weavergen.wal.damaged"
 ROW_QUARANTINED: Final = "weavergen.row.quarantined"
 GATEWAY_COUNTERS: Final = "weavergen.gateway.counters"
 ROW_RELEASED: Final = "weavergen.row.released"
+BATCH_ANSWERED: Final = "weavergen.batch.answered"
 TABLE_COMPACTED: Final = "weavergen.table.compacted"
 TABLE_EXPIRED: Final = "weavergen.table.expired"
 TABLE_UNCHANGED: Final = "weavergen.table.unchanged"
 CANARY: Final = "weavergen.canary"
 _OF_FILES: Final = frozenset({TABLE_COMPACTED, TABLE_EXPIRED, TABLE_UNCHANGED})
-ACTOR_S: Final = _OF_FILES | {WAL_ADOPTED, WAL_DAMAGED, ROW_QUARANTINED, ROW_RELEASED, CANARY}
+ACTOR_S: Final = _OF_FILES | {WAL_ADOPTED, WAL_DAMAGED, ROW_QUARANTINED, ROW_RELEASED, BATCH_ANSWERED, CANARY}
 """Names of rows that only the actor enters, never through a log: whoever else writes one forges it."""
 
 # OpenTelemetry attributes.
@@ -81,6 +82,9 @@ ROW_INVESTIGATED: Final = "weavergen.row.investigated"
 ROW_BY: Final = "weavergen.row.by"
 ROW_SHA256: Final = "weavergen.row.sha256"
 ROW_REQUEST: Final = "weavergen.row.request"
+BATCH_NUMBER: Final = "weavergen.batch.number"
+BATCH_SAID: Final = "weavergen.batch.said"
+BATCH_FOUND: Final = "weavergen.batch.found"
 
 
 def chat_span_name(model: str) -> str:

@@ -3,8 +3,11 @@
 Rules:
 - The actor's own rows say it: ``weavergen.row.quarantined`` names a writer and numbers, ``weavergen.row.released`` takes them out
   again; what counts is the last word, in the order of the log. No other writer's row of these names is ever taken in.
-- Letting rows go, and setting rows of the table apart, is an operator's word, and the entry carries it as it was signed: one that
-  does not is no entry but a forgery in the table, and named.
+- Letting rows go, and setting rows of the table apart, is an operator's word, and the entry carries it as it was signed. What the
+  actor itself sets apart in the table is signed with the log's key (``entry``). One that is neither is no entry but a forgery in
+  the table, and named.
+- ``weavergen.batch.answered`` quarantines the rows of a batch that was sealed though it was not what its commit said: it is an
+  operator's word as well, and signed with the log's key besides, which says what the commit said.
 - A row that was set aside before it came into the table is not in it, so there is nothing to leave out; once it was released it
   is, under its own number.
 
@@ -23,7 +26,8 @@ from numpy.typing import NDArray
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
-from actors.spans.request import confirmed
+from actors.spans.entry import read_entry
+from actors.spans.request import NO_BATCH, confirmed
 
 Place = Literal["aside", "table"]
 Interval = tuple[int, int]
@@ -35,7 +39,7 @@ class Entry:
     """One word on rows of one writer."""
 
     name: str
-    """``weavergen.row.quarantined`` or ``weavergen.row.released``."""
+    """``weavergen.row.quarantined``, ``weavergen.row.released`` or ``weavergen.batch.answered``."""
     writer_id: str
     first_seq: int
     last_seq: int
@@ -46,9 +50,22 @@ class Entry:
     """Who asked for it; empty if nobody did."""
     at_unix_ms: int
     request: str = ""
-    """What an operator signed (``request``); empty where the actor itself set a row aside."""
+    """What an operator signed (``request``); empty where the actor itself set a row aside, or apart."""
     row_sha256: str = ""
     """Of one row that was set aside: what it was (``adapters.quarantine``); empty where an earlier version did not say."""
+    batch: int = NO_BATCH
+    """Of a batch that an operator answered for: its number,"""
+    said: str = ""
+    """the leaf hash (hex) that its commit said, empty where none did,"""
+    found: str = ""
+    """and that of what lay there."""
+
+
+_ACTIONS = {
+    names.ROW_RELEASED: "release", names.ROW_QUARANTINED: "quarantine", names.BATCH_ANSWERED: "seal",
+}  # fmt: skip
+WORDS = tuple(_ACTIONS)
+"""Names of the rows that say anything of quarantine."""
 
 
 def entry_of(name: str, said: Mapping[str, str], at_ns: int) -> Entry:
@@ -56,18 +73,29 @@ def entry_of(name: str, said: Mapping[str, str], at_ns: int) -> Entry:
     return Entry(
         name, said[names.ROW_WRITER], int(said[names.ROW_FIRST]), int(said[names.ROW_LAST]), said.get(names.ROW_PLACE, ""),
         said.get(names.ROW_REASON, ""), said.get(names.ROW_BY, ""), at_ns // 1_000_000, said.get(names.ROW_REQUEST, ""),
-        said.get(names.ROW_SHA256, ""),
+        said.get(names.ROW_SHA256, ""), int(said.get(names.BATCH_NUMBER, NO_BATCH)), said.get(names.BATCH_SAID, ""),
+        said.get(names.BATCH_FOUND, ""),
     )  # fmt: skip
 
 
-def check_word(entry: Entry, trust: TrustBundle) -> None:
-    """Raise ``IntegrityError`` if an entry says in an operator's name what no operator signed."""
-    if (entry.name, entry.place) == (names.ROW_QUARANTINED, "aside"):
+def is_signed(entry: Entry) -> bool:
+    """Tell whether somebody has to have signed it: all but what is said of a row that was set aside, which is in no table."""
+    return (entry.name, entry.place) != (names.ROW_QUARANTINED, "aside")
+
+
+def check_word(entry: Entry, attributes: Mapping[str, str], trust: TrustBundle) -> None:
+    """Raise ``IntegrityError`` if an entry, a row of these attributes, says in somebody's name what that one did not sign."""
+    if not is_signed(entry):
+        return
+    if (entry.name, entry.place, entry.by, entry.request) == (names.ROW_QUARANTINED, "table", "", ""):
+        read_entry(entry.name, attributes, trust)
         return
     asked = confirmed(entry.request, trust)
-    action = "release" if entry.name == names.ROW_RELEASED else "quarantine"
-    said = action, entry.writer_id, entry.first_seq, entry.last_seq, entry.reason, entry.by
-    if said != (asked.action, asked.writer_id, asked.first_seq, asked.last_seq, asked.reason, asked.by):
+    if entry.name == names.BATCH_ANSWERED:
+        read_entry(entry.name, attributes, trust)
+    said = _ACTIONS.get(entry.name), entry.writer_id, entry.first_seq, entry.last_seq, entry.reason, entry.by
+    words = asked.action, asked.writer_id, asked.first_seq, asked.last_seq, asked.reason, asked.by
+    if (*said, entry.batch, entry.found) != (*words, asked.batch, asked.found):
         raise IntegrityError("it says another thing than what the operator signed", "request")
 
 
@@ -122,7 +150,7 @@ def in_force(entries: Iterable[Entry]) -> Quarantined:
 def listed(entries: Sequence[Entry], most: int) -> dict[str, object]:
     """Return what is or was quarantined as plain values, newest first, no more than that many entries."""
     now = in_force(entries)
-    told = [entry for entry in entries if entry.name == names.ROW_QUARANTINED]
+    told = [entry for entry in entries if entry.name != names.ROW_RELEASED]
     return {
         "total": len(told),
         "rows_in_table": now.count,

@@ -147,7 +147,7 @@ def learned(decisions: Iterable[Decision]) -> StatisticalAnomalyDetector:
 def judged(
     detector: StatisticalAnomalyDetector, decisions: Sequence[Decision], shift: Callable[[Decision], list[Span]] = list
 ) -> Judged:  # fmt: skip
-    """Let decisions through batch by batch, shifted: judged, and what is not critical learned."""
+    """Let decisions through batch by batch, shifted: judged, what is critical set aside, and what is not learned."""
     found = [_batch(detector, part, [shift(decision) for decision in part]) for part in _batches(decisions)]
     return Judged(*(np.concatenate([getattr(one, name) for one in found]) for name in Judged.__slots__))
 
@@ -158,8 +158,10 @@ def _batch(detector: StatisticalAnomalyDetector, before: Sequence[Decision], now
     score = scores(detector, rows, len(bad))
     levels = {Severity.NOTICE: 1, Severity.WARNING: 2, Severity.CRITICAL: 3}
     severity = np.zeros(len(bad), np.int64)
-    for finding in detector.check(Arrivals(rows, 0.0)):
+    found = detector.check(Arrivals(rows, 0.0))
+    for finding in found:
         severity[finding.seq - 1] = max(severity[finding.seq - 1], levels[finding.severity])
+    detector.set_aside(finding for finding in found if severity[finding.seq - 1] == levels[Severity.CRITICAL])
     kept = [span for place, span in enumerate(span for part in now for span in part) if severity[place] < 3]
     detector.learn(Arrivals([Rows("w", 1, names.SPAN_SCHEMA_VERSION, kept)], 0.0))
     return Judged(score, np.array(bad), severity)

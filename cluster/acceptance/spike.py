@@ -13,7 +13,8 @@ do not come again, whatever they are told.
 
 *Back to normal* is when nothing is refused, fails, or takes more than twice the normal p99 any more; a request that takes long
 by its nature is held against the same one before the spike. The trace asks for more than saturation in some seconds by itself:
-there a refusal that says when to come again is what is wanted, before the spike and after it, and counts for nothing. Memory is
+there a refusal that says when to come again is what is wanted, before the spike and after it, and counts for nothing. In all
+other seconds of normal load a hundredth may be refused at most, as at a rate that is held. Memory is
 what is resident, summed over processes. One system runs at a time, the generator and the voters on the same cores. When our
 system is down, records of answers that were received are looked for on its disk and verified there, evenly spread over all
 where they are many.
@@ -44,6 +45,7 @@ from cluster.acceptance.spike_figures import (
     Normal,
     Step,
     back_after_s,
+    below_saturation,
     beyond_saturation,
     bounds,
     next_rate,
@@ -291,6 +293,7 @@ def figures(ran: Ran) -> dict[str, Any]:
     sent = [within(ran.report.sent, each.begin_s, each.end_s) for each in normals]
     normal = Normal(sent, phases["normal"]["p99_ms"], held)
     memory, back_s = _memory(ran), back_after_s(ran.report.sent, after, normal)
+    below = below_saturation(ran.report.sent, normals, held)
     return {
         "load_average": ran.load_average,
         "saturation_per_s": round(held, 1),
@@ -299,12 +302,13 @@ def figures(ran: Ran) -> dict[str, Any]:
         "phases": phases,
         "back_to_normal_after_s": back_s,
         "beyond_saturation": [beyond_saturation(ran.report.sent, each, held) for each in (*normals, after)],
+        "below_saturation": below,
         "rss_mib": memory,
         "generator": {
             **_generator(ran.report, ran.report.sent),
             "cores_in_the_spike": max(ran.report.cpu_each_s[int(spike.begin_s) : int(spike.end_s)], default=0.0),
         },
-        "verdict": verdict(phases, back_s, memory["all"]["most_over_normal"]),
+        "verdict": verdict(phases, back_s, memory["all"]["most_over_normal"], below),
         "series": series(ran.report.sent, after.end_s) | {"rss_mib": _rss_series(ran)},
     }
 

@@ -12,6 +12,7 @@ Rules:
 - The trace asks for more than saturation now and then by itself. What is beyond it must be refused, or wait: as long as more
   has come than saturation can have served, a refusal that says when to come again is no sign of anything. Bursts below
   saturation show whether a limit stayed low.
+- Below saturation hardly anything may be refused: under normal load no more than at a rate that holds.
 """
 
 from collections import Counter
@@ -178,8 +179,33 @@ def beyond_saturation(sent: Sequence[Sent], span: Span, saturation_per_s: float)
     return {"seconds": len({int(item.due_s) for item in found}), "requests": len(found), "refused_429": refused}
 
 
-def verdict(phases: Mapping[str, Mapping[str, Any]], back_s: int | None, rss_grew: float) -> dict[str, bool]:
-    """Return what was wanted and whether it is so; ``rss_grew`` is the most memory ever held over that of normal load."""
+def below_saturation(sent: Sequence[Sent], spans: Sequence[Span], saturation_per_s: float) -> dict[str, Any]:
+    """Return what became of normal load where no more was due than saturation serves, and in which seconds it was refused."""
+    requests, refused = 0, dict[int, list[int]]()
+    for span in spans:
+        each = by_second(sent, span)
+        for second in set(range(len(each))) - seconds_beyond(list(map(len, each)), saturation_per_s):
+            requests += len(each[second])
+            if count := sum(item.status == REFUSED for item in each[second]):
+                refused[int(span.begin_s) + second] = [count, len(each[second])]
+    return {
+        "requests": requests, "refused_429": sum(count for count, _ in refused.values()),
+        "seconds": {str(second): of for second, of in sorted(refused.items())},
+    }  # fmt: skip
+
+
+def hardly_refused(requests: int, refused: int) -> bool:
+    """Tell whether as many were let in below saturation as at a rate that holds."""
+    return refused <= (1 - SERVED) * requests
+
+
+def verdict(
+    phases: Mapping[str, Mapping[str, Any]], back_s: int | None, rss_grew: float, below: Mapping[str, Any]
+) -> dict[str, bool]:
+    """Return what was wanted and whether it is so.
+
+    ``rss_grew`` is the most memory ever held over that of normal load, ``below`` what became of normal load below saturation.
+    """
     normal, spike = phases["normal"], phases["spike"]
     return {
         "p99 of what is served within 2 × of normal": bool(spike["served"])
@@ -188,4 +214,5 @@ def verdict(phases: Mapping[str, Mapping[str, Any]], back_s: int | None, rss_gre
         and not spike["refused_429_without_retry_after"],
         "memory of all processes within 1.5 × of normal": rss_grew <= MEMORY_TIMES,
         "back to normal within 10 s": back_s is not None and back_s <= BACK_WITHIN_S,
+        "below saturation at most 1 % refused": hardly_refused(below["requests"], below["refused_429"]),
     }

@@ -7,6 +7,7 @@ from cluster.acceptance.spike import GENERATOR, OURS, PEER
 from cluster.acceptance.timeline import Panel, picture
 
 SYSTEMS = (OURS, PEER)
+_WORDS = {True: "yes", False: "**no**", None: "not judged"}
 _PHASE_ROWS = {
     "requests_per_s": "requests/s", "served_per_s": "served/s", "served_degraded": "served, degraded",
     "p50_ms": "served, p50 ms", "p99_ms": "served, p99 ms",
@@ -56,7 +57,7 @@ def _verdicts(there: Sequence[str], results: Mapping[str, Any]) -> list[str]:
     lines = [f"| wanted | {' | '.join(there)} |", "|---|" + "---|" * len(there)]
     wanted = list(dict.fromkeys(key for system in there for key in results[system]["verdict"]))
     for key in wanted:
-        words = ("yes" if results[system]["verdict"][key] else "**no**" for system in there)
+        words = (_WORDS[results[system]["verdict"].get(key)] for system in there)
         lines.append(f"| {key} | {' | '.join(words)} |")
     figures: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         "saturation, requests/s": lambda found: found["saturation_per_s"],
@@ -94,6 +95,7 @@ def _system(found: Mapping[str, Any]) -> list[str]:
         f"The generator took {generator['cores']:.2f} cores, {generator['cores_in_the_spike']:.2f} at most in the spike;",
         f"99 % of its requests were sent at most {generator['late_p99_ms']} ms late.",
         *_bursts(found),
+        *_below(found),
     ]
     if "version" in found:
         told.append(f"Version {found['version']}, one worker, its defaults.")
@@ -109,6 +111,16 @@ def _bursts(found: Mapping[str, Any]) -> list[str]:
         f"The trace itself asks for more than saturation in {found['beyond_saturation'][-1]['seconds']} seconds each time.",
         f"Of what came then was refused: {', '.join(before)} in the repetitions before the spike, {after} after it.",
     ]
+
+
+def _below(found: Mapping[str, Any]) -> list[str]:
+    """Return what normal load lost where it was below saturation, second by second; nothing of results that do not tell it."""
+    below = found.get("below_saturation")
+    if below is None:
+        return []
+    told = ", ".join(f"{count} of {due} in second {second}" for second, (count, due) in below["seconds"].items())
+    refused = f"{below['refused_429']} of {below['requests']}"
+    return [f"Of all that came before the spike below saturation was refused: {refused}{': ' * bool(told)}{told}."]
 
 
 def _generator(found: Mapping[str, Any]) -> list[str]:

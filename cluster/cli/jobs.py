@@ -175,6 +175,13 @@ def _show_audit(report: dict[str, Any], file: str) -> None:
         click.echo(safe(f"FAILED     decision {item['decision_id']}, {where}: {item['why']}"))
     for item in report["unread"][:_SHOWN]:
         click.echo(safe(f"UNREADABLE {item['place']}: {item['why']}"))
+    for item in report["log"]["answered"][:_SHOWN]:
+        whose = f"rows {item['first_seq']} to {item['last_seq']} of {item['writer_id']}"
+        click.echo(
+            safe(
+                f"ANSWERED   batch {item['batch']}: {whose} were sealed as they lay, by {item['by']}: {item['reason']}"
+            )
+        )
     for item in report["log"]["damage"][:_SHOWN]:
         where = "log" if item["batch"] < 0 else f"batch {item['batch']}"
         click.echo(safe(f"DAMAGED    {where}: {item['kind']}: {item['why']}"))

@@ -1,11 +1,13 @@
 """``up``, ``down``."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from actors.base.endings import endings
 from cluster.application import direct_only, lineages
 from cluster.bringup import Wanted, bring_down, bring_up
 from cluster.cli.context import Progressing, home_option, json_option, print_json, root_of, safe
@@ -16,6 +18,7 @@ from cluster.home import Home, is_home, open_home
 from cluster.node import LOOPBACK, Node
 from cluster.observability import files as observability
 from cluster.status import gateway_url
+from cluster.trust import load_trust
 from models.catalog import load_catalog
 
 
@@ -48,12 +51,12 @@ def up(
         console.print(
             f"\n{agreed} of {len(shown)} questions were agreed on; the others are honestly without consensus."
         )
-    told = _told(home, config)
+    told, warnings = _told(home, config), _warnings(home, config)
     if as_json:
-        print_json(told | {"was_running": was_running, "demo": [_plain(item) for item in shown]})
+        print_json(told | {"warnings": warnings, "was_running": was_running, "demo": [_plain(item) for item in shown]})
         return
     console.print(f"\n[bold green]ready[/bold green] (profile {config.profile})")
-    for line in direct_only(config, lineages(config, load_catalog())):
+    for line in warnings:
         console.print(f"  [yellow]{safe(line)}[/yellow]", soft_wrap=True)
     for name, value in told.items():
         console.print(f"  {name.replace('_', ' '):<22} {safe(value)}", soft_wrap=True)
@@ -92,6 +95,12 @@ def _told(home: Home, config: Config) -> dict[str, str]:
         "grafana_config": str(observability.folder(home) / "grafana" / "grafana.ini"),
         "configuration": f"{home.config_file} sha256 {config.sha256}",
     } | several
+
+
+def _warnings(home: Home, config: Config) -> list[str]:
+    """Return what somebody should know of a system that is well."""
+    ending = endings(load_trust(home.trust_file), int(time.time()))
+    return [*direct_only(config, lineages(config, load_catalog())), *ending]
 
 
 def _ray_ports(ray: RayConfig) -> str:

@@ -22,7 +22,7 @@ from cluster.records import read_records
 from cluster.trust import load_trust
 
 MAX_SHOWN = 20
-DAMAGED, LATE, FAILED, AWAY = "DAMAGED", "LATE", "FAILED", "AWAY"
+DAMAGED, LATE, FAILED, AWAY, ANSWERED = "DAMAGED", "LATE", "FAILED", "AWAY", "ANSWERED"
 _RED = (DAMAGED, LATE, FAILED)
 UNTOLD = "nobody tells whether log and table were set back together"
 WHAT_TO_DO = (
@@ -67,7 +67,8 @@ def verify(
 
     Exit 1 as well if rows have waited to be sealed for longer than their records promised, if a witness or whoever kept a
     checkpoint has seen another log, or if a witness was not heard that root certified or that lies on this machine: without
-    them a home that was set back whole looks whole. They stop with the system.
+    them a home that was set back whole looks whole. They stop with the system. A batch that an operator answered for
+    (`weavergen quarantine seal`) is said, and is no failure.
     """
     home = open_home(root_of(home_dir))
     config, now_s = home.read_config(), time.time()
@@ -170,6 +171,9 @@ def told(checked: Checked, now_s: float, promise_s: float) -> list[str]:
         within = f", and {promise_s:.0f} s were promised" if late else ""
         since = "nobody can tell since when" if checked.waiting_since_ms is None else f"for {waited_s:.0f} s{within}"
         lines.append(f"{late}{checked.waiting} batches wait to be sealed, {since}")
+    lines += [f"{ANSWERED}  {item}" for item in checked.answered[:MAX_SHOWN]]
+    if (left := len(checked.answered) - MAX_SHOWN) > 0:
+        lines.append(f"{ANSWERED}  and {left} more; --json shows all")
     lines += [f"{DAMAGED}  {item}" for item in checked.damage[:MAX_SHOWN]]
     if (left := len(checked.damage) - MAX_SHOWN) > 0:
         lines.append(f"{DAMAGED}  and {left} more; --json shows all")

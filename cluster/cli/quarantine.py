@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import click
 import msgspec
@@ -20,8 +20,9 @@ from actors.spans.adapters.quarantine import QuarantinedRows, file_name
 from actors.spans.adapters.quarantined import entries
 from actors.spans.adapters.requests import put_request, refused, why_refused
 from actors.spans.adapters.stores import SpanStores
+from actors.spans.adapters.vouched import Waiting, waiting
 from actors.spans.quarantined import listed
-from actors.spans.request import MAX_REASON, QuarantineRequest, sign_request
+from actors.spans.request import MAX_REASON, NO_BATCH, Action, QuarantineRequest, sign_request
 from cluster.cli.context import Session, home_option, json_option, print_json, root_of, safe
 from cluster.cli.transitions import author
 from cluster.home import Home, open_home
@@ -36,7 +37,7 @@ POLL_S = 0.2
 
 @click.group(epilog="Example: weavergen quarantine list")
 def quarantine() -> None:
-    """Spans that nothing may learn from: see them, set rows of the table apart, let rows go."""
+    """Spans that nothing may learn from: see them, set rows apart, let rows go, answer for a batch that is not as committed."""
 
 
 @quarantine.command("list", epilog="Example: weavergen quarantine list --json")
@@ -68,7 +69,7 @@ def show(writer: str, seq: int, home_dir: str | None, as_json: bool) -> None:
         click.echo(safe(line))
 
 
-def _asking(name: str, action: Literal["quarantine", "release"], help_: str, example: str) -> click.Command:
+def _asking(name: str, action: Action, help_: str, example: str) -> click.Command:
     """Make the command that asks the span actor to do something with rows."""
 
     @click.command(
@@ -106,6 +107,39 @@ quarantine.add_command(
         '17 40 --reason "key stolen"',
     )
 )  # fmt: skip
+
+
+@quarantine.command("seal", epilog='Example: weavergen quarantine seal 7 --reason "the disk was restored"')
+@click.argument("batch", type=click.IntRange(0))
+@click.option("--reason", required=True, help="Why; it is kept in the log.")
+@click.option(
+    "--wait-s", type=click.FloatRange(0, 600), default=WAIT_S, show_default=True,
+    help="How long to wait until it is done.",
+)  # fmt: skip
+@home_option
+@json_option
+def seal(batch: int, reason: str, wait_s: float, home_dir: str | None, as_json: bool) -> int:
+    """Answer for BATCH, which is not what its commit said and holds up sealing: have it sealed as it lies now.
+
+    Bring its file back from a backup if there is one: then nobody has to answer. What is sealed so teaches nothing, and `log
+    verify` says from then on who answered for it, what its commit said and what was found.
+    """
+    session = Session.open(home_dir)
+    waits = waiting(_table(session.home), batch, load_trust(session.home.trust_file))
+    if waits.said == waits.found:
+        raise ConfigurationError(f"batch {batch} is what its commit said: nobody has to answer for it")
+    if not as_json:
+        for line in told(waits):
+            click.echo(safe(line))
+    named = _Named(waits.writer_id, waits.first_seq, waits.last_seq, waits.index, waits.found)
+    return _lay_down(session, "seal", named, reason, wait_s, as_json=as_json)
+
+
+def told(waits: Waiting) -> list[str]:
+    """Return what an operator answers for, as lines. Pure."""
+    rows = f"rows {waits.first_seq} to {waits.last_seq} of {waits.writer_id}"
+    said = f"its commit said   {waits.said}" if waits.said else "no commit that the log's key signed tells of it"
+    return [f"batch {waits.index} holds {rows}", said, f"what lies there is {waits.found}"]
 
 
 def lines(found: dict[str, Any]) -> list[str]:
@@ -192,17 +226,31 @@ def _readable(value: object) -> object:
 
 
 def _ask(
-    action: Literal["quarantine", "release"], writer: str, rows: tuple[int, int], reason: str, wait_s: float,
+    action: Action, writer: str, rows: tuple[int, int], reason: str, wait_s: float,
     home_dir: str | None, *, as_json: bool,
 ) -> int:  # fmt: skip
-    session = Session.open(home_dir)
     if rows[1] < rows[0]:
         raise ConfigurationError(f"LAST {rows[1]} comes before FIRST {rows[0]}")
+    return _lay_down(Session.open(home_dir), action, _Named(_writer(writer), *rows), reason, wait_s, as_json=as_json)
+
+
+class _Named(NamedTuple):
+    """What a request is about."""
+
+    writer_id: str
+    first_seq: int
+    last_seq: int
+    batch: int = NO_BATCH
+    found: str = ""
+
+
+def _lay_down(session: Session, action: Action, named: _Named, reason: str, wait_s: float, *, as_json: bool) -> int:
+    """Sign a request, lay it down and say what became of it."""
     if len(reason) > MAX_REASON:
         raise ConfigurationError(f"--reason takes at most {MAX_REASON} characters")
     request = QuarantineRequest(
-        "weavergen.quarantine-request/1", new_ulid(), action, _writer(writer), *rows, reason, author(),
-        time.time_ns() // 1_000_000,
+        "weavergen.quarantine-request/1", new_ulid(), action, named.writer_id, named.first_seq, named.last_seq, reason,
+        author(), time.time_ns() // 1_000_000, named.batch, named.found,
     )  # fmt: skip
     path = put_request(session.home.root, request.id, sign_request(request, operator_key(session.operators)))
     state = waited(path, wait_s, time.monotonic, time.sleep)

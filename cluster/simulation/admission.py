@@ -22,10 +22,12 @@ from actors.admission.queue import Priority
 from actors.admission.quotas import Leases, Want
 from actors.consensus.actor import Decision
 from actors.consensus.request import GenerationRequest
+from actors.consensus.vocabulary import State
 from actors.store.auth import Principal
 from cluster.simulation.admission_judge import AdmissionJudge, Gate, InHand
 from cluster.simulation.loop import LateThread, VirtualLoop
 from cluster.simulation.surroundings import SimulatedClock
+from cluster.simulation.voters import ASKED
 from cluster.simulation.weather import Weather
 from serve_apps.gateway.admission import Admission, Work
 
@@ -133,18 +135,18 @@ class SimulatedAdmission(Admission):
     async def through(self, request: GenerationRequest, principal: Principal, asked: Priority, work: Work) -> Decision:
         """Let in or not, under the judge's eyes."""
         self._told.time()
-        visit = self._judge.came(self._gate, principal, asked, self._told.latest_s)
+        visit = self._judge.came(self._gate, principal, asked, self._told.latest_s, request.messages, ASKED.get().sent)
 
-        async def watched(admitted: GenerationRequest) -> Decision:
+        async def watched(admitted: GenerationRequest, ended: Callable[[State], None]) -> Decision:
             self._judge.let_in(visit)
-            return await work(admitted)
+            return await work(admitted, ended)
 
         try:
             decision = await super().through(request, principal, asked, watched)
         except BaseException as error:
             self._judge.failed(visit, error, self)
             raise
-        self._judge.answered(visit, decision, self)
+        self._judge.answered(visit, self)
         return decision
 
     def rest(self) -> None:

@@ -2,21 +2,23 @@
 
 Rules, each with the short word that a breach of it is named by:
 - ``quota``: over all replicas no key is let in more often, nor uses more tokens, than its limit within a minute.
-- ``refund``: whatever a replica was given of a limit it still has, but for what answers and recorded refusals used: what was
-  refused or cancelled used nothing, and brought nothing.
+- ``refund``: whatever a replica was given of a limit it still has, but for what voters used for answers and for whatever
+  else ended after they were asked: what was refused or cancelled used nothing, and brought nothing.
 - ``word``: a replica that has its share alone has left word of that in its slot's file, whatever it says itself.
 - ``wait``: nobody waits longer than the line may make him.
 - ``retry``: who is refused because of limits or load is told when to come again.
 - ``door``: at rest nobody is inside, in line or on his way, at any replica.
 - ``saved``: who wins in a panel that was cut has the quorum that policy asks for, also if all who were not asked dissent.
 
-A minute is that of the wall clock as the replica was told it when the request came. Tokens are summed from ballots.
+A minute is that of the wall clock as the replica was told it when the request came. Tokens are what voters themselves were sent
+and sent back, whatever deliberation, ballots and errors say of it: a voter that was sent a prompt has read it, however often it
+was tried and whether or not it answered.
 
 Left out: what those use that a killed replica was busy with; they have no answer, and its book is gone.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,13 +27,14 @@ from actors.admission.queue import Priority
 from actors.admission.quotas import MINUTE_S, Leases, Standing
 from actors.base.canonical import MICRO, micro
 from actors.base.errors import Overloaded, RateLimited, WeaverGenError
-from actors.consensus.actor import Decision
-from actors.consensus.standing import ballots_told
-from actors.consensus.vocabulary import State
 from actors.policy.snapshot import PolicySnapshot
 from actors.spans.record import DecisionRecord
 from actors.store.auth import Principal
+from cluster.simulation.voters import Sent
+from models.voter import Message
 
+TURN_TOKENS, FRAME_TOKENS = 16, 64
+"""What is added to a prompt's turns and to all of it, where nobody told how long it is: as docs/decisions/029 says."""
 UNNAMED = TierConfig(priority="interactive")
 """A tier that the configuration does not name: not limited."""
 
@@ -77,6 +80,9 @@ class Visit:
     priority: Priority
     minute: int
     came_s: float
+    prompt_tokens: int
+    """The most that the prompt can have."""
+    sent: Sent
     was_let_in: bool = False
 
 
@@ -98,29 +104,33 @@ class AdmissionJudge:
             gate.given[key, leases.minute, "requests"] += amount.requests
             gate.given[key, leases.minute, "tokens"] += amount.tokens
 
-    def came(self, gate: Gate, who: Principal, asked: Priority, wall_s: float) -> Visit:
-        """Hear that somebody asks."""
+    def came(
+        self, gate: Gate, who: Principal, asked: Priority, wall_s: float, messages: Sequence[Message], sent: Sent
+    ) -> Visit:
+        """Hear that somebody asks; ``sent`` is what voters are going to be sent for it."""
         tier = self._config.tiers.get(who.tier) or UNNAMED
         self._tiers[who.key_id] = tier
         gate.inside += 1
         priority: Priority = "batch" if tier.priority == "batch" else asked
-        return Visit(gate, who.key_id, tier, priority, int(wall_s // MINUTE_S), self._now_s())
+        longest = FRAME_TOKENS + sum(len(message.content.encode()) + TURN_TOKENS for message in messages)
+        return Visit(gate, who.key_id, tier, priority, int(wall_s // MINUTE_S), self._now_s(), longest, sent)
 
     def let_in(self, visit: Visit) -> None:
         """Hear that his work begins."""
         visit.was_let_in = True
         self._judge_wait(visit)
 
-    def answered(self, visit: Visit, decision: Decision, of: Looked) -> None:
+    def answered(self, visit: Visit, of: Looked) -> None:
         """Hear that he has an answer."""
-        self._ended(visit, _tokens(decision.state), of)
+        self._ended(visit, _tokens(visit), of)
 
     def failed(self, visit: Visit, error: BaseException, of: Looked) -> None:
-        """Hear that he has none; a recorded refusal says what it used."""
+        """Hear that he has none."""
         if not visit.was_let_in:
             self._judge_wait(visit)
-        usage = error.details.get("usage") if isinstance(error, WeaverGenError) else None
-        self._ended(visit, None if usage is None or isinstance(error, Overloaded) else usage["total_tokens"], of)
+        is_decision = isinstance(error, WeaverGenError) and "decision_id" in error.details
+        counts = isinstance(error, Exception) and not isinstance(error, Overloaded) and (is_decision or visit.sent)
+        self._ended(visit, _tokens(visit) if counts else None, of)
 
     def refused(self, error: WeaverGenError) -> None:
         """Judge what a refusal says."""
@@ -199,10 +209,8 @@ def _limits(tier: TierConfig) -> tuple[tuple[str, int | None], ...]:
     return ("requests", tier.requests_per_minute), ("tokens", tier.tokens_per_minute)
 
 
-def _tokens(state: State) -> int:
-    """Return what a decision used: what answers say, and the prompt once more for each who had not answered yet."""
-    ballots = [ballot for _, ballot in ballots_told(state)]
-    answers = [ballot.candidate for ballot in ballots if ballot.candidate is not None]
-    waited_for = sum(ballot.state == "outstanding" for ballot in ballots)
-    used = sum(answer.prompt_tokens + answer.completion_tokens for answer in answers)
-    return used + (waited_for * answers[0].prompt_tokens if answers else 0)
+def _tokens(visit: Visit) -> int:
+    """Return what voters read and wrote; who did not answer has read as much as the others, or as a prompt can have at most."""
+    told = [each for each in visit.sent.values() if each is not None]
+    read = max((prompt for prompt, _ in told), default=visit.prompt_tokens)
+    return sum(map(sum, told)) + read * (len(visit.sent) - len(told))

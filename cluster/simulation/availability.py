@@ -24,12 +24,15 @@ from cluster.simulation.outages import WEEK_S, History, provider_faults
 from cluster.simulation.parallel import spread
 from cluster.simulation.stacks import LOCAL, baselines, free, site_of
 from cluster.simulation.strata import FAILED, Counts, Interval, counted, histories_drawn, interval, merged, nearest
-from cluster.simulation.world import Outcome, World
+from cluster.simulation.weather import GONE
+from cluster.simulation.world import NO_REPLICA, Outcome, World
 
 FIRST, SECOND = "gpt-4.1", "claude-sonnet-4.5"
 DAYS_A_YEAR = 365.25
 RUNS = 8
 """So many stretches of a kind are runs, over all replicates together, on average."""
+ENDING = frozenset(("killed", *GONE))
+"""What ends replicas with all that they are busy with."""
 
 Lost = dict[Stratum, dict[str, float]]
 """Stratum → what was under way → requests that failed for it."""
@@ -109,10 +112,20 @@ def _ordered(lost: Mapping[str, float]) -> dict[str, float]:
 
 
 def _causes(outcome: Outcome) -> list[str]:
-    if outcome.result in ("halted", "lost"):
-        return ["all: halt" if outcome.result == "halted" else "replica: killed"]
-    severe = [name for name in outcome.weather if name.split(": ")[1] in SEVERE]
-    return severe or [name for name in outcome.weather if name.split(": ")[1] != "slow"] or [UNLUCKY]
+    if outcome.result == "halted":
+        return ["all: halt"]
+    names = {_named(name) for name in outcome.weather}
+    ends = sorted(name for name in names if name.split(": ")[1] in ENDING)
+    if outcome.result == "lost" or outcome.code == NO_REPLICA:
+        return ends or ["replica: killed"]
+    severe = sorted(name for name in names if name.split(": ")[1] in SEVERE)
+    return severe or sorted(name for name in names if name.split(": ")[1] != "slow") or [UNLUCKY]
+
+
+def _named(name: str) -> str:
+    """Return what is under way as it is told: which replica was killed makes no difference."""
+    whom, _, kind = name.partition(": ")
+    return f"replica: {kind}" if kind == "killed" and whom.isdigit() else name
 
 
 def lost_by_cause(weeks: Sequence[Timeline], counts: Counts, lost: Lost) -> dict[str, float]:

@@ -21,11 +21,11 @@ import msgspec
 from cluster.simulation.draws import Draws
 from cluster.simulation.fit import QUANTILES, Fitted
 from cluster.simulation.questions import QUESTIONS
-from cluster.simulation.weather import Fault, Kind
+from cluster.simulation.weather import GONE, Fault, Kind
 from cluster.simulation.world import Arrival
 
 SEVERE: frozenset[Kind] = frozenset(
-    ("down", "hung", "busy", "killed", "log_away", "log_slow", "halt", "screener_blind", "sandbox_away")
+    ("down", "hung", "busy", "killed", *GONE, "log_away", "log_slow", "halt", "screener_blind", "sandbox_away")
 )
 BURST, RUN = 2, 150
 """Requests at a severe change, and of a run."""

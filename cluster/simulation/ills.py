@@ -1,7 +1,13 @@
 """What goes wrong on one's own side, and how often: assumed, for no public history tells it, and said beside every figure.
 
-Rules: each ill comes at random, independent of the others, with a mean time between; how long it lasts is exponential.
-Engines' and replicas' restarts take what was measured on this project's machine.
+Rules:
+- Each ill comes at random, independent of the others, with a mean time between; how long it lasts is exponential.
+- Restarts of engines, replicas and the whole Ray node take what was measured on this project's machine.
+- A home lies on one machine: with that, or with its Ray node, every replica is gone as well as every local voter, and what
+  its disk does it does to all replicas.
+
+Left out: the supervisor by itself. It answers nobody; what its end takes away for a while is news of policy (``policy_away``).
+Restarts that an operator orders, also those of an update.
 """
 
 from collections.abc import Sequence
@@ -21,7 +27,7 @@ class Ill(msgspec.Struct, frozen=True):
 
     kind: Kind
     whom: str
-    """``engine``: each local voter; ``voter``: each; ``replica``: each; ``machine``: all local voters at once; else empty."""
+    """``engine``: each local voter; ``voter``: each; ``replica``: each; ``machine``: it, and all that runs there; else empty."""
     every_days: float
     lasts_s: float
     value: float = 0.0
@@ -29,11 +35,12 @@ class Ill(msgspec.Struct, frozen=True):
 
 ASSUMED = (
     Ill("down", "engine", 30, 190),
-    Ill("down", "machine", 180, 900),
-    Ill("killed", "replica", 30, 15),
+    Ill("machine_off", "machine", 180, 900),
+    Ill("node_gone", "machine", 90, 216),
+    Ill("killed", "replica", 30, 20),
     Ill("wrong", "voter", 90, DAY_S),
-    Ill("log_away", "replica", 365, 1800),
-    Ill("log_slow", "replica", 30, 120, 0.5),
+    Ill("log_away", "", 365, 1800),
+    Ill("log_slow", "", 30, 120, 0.5),
     Ill("policy_away", "", 90, 600),
     Ill("sandbox_away", "", 180, 300),
     Ill("screener_blind", "", 365, 300),
@@ -62,6 +69,5 @@ def _targets(ill: Ill, site: SiteSettings) -> list[str]:
     if ill.whom == "voter":
         return [one.info.id for one in site.characters]
     if ill.whom == "replica":
-        names = ill.kind == "killed"
-        return [f"{number}" if names else f"replica {number}" for number in range(site.replicas)]
+        return [f"{number}" for number in range(site.replicas)]
     return [LOCAL] if ill.whom == "machine" else [""]

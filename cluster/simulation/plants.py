@@ -24,6 +24,7 @@ from actors.consensus.breakers.breaker import Breaker
 from actors.consensus.breakers.vocabulary import Moves, Permit, Verdict
 from actors.consensus.deliberation import _screened
 from actors.consensus.planning import plan_layer
+from actors.consensus.request import GenerationRequest
 from actors.consensus.screening.findings import Screening
 from actors.consensus.standing import ballots_told
 from actors.consensus.telemetry import Trace, decision_spans
@@ -73,6 +74,11 @@ def _stays(self: Door, priority: Priority, key: str, took_s: float | None, *, ha
 
 def _forgets(self: SharedLeases, note: Note) -> None:
     _write(self, msgspec.structs.replace(note, leased={}))
+
+
+def _answers_alone(state: State, _: GenerationRequest) -> int:
+    answers = [ballot.candidate for _, ballot in ballots_told(state) if ballot.candidate is not None]
+    return sum(answer.prompt_tokens + answer.completion_tokens for answer in answers)
 
 
 def _a_fifth(plan: Plan) -> int:
@@ -153,6 +159,7 @@ PLANTS: Mapping[str, tuple[Swap, ...]] = {
     "word never left": (("actors.admission.adapters.home_slots.HomeSlots._write", _nothing),),
     "forget a refund": (("actors.admission.quotas.Book.refund", _nothing),),
     "refund twice": (("actors.admission.quotas.Book.refund", _twice),),
+    "who did not answer read nothing": (("serve_apps.gateway.admission.used_tokens", _answers_alone),),
     "cut below policy": (("actors.admission.brownout._needed", _a_fifth),),
     "leak a door slot": (("actors.admission.door.Door.leave", _stays),),
     "forget the learnt limit": (("actors.consensus.adapters.guarded.GuardedVoter.limit", property(_bulkhead)),),

@@ -24,6 +24,7 @@ from actors.consensus.request import Caller, GenerationRequest
 from actors.consensus.screening.findings import Screening, refusal
 from actors.consensus.screening.screen import screen
 from actors.consensus.screening.version import SCREENING_VERSION
+from actors.consensus.vocabulary import State
 from actors.consensus.weights import Weights
 from actors.store.auth import Principal
 from actors.store.tenants import derived_tenants
@@ -134,15 +135,17 @@ class Replica:
             return await self._deliberate(request, who)
         self.admission.require_room(who)
         return await self.admission.through(
-            request, who, "interactive", lambda admitted: self._deliberate(admitted, who)
+            request, who, "interactive", lambda admitted, ended: self._deliberate(admitted, who, ended)
         )
 
-    async def _deliberate(self, request: GenerationRequest, who: Principal) -> Decision:
+    async def _deliberate(
+        self, request: GenerationRequest, who: Principal, ended: Callable[[State], None] | None = None
+    ) -> Decision:
         if self.log.seconds_left(self.clock.time()) < RENEW_BELOW_S:
             self.log.identity = self._renewed.now()
         if self.wallet is not None:
             await self.wallet.look()
-        return await self.coordinator.generate(request, Caller(who.tenant, who.key_id, who.policies))
+        return await self.coordinator.generate(request, Caller(who.tenant, who.key_id, who.policies), ended)
 
     def kill(self) -> None:
         """Let the process end as by ``kill -9``: what is not durable is gone, and so is its lease."""

@@ -1,7 +1,7 @@
 """The stacks that are compared: a shipped profile's layers, one provider alone, and retry, then fall back.
 
 Rules:
-- Layers, breakers, deadlines and caps of a site are the profile's own, as ``up`` would read them.
+- Layers, breakers, deadlines, caps and the number of replicas of a site are the profile's own, as ``up`` would read them.
 - What the profile cannot say of its voters (how often right, how fast) is stated here; it decides how often they agree, not
   how often they are there.
 - The two baselines ask the same simulated providers in the same weather as everybody does without this project: a call, or
@@ -29,7 +29,7 @@ ACCURACY: Mapping[str, float] = {
 }  # fmt: skip
 """Share of HumanEval that such models solve, by their makers' reports (the last three: measured here)."""
 LOCAL = "machine"
-"""Who runs the local voters: one machine for all."""
+"""Who runs the local voters: the home's own machine, one for all of them and the gateway."""
 ALONE_S, TRIES, PAUSE_S = 60.0, 3, 1.0
 NAIVE_CALL_S = 20.0
 """How long retry-then-fallback waits for one call: so short that the second provider still has time."""
@@ -42,6 +42,7 @@ def site_of(profile: str) -> SiteSettings:
     return SiteSettings(
         characters=tuple(_character(voter, config) for voter in config.voters), layers=tuple(rules.layers),
         consensus=config.consensus, breakers=config.breakers, policy=config.policy, thresholds=rules.thresholds,
+        replicas=config.gateway.replicas,
     )  # fmt: skip
 
 

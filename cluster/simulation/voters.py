@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from cluster.simulation.draws import Draws
 from cluster.simulation.questions import ASKABLE, Says
-from cluster.simulation.weather import Weather
+from cluster.simulation.weather import GONE, Weather
 from models.errors import VoterBusy, VoterError, VoterFailed, VoterTimeout
 from models.providers.answer import Usage
 from models.providers.cloud import Bill
@@ -30,6 +30,10 @@ SHARED_DIFFICULTY = 0.5
 SAME_ERROR = 0.6
 REFUSED_S = 0.2
 """How long an error takes to come."""
+
+
+Sent = dict[tuple[str, str], tuple[int, int] | None]
+"""(the panel's request, voter) → tokens of the prompt and of the answer as the voter counts them, ``None`` without an answer."""
 
 
 @dataclass(slots=True)
@@ -43,6 +47,8 @@ class Asked:
     draws: Draws
     tries: dict[str, int] = field(default_factory=dict)
     began_s: float = 0.0
+    sent: Sent = field(default_factory=dict)
+    """Asks that reached a voter."""
 
     def another(self, what: str) -> int:
         """Return how often something was already drawn for this request."""
@@ -101,6 +107,7 @@ class SimulatedVoter:
         asked, me, began_s = ASKED.get(), self.character, self._wall_s()
         key = ("ask", me.info.id, asked.another(me.info.id))
         bill.asked = True
+        asked.sent.setdefault((request.request_id, me.info.id), None)
         try:
             await self._strike(asked, key, begins=True)
             first_s, rest_s = self._takes_s(asked, key)
@@ -113,6 +120,7 @@ class SimulatedVoter:
             if me.price is not None:
                 self._billed(began_s, cost_micro(me.price, used) or 0)
         bill.usage = used
+        asked.sent[request.request_id, me.info.id] = asked.prompt_tokens, used.output_tokens or 0
         text = ASKABLE[asked.question].answer(*self._says(asked, key))
         return Candidate(text, "stop", asked.prompt_tokens, used.output_tokens or 0, round(first_s * 1000))
 
@@ -132,7 +140,7 @@ class SimulatedVoter:
     def _failure(self, kind: str, name: str, value: float) -> VoterError | None:
         if kind == "busy":
             return VoterBusy(name, "no room", value or None)
-        return VoterFailed(name, "503") if kind in ("down", "failing", "hung") else None
+        return VoterFailed(name, "503") if kind in ("down", "failing", "hung", *GONE) else None
 
     def _takes_s(self, asked: Asked, key: tuple[object, ...]) -> tuple[float, float]:
         """Return how long the first token takes, and the others."""

@@ -9,9 +9,14 @@ Kind = Literal[
     "log_slow", "log_away", "policy_away", "spend_away", "sandbox_away", "screener_blind",  # of what a replica needs
     "leases_away", "leases_slow",  # of what replicas share limits by
     "killed", "late", "clock_jump", "halt", "isolate",  # of replicas, their loops, clocks, policy
+    "machine_off", "node_gone",  # of all that runs on the home's machine
     "loosened", "rolled_back",  # of policy that nobody may believe
     "burst", "traffic",  # of load: in a hurry, and steady with time to spare
 ]  # fmt: skip
+
+
+GONE: frozenset[Kind] = frozenset(("machine_off", "node_gone"))
+"""While these last no replica runs, and no local voter."""
 
 
 class Fault(msgspec.Struct, frozen=True, order=True):

@@ -35,14 +35,14 @@ from actors.store.auth import Principal
 from cluster.simulation.admission import LEASES
 from cluster.simulation.draws import Draws
 from cluster.simulation.invariants import Judge
-from cluster.simulation.loop import VirtualLoop
+from cluster.simulation.loop import TICK_S, VirtualLoop
 from cluster.simulation.questions import ASKABLE, BARE, WORDS
 from cluster.simulation.replica import Replica
 from cluster.simulation.settings import SiteSettings
-from cluster.simulation.stacks import Baseline
+from cluster.simulation.stacks import LOCAL, Baseline
 from cluster.simulation.surroundings import Government, SimulatedClock
 from cluster.simulation.voters import ASKED, Asked, SimulatedVoter
-from cluster.simulation.weather import Fault, Weather
+from cluster.simulation.weather import GONE, Fault, Weather
 from models.voter import Message, Sampling
 
 Result = Literal["answered", "undecided", "halted", "overloaded", "limited", "unavailable", "lost", "cancelled"]
@@ -57,6 +57,8 @@ CALM_S, SOONEST_CALM_S = 4.0, 12.0
 """How long after the last deadline replicas go on looking who may come in, and after the last request at least."""
 MOST_OF_A_BURST = 1000
 """Requests of bursts are numbered from the burst's beginning in milliseconds times this."""
+NO_REPLICA = "no_replica"
+"""What an outcome says where nothing listened."""
 SETTLE_S = 1300.0
 """How long after the last of everything a world is looked at for what it leaked: longer than any call, retry or cool-down."""
 
@@ -148,7 +150,12 @@ class World:
         """Let a fault begin, and end in time."""
         match fault.kind:
             case "killed":
+                self._begin(fault)
                 self._kill(int(fault.target), fault.lasts_s)
+            case "machine_off" | "node_gone":
+                self._begin(fault)
+                for number in range(self.settings.replicas):
+                    self._kill(number, fault.lasts_s)
             case "clock_jump":
                 self.clock.jumped_s += fault.value
             case "halt" | "isolate":
@@ -198,7 +205,7 @@ class World:
             self.loop.create_task(self._ask_baseline(baseline, arrival))
         living = [one for one in self.replicas if not one.is_dead]
         if not living:
-            self._end(arrival, "unavailable", 0.0, "no_replica")
+            self._end(arrival, "unavailable", 0.0, NO_REPLICA)
             return
         replica = living[arrival.number % len(living)]
         task = self.loop.create_task(self._ask(replica, arrival))
@@ -268,6 +275,10 @@ class World:
         self.outcomes.append(Outcome(arrival, result, took_s, code, layer, is_right, during))
 
     def _start(self, number: int) -> None:
+        gone_s = max((one.ends_s for one in self.weather.of(LOCAL) if one.kind in GONE), default=0.0)
+        if gone_s > self.loop.now_s + TICK_S:
+            self.loop.call_at(gone_s, self._start, number)
+            return
         self._incarnations += 1
         replica = Replica(
             number, self._incarnations, self.settings, self.voters, self._weights, self.government, self.weather, self.clock,

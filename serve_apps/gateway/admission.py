@@ -1,8 +1,8 @@
 """Who is let in to deliberate: quota, then door, then the work; and what a request held is given back however it ends.
 
 Rules:
-- What is reserved of a key's limit is settled by what was used once an answer or a recorded refusal is there. A request that was
-  refused with 429, failed before anybody was asked, or was cancelled, gets everything back.
+- What is reserved of a key's limit is settled by what voters used, with an answer as without one: recorded, withheld, or not
+  recorded in time. A request that was refused with 429, failed before anybody was asked, or was cancelled, gets everything back.
 - Who is let in at once costs neither task nor timer nor lock. Who waits is one future; what he waited is off his deadline.
 - Leases are fetched by a thread of their own, beside the requests; no request waits for them. A store that fails, in whatever
   way, is asked again after a pause that doubles, however many requests are refused meanwhile.
@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 
@@ -35,13 +36,14 @@ from actors.base.errors import (
 )
 from actors.consensus.actor import Decision
 from actors.consensus.request import GenerationRequest
-from actors.consensus.vocabulary import Plan
+from actors.consensus.vocabulary import Plan, State
 from actors.store.auth import Principal
 from serve_apps.gateway.complaints import Complaints
 from serve_apps.gateway.problems import Header
 
 _log = logging.getLogger("weavergen.gateway")
-Work = Callable[[GenerationRequest], Awaitable[Decision]]
+Work = Callable[[GenerationRequest, Callable[[State], None]], Awaitable[Decision]]
+"""Deliberates on a request, and tells what voters were asked and answered as soon as that has ended."""
 TOO_LATE = "it waited as long as it may"
 UNLIMITED_BOTH = Amount(UNLIMITED, UNLIMITED)
 DISPLACED = "a request that goes first, by its priority or because its key has less under way, took its place in line"
@@ -144,16 +146,17 @@ class Admission:
         """Do the work of a request for which ``held`` is reserved; raise ``Overloaded`` if it is not let in."""
         priority: Priority = "batch" if principal.tier in self._batch_tiers else asked
         key, now_s = principal.key_id, self._monotonic()
+        heard: list[State] = []
         try:
             if not self.door.enter(priority, key, now_s):
                 request = await self._waited(request, priority, key, now_s)
-            decision = await self._done(request, priority, key, work)
+            decision = await self._done(priority, key, partial(work, request, heard.append))
         except BaseException as error:
             if held is not None:
-                self._give_back(held, error)
+                self._give_back(held, error, used_tokens(heard[0], request) if heard else 0)
             raise
         if held is not None:
-            self._book.settle(held, used_tokens(decision.state))
+            self._book.settle(held, used_tokens(decision.state, request))
         return decision
 
     def reserve(self, request: GenerationRequest, principal: Principal) -> Reserved | None:
@@ -250,15 +253,14 @@ class Admission:
             self._hungry.set()
         return held
 
-    def _give_back(self, held: Reserved, error: BaseException) -> None:
-        """Settle a request that brought no answer."""
-        used = _recorded_tokens(error)
-        if used is None:
+    def _give_back(self, held: Reserved, error: BaseException, used: int) -> None:
+        """Settle a request that brought no answer, for which voters used so many tokens."""
+        if _is_free(error) or not (used or _is_decision(error)):
             self._book.refund(held)
         else:
             self._book.settle(held, used)
 
-    async def _done(self, request: GenerationRequest, priority: Priority, key: str, work: Work) -> Decision:
+    async def _done(self, priority: Priority, key: str, work: Callable[[], Awaitable[Decision]]) -> Decision:
         """Do the work of a request that was let in, and let in the next one.
 
         A refusal that is a decision is an end as an answer is. What requests usually take is told by those that voters answered:
@@ -267,10 +269,10 @@ class Admission:
         began_s = self._monotonic()
         has_ended = is_answered = False
         try:
-            decision = await work(request)
+            decision = await work()
             has_ended = is_answered = True
         except WeaverGenError as error:
-            has_ended = "decision_id" in error.details
+            has_ended = _is_decision(error)
             is_answered = has_ended and isinstance(error, RefusedAnswer)
             raise
         finally:
@@ -352,10 +354,13 @@ def _future(ticket: Ticket) -> "asyncio.Future[None]":
     return ticket.caller
 
 
-def _recorded_tokens(error: BaseException) -> int | None:
-    """Return the tokens of a recorded refusal; ``None`` of what was refused with 429, failed unrecorded, or was cancelled."""
-    usage = error.details.get("usage") if isinstance(error, WeaverGenError) else None
-    return None if usage is None or isinstance(error, Overloaded) else usage["total_tokens"]
+def _is_free(error: BaseException) -> bool:
+    """Tell whether a request uses nothing because of how it ended: refused with 429, or cancelled."""
+    return isinstance(error, Overloaded) or not isinstance(error, Exception)
+
+
+def _is_decision(error: BaseException) -> bool:
+    return isinstance(error, WeaverGenError) and "decision_id" in error.details
 
 
 def _limit(tier: TierConfig) -> Amount:

@@ -105,7 +105,10 @@ class ChatCompletions:
         """Deliberate on a request once it is let in."""
         caller = Caller(principal.tenant, principal.key_id, principal.policies)
         return self._admission.through(
-            request, principal, priority, lambda admitted: self._coordinator.generate(admitted, caller)
+            request,
+            principal,
+            priority,
+            lambda admitted, ended: self._coordinator.generate(admitted, caller, ended),
         )
 
     async def _once(
@@ -146,5 +149,5 @@ class _Work:
         held, self.held = self.held, None
         return await self.admission.let_in(
             replace(self.request, deadline_ms=left_ms), self.principal, self.priority,
-            lambda admitted: self.coordinator.generate(admitted, self.caller), held,
+            lambda admitted, ended: self.coordinator.generate(admitted, self.caller, ended), held,
         )  # fmt: skip

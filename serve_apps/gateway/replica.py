@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from actors.base.canonical import micro, to_builtins
+from actors.base.endings import endings
 from actors.base.errors import ModelNotFound, NotReady, Overloaded, StorageUnavailable
 from actors.consensus.actor import ConsensusCoordinator, Identity
 from actors.consensus.adapters.clock import SystemClock
@@ -246,9 +247,13 @@ class Gateway:
                 isolated=sorted(v for v, state in snapshot.voter_state.items() if state != "active")
                 if snapshot
                 else [],
-                standing=self._settings.degraded + self._scrutiny.degraded() + self._unkept(),
+                standing=self._settings.degraded + self._scrutiny.degraded() + self._unkept() + self._endings(),
             )
         )
+
+    def _endings(self) -> tuple[str, ...]:
+        """Return which of root's certificates somebody has to renew before long."""
+        return tuple(endings(self._parts.trust(), int(time.time())))
 
     def layers(self) -> tuple[LayerStanding, ...]:
         """Return how every layer stands now."""

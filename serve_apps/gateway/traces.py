@@ -7,7 +7,8 @@ Rules:
   request failed as a whole). Received is the sum.
 - What helps to be sent again gets 429 or 503 with ``Retry-After``; everything else never helps, and says so by its status.
 - Errors are ``google.rpc.Status`` in the request's encoding, as the protocol wants, not the gateway's own.
-- A request that is refused uses up nothing of its key's rate.
+- A request uses up of its key's rate what its spans, its scopes or its bytes are, whichever is most, and never nothing. One
+  that is to be sent again uses up nothing; one that never helps was read, and has its price.
 
 Left out: which spans may come in (``actors.spans.otlp.intake``) and their log (``external_log``).
 """
@@ -20,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -35,7 +37,7 @@ from actors.base.errors import (
     WeaverGenError,
 )
 from actors.spans.otlp.config import OtlpConfig
-from actors.spans.otlp.exchange import Encoding, encoding_of, failure, inflate, read_request, response
+from actors.spans.otlp.exchange import Encoding, count_scopes, encoding_of, failure, inflate, read_request, response
 from actors.spans.otlp.intake import Taken, count_spans, take
 from actors.spans.span import Span
 from serve_apps.gateway.access import Access
@@ -84,6 +86,17 @@ class TracesShown(msgspec.Struct, frozen=True):
     queued_bytes: int
     unavailable_because: str
     """Empty while their log takes spans."""
+
+
+@dataclass(slots=True)
+class _Read:
+    """What a request holds."""
+
+    taken: Taken
+    price: int = 1
+    """What it costs of its key's rate."""
+    refused: InvalidRequest | PromptTooLarge | None = None
+    """Why none of it is taken."""
 
 
 class TraceIntake:
@@ -158,10 +171,11 @@ class TraceIntake:
         with self._place(principal.key_id):
             data = await self._body(receive)
             sender, tenant = principal.key_id, self._pseudonym(principal.tenant)
-            taken, why = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._taken, data, compressed, encoding, sender, tenant
+            read = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._read, data, compressed, encoding, sender, tenant
             )
-            await self._keep(principal.key_id, taken, why)
+            taken = read.taken
+            await self._keep(principal.key_id, read)
         return response(taken.rejected_spans, taken.error_message, encoding)
 
     async def _body(self, receive: Receive) -> bytes:
@@ -171,37 +185,47 @@ class TraceIntake:
         except InvalidRequest as error:
             raise Overloaded(str(error)) from error
 
-    def _taken(
-        self, data: bytes, compressed: bool, encoding: Encoding, sender: str, tenant: str
-    ) -> tuple[Taken, PromptTooLarge | None]:
-        """Read a request's spans (in the thread); return as well why it is refused as a whole, though it was read."""
+    def _read(self, data: bytes, compressed: bool, encoding: Encoding, sender: str, tenant: str) -> _Read:
+        """Read a request's spans (in the thread)."""
+        read = _Read(Taken([], {}))
+        try:
+            self._take(read, data, compressed, encoding, sender, tenant)
+        except (InvalidRequest, PromptTooLarge) as error:
+            read.refused = error
+        return read
+
+    def _take(
+        self, read: _Read, data: bytes, compressed: bool, encoding: Encoding, sender: str, tenant: str
+    ) -> None:  # fmt: skip
         config = self._config
         if compressed:
             data = inflate(data, config.max_decompressed_bytes, config.max_ratio)
         elif len(data) > config.max_decompressed_bytes:
             raise PromptTooLarge(f"the body has more than {config.max_decompressed_bytes} bytes", "body")
-        request = read_request(data, encoding)
+        read.price = max(read.price, len(data) // config.bytes_a_span)
+        request = read_request(data, encoding, config.max_scopes)
         count = count_spans(request)
-        unread = Taken([], {"refused": count})
+        read.price = max(read.price, count, count_scopes(request) // 2)
+        read.taken = Taken([], {"refused": count})
         if count > config.max_spans:
-            return unread, PromptTooLarge(f"the request has {count} spans, and may have {config.max_spans}", "body")
-        try:
-            return take(request, sender, tenant, config, self._time_ns(), _breathe), None
-        except PromptTooLarge as error:
-            return unread, error
+            raise PromptTooLarge(f"the request has {count} spans, and may have {config.max_spans}", "body")
+        read.taken = take(request, sender, tenant, config, self._time_ns(), _breathe)
 
-    async def _keep(self, key_id: str, taken: Taken, why: PromptTooLarge | None) -> None:
+    async def _keep(self, key_id: str, read: _Read) -> None:
         """Make rows durable, and count what became of every span."""
+        taken = read.taken
         count = len(taken.rows) + taken.rejected_spans
         try:
-            if why is not None:
-                raise why
-            self._take_rate(key_id, count)
+            if read.refused is not None:
+                self._charge(key_id, read.price)
+                raise read.refused
+            self._require_rate(key_id)  # others may have taken it while this one was read
+            self._charge(key_id, read.price)
             try:
                 if taken.rows:
                     await self._log.append(taken.rows)
             except BaseException:
-                self._give_rate_back(key_id, count)
+                self._give_rate_back(key_id, read.price)
                 raise
         except BaseException:
             self._refused += count
@@ -218,8 +242,7 @@ class TraceIntake:
         if wait_s := self._of_all.wait_s(ALL_KEYS, now_s):
             raise self._too_many("all keys together send more spans than this replica takes", wait_s)
 
-    def _take_rate(self, key_id: str, count: int) -> None:
-        self._require_rate(key_id)  # others may have taken it while this one was read
+    def _charge(self, key_id: str, count: int) -> None:
         now_s = self._monotonic()
         self._of_key.take(key_id, count, now_s)
         self._of_all.take(ALL_KEYS, count, now_s)

@@ -1,5 +1,6 @@
 """Admission in the simulator: production's door and limits hold in its weather, and the judge names what does not."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -7,21 +8,25 @@ from msgspec.structs import replace
 
 from actors.admission.config import AdmissionConfig, TierConfig
 from actors.admission.quotas import Amount, Leases, Standing
-from actors.base.errors import Overloaded, RateLimited
+from actors.base.errors import DeadlineExceeded, NotReady, Overloaded, RateLimited
 from actors.consensus.actor import Decision
 from actors.consensus.config import ConsensusConfig
 from actors.spans.record import DecisionRecord
-from actors.store.auth import Principal
 from cluster.simulation.admission_judge import AdmissionJudge, Gate, InHand
 from cluster.simulation.replica import Replica
 from cluster.simulation.settings import SiteSettings, layer
+from cluster.simulation.voters import Sent
 from cluster.simulation.weather import Fault
 from cluster.simulation.world import CALLERS, Arrival, World
+from models.voter import Message
 from tests.sim.test_world import WORD, site, sure
 
 CONFIG = AdmissionConfig.model_validate(
     {"tiers": {1: {"requests_per_minute": 12}, 3: {"priority": "batch"}}, "shedding": {"look_ms": 50, "min_limit": 1}}
 )
+
+
+ASKED_FOR = (Message("user", "hello"),)
 
 
 def admitting(**changes: object) -> SiteSettings:
@@ -87,18 +92,19 @@ def test_who_comes_after_a_killed_replica_takes_its_slot(tmp_path: Path) -> None
     assert [one.admission and one.admission.slot for one in world.replicas] == [0, 1]
 
 
-def judged() -> tuple[AdmissionJudge, list[tuple[str, str]]]:
+def judged(limited: TierConfig = CONFIG.tiers[1]) -> tuple[AdmissionJudge, list[tuple[str, str]]]:
     """Return a judge of its own at 100 s, and what it finds."""
+    config = CONFIG.model_copy(update={"tiers": {**CONFIG.tiers, 1: limited}})
     found: list[tuple[str, str]] = []
     names = {name: name for name in "abcdef"}
-    return AdmissionJudge(CONFIG, 3, names, lambda: 100.0, lambda rule, detail: found.append((rule, detail))), found
+    return AdmissionJudge(config, 3, names, lambda: 100.0, lambda rule, detail: found.append((rule, detail))), found
 
 
 @pytest.mark.parametrize(("key", "may_s"), [("key", 0.35), ("batches", 10.1)])
 def test_whoever_waits_too_long_is_seen(key: str, may_s: float) -> None:
     """People and batches by their own bounds."""
     judge, found = judged()
-    visit = judge.came(Gate("replica 0"), CALLERS[key], "interactive", 0.0)
+    visit = judge.came(Gate("replica 0"), CALLERS[key], "interactive", 0.0, ASKED_FOR, {})
     visit.came_s = 100.0 - may_s + 0.01
     judge.let_in(visit)
     assert found == []
@@ -138,10 +144,41 @@ def test_a_book_is_compared_with_what_was_given(left: int, rules: list[str]) -> 
     """Half of a share of four is its own, three were leased, and what was refused takes nothing and brings nothing."""
     judge, found = judged()
     gate = Gate("replica 0")
-    visit = judge.came(gate, Principal("limited", "t", "client", frozenset(), 1), "interactive", 0.0)
+    visit = judge.came(gate, CALLERS["limited"], "interactive", 0.0, ASKED_FOR, {})
     judge.leased(gate, Leases(0, True, {"limited": Amount(3, 0)}, {}))
     judge.failed(visit, Overloaded("full", retry_after_s=1), Says(left))
     assert [rule for rule, _ in found] == rules
+
+
+HEARD, SILENT = {("r", "a"): (12, 30), ("r", "b"): None}, {("r", "a"): None, ("r", "b"): None}
+
+
+@pytest.mark.parametrize(
+    ("error", "sent", "used"),
+    [
+        (None, HEARD, (1, 42 + 12)),
+        (DeadlineExceeded("x", details={"decision_id": "d"}), HEARD, (1, 42 + 12)),
+        (DeadlineExceeded("x", details={"decision_id": "d"}), SILENT, (1, 2 * (5 + 16 + 64))),
+        (NotReady("the log is away"), SILENT, (1, 2 * (5 + 16 + 64))),
+        (DeadlineExceeded("x", details={"decision_id": "d"}), {}, (1, 0)),
+        (NotReady("no policy"), {}, (0, 0)),
+        (Overloaded("x", details={"decision_id": "d"}, retry_after_s=1), HEARD, (0, 0)),
+        (asyncio.CancelledError(), HEARD, (0, 0)),
+    ],
+)
+def test_what_voters_were_sent_is_used_whatever_is_said_of_it(
+    error: BaseException | None, sent: Sent, used: tuple[int, int]
+) -> None:
+    """The book may have no token more, and none less."""
+    for wrong in (0, 1, -1):
+        judge, found = judged(TierConfig(tokens_per_minute=1200))
+        gate = Gate("replica 0")
+        visit = judge.came(gate, CALLERS["limited"], "interactive", 0.0, ASKED_FOR, sent)
+        says = Says(0)
+        says.says = InHand(0, "kept", {"limited": (0, 200 - used[1] + wrong)}, -1)
+        judge.answered(visit, says) if error is None else judge.failed(visit, error, says)
+        assert gate.used["limited", 0, "requests"] == used[0]
+        assert [rule for rule, _ in found] == (["refund"] if wrong else [])
 
 
 @pytest.mark.parametrize(("standing", "word", "rules"), [("alone", 0, []), ("alone", -1, ["word"]), ("kept", -1, [])])
@@ -181,5 +218,5 @@ def test_a_cut_panel_wins_by_its_policy_whatever_those_say_who_were_not_asked() 
 def test_a_tier_that_is_not_named_is_not_limited() -> None:
     """Whatever its key uses."""
     judge, _ = judged()
-    visit = judge.came(Gate("replica 0"), CALLERS["metered"], "interactive", 0.0)
+    visit = judge.came(Gate("replica 0"), CALLERS["metered"], "interactive", 0.0, ASKED_FOR, {})
     assert visit.tier == TierConfig(priority="interactive")

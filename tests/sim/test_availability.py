@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from cluster.config import load_profile, read_config
 from cluster.simulation.availability import Task, gathered, lost_by_cause, lost_to, run, sweep
 from cluster.simulation.estimator import FAIR, Stratum
 from cluster.simulation.fair import FairTask, fair
@@ -13,9 +14,9 @@ from cluster.simulation.plot import sweep_svg
 from cluster.simulation.report import lines
 from cluster.simulation.stacks import baselines, site_of
 from cluster.simulation.strata import counted
-from cluster.simulation.validation import compare, compare_outage
+from cluster.simulation.validation import APART, BROKEN, Compared, compare, compare_outage
 from cluster.simulation.weather import Fault
-from cluster.simulation.world import Arrival, Outcome, Result, World
+from cluster.simulation.world import NO_REPLICA, Arrival, Outcome, Result, World
 from tests.sim.test_world import site
 
 BOTH = Stratum(("a: down", "b: hung"))
@@ -25,6 +26,7 @@ BOTH = Stratum(("a: down", "b: hung"))
 def test_a_profile_is_a_site(profile: str) -> None:
     """Layers, breakers and consensus are the profile's own; every voter has somebody who runs it."""
     found = site_of(profile)
+    assert found.replicas == read_config(load_profile(profile), profile).gateway.replicas
     assert [one.name for one in found.layers] == ["primary", "backup", "emergency", "air-gapped"]
     assert found.breakers.window == "time"
     assert {"openai", "anthropic", "gemini", "machine"} <= {one.provider for one in found.characters}
@@ -70,6 +72,17 @@ def test_losses_are_laid_to_what_was_under_way() -> None:
     assert found["replica: killed"] == pytest.approx(0.9 / 4)
 
 
+@pytest.mark.parametrize(("weather", "cause"), [
+    (("0: killed",), "replica: killed"), (("0: killed", "machine: machine_off"), "machine: machine_off"),
+    (("a: down", "machine: node_gone"), "machine: node_gone"), (("a: down",), "replica: killed"),
+])  # fmt: skip
+def test_what_finds_nobody_is_laid_to_what_ended_the_replicas(weather: tuple[str, ...], cause: str) -> None:
+    """A machine or a node that is gone, or else that they were killed; nothing that was under way beside."""
+    refused = Outcome(Arrival(0.0, 0, 0), "unavailable", 0.0, NO_REPLICA, weather=weather)
+    causes = {cause} | ({"replica: killed"} if weather[0] == "0: killed" else set())
+    assert lost_to([refused], [FAIR])[FAIR].keys() == causes
+
+
 def test_a_sweep_is_told_as_a_page_and_a_picture() -> None:
     """Every stack and co-occurrence has its figure, with both errors; the picture is drawn of the same ones."""
     told: list[tuple[int, int]] = []
@@ -101,20 +114,39 @@ def test_what_breaks_in_a_replicate_is_in_the_sum() -> None:
 
 
 def test_the_estimate_is_what_a_full_simulation_finds() -> None:
-    """Two days with much going wrong, every request of a steady load beside the estimator's; the campaign does thirty."""
-    found = compare("gpu", None, days=2, gap_s=150.0, seed=2, worse=150.0)
+    """Two days with much going wrong, every request of a steady load beside the estimator's; the campaign does thirty.
+
+    Estimators that are broken on purpose are told from it, among them one that forgets a stratum.
+    """
+    found = compare("gpu", None, days=2, gap_s=150.0, seed=2, worse=100.0, looks=6, fair_requests=300)
     assert found.breaches == 0
-    assert found.full > 0.01
-    assert found.estimate == pytest.approx(found.full, abs=0.02)
+    assert found.broken.keys() == BROKEN.keys()
+    assert found.verdict == dict.fromkeys(found.verdict, True), found
     assert found.estimate_error > 0
 
 
 def test_an_outage_at_the_load_s_pace_is_what_looks_at_it_say() -> None:
-    """Every provider is silent: whoever is down is failed over from, and full run and looks agree within their errors."""
-    found = compare_outage("gpu", ("openai", "anthropic", "gemini"), "hung", 0.05, seed=1, looks=2)
+    """Every provider is silent and engines are away in between: full runs and looks agree, one that sees nothing fail does not.
+
+    The campaign takes an hour, in which all that are broken must be rejected.
+    """
+    found = compare_outage("gpu", ("openai", "anthropic", "gemini"), "down", 0.05, seed=1, looks=2, again=2)
     assert found.breaches == 0
-    assert found.full_requests > 300
-    assert found.differs_by < 4
+    assert found.full_requests > 2 * 300
+    assert found.full > 0.1
+    assert found.differs_by <= APART < found.broken["nothing fails"], found
+
+
+@pytest.mark.parametrize(
+    ("estimate", "broken", "verdict"),
+    [(0.10, 0.0, [True, True]), (0.20, 0.0, [False, True]), (0.10, 0.08, [True, False])],
+)
+def test_a_comparison_has_power_if_it_would_notice(estimate: float, broken: float, verdict: list[bool]) -> None:
+    """What is further apart than three errors does not agree, and a broken estimate that is nearer proves nothing."""
+    by = (0.1 - broken) / 0.01
+    found = Compared(1.0, 1, 1, 0.1, 0.006, estimate, 0.008, 0, {"b": by})
+    assert list(found.verdict.values()) == verdict
+    assert not Compared(1.0, 1, 1, 0.1, 0.006, estimate, 0.008, 0, {}).verdict["every broken estimator is rejected"]
 
 
 def test_nothing_is_lost_when_lifetimes_end() -> None:

@@ -3,13 +3,18 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from cluster.simulation.ills import ASSUMED, _targets
 from cluster.simulation.settings import SiteSettings, layer
+from cluster.simulation.stacks import LOCAL
 from cluster.simulation.storm import SITE, play, schedule_of
-from cluster.simulation.voters import Character
-from cluster.simulation.weather import Fault, Weather
-from cluster.simulation.world import Arrival, World
+from cluster.simulation.voters import Character, SimulatedVoter
+from cluster.simulation.weather import Fault, Kind, Weather
+from cluster.simulation.world import NO_REPLICA, Arrival, World
 from models.voter import VoterInfo
 
 WORD = 8
@@ -69,6 +74,32 @@ def test_silence_costs_a_layer_its_time_and_no_more() -> None:
 def test_everybody_down_is_said() -> None:
     """No layer answers: refused with the word for it."""
     assert ends([Fault(0.0, "down", "", 100.0)], 1.0) == [("unavailable", "all_layers_failed")]
+
+
+@pytest.mark.parametrize("kind", ["machine_off", "node_gone"])
+def test_where_the_machine_is_gone_so_is_every_replica(kind: Kind) -> None:
+    """Nothing listens until it is back, also not a replica that was killed before; what was under way is lost."""
+    gone = [Fault(9.0, "killed", "1", 2.0), Fault(10.0, kind, LOCAL, 100.0)]
+    found = ends(gone, 8.0, 9.8, 11.5, 50.0, 109.0, 111.0)
+    assert found == [("answered", "primary"), ("lost", ""), *[("unavailable", NO_REPLICA)] * 3, ("answered", "primary")]
+
+
+def test_where_the_machine_is_gone_so_are_its_voters() -> None:
+    """Who runs there answers nobody; who runs elsewhere does."""
+    weather = Weather()
+    voter = SimulatedVoter(replace(sure("a"), provider=LOCAL), weather, float, lambda *_: None)
+    weather.begin(Fault(0.0, "machine_off", LOCAL, 1.0))
+    assert [str(voter._failure(fault.kind, "a", 0.0)) for fault in weather.of("a", LOCAL)] == ["a: 503"]
+    assert weather.of("b", "cloud b") == []
+
+
+def test_what_strikes_the_home_strikes_all_that_lies_there() -> None:
+    """A machine that is off takes voters and replicas, a disk that is full every replica's log, a kill one replica."""
+    settings = replace(site(), replicas=2)
+    of = {ill.kind: _targets(ill, settings) for ill in ASSUMED}
+    assert of["machine_off"] == of["node_gone"] == [LOCAL]
+    assert of["log_away"] == of["log_slow"] == [""]
+    assert of["killed"] == ["0", "1"]
 
 
 def test_a_halt_ends_what_is_under_way_and_is_taken_back() -> None:

@@ -6,6 +6,8 @@ Rules:
 - A voter that takes longer than it nearly ever does is told as slow once, if anybody stood by when it was asked. Whether an ask
   follows is deliberation's word; that ask is paid for, and no other.
 - A voter that is cancelled because its time is up is told so: its breaker counts it.
+- What was sent is told: an ask that our own side turned away (its breaker, its bulkhead, the day's money), or that was cancelled
+  before it began, was not.
 - Nothing outlives the request: closing cancels all that is under way.
 - The salt that breaks ties and seeds the inputs is drawn when the ballots are closed, so no voter's answer can depend on it.
 
@@ -75,6 +77,7 @@ class Effects:
         self._started = bench.clock.monotonic()
         self._asks: dict[int, asyncio.Task[None]] = {}
         self._others: list[asyncio.Task[None]] = []
+        self._sent: set[int] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self.events: Mailbox[Event] = Mailbox()
 
@@ -88,6 +91,11 @@ class Effects:
         """The tie salt, in hex: the last one drawn. To be read once the ballots are closed."""
         self._salt = self._salt or self._bench.randomness(16).hex()
         return self._salt
+
+    @property
+    def sent(self) -> frozenset[int]:
+        """Asks that went out so far, whatever came of them."""
+        return frozenset(self._sent)
 
     def act(self, commands: Sequence[Command]) -> None:
         """Begin every effect; their events come into the mailbox."""
@@ -146,11 +154,14 @@ class Effects:
         try:
             if voter is None:
                 raise VoterError(ask.voter, "not deployed")
+            self._sent.add(ask.ask_id)
             candidate = await voter.ask(self._request)
             event: Event = Answered(ask.ask_id, candidate, self._elapsed_ms())
         except VoterTimeout as error:
             event = TimedOut(ask.ask_id, self._elapsed_ms(), error.message[:200])
         except VoterError as error:
+            if not error.was_sent:
+                self._sent.discard(ask.ask_id)
             said, again_s = error.message[:200], error.retry_after_s
             event = Failed(ask.ask_id, error.outcome, said, self._elapsed_ms(), error.cause, again_s)
         except Exception as error:  # noqa: BLE001 - whatever a voter raises costs its ballot, not the request

@@ -9,7 +9,7 @@ Left out: what is in it (``checkers.baseline``).
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from actors.base.errors import IntegrityError
@@ -75,6 +75,10 @@ class KeptStatistics:
     def check(self, arrivals: Arrivals) -> list[Finding]:
         """Return rows that are unlike those before."""
         return self._detector.check(arrivals)
+
+    def set_aside(self, findings: Iterable[Finding]) -> None:
+        """Give way to what was set aside for long."""
+        self._detector.set_aside(findings)
 
     def recall(self, earlier: Arrivals, reached: Mapping[str, int]) -> None:
         """Know the newest rows again, which the baseline that was kept does not hold."""

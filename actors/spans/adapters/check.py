@@ -25,7 +25,7 @@ from typing import Any
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters.described import misdescribed
-from actors.spans.adapters.findings import Damage, Findings, Whole
+from actors.spans.adapters.findings import Answered, Damage, Findings, Whole
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.log_check import LogCheck
 from actors.spans.adapters.rows_check import RowsCheck
@@ -35,7 +35,7 @@ from actors.spans.log.checkpoint import Checkpoint, SignedCheckpoint, spoiled
 from actors.spans.merkle import EMPTY_ROOT
 from actors.spans.place import AT_HOME, Location
 
-__all__ = ["Checked", "Damage", "Seen", "Tell", "Whole", "check_log"]
+__all__ = ["Answered", "Checked", "Damage", "Seen", "Tell", "Whole", "check_log"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,8 @@ class Checked:
     """Files that were held by their bytes' digest alone, for a signed entry names them."""
     expired: int = 0
     """Batches whose rows were taken away in time, as a signed entry says."""
+    answered: tuple[Answered, ...] = ()
+    """Batches that were sealed though they were not what their commit said, and who answered for them: no damage, and told."""
 
     def waited_s(self, now_s: float) -> float:
         """Return how long the oldest row that is not sealed has waited."""
@@ -65,7 +67,7 @@ class Checked:
         return {
             "ok": not self.damage, "size": self.size, "root": self.root, "whole": len(self.whole), "rows": self.rows,
             "waiting": self.waiting, "waiting_since_ms": self.waiting_since_ms, "trusted_files": self.trusted_files,
-            "expired": self.expired,
+            "expired": self.expired, "answered": [asdict(item) for item in self.answered],
             "damage": [asdict(item) for item in self.damage],
         }  # fmt: skip
 
@@ -150,20 +152,20 @@ def _checked(
         if index not in rows.waiting:
             findings.found(index, "missing", "it waits to be sealed, and no row of it is in the table")
     if not findings.damage:
-        _describe(table, log, findings)
+        _describe(table, log, rows, findings)
     since_ms = None if rows.waiting_since_ns is None else rows.waiting_since_ns // 1_000_000
     return Checked(
         size, checkpoint.root, findings.rows, findings.whole, findings.damage, numbered - size, since_ms, rows.trusted,
-        findings.expired,
+        findings.expired, tuple(found for _, found in sorted(findings.answered.items())),
     )  # fmt: skip
 
 
-def _describe(table: SpanStores, log: LogCheck, findings: Findings) -> None:
+def _describe(table: SpanStores, log: LogCheck, rows: RowsCheck, findings: Findings) -> None:
     """Hold what Delta's log says of the table's files and writers against them, where all of the rows lie in one table."""
     sealed = {writer: sealed.last for writer, sealed in log.sealed.items()}
     try:
-        path = table.only_path()
-        for name, why in () if path is None else misdescribed(path, findings.size, sealed):
+        only = table.only_table()
+        for name, why in () if only is None else misdescribed(only, findings.size, sealed, rows.held):
             findings.found(-1, "table", f"span file {name}: {why}" if name else why)
-    except StorageUnavailable as error:
+    except (IntegrityError, StorageUnavailable) as error:
         findings.found(-1, "table", str(error))

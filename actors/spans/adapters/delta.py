@@ -2,22 +2,28 @@
 
 Rules:
 - A store that cannot be asked whether it holds a table is away, never empty: the library would say that there is none.
+- A log that cannot be read is ``StorageUnavailable``, however the library puts it.
 - Whoever commits to a bucket does it with a conditional PUT: of two at once one takes effect, and the other is told.
 
 Left out: what is committed (``table``), and the files that it names (``files``, ``objects``).
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
-from actors.spans.adapters.objects import ObjectPath, storage_options
+from actors.base.errors import StorageUnavailable
+from actors.spans.adapters.objects import ObjectPath, in_words, storage_options
 from actors.spans.place import Place
 
 DELTA_LOG = "_delta_log"
+_PANIC = "PanicException"
+"""Its class has no module that one could import."""
 
 
 def is_table(path: Place) -> bool:
@@ -38,6 +44,18 @@ def create_table(path: Place, schema: pa.Schema, partition: str, configuration: 
         str(path), schema, mode="ignore", partition_by=[partition], configuration=configuration,
         storage_options=_options(path),
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def asked(path: Place) -> Iterator[None]:
+    """Let whatever keeps a table's log from being read be ``StorageUnavailable``."""
+    try:
+        yield
+    except BaseException as error:
+        # ValueError: words that are not UTF-8. Where the log is damaged the library may panic, which is no Exception.
+        if isinstance(error, OSError | DeltaError | pa.ArrowException | ValueError) or type(error).__name__ == _PANIC:
+            raise StorageUnavailable(f"the span table in {path} cannot be read: {in_words(error)}") from error
+        raise
 
 
 def file_of(path: Place, uri: str) -> Place:

@@ -17,9 +17,9 @@ Left out: entries before the newest; a checkpoint whose pages are exchanged for 
 import json
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from actors.spans.adapters.parquet import UNREADABLE
 from actors.spans.adapters.segments import Disk
 
 ACTIONS = "weavergen.actions"
@@ -65,7 +65,7 @@ def _is_whole_entry(data: bytes) -> bool:
 def _is_whole_checkpoint(path: Path) -> bool:
     try:
         pq.ParquetFile(path, memory_map=False).read()
-    except (pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         if isinstance(error, OSError) and error.errno:  # the disk's word, not the file's
             raise
         return False

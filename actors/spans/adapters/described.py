@@ -5,7 +5,7 @@ writer's rows up to the number that it names are taken for known.
 
 Rules:
 - Of each file: its size, how many rows, the range and the nulls of every column that files are chosen by, and its date, held
-  against the footer, which the file's name vouches for. No page is read for that.
+  against its rows, as whoever checks them has read them: no footer is asked, but for one that is known to be good.
 - Of each writer: the number that it reached is that of its last row. It is higher only where an entry of the actor's own says
   that rows were lost or set aside.
 - The last number of a batch is the highest that a row has. Columns are the table's own, by name and type.
@@ -15,139 +15,140 @@ Left out: what rows hold (``check``), numbers under which the actor remembers ad
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from deltalake import DeltaTable, Schema
-from deltalake.exceptions import DeltaError
+from deltalake import Schema
 
-from actors.base.errors import StorageUnavailable
-from actors.spans.adapters.delta import is_table, open_table
-from actors.spans.adapters.objects import in_words
-from actors.spans.adapters.parquet import source
-from actors.spans.columns import PARTITION, pinned_schema, table_schema
-from actors.spans.conventions import ROW_QUARANTINED, ROW_WRITER, WAL_DAMAGED, WAL_WRITER
+from actors.base.errors import IntegrityError
+from actors.spans.adapters.parquet import STATISTICS, Statistics, footer_statistics, groups_in, named_bytes, read_file
+from actors.spans.adapters.reading import TableReader
+from actors.spans.columns import PARTITION, table_schema
+from actors.spans.conventions import BATCH_ANSWERED, ROW_QUARANTINED, ROW_WRITER, WAL_DAMAGED, WAL_WRITER
 from actors.spans.place import Place
 
-COLUMNS = ("writer_id", "writer_seq", "log_index", "decision_id", "start_unix_nano", "end_unix_nano")
-"""Files are chosen by what Delta says of these."""
 _BATCHES = "log"
-_SAID = (ROW_QUARANTINED, WAL_DAMAGED)
+_SAID = (ROW_QUARANTINED, BATCH_ANSWERED, WAL_DAMAGED)
+_COLUMNS = {column.name: column.type for column in Schema.from_arrow(table_schema()).fields}
 Fault = tuple[str, str]
 """Name of a file, empty for the table as a whole, and what is wrong."""
 
 
-def misdescribed(path: Place, size: int, sealed: Mapping[str, int]) -> Iterator[Fault]:
-    """Yield what Delta's log says of the table in ``path`` that is not so.
+@dataclass(slots=True)
+class Held:
+    """What a file holds of what Delta's log says; taken in row group by row group."""
 
-    ``size`` batches are sealed, and of each writer the rows up to a number. Raises ``StorageUnavailable`` if Delta's log cannot
-    be read; a file that cannot is left to whoever reads its rows.
-    """
-    try:
-        if not is_table(path):
-            return
-        delta = open_table(path)
-        known = {field.name: field.type for field in Schema.from_arrow(table_schema()).fields}
-        if delta.metadata().partition_columns != [PARTITION] or any(
-            known.get(field.name) != field.type for field in delta.schema().fields
-        ):
-            yield "", "the table's columns are not those that it was made with"
-        actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-        files = {path / unquote(said["path"]): said for said in actions}
-        yield from _of_files(files)
-        yield from _of_numbers(delta, files, size, sealed)
-    except (OSError, DeltaError, pa.ArrowException, ValueError) as error:
-        raise StorageUnavailable(f"the log of the span table in {path} cannot be read: {in_words(error)}") from error
+    size_bytes: int
+    statistics: Statistics = field(default_factory=Statistics)
+    unsealed: dict[str, int] = field(default_factory=dict)
+    """Writer → its last number in rows whose batches wait to be sealed."""
+    is_readable: bool = True
 
+    @classmethod
+    def of_footer(cls, data: bytes) -> "Held | None":
+        """Return what a file's footer says, if all: of a file that is known to be good, and of which all rows are sealed."""
+        statistics = footer_statistics(data)
+        return None if statistics is None else cls(len(data), statistics)
 
-def _of_files(files: Mapping[Place, Mapping[str, Any]]) -> Iterator[Fault]:
-    for file, said in files.items():
+    def add(self, rows: pa.Table, size: int) -> "Held":
+        """Take rows in, where ``size`` batches are sealed."""
         try:
-            held = _held(file)
-        except (OSError, pa.ArrowException, OverflowError):
+            self.statistics.add(rows)
+            self._add_unsealed(rows.filter(pc.greater_equal(rows["log_index"], size).fill_null(False)))
+        except ValueError:  # words that are no text: whoever reads the rows says so
+            self.is_readable = False
+        return self
+
+    def _add_unsealed(self, rows: pa.Table) -> None:
+        if not rows.num_rows:
+            return
+        words = pa.table({"writer": rows["writer_id"].cast(pa.string()), "seq": rows["writer_seq"]}).drop_null()
+        for row in words.group_by("writer").aggregate([("seq", "max")]).to_pylist():
+            self.unsealed[row["writer"]] = max(row["seq_max"], self.unsealed.get(row["writer"], row["seq_max"]))
+
+    def said(self) -> dict[str, Any]:
+        """Return what Delta's log should say of the file, under the names that it says it."""
+        held: dict[str, Any] = {"size_bytes": self.size_bytes, "num_records": self.statistics.rows}
+        for name in STATISTICS:
+            held[f"min.{name}"], held[f"max.{name}"] = self.statistics.least.get(name), self.statistics.most.get(name)
+            held[f"null_count.{name}"] = self.statistics.nulls[name]
+        began = {held["min.start_unix_nano"], held["max.start_unix_nano"]} - {None}
+        dates = {datetime.fromtimestamp(nano // 1_000_000_000, UTC).date() for nano in began}
+        return held | {f"partition.{PARTITION}": dates.pop() if len(dates) == 1 else None}
+
+
+def misdescribed(
+    table: TableReader, size: int, sealed: Mapping[str, int], known: Mapping[Place, Held] | None = None
+) -> Iterator[Fault]:
+    """Yield what Delta's log says of a table that is not so.
+
+    ``size`` batches are sealed, and of each writer the rows up to a number. Whoever has read files says what they hold; others
+    are read. Raises ``StorageUnavailable`` if Delta's log cannot be read, ``IntegrityError`` if it is none; a file that cannot
+    is left to whoever reads its rows.
+    """
+    if (said := table.described()) is None:
+        return
+    if said.partition_columns != [PARTITION] or any(_COLUMNS.get(name) != kind for name, kind in said.columns):
+        yield "", "the table's columns are not those that it was made with"
+    held = {file: (known or {}).get(file) or _held(file, size) for file in said.files}
+    held = {file: found for file, found in held.items() if found.is_readable}
+    yield from _of_files(said.files, held)
+    yield from _of_numbers(said.reached, held, sealed)
+
+
+def _held(file: Place, size: int) -> Held:
+    """Return what a file holds that nobody has read; nothing that could be read where it is damaged or went meanwhile."""
+    try:
+        data = named_bytes(file)
+        held = Held(len(data))
+        for group in groups_in(file, data):
+            held.add(group, size)
+    except IntegrityError:  # whoever reads its rows says so
+        return Held(0, is_readable=False)
+    return held
+
+
+def _of_files(files: Mapping[Place, Mapping[str, Any]], held: Mapping[Place, Held]) -> Iterator[Fault]:
+    for file, found in held.items():
+        try:
+            truth = found.said()
+        except (OverflowError, ValueError, OSError):  # a time that no calendar has
             continue
-        if wrong := sorted(name for name, value in held.items() if said.get(name) != value):
+        if wrong := sorted(name for name, value in truth.items() if files[file].get(name) != value):
             yield file.name, f"Delta's log does not say the truth of its {', '.join(wrong)}"
 
 
-def _held(file: Place) -> dict[str, Any]:
-    """Return what Delta's log should say of a file, under the names that it says it."""
-    footer = pq.read_metadata(source(file))
-    ranges = {name: _range(footer, name) for name in COLUMNS}
-    held: dict[str, Any] = {"size_bytes": file.stat().st_size, "num_records": footer.num_rows}
-    for name, (least, most, nulls) in ranges.items():
-        held |= {f"min.{name}": least, f"max.{name}": most, f"null_count.{name}": nulls}
-    least, most, _ = ranges["start_unix_nano"]
-    dates = {datetime.fromtimestamp(nano // 1_000_000_000, UTC).date() for nano in (least, most) if nano is not None}
-    return held | {f"partition.{PARTITION}": dates.pop() if len(dates) == 1 else None}
-
-
-def _range(footer: pq.FileMetaData, column: str) -> tuple[Any, Any, int]:
-    """Return least and greatest value of a column, ``None`` where it has none, and how many nulls."""
-    least, most, nulls = None, None, 0
-    for at in range(footer.num_row_groups):
-        group = footer.row_group(at)
-        found = next(
-            group.column(number).statistics
-            for number in range(group.num_columns)
-            if group.column(number).path_in_schema == column
-        )
-        nulls += found.null_count if found is not None else 0
-        if found is not None and found.has_min_max:
-            least = found.min if least is None else min(least, found.min)
-            most = found.max if most is None else max(most, found.max)
-    return least, most, nulls
-
-
-def _of_numbers(delta: DeltaTable, files: Collection[Place], size: int, sealed: Mapping[str, int]) -> Iterator[Fault]:
-    last, numbered = dict(sealed), -1
-    for file in files:
-        try:
-            most = _range(pq.read_metadata(source(file)), "log_index")[1]
-            numbered = max(numbered, -1 if most is None else most)
-            for writer, seq in _unsealed(file, size, most):
-                last[writer] = max(last.get(writer, seq), seq)
-        except (OSError, pa.ArrowException, ValueError):
-            continue
-    reached = delta.transaction_version(_BATCHES)
+def _of_numbers(said: Mapping[str, int], held: Mapping[Place, Held], sealed: Mapping[str, int]) -> Iterator[Fault]:
+    last = dict(sealed)
+    numbered = max((found.statistics.most.get("log_index", -1) for found in held.values()), default=-1)
+    for found in held.values():
+        for writer, seq in found.unsealed.items():
+            last[writer] = max(last.get(writer, seq), seq)
+    reached = said.get(_BATCHES)
     if reached is not None and reached != numbered:
         yield "", f"Delta's log says that {reached + 1} batches were numbered, and rows are of {numbered + 1}"
-    said = {writer: delta.transaction_version(writer) for writer in sorted(last)}
     told: set[str] | None = None
-    for writer, number in said.items():
+    for writer in sorted(last):
+        number = said.get(writer)
         if number is None or number == last[writer]:
             continue
         if number > last[writer]:
-            told = _told(files) if told is None else told
+            told = _told(held) if told is None else told
         if number < last[writer] or writer not in (told or ()):
             yield "", f"Delta's log says that {writer} reached row {number}, and its last row is {last[writer]}"
-
-
-def _unsealed(file: Place, size: int, most: int | None) -> Iterator[tuple[str, int]]:
-    """Yield each writer of rows of a file whose batches wait to be sealed, with its last number there."""
-    if most is None or most < size:
-        return
-    rows = _read(file, ["writer_id", "writer_seq"], (pc.field("log_index") >= size) & pc.field("writer_id").is_valid())
-    rows = rows.set_column(0, "writer_id", rows["writer_id"].cast(pa.string()))
-    for row in rows.group_by("writer_id").aggregate([("writer_seq", "max")]).to_pylist():
-        yield row["writer_id"], row["writer_seq_max"]
 
 
 def _told(files: Collection[Place]) -> set[str]:
     """Return the writers of whom the actor says that rows were lost or set aside."""
     told = set[str]()
     for file in files:
-        with contextlib.suppress(OSError, pa.ArrowException, ValueError):  # left to who reads its rows
-            rows = _read(file, ["attributes"], pc.field("name").isin(list(_SAID)))
+        with contextlib.suppress(IntegrityError, ValueError):  # left to who reads its rows
+            held = pa.BufferReader(named_bytes(file))
+            rows = read_file(file, ["attributes"], pc.field("name").isin(list(_SAID)), held)
             told |= {
                 dict(items).get(key, "") for items in rows["attributes"].to_pylist() for key in (WAL_WRITER, ROW_WRITER)
             }
     return told
-
-
-def _read(file: Place, columns: list[str], wanted: pc.Expression | None) -> pa.Table:
-    return pq.read_table(source(file), columns=columns, filters=wanted, schema=pinned_schema(), partitioning=None)

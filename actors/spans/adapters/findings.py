@@ -34,6 +34,27 @@ class Damage:
         return f"{'log' if self.batch < 0 else f'batch {self.batch}'}: {self.kind}: {self.why}"
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A batch that was sealed though it was not what its commit said: an operator answered for it."""
+
+    batch: int
+    writer_id: str
+    first_seq: int
+    last_seq: int
+    said: str
+    """Leaf hash (hex) that its commit said; empty where none did."""
+    found: str
+    """That of what was sealed."""
+    by: str
+    reason: str
+
+    def __str__(self) -> str:
+        was = f"its commit said {self.said[:16]}" if self.said else "no commit told of it"
+        rows = f"rows {self.first_seq} to {self.last_seq} of {self.writer_id}"
+        return f"batch {self.batch}: {rows} were sealed as they lay ({self.found[:16]}; {was}), by {self.by}: {self.reason}"
+
+
 class Whole(Container[int]):
     """The numbers of the batches that are what was sealed: a byte a batch."""
 
@@ -55,6 +76,8 @@ class Findings:
         self.states: NDArray[np.uint8] = np.zeros(size, np.uint8)
         self.counts: NDArray[np.int64] = np.zeros(size, np.int64)
         """How many rows each batch has; 0 where its leaf cannot be read."""
+        self.answered: dict[int, Answered] = {}
+        """Batch → who answered for it."""
         self._damage: list[Damage] = []
         self._unlisted = 0
 

@@ -5,8 +5,8 @@ Rules:
 - A row is set aside if a checker calls it critical, or if its score is below ``integrity_threshold`` (``checkers.finding``). It
   is kept whole, with findings and score, and an investigation beside it, before it leaves the log.
 - At most ``quarantine_max_rows`` rows of a writer are set aside in one tick, exceeded by at most one frame: a writer that writes
-  nothing but forgeries fills neither disk nor time, and nothing of it is dropped. All together take ``quarantine_max_bytes``;
-  beyond it such rows wait in the log.
+  nothing but forgeries fills neither disk nor time, and nothing of it is dropped; of one that reached that bound no more is
+  judged in the next tick (``checkers.pace``). All together take ``quarantine_max_bytes``; beyond it such rows wait in the log.
 - A row that was accepted before and is found bad only now is quarantined where it lies, once.
 - Where nobody can tell now, the writer waits: nothing of it from that frame on is taken in.
 - A checker that raises, or that does not see its canaries, is a failed check and an incident, never a pass. Rows that it did not
@@ -21,6 +21,7 @@ Rules:
 Left out: entering what is set aside (``ingest``), lifting a quarantine (``releases``).
 """
 
+from bisect import bisect_right
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,8 +42,9 @@ from actors.spans.checkers.canaries import Given, is_canary
 from actors.spans.checkers.cross_reference import CrossReferenceValidator
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
 from actors.spans.checkers.finding import Arrivals, Checker, Finding, IntegrityResult, Severity, by_row, judge
-from actors.spans.checkers.inspection import Failure, Inspected, inspect, learn, recall
+from actors.spans.checkers.inspection import Failure, Inspected, inspect, learn, recall, set_aside
 from actors.spans.checkers.makers import all_canaries
+from actors.spans.checkers.pace import Pace
 from actors.spans.checkers.temporal import Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
 from actors.spans.config import SpansConfig
@@ -51,6 +53,8 @@ NAME = "SpanIntegrityGuard"
 SAMPLE_MAX_AGE_S = 600
 """Age up to which an accepted record serves to make canaries from: one that is older, or lies further behind its writer's rows
 than the longest span, might be found odd in earnest."""
+
+_ASIDE_MANY = "as many rows of {} were set aside as may be in one tick"
 
 Tell = Callable[[str, Mapping[str, str], str, float], object]
 """Opens an incident that lasts: kind, evidence, what about, now (steady)."""
@@ -113,6 +117,9 @@ class SpanIntegrityGuard:
         """Writer → since when its rows are unchecked (steady), without a break."""
         self._set_aside: Counter[str] = Counter()
         """Writer → rows set aside in this tick."""
+        self._pace = Pace(config.quarantine_max_rows, config.table_roll_rows)
+        self._found_aside: list[Finding] = []
+        """What was found of rows that were set aside since checkers learned last."""
         self._apart: OrderedDict[tuple[str, int], None] = OrderedDict()
         """Rows that were quarantined where they lie, the last of them."""
 
@@ -127,6 +134,7 @@ class SpanIntegrityGuard:
 
     def begin(self) -> None:
         """Begin a tick."""
+        self._pace.begin(self._set_aside)
         self._set_aside.clear()
         self._kept.begin()
         self._ticks += 1
@@ -136,10 +144,11 @@ class SpanIntegrityGuard:
         """Say what becomes of rows that were read, and see whether all checkers see."""
         if not rows and not self._canaries_due:
             return Verdict()
+        came, (rows, behind) = rows, self._pace.cut(rows)
         self._ask(rows)
         canaries = all_canaries(self._given(wall_s), self._checkers) if self._canaries_due else []
-        disguised = [part for part in rows if is_canary(part.writer_id, part.first_seq + len(part.spans) - 1)]
-        others = [part for part in rows if part not in disguised] if disguised else rows
+        disguised = list(filter(_is_disguised, rows))
+        others = [part for part in rows if not _is_disguised(part)] if disguised else rows
         found = inspect(self._checkers, others, canaries, wall_s, self._config.integrity_threshold)
         self._judged = found.together
         if canaries:
@@ -149,8 +158,10 @@ class SpanIntegrityGuard:
         of_canaries = {canary.place for canary in canaries}
         places = ((one, (one.writer_id, one.seq)) for one in found.findings)
         real = [one for one, place in places if not is_canary(*place) and place not in of_canaries]
-        verdict = self._verdict([*real, *_refused(disguised)], rows)
+        verdict = self._verdict([*real, *_refused(disguised)], came)
         self._unchecked(verdict, found, others, steady_s)
+        for writer_id, seq in behind.items():
+            verdict.wait(writer_id, seq, f"{_ASIDE_MANY.format(writer_id)}: those from {seq} on are judged in the next")
         return verdict
 
     def is_signed(self, rows: Rows, wall_s: float) -> bool:
@@ -173,8 +184,8 @@ class SpanIntegrityGuard:
         """
         if self._set_aside[rows.writer_id] >= self._config.quarantine_max_rows:
             raise StorageUnavailable(
-                f"{self._set_aside[rows.writer_id]} rows of {rows.writer_id} were set aside in one tick "
-                f"(spans.quarantine_max_rows {self._config.quarantine_max_rows}): the others wait"
+                f"{_ASIDE_MANY.format(rows.writer_id)} (spans.quarantine_max_rows {self._config.quarantine_max_rows}): "
+                "the others wait"
             )
         try:
             self._kept.put(rows, faults)
@@ -182,6 +193,7 @@ class SpanIntegrityGuard:
         except OSError as error:
             raise StorageUnavailable(f"rows of {rows.writer_id} cannot be set aside: {error.strerror}") from error
         self._set_aside[rows.writer_id] += len(faults)
+        self._found_aside += (one for result in faults.values() for one in result.individual_results)
         return begun
 
     def recall(self, table: Newest, reached: Callable[[str], int | None], wall_s: float, steady_s: float) -> None:
@@ -200,8 +212,11 @@ class SpanIntegrityGuard:
             self._say(recall(self._checkers, Arrivals(earlier, wall_s), ends), steady_s)
 
     def learn(self, accepted: Sequence[Rows], wall_s: float, steady_s: float) -> None:
-        """Let checkers learn from rows that were checked and accepted."""
+        """Let checkers learn from rows that were checked and accepted, and know which were set aside."""
         judged, self._judged = self._judged, None
+        if self._found_aside:
+            found, self._found_aside = self._found_aside, []
+            self._say(set_aside(self._checkers, found), steady_s)
         if not accepted:
             return
         as_judged = judged is not None and len(judged.rows) == len(accepted) and all(map(is_, judged.rows, accepted))
@@ -246,10 +261,10 @@ class SpanIntegrityGuard:
         verdict = Verdict()
         if not findings:
             return verdict
-        here = [(part.writer_id, part.first_seq, part.first_seq + len(part.spans)) for part in rows]
+        here = _Here(rows)
         for (writer_id, seq), said in by_row(findings).items():
             result = judge(said, self._config.integrity_threshold)
-            if not any(writer_id == of and first <= seq < end for of, first, end in here):
+            if (writer_id, seq) not in here:
                 if result.action_taken == "quarantine" and self._is_new((writer_id, seq)):
                     verdict.earlier[writer_id, seq] = result
                 continue
@@ -313,6 +328,29 @@ def open_guard(
             CrossReferenceValidator(max_decisions=max(1, config.remembered_spans // 2)),
         )
     return SpanIntegrityGuard(authority, kept, investigations, config, late_after_s, reports.lasting, checkers, more)
+
+
+class _Here:
+    """Which rows are among some frames, none of which has numbers of another: looked up by the frames' first numbers."""
+
+    def __init__(self, rows: Iterable[Rows]) -> None:
+        self._frames: dict[str, list[Rows]] = {}
+        for part in sorted(rows, key=_first_seq):
+            self._frames.setdefault(part.writer_id, []).append(part)
+
+    def __contains__(self, place: tuple[str, int]) -> bool:
+        frames, seq = self._frames.get(place[0], []), place[1]
+        at = bisect_right(frames, seq, key=_first_seq) - 1
+        return at >= 0 and seq < frames[at].first_seq + len(frames[at].spans)
+
+
+def _first_seq(part: Rows) -> int:
+    return part.first_seq
+
+
+def _is_disguised(part: Rows) -> bool:
+    """Tell whether a frame's last row calls itself a canary."""
+    return is_canary(part.writer_id, part.first_seq + len(part.spans) - 1)
 
 
 def _refused(disguised: Iterable[Rows]) -> list[Finding]:

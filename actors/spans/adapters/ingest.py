@@ -352,7 +352,7 @@ class Ingest:
                 **_whose(writer_id, seq, seq, "table"), names.ROW_REASON: result.why,
                 names.ROW_SCORE: f"{result.overall_score:.6f}",
             }  # fmt: skip
-            self._outgoing.enter(names.ROW_QUARANTINED, evidence, now)
+            self._outgoing.enter(names.ROW_QUARANTINED, evidence, now, signed=True)
             self.report.rows_set_apart += 1
             self._first_bad = self._first_bad or f"{writer_id} {seq}"
             self._count(writer_id, [result])
@@ -381,7 +381,7 @@ class Ingest:
                 **_whose(part.writer_id, part.first_seq, last, "table"),
                 names.ROW_REASON: f"not checked: {why}",
             }
-            self._outgoing.enter(names.ROW_QUARANTINED, evidence, now)
+            self._outgoing.enter(names.ROW_QUARANTINED, evidence, now, signed=True)
             self.report.rows_unchecked += len(part.spans)
 
     # What is reported.

@@ -205,6 +205,6 @@ def _told(path: ObjectPath) -> Iterator[None]:
         raise StorageUnavailable(f"{path} cannot be reached: {in_words(error)}") from error
 
 
-def in_words(error: Exception) -> str:
+def in_words(error: BaseException) -> str:
     """Return what a client says, in one line without colours."""
     return " ".join(_COLOUR.sub("", str(error)).replace("\u21b3", ":").split())

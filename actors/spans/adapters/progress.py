@@ -5,12 +5,18 @@ Left out: doing any of it (``ingest``, ``actor``).
 
 import hashlib
 import time
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, field, replace
 
+import msgspec
+
+from actors.base.certificates import TrustBundle
+from actors.base.errors import HomeError, WeaverGenError
+from actors.base.signing import SigningKey
 from actors.spans import conventions as names
 from actors.spans.adapters.reader import SegmentRef
 from actors.spans.columns import Rows
+from actors.spans.entry import sign_entry
 from actors.spans.sequence import FIRST_SEQ
 from actors.spans.span import Span
 
@@ -97,6 +103,8 @@ class Buffer:
     reached: dict[str, int] = field(default_factory=dict)
     again: dict[str, Rows] = field(default_factory=dict)
     """Application id → a row from before what its writer reached, which an operator let go."""
+    unsigned: list[int] = field(default_factory=list)
+    """Places in ``rows`` of the actor's own words that the log's key has to sign before they are committed."""
 
 
 class Outgoing:
@@ -108,19 +116,40 @@ class Outgoing:
         """Rows of the actor's own so far."""
         self._id = actor_id
 
-    def enter(self, name: str, attributes: Mapping[str, str], now: Instant) -> None:
-        """Add a row of the actor's own to the next commit."""
+    def enter(self, name: str, attributes: Mapping[str, str], now: Instant, *, signed: bool = False) -> None:
+        """Add a row of the actor's own to the next commit; ``signed`` if nobody else may say what it says (``sign``)."""
         seq = FIRST_SEQ + self.entered
         seed = hashlib.sha256(f"{self._id}/{seq}".encode()).digest()
         now_ns = int(now.wall_s * 1e9)
         span = Span(seed[:16], seed[16:24], b"", name, "internal", now_ns, now_ns, "ok", "", "", dict(attributes))
+        self.buffer.unsigned += [len(self.buffer.rows)] if signed else []
         self.buffer.rows.append(Rows(self._id, seq, names.SPAN_SCHEMA_VERSION, [span]))
         self.buffer.count += 1
         self.note(self._id, seq, now)
         self.entered += 1
+
+    def sign(self, key: Callable[[], SigningKey], trust: Callable[[], TrustBundle], now: Instant) -> None:
+        """Sign the words of the next commit that have to be; raise ``HomeError`` while nobody can so that it is believed."""
+        rows, places = self.buffer.rows, self.buffer.unsigned
+        if not places:
+            return
+        try:
+            signing, believed = key(), trust()
+            made = [_signed(rows[place].spans[0], signing, believed, int(now.wall_s)) for place in places]
+        except (OSError, WeaverGenError) as error:
+            raise HomeError(
+                f"nothing is committed, for keys/log.key cannot sign what is said of rows ({error})"
+            ) from error
+        for place, span in zip(places, made, strict=True):
+            rows[place] = replace(rows[place], spans=[span])
+        places.clear()
 
     def note(self, app_id: str, number: int, now: Instant) -> None:
         """Have the next commit say how far an application id got."""
         if not self.buffer.reached:
             self.buffer.since_s = now.steady_s
         self.buffer.reached[app_id] = number
+
+
+def _signed(span: Span, key: SigningKey, trust: TrustBundle, now_s: int) -> Span:
+    return msgspec.structs.replace(span, attributes=sign_entry(key, trust, span.name, span.attributes, now_s))

@@ -3,9 +3,13 @@
 Rules:
 - Files of the table never change, so what one says is read once by whoever asks again and again; of those that are gone nothing
   is kept.
+- Of a batch that was sealed though it was not what its commit said only what somebody signed counts: the rest of its rows may be
+  anybody's, and are passed over.
 """
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import logging
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import pyarrow.compute as pc
@@ -13,12 +17,15 @@ import pyarrow.compute as pc
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
+from actors.spans.adapters.parquet import FileGone
 from actors.spans.adapters.reading import TableReader
 from actors.spans.place import Place
-from actors.spans.quarantined import Entry, check_word, entry_of
+from actors.spans.quarantined import WORDS, Entry, check_word, entry_of, is_signed
 
+_Row = dict[str, Any]
 _COLUMNS = ("name", "log_index", "writer_seq", "start_unix_nano", "attributes")
-_WANTED = (pc.field("name") == names.ROW_QUARANTINED) | (pc.field("name") == names.ROW_RELEASED)
+_WANTED = pc.field("name").isin(list(WORDS))
+_log = logging.getLogger("weavergen.spans")
 
 
 class Entries:
@@ -26,7 +33,7 @@ class Entries:
 
     def __init__(self, table: TableReader) -> None:
         self._table = table
-        self._said: dict[Place, list[dict[str, Any]]] = {}
+        self._said: dict[Place, list[_Row]] = {}
         """File → its rows that say something."""
 
     def read(self, trust: TrustBundle) -> list[Entry]:
@@ -37,15 +44,36 @@ class Entries:
         """
         rows = [row for said in self._table.with_files(self._files) for row in said]
         rows.sort(key=lambda row: (-1 if row["log_index"] is None else row["log_index"], row["writer_seq"]))
-        return list(_read(rows, trust))
+        return list(_read(rows, {answer.batch for answer in _answers(rows, trust)}, trust))
 
-    def _files(self) -> Sequence[list[dict[str, Any]]]:
+    def answered(self, trust: TrustBundle) -> list[Entry]:
+        """Return for which batches operators answered, and nothing else: what is forged elsewhere in the table keeps none of it.
+
+        A file that does not check says nothing here. Raises ``StorageUnavailable`` like the table.
+        """
+        return list(_answers([row for said in self._table.with_files(self._sound) for row in said], trust))
+
+    def _files(self) -> Sequence[list[_Row]]:
         current = self._table.current_files()
-        for path in current:
-            if path not in self._said:
-                self._said[path] = self._table.read_file(path, _COLUMNS, _WANTED).to_pylist()
+        found = [self._rows(path) for path in current]
         self._said = {path: self._said[path] for path in current}
-        return list(self._said.values())
+        return found
+
+    def _sound(self) -> Sequence[list[_Row]]:
+        found = []
+        for path in self._table.current_files():
+            try:
+                found.append(self._rows(path))
+            except FileGone:
+                raise
+            except IntegrityError as error:
+                _log.warning("what it says of quarantine is not known: %s", error)
+        return found
+
+    def _rows(self, path: Place) -> list[_Row]:
+        if path not in self._said:
+            self._said[path] = self._table.read_file(path, _COLUMNS, _WANTED).to_pylist()
+        return self._said[path]
 
 
 def entries(table: TableReader, trust: TrustBundle) -> list[Entry]:
@@ -53,16 +81,33 @@ def entries(table: TableReader, trust: TrustBundle) -> list[Entry]:
     return Entries(table).read(trust)
 
 
-def _read(rows: list[dict[str, Any]], trust: TrustBundle) -> Iterator[Entry]:
+def _read(rows: Sequence[_Row], answered: Container[int], trust: TrustBundle) -> Iterator[Entry]:
     for row in rows:
-        said = dict(row["attributes"])
-        if names.ROW_WRITER not in said:
+        if names.ROW_WRITER not in dict(row["attributes"]):
             continue  # of an earlier version: it tells of a row that was set aside, and is in no table
+        anybody_s = row["log_index"] in answered
         try:
-            entry = entry_of(str(row["name"]), said, int(row["start_unix_nano"]))
-            check_word(entry, trust)
+            entry = _checked(row, trust)
         except (KeyError, ValueError, IntegrityError) as error:
+            if anybody_s:
+                continue
             raise IntegrityError(
                 f"entry {row['writer_seq']} of batch {row['log_index']} does not count: {error}"
             ) from error
-        yield entry
+        if not anybody_s or is_signed(entry):
+            yield entry
+
+
+def _answers(rows: Sequence[_Row], trust: TrustBundle) -> Iterator[Entry]:
+    for row in rows:
+        if row["name"] == names.BATCH_ANSWERED:
+            with contextlib.suppress(KeyError, ValueError, IntegrityError):  # whoever reads all words names it
+                yield _checked(row, trust)
+
+
+def _checked(row: _Row, trust: TrustBundle) -> Entry:
+    """Return what a row says; raise ``KeyError``, ``ValueError`` or ``IntegrityError`` if nobody who may said it."""
+    said = dict(row["attributes"])
+    entry = entry_of(str(row["name"]), said, int(row["start_unix_nano"]))
+    check_word(entry, said, trust)
+    return entry

@@ -10,23 +10,21 @@ Rules:
 Left out: writing (``table``).
 """
 
-import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 
-from actors.base.errors import IntegrityError, StorageUnavailable
+from actors.base.errors import IntegrityError
 from actors.spans.adapters import parquet
-from actors.spans.adapters.delta import DELTA_LOG, file_of, is_table, open_table
-from actors.spans.adapters.objects import ObjectPath, in_words
+from actors.spans.adapters.delta import DELTA_LOG, asked, file_of, is_table, open_table
+from actors.spans.adapters.objects import ObjectPath
 from actors.spans.adapters.parquet import FileGone
 from actors.spans.adapters.transactions import read_transactions
 from actors.spans.batch import runs
@@ -38,6 +36,19 @@ from actors.spans.remembered import NOTHING, Transactions
 from actors.spans.sequence import MAX_SEQ
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What Delta's log says of a table in one version."""
+
+    partition_columns: list[str]
+    columns: Sequence[tuple[str, object]]
+    """Name and type."""
+    files: Mapping[Place, Mapping[str, Any]]
+    """Current file → its size, its partition, and the statistics by which it is chosen."""
+    reached: Mapping[str, int]
+    """Application id → the last number committed under it."""
 
 
 class TableReader:
@@ -64,38 +75,54 @@ class TableReader:
 
     def version(self) -> int | None:
         """Return how many commits there were, as Delta counts them; ``None`` if there is no table yet."""
-        with self._asked():
+        with asked(self._path):
             delta = self._newest()
             return None if delta is None else delta.version()
 
     def last_committed(self, app_id: str) -> int | None:
         """Return the last number committed under an application id (a writer's last sequence number)."""
-        with self._asked():
+        with asked(self._path):
             delta = self._newest()
             return None if delta is None else self._number(delta, app_id)
 
     def transactions(self, known: Transactions = NOTHING) -> Transactions:
         """Return what every application id reached in the newest version; of what is ``known`` only the rest is read."""
-        with self._asked():
+        with asked(self._path):
             delta = self._newest()
             return NOTHING if delta is None else read_transactions(self._path / DELTA_LOG, delta.version(), known)
 
+    def described(self) -> Described | None:
+        """Return all that is said of the newest version; ``None`` if there is no table yet."""
+        with asked(self._path):
+            try:
+                return self._described()
+            except FileNotFoundError:  # an entry that a checkpoint stands for by now: once more, as it is then
+                return self._described()
+
+    def _described(self) -> Described | None:
+        if (delta := self._newest()) is None:
+            return None
+        files = {self._path / unquote(said["path"]): said for said in self._actions_of(delta).to_pylist()}
+        columns = [(column.name, column.type) for column in delta.schema().fields]
+        reached = read_transactions(self._path / DELTA_LOG, delta.version()).numbers
+        return Described(delta.metadata().partition_columns, columns, files, reached)
+
     def said(self) -> list[str]:
         """Return what commits said of the batches that they numbered (``committed``), the newest first, as far as is kept."""
-        with self._asked():
+        with asked(self._path):
             delta = self._newest()
             told = [] if delta is None else [str(commit.get(BATCHES, "")) for commit in delta.history()]
         return [words for said in told for words in said.splitlines()]
 
     def current_files(self) -> list[Place]:
         """Return the files the table consists of now."""
-        with self._asked():
+        with asked(self._path):
             delta = self._newest()
             return [] if delta is None else [file_of(self._path, uri) for uri in delta.file_uris()]
 
     def numbered_files(self) -> list[TableFile]:
         """Return ``current_files`` in the order of the batches they say they hold; first those that say nothing."""
-        with self._asked():
+        with asked(self._path):
             actions = self._actions()
             none = [None] * actions.num_rows
             if not actions.num_rows:
@@ -126,12 +153,12 @@ class TableReader:
 
     def find(self, decision_id: str) -> bytes | None:
         """Return the newest envelope of a decision, reading only files whose range of decisions includes it."""
-        held = (pc.field("decision_id") == decision_id) & pc.field("record").is_valid()
+        held = pc.field("decision_id") == decision_id
 
         def newest() -> bytes | None:
             found: list[tuple[int, bytes]] = []
             for path in self._files_with(decision_id=(decision_id, decision_id)):
-                rows = self.read_file(path, ["writer_seq", "record"], held)
+                rows = self.read_file(path, ["writer_seq", "record"], held).drop_null()
                 found += zip(rows["writer_seq"].to_pylist(), rows["record"].to_pylist(), strict=True)
             return max(found)[1] if found else None
 
@@ -218,7 +245,7 @@ class TableReader:
 
     def _files_with(self, **ranges: tuple[int | str, int | str]) -> list[Place]:
         """Return the files that may hold rows with a value in the range of every column that is given."""
-        with self._asked():
+        with asked(self._path):
             kept = self._actions()
             for column, (least, most) in ranges.items():
                 if f"min.{column}" not in kept.column_names:
@@ -229,8 +256,9 @@ class TableReader:
     def _actions(self) -> pa.Table:
         """Return what Delta says about each current file; it is listed once a version of the table."""
         delta = self._newest()
-        if delta is None:
-            return pa.table({})
+        return pa.table({}) if delta is None else self._actions_of(delta)
+
+    def _actions_of(self, delta: DeltaTable) -> pa.Table:
         if self._listed is None or self._listed[0] != delta.version():
             self._listed = delta.version(), pa.table(delta.get_add_actions(flatten=True))
         return self._listed[1]
@@ -246,25 +274,15 @@ class TableReader:
             self._reached = read_transactions(self._path / DELTA_LOG, delta.version(), self._reached)
         return _sound(app_id, self._reached.numbers.get(app_id))
 
-    @contextlib.contextmanager
-    def _asked(self) -> Iterator[None]:
-        """Let whatever keeps Delta's log from being read be this project's error."""
-        try:
-            yield
-        except (OSError, DeltaError, pa.ArrowException, ValueError) as error:  # ValueError: words that are not UTF-8
-            raise StorageUnavailable(f"the span table in {self._path} cannot be read: {in_words(error)}") from error
-
     def _newest(self) -> DeltaTable | None:
         """Return the table at its newest version, ``None`` if it does not exist yet."""
         delta = self._delta
-        try:
+        with asked(self._path):
             if delta is not None and delta.version() - self._opened_version < self._checkpoint_commits:
                 delta.update_incremental()
             elif delta is not None or is_table(self._path):
                 self._delta = open_table(self._path)
                 self._opened_version = self._delta.version()
-        except (OSError, DeltaError) as error:
-            raise StorageUnavailable(f"the span table in {self._path} cannot be read: {in_words(error)}") from error
         return self._delta
 
 

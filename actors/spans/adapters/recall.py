@@ -20,7 +20,7 @@ from actors.spans.adapters.table import SpanTable
 from actors.spans.batch import without
 from actors.spans.columns import Rows
 from actors.spans.compaction import TableFile
-from actors.spans.quarantined import Entry, Quarantined, entry_of, in_force
+from actors.spans.quarantined import WORDS, Entry, Quarantined, entry_of, in_force
 
 
 class Newest(Protocol):
@@ -74,5 +74,5 @@ def _first(files: Sequence[TableFile], last: int, max_rows: int) -> int:
 def _entries(batches: Sequence[Rows]) -> Iterator[Entry]:
     for batch in batches:
         for span in batch.spans:
-            if span.name in {names.ROW_QUARANTINED, names.ROW_RELEASED} and names.ROW_WRITER in span.attributes:
+            if span.name in WORDS and names.ROW_WRITER in span.attributes:
                 yield entry_of(span.name, span.attributes, span.start_unix_nano)

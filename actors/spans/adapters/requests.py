@@ -8,6 +8,8 @@ Rules:
 - *release*: an entry takes them out of quarantine again. Rows that had been set aside before they came into the table come into
   it now, under their own writer and number, in the commit of that entry: they are sealed in a batch of their own, late, and look
   like any other row from then on. Their file stays where it was, as evidence.
+- *seal*: an entry answers for the batch that is to be sealed next, which is not what its commit said, as it lies now; the sealer
+  finds it there, and seals. Its rows are quarantined by the same entry.
 - Released is as released: no checker is asked again.
 
 Left out: who signs (the command line does, with the operator's key).
@@ -15,6 +17,7 @@ Left out: who signs (the command line does, with the operator's key).
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -28,6 +31,7 @@ from actors.spans.adapters.quarantined import Entries
 from actors.spans.adapters.reading import TableReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
+from actors.spans.adapters.vouched import Waiting
 from actors.spans.columns import Rows
 from actors.spans.quarantined import Entry, in_force
 from actors.spans.request import QuarantineRequest, SignedRequest, accepted, as_entered
@@ -69,17 +73,24 @@ def _reason_file(path: Path) -> Path:
     return refused(path).with_suffix(".txt")
 
 
+class Sealing(Protocol):
+    """The sealer, as far as operators answer for a batch."""
+
+    def next_waiting(self) -> Waiting: ...  # noqa: D102 - see Sealer
+    def look_again(self) -> None: ...  # noqa: D102
+
+
 class Requests:
     """The folder, as the actor works it off."""
 
     def __init__(
         self, home: Path, trust: Callable[[], TrustBundle], table: TableReader, outgoing: Outgoing, reports: Reports,
-        disk: Disk,
+        disk: Disk, entries: Entries, sealing: Sealing,
     ) -> None:  # fmt: skip
-        self._folder = folder_of(home)
+        self._folder, self._folders = folder_of(home), Folders(home, disk.sync_directory)
         self._kept = QuarantinedRows(home / "quarantine" / "rows", disk)
         self._trust, self._table, self._outgoing, self._reports, self._disk = trust, table, outgoing, reports, disk
-        self._entries = Entries(table)
+        self._entries, self._sealing = entries, sealing
 
     def work_off(self, now: Instant) -> None:
         """Carry out what is asked, and remove what was carried out."""
@@ -101,6 +112,7 @@ class Requests:
         if app_id in self._outgoing.buffer.reached:
             return
         if self._table.last_committed(app_id) is not None:
+            self._sealing.look_again()
             self._disk.remove(path)
             return
         signed, trust = _read(path), self._trust()
@@ -111,9 +123,24 @@ class Requests:
             if self._table.last_committed(request.writer_id) is None:
                 raise IntegrityError("no row of this writer is in the table", "rows")
             self._enter(signed, request, names.ROW_QUARANTINED, "table", now)
+        elif request.action == "seal":
+            self._answer(signed, request, now)
         else:
             self._release(signed, request, self._entries.read(trust), now)
         self._outgoing.note(app_id, 1, now)
+
+    def _answer(self, signed: SignedRequest, request: QuarantineRequest, now: Instant) -> None:
+        waits = self._sealing.next_waiting()
+        lies = waits.index, waits.found, waits.writer_id, waits.first_seq, waits.last_seq
+        if lies != (request.batch, request.found, request.writer_id, request.first_seq, request.last_seq):
+            raise IntegrityError(
+                f"what is to be sealed next is batch {waits.index}, and not as it says: look again", "batch"
+            )
+        if waits.said == waits.found:
+            raise IntegrityError(f"batch {waits.index} is what its commit said: nobody has to answer for it", "batch")
+        self._outgoing.enter(names.BATCH_ANSWERED, _words(signed, request, "table") | {
+            names.BATCH_NUMBER: str(waits.index), names.BATCH_SAID: waits.said, names.BATCH_FOUND: waits.found,
+        }, now, signed=True)  # fmt: skip
 
     def _release(self, signed: SignedRequest, request: QuarantineRequest, said: Sequence[Entry], now: Instant) -> None:
         quarantined = in_force(said)
@@ -153,15 +180,11 @@ class Requests:
             self._outgoing.note(app_id, 1, now)
 
     def _enter(self, signed: SignedRequest, request: QuarantineRequest, name: str, place: str, now: Instant) -> None:
-        self._outgoing.enter(name, {
-            names.ROW_WRITER: request.writer_id, names.ROW_FIRST: str(request.first_seq), names.ROW_LAST: str(request.last_seq),
-            names.ROW_PLACE: place, names.ROW_REASON: request.reason, names.ROW_BY: request.by,
-            names.ROW_REQUEST: as_entered(signed),
-        }, now)  # fmt: skip
+        self._outgoing.enter(name, _words(signed, request, place), now)
 
     def _refuse(self, path: Path, error: IntegrityError, now: Instant) -> None:
         try:
-            refused(path).parent.mkdir(exist_ok=True)
+            self._folders.ensure(refused(path).parent)
             write_atomic(_reason_file(path), str(error).encode())
             self._disk.rename(path, refused(path))
         except OSError as failed:
@@ -172,6 +195,14 @@ class Requests:
     def _later(self, name: str, error: Exception, now: Instant) -> None:
         evidence = {"request": name, "cause": str(error)}
         self._reports.lasting("quarantine_request_waits", evidence, name, now.steady_s)
+
+
+def _words(signed: SignedRequest, request: QuarantineRequest, place: str) -> dict[str, str]:
+    return {
+        names.ROW_WRITER: request.writer_id, names.ROW_FIRST: str(request.first_seq), names.ROW_LAST: str(request.last_seq),
+        names.ROW_PLACE: place, names.ROW_REASON: request.reason, names.ROW_BY: request.by,
+        names.ROW_REQUEST: as_entered(signed),
+    }  # fmt: skip
 
 
 def _set_aside(said: Iterable[Entry], writer_id: str) -> dict[int, str]:

@@ -12,23 +12,27 @@ Rules:
   of a batch that was never numbered, and so is a file without a digest in its name.
 - A batch of which no row is there has expired if such an entry says so, and only then; else it is missing. Rows of one that has
   expired are damage: it was to be gone.
+- A batch that an operator answered for before it was sealed (``vouched``) is what was sealed, and told all the same.
 - What is held in memory is one file and its unfinished batches, however large the table is. Where Delta does not tell the order
   of batches truly, batches are found damaged, never whole.
 
 Left out: the log's own files (``log_check``).
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from actors.base.canonical import canonical_json
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
-from actors.spans.adapters.findings import DAMAGED, EXPIRED, OPEN, UNSEEN, WHOLE, Findings
+from actors.spans.adapters.described import Held
+from actors.spans.adapters.findings import DAMAGED, EXPIRED, OPEN, UNSEEN, WHOLE, Answered, Findings
 from actors.spans.adapters.log_check import LogCheck, whose
 from actors.spans.adapters.parquet import FileGone, digest_in, groups_in, is_named_by, read_bytes, read_file
 from actors.spans.adapters.reading import TableReader
@@ -37,15 +41,18 @@ from actors.spans.columns import Rows, pinned_schema, rows_of
 from actors.spans.compaction import TableFile
 from actors.spans.entry import read_entry
 from actors.spans.log.recount import root_of
+from actors.spans.merkle import leaf_hash
+from actors.spans.place import Place
 from actors.spans.proof import Manifest
+from actors.spans.quarantined import check_word, entry_of
 from actors.spans.retention import Batches
 from actors.spans.span import Span
 
 CHUNK_ROWS = 8192
 """Rows turned into spans at a time."""
 _ALL = pinned_schema().names
-ENTRIES = (names.TABLE_COMPACTED, names.TABLE_EXPIRED)
-"""Names of the rows that say what became of files."""
+ENTRIES = (names.TABLE_COMPACTED, names.TABLE_EXPIRED, names.BATCH_ANSWERED)
+"""Names of the rows that say what became of files and batches."""
 
 
 @dataclass(slots=True)
@@ -68,6 +75,8 @@ class RowsCheck:
         self.waiting_since_ns: int | None = None
         self.trusted = 0
         """Files whose bytes alone were looked at."""
+        self.held: dict[Place, Held] = {}
+        """What files hold of what Delta's log says, of those that are what was written."""
         self._table, self._log, self._findings, self._trust, self._deep = table, log, findings, trust, deep
         self._size = self._numbered = findings.size
         self._open: dict[int, _Open] = {}
@@ -115,10 +124,14 @@ class RowsCheck:
                 self.trusted += 1
                 return
             named: set[object] = set()
+            held = Held(len(data))
             for group in groups_in(file.path, data):
                 self._check_rows(group, named)
+                held.add(group, self._size)
+            if fits:
+                self.held[file.path] = held
         except FileGone as error:
-            if file.path not in self._table.current_files():
+            if file.path not in {each.path for each in self._table.numbered_files()}:
                 raise  # it was merged with others meanwhile: all is read again
             self._file_is_damaged(file, str(error))
         except IntegrityError as error:
@@ -142,7 +155,9 @@ class RowsCheck:
             or not 0 <= pc.min(index).as_py() <= pc.max(index).as_py() < self._size
         ):
             return False
-        batches, counts = np.unique(index.to_numpy(), return_counts=True)
+        if (found := Held.of_footer(data)) is not None:
+            self.held[file.path] = found
+        batches, counts = _counts(index.to_numpy())
         states, expected = self._findings.states, self._findings.counts
         fits = (counts == expected[batches]) & (states[batches] == UNSEEN)
         states[batches[fits]] = WHOLE
@@ -150,8 +165,7 @@ class RowsCheck:
         if others:  # they lie in other files as well
             wanted = pc.field("log_index").isin(others)
             self._check_rows(read_file(file.path, _ALL, wanted, pa.BufferReader(data)), set())
-        entries = pc.is_in(pc.cast(rows["name"], pa.string()), pa.array(ENTRIES))
-        if pc.any(entries).as_py():
+        if any(word in ENTRIES for chunk in rows["name"].chunks for word in chunk.dictionary.to_pylist()):
             wanted = pc.field("name").isin(list(ENTRIES))
             held = read_file(file.path, ["name", "attributes", "log_index"], wanted, pa.BufferReader(data))
             for row in held.to_pylist():
@@ -165,6 +179,8 @@ class RowsCheck:
             words = read_entry(name, attributes, self._trust)
         except IntegrityError:
             return
+        if name == names.BATCH_ANSWERED:
+            self._note_answer(name, attributes)
         self._named |= self._current & set(words.get(names.TABLE_OUTPUTS, "").split(" "))
         if name == names.TABLE_EXPIRED:
             try:
@@ -172,16 +188,31 @@ class RowsCheck:
             except IntegrityError as error:
                 self._findings.found(index, "expired", f"its entry does not say which batches have expired: {error}")
 
+    def _note_answer(self, name: str, attributes: Mapping[str, str]) -> None:
+        """Remember that an operator answered for a batch, if that is what was sealed then."""
+        try:
+            said = entry_of(name, attributes, 0)
+            check_word(said, attributes, self._trust)
+        except (KeyError, ValueError, IntegrityError):
+            return
+        manifest = self._log.manifest(said.batch) if 0 <= said.batch < self._size else None
+        if manifest is not None and leaf_hash(canonical_json(manifest)).hex() == said.found:
+            self._findings.answered[said.batch] = Answered(
+                said.batch, said.writer_id, said.first_seq, said.last_seq, said.said, said.found, said.by, said.reason
+            )
+
     # Rows.
 
     def _check_rows(self, table: pa.Table, named: set[object]) -> None:
         index = table["log_index"]
         sealed = pc.and_kleene(pc.greater_equal(index, 0), pc.less(index, self._size)).fill_null(False)
-        self._check_others(table.filter(pc.invert(sealed)), named)
-        rows = table.filter(sealed)
+        rows = table
+        if not pc.all(sealed).as_py():
+            self._check_others(table.filter(pc.invert(sealed)), named)
+            rows = table.filter(sealed)
         for start in range(0, rows.num_rows, CHUNK_ROWS):
-            for row in self._spans(rows.slice(start, CHUNK_ROWS)):
-                self._take(row)
+            for run in _runs(self._spans(rows.slice(start, CHUNK_ROWS))):
+                self._take(run)
 
     def _spans(self, rows: pa.Table) -> Iterator[Rows]:
         """Yield rows that can be read; where one cannot, its batch is damaged and the others' are not."""
@@ -196,8 +227,9 @@ class RowsCheck:
                 except IntegrityError as error:
                     self._faulty(row["log_index"][0].as_py(), "changed", str(error))
 
-    def _take(self, row: Rows) -> None:
-        index, states = row.log_index or 0, self._findings.states
+    def _take(self, run: Rows) -> None:
+        """Take rows of one batch that follow on one another."""
+        index, states = run.log_index or 0, self._findings.states
         if states[index] == UNSEEN:
             if (manifest := self._log.manifest(index)) is None:  # the leaf is what is damaged
                 states[index] = DAMAGED
@@ -205,19 +237,20 @@ class RowsCheck:
             self._open[index], states[index] = _Open(manifest), OPEN
         if states[index] == DAMAGED:
             return
-        batch = self._open.get(index)
-        if batch is None or row.writer_id != batch.manifest.writer_id or not _is_of(batch, row.first_seq):
+        batch, seqs = self._open.get(index), range(run.first_seq, run.first_seq + len(run.spans))
+        others = batch is None or run.writer_id != batch.manifest.writer_id
+        strange = next((seq for seq in seqs if batch is None or others or not _is_of(batch, seq)), None)
+        if batch is None or strange is not None:
             self._faulty(
-                index, "changed", f"row {row.first_seq} of {row.writer_id} was not sealed with it, or is there twice"
+                index, "changed", f"row {strange} of {run.writer_id} was not sealed with it, or is there twice"
             )
             return
         try:
-            batch.hashes[row.first_seq] = row_hashes(row)[0]
+            batch.hashes |= zip(seqs, row_hashes(run), strict=True)
         except IntegrityError as error:
             self._faulty(index, "changed", str(error))
             return
-        if row.spans[0].name in ENTRIES:
-            batch.entries.append(row.spans[0])
+        batch.entries += [span for span in run.spans if span.name in ENTRIES]
         if len(batch.hashes) == batch.manifest.count:
             self._judge(index, batch)
 
@@ -276,6 +309,33 @@ class RowsCheck:
         since_ns = pc.min(rows["end_unix_nano"]).as_py()
         if since_ns is not None:
             self.waiting_since_ns = min(since_ns, self.waiting_since_ns or since_ns)
+
+
+def _runs(rows: Iterator[Rows]) -> Iterator[Rows]:
+    """Join rows that follow on one another in a batch."""
+    held: list[Rows] = []
+    for row in rows:
+        if held and not _follows(held, row):
+            yield replace(held[0], spans=[one.spans[0] for one in held])
+            held = []
+        held.append(row)
+    if held:
+        yield replace(held[0], spans=[one.spans[0] for one in held])
+
+
+def _follows(held: Sequence[Rows], row: Rows) -> bool:
+    first = held[0]
+    return (first.first_seq + len(held), first.log_index, first.writer_id, first.schema_version) == (
+        row.first_seq, row.log_index, row.writer_id, row.schema_version,
+    )  # fmt: skip
+
+
+def _counts(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which numbers there are, and how often each is; quickly where they are in order."""
+    if (numbers[1:] < numbers[:-1]).any():
+        return np.unique(numbers, return_counts=True)
+    firsts = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
+    return numbers[firsts], np.diff(firsts, append=len(numbers))
 
 
 def _is_of(batch: _Open, seq: int) -> bool:

@@ -10,7 +10,8 @@ Rules:
   it is written. After a write that failed nothing in memory is believed: the disk is asked again.
 - The first checkpoint is of no batch, and is there before the first row: a table with batches and no checkpoint lost it.
 - Every commit of the table says how many batches were sealed before it: a checkpoint of fewer was set back.
-- What is read back from the table is sealed only if it is what its commit said, with the log's key (``vouched``).
+- What is read back from the table is sealed only if it is what its commit said, with the log's key, or what an operator answered
+  for (``vouched``).
 - What waits is read back so many rows at a time, however many batches that is, and one batch at least. A batch that cannot
   be read is come upon by small steps, and then looked at ever more rarely.
 
@@ -23,12 +24,12 @@ from pathlib import Path
 from typing import Protocol
 
 from actors.base.certificates import TrustBundle
-from actors.base.errors import HomeError, IntegrityError
+from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.spans.adapters.earlier_log import bring_over
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.table import LOG, SEALED, Vouch
-from actors.spans.adapters.vouched import Authority, Vouched
+from actors.spans.adapters.vouched import Answers, Authority, Vouched, Waiting
 from actors.spans.columns import Rows
 from actors.spans.log.checkpoint import SignedCheckpoint, origin, sign_checkpoint
 from actors.spans.merkle import EMPTY_ROOT
@@ -75,8 +76,9 @@ class Sealer:
     """
 
     def __init__(
-        self, files: LogFiles, table: Numbered, authority: Authority, catch_up: int, catch_up_rows: int
-    ) -> None:
+        self, files: LogFiles, table: Numbered, authority: Authority, catch_up: int, catch_up_rows: int,
+        answers: Answers | None = None,
+    ) -> None:  # fmt: skip
         """``catch_up`` batches of together ``catch_up_rows`` rows are read back at a time, at most; one batch at least.
 
         From now on the table's commits say what the sealer will hold their batches against.
@@ -86,7 +88,7 @@ class Sealer:
         self._files = files
         self._table = table
         self._authority = authority
-        self._vouched = Vouched(table, authority)
+        self._vouched = Vouched(table, authority) if answers is None else Vouched(table, authority, answers)
         table.vouch = self._vouched.say
         self._catch_up = catch_up
         self._catch_up_rows = catch_up_rows
@@ -172,6 +174,16 @@ class Sealer:
         """Return the root of the batches that are sealed."""
         return self._root
 
+    def next_waiting(self) -> Waiting:
+        """Return the batch that is to be sealed next, as it lies; raise ``IntegrityError`` if there is none that could be."""
+        if not self.begun:
+            raise StorageUnavailable("the log was not found whole yet")
+        return self._vouched.waiting(self.size)
+
+    def look_again(self) -> None:
+        """Leave the next batch alone no longer: an operator may have answered for it."""
+        self._skipping = 0
+
     @property
     def waiting(self) -> int:
         """Return how many batches are numbered and not sealed."""
@@ -212,8 +224,9 @@ class Sealer:
 
     def _signed(self, size: int, root: bytes, now_ms: int) -> SignedCheckpoint:
         """Sign a checkpoint of what lies on the disk, and believe it only as a reader would."""
+        key = self._authority.key()  # before the bundle: who replaces a key certifies the new one first
         trust = self._authority.trust()
-        signed = sign_checkpoint(self._authority.key(), origin(trust), size, root, now_ms)
+        signed = sign_checkpoint(key, origin(trust), size, root, now_ms)
         try:
             signed.verify(trust)
         except IntegrityError as error:

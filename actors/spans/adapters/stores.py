@@ -82,9 +82,9 @@ class SpanStores(TableReader):
                 return answer
         return None
 
-    def only_path(self) -> Place | None:
+    def only_table(self) -> SpanTable | None:
         """Return the first storage where it holds all rows; ``None`` while a backup holds some."""
-        return self._first_path if self._in_use() is None else None
+        return self._first if self._in_use() is None else None
 
     def version(self) -> int | None:
         """See ``TableReader.version``; of the storage in use."""

@@ -37,7 +37,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAction
 
 from actors.base.errors import StorageUnavailable
-from actors.spans.adapters.delta import create_table
+from actors.spans.adapters.delta import asked, create_table
 from actors.spans.adapters.delta_log import ACTIONS
 from actors.spans.adapters.files import files_of
 from actors.spans.adapters.migration import add_columns
@@ -318,7 +318,7 @@ class SpanTable(TableReader):
 
     def last_durable(self, app_id: str) -> int | None:
         """Return the last number committed, once no loss of power can take it back; raise ``StorageUnavailable`` before."""
-        with self._asked():
+        with asked(self._path):
             self._sync_log()
         return self.last_committed(app_id)
 

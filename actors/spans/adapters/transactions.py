@@ -3,18 +3,27 @@
 Rules:
 - The newest checkpoint has all up to its version, and every entry since has its own; what is not in the log was never
   committed. What was read before is not read again.
+- An entry is read like any other reader of Delta would, or not at all: one that says something twice is none.
 
 Left out: versions that somebody else commits while this reads (the actor's lock sees to that).
 """
 
 import json
+import re
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from actors.base.errors import IntegrityError
-from actors.spans.adapters.parquet import source
+from actors.spans.adapters.parquet import UNREADABLE, source
 from actors.spans.place import Place
 from actors.spans.remembered import NOTHING, Transactions
+
+_PLAIN = re.compile(
+    r'\{"txn":\{"appId":"([0-9A-Za-z:./-]+)","version":(0|[1-9][0-9]{0,17})(?:,"lastUpdated":[0-9]+)?\}\}'
+)
+"""A transaction as the library writes it."""
 
 
 def read_transactions(log: Place, version: int, known: Transactions = NOTHING) -> Transactions:
@@ -38,14 +47,39 @@ def newest_checkpoint(log: Place, version: int) -> int | None:
 
 
 def _in_checkpoint(path: Place) -> dict[str, int]:
-    rows = pq.read_table(source(path), columns=["txn"], partitioning=None)["txn"].to_pylist()
-    return {row["appId"]: row["version"] for row in rows if row is not None and row["appId"] is not None}
+    try:
+        rows = pq.ParquetFile(source(path), pre_buffer=True).read(columns=["txn"])["txn"].to_pylist()
+        return {row["appId"]: int(row["version"]) for row in rows if row is not None and row["appId"] is not None}
+    except (OSError, pa.ArrowException):
+        raise
+    except UNREADABLE as error:
+        raise IntegrityError(f"checkpoint {path.name} of the span table is none: {error}", "table") from error
 
 
 def _in_entry(path: Place) -> dict[str, int]:
+    found: dict[str, int] = {}
     try:
-        actions = [json.loads(line) for line in path.read_bytes().decode().splitlines() if '"txn"' in line]
-        told = [action["txn"] for action in actions if "txn" in action]
-        return {each["appId"]: int(each["version"]) for each in told}
+        for line in path.read_bytes().decode().splitlines():
+            if (plain := _PLAIN.fullmatch(line)) is not None:
+                found[plain[1]] = int(plain[2])
+            elif "txn" in line or "\\u" in line:
+                action = json.loads(line, object_pairs_hook=_once)
+                if "txn" in action:
+                    found[_word(action["txn"]["appId"])] = int(action["txn"]["version"])
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"log entry {path.name} of the span table is none: {error}", "table") from error
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; refuse one that says something twice, for others may take the other word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("it says something twice")
+    return found
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no application id")
+    return value

@@ -4,12 +4,15 @@ Rules:
 - Nothing is committed of which the log's key does not say what it is (``committed``): while nobody can sign, rows wait in the
   write-ahead log. So a batch of which no commit says anything that is believed was put there by somebody else.
 - What this process committed it remembers, and asks nobody; of what was committed before it, commits are asked, once.
-- A batch that is another than its commit says is not sealed, and named.
+- A batch that is another than its commit says is not sealed, and named, until an operator answers for what lies there: with the
+  hash of just that, signed, in an entry of the table (``quarantined``). Then it is sealed as it lies, and the entry says so.
 
-Left out: what a commit says and who signed it (``committed``); when batches are read back (``sealer``).
+Left out: what a commit says and who signed it (``committed``); when batches are read back (``sealer``); batches that are gone, or
+are no run of rows any more: there is nothing to seal, and only a backup of the table's files helps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from actors.base.canonical import canonical_json
@@ -20,6 +23,10 @@ from actors.spans.batch import manifest_of
 from actors.spans.columns import Rows
 from actors.spans.committed import read_said, say
 from actors.spans.merkle import leaf_hash
+from actors.spans.quarantined import Entry
+
+Answers = Callable[[TrustBundle], Iterable[Entry]]
+"""Gives the words with which operators answered for batches."""
 
 
 class Authority(Protocol):
@@ -39,11 +46,49 @@ class Told(Protocol):
         """Return what commits said of the batches that they numbered, the newest first."""
 
 
+class Committed(Told, Protocol):
+    """Whoever has the batches as well."""
+
+    def batches(self, first: int, last: int) -> list[Rows]:
+        """See ``TableReader.batches``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A batch that waits to be sealed, as it lies there."""
+
+    index: int
+    writer_id: str
+    first_seq: int
+    last_seq: int
+    said: str
+    """Leaf hash (hex) that its commit said; empty where none did that is believed."""
+    found: str
+    """Leaf hash (hex) of what lies there."""
+
+
+def waiting(table: Committed, index: int, trust: TrustBundle, known: Mapping[int, bytes] | None = None) -> Waiting:
+    """Return a batch that waits; raise ``IntegrityError`` if it is not there, or no run of rows.
+
+    What commits said that are ``known`` already goes before what they say now.
+    """
+    batch = next(iter(table.batches(index, index)), None)
+    if batch is None:
+        raise IntegrityError(f"of batch {index} no row is in the table: there is nothing to seal", "batch")
+    said = (read_said(table.said(), trust) | dict(known or {})).get(index, b"")
+    last = batch.first_seq + len(batch.spans) - 1
+    return Waiting(index, batch.writer_id, batch.first_seq, last, said.hex(), leaf_hash(_leaf(batch)).hex())
+
+
+def _nobody(_trust: TrustBundle) -> Iterable[Entry]:
+    return ()
+
+
 class Vouched:
     """What is known of the batches that wait to be sealed."""
 
-    def __init__(self, table: Told, authority: Authority) -> None:
-        self._table, self._authority = table, authority
+    def __init__(self, table: Committed, authority: Authority, answers: Answers = _nobody) -> None:
+        self._table, self._authority, self._answers = table, authority, answers
         self._known: dict[int, bytes] = {}
         """Number → leaf hash, of batches that are not sealed."""
         self._leaves: dict[int, bytes] = {}
@@ -75,12 +120,18 @@ class Vouched:
         if any(_number(batch) not in self._known for batch in batches):
             self._known = read_said(self._table.said(), self._believed()) | self._known
         for batch, leaf in zip(batches, leaves, strict=True):
-            whose = f"batch {_number(batch)} ({batch.writer_id}, from row {batch.first_seq} on)"
-            if (known := self._known.get(_number(batch))) is None:
-                raise IntegrityError(f"no commit that the log's key signed tells of {whose}: it was put there", "log")
-            if known != leaf_hash(leaf):
-                raise IntegrityError(f"{whose} is not what was committed: it was changed before it was sealed", "log")
+            known, found = self._known.get(_number(batch)), leaf_hash(leaf)
+            if known != found and not self._is_answered(_number(batch), found):
+                raise IntegrityError(_why(batch, is_told=known is not None), "log")
         return leaves
+
+    def waiting(self, index: int) -> Waiting:
+        """Return a batch that waits, by what this process knows; raises like the function."""
+        return waiting(self._table, index, self._believed(), self._known)
+
+    def _is_answered(self, index: int, found: bytes) -> bool:
+        """Tell whether an operator answered for what lies there, and for nothing else."""
+        return any((said.batch, said.found) == (index, found.hex()) for said in self._answers(self._believed()))
 
     def sealed(self, size: int) -> None:
         """Forget what is sealed by now."""
@@ -92,6 +143,16 @@ class Vouched:
             return self._authority.trust()
         except (OSError, WeaverGenError) as error:
             raise StorageUnavailable(f"nobody can tell whose word a commit is: {error}") from error
+
+
+def _why(batch: Rows, *, is_told: bool) -> str:
+    whose = f"batch {_number(batch)} ({batch.writer_id}, from row {batch.first_seq} on)"
+    helps = (
+        f"bring its file back from a backup, or `weavergen quarantine seal {_number(batch)}` has it sealed as it lies"
+    )
+    if is_told:
+        return f"{whose} is not what was committed: it was changed before it was sealed; {helps}"
+    return f"no commit that the log's key signed tells of {whose}: it was put there; {helps}"
 
 
 def _number(batch: Rows) -> int:

@@ -134,6 +134,14 @@ class Checker(Protocol):
 
 
 @runtime_checkable
+class Yielding(Protocol):
+    """A checker that gives way, after a while, to a state that it has rows set aside for."""
+
+    def set_aside(self, findings: Iterable[Finding]) -> None:
+        """Take in what was found of rows that were set aside durably: of each once, however often it was judged before."""
+
+
+@runtime_checkable
 class Recalling(Protocol):
     """A checker that is told otherwise what was accepted before it began than what is accepted now."""
 

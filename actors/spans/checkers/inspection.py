@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from actors.spans.checkers.canaries import Canary, blind
-from actors.spans.checkers.finding import Arrivals, Checker, Finding, Recalling
+from actors.spans.checkers.finding import Arrivals, Checker, Finding, Recalling, Yielding
 from actors.spans.columns import Rows
 
 
@@ -82,6 +82,11 @@ def _one_by_one(
 def learn(checkers: Iterable[Checker], accepted: Arrivals) -> list[Failure]:
     """Let every checker take in rows that were accepted; return what was raised."""
     return _each(checkers, lambda checker: checker.learn(accepted))
+
+
+def set_aside(checkers: Iterable[Checker], findings: Sequence[Finding]) -> list[Failure]:
+    """Let every checker that gives way know what was found of rows that were set aside; return what was raised."""
+    return _each(checkers, lambda checker: checker.set_aside(findings) if isinstance(checker, Yielding) else None)
 
 
 def recall(checkers: Iterable[Checker], earlier: Arrivals, reached: Mapping[str, int]) -> list[Failure]:

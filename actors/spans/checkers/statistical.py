@@ -11,8 +11,9 @@ Rules:
   evidence about what a voter said: at least two of verdicts, tokens in and tokens out moved beyond ``SURE_P`` and by two
   octaves or half of the rows, in at least ``LEAST_WINDOW`` rows, beside at least one voter that did not. Then those rows are
   set aside that are themselves what moves.
-- A new state is not fought for ever: after ``MAX_HELD`` rows of a cell were critical it is forgotten and learned anew. A voter
-  that was replaced by another costs that many rows, which an operator can release.
+- A new state is not fought for ever: after ``MAX_HELD`` rows of a cell were set aside as critical it is forgotten and learned
+  anew. A voter that was replaced by another costs that many rows, which an operator can release. Judging a row counts for
+  nothing here: one that has to wait is judged again at each tick.
 - Rows enter the baseline once ``WINDOW`` newer ones of their cell were accepted: what is just moving does not teach yet.
 - A cell with less than ``WARM`` rows in the baseline judges nothing, and is told of as warming up. Who poisons slowly enough
   teaches the baseline: it sees what changes, not what is wrong.
@@ -21,7 +22,7 @@ Left out: what one row says of another (``cross_reference``), and keeping the ba
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -59,6 +60,7 @@ _ENDED: Final = "outcome"
 _VERDICT: Final = "verdict"
 _SAYS: Final = (_VERDICT, "input", "output")
 """Measures of what a voter said, not of how it fared."""
+_CRITICAL_KIND: Final = "another_voter"
 _VOTED: Final = [WORDS.index(word) for word in ("agreed", "dissented")]
 
 
@@ -90,7 +92,7 @@ class _Latest:
     values: dict[str, Ints] = field(default_factory=dict)
     words: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     held: int = 0
-    """Rows of the cell that were critical."""
+    """Rows of the cell that were set aside as critical."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +147,17 @@ class StatisticalAnomalyDetector:
         """Return rows that are unlike those before."""
         looked = arrivals.once(look)
         odd = list(self.odd(looked))
-        critical = _overwhelmed(odd)
-        found = list(_findings(looked, odd, critical))
-        self._hold(critical)
-        return found
+        return list(_findings(looked, odd, _overwhelmed(odd)))
+
+    def set_aside(self, findings: Iterable[Finding]) -> None:
+        """Count what was set aside by cells; begin a cell anew of which that was too much."""
+        found = Counter(one.evidence["cell"] for one in findings if (one.checker, one.kind) == (NAME, _CRITICAL_KIND))
+        for key, rows in found.items():
+            latest = self._latest.setdefault(key, _Latest())
+            latest.held += rows
+            if latest.held > MAX_HELD:
+                self.baseline.forget(key)
+                del self._latest[key]
 
     def learn(self, accepted: Arrivals) -> None:
         """Take in accepted rows: the newest of a cell wait until others are newer."""
@@ -201,15 +210,6 @@ class StatisticalAnomalyDetector:
         if words[_VOTED].sum() >= LEAST_WINDOW:
             found[_VERDICT] = _moved_words(cell.words[_VOTED], words[_VOTED])
         return found
-
-    def _hold(self, critical: Mapping[int, tuple[Odd, int]]) -> None:
-        """Count what was critical; begin a cell anew that has been for too long."""
-        for key, rows in Counter(one.key for one, _ in critical.values()).items():
-            latest = self._latest.setdefault(key, _Latest())
-            latest.held += rows
-            if latest.held > MAX_HELD:
-                self.baseline.forget(key)
-                del self._latest[key]
 
     # Learning.
 
@@ -287,7 +287,7 @@ def _findings(looked: Looked, odd: list[Odd], critical: Mapping[int, tuple[Odd, 
             else:
                 yield _finding(looked, one, place, "odd", Severity.NOTICE)
     for one, place in critical.values():
-        yield _finding(looked, one, place, "another_voter", Severity.CRITICAL)
+        yield _finding(looked, one, place, _CRITICAL_KIND, Severity.CRITICAL)
 
 
 def _believed(odd: list[Odd]) -> Iterator[tuple[Odd, Bools]]:

@@ -23,6 +23,8 @@ class OtlpConfig(BaseModel):
     """How many times its size a compressed body may become, beyond the first 64 KiB."""
     max_spans: int = Field(default=8192, ge=1, le=100_000)
     """Spans of a request: a request with more is refused with 413."""
+    max_scopes: int = Field(default=16_384, ge=2, le=200_000)
+    """Resources and scopes of a request together, empty ones among them: a request with more is refused with 413."""
     max_attributes: int = Field(default=128, ge=1, le=10_000)
     """Attributes of one span, event, link, scope or resource."""
     max_attribute_bytes: int = Field(default=8 * KIB, ge=16, le=MIB)
@@ -46,6 +48,8 @@ class OtlpConfig(BaseModel):
     """What one key may send in the long run, over all replicas together: each has its part of it."""
     burst_spans: int = Field(default=10_000, ge=1, le=10_000_000)
     """What it may send at once after a pause, over all replicas together. A request is never cut: what goes beyond is owed."""
+    bytes_a_span: int = Field(default=4 * KIB, ge=64, le=MIB)
+    """So much of a request, once it is decompressed, counts at least as one span of what its key may send, whatever it holds."""
     replica_spans_per_second: float = Field(default=5000.0, gt=0, le=1e7)
     """What one replica takes of all keys together in the long run, and its burst is two seconds of it."""
     max_keys: int = Field(default=1000, ge=1, le=1_000_000)

@@ -3,6 +3,7 @@
 Rules:
 - An answer has the encoding of its request; an error is a ``google.rpc.Status`` in it.
 - What a compressed body may become is bounded by size and by ratio, and no more than that is ever made of it.
+- Resources and scopes are counted before anything of them is looked at: of empty ones 8 MiB hold four million.
 - What cannot be read is ``InvalidRequest`` (400, never to be sent again), what is too large ``PromptTooLarge`` (413).
 
 Source: OpenTelemetry protocol specification 1.x, "OTLP/HTTP"; RFC 1952 (a file may have several members).
@@ -70,16 +71,27 @@ def inflate(body: bytes, max_bytes: int, max_ratio: int) -> bytes:
     raise InvalidRequest(f"the body is gzip of more than {MAX_MEMBERS} members", "body")
 
 
-def read_request(data: bytes, encoding: Encoding) -> ExportTraceServiceRequest:
-    """Read a request; raise ``InvalidRequest`` saying what is wrong with it."""
+def read_request(data: bytes, encoding: Encoding, max_scopes: int) -> ExportTraceServiceRequest:
+    """Read a request; raise ``InvalidRequest`` saying what is wrong with it, or ``PromptTooLarge``."""
     try:
         if encoding is Encoding.JSON:
-            return read_json(data)
+            return read_json(data, lambda scopes: _require_few(scopes, max_scopes))
         request = ExportTraceServiceRequest()
         request.ParseFromString(data)
     except (DecodeError, ValueError) as error:
         raise InvalidRequest(f"the body is no ExportTraceServiceRequest: {str(error)[:300]}", "body") from error
+    _require_few(count_scopes(request), max_scopes)
     return request
+
+
+def count_scopes(request: ExportTraceServiceRequest) -> int:
+    """Return how many resources and scopes a request has, empty ones among them."""
+    return len(request.resource_spans) + sum(len(resource.scope_spans) for resource in request.resource_spans)
+
+
+def _require_few(scopes: int, most: int) -> None:
+    if scopes > most:
+        raise PromptTooLarge(f"the request has {scopes} resources and scopes, and may have {most}", "body")
 
 
 def response(rejected_spans: int, error_message: str, encoding: Encoding) -> bytes:

@@ -6,8 +6,12 @@ Rules:
 - Names under ``weavergen.`` are this system's own, in whatever case: no span, event, link, scope or resource of others has an
   attribute of such a name, nor is a span or scope called so. A decision's id has a column: nobody else names one.
 - Ids are ids, times are of now, give or take the configuration: whoever chose a date freely would make files by the thousand.
+- A resource or scope without spans says nothing of any: nothing is looked at in it, and nothing kept.
 - Everything has a bound. Of reasons, a few are told, shortened, with how many spans each was for.
-- ``breathe`` is called every few spans: whoever lets this run beside an event loop gives the loop its turn then.
+- The work grows with a request's size and with what is kept of it, and with nothing else: a resource is copied once, and once
+  more for each span of it that is taken.
+- ``breathe`` is called every few resources, scopes and spans: whoever lets this run beside an event loop gives the loop its
+  turn then.
 
 Left out: reading requests (``exchange``), rates and disks (the gateway).
 """
@@ -23,13 +27,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
 
 from actors.base.errors import PromptTooLarge
 from actors.spans.otlp.config import OtlpConfig
-from actors.spans.otlp.mapping import KINDS, STATUSES, frame_of, row_of
+from actors.spans.otlp.mapping import KINDS, STATUSES, frame_of, kept_of, resource_of, row_bytes, row_of, scope_of
 from actors.spans.otlp.message import INT64_MAX
 from actors.spans.span import Span
 
 OWN = "weavergen"
 DECISION_NAMES = frozenset({"decision_id", "decision.id"})
-SPANS_A_BREATH = 16
+STEPS_A_BREATH = 16
+"""Resources, scopes and spans."""
 MAX_REASONS = 5
 MAX_REASONS_KEPT = 64
 MAX_SHOWN_CHARS = 64
@@ -86,36 +91,49 @@ class _Intake:
         self._earliest_ns = now_ns - config.max_age_s * _NS
         self._latest_ns = min(now_ns + config.max_ahead_s * _NS, INT64_MAX)
         self._rows: list[Span] = []
-        self._bytes = 0
+        self._bytes = self._steps = 0
         self._rejected: Counter[str] = Counter()
 
     def take(self, request: ExportTraceServiceRequest) -> Taken:
         for resource in request.resource_spans:
-            why = self._why(lambda group=resource: self._check_resource(group))  # type: ignore[misc]
-            for scope in resource.scope_spans:
-                self._take_scope(resource, scope, why)
+            self._step()
+            if any(len(scope.spans) for scope in resource.scope_spans):
+                self._take_resource(resource)
         return Taken(self._rows, dict(self._rejected))
 
-    def _take_scope(self, resource: ResourceSpans, scope: ScopeSpans, why: str) -> None:
+    def _step(self) -> None:
+        if self._steps % STEPS_A_BREATH == 0:
+            self._breathe()
+        self._steps += 1
+
+    def _take_resource(self, sent: ResourceSpans) -> None:
+        around = resource_of(sent)
+        why = self._why(lambda: self._check_resource(around))
+        for scope in sent.scope_spans:
+            self._step()
+            if len(scope.spans):
+                self._take_scope(around, scope, why)
+
+    def _take_scope(self, resource: ResourceSpans, sent: ScopeSpans, why: str) -> None:
+        scope = scope_of(sent)
         why = why or self._why(lambda: self._check_scope(scope))
+        around = resource.ByteSize(), scope.ByteSize()
+        if not why and sum(around) > self._config.max_span_bytes:
+            why = "resource and scope are larger than a span may be"
         if why:
-            self._reject(why, len(scope.spans))
+            self._reject(why, len(sent.spans))
             return
-        around = frame_of(resource, scope)
-        if around.ByteSize() > self._config.max_span_bytes:
-            self._reject("resource and scope are larger than a span may be", len(scope.spans))
-            return
-        for place, span in enumerate(scope.spans):
-            if place % SPANS_A_BREATH == 0:
-                self._breathe()
-            if why := self._why(lambda sent=span: self._take_span(around, sent)):  # type: ignore[misc]
+        frame: ResourceSpans | None = None
+        for span in sent.spans:
+            self._step()
+            if why := self._why(lambda one=span: self._check_span(one, around)):  # type: ignore[misc]
                 self._reject(why, 1)
+            else:
+                frame = frame or frame_of(resource, scope)
+                self._take_span(frame, span)
 
     def _take_span(self, around: ResourceSpans, span: Message) -> None:
-        self._check_span(span)
         row = row_of(around, span, self._sender, self._tenant)
-        if len(row.otlp) > self._config.max_span_bytes:
-            raise Rejected(f"a span with its resource and scope has more than {self._config.max_span_bytes} bytes")
         self._bytes += len(row.otlp)
         if self._bytes > self._config.max_rows_bytes:
             raise PromptTooLarge(
@@ -148,7 +166,8 @@ class _Intake:
         self._check_name(scope.scope.name, "scope")
         self._check_attributes(scope.scope.attributes, "scope")
 
-    def _check_span(self, span: Message) -> None:
+    def _check_span(self, span: Message, around: tuple[int, int]) -> None:
+        """Raise ``Rejected`` unless a span can be taken; ``around`` are the sizes of its resource and scope."""
         _check_id(span.trace_id, 16, "trace id")
         _check_id(span.span_id, 8, "span id")
         if span.parent_span_id and len(span.parent_span_id) != 8:
@@ -165,6 +184,13 @@ class _Intake:
         self._check_attributes(span.attributes, "span")
         self._check_events(span)
         self._check_links(span)
+        self._check_size(span, around)
+
+    def _check_size(self, span: Message, around: tuple[int, int]) -> None:
+        """Before anything is copied: a large resource would be, for each of many spans that are too large with it."""
+        most = self._config.max_span_bytes
+        if row_bytes(*around, span.ByteSize()) > most and row_bytes(*around, kept_of(span).ByteSize()) > most:
+            raise Rejected(f"a span with its resource and scope has more than {most} bytes")
 
     def _check_events(self, span: Message) -> None:
         if len(span.events) > self._config.max_events:

@@ -13,7 +13,7 @@ Left out: fields of the protocol that traces do not use (indices into the dictio
 
 import binascii
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -144,10 +144,16 @@ _NESTED: Final[dict[str, type[Any]]] = {
 _ALONE: Final[dict[str, type[Any]]] = {"resource": Resource, "scope": InstrumentationScope, "status": Status}
 
 
-def read_json(data: bytes) -> ExportTraceServiceRequest:
-    """Read a request; raise ``ValueError`` saying what is wrong, and where it is known."""
+def read_json(data: bytes, look: Callable[[int], None] = lambda _: None) -> ExportTraceServiceRequest:
+    """Read a request; raise ``ValueError`` saying what is wrong, and where it is known.
+
+    ``look`` is told how many resources and scopes there are before any is made; what it raises goes on.
+    """
     try:
-        request: ExportTraceServiceRequest = _filled(_decode(data), ExportTraceServiceRequest)
+        form = _decode(data)
+        resources = form.resource_spans or ()
+        look(len(resources) + sum(len(resource.scope_spans or ()) for resource in resources))
+        request: ExportTraceServiceRequest = _filled(form, ExportTraceServiceRequest)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise ValueError(str(error) or "it is nested too deep") from error
     return request

@@ -24,24 +24,54 @@ KIND_NUMBERS: Final = {word: number for number, word in KINDS.items()}
 STATUS_NUMBERS: Final = {word: number for number, word in STATUSES.items()}
 
 
-def frame_of(sent: ResourceSpans, scope: ScopeSpans) -> ResourceSpans:
-    """Return what every span of one scope has around it: its resource and scope, without any span."""
+def resource_of(sent: ResourceSpans) -> ResourceSpans:
+    """Return what every span of a resource has around it, but for its scope."""
     around = ResourceSpans()
     around.CopyFrom(sent)
     del around.scope_spans[:]
-    own = around.scope_spans.add()
-    own.CopyFrom(scope)
-    del own.spans[:]
     return around
+
+
+def scope_of(sent: ScopeSpans) -> ScopeSpans:
+    """Return a scope without its spans."""
+    own = ScopeSpans()
+    own.CopyFrom(sent)
+    del own.spans[:]
+    return own
+
+
+def frame_of(resource: ResourceSpans, scope: ScopeSpans) -> ResourceSpans:
+    """Return what every span of one scope has around it: its resource and scope, without any span.
+
+    Both are copied whole: who has many scopes or spans hands over ``resource_of`` and ``scope_of`` those, made once.
+    """
+    around = resource_of(resource)
+    around.scope_spans.add().CopyFrom(scope_of(scope))
+    return around
+
+
+def row_bytes(resource_bytes: int, scope_bytes: int, span_bytes: int) -> int:
+    """Return the size of the message that a row keeps, by those of its parts, each without what lies in it."""
+    return resource_bytes + _field_bytes(scope_bytes + _field_bytes(span_bytes))
+
+
+def _field_bytes(size: int) -> int:
+    return 1 + max(1, -(-size.bit_length() // 7)) + size
+
+
+def kept_of(sent: Message) -> Message:
+    """Return what a row keeps of a span beside its columns."""
+    kept = Message()
+    kept.CopyFrom(sent)
+    strip(kept)
+    return kept
 
 
 def row_of(around: ResourceSpans, sent: Message, sender: str, tenant: str) -> Span:
     """Return the row of a span; its kind, status, ids and times are ones that a row can say."""
     message = ResourceSpans()
     message.CopyFrom(around)
-    kept = message.scope_spans[0].spans.add()
-    kept.CopyFrom(sent)
-    strip(kept)
+    message.scope_spans[0].spans.add().CopyFrom(kept_of(sent))
     return Span(
         trace_id=sent.trace_id,
         span_id=sent.span_id,

@@ -8,6 +8,8 @@ Rules:
 - ``NOT_CLAIMED``: neither. Saying so is part of the claim: a mutant that is noticed all the same makes the table wrong.
 - ``NO_EFFECT``: what is stored comes out as if nothing had been done, which an oracle finds without the checker.
 - What is ``WITNESSED`` is claimed of whoever asks: SpanActor does all the time, ``log verify`` fails where it does not hear them.
+- A batch that is named before it is sealed waits. An operator may have it sealed as it lies (``quarantine seal``): it is named
+  from then on with who answered for it, and teaches nothing.
 - The attacker reads all of this, and does what hides best: checksums, digests in names and Delta's log are written to fit.
 
 Left out: whoever owns a verifier's own copy of ``trust.json``, or a witness's folder; stolen issuer and root keys; witnesses

@@ -97,7 +97,7 @@ def test_the_commands_are_those_documented() -> None:
     subcommands = {
         "keys": {"create", "list", "revoke", "rotate"},
         "log": {"verify"},
-        "quarantine": {"list", "show", "release", "set"},
+        "quarantine": {"list", "show", "release", "set", "seal"},
         "spans": {"export"},
         "policy": {"show", "pin", "freeze", "unfreeze", "rollback", "recover"},
         "tenants": {"erase"},

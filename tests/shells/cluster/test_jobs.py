@@ -18,7 +18,7 @@ CLEAN: dict[str, Any] = {
     "since": "2027-01-15T07:00:00+00:00", "until": "2027-01-15T08:00:00+00:00", "ok": True, "decisions": 2, "records": 3,
     "results": {"answered": 1, "withheld": 1}, "inclusion": {"none": 3}, "findings_total": 0, "findings": [],
     "unread_total": 0, "unread": [], "took_s": 0.1,
-    "log": {"ok": True, "size": 5, "whole": 5, "rows": 9, "root": "00", "damage_total": 0, "damage": []},
+    "log": {"ok": True, "size": 5, "whole": 5, "rows": 9, "root": "00", "damage_total": 0, "damage": [], "answered": []},
 }  # fmt: skip
 FINDING = {"decision_id": "D", "writer_id": "W", "seq": 7, "step": "signature", "why": "signature: [red]no\x1b[2J"}
 Run = Callable[..., Result]
@@ -81,6 +81,14 @@ def test_a_log_that_was_changed_is_told_by_batch(run: Run) -> None:
     assert result.return_value == 1
     assert "DAMAGED    batch 3: changed: rows 1 to 2 of W" in result.stdout
     assert "1 findings" in result.stdout
+
+
+def test_what_an_operator_answered_for_is_told_and_no_finding(run: Run) -> None:
+    """Who, for which rows, and why."""
+    answered = {"batch": 3, "first_seq": 1, "last_seq": 2, "writer_id": "W", "by": "ann", "reason": "restored"}
+    result = run(CLEAN | {"log": CLEAN["log"] | {"answered": [answered]}}, "audit")
+    assert result.return_value == 0
+    assert "ANSWERED   batch 3: rows 1 to 2 of W were sealed as they lay, by ann: restored" in result.stdout
 
 
 def test_json_is_the_report_and_the_job_s_id(run: Run) -> None:

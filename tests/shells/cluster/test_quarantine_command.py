@@ -15,6 +15,7 @@ from actors.spans.frames import FrameKind, encode_spans
 from cluster.cli import quarantine
 from cluster.cli.main import cli
 from cluster.home import create_home
+from tests.shells.actors.spans.answering import as_it_lies, with_a_changed_batch
 from tests.shells.cluster.governed import config_of
 from tests.unit.actors.spans.telemetry import NOW_S, Home, SegmentBytes, at, certificate_of, span, writer_id
 
@@ -128,3 +129,36 @@ def test_a_refusal_ends_with_one(home: Home, monkeypatch: pytest.MonkeyPatch) ->
     told = json.loads(run(home, "release", W, "1", "--reason", "x", "--json").output)
     assert (told["state"], told["cause"]) == ("refused", "none of these rows is quarantined")
     assert home.incidents.kinds[-1] == "quarantine_request_refused"
+
+
+def test_an_operator_answers_for_a_batch_that_is_not_as_committed(home: Home) -> None:
+    """What was said and what lies there is shown before it is signed; one that is as it was committed needs nobody."""
+    batch = with_a_changed_batch(home)
+    waiting = as_it_lies(home, batch)
+    result = run(home, "seal", str(batch), "--reason", "restored", "--wait-s", "0")
+    assert result.output.splitlines()[:3] == [
+        f"batch {batch} holds rows {waiting.first_seq} to {waiting.last_seq} of {waiting.writer_id}",
+        f"its commit said   {waiting.said}",
+        f"what lies there is {waiting.found}",
+    ]
+    ticked(home, 1)
+    ticked(home, 2)
+    found = json.loads(
+        CliRunner().invoke(cli, ["log", "verify", "--json", "--home", str(home.path)], standalone_mode=False).output
+    )
+    assert [(told["batch"], told["said"], told["found"]) for told in found["answered"]] == [
+        (batch, waiting.said, waiting.found)
+    ]
+    told = CliRunner().invoke(cli, ["log", "verify", "--home", str(home.path)], standalone_mode=False)
+    assert (told.return_value, f"ANSWERED  batch {batch}: rows {waiting.first_seq} to " in told.output) == (0, True)
+    assert (
+        f"{waiting.writer_id} {waiting.first_seq} to {waiting.last_seq} (table) by operator "
+        in run(home, "list").output
+    )
+    for other, error, why in (
+        (str(batch + 1), ConfigurationError, "is what its commit said"),
+        ("99", IntegrityError, "no row is in the table"),
+    ):
+        failed = run(home, "seal", other, "--reason", "x").exception
+        assert isinstance(failed, error)
+        assert why in str(failed)

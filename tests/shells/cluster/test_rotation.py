@@ -22,7 +22,9 @@ from actors.policy.adapters.watcher import PolicyWatcher
 from actors.policy.config import PolicyConfig
 from actors.policy.snapshot import PolicySnapshot, sign_snapshot
 from actors.policy.transitions import halted, isolated
+from actors.spans.adapters.sealer import HomeAuthority
 from actors.spans.adapters.wal import WalWriter, WriterIdentity
+from actors.spans.log.checkpoint import origin, sign_checkpoint
 from actors.store.adapters.auth_watcher import AuthWatcher
 from actors.store.adapters.revocations import NotedRevocations
 from cluster.client import read_key
@@ -218,7 +220,7 @@ def test_the_old_issuer_is_revoked_when_every_writer_has_left_it(system: Governe
     assert list(role_keys(trust, "issuer", after)) == [replaced.key_id] == [newest_key_id(trust, "issuer", NOW)]
 
 
-@pytest.mark.parametrize("role", ["issuer", "policy", "operator"])
+@pytest.mark.parametrize("role", ["issuer", "policy", "operator", "log"])
 def test_a_key_that_cannot_be_kept_is_not_certified(
     system: Governed, monkeypatch: pytest.MonkeyPatch, role: Any
 ) -> None:
@@ -246,7 +248,24 @@ def test_each_replaced_key_is_told_whatever_becomes_of_the_next(
     assert [item.role for item in told] == ["issuer"]
 
 
-@pytest.mark.parametrize("role", ["issuer", "policy", "operator"])
+def test_what_the_log_s_old_key_signed_stays_believed(system: Governed) -> None:
+    """Whatever SpanActor signs until its key is replaced; from the revocation on only the new one's word counts."""
+    trust, old = TrustFile(system.home.trust_file, Sink()), SigningKey.load(system.home.keys / "log.key")
+    authority = HomeAuthority(system.home.root, trust)
+    of, begun_ms = origin(trust()), NOW * 1000 + 999
+    (replaced,) = rotation(system).rotate(["log"], "ann")
+    before, late = (
+        sign_checkpoint(old, of, 7, bytes(32), at_ms) for at_ms in (begun_ms, NOW * 1000 + 1000 * (AHEAD_S + 1))
+    )
+    assert (replaced.revoked, replaced.file) == ([old.public.key_id], system.home.keys / "log.key")
+    assert before.verify(trust()).size == 7  # signed after the rotation was over, by who had begun before it
+    with pytest.raises(IntegrityError, match="no trusted log key"):
+        late.verify(trust())
+    assert sign_checkpoint(authority.key(), of, 8, bytes(32), begun_ms).verify(trust()).size == 8
+    assert system.versions == [1, 2]  # a policy is not signed anew for it
+
+
+@pytest.mark.parametrize("role", ["issuer", "policy", "operator", "log"])
 def test_an_older_bundle_is_believed_by_nobody(system: Governed, role: Any) -> None:
     """Put back after a rotation, the bundle of before stops bring-up, commands and the next rotation, as an incident."""
     older = system.home.trust_file.read_bytes()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Iterable
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from actors.base.signing import SigningKey
 from actors.spans import conventions as names
 from actors.spans.adapters.reader import SegmentRead, SegmentRef, WalReader
 from actors.spans.adapters.sealer import Sealer
+from actors.spans.checkers.finding import Arrivals, Finding
 from actors.spans.frames import FrameKind, SegmentHeader, encode_header, encode_spans
 from actors.spans.span import Span
 from tests.unit.actors.spans.signed import CERTIFIED_S, signed_row, stranger_trust
@@ -126,6 +128,41 @@ def test_a_writer_of_forgeries_waits_beyond_the_bound(home: Home) -> None:
     actor.tick(at(1), flush=True)
     assert (set_aside(home), home.rows(), home.segments()) == ([1, 2, 3, 4], [5], [])
     assert (actor.totals.rows_read, actor.totals.rows_quarantined, actor.totals.duplicates) == (5, 4, 0)
+    actor.close()
+
+
+class Yields:
+    """Finds nothing, and notes of which rows it is told that they were set aside."""
+
+    name = "Yields"
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    def check(self, _: Arrivals) -> list[Finding]:
+        """Find nothing."""
+        return []
+
+    def learn(self, accepted: Arrivals) -> None:
+        """Learn nothing."""
+
+    def set_aside(self, findings: Iterable[Finding]) -> None:
+        """Note rows."""
+        self.told += [finding.seq for finding in findings]
+
+
+def test_checkers_are_told_of_rows_as_they_are_set_aside(home: Home) -> None:
+    """Not of those that were judged and have to wait: each is told of once, in the tick that sets it aside."""
+    yields = Yields()
+    actor = home.actor(SMALL.model_copy(update={"quarantine_max_rows": 3}))
+    actor.tick(at())
+    actor._guard._checkers = [*actor._guard._checkers, yields]
+    segment(forged(1, 2), forged(3), forged(4), [signed_row(W, 5)]).save(home.wal)
+    told = []
+    for second in range(1, 4):
+        actor.tick(at(second), flush=True)
+        told.append(list(yields.told))
+    assert told == [[1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4]]
     actor.close()
 
 

@@ -1,7 +1,7 @@
 """The guard on the whole path: what cannot be so is set aside with its evidence, and a check that fails is never a pass."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import pytest
@@ -11,10 +11,12 @@ from actors.base.signing import SigningKey
 from actors.spans import conventions as names
 from actors.spans.actor import SpanActor
 from actors.spans.adapters.check import check_log
+from actors.spans.adapters.quarantined import entries
 from actors.spans.adapters.table import SpanTable
 from actors.spans.checkers import canaries, cryptographic, temporal
 from actors.spans.checkers.finding import Arrivals, Checker, Finding, Severity
 from actors.spans.frames import FrameKind, encode_spans
+from actors.spans.quarantined import Interval, in_force
 from actors.spans.span import Span
 from tests.unit.actors.spans.signed import CERTIFIED_S, signed_row
 from tests.unit.actors.spans.telemetry import ISSUER, NOW_S, ROOT, SMALL, Home, SegmentBytes, at, span, writer_id
@@ -38,6 +40,11 @@ def words(home: Home, name: str = names.ROW_QUARANTINED) -> list[tuple[str, str,
         (entry[names.ROW_WRITER], entry[names.ROW_FIRST], entry[names.ROW_LAST], entry[names.ROW_PLACE])
         for entry in home.entries(name)
     ]
+
+
+def apart(home: Home) -> Mapping[str, Sequence[Interval]]:
+    """Return the rows of the table that whoever learns leaves out, by the words that it believes."""
+    return in_force(entries(SpanTable(home.path / "spans", 10), home.authority.trust())).in_table
 
 
 BAD: dict[str, Callable[[int], Span]] = {
@@ -198,6 +205,7 @@ def test_rows_wait_for_a_checker_that_is_blind_and_then_come_in_as_unchecked(hom
     assert (home.rows(), report.rows_unchecked, dull.learned) == ([1, 3], 2, [])
     assert sorted(words(home)) == [(W, "1", "1", "table"), (W, "2", "2", "aside"), (W, "3", "3", "table")]
     assert check_log(home.path, home.authority.trust(), 10).damage == ()
+    assert apart(home) == {W: [(1, 1), (3, 3)]}
     actor.close()
 
 
@@ -264,6 +272,24 @@ def test_a_row_that_is_found_bad_later_is_quarantined_where_it_lies(home: Home) 
     assert (home.rows(), words(home)) == ([1, 2, 3], [(W, "1", "1", "table")])
     assert actor.totals.rows_set_apart == 1
     assert home.incidents.kinds == ["span_quarantined"]
+    assert apart(home) == {W: [(1, 1)]}
+    actor.close()
+
+
+def test_what_the_actor_sets_apart_waits_for_the_key_that_signs_it(home: Home) -> None:
+    """While nobody can sign, nothing is committed; then it is, once, as whoever learns believes it."""
+    actor = home.actor()
+    dull = dulled(actor)
+    log(span(1), span(2)).save(home.wal)
+    actor.tick(at(), flush=True)
+    dull.late = [Finding(W, 1, temporal.NAME, "learned_better", Severity.CRITICAL)]
+    log(span(3), number=2, first_seq=3).save(home.wal)
+    key, home.authority.signing = home.authority.signing, FORGER
+    actor.tick(at(1), flush=True)
+    assert (home.rows(), "cannot sign" in actor.health(at(1))["log_error"]) == ([1, 2], True)
+    home.authority.signing = key
+    actor.tick(at(2), flush=True)
+    assert (home.rows(), words(home), apart(home)) == ([1, 2, 3], [(W, "1", "1", "table")], {W: [(1, 1)]})
     actor.close()
 
 

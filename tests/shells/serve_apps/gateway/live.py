@@ -149,9 +149,13 @@ class Live:
 
 @asynccontextmanager
 async def live(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, replicas: int = 1, says: Mapping[str, str] = UNANIMOUS, **settings: Any
+    folder: Path, monkeypatch: pytest.MonkeyPatch, replicas: int = 1, says: Mapping[str, str] = UNANIMOUS,
+    streamed: bool | None = None, **settings: Any,
 ) -> AsyncIterator[Live]:  # fmt: skip
-    """Bring up replicas over voters that say this, with these sections of a profile; all are in one layer unless it says."""
+    """Bring up replicas over voters that say this, with these sections of a profile; all are in one layer unless it says.
+
+    ``streamed`` lets voters be asked for streams.
+    """
     monkeypatch.setattr(replica, "RayMeter", Meter)
     monkeypatch.setattr(replica, "ask_span_actor", _nobody)
     monkeypatch.setenv("PATH", "")  # without bwrap no sandbox is proven: what is asked here runs nothing
@@ -162,7 +166,7 @@ async def live(
     system = governed(folder, int(time.time()))
     running = Live(system.home, provider)
     try:
-        config = _config(provider.port, folder / "provider.key", says, settings)
+        config = _config(provider.port, folder / "provider.key", says, settings, streamed)
         system.up(config, {voter.id: voter.lineage or voter.id for voter in config.voters})
         with _issuing(system.home):
             for _ in range(replicas):
@@ -180,11 +184,13 @@ async def _nobody() -> Mapping[str, Any]:
     raise NotReady("no Ray here")
 
 
-def _config(port: int, key: Path, voters_of: Iterable[str], settings: Mapping[str, Any]) -> Config:
+def _config(
+    port: int, key: Path, voters_of: Iterable[str], settings: Mapping[str, Any], streamed: bool | None
+) -> Config:  # fmt: skip
     voters = [
         {
             "id": voter, "provider": "openai", "model": voter, "base_url": f"http://127.0.0.1:{port}/v1",
-            "api_key_file": str(key), "family": voter, "lineage": f"l{voter}",
+            "api_key_file": str(key), "family": voter, "lineage": f"l{voter}", "stream": streamed,
         }
         for voter in voters_of
     ]  # fmt: skip

@@ -139,8 +139,9 @@ async def test_a_hedge_is_accounted_once(tmp_path: Path, monkeypatch: pytest.Mon
 async def test_a_client_that_leaves_and_a_refusal_use_what_they_should(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing, and what voters used."""
+    """Nothing, and what voters used: who is out of time has read the prompt, as the one says that answered."""
     limits = tiers(requests_per_minute=1000, tokens_per_minute=1_000_000)
+    monkeypatch.setattr(live_module, "write_answers", answers_with_usage)
     async with live(tmp_path, monkeypatch, admission=limits) as system:
         await in_one_minute(system)
         await system.ask()
@@ -155,10 +156,14 @@ async def test_a_client_that_leaves_and_a_refusal_use_what_they_should(
         assert left(system.replicas[0]) == before
         told = await system.ask(deadline_ms=300)
         assert told.status == 504
-        usage = told.body["weavergen"]["usage"]
+        assert told.body["weavergen"]["usage"]["total_tokens"] == 12 + 3
         after = left(system.replicas[0])
-        assert after.requests == before.requests - 1
-        assert before.tokens - after.tokens >= usage["total_tokens"]
+        assert after == Amount(before.requests - 1, before.tokens - (12 + 3) - 2 * 12)
+        await system.order(fault=Fault.SILENT)
+        for _ in range(3):
+            assert (await system.ask(deadline_ms=300)).status == 504
+        prompt = len("What is the capital of France?") + 16 + 64
+        assert left(system.replicas[0]) == Amount(after.requests - 3, after.tokens - 3 * 3 * prompt)
 
 
 async def test_leases_that_cannot_be_noted_stop_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,6 +222,43 @@ async def test_admission_is_wired_in(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert all(voter._limiter is not None for voter in replica._guards.voters.values())
         await system.meter().until("admission_admitted", 2.0)
         assert replica.status()["admission"]["admitted"] == 2
+
+
+async def test_a_voters_limit_falls_while_its_first_tokens_are_late_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider that streams tells of its first token: beyond what is learnt a voter is not asked, the others keep theirs."""
+    sections = {
+        "breakers": {"bulkhead": {"max_calls": 8}},
+        "admission": {
+            "concurrency": {"queue_size": 1, "min_limit": 2},
+            "shedding": {"min_delay_ms": 1000, "max_delay_ms": 1000},  # the machine that tests may be late
+        },
+    }  # fmt: skip
+    async with live(tmp_path, monkeypatch, streamed=True, **sections) as system:
+        guards = system.replicas[0]._guards
+
+        def limits() -> dict[str, int]:
+            return {shown.voter: shown.limit for shown in guards.shown()}
+
+        async def ask_eight() -> list[int]:
+            return [told.status for told in await asyncio.gather(*(system.ask("a") for _ in range(8)))]
+
+        for _ in range(3):
+            assert await ask_eight() == [200] * 8
+        assert limits() == dict.fromkeys("abc", 8)
+        await system.order(fault=Fault.SLOW_FIRST_TOKEN, model="a", delay_s=1.0)
+        async with asyncio.timeout(10 * PATIENCE_S):
+            while limits()["a"] > 4:
+                await ask_eight()
+        fallen = limits()
+        assert fallen == {"a": fallen["a"], "b": 8, "c": 8}
+        assert sorted(await ask_eight()) == [200] * fallen["a"] + [429] * (8 - fallen["a"])
+        await system.order(fault=None)
+        async with asyncio.timeout(10 * PATIENCE_S):
+            while limits()["a"] < 8:
+                await ask_eight()
+        assert await ask_eight() == [200] * 8
 
 
 async def test_a_key_that_floods_a_replica_takes_no_place_of_another_s(

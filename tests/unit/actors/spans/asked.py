@@ -6,8 +6,9 @@ from actors.base.certificates import TrustBundle
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
 from actors.spans import conventions as names
+from actors.spans.entry import sign_entry
 from actors.spans.request import QuarantineRequest, SignedRequest, as_entered, sign_request
-from tests.unit.actors.spans.telemetry import NOW_S, Authority, certificate_of, writer_id
+from tests.unit.actors.spans.telemetry import LOG_KEY, NOW_S, Authority, certificate_of, writer_id
 
 OPERATOR = SigningKey.from_seed(b"o" * 32)
 REQUEST = QuarantineRequest(
@@ -45,3 +46,14 @@ def word(
         REQUEST, action=action, writer_id=writer, first_seq=first, last_seq=last, at_ms=at_ms
     )
     return word_of(sign_request(request, key), request)
+
+
+def answer(batch: int, first: int, last: int, found: str = "ab" * 32, said: str = "cd" * 32) -> dict[str, str]:
+    """Return what an entry says with which an operator answers for a batch, signed with the log's key as well."""
+    request = msgspec.structs.replace(
+        REQUEST, action="seal", first_seq=first, last_seq=last, batch=batch, found=found
+    )  # fmt: skip
+    words = word_of(sign_request(request, OPERATOR), request) | {
+        names.BATCH_NUMBER: str(batch), names.BATCH_SAID: said, names.BATCH_FOUND: found,
+    }  # fmt: skip
+    return sign_entry(LOG_KEY, TRUST, names.BATCH_ANSWERED, words, int(NOW_S))

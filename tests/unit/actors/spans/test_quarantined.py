@@ -8,8 +8,10 @@ import pytest
 
 from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
+from actors.spans.entry import sign_entry
 from actors.spans.quarantined import Entry, Interval, Quarantined, check_word, entry_of, in_force, join, listed, without
 from tests.unit.actors.spans import asked
+from tests.unit.actors.spans.telemetry import LOG_KEY, NOW_S
 
 W, X = "01J0000000000000000000000W", "01J0000000000000000000000X"
 
@@ -111,9 +113,47 @@ def test_the_list_is_newest_first_and_bounded_and_says_what_was_let_go() -> None
 )  # fmt: skip
 def test_a_word_is_what_its_operator_signed(changes: dict[str, Any]) -> None:
     """Rows, writer, what is done, by whom and why; the actor's own word on rows that it set aside needs none."""
-    signed = entry_of(names.ROW_RELEASED, asked.word("release", 3, 4), 1)
-    check_word(signed, asked.TRUST)
-    check_word(entry_of(names.ROW_QUARANTINED, asked.word("quarantine", 3, 4), 1), asked.TRUST)
-    check_word(replace(signed, name=names.ROW_QUARANTINED, place="aside", request=""), asked.TRUST)
+    said = asked.word("release", 3, 4)
+    signed = entry_of(names.ROW_RELEASED, said, 1)
+    check_word(signed, said, asked.TRUST)
+    check_word(entry_of(names.ROW_QUARANTINED, asked.word("quarantine", 3, 4), 1), said, asked.TRUST)
+    check_word(replace(signed, name=names.ROW_QUARANTINED, place="aside", request=""), said, asked.TRUST)
     with pytest.raises(IntegrityError):
-        check_word(replace(signed, **changes), asked.TRUST)
+        check_word(replace(signed, **changes), said, asked.TRUST)
+
+
+def test_a_word_of_the_actor_s_own_on_rows_of_the_table_is_what_the_log_s_key_signed() -> None:
+    """Who could set rows apart by writing into the table would choose what is learned; letting go is never its own word."""
+    words = {names.ROW_WRITER: W, names.ROW_FIRST: "3", names.ROW_LAST: "4", names.ROW_PLACE: "table"}
+    said = sign_entry(LOG_KEY, asked.TRUST, names.ROW_QUARANTINED, words, int(NOW_S))
+    entry = entry_of(names.ROW_QUARANTINED, said, 1)
+    check_word(entry, said, asked.TRUST)
+    released = sign_entry(LOG_KEY, asked.TRUST, names.ROW_RELEASED, words, int(NOW_S))
+    for wrong, name in (
+        (words, names.ROW_QUARANTINED),
+        (said | {names.ROW_LAST: "9"}, names.ROW_QUARANTINED),
+        (released, names.ROW_RELEASED),
+    ):
+        with pytest.raises(IntegrityError):
+            check_word(entry_of(name, wrong, 1), wrong, asked.TRUST)
+
+
+def test_an_answer_for_a_batch_is_two_people_s_word() -> None:
+    """The operator signed what lies there, the log's key all of it; its rows are quarantined until they are let go."""
+    said = asked.answer(7, 3, 4)
+    entry = entry_of(names.BATCH_ANSWERED, said, 1)
+    check_word(entry, said, asked.TRUST)
+    assert (entry.batch, entry.found, entry.said) == (7, "ab" * 32, "cd" * 32)
+    assert in_force([entry]) == Quarantined({entry.writer_id: [(3, 4)]})
+    assert in_force([entry, good(3, 4, entry.writer_id)]) == Quarantined()
+    assert listed([entry], 9)["total"] == 1
+    for wrong in (
+        said | {names.BATCH_FOUND: "ef" * 32}, said | {names.BATCH_SAID: ""}, said | {names.BATCH_NUMBER: "8"},
+        said | {names.ROW_REQUEST: asked.word("quarantine", 3, 4)[names.ROW_REQUEST]},
+    ):  # fmt: skip
+        with pytest.raises(IntegrityError):
+            check_word(entry_of(names.BATCH_ANSWERED, wrong, 1), wrong, asked.TRUST)
+    with pytest.raises(IntegrityError, match="another thing"):
+        check_word(replace(entry, batch=8), said, asked.TRUST)
+    with pytest.raises(IntegrityError, match="another thing"):
+        check_word(replace(entry, name=names.ROW_QUARANTINED), said, asked.TRUST)

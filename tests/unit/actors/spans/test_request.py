@@ -58,3 +58,18 @@ def test_what_an_entry_carries_is_held_against_the_operators_of_its_time() -> No
     other = msgspec.structs.replace(signed, payload=b64(canonical_json(request(last_seq=9))))
     with pytest.raises(IntegrityError, match="does not match"):
         confirmed(as_entered(other), TRUST)
+
+
+def test_what_was_signed_before_there_were_batches_to_answer_for_reads_as_it_was() -> None:
+    """What a request does not name is not written: its bytes, and so its signature, are those of before."""
+    assert b"batch" not in canonical_json(request())
+    answer = request(action="seal", batch=7, found="ab" * 32)
+    assert accepted(sign_request(answer, OPERATOR), TRUST, AT_S) == answer
+
+
+@pytest.mark.parametrize("changes", [{"batch": -1}, {"found": "ab"}, {"action": "release"}])
+def test_a_batch_is_named_by_number_and_by_what_lies_there(changes: dict[str, object]) -> None:
+    """All of it, and of nothing but a batch."""
+    wrong = request(**({"action": "seal", "batch": 7, "found": "ab" * 32} | changes))
+    with pytest.raises(IntegrityError, match="batch"):
+        accepted(sign_request(wrong, OPERATOR), TRUST, AT_S)

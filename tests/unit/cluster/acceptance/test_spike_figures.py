@@ -10,6 +10,7 @@ from cluster.acceptance.spike_figures import (
     Normal,
     Step,
     back_after_s,
+    below_saturation,
     beyond_saturation,
     bounds,
     by_second,
@@ -187,6 +188,16 @@ def test_what_is_left_of_a_burst_is_made_up_for_in_the_seconds_after_it() -> Non
     assert found == {"seconds": 2, "requests": 128, "refused_429": 60}
 
 
+def test_what_is_refused_below_saturation_is_told_by_second() -> None:
+    """Of every repetition, and without what the trace asks beyond it and what is left of that."""
+    again = Span("normal", 30.0, 40.0)
+    sent = sorted(
+        [*steady(AFTER), *burst(32.5, 3, 20), *burst(35.5, 60, 60), refused(36.1)], key=lambda item: item.due_s
+    )
+    found = below_saturation(sent, [again, Span("normal", 40.0, 42.0)], 100.0)
+    assert found == {"requests": 23 + 10 * 4, "refused_429": 3, "seconds": {"32": [3, 27]}}
+
+
 def test_seconds_hold_what_was_due_in_them() -> None:
     """Due times decide, not answers; a last piece of a second belongs to the one before."""
     each = by_second([served(0.2, 5000.0), served(1.0), served(2.4)], Span("p", 0.0, 2.5))
@@ -205,17 +216,19 @@ def test_the_verdict_takes_everything_that_was_wanted() -> None:
     """Each wish fails by itself; a spike in which nobody was served kept no p99."""
     good = {"p99_ms": 100.0, "served": 5, "other_outcomes": {}, "refused_429_without_retry_after": 0}
     spiked = good | {"p99_ms": 200.0}
-    assert set(verdict({"normal": good, "spike": spiked}, 10, 1.5).values()) == {True}
+    few = {"requests": 500, "refused_429": 5}
+    assert set(verdict({"normal": good, "spike": spiked}, 10, 1.5, few).values()) == {True}
     for bad in (
         {"p99_ms": 200.1},
         {"served": 0},
         {"other_outcomes": {"cut": 1}},
         {"refused_429_without_retry_after": 1},
     ):
-        assert list(verdict({"normal": good, "spike": spiked | bad}, 10, 1.5).values()).count(False) == 1
-    assert verdict({"normal": good, "spike": spiked}, None, 1.6) == {
+        assert list(verdict({"normal": good, "spike": spiked | bad}, 10, 1.5, few).values()).count(False) == 1
+    assert verdict({"normal": good, "spike": spiked}, None, 1.6, few | {"refused_429": 6}) == {
         "p99 of what is served within 2 × of normal": True,
         "every other request 429 with Retry-After": True,
         "memory of all processes within 1.5 × of normal": False,
         "back to normal within 10 s": False,
+        "below saturation at most 1 % refused": False,
     }

@@ -6,10 +6,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from actors.admission.config import AdmissionConfig, LineConfig, QuotaConfig, TierConfig
 from actors.admission.quotas import Amount
-from actors.base.errors import DeadlineExceeded, InvalidRequest, NoConsensus, NotReady, Overloaded, RateLimited
+from actors.base.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    NoConsensus,
+    NotReady,
+    Overloaded,
+    RateLimited,
+    StorageUnavailable,
+)
+from actors.consensus.deliberation import begin
 from actors.consensus.request import GenerationRequest
 from actors.consensus.vocabulary import Seat, State
 from actors.store.auth import Principal
@@ -25,19 +35,26 @@ LIMITED = AdmissionConfig(tiers={1: TierConfig(requests_per_minute=20, tokens_pe
 KEY = Principal("key", "acme", "client", frozenset(), 1)
 FREE = Principal("free", "acme", "client", frozenset(), 0)
 EMPTY = State(plan([Seat("a", "f", "l", 1)]), (), ())
+SENT = begin(plan([Seat("a", "f", "l", 1)]))[0]
+SENT = replace(SENT, sent=frozenset({0}))
+"""One voter was asked, and never answered."""
+PROMPT = 2 + 16 + 64
 
-Work = Callable[[GenerationRequest], Awaitable[Any]]
+Ended = Callable[[State], None]
+Work = Callable[[GenerationRequest, Ended], Awaitable[Any]]
 
 
-async def answer(_: GenerationRequest) -> Any:
+async def answer(_: GenerationRequest, __: Ended) -> Any:
     """Answer with nothing used."""
     return SimpleNamespace(state=EMPTY)
 
 
-def failing(error: Exception) -> Work:
-    """Return work that fails."""
+def failing(error: BaseException, state: State | None = None) -> Work:
+    """Return work that fails, after voters were asked if there is a state."""
 
-    async def fail(_: GenerationRequest) -> Any:
+    async def fail(_: GenerationRequest, ended: Ended) -> Any:
+        if state is not None:
+            ended(state)
         raise error
 
     return fail
@@ -50,7 +67,7 @@ class Held:
         self.begun: list[GenerationRequest] = []
         self._go = asyncio.Event()
 
-    async def __call__(self, request: GenerationRequest) -> Any:
+    async def __call__(self, request: GenerationRequest, _: Ended) -> Any:
         """Wait."""
         self.begun.append(request)
         await self._go.wait()
@@ -93,32 +110,59 @@ async def test_an_answer_uses_one_request_and_what_it_used() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [NotReady("no policy"), Overloaded("no room", details={"usage": {"total_tokens": 9}})]
+    ("error", "state"),
+    [
+        (NotReady("no policy"), None),
+        (NotReady("nobody was asked, and nothing is on record"), EMPTY),
+        (Overloaded("no room", details={"decision_id": "d"}), SENT),
+        (asyncio.CancelledError(), SENT),
+    ],
 )
-async def test_what_was_rejected_used_nothing(error: Exception) -> None:
-    """Whoever rejected it."""
+async def test_what_was_rejected_or_cancelled_used_nothing(error: BaseException, state: State | None) -> None:
+    """Whoever rejected it, and although a voter was asked."""
     of = await limited()
     with pytest.raises(type(error)):
-        await of.through(REQUEST, KEY, "interactive", failing(error))
+        await of.through(REQUEST, KEY, "interactive", failing(error, state))
     assert (left(of), of.door.under_way) == (Amount(10, 10_000), 0)
 
 
-async def test_a_recorded_refusal_used_what_voters_used() -> None:
-    """They answered, though nothing left."""
+@pytest.mark.parametrize(
+    ("error", "state", "tokens"),
+    [
+        (DeadlineExceeded("x", details={"decision_id": "d"}), SENT, PROMPT),
+        (NoConsensus("x", details={"decision_id": "d", "result": "withheld"}), SENT, PROMPT),
+        (StorageUnavailable("the log cannot be written"), SENT, PROMPT),
+        (RuntimeError("a defect"), SENT, PROMPT),
+        (NoConsensus("x", details={"decision_id": "d"}), EMPTY, 0),
+    ],
+)
+async def test_what_voters_were_asked_is_used_whatever_came_of_it(
+    error: Exception, state: State, tokens: int
+) -> None:  # fmt: skip
+    """A refusal that is on record, one that withholds, and none at all: the prompt was read."""
     of = await limited()
-    with pytest.raises(NoConsensus):
-        await of.through(
-            REQUEST, KEY, "interactive", failing(NoConsensus("x", details={"usage": {"total_tokens": 70}}))
-        )
-    assert left(of) == Amount(9, 9930)
+    with pytest.raises(type(error)):
+        await of.through(REQUEST, KEY, "interactive", failing(error, state))
+    assert left(of) == Amount(9, 10_000 - tokens)
+
+
+async def test_an_answer_and_a_refusal_use_the_same() -> None:
+    """What voters were asked says how much, and nothing else."""
+    of = await limited()
+
+    async def answered(_: GenerationRequest, __: Ended) -> Any:
+        return SimpleNamespace(state=SENT)
+
+    await of.through(REQUEST, KEY, "interactive", answered)
+    assert left(of) == Amount(9, 10_000 - PROMPT)
 
 
 @pytest.mark.parametrize(
     ("error", "ends", "teaches"),
     [
-        (NoConsensus("x", details={"decision_id": "d", "usage": {"total_tokens": 7}}), 1, True),
-        (DeadlineExceeded("x", details={"decision_id": "d", "usage": {"total_tokens": 7}}), 1, False),
-        (Overloaded("x", details={"decision_id": "d", "usage": {"total_tokens": 7}}), 1, False),
+        (NoConsensus("x", details={"decision_id": "d"}), 1, True),
+        (DeadlineExceeded("x", details={"decision_id": "d"}), 1, False),
+        (Overloaded("x", details={"decision_id": "d"}), 1, False),
         (NotReady("no policy"), 0, False),
     ],
 )
@@ -127,7 +171,7 @@ async def test_a_recorded_refusal_is_an_end(error: Exception, ends: int, teaches
     clocks = Clocks()
     of = admission(clocks=clocks)
 
-    async def refuse(_: GenerationRequest) -> Any:
+    async def refuse(_: GenerationRequest, __: Ended) -> Any:
         clocks.now_s += 0.3
         raise error
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from actors.base.certificates import Certificate, Role, SignedCertificate, TrustBundle, certify
+from actors.base.endings import DAY_S
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
 from actors.consensus.adapters.decision_log import WalDecisionLog
@@ -44,7 +45,9 @@ def gateway() -> Any:
     """Make a whole replica of which nothing runs: each part says what readiness asks of it."""
     made: Any = Gateway.__new__(Gateway)
     view = SimpleNamespace(snapshot=snapshot("ab"), stale=False, halted=lambda _: False)
-    made._parts = SimpleNamespace(policy=SimpleNamespace(current=view), auth=SimpleNamespace(current=object()))
+    made._parts = SimpleNamespace(
+        policy=SimpleNamespace(current=view), auth=SimpleNamespace(current=object()), trust=lambda: lasting(60 * DAY_S)
+    )
     made._clock = SimpleNamespace(monotonic=lambda: 0.0)
     made._voters = {name: SimpleNamespace(info=VoterInfo(name, name, name)) for name in "ab"}
     made._own = frozenset("ab")
@@ -61,6 +64,11 @@ def gateway() -> Any:
     return made
 
 
+def lasting(left_s: int) -> TrustBundle:
+    """Return a bundle in which the log's key is certified for ``left_s`` from now on."""
+    return TrustBundle("weavergen.trust/1", ROOT.public.hex, [issued(ROOT, "log", OLD, left_s)], [])
+
+
 FAULTS: dict[str, tuple[str, str, object, bool]] = {
     "no policy": ("_parts.policy", "current", None, False),
     "no keys": ("_parts.auth", "current", None, False),
@@ -75,6 +83,7 @@ FAULTS: dict[str, tuple[str, str, object, bool]] = {
     "no sandbox": ("_scrutiny", "degraded", lambda: ("sandbox: bwrap is missing",), True),
     "content that cannot be kept": ("_content", "problems", ("content is not kept: the disk fills",), True),
     "co-located keys": ("_settings", "degraded", ("root: co-located",), True),
+    "a log key whose certificate ends": ("_parts", "trust", lambda: lasting(9 * DAY_S), True),
 }
 
 

@@ -117,6 +117,8 @@ async def test_whoever_may_not_write_is_told_in_its_own_encoding(
         (b" " * 5000, JSON, {}, 413, "more than 4096 bytes"),
         (gzip.compress(bytes(5000)), PROTOBUF, {"content_encoding": "gzip"}, 413, "more than 4096 bytes"),
         (request(*(sent(number=n + 1) for n in range(4))).SerializeToString(), PROTOBUF, {}, 413, "may have 3"),
+        (b"\x0a\x08" + b"\x12\x00" * 4, PROTOBUF, {}, 413, "5 resources and scopes, and may have 4"),
+        (b'{"resourceSpans": [{"scopeSpans": [{}, {}, {}, {}]}]}', JSON, {}, 413, "5 resources and scopes, and may have 4"),
         (request(sent(), service="s" * 1500).SerializeToString() * 2, PROTOBUF, {}, 413, "send fewer at a time"),
     ],
 )  # fmt: skip
@@ -128,6 +130,7 @@ async def test_what_never_helps_to_be_sent_again_says_so(
         max_body_bytes=8 * KIB,
         max_decompressed_bytes=4 * KIB,
         max_spans=3,
+        max_scopes=4,
         max_rows_bytes=2 * KIB,
         max_span_bytes=2 * KIB,
     )
@@ -166,6 +169,26 @@ async def test_a_key_that_sends_too_much_waits_and_is_not_read() -> None:
     clock.now_s = 0.6
     assert (await post(intake, TWO.SerializeToString())).status == 200
     assert intake.shown().refused == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "price"),
+    [
+        (b"", 1), (TWO.SerializeToString(), 2), (b"\x0a\x10" + b"\x12\x00" * 8, 4), (b"\x0a\x00" * 8, 4),
+        (request(sent(attributes=[pair("a", "x" * 1000)])).SerializeToString(), 4), (b"\xff" * 1030, 4), (b"\xff", 1),
+        (request(*(sent(number=n + 1) for n in range(9))).SerializeToString(), 9), (b"\x0a\x00" * 129, 1),
+    ],
+    ids=["nothing", "spans", "scopes", "resources", "bytes", "unread bytes", "unread", "too many", "too many resources"],
+)  # fmt: skip
+async def test_whatever_is_read_has_a_price(body: bytes, price: int) -> None:
+    """Its spans, its pairs of resource and scope or its bytes, whichever is most, and never nothing."""
+    config = OtlpConfig(burst_spans=1, spans_per_second=1, bytes_a_span=256, max_scopes=128, max_spans=8)
+    intake, _, clock = taking(writers, config)
+    await post(intake, body)
+    told = await post(intake, body)
+    assert (told.status, int(told.headers["retry-after"]), told.was_read) == (429, price, False)
+    clock.now_s = price + 0.1
+    assert (await post(intake, body)).status != 429
 
 
 async def test_all_keys_together_have_a_rate_as_well() -> None:

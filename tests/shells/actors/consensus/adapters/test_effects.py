@@ -10,7 +10,17 @@ from actors.consensus.adapters.clock import SystemClock
 from actors.consensus.adapters.effects import Bench, Effects
 from actors.consensus.adapters.guarded import OUT_OF_TIME
 from actors.consensus.vocabulary import Answered, Ask, Cancel, Compare, Compared, Failed, Screen, Seat, Slow
-from models.errors import VoterBusy
+from models.errors import (
+    CircuitBreakerBusyError,
+    CircuitBreakerOpenError,
+    SpendCapReached,
+    VoterBusy,
+    VoterFailed,
+    VoterFull,
+    VoterRefused,
+    VoterTimeout,
+    VoterTooLong,
+)
 from models.voter import Candidate, Message, Sampling, VoterRequest
 from tests.unit.actors.consensus.world import (
     Comparer,
@@ -197,3 +207,45 @@ async def test_a_voter_whose_time_is_up_is_told_so(deadline_ms: int, told: tuple
     effects.act([Cancel(0)])
     await until(lambda: bool(seen))
     assert seen == [told]
+
+
+@pytest.mark.parametrize(
+    ("error", "was_sent"),
+    [
+        (VoterFailed("a", "503"), True),
+        (VoterBusy("a", "no room"), True),
+        (VoterTimeout("a", "no answer in time"), True),
+        (VoterRefused("a", "declined"), True),
+        (RuntimeError("a defect"), True),
+        (VoterFull("a", "as many as may be"), False),
+        (VoterTooLong("a", "too long"), False),
+        (SpendCapReached("a", "no money"), False),
+        (CircuitBreakerOpenError("a", "open"), False),
+        (CircuitBreakerBusyError("a", "busy"), False),
+    ],
+)
+async def test_what_our_own_side_turned_away_was_not_sent(error: Exception, was_sent: bool) -> None:
+    """Whatever else failed was."""
+    effects = asking(error)
+    effects.act([Ask(0, "a"), Ask(1, "nobody")])
+    ends = {(await effects.events.get(5)).ask_id for _ in range(2)}  # type: ignore[union-attr]
+    assert ends == {0, 1}
+    assert effects.sent == (frozenset({0}) if was_sent else frozenset())
+    effects.close()
+
+
+async def test_what_was_cancelled_is_sent_if_it_had_begun() -> None:
+    """A voter that hangs has the prompt; one that was cancelled before its turn came never saw it."""
+    effects, silent = hanging(Hedging(0, None))
+    effects.act([Ask(0, "a")])
+    await until(lambda: silent.asked == 1)
+    effects.act([Cancel(0), Ask(1, "a"), Cancel(1)])
+    await asyncio.sleep(0.01)
+    assert (effects.sent, silent.asked) == (frozenset({0}), 1)
+    effects.close()
+
+
+def asking(error: Exception) -> Effects:
+    """Return the effects of a deliberation whose voter raises."""
+    bench = Bench({"a": voter("a", raises(error))}, Screener(), Comparer(), SystemClock(), lambda n: b"\x07" * n)
+    return Effects(bench, VoterRequest("r", (Message("user", "q"),), Sampling(max_tokens=1)), plan([]), 60_000)

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actors.spans.adapters.baseline import MAX_BYTES, BaselineFile
+from actors.spans.adapters.baseline import MAX_BYTES, BaselineFile, KeptStatistics
 from actors.spans.checkers.baseline import Baseline, to_bytes
+from actors.spans.checkers.statistical import MAX_HELD
+from tests.unit.actors.spans.checkers.test_statistical import another, said
+from tests.unit.actors.spans.checkers.traffic import Traffic, arrivals
 
 
 @pytest.fixture
@@ -71,3 +74,16 @@ def test_a_disk_that_does_not_take_it_is_told_of(path: Path) -> None:
     path.parent.unlink()
     kept.learned(learned(), 1)
     assert (kept.problem, path.exists()) == ("", True)
+
+
+def test_statistics_of_a_home_give_way_to_what_was_set_aside(tmp_path: Path) -> None:
+    """And to nothing else: a voter that is another one is so at every look until enough of its rows were set aside."""
+    kept, traffic = KeptStatistics(tmp_path, 1_000_000), Traffic()
+    kept.learn(arrivals(traffic.frames(1_000)))
+    frames = arrivals(traffic.frames(150, another))
+    found = kept.check(frames)
+    assert said(found)["another_voter", "CRITICAL"] == 150
+    for _ in range(MAX_HELD // 150 + 1):
+        assert kept.check(frames) == found
+        kept.set_aside(found)
+    assert kept.check(frames) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from actors.base.errors import StorageUnavailable
-from actors.spans.adapters.delta import create_table, file_of, is_table, open_table
+from actors.spans.adapters.delta import asked, create_table, file_of, is_table, open_table
 from actors.spans.adapters.objects import ObjectPath
 from actors.spans.columns import PARTITION, table_schema
 from actors.spans.place import Location, Place
@@ -45,3 +45,16 @@ def test_a_store_that_does_not_answer_holds_no_empty_table(s3: Server) -> None:
     missing = Location("s3://nobody-made-it/spans", s3.endpoint, 20.0, 0)
     with pytest.raises(StorageUnavailable, match="make it"):
         is_table(ObjectPath(missing))
+
+
+class PanicException(BaseException):
+    """What the library raises where it panics."""
+
+
+@pytest.mark.parametrize("error", [PanicException("crashed"), OSError("gone"), ValueError("no UTF-8")])
+def test_a_log_that_cannot_be_read_is_away(tmp_path: Path, error: BaseException) -> None:
+    """However it is put; what has nothing to do with it goes on."""
+    with pytest.raises(StorageUnavailable, match=f"cannot be read: {error}"), asked(tmp_path):
+        raise error
+    with pytest.raises(KeyboardInterrupt), asked(tmp_path):
+        raise KeyboardInterrupt

@@ -10,6 +10,7 @@ import pytest
 from actors.base.errors import StorageUnavailable
 from actors.spans import conventions as names
 from actors.spans.adapters.described import misdescribed
+from actors.spans.adapters.reading import TableReader
 from actors.spans.adapters.table import LOG
 from actors.spans.columns import Rows
 from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed, W
@@ -22,7 +23,7 @@ V = writer_id(2)
 def faults(made: Sealed) -> list[str]:
     """Return what is said of Delta's log."""
     sealed = {W: made.sealer.size * 3}
-    return [why for _, why in misdescribed(made.home / "spans", made.sealer.size, sealed)]
+    return [why for _, why in misdescribed(TableReader(made.home / "spans", 10), made.sealer.size, sealed)]
 
 
 def amend(made: Sealed, change: Callable[[Action], Action]) -> None:
@@ -78,7 +79,7 @@ def test_what_the_table_writes_of_itself_is_true(made: Sealed) -> None:
     made.table.append([Rows(V, 1, 1, rows)], {V: 3}, NOW_MS)
     made.table.append([Rows(V, 7, 1, spans_from(7, 1))], {V: 7}, NOW_MS)
     assert faults(made) == []
-    assert list(misdescribed(made.home / "none", 0, {})) == []
+    assert list(misdescribed(TableReader(made.home / "none", 10), 0, {})) == []
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,25 @@
 """What checkers learn is what was accepted: neither a row that was not, nor a canary, however much is made of rows once."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from actors.base.ids import ulid
 from actors.spans.adapters.guard import SpanIntegrityGuard, open_guard
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
+from actors.spans.checkers.canaries import MARK
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
 from actors.spans.checkers.finding import Arrivals, Finding
 from actors.spans.checkers.temporal import NAME, Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
 from actors.spans.config import SpansConfig
-from tests.unit.actors.spans.telemetry import NOW_S, Authority, Incidents, spans_from, writer_id
+from actors.spans.conventions import ROW_RELEASED
+from tests.unit.actors.spans.telemetry import NOW_S, Authority, Incidents, span, spans_from, writer_id
 
-W = writer_id(1)
+W, X = writer_id(1), writer_id(2)
 
 
 class Listening:
@@ -88,3 +92,36 @@ def test_only_what_was_accepted_is_learned(guard: SpanIntegrityGuard, listening:
     guard.learn([], NOW_S, 0.0)
     guard.learn(third, NOW_S, 0.0)
     assert listening.learned is not listening.checked
+
+
+@pytest.mark.parametrize("writer", [W, ulid(0, bytes(10))[:-12] + MARK], ids=["forges", "calls them canaries"])
+def test_a_backlog_of_forgeries_takes_time_as_it_is_long(guard: SpanIntegrityGuard, writer: str) -> None:
+    """Each row in a frame of its own, and all of them bad: eight times as many take about eight times as long, not sixty."""
+    guard.judge((), NOW_S, 0.0)
+    few, many = (_seconds(guard, writer, count) for count in (2_000, 16_000))
+    assert many < 24 * few
+
+
+def _seconds(guard: SpanIntegrityGuard, writer: str, count: int) -> float:
+    """Judge so many rows that are all bad; return the processor time of it."""
+    forged = [Rows(writer, n, 1, [span(n, name=ROW_RELEASED)]) for n in range(1, count + 1)]
+    began = time.thread_time()
+    assert len(guard.judge(forged, NOW_S, 0.0).faults[writer]) == count
+    return time.thread_time() - began
+
+
+def test_of_a_writer_that_forged_no_more_is_judged_than_is_set_aside(
+    guard: SpanIntegrityGuard, listening: Listening
+) -> None:
+    """In the tick after the one in which it reached its bound; the rest waits, and whoever writes well is judged whole."""
+    bound, other = SpansConfig().quarantine_max_rows, parts(1)
+    forged = [Rows(X, n, 1, [span(n, name=ROW_RELEASED)]) for n in range(1, 2 * bound + 2)]
+    verdict = guard.judge(forged, NOW_S, 0.0)
+    for part in forged[:bound]:
+        guard.set_aside(part, {part.first_seq: verdict.faults[X][part.first_seq]}, (), verdict, 0)
+    guard.begin()
+    verdict = guard.judge([*other, *forged[bound:], *parts(7)], NOW_S, 0.0)
+    assert len(listening.checked.rows) == len(other) + bound + len(parts(7))
+    assert verdict.waits[X][0] == 2 * bound + 1
+    assert "judged in the next" in verdict.waits[X][1]
+    assert W not in verdict.waits

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from actors.base.canonical import canonical_json
-from actors.base.certificates import Revocation
+from actors.base.certificates import Revocation, TrustBundle
 from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.spans.adapters.check import check_log
@@ -25,8 +26,10 @@ from actors.spans.merkle import is_consistent, leaf_hash, root_of_path, tree_roo
 from actors.spans.proof import check_inclusion
 from actors.spans.record import read_envelope, seal
 from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed, W, rewritten
-from tests.unit.actors.spans.telemetry import NOW_S, Authority, Recorder, span
+from tests.unit.actors.spans.telemetry import LOG_KEY, NOW_S, Authority, Recorder, span
 from tests.unit.actors.spans.test_record import RECORD, WRITER
+
+_Seen = TypeVar("_Seen")
 
 
 def test_every_batch_is_a_leaf_under_a_signed_root(tmp_path: Path) -> None:
@@ -252,6 +255,41 @@ def test_a_home_s_authority_is_its_key_files(tmp_path: Path) -> None:
     assert authority.key().public == keys.key().public
     SigningKey.from_seed(b"n" * 32).replace(tmp_path / "keys" / "log.key")
     assert authority.key().public != keys.key().public
+
+
+def test_a_key_that_is_replaced_between_two_looks_signs_nothing_that_is_not_believed(tmp_path: Path) -> None:
+    """Who replaces it certifies the new one first, so the bundle that is looked at after the key knows it."""
+    made = Sealed(tmp_path)
+    made.batches(1)
+    batches = made.commit()
+    authority = Replacing()
+    sealer = Sealer(LogFiles(tmp_path / "log"), made.table, authority, 9, 9)
+    sealer.begin(NOW_MS)
+    authority.due = True
+    assert sealer.seal(batches, NOW_MS) == 1
+    assert not authority.due
+
+
+class Replacing(Authority):
+    """A home whose log key an operator replaces, once that is due, as soon as anybody has looked at key or bundle."""
+
+    due = False
+
+    def trust(self) -> TrustBundle:
+        """Return the bundle as it was."""
+        return self._then(super().trust())
+
+    def key(self) -> SigningKey:
+        """Return the key as it was."""
+        return self._then(super().key())
+
+    def _then(self, seen: _Seen) -> _Seen:
+        if self.due:
+            self.due = False
+            self.rotate(
+                SigningKey.from_seed(b"n" * 32), Revocation(LOG_KEY.public.key_id, NOW_MS // 1000 + 3, "replaced")
+            )
+        return seen
 
 
 def test_an_envelope_gets_its_proof_once_its_row_is_sealed(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from actors.spans.adapters.quarantined import Entries, entries
 from actors.spans.adapters.table import SpanTable
 from actors.spans.columns import Rows
 from actors.spans.quarantined import Entry
-from tests.unit.actors.spans.asked import TRUST, word
+from tests.unit.actors.spans.asked import TRUST, answer, word
 from tests.unit.actors.spans.telemetry import NOW_S, span, writer_id
 
 ACTOR, W = writer_id(1), writer_id(2)
@@ -70,3 +70,37 @@ def test_a_word_that_no_operator_signed_is_named(tmp_path: Path) -> None:
     committed(table, 2, names.ROW_RELEASED, unsigned)
     with pytest.raises(IntegrityError, match="entry 2 of batch 1"):
         entries(table, TRUST)
+
+
+def test_in_a_batch_that_an_operator_answered_for_only_signed_words_count(tmp_path: Path) -> None:
+    """Whoever changed it may have put any row into it: what it forges keeps nobody from reading on, and says nothing."""
+    table = SpanTable(tmp_path / "spans", 100)
+    forged = {name: value for name, value in LET_GO.items() if name != names.ROW_REQUEST}
+    aside = {name: value for name, value in APART.items() if name != names.ROW_REQUEST} | {names.ROW_PLACE: "aside"}
+    for seq, (name, said) in enumerate(
+        [(names.ROW_RELEASED, forged), (names.ROW_QUARANTINED, aside), (names.ROW_QUARANTINED, APART)], 1
+    ):
+        committed(table, seq, name, said)
+    with pytest.raises(IntegrityError, match="entry 1 of batch 0"):
+        entries(table, TRUST)
+    for batch in range(3):
+        committed(table, 4 + batch, names.BATCH_ANSWERED, answer(batch, 1 + batch, 1 + batch))
+    told = entries(table, TRUST)
+    assert [(entry.name, entry.first_seq) for entry in told] == [
+        (names.ROW_QUARANTINED, 3), *((names.BATCH_ANSWERED, 1 + batch) for batch in range(3))
+    ]  # fmt: skip
+
+
+def test_answers_are_told_whatever_else_is_forged(tmp_path: Path) -> None:
+    """Else whoever forges an entry in one waiting batch would keep the answer for another from the sealer."""
+    table = SpanTable(tmp_path / "spans", 100)
+    committed(
+        table, 1, names.ROW_RELEASED, {name: value for name, value in LET_GO.items() if name != names.ROW_REQUEST}
+    )
+    committed(table, 2, names.BATCH_ANSWERED, answer(5, 1, 1))
+    committed(table, 3, names.BATCH_ANSWERED, answer(6, 1, 1) | {names.BATCH_NUMBER: "7"})
+    said = Entries(table)
+    assert [entry.batch for entry in said.answered(TRUST)] == [5]
+    (damaged,) = (path for path in table.current_files() if said._said[path][0]["name"] == names.ROW_RELEASED)
+    Path(str(damaged)).write_bytes(b"no Parquet")
+    assert [entry.batch for entry in Entries(table).answered(TRUST)] == [5]

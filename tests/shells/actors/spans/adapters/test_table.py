@@ -297,10 +297,10 @@ def test_a_decision_is_found_in_the_one_file_that_may_hold_it(tmp_path: Path, mo
         first = 1 + 10 * batch
         table.append(rows(first, 10, b"envelope %d" % batch), {"W1": first + 9}, 0)
     opened_files: list[Path] = []
-    original = pq.read_table
+    original = pq.ParquetFile
     monkeypatch.setattr(
         parquet_module.pq,
-        "read_table",
+        "ParquetFile",
         lambda path, **options: (opened_files.append(path), original(path, **options))[1],
     )
     assert table.find(decision(15)) == b"envelope 1"

@@ -51,3 +51,29 @@ def test_an_entry_that_is_none_is_named(tmp_path: Path) -> None:
         entry.write_text(words)
         with pytest.raises(IntegrityError, match=entry.name):
             read_transactions(tmp_path / "_delta_log", version)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '{"txn":{"appId":"W","version":3},"txn":{"appId":"W","version":9}}',
+        '{"txn":{"appId":"W","version":3,"version":9}}',
+        '{"\\u0074xn":{"appId":["W"],"version":3}}',
+        '{"txn":{"appId":"W","version":"three"}}',
+    ],
+)
+def test_an_entry_that_others_may_read_otherwise_is_none(tmp_path: Path, words: str) -> None:
+    """What says something twice, or says it in other letters, is no word that anybody has to believe."""
+    version = committed(tmp_path, 1).transactions().version
+    entry = tmp_path / "_delta_log" / f"{version:020d}.json"
+    entry.write_text(words)
+    with pytest.raises(IntegrityError, match=entry.name):
+        read_transactions(tmp_path / "_delta_log", version)
+
+
+@pytest.mark.parametrize("words", ['{"txn":{"appId":"W","version":3}}', '{"\\u0074xn": {"appId": "W", "version": 3}}'])
+def test_a_transaction_is_read_however_its_json_is_written(tmp_path: Path, words: str) -> None:
+    """As the library writes it, and otherwise."""
+    version = committed(tmp_path, 1).transactions().version
+    (tmp_path / "_delta_log" / f"{version:020d}.json").write_text(words)
+    assert read_transactions(tmp_path / "_delta_log", version).numbers["W"] == 3

@@ -160,6 +160,17 @@ async def test_a_retry_that_is_denied_leaves_the_failure_standing() -> None:
     assert (world.inner.asked, world.budget.tokens) == (1, 500)
 
 
+async def test_a_retry_that_there_is_no_money_for_leaves_the_failure_standing() -> None:
+    """The voter was asked and failed: that stands, so that what it read counts."""
+    world = guarded(FAILED, SpendCapReached("v", "no money", 30_000.0))
+    with pytest.raises(VoterFailed, match="status 500") as raised:
+        await world.voter.ask(REQUEST)
+    assert isinstance(raised.value.__cause__, SpendCapReached)
+    assert (world.inner.asked, world.budget.tokens) == (2, 500)
+    with pytest.raises(SpendCapReached):
+        await world.voter.ask(REQUEST)
+
+
 async def test_a_wait_that_is_cancelled_costs_nothing() -> None:
     """Tokens and slot come back."""
     world = guarded(FAILED)

@@ -1,11 +1,11 @@
 """A checker that raises is a failed check of exactly the rows that it raised over."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from actors.spans.checkers.canaries import Given
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
 from actors.spans.checkers.finding import Arrivals, Finding, Severity
-from actors.spans.checkers.inspection import inspect, learn, recall
+from actors.spans.checkers.inspection import inspect, learn, recall, set_aside
 from actors.spans.checkers.makers import all_canaries
 from actors.spans.checkers.temporal import NAME, Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
@@ -79,6 +79,27 @@ def test_learning_that_raises_is_told() -> None:
     assert (failure.checker, failure.why) == (NAME, "raises ZeroDivisionError: ")
     again = CRYPTOGRAPHIC.check(Arrivals([Rows(W, 9, 1, [span(1)])], NOW_S))
     assert [one.kind for one in again] == ["copied_span"]
+
+
+class Yields(Raising):
+    """Gives way to what is set aside."""
+
+    told: Sequence[Finding] = ()
+
+    def set_aside(self, findings: Sequence[Finding]) -> None:
+        """Note it, or raise."""
+        if self._over(Arrivals(ROWS, NOW_S)):
+            raise ZeroDivisionError
+        self.told = findings
+
+
+def test_a_checker_that_gives_way_is_told_what_was_set_aside() -> None:
+    """The others are not asked; what one raises keeps it from no other."""
+    found = [Finding(W, 1, NAME, "latency", Severity.CRITICAL)]
+    own = Yields(lambda _: False)
+    failures = set_aside([Yields(poisoned), CRYPTOGRAPHIC, own], found)
+    assert own.told == found
+    assert [failure.why for failure in failures] == ["raises ZeroDivisionError: "]
 
 
 class Recalled(Raising):

@@ -139,6 +139,28 @@ def test_a_voter_that_stays_another_one_is_learned_anew(taught: tuple[Statistica
     assert {one.severity for one in passed(detector, traffic.frames(300, another))} <= {Severity.NOTICE}
 
 
+def test_rows_that_wait_are_as_bad_at_every_look(taught: tuple[StatisticalAnomalyDetector, Traffic]) -> None:
+    """Judged again at each tick, set aside at none: no look wears the baseline out, and it goes on teaching nothing."""
+    detector, traffic = taught
+    frames = arrivals(traffic.frames(150, another))
+    looks = [said(detector.check(frames))["another_voter", "CRITICAL"] for _ in range(20)]
+    assert looks == [150] * 20
+
+
+def test_a_backlog_is_given_way_to_only_as_it_is_set_aside(taught: tuple[StatisticalAnomalyDetector, Traffic]) -> None:
+    """More bad rows at once than may be held: what waits is judged by the old baseline until so many were set aside."""
+    detector, traffic = taught
+    backlog, critical = traffic.frames(MAX_HELD + 200, another), list[int]()
+    while backlog:
+        found = detector.check(arrivals(backlog))
+        bad = [one for one in found if one.severity is Severity.CRITICAL]
+        critical.append(len(bad))
+        first = {one.seq for one in bad[:256]}
+        detector.set_aside(one for one in found if one.seq in first)
+        backlog = backlog[256:]
+    assert critical == [MAX_HELD + 200 - 256 * place for place in range(4)] + [0]
+
+
 def test_a_kept_baseline_goes_on_where_it_was(taught: tuple[StatisticalAnomalyDetector, Traffic]) -> None:
     """Read back, it judges at once."""
     detector, traffic = taught

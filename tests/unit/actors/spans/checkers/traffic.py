@@ -82,12 +82,13 @@ def arrivals(frames: Iterable[Rows]) -> Arrivals:
 def passed(
     detector: StatisticalAnomalyDetector, frames: Sequence[Rows], batch: int = 100
 ) -> list[Finding]:  # fmt: skip
-    """Let frames through batch by batch: judged, and what was not critical learned. Return all that was found."""
+    """Let frames through batch by batch: judged, what is critical set aside, the rest learned. Return all that was found."""
     found: list[Finding] = []
     for first in range(0, len(frames), batch):
         part = frames[first : first + batch]
         said = detector.check(arrivals(part))
         critical = {finding.seq for finding in said if finding.severity == "CRITICAL"}
+        detector.set_aside(finding for finding in said if finding.seq in critical)
         detector.learn(arrivals(kept for rows in part for kept in _without(rows, critical)))
         found += said
     return found

@@ -43,9 +43,27 @@ def test_two_content_types_are_known(content_type: str, expected: Encoding | Non
 def test_a_request_is_read_in_both_encodings() -> None:
     """Empty ones as well."""
     wanted = request(sent())
-    assert read_request(wanted.SerializeToString(), Encoding.PROTOBUF) == wanted
-    assert read_request(msgspec.json.encode(to_json(wanted)), Encoding.JSON) == wanted
-    assert read_request(b"", Encoding.PROTOBUF) == read_request(b"{}", Encoding.JSON) == ExportTraceServiceRequest()
+    assert read_request(wanted.SerializeToString(), Encoding.PROTOBUF, 2) == wanted
+    assert read_request(msgspec.json.encode(to_json(wanted)), Encoding.JSON, 2) == wanted
+    assert (
+        read_request(b"", Encoding.PROTOBUF, 2) == read_request(b"{}", Encoding.JSON, 2) == ExportTraceServiceRequest()
+    )
+
+
+@pytest.mark.parametrize("resources", [1, 5, 6])
+def test_resources_and_scopes_are_counted_before_they_are_looked_at(resources: int) -> None:
+    """Six together, empty or not: one more than there may be, in both encodings."""
+    message = ExportTraceServiceRequest()
+    for _ in range(resources):
+        message.resource_spans.add()
+    for _ in range(6 - resources):
+        message.resource_spans[0].scope_spans.add()
+    as_json = msgspec.json.encode(to_json(message))
+    assert read_request(as_json, Encoding.JSON, 6) == message
+    assert read_request(message.SerializeToString(), Encoding.PROTOBUF, 6) == message
+    for data, encoding in ((message.SerializeToString(), Encoding.PROTOBUF), (as_json, Encoding.JSON)):
+        with pytest.raises(PromptTooLarge, match="6 resources and scopes, and may have 5"):
+            read_request(data, encoding, 5)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +77,7 @@ def test_a_request_is_read_in_both_encodings() -> None:
 def test_what_cannot_be_read_is_said_in_a_sentence(data: bytes, encoding: Encoding) -> None:
     """An invalid request, of bounded length."""
     with pytest.raises(InvalidRequest, match="no ExportTraceServiceRequest") as refused:
-        read_request(data, encoding)
+        read_request(data, encoding, 2)
     assert len(str(refused.value)) < 400
 
 

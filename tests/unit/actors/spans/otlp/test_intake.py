@@ -1,5 +1,6 @@
 """Which spans may come in, and what is said of the others."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from actors.base.errors import PromptTooLarge
+from actors.spans.otlp import intake
 from actors.spans.otlp.config import OtlpConfig
 from actors.spans.otlp.intake import MAX_REASONS, MAX_REASONS_KEPT, Taken, count_spans, is_own, take
 from actors.spans.span import check_span
@@ -134,11 +136,65 @@ def test_few_reasons_are_told_and_few_are_kept() -> None:
 
 
 def test_whoever_waits_is_let_breathe() -> None:
-    """Once in sixteen spans."""
+    """Once in sixteen resources, scopes and spans: a request of empty scopes is work as well."""
     breaths: list[None] = []
     message = request(*(sent(number=n + 1) for n in range(33)))
     take(message, "k", "t", OtlpConfig(), NOW_NS, lambda: breaths.append(None))
     assert len(breaths) == 3
+    for _ in range(29):
+        message.resource_spans[0].scope_spans.add()
+    take(message, "k", "t", OtlpConfig(), NOW_NS, lambda: breaths.append(None))
+    assert len(breaths) == 3 + 4
+    for _ in range(16):
+        message.resource_spans.add()
+    take(message, "k", "t", OtlpConfig(), NOW_NS, lambda: breaths.append(None))
+    assert len(breaths) == 3 + 4 + 5
+
+
+class Copies:
+    """Counts the bytes of messages that are copied."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bytes = 0
+        for name in ("resource_of", "scope_of", "frame_of", "kept_of"):
+            monkeypatch.setattr(intake, name, self._counting(getattr(intake, name)))
+
+    def _counting(self, copy: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*messages: Any) -> Any:
+            self.bytes += sum(message.ByteSize() for message in messages)
+            return copy(*messages)
+
+        return counted
+
+
+def many(scopes: int, spans: int, *, url: str = "", **fields: Any) -> ExportTraceServiceRequest:
+    """Return a request of one resource with so many scopes, and so many of them with a span."""
+    message = ExportTraceServiceRequest()
+    resource = message.resource_spans.add(schema_url=url)
+    for number in range(scopes):
+        scope = resource.scope_spans.add()
+        if number < spans:
+            scope.spans.add().CopyFrom(sent(number=number + 1, **fields))
+    return message
+
+
+@pytest.mark.parametrize(
+    ("message", "times"),
+    [
+        (many(4000, 0), 0), (many(4000, 1), 4), (many(1000, 1000), 6), (many(100, 100, url="u" * 50_000), 6),
+        (many(1000, 1000, url="u" * 50_000, trace_id=b"no"), 4), (many(20, 20, url="u" * 500_000), 4),
+        (many(1000, 1000, url="u" * 60_000, attributes=[pair("a", "x" * 6000)]), 4),
+    ],
+    ids=["empty scopes", "one span among them", "a scope each", "taken", "rejected", "a large resource", "just too large"],
+)  # fmt: skip
+def test_the_work_grows_with_what_came_and_what_is_kept(
+    message: ExportTraceServiceRequest, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with scopes by scopes, nor with a resource by the spans that are rejected: a few KB could take minutes."""
+    copies = Copies(monkeypatch)
+    found = take(message, "k", "t", OtlpConfig(), NOW_NS)
+    kept = sum(len(row.otlp) for row in found.rows)
+    assert copies.bytes <= times * (message.ByteSize() + kept)
 
 
 @settings(deadline=None)

@@ -97,3 +97,17 @@ def test_anything_else_is_an_error(data: bytes) -> None:
     """Names of enums, ids that are none, numbers out of range, two values at once, words that are not UTF-8, a bottomless one."""
     with pytest.raises(ValueError, match=r"\w"):
         read_json(data)
+
+
+def test_whoever_counts_is_asked_before_anything_is_made() -> None:
+    """How many resources and scopes there are; what that raises is what is raised, though an id here is none."""
+    data = b'{"resourceSpans": [{"scopeSpans": [{}, {"spans": [{"traceId": "no"}]}]}, {}, {"scopeSpans": null}]}'
+    counts: list[int] = []
+
+    def look(count: int) -> None:
+        counts.append(count)
+        raise RuntimeError("too many")
+
+    with pytest.raises(RuntimeError, match="too many"):
+        read_json(data, look)
+    assert counts == [5]

@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given, settings
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from actors.spans.batch import row_hashes
 from actors.spans.columns import Rows, by_date, rows_of
-from actors.spans.otlp.mapping import frame_of, row_of, whole
+from actors.spans.otlp.mapping import frame_of, kept_of, resource_of, row_bytes, row_of, scope_of, whole
 from actors.spans.span import check_span
 from tests.unit.actors.spans.otlp.sent import UNKNOWN_FIELD, requests
 from tests.unit.actors.spans.telemetry import span, writer_id
@@ -67,6 +67,27 @@ def test_fields_of_a_later_protocol_are_kept() -> None:
     again = whole(written.spans[0]).SerializeToString()
     assert again.count(UNKNOWN_FIELD) == 3
     assert ResourceSpans.FromString(again) == message
+
+
+@settings(deadline=None)
+@given(requests)
+def test_how_large_a_row_s_message_will_be_is_known_by_its_parts(request: ExportTraceServiceRequest) -> None:
+    """To the byte, whatever is in resource, scope and span."""
+    for resource in request.resource_spans:
+        for scope in resource.scope_spans:
+            around = resource_of(resource).ByteSize(), scope_of(scope).ByteSize()
+            for one in scope.spans:
+                row = row_of(frame_of(resource, scope), one, "key-1", "t-1")
+                assert row_bytes(*around, kept_of(one).ByteSize()) == len(row.otlp)
+
+
+@pytest.mark.parametrize("size", [0, 1, 120, 127, 128, 129, 16_379, 16_383, 16_384, 16_385, 2**21])
+def test_lengths_of_every_size_are_counted(size: int) -> None:
+    """A length is as long as it is large."""
+    span = Span(trace_state="x" * size)
+    scope = ScopeSpans()
+    row = row_of(frame_of(ResourceSpans(), scope), span, "key-1", "t-1")
+    assert row_bytes(0, 0, kept_of(span).ByteSize()) == len(row.otlp)
 
 
 def test_a_row_of_our_own_is_no_message() -> None:

@@ -1,0 +1,84 @@
+"""The committed pages: their verdicts are kept, and they are of today's tables."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.acceptance.simulate import OUTAGES
+from cluster.acceptance.spike import OURS
+from cluster.acceptance.spike_figures import hardly_refused
+from cluster.node import REPOSITORY
+from cluster.simulation.expiries.table import LIFETIMES
+from cluster.simulation.plants import PLANTS
+
+RESULTS = REPOSITORY / "docs" / "acceptance"
+AGAIN = "run `make acceptance NAME={}` again and commit its page"
+
+
+def results(name: str) -> Any:
+    """Return what a campaign found."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def rows(file: Path, head: str) -> list[str]:
+    """Return the first cells of the table with that head."""
+    lines = file.read_text().splitlines()
+    table = lines[next(place for place, line in enumerate(lines) if line.startswith(f"| {head} |")) + 2 :]
+    end = next((place for place, line in enumerate(table) if not line.startswith("|")), len(table))
+    return [line.split("|")[1].strip() for line in table[:end]]
+
+
+def test_the_simulation_broke_nothing_and_its_estimate_is_vouched_for() -> None:
+    """A hundred years at least, no invariant broken, and each comparison agrees and would notice if it did not."""
+    found = results("simulate")
+    assert found["history"]["years"] >= 100
+    assert found["history"]["breaches"] == []
+    assert (found["storms"]["first_seed"], found["storms"]["seeds"]) == (None, 1000)
+    for stage in ("validation", *(f"outage {kind}" for kind in OUTAGES)):
+        assert found[stage]["breaches"] == 0
+        assert set(found[stage].get("verdict", {"without a verdict": False}).values()) == {True}, stage
+
+
+def test_every_plant_was_looked_for_and_found() -> None:
+    """Those that there are, and no others, each within a thousand seeds and as a schedule to be read."""
+    found = results("simulate")
+    assert rows(RESULTS / "simulate.md", "planted") == list(PLANTS), AGAIN.format("simulate")
+    for plant in PLANTS:
+        assert found[plant]["first_seed"] is not None, plant
+        assert found[plant]["seeds"] <= 1000, plant
+        assert found[plant]["found"], plant
+
+
+def test_every_lifetime_was_passed() -> None:
+    """Those that there are, and no others, each as it must."""
+    found = results("simulate")["lifetimes"]
+    assert rows(RESULTS / "simulate.md", "lifetime") == [each.where for each in LIFETIMES], AGAIN.format("simulate")
+    assert [each["where"] for each in found["expiries"] if not each["as_it_must"]] == []
+    assert (found["breaches"], found["answered"]) == (0, found["asked"])
+
+
+def test_the_spike_was_survived() -> None:
+    """All that was wanted of our system is so, and below saturation hardly anything was refused before the spike."""
+    found = results("spike")[OURS]
+    assert set(found["verdict"].values()) == {True}
+    assert found["records"]["answers_without_verifiable_record"] == 0
+    normal, beyond = found["phases"]["normal"], found["beyond_saturation"][:-1]
+    requests, refused = (normal[key] - sum(each[key] for each in beyond) for key in ("requests", "refused_429"))
+    assert hardly_refused(requests, refused)
+
+
+def test_the_soak_was_flat() -> None:
+    """Memory, handles, threads and tasks of every process, over the time that was wanted, and every record is there."""
+    verdict = results("soak")["verdict"]
+    assert (verdict["flat"], verdict["not_flat"]) == (True, [])
+    assert verdict["minutes"] >= 45
+    assert verdict["looks_at_tasks_unanswered"] == 0
+    assert verdict["records"]["answers_without_verifiable_record"] == 0
+
+
+@pytest.mark.parametrize(("requests", "refused", "is_kept"), [(1000, 10, True), (1000, 11, False), (0, 0, True)])
+def test_a_hundredth_is_the_most(requests: int, refused: int, is_kept: bool) -> None:
+    """The bound itself is kept."""
+    assert hardly_refused(requests, refused) is is_kept
