@@ -138,7 +138,8 @@ def test_an_entry_explains_the_number_of_the_row_that_it_tells_of(
 ) -> None:
     """Whose row that was and which: an entry of another, or of an earlier one, explains nothing; nor does any other row."""
     entered(made, name, said, **{W: 12})
-    assert [f"{W} reached row 12, and its last row is 9" in why for why in faults(made)] == [] if explains else [True]
+    wanted = [] if explains else [f"Delta's log says that {W} reached row 12, and its last row is 9"]
+    assert faults(made) == wanted
 
 
 def test_a_writer_without_a_row_is_held_against_that(made: Sealed) -> None:
