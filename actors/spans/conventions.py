@@ -28,10 +28,10 @@ ROW_RELEASED: Final = "weavergen.row.released"
 BATCH_ANSWERED: Final = "weavergen.batch.answered"
 TABLE_COMPACTED: Final = "weavergen.table.compacted"
 TABLE_EXPIRED: Final = "weavergen.table.expired"
+TABLE_UNCHANGED: Final = "weavergen.table.unchanged"
 CANARY: Final = "weavergen.canary"
-ACTOR_S: Final = frozenset(
-    {WAL_ADOPTED, WAL_DAMAGED, ROW_QUARANTINED, ROW_RELEASED, BATCH_ANSWERED, TABLE_COMPACTED, TABLE_EXPIRED, CANARY}
-)
+_OF_FILES: Final = frozenset({TABLE_COMPACTED, TABLE_EXPIRED, TABLE_UNCHANGED})
+ACTOR_S: Final = _OF_FILES | {WAL_ADOPTED, WAL_DAMAGED, ROW_QUARANTINED, ROW_RELEASED, BATCH_ANSWERED, CANARY}
 """Names of rows that only the actor enters, never through a log: whoever else writes one forges it."""
 
 # OpenTelemetry attributes.

@@ -32,7 +32,7 @@ from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.stores import HANDOVER, SpanStores
-from actors.spans.adapters.swaps import Swap, Swaps
+from actors.spans.adapters.swaps import Swap, Swaps, unmade
 from actors.spans.adapters.table import LOG, SEALED, SpanTable, Vouch, unvouched
 from actors.spans.columns import Rows
 from actors.spans.config import SpansConfig
@@ -123,14 +123,16 @@ class BackedTable(SpanStores):
     ) -> list[Rows]:  # fmt: skip
         """See ``SpanTable.append``; the backup takes over when the first storage has failed for too long.
 
-        A file that is to take others' place there is nothing to the backup: they stay until the next merge.
+        A file that is to take others' place there is nothing to the backup: they stay until the next merge, and no row says that
+        it was made.
         """
-        return self._tried(
-            "write",
-            lambda table: self._append(
-                table, lambda: table.append(rows, reached, now_ms, again, swap if table is self._first else None)
-            ),
-        )
+
+        def append(table: SpanTable) -> list[Rows]:
+            if table is self._first or swap is None:
+                return self._append(table, lambda: table.append(rows, reached, now_ms, again, swap))
+            return self._append(table, lambda: table.append(unmade(rows), reached, now_ms, again))
+
+        return self._tried("write", append)
 
     @property
     def files(self) -> Files:

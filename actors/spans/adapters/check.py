@@ -25,7 +25,7 @@ from typing import Any
 from actors.base.certificates import TrustBundle
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.spans.adapters.described import misdescribed
-from actors.spans.adapters.findings import Answered, Damage, Findings, Whole
+from actors.spans.adapters.findings import EXPIRED, Answered, Damage, Findings, Whole
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.log_check import LogCheck
 from actors.spans.adapters.rows_check import RowsCheck
@@ -165,7 +165,9 @@ def _describe(table: SpanStores, log: LogCheck, rows: RowsCheck, findings: Findi
     sealed = {writer: sealed.last for writer, sealed in log.sealed.items()}
     try:
         only = table.only_table()
-        for name, why in () if only is None else misdescribed(only, findings.size, sealed, rows.held):
+        kept = {writer for writer, index in log.newest.items() if findings.states[index] != EXPIRED}
+        there = kept if findings.expired else None
+        for name, why in () if only is None else misdescribed(only, findings.size, sealed, rows.held, there):
             findings.found(-1, "table", f"span file {name}: {why}" if name else why)
     except (IntegrityError, StorageUnavailable) as error:
         findings.found(-1, "table", str(error))

@@ -6,11 +6,12 @@ writer's rows up to the number that it names are taken for known.
 Rules:
 - Of each file: its size, how many rows, the range and the nulls of every column that files are chosen by, and its date, held
   against its rows, as whoever checks them has read them: no footer is asked, but for one that is known to be good.
-- Of each writer: the number that it reached is that of its last row. It is higher only where an entry of the actor's own says
-  that rows were lost or set aside.
+- Of each writer, also of one without a row: the number that it reached is that of its last row. It is higher only where an entry
+  of the actor's own says that the row of that number was lost or set aside, or where an operator answered for its last batch.
 - The last number of a batch is the highest that a row has. Columns are the table's own, by name and type.
 
-Left out: what rows hold (``check``), numbers under which the actor remembers adoptions, Delta's times and its word of who wrote.
+Left out: what rows hold (``check``); numbers that are too high of writers all of whose rows, or what was entered of them, have
+expired; numbers under which the actor remembers adoptions, Delta's times and its word of who wrote.
 """
 
 import contextlib
@@ -24,14 +25,15 @@ import pyarrow.compute as pc
 from deltalake import Schema
 
 from actors.base.errors import IntegrityError
+from actors.base.ids import is_ulid
 from actors.spans.adapters.parquet import STATISTICS, Statistics, footer_statistics, groups_in, named_bytes, read_file
+from actors.spans.adapters.reached import ENTRIES, told_of
 from actors.spans.adapters.reading import TableReader
 from actors.spans.columns import PARTITION, table_schema
-from actors.spans.conventions import BATCH_ANSWERED, ROW_QUARANTINED, ROW_WRITER, WAL_DAMAGED, WAL_WRITER
+from actors.spans.conventions import BATCH_ANSWERED, ROW_LAST, ROW_WRITER
 from actors.spans.place import Place
 
 _BATCHES = "log"
-_SAID = (ROW_QUARANTINED, BATCH_ANSWERED, WAL_DAMAGED)
 _COLUMNS = {column.name: column.type for column in Schema.from_arrow(table_schema()).fields}
 Fault = tuple[str, str]
 """Name of a file, empty for the table as a whole, and what is wrong."""
@@ -81,13 +83,14 @@ class Held:
 
 
 def misdescribed(
-    table: TableReader, size: int, sealed: Mapping[str, int], known: Mapping[Place, Held] | None = None
-) -> Iterator[Fault]:
+    table: TableReader, size: int, sealed: Mapping[str, int], known: Mapping[Place, Held] | None = None,
+    kept: Collection[str] | None = None,
+) -> Iterator[Fault]:  # fmt: skip
     """Yield what Delta's log says of a table that is not so.
 
-    ``size`` batches are sealed, and of each writer the rows up to a number. Whoever has read files says what they hold; others
-    are read. Raises ``StorageUnavailable`` if Delta's log cannot be read, ``IntegrityError`` if it is none; a file that cannot
-    is left to whoever reads its rows.
+    ``size`` batches are sealed, and of each writer the rows up to a number; ``kept`` are the writers whose newest of these have
+    not expired, where some have. Whoever has read files says what they hold; others are read. Raises ``StorageUnavailable`` if
+    Delta's log cannot be read, ``IntegrityError`` if it is none; a file that cannot is left to whoever reads its rows.
     """
     if (said := table.described()) is None:
         return
@@ -96,7 +99,7 @@ def misdescribed(
     held = {file: (known or {}).get(file) or _held(file, size) for file in said.files}
     held = {file: found for file, found in held.items() if found.is_readable}
     yield from _of_files(said.files, held)
-    yield from _of_numbers(said.reached, held, sealed)
+    yield from _of_numbers(said.reached, held, sealed, kept)
 
 
 def _held(file: Place, size: int) -> Held:
@@ -121,8 +124,10 @@ def _of_files(files: Mapping[Place, Mapping[str, Any]], held: Mapping[Place, Hel
             yield file.name, f"Delta's log does not say the truth of its {', '.join(wrong)}"
 
 
-def _of_numbers(said: Mapping[str, int], held: Mapping[Place, Held], sealed: Mapping[str, int]) -> Iterator[Fault]:
-    last = dict(sealed)
+def _of_numbers(
+    said: Mapping[str, int], held: Mapping[Place, Held], sealed: Mapping[str, int], kept: Collection[str] | None
+) -> Iterator[Fault]:
+    last, unsealed = dict(sealed), {writer for found in held.values() for writer in found.unsealed}
     numbered = max((found.statistics.most.get("log_index", -1) for found in held.values()), default=-1)
     for found in held.values():
         for writer, seq in found.unsealed.items():
@@ -130,25 +135,43 @@ def _of_numbers(said: Mapping[str, int], held: Mapping[Place, Held], sealed: Map
     reached = said.get(_BATCHES)
     if reached is not None and reached != numbered:
         yield "", f"Delta's log says that {reached + 1} batches were numbered, and rows are of {numbered + 1}"
-    told: set[str] | None = None
-    for writer in sorted(last):
-        number = said.get(writer)
-        if number is None or number == last[writer]:
+    told: Told | None = None
+    for writer in sorted({*last, *filter(is_ulid, said)}):
+        number, ends = said.get(writer), last.get(writer, 0)
+        if number is None or number == ends:
             continue
-        if number > last[writer]:
+        if number > ends:
             told = _told(held) if told is None else told
-        if number < last[writer] or writer not in (told or ()):
-            yield "", f"Delta's log says that {writer} reached row {number}, and its last row is {last[writer]}"
+            if told.explains(writer, number, ends) or not (kept is None or writer in kept or writer in unsealed):
+                continue
+        yield "", f"Delta's log says that {writer} reached row {number}, and its last row is {ends or 'none'}"
 
 
-def _told(files: Collection[Place]) -> set[str]:
-    """Return the writers of whom the actor says that rows were lost or set aside."""
-    told = set[str]()
+@dataclass(slots=True)
+class Told:
+    """What entries say of rows that are not in the table."""
+
+    reached: dict[str, int] = field(default_factory=dict)
+    """Writer → the last of its rows that were lost or set aside."""
+    answered: set[tuple[str, int]] = field(default_factory=set)
+    """Writer and last row of batches of which more was committed than lay there, as an operator answered."""
+
+    def explains(self, writer: str, number: int, ends: int) -> bool:
+        """Tell whether a writer can have reached a number whose last row is another."""
+        return self.reached.get(writer) == number or (writer, ends) in self.answered
+
+
+def _told(files: Collection[Place]) -> Told:
+    """Read the entries that say of rows that they were lost, set aside or answered for."""
+    told = Told()
     for file in files:
         with contextlib.suppress(IntegrityError, ValueError):  # left to who reads its rows
             held = pa.BufferReader(named_bytes(file))
-            rows = read_file(file, ["attributes"], pc.field("name").isin(list(_SAID)), held)
-            told |= {
-                dict(items).get(key, "") for items in rows["attributes"].to_pylist() for key in (WAL_WRITER, ROW_WRITER)
-            }
+            rows = read_file(file, ["name", "attributes"], pc.field("name").isin([*ENTRIES, BATCH_ANSWERED]), held)
+            for writer, _, last in told_of(rows):
+                told.reached[writer] = max(last, told.reached.get(writer, last))
+            for row in rows.filter(pc.equal(rows["name"].cast(pa.string()), BATCH_ANSWERED)).to_pylist():
+                words = dict(row["attributes"])
+                with contextlib.suppress(KeyError, ValueError):  # it says nothing of the kind
+                    told.answered.add((words[ROW_WRITER], int(words[ROW_LAST])))
     return told

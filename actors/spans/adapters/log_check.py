@@ -33,6 +33,8 @@ class LogCheck:
     ) -> None:
         self.sealed: dict[str, Sealed] = {}
         """Writer → which of its rows were sealed."""
+        self.newest: dict[str, int] = {}
+        """Writer → the last batch of its rows."""
         self._files, self._checkpoint, self._findings = files, checkpoint, findings
         self._claims = deque(sorted(claims, key=lambda claim: claim[1].size))
         self._size = checkpoint.size
@@ -138,6 +140,7 @@ class LogCheck:
             self._findings.faulty(index, "leaf", str(error))
             return
         self._findings.counts[index] = manifest.count
+        self.newest[manifest.writer_id] = index
         sealed = self.sealed.setdefault(manifest.writer_id, Sealed())
         if not sealed.take(manifest.first_seq, manifest.last_seq):
             self._findings.faulty(index, "leaf", f"{whose(manifest)}: those up to {sealed.last} were sealed before")

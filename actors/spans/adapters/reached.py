@@ -27,7 +27,8 @@ from actors.spans.adapters.reading import TableReader
 from actors.spans.frames import Frame, FrameKind, decode_spans
 from actors.spans.retention import last_kept_ms
 
-_ENTRIES = pc.field("name").isin([names.ROW_QUARANTINED, names.WAL_DAMAGED])
+ENTRIES = (names.ROW_QUARANTINED, names.WAL_DAMAGED)
+"""Names of the rows that account for rows that are not in the table."""
 
 
 class Held(Protocol):
@@ -94,7 +95,7 @@ def _last(frame: Frame) -> int:
 
 
 def _entries(table: TableReader) -> pa.Table:
-    return table.read(["name", "attributes"], _ENTRIES)
+    return table.read(["name", "attributes"], pc.field("name").isin(list(ENTRIES)))
 
 
 def told_of(entries: pa.Table) -> Iterator[tuple[str, int, int]]:
@@ -105,7 +106,7 @@ def told_of(entries: pa.Table) -> Iterator[tuple[str, int, int]]:
             if row["name"] == names.WAL_DAMAGED:
                 first, lost = int(said[names.WAL_NEXT_SEQ]), int(said[names.WAL_LOST_ROWS])
                 yield said[names.WAL_WRITER], first, first + lost - 1
-            elif said.get(names.ROW_PLACE) == "aside":
+            elif row["name"] == names.ROW_QUARANTINED and said.get(names.ROW_PLACE) == "aside":
                 yield said[names.ROW_WRITER], int(said[names.ROW_FIRST]), int(said[names.ROW_LAST])
         except (KeyError, ValueError):  # it accounts for nothing
             continue

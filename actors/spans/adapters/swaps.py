@@ -6,6 +6,8 @@ Rules:
   begin so.
 - Whether a swap took effect is what the table says, never the note: its inputs are removed only if none of them is current,
   its outputs only if none is current and every input is current and there. Else nobody can tell, and nothing is removed.
+- What says of a swap that it was made stands in the commit that makes it, and in no other: rows that are committed without it
+  say ``weavergen.table.unchanged`` under the same number.
 - A note goes last, after what it names is durably gone.
 
 Left out: when there is a swap (``compaction``), and committing it (``table``).
@@ -13,10 +15,11 @@ Left out: when there is a swap (``compaction``), and committing it (``table``).
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from deltalake.transaction import AddAction, RemoveAction
 
 from actors.base.files import Folders
@@ -24,11 +27,15 @@ from actors.base.ids import new_ulid
 from actors.spans.adapters.files import Files
 from actors.spans.adapters.parquet import Statistics
 from actors.spans.adapters.segments import Disk
-from actors.spans.columns import PARTITION
+from actors.spans.columns import PARTITION, Rows
 from actors.spans.compaction import TableFile
+from actors.spans.conventions import TABLE_COMPACTED, TABLE_EXPIRED, TABLE_UNCHANGED
 from actors.spans.place import Place, below
+from actors.spans.span import Span
 
 NOTES = "_removed"
+SAYING = (TABLE_COMPACTED, TABLE_EXPIRED)
+"""Names of the rows that say what a swap made of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,17 @@ class Swap:
             for output in self.outputs
         ]
         return [*added, *(_removed(file, root, now_ms) for file in self.inputs)]
+
+
+def unmade(rows: Sequence[Rows]) -> list[Rows]:
+    """Return the rows of a commit that makes no swap after all. Pure."""
+    return [replace(part, spans=[_unmade(span) for span in part.spans]) for part in rows]
+
+
+def _unmade(span: Span) -> Span:
+    if span.name not in SAYING:
+        return span
+    return msgspec.structs.replace(span, name=TABLE_UNCHANGED, attributes={})
 
 
 def _removed(file: TableFile, root: Place, now_ms: int) -> RemoveAction:

@@ -9,7 +9,7 @@ from cluster.node import REPOSITORY
 KINDS = (
     "edit", "delete", "insert", "reorder", "duplicate", "truncate", "roll back", "fork", "replay", "write late", "re-sign a",
     "re-sign the log", "swap files", "flip bits in pages", "flip bits in footers", "flip bits in Delta", "flip bits in tiles",
-    "flip bits in checkpoints", "flip bits in a segment",
+    "flip bits in checkpoints", "flip bits in cosignatures", "remove cosignatures", "raise a number", "flip bits in a segment",
 )  # fmt: skip
 
 

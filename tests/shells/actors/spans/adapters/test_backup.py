@@ -8,6 +8,7 @@ import pytest
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.signing import SigningKey
+from actors.spans import conventions as names
 from actors.spans.adapters.table import LOG, SpanTable
 from actors.spans.committed import read_said
 from actors.spans.frames import FrameKind, encode_spans
@@ -268,3 +269,27 @@ def test_a_home_that_is_full_fails_over_too(tmp_path: Path, small_disk: Path) ->
     assert (health["backup_in_use"], health["table_error"], home.seen()) == (1, "", [1, 2, 3, 4, 5])
     (small_disk / "other").unlink()
     until(home.is_back, lambda: home.tick(actor))
+
+
+def test_an_expiry_that_was_ready_when_the_first_went_is_not_said_to_have_been_made(tmp_path: Path) -> None:
+    """Its rows are still there, and no damage: neither while the backup is in use nor afterwards; then they go."""
+    home = Backed(tmp_path, retention_days=1, compact_close_age_s=86_400, compact_min_files=2)
+    actor = home.begun()
+    home.now_s += 3 * 86_400
+    until(lambda: actor._compactor.ready is not None, lambda: home.tick(actor))
+    home.breaks()
+    assert home.tick(actor, 2)["backup_in_use"] == 1
+    home.mends()
+    assert home.found() == (3, []), "read where it lies"
+    assert home.tick(actor)["backup_in_use"] == 0
+    assert home.found() == (3, [])
+    assert (home.entries(names.TABLE_EXPIRED), home.entries(names.TABLE_UNCHANGED)) == ([], [{}])
+
+    def later() -> None:
+        home.now_s += 60
+        home.tick(actor)
+
+    until(lambda: home.rows() == [], later)
+    assert home.found()[1] == []
+    assert len(home.entries(names.TABLE_EXPIRED)) == 1
+    actor.close()

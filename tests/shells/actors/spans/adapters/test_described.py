@@ -111,12 +111,47 @@ def test_a_column_of_another_name_is_told(made: Sealed) -> None:
     assert faults(made)[0] == "the table's columns are not those that it was made with"
 
 
-@pytest.mark.parametrize("name", [names.ROW_QUARANTINED, names.WAL_DAMAGED, "weavergen.breaker"])
-def test_rows_that_were_lost_or_set_aside_explain_a_number(made: Sealed, name: str) -> None:
-    """If an entry says whose; other rows explain nothing."""
-    entry = span(1, name=name, attributes={names.WAL_WRITER: W}, decision_id="")
-    made.table.append([Rows(V, 1, 1, [entry])], {V: 1, W: 12}, NOW_MS)
-    assert len(faults(made)) == (name == "weavergen.breaker")
+LOST = {names.WAL_WRITER: W, names.WAL_NEXT_SEQ: "10", names.WAL_LOST_ROWS: "3"}
+ASIDE = {names.ROW_WRITER: W, names.ROW_FIRST: "12", names.ROW_LAST: "12", names.ROW_PLACE: "aside"}
+ANSWERED = {names.ROW_WRITER: W, names.ROW_FIRST: "7", names.ROW_LAST: "9", names.ROW_PLACE: "table"}
+
+
+def entered(made: Sealed, name: str, said: dict[str, str], **reached: int) -> None:
+    """Commit an entry, and beside it how far others are."""
+    entry = span(1, name=name, attributes=said, decision_id="")
+    made.table.append([Rows(V, 1, 1, [entry])], {V: 1, **reached}, NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "explains"),
+    [
+        (names.WAL_DAMAGED, LOST, True), (names.ROW_QUARANTINED, ASIDE, True), (names.BATCH_ANSWERED, ANSWERED, True),
+        (names.WAL_DAMAGED, LOST | {names.WAL_LOST_ROWS: "2"}, False), (names.WAL_DAMAGED, {names.WAL_WRITER: W}, False),
+        (names.ROW_QUARANTINED, ASIDE | {names.ROW_LAST: "11"}, False),
+        (names.ROW_QUARANTINED, ASIDE | {names.ROW_PLACE: "table"}, False),
+        (names.ROW_QUARANTINED, ASIDE | {names.ROW_WRITER: V}, False),
+        (names.BATCH_ANSWERED, ANSWERED | {names.ROW_LAST: "6"}, False), ("weavergen.breaker", ASIDE, False),
+    ],
+)  # fmt: skip
+def test_an_entry_explains_the_number_of_the_row_that_it_tells_of(
+    made: Sealed, name: str, said: dict[str, str], explains: bool
+) -> None:
+    """Whose row that was and which: an entry of another, or of an earlier one, explains nothing; nor does any other row."""
+    entered(made, name, said, **{W: 12})
+    wanted = [] if explains else [f"Delta's log says that {W} reached row 12, and its last row is 9"]
+    assert faults(made) == wanted
+
+
+def test_a_writer_without_a_row_is_held_against_that(made: Sealed) -> None:
+    """One that was just opened: unless all of its rows were lost or set aside, or may have expired with what was said of them."""
+    fresh = writer_id(3)
+    entered(made, names.WAL_DAMAGED, LOST | {names.WAL_WRITER: writer_id(4)}, **{fresh: 5, writer_id(4): 12})
+    assert [f"{fresh} reached row 5, and its last row is none" in why for why in faults(made)] == [True]
+    sealed, size = {W: made.sealer.size * 3}, made.sealer.size
+    assert list(misdescribed(made.table, size, sealed, None, {W})) == []
+    made.table.append([Rows(fresh, 9, 1, spans_from(9, 1))], {fresh: 20}, NOW_MS)
+    (told,) = misdescribed(made.table, size, sealed, None, {W})
+    assert f"{fresh} reached row 20, and its last row is 9" in told[1]
 
 
 def test_a_file_that_does_not_read_is_left_to_who_reads_its_rows(made: Sealed) -> None:
