@@ -32,11 +32,9 @@ from tests.unit.serve_apps.gateway.admitting import AWAY, MAX_LIMIT, UNKNOWN, Cl
 REQUEST = GenerationRequest("consensus", (Message("user", "Hi"),), Sampling(max_tokens=10), 60_000)
 RESERVED = 3 * (2 + 16 + 64 + 10)
 LIMITED = AdmissionConfig(tiers={1: TierConfig(requests_per_minute=20, tokens_per_minute=20_000)})
-KEY = Principal("key", "acme", "client", frozenset(), 1)
-FREE = Principal("free", "acme", "client", frozenset(), 0)
+KEY, FREE = (Principal(name, "acme", "client", frozenset(), tier) for name, tier in (("key", 1), ("free", 0)))
 EMPTY = State(plan([Seat("a", "f", "l", 1)]), (), ())
-SENT = begin(plan([Seat("a", "f", "l", 1)]))[0]
-SENT = replace(SENT, sent=frozenset({0}))
+SENT = replace(begin(plan([Seat("a", "f", "l", 1)]))[0], sent=frozenset({0}))
 """One voter was asked, and never answered."""
 PROMPT = 2 + 16 + 64
 
@@ -462,15 +460,14 @@ async def test_a_tier_of_batches_goes_behind() -> None:
     await asyncio.gather(*tasks)
 
 
-def panel() -> Any:
-    """Return a plan of nine."""
-    return plan([Seat(f"v{n}", "f", f"l{n}", 1_000_000) for n in range(9)])
+def panel(count: int = 9) -> Any:
+    """Return a plan of so many."""
+    return plan([Seat(f"v{n}", "f", f"l{n}", 1_000_000) for n in range(count)])
 
 
 async def test_what_is_saved_is_told_in_the_plan() -> None:
     """Nothing in calm, hedges first, then voters where that can be; what could be saved is known in calm."""
-    of = admission()
-    few = plan([Seat(f"v{n}", "f", f"l{n}", 1_000_000) for n in range(3)])
+    of, few = admission(), panel(3)
     stands_by = replace(few, spares=(Seat("s", "f", "ls", 1_000_000),))
     assert of.saved(panel()) == panel()
     assert [of.shown(each).can_cut for each in (panel(), stands_by, few, None)] == [
