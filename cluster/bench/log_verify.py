@@ -39,7 +39,7 @@ from cluster.bench.page import write_section
 from cluster.node import REPOSITORY
 
 TITLE = "Verifying the log"
-ROUNDS = 3
+ROUNDS = 5
 BATCH_ROWS = 150
 """Rows of a batch: a replica at fifty rows a second, committed every three seconds."""
 COMMIT_ROWS = 24_000
