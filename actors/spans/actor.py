@@ -136,7 +136,8 @@ class SpanActor:
         self._last_tick_s = now.wall_s
         self._table.begin(now.steady_s, now.wall_s)
         self._guard.begin()
-        self._guard.recall(self._table, self._last_committed, now.wall_s, now.steady_s)
+        if (known := self._guard.recall(self._table, self._last_committed, now.wall_s, now.steady_s)) is not None:
+            self._storm.recall(known.batches, known.begun, now.steady_s, now.wall_s)
         if self._unsealed_since_s is not None or not self._sealer.begun:
             self._seal((), now)
         self._ingest.run(now, lambda: self._commit(now))

@@ -62,13 +62,18 @@ def below(pid: int) -> list[Process]:
 def _live(work: Callable[[], int], parent: int, watched: set[signal.Signals]) -> NoReturn:
     """Be the campaign: end with its status."""
     die_with_parent(signal.SIGTERM)
-    for number in ASKED:
-        signal.signal(number, _unwind)
+    unwind_once()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
     if os.getppid() != parent:
         sys.exit(128 + signal.SIGTERM)
     sys.exit(work())
+
+
+def unwind_once() -> None:
+    """Have the first signal that asks this process to end unwind it, and later ones change nothing."""
+    for number in ASKED:
+        signal.signal(number, _unwind)
 
 
 def _unwind(number: int, _frame: FrameType | None) -> NoReturn:

@@ -22,6 +22,7 @@ from typing import Any
 import aiohttp
 
 from actors.base.digests import sha256_hex
+from cluster.acceptance.guarded import unwind_once
 from cluster.acceptance.load import Load, Outcome, one, stream, value_question
 from cluster.acceptance.system import WORK, System, running, title, write_answers
 from cluster.bench import facts
@@ -163,6 +164,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="of each phase")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "docs" / "benchmarks.md")
     options = parser.parse_args()
+    unwind_once()
     facts_of = facts.machine()
     machine = {name: facts_of[name] for name in ("processor", "load average before the run (1 min)")}
     with running("footprint", PORT, ["--profile", str(_profile())]) as system:

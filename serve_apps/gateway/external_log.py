@@ -111,6 +111,7 @@ class ExternalLog:
             written = []
             for frame in frames:
                 written.append(asyncio.create_task(_append(writer, frame)))
+                written[-1].add_done_callback(_heard)  # whoever waited may have been cancelled by then
                 await asyncio.sleep(0)  # other requests have their turn while so many rows are encoded
             await asyncio.gather(*written)
         finally:
@@ -155,8 +156,7 @@ class ExternalLog:
     def _ended(self, opening: asyncio.Task[None]) -> None:
         """Have the next call try again, if this one failed; whoever waited was told why."""
         self._opening = None
-        if not opening.cancelled():
-            opening.exception()
+        _heard(opening)
 
     async def close(self) -> None:
         """Make what is queued durable, and let go."""
@@ -183,6 +183,11 @@ def in_frames(rows: Iterable[Span], most: int) -> list[list[Span]]:
             size = row_bytes(row)
         frames[-1].append(row)
     return frames
+
+
+def _heard(done: asyncio.Task[None]) -> None:
+    if not done.cancelled():
+        done.exception()
 
 
 async def _append(writer: WalWriter, frame: Sequence[Span]) -> None:

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import msgspec
 
-from actors.base.files import write_atomic
+from actors.base.files import Folders, write_atomic
 from actors.base.ports import IncidentSink
 from actors.consensus.adapters.guarded import GuardedVoter, publish
 from actors.consensus.breakers.budget import RetryBudget
@@ -173,7 +173,7 @@ class Guards:
 
 def force(directory: Path, voter: str, wanted: Force) -> None:
     """Keep what an operator wants of a voter's breaker, for every replica of the home; raise ``OSError`` if it cannot be kept."""
-    directory.mkdir(mode=0o700, exist_ok=True)
+    Folders(directory.parent, mode=0o700).ensure(directory)
     forced = (_read_forced(directory) or {}) | {voter: wanted}
     kept = {name: value for name, value in forced.items() if value != "none"}
     write_atomic(directory / f"{FORCED}.json", msgspec.json.encode(kept))
@@ -181,7 +181,9 @@ def force(directory: Path, voter: str, wanted: Force) -> None:
 
 def _swap(directory: Path, replica: str, own: bytes) -> tuple[dict[str, list[Report]], dict[str, Force] | None]:
     """Write this replica's reports; return the others' fresh ones by voter, and what is forced, if that can be read."""
-    directory.mkdir(mode=0o700, exist_ok=True)
+    directory.mkdir(
+        mode=0o700, exist_ok=True
+    )  # what lies there counts for seconds: it need not outlive a loss of power
     write_atomic(directory / f"{replica}.json", own)
     found: dict[str, list[Report]] = {}
     with os.scandir(directory) as entries:

@@ -23,7 +23,7 @@ class Scrutiny:
     def __init__(self, settings: GatewaySettings, clock: Clock) -> None:
         self.screener = build_screener(clock, settings.screening)
         proofs = settings.home / "run" / "sandbox"
-        proofs.mkdir(mode=0o700, exist_ok=True)
+        proofs.mkdir(mode=0o700, exist_ok=True)  # a proof that a loss of power takes away is made anew
         self._sandbox = BubblewrapSandbox(settings.sandbox, proofs)
         self.comparer = BehaviourComparer(self._sandbox, settings.behaviour)
 

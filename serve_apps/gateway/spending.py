@@ -22,7 +22,7 @@ import msgspec
 from msgspec.structs import replace
 
 from actors.base.canonical import MICRO
-from actors.base.files import write_atomic
+from actors.base.files import Folders, write_atomic
 from actors.base.locks import in_turn
 from models.providers.spend import DAY_S, SpendLedger
 
@@ -167,4 +167,5 @@ def _read(directory: Path) -> Leased:
 
 
 def _write(directory: Path, leased: Leased) -> None:
+    Folders(directory.parent, mode=0o700).ensure(directory)  # a note that a loss of power takes away would be a new cap
     write_atomic(directory / "spend.json", msgspec.json.encode(leased))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.base.errors import IntegrityError, StorageUnavailable, VersionConflict
-from actors.base.files import sync_folder, write_new
+from actors.base.files import Folders, sync_folder, write_new
 
 _NAME = re.compile(r"([0-9]{12})\.json", re.ASCII)
 MAX_VERSION = 10**12 - 1
@@ -36,6 +36,7 @@ class SnapshotDirectory:
 
     def __init__(self, path: Path, max_bytes: int = 1_048_576) -> None:
         self.path = path
+        self._folders = Folders(path.parent)
         self._prefix = f"{path}/"
         self._max_bytes = max_bytes
 
@@ -82,7 +83,7 @@ class SnapshotDirectory:
         if not 1 <= version <= MAX_VERSION:
             raise IntegrityError(f"version {version} is out of range", "version")
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self._folders.ensure(self.path)
             write_new(Path(self.file(version)), data)
         except FileExistsError as error:
             raise VersionConflict(f"version {version} was published by somebody else: read it and try again") from error

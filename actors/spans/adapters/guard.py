@@ -33,7 +33,7 @@ from actors.base.errors import IntegrityError, StorageUnavailable, WeaverGenErro
 from actors.spans.adapters.baseline import KeptStatistics
 from actors.spans.adapters.investigation import Investigations
 from actors.spans.adapters.quarantine import QuarantinedRows
-from actors.spans.adapters.recall import Newest, holds_rows, recalled
+from actors.spans.adapters.recall import Newest, Recalled, holds_rows, recalled
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.sealer import Authority
 from actors.spans.adapters.segments import Disk
@@ -201,24 +201,31 @@ class SpanIntegrityGuard:
         self._found_aside += (one for result in faults.values() for one in result.individual_results)
         return begun
 
-    def recall(self, table: Newest, reached: Callable[[str], int | None], wall_s: float, steady_s: float) -> None:
-        """Let checkers know what the table holds, once; while that cannot be read it is an incident, and tried again."""
+    def recall(
+        self, table: Newest, reached: Callable[[str], int | None], wall_s: float, steady_s: float
+    ) -> Recalled | None:
+        """Let checkers know what the table holds, once, and return it then.
+
+        While that cannot be read it is an incident, and tried again.
+        """
         if self._has_recalled:
-            return
-        earlier, ends, has_rows = list[Rows](), dict[str, int](), True
+            return None
+        newest, earlier, ends, has_rows = Recalled(), list[Rows](), dict[str, int](), True
         try:
             has_rows = holds_rows(table)
-            earlier = recalled(table, self._config.recalled_rows)
+            newest = recalled(table, self._config.recalled_rows)
+            earlier = newest.accepted()
             ends = {writer_id: reached(writer_id) or 0 for writer_id in {part.writer_id for part in earlier}}
         except (StorageUnavailable, IntegrityError) as error:
             self._say([Failure("recall", str(error), "")], steady_s)
             if isinstance(error, StorageUnavailable):  # what is damaged is no better next time
-                return
+                return None
             earlier = []
         self._has_recalled = True
         self._say(begin(self._checkers, holds_rows=has_rows), steady_s)
         if earlier:
             self._say(recall(self._checkers, Arrivals(earlier, wall_s), ends), steady_s)
+        return newest
 
     def learn(self, accepted: Sequence[Rows], wall_s: float, steady_s: float) -> None:
         """Let checkers learn from rows that were checked and accepted, and know which were set aside."""

@@ -4,8 +4,10 @@ Rules:
 - One file a frame, ``quarantine/rows/<writer id>-<number of its first such row>.json``, a list of rows; the same frame set
   aside again is the same file.
 - Beside it, ``quarantine/investigations`` under the same name: what was found, and the rows around it (``investigation``).
-- Nothing here is ever removed but by hand. Together the files take ``max_bytes`` at most: beyond it no row is set aside any more,
-  and whoever would set it aside waits. A row that leaves no evidence would be what a forger writes so many others for.
+- A frame that is judged anew, for a process ended before its commit, may have other such rows, and so another name: what lies
+  there of it under the numbers of that frame goes once the new file is durable, so that no row lies there twice.
+- Nothing else is ever removed but by hand. Together the files take ``max_bytes`` at most: beyond it no row is set aside any
+  more, and whoever would set it aside waits. A row that leaves no evidence would be what a forger writes so many others for.
 - What a row was stands in the log (``row_sha256`` in its entry): whoever changes it here has changed that it can be let go.
 """
 
@@ -86,7 +88,19 @@ class QuarantinedRows:
         more = len(data) - _size(self._path / name)
         self._need(more)
         put_file(self._folders, self._path, self._disk, name, data)
+        more -= self._forget_earlier(rows, name)
         self._measured = self._measure(), self.used_bytes + more
+
+    def _forget_earlier(self, rows: Rows, name: str) -> int:
+        """Remove what was kept of a frame before it was judged anew; return how many bytes that had."""
+        seqs = range(rows.first_seq, rows.first_seq + len(rows.spans))
+        others = [self._path / other for seq in seqs if (other := file_name(rows.writer_id, seq)) != name]
+        sizes = {path: _size(path) for path in others if path.exists()}
+        for path in sizes:
+            self._disk.remove(path)
+        if sizes:
+            self._disk.sync_directory(self._path)
+        return sum(sizes.values())
 
     @property
     def used_bytes(self) -> int:

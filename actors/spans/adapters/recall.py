@@ -1,4 +1,4 @@
-"""What checkers knew before a restart, from the newest rows of the table.
+"""What checkers, and the storm's window, knew before a restart, from the newest rows of the table.
 
 Rules:
 - Whole batches, the newest, of no more than so many rows together: read once, before any row is judged, oldest first.
@@ -6,11 +6,12 @@ Rules:
   word on such rows comes with them or later, so those of the same batches are enough.
 - While a backup is in use and the first storage is away, what the backup holds is recalled.
 
-Left out: what a checker makes of them (``checkers``), and when (``guard``).
+Left out: what a checker, or the window, makes of them (``checkers``), and when (``guard``).
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from actors.base.errors import StorageUnavailable
@@ -36,13 +37,35 @@ def holds_rows(table: Newest) -> bool:
     return bool(table.reachable_files()[0])
 
 
-def recalled(table: Newest, max_rows: int) -> list[Rows]:
-    """Return the newest accepted rows, oldest first; raise ``StorageUnavailable`` or ``IntegrityError`` like the table."""
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The newest rows of a table."""
+
+    batches: Sequence[Rows] = ()
+    """Whole, the actor's own among them, oldest first."""
+    spread: Sequence[tuple[int, int]] = ()
+    """Of each file the first and the last batch."""
+
+    def accepted(self) -> list[Rows]:
+        """Return the accepted rows, oldest first."""
+        return _accepted(self.batches)
+
+    def begun(self, index: int) -> int:
+        """Return the first batch that lies in a file with one: what was committed with it does, too."""
+        return min((first for first, last in self.spread if first <= index <= last), default=index)
+
+
+def recalled(table: Newest, max_rows: int) -> Recalled:
+    """Return the newest rows; raise ``StorageUnavailable`` or ``IntegrityError`` like the table."""
     files = [file for file in table.reachable_files()[0] if file.last is not None]
     if not max_rows or not files:
-        return []
+        return Recalled()
     last = max(known(file.last) for file in files)
     batches = table.batches(_first(files, last, max_rows), last)
+    return Recalled(batches, [(known(file.first), known(file.last)) for file in files])
+
+
+def _accepted(batches: Sequence[Rows]) -> list[Rows]:
     quarantined = in_force(_entries(batches))
     return [
         part

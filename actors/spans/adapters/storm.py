@@ -7,11 +7,13 @@ Rules:
   policy key already; who reads rows needs none for this).
 - A pin that cannot be read is a pin: what cannot be told is not clean.
 - An operator puts it away by renaming (``weavergen policy unfreeze``); then the window begins anew.
+- The window ends with the process: the next one fills it from the table's newest rows, but for what an operator has judged since.
 
 Left out: when there is a storm (``checkers.storm``).
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,6 +22,8 @@ from actors.base.errors import StorageUnavailable, WeaverGenError
 from actors.base.files import Folders, sync_folder, write_atomic
 from actors.base.ports import IncidentSink
 from actors.spans.checkers.storm import Seen, Storm, StormWindow
+from actors.spans.checkers.storm_recalled import Begun, seen_before
+from actors.spans.columns import Rows
 
 RootAt = Callable[[int], bytes]
 """How many batches → the log's root at that size; raises ``WeaverGenError`` if that cannot be told."""
@@ -80,6 +84,7 @@ def put_away(home: Path) -> Path | None:
     aside = path.with_name(f"storm-{pin.at_ms}.json")
     try:
         path.rename(aside)
+        os.utime(aside)  # what came before this moment was judged
         sync_folder(path.parent)
     except OSError as error:
         raise StorageUnavailable(f"{path.name} cannot be put away: {error.strerror}") from error
@@ -111,6 +116,12 @@ class StormWatch:
             self._put(self._unwritten)
         elif storm is not None:
             self._begin(storm, root_at, wall_s)
+
+    def recall(self, batches: Sequence[Rows], begun: Begun, steady_s: float, wall_s: float) -> None:
+        """Take in what came before this process, as far as the table's newest batches tell."""
+        since_s = max(wall_s - self._window.window_s, _judged_s(self._home))
+        for at_s, seen in seen_before(batches, begun, since_s, wall_s):
+            self._window.add(seen, steady_s - (wall_s - at_s))
 
     def _look(self) -> None:
         try:
@@ -144,6 +155,11 @@ class StormWatch:
             "what_to_do": "look at `weavergen quarantine list`; then `weavergen policy unfreeze`",
         }  # fmt: skip
         self._incidents.open(KIND, "level_1_critical", evidence, f"{KIND}/{self._home}")
+
+
+def _judged_s(home: Path) -> float:
+    """Return when an operator last put a storm away (Unix seconds); 0 if that never was."""
+    return max((path.stat().st_mtime for path in pin_file(home).parent.glob("storm-*.json")), default=0.0)
 
 
 def _root(root_at: RootAt, size: int) -> str:

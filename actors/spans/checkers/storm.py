@@ -59,7 +59,7 @@ class StormWindow:
     """Adds up the last rows."""
 
     def __init__(self, window_s: float, min_bad: int, share: float) -> None:
-        self._window_s, self._min_bad, self._share = window_s, min_bad, share
+        self.window_s, self._min_bad, self._share = window_s, min_bad, share
         self._seconds: deque[_Second] = deque()
         self._rows = self._bad = 0
 
@@ -91,7 +91,7 @@ class StormWindow:
         self._bad += seen.bad
 
     def _forget(self, now_s: float) -> None:
-        while self._seconds and now_s - self._seconds[0].at_s >= self._window_s:
+        while self._seconds and now_s - self._seconds[0].at_s >= self.window_s:
             old = self._seconds.popleft()
             self._rows -= old.rows
             self._bad -= old.bad

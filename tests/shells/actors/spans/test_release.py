@@ -1,17 +1,20 @@
 """Rows are let go, or set apart, by an operator's signed word, once, in the commit that says so."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from actors.base.canonical import b64
+from actors.base.files import sync_folder
 from actors.base.ids import ulid
 from actors.base.signing import SigningKey
 from actors.spans import conventions as names
 from actors.spans.adapters.check import check_log
 from actors.spans.adapters.quarantined import entries
 from actors.spans.adapters.requests import put_request, refused, why_refused
+from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import SpanTable
 from actors.spans.frames import FrameKind, encode_spans
 from actors.spans.quarantined import Quarantined, in_force
@@ -210,4 +213,18 @@ def test_a_damaged_file_of_one_writer_keeps_no_other_s_rows(home: Home) -> None:
     asked(home, "release", 2, 2)
     actor.tick(at(1), flush=True)
     assert home.rows() == [1, 2]
+    actor.close()
+
+
+def test_a_request_that_was_refused_outlives_a_loss_of_power(home: Home) -> None:
+    """The folder that it is moved into has a durable name before it is in it: what an operator asked is never nowhere."""
+    synced = list[Path]()
+    disk = replace(Disk(), sync_directory=lambda path: (synced.append(path), sync_folder(path))[1])
+    log(span(1)).save(home.wal)
+    actor = home.actor(disk=disk)
+    actor.tick(at(), flush=True)
+    path = asked(home, "release", 1, 1)
+    actor.tick(at(1), flush=True)
+    assert refused(path).exists()
+    assert path.parent in synced
     actor.close()

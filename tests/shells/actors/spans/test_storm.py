@@ -1,6 +1,8 @@
 """SpanActor with all its checkers: decisions as gateways write them come in; a storm of others freezes what may be learned."""
 
-from actors.spans.adapters.storm import read_pin
+import pytest
+
+from actors.spans.adapters.storm import pin_file, put_away, read_pin
 from actors.spans.config import SpansConfig
 from actors.spans.conventions import SPAN_SCHEMA_VERSION
 from actors.spans.frames import encode_spans
@@ -63,6 +65,34 @@ def test_a_storm_of_bad_rows_is_pinned_where_the_log_was_clean(home: Home) -> No
     health = actor.health(at(2))
     assert f"last clean at {clean} batches" in health["storm"]
     assert span_gauges(health)["span_storm"] == 1.0
+    actor.close()
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_who_ends_the_process_hides_no_storm(home: Home, judged: bool) -> None:
+    """The next one knows from the table what had come in the window; but for what an operator has looked at since."""
+    home.more = None
+    decisions(10)[0].save(home.wal)
+    actor = home.actor()
+    actor.tick(at(1), flush=True)
+    clean = actor.health(at(1))["log_size"]
+    garbage(2, 40).save(home.wal)
+    actor.tick(at(2), flush=True)
+    assert read_pin(home.path) is None
+    actor.close()  # as a kill leaves it: what it had seen is in the table, and nowhere else
+    if judged:
+        pin_file(home.path).write_bytes(b"{}")
+        assert put_away(home.path) is not None
+    garbage(3, 20).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(3), flush=True)
+    pin = read_pin(home.path)
+    if judged:
+        assert pin is None
+    else:
+        assert pin is not None
+        assert (pin.log_size, pin.bad, pin.first_bad) == (clean, 60, f"{writer_id(2)} 1")
+        assert pin.rows > 100  # with the decisions that came beside them
     actor.close()
 
 

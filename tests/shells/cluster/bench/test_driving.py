@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.acceptance.guarded import ASKED
 from cluster.bench import driving, systems
 from cluster.bench.driving import arguments, driven, samples_of, started, take_turns
 from cluster.bench.load import Figures, Target
@@ -21,9 +22,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return where runs have their folders; wrk is there, and what ends this process stays as it was."""
     monkeypatch.setattr(systems, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(driving.shutil, "which", lambda name: f"/bin/{name}")
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in ASKED}
     yield tmp_path / "cache"
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def failing(*_: object) -> None:
@@ -35,6 +37,24 @@ def test_a_run_has_a_folder_of_its_own_that_goes(cache: Path) -> None:
     """What is found comes back; the folder is there while it is looked for."""
     wrk, folder, was_there = driven("run-", lambda wrk, folder: (wrk, folder, folder.is_dir()))
     assert (wrk, folder.parent, was_there, folder.exists()) == ("/bin/wrk", cache, True, False)
+
+
+@pytest.mark.parametrize("first", ASKED)
+def test_a_run_that_is_ended_brings_down_in_peace(cache: Path, first: signal.Signals) -> None:
+    """Whoever asks again while it does: a second signal ended the bringing down that the first had begun."""
+    down = list[str]()
+
+    def ended(*_: object) -> None:
+        try:
+            signal.raise_signal(first)
+        finally:
+            for again in ASKED:
+                signal.raise_signal(again)
+            down.append("done")
+
+    with pytest.raises(SystemExit) as asked:
+        driven("run-", ended)
+    assert (asked.value.code, down, list(cache.iterdir())) == (128 + first, ["done"], [])
 
 
 def test_a_run_that_finds_nothing_says_why(

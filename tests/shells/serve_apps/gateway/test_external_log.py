@@ -1,6 +1,7 @@
 """The log of other services' rows on a real disk: beside that of decisions, with room of its own."""
 
 import asyncio
+import gc
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -197,6 +198,34 @@ async def test_a_dead_writer_is_said_so(tmp_path: Path, monkeypatch: pytest.Monk
     writer._reserve.close()
     writer._segment.close()
     log._thread.shutdown(wait=False)
+
+
+async def test_what_fails_after_its_sender_is_gone_is_heard(tmp_path: Path) -> None:
+    """A request that is cancelled between two frames leaves one on its way: its failure is no error that nobody retrieved."""
+    log, unheard = kept(tmp_path), list[str]()
+    await log.append(external(1))
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context["message"]))
+    reached = asyncio.Event()
+
+    async def failing(*_: object) -> None:
+        reached.set()
+        await asyncio.sleep(0)
+        raise StorageUnavailable("no space")
+
+    assert log._writer is not None
+    log._writer.append = failing  # type: ignore[method-assign]
+    call = asyncio.create_task(log._write(log._writer, [external(1)] * 50, 1))
+    await reached.wait()
+    call.cancel()
+    await asyncio.wait([call])
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert call.cancelled()
+    del call
+    gc.collect()
+    assert unheard == []
+    del log._writer.append
+    await log.close()
 
 
 def test_rows_are_parted_into_frames_in_their_order() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.base import files
 from actors.base.ports import IncidentLevel
 from actors.consensus.breakers.config import BreakerConfig, OutlierConfig, RetryConfig
 from actors.spans.span import Span
@@ -141,6 +142,15 @@ async def test_what_an_operator_forces_holds_in_every_replica_until_it_is_let_go
     force(folder, "b", "none")
     await one.guards.exchange()
     assert (await one.guards.voters["b"].ask(REQUEST)).content == "x"
+
+
+def test_what_an_operator_forces_outlives_a_loss_of_power(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder's name is made durable with it, also where a replica's passing reports had it made before."""
+    synced = list[Path]()
+    monkeypatch.setattr(files, "sync_folder", synced.append)
+    folder.mkdir(exist_ok=True)
+    force(folder, "b", "open")
+    assert synced == [folder.parent, folder]
 
 
 async def test_a_damaged_note_of_what_is_forced_lets_nobody_go(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.base import files
 from models.providers.spend import DAY_S
 from serve_apps.gateway.spending import LEASES, Lease, Wallet, give_back, lease
 
@@ -67,6 +68,15 @@ def test_a_lease_outlives_whoever_was_killed_with_it(tmp_path: Path, day: Day) -
     spend(last, PART // 4)
     last.close()
     assert wallet(folder, day).ledger.left_micro == PART - PART // 4
+
+
+def test_what_is_leased_outlives_a_loss_of_power(tmp_path: Path, day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder's name is durable before the note in it is relied on, whoever made it: else the day began with a new cap."""
+    synced = list[Path]()
+    monkeypatch.setattr(files, "sync_folder", synced.append)
+    (tmp_path / "spend").mkdir()
+    wallet(tmp_path / "spend", day)
+    assert synced == [tmp_path, tmp_path / "spend"]
 
 
 async def test_a_new_day_begins_with_nothing_leased(tmp_path: Path, day: Day) -> None:

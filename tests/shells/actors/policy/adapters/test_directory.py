@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.base import files
 from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError, StorageUnavailable, VersionConflict
 from actors.policy.adapters.directory import SnapshotDirectory
@@ -19,6 +20,18 @@ def test_publish_and_read(directory: SnapshotDirectory) -> None:
     assert directory.latest() == b"ten"
     assert directory.read(9) == b"nine"
     assert directory.versions() == [9, 10]
+
+
+def test_a_version_outlives_a_loss_of_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder's name is durable before it is told to be in force, whoever made the folder; that is seen to once."""
+    synced = list[Path]()
+    monkeypatch.setattr(files, "sync_folder", synced.append)
+    (tmp_path / "policy").mkdir()
+    made = SnapshotDirectory(tmp_path / "policy")
+    made.publish(1, b"one")
+    assert synced == [tmp_path, tmp_path / "policy"]
+    made.publish(2, b"two")
+    assert synced[2:] == [tmp_path / "policy"]
 
 
 def test_a_version_is_taken_once(directory: SnapshotDirectory) -> None:

@@ -75,3 +75,17 @@ def test_its_room_is_bounded_and_nothing_makes_way(tmp_path: Path) -> None:
     kept.put(third, {3: fault})
     assert [row.seq for row in kept.all()] == [2, 3]
     assert kept.used_bytes == sum(path.stat().st_size for path in folder.iterdir())
+
+
+def test_a_frame_that_is_judged_anew_leaves_no_row_there_twice(tmp_path: Path) -> None:
+    """A process that was killed before its commit had found more of it: what other frames left stays."""
+    folder, fault = tmp_path / "rows", judge([Finding(W, 1, "C", "odd", Severity.CRITICAL)], 0.5)
+    kept = QuarantinedRows(folder)
+    kept.put(Rows(W, 1, 1, spans_from(1, 2)), {2: fault})
+    kept.put(Rows(W, 3, 1, spans_from(3, 4)), {4: fault, 6: fault})
+    kept.put(Rows(W, 7, 1, spans_from(7, 2)), {8: fault})
+    kept = QuarantinedRows(folder)
+    kept.begin()
+    kept.put(Rows(W, 3, 1, spans_from(3, 4)), {6: fault})
+    assert [row.seq for row in kept.all()] == [2, 6, 8]
+    assert kept.used_bytes == sum(path.stat().st_size for path in folder.iterdir())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.spans import conventions as names
-from actors.spans.adapters.recall import recalled
+from actors.spans.adapters.recall import Recalled, recalled
 from actors.spans.adapters.stores import SpanStores
 from actors.spans.columns import Rows
 from actors.spans.config import SpansConfig
@@ -99,10 +99,10 @@ def test_only_so_many_rows_are_recalled_and_the_newest(home: Home) -> None:
     table = SpanStores(home.path, 10)
 
     def seqs(most: int) -> list[int]:
-        return [part.first_seq for part in recalled(table, most)]
+        return [part.first_seq for part in recalled(table, most).accepted()]
 
     assert (seqs(0), seqs(1), seqs(6), seqs(8), seqs(100)) == ([], [10], [7, 10], [7, 10], [1, 4, 7, 10])
-    assert recalled(SpanStores(home.path / "none", 10), 100) == []
+    assert recalled(SpanStores(home.path / "none", 10), 100) == Recalled()
 
 
 def test_what_taught_nobody_is_not_recalled(home: Home) -> None:
@@ -129,7 +129,7 @@ def test_what_taught_nobody_is_not_recalled(home: Home) -> None:
     actor = home.actor()
     actor.tick(at(1), flush=True)
     actor.close()
-    assert [(part.writer_id, part.first_seq) for part in recalled(SpanStores(home.path, 10), 100)] == [
+    assert [(part.writer_id, part.first_seq) for part in recalled(SpanStores(home.path, 10), 100).accepted()] == [
         (writer_id(2), 1)
     ]
 
