@@ -46,11 +46,11 @@ class NamedConnection(Connection):
     """A connection over TCP."""
 
     def __init__(self, *, resolver: Resolver, **options: Any) -> None:  # noqa: ANN401 - whatever the client's connections take
-        super().__init__(**options)
+        super().__init__(**options)  # type: ignore[no-untyped-call]  # the client does not say
         self._resolver = resolver
 
     def _connect(self) -> socket.socket:
-        timeout_s: float = self.socket_connect_timeout
+        timeout_s = float(self.socket_connect_timeout or 1.0)
         failed: OSError = OSError(f"{self.host} has no address")
         for family, kind, protocol, _, address in self._resolver.addresses(self.host, int(self.port), timeout_s)[
             :MOST_ADDRESSES
