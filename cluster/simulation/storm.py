@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from actors.admission.config import AdmissionConfig
+from actors.admission.config import AdmissionConfig, QuotaConfig, SheddingConfig
 from actors.consensus.breakers.config import BreakerConfig, BulkheadConfig
 from actors.consensus.config import ConsensusConfig
 from actors.policy.config import PolicyConfig
@@ -103,7 +103,15 @@ A_SECOND = 2
 MOST_SPELLS = 3
 
 CLOCKS_EVERY, CLOCKS_LAST_S = 64, 660.0
-MOST_CLOCKS, ASKS_EVERY_S = 3, 5.0
+MOST_CLOCKS, ASKS_EVERY_S = 2, 8.0
+CLOCKS = replace(
+    LOADED, spend_per_day_usd=0.0, characters=tuple(replace(one, price=None) for one in SITE.characters),
+    admission=AdmissionConfig(
+        tiers=LOADED.admission.tiers if LOADED.admission else {}, shedding=SheddingConfig(look_ms=1000),
+        quotas=QuotaConfig(look_s=1.0),
+    ),
+)  # fmt: skip
+"""Its replicas look up seldom: nothing is to happen for minutes but time."""
 
 _OF_VOTERS: tuple[Kind, ...] = ("down", "hung", "busy", "failing", "slow", "wrong", "poisoned")
 _OF_SITE: tuple[Kind, ...] = ("policy_away", "sandbox_away", "screener_blind", "spend_away", "halt")
@@ -265,7 +273,9 @@ def play(seed: int, schedule: Sequence[Event]) -> World:
 def _site_of(seed: int) -> SiteSettings:
     if is_spell(seed):
         return SPELL
-    return LOADED if is_loaded(seed) or is_of_clocks(seed) else SITE
+    if is_of_clocks(seed):
+        return CLOCKS
+    return LOADED if is_loaded(seed) else SITE
 
 
 def _lasts_s(seed: int) -> float:
