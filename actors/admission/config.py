@@ -53,7 +53,7 @@ class RedisConfig(_Section):
     prefix: str = Field(default="weavergen", pattern="^[A-Za-z0-9_.-]{1,64}$")
     """What keys in the Redis begin with; the same in every home."""
     timeout_ms: int = Field(default=100, ge=10, le=1000)
-    """Longest wait for a connection, and for each answer."""
+    """Longest wait for an address, for a connection to it, and for each answer."""
     attempts: int = Field(default=8, ge=1, le=100)
     """How often a note is read anew because another replica changed it first."""
     max_wants: int = Field(default=1000, ge=1, le=10_000)

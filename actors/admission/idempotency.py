@@ -6,6 +6,8 @@ Rules:
 - Whoever works holds a *claim* that has to be renewed. One that was given back because no answer came of it is as if it had never
   been: errors are not kept, so trying again tries again. One that lapsed has a last chance: it is taken over only once whoever
   waits has seen it unchanged for longer than renewing takes, so that a machine that stood still as a whole gives nothing away.
+- A kept answer's time is over once the clock says so and it was kept that long ago by one that only rises, as far as a replica
+  can tell (``Passed``): a clock that is a day ahead for a minute ends nothing. Claims go by the clock alone: theirs are seconds.
 - An answer is kept once, by whoever holds the claim then, before it leaves. Nobody sends an answer that was not kept.
 - A kept answer is for its key, request, decision and time alone (``Binding``), and leaves only while everything holds that it
   rested on: its signed record, the bytes that the record names, screening, epochs, and no counted voter isolated.
@@ -26,6 +28,8 @@ from actors.spans.record import DecisionRecord
 from models.voter import FinishReason
 
 HEADER = "Idempotency-Key"
+MOST_OFFSETS = 1000
+"""Steps of a clock that are told apart."""
 Verdict = Literal["claim", "wait", "replay", "mismatch"]
 
 
@@ -123,8 +127,38 @@ def lapsed(held: Held | None, now_ms: int) -> bool:
     return held is not None and not held.box and held.expires_at_ms <= now_ms
 
 
-def judge(held: Held | None, request: str, now_ms: int, given_up: Held | None = None) -> Verdict:
+class Passed:
+    """Which time has passed for kept answers, whatever the clock was set to since.
+
+    It goes on as the clock that only rises, and is as far behind it as the wall's clock was in the last ``keep_ms`` when it was
+    furthest behind. So whatever was kept in that time, with an end by the wall's clock of then, has not ended; and a clock that
+    was set right for good counts from ``keep_ms`` later on.
+    """
+
+    def __init__(self, keep_ms: int) -> None:
+        self._keep_ms = keep_ms
+        self._offsets: list[tuple[int, int]] = []
+        """When it was seen last, by the steady clock, and the wall's clock less that one in whole seconds: both ever greater."""
+
+    def at(self, wall_ms: int, steady_ms: int) -> int:
+        """Return it now."""
+        offset_ms = (wall_ms - steady_ms) // 1000 * 1000
+        while self._offsets and self._offsets[-1][1] >= offset_ms:
+            self._offsets.pop()
+        self._offsets.append((steady_ms, offset_ms))
+        if len(self._offsets) > MOST_OFFSETS:
+            self._offsets[0] = self._offsets.pop(1)[0], self._offsets[0][1]
+        while self._offsets[0][0] <= steady_ms - self._keep_ms:
+            del self._offsets[0]
+        return min(wall_ms, steady_ms + self._offsets[0][1])
+
+
+def judge(
+    held: Held | None, request: str, now_ms: int, given_up: Held | None = None, *, passed_ms: int | None = None
+) -> Verdict:
     """Return what is to be done with a request, given what its slot holds.
+
+    Kept answers are held against ``passed_ms`` (``now_ms`` where it is not given), claims against ``now_ms``.
 
     ``given_up`` is the lapsed claim that has had its last chance: it is taken over unless it was renewed since.
     """
@@ -132,7 +166,7 @@ def judge(held: Held | None, request: str, now_ms: int, given_up: Held | None = 
         return "claim"
     if lapsed(held, now_ms):
         return "claim" if held == given_up else "wait"
-    if held.expires_at_ms <= now_ms:
+    if held.box and held.expires_at_ms <= (now_ms if passed_ms is None else passed_ms):
         return "claim"
     if held.request != request:
         return "mismatch"

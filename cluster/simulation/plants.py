@@ -16,7 +16,7 @@ from actors.admission.adapters.leases import SharedLeases
 from actors.admission.brownout import _weight
 from actors.admission.door import Door
 from actors.admission.queue import Priority, Ticket
-from actors.admission.quotas import Book, Note, Reserved
+from actors.admission.quotas import Book, Leases, Note, Reserved
 from actors.base.certificates import SignedCertificate
 from actors.base.signing import SigningKey
 from actors.consensus.adapters.guarded import GuardedVoter
@@ -41,6 +41,7 @@ Swap = tuple[str, Any]
 _settle = Breaker.settle
 _leave = Door.leave
 _refund = Book.refund
+_answered = Book.answered
 _write = SharedLeases._write  # noqa: SLF001 - what a plant stands for
 
 
@@ -66,6 +67,10 @@ def _forged(record: DecisionRecord, key: SigningKey, certificate: SignedCertific
 def _twice(self: Book, held: Reserved) -> None:
     _refund(self, held)
     _refund(self, held)
+
+
+def _loses(self: Book, leases: Leases) -> None:
+    _answered(self, msgspec.structs.replace(leases, given={}))
 
 
 def _stays(self: Door, priority: Priority, key: str, took_s: float | None, *, has_ended: bool) -> Ticket | None:
@@ -157,6 +162,7 @@ PLANTS: Mapping[str, tuple[Swap, ...]] = {
     "unsigned record": (("actors.consensus.adapters.decision_log.seal", _forged),),
     "lease twice": (("actors.admission.adapters.leases.SharedLeases._write", _forgets),),
     "word never left": (("actors.admission.adapters.home_slots.HomeSlots._write", _nothing),),
+    "lose a lease": (("actors.admission.quotas.Book.answered", _loses),),
     "a word that is never waited out": (("actors.admission.adapters.home_slots.HomeSlots.overdue", _nobody),),
     "forget a refund": (("actors.admission.quotas.Book.refund", _nothing),),
     "refund twice": (("actors.admission.quotas.Book.refund", _twice),),

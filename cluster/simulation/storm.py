@@ -10,7 +10,7 @@ Rules:
   that are late, leases that are away or slow, and a turn of the minute in between.
 - Every thirty-second is a slow spell instead: steady traffic at such a site, voters that become slow and well again, and time
   for what they may hold to come back.
-- Every sixty-fourth is a quarter of an hour under a clock that is ahead by hours and goes back, with replicas that die meanwhile:
+- Every sixty-fourth is eleven minutes under a clock that is ahead by hours and goes back, with replicas that die meanwhile:
   a key with a limit asks all the time, and is let in again.
 - A schedule that breaks something is shrunk to a shortest one that breaks the same rule.
 """
@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from actors.admission.config import AdmissionConfig
+from actors.admission.config import AdmissionConfig, QuotaConfig, SheddingConfig
 from actors.consensus.breakers.config import BreakerConfig, BulkheadConfig
 from actors.consensus.config import ConsensusConfig
 from actors.policy.config import PolicyConfig
@@ -102,8 +102,16 @@ A_SECOND = 2
 """Requests of its steady traffic."""
 MOST_SPELLS = 3
 
-CLOCKS_EVERY, CLOCKS_LAST_S = 64, 900.0
-MOST_CLOCKS, ASKS_EVERY_S = 3, 5.0
+CLOCKS_EVERY, CLOCKS_LAST_S = 64, 660.0
+MOST_CLOCKS, ASKS_EVERY_S = 2, 8.0
+CLOCKS = replace(
+    LOADED, spend_per_day_usd=0.0, characters=tuple(replace(one, price=None) for one in SITE.characters),
+    admission=AdmissionConfig(
+        tiers=LOADED.admission.tiers if LOADED.admission else {}, shedding=SheddingConfig(look_ms=1000),
+        quotas=QuotaConfig(look_s=1.0),
+    ),
+)  # fmt: skip
+"""Its replicas look up seldom: nothing is to happen for minutes but time."""
 
 _OF_VOTERS: tuple[Kind, ...] = ("down", "hung", "busy", "failing", "slow", "wrong", "poisoned")
 _OF_SITE: tuple[Kind, ...] = ("policy_away", "sandbox_away", "screener_blind", "spend_away", "halt")
@@ -234,8 +242,8 @@ def _clocks(draws: Draws) -> list[Event]:
     events: list[Event] = [Fault(1.0, "traffic", "limited", lasts_s, lasts_s // ASKS_EVERY_S)]
     for number in range(1 + draws.below(MOST_CLOCKS, "clocks")):
         own = draws.sub("clock", number)
-        at_s, ahead_s = 20.0 + 200.0 * own.unit("at"), own.choice((90.0, 3600.0, 18_000.0), "ahead")
-        back_s = at_s + own.choice((0.5, 30.0, 150.0), "back")
+        at_s, ahead_s = 20.0 + 60.0 * own.unit("at"), own.choice((90.0, 3600.0, 18_000.0), "ahead")
+        back_s = at_s + own.choice((0.5, 30.0, 100.0), "back")
         events += [Fault(at_s, "clock_jump", "", 0.0, ahead_s), Fault(back_s, "clock_jump", "", 0.0, -ahead_s)]
         if own.unit("killed") < 0.5:
             events.append(Fault(back_s + 20.0 * own.unit("after"), "killed", str(own.below(2, "replica")), 1.0))
@@ -265,7 +273,9 @@ def play(seed: int, schedule: Sequence[Event]) -> World:
 def _site_of(seed: int) -> SiteSettings:
     if is_spell(seed):
         return SPELL
-    return LOADED if is_loaded(seed) or is_of_clocks(seed) else SITE
+    if is_of_clocks(seed):
+        return CLOCKS
+    return LOADED if is_loaded(seed) else SITE
 
 
 def _lasts_s(seed: int) -> float:

@@ -4,6 +4,8 @@ Rules:
 - The database is asked in threads, within bounds of number and time. Without it no request that carries a key is answered (503):
   whoever asks for protection never goes without it. Requests without a key come by here not at all.
 - Nothing is written for a request before its part of the key's limit is held. Replays, mismatches and waiting take nothing of it.
+- Time is the database's where that has a clock for all, on PostgreSQL, and else the machine's; what is kept ends by neither alone
+  (``Passed``), so a clock that runs ahead for a while gives no second answer.
 - An answer is kept before it leaves; one that cannot be kept does not leave. Where the client went away meanwhile it is kept all
   the same, for that client comes again.
 - No answer came: the claim is given back at once, and whoever waits, or tries again, begins anew. A replica that is killed gives
@@ -33,6 +35,7 @@ from actors.admission.idempotency import (
     Found,
     Held,
     Kept,
+    Passed,
     Rested,
     Slot,
     decode_kept,
@@ -151,6 +154,10 @@ class IdempotentAnswers:
         )  # fmt: skip
         self._unended: set[asyncio.Future[Any]] = set()
         self._replays = self._withholdings = 0
+        self._passed = Passed(round(config.keep_s * 1000))
+        self._is_set = False
+        self._ahead_ms: int | None = None
+        """The database's clock less the steady one, where it has a clock of its own."""
 
     @property
     def max_key_chars(self) -> int:
@@ -182,7 +189,7 @@ class IdempotentAnswers:
         """Remove what has expired, again and again."""
         while True:
             try:
-                while await self._in_thread(self._keeps, self._sweep) == self._config.sweep_rows:
+                while await self._sweep() == self._config.sweep_rows:
                     continue
             except (StorageUnavailable, NotReady) as error:
                 _log.warning("expired answers are not removed: %s", error.__cause__ or error)
@@ -217,9 +224,13 @@ class IdempotentAnswers:
     async def _look(self, line: Line) -> Found:
         """Look into a slot, for all in line, who are refused while generation is halted."""
         self._view()
+        if not self._is_set:
+            await self._in_thread(self._looks, self._set_clock)
         now_ms, now_s, slot = self._now_ms(), self._clock.monotonic(), line.slot
-        given_up = self._given_up(line)
-        verdict, held = await self._in_thread(self._looks, lambda: self._table.look(slot, now_ms, given_up))
+        passed_ms, given_up = self._passed_ms(), self._given_up(line)
+        verdict, held = await self._in_thread(
+            self._looks, lambda: self._table.look(slot, now_ms, given_up, passed_ms=passed_ms)
+        )
         line.chance = line.chance.looked(held, now_ms, now_s)
         return verdict, held
 
@@ -237,9 +248,10 @@ class IdempotentAnswers:
 
     async def _claim(self, turn: "_Turn", claim_id: str) -> bool:
         now_ms, slot, given_up = self._now_ms(), turn.slot, self._given_up(turn.line)
+        passed_ms = self._passed_ms()
 
         def claim() -> bool:
-            return self._table.claim(slot, claim_id, now_ms, now_ms + self._stands_ms, given_up)
+            return self._table.claim(slot, claim_id, now_ms, now_ms + self._stands_ms, given_up, passed_ms=passed_ms)
 
         def claimed_for_nobody(done: "asyncio.Future[bool]") -> None:
             if not done.cancelled() and done.exception() is None and done.result():
@@ -262,6 +274,7 @@ class IdempotentAnswers:
                 self._release(slot.id, claim_id)
                 raise
             record = decision.committed.record
+            self._passed_ms()
             held = Held(slot.request, claim_id, self._now_ms() + round(self._config.keep_s * 1000), record.id)
             if not await self._in_thread(self._keeps, lambda: self._keep(turn, held, content), turn.until_s):
                 return None
@@ -350,7 +363,7 @@ class IdempotentAnswers:
     def _opened(self, turn: "_Turn", held: Held) -> tuple[Kept, Committed]:
         """Open and verify a kept answer, offline as anybody would; raise ``IntegrityError`` at the first thing amiss."""
         kept = decode_kept(unseal(turn.keys, held.box, turn.belongs_to(held)))
-        record = verify_envelope(kept.envelope, self._trust(), self._now_ms() // 1000).record
+        record = verify_envelope(kept.envelope, self._trust(), self._clock.time_ns() // 1_000_000_000).record
         require_bound(kept, record, held.decision_id, self._pseudonym(turn.asked.principal.tenant))
         return kept, Committed(record, read_envelope(kept.envelope), kept.envelope)
 
@@ -370,9 +383,21 @@ class IdempotentAnswers:
         releasing = self._begin(self._keeps, lambda: self._table.release(slot_id, claim_id))
         releasing.add_done_callback(_note_unreleased)
 
-    def _sweep(self) -> int:
+    async def _sweep(self) -> int:
+        """Remove some of what has expired; return how many went. What time it is is asked before."""
+        await self._in_thread(self._keeps, self._set_clock)
         # A claim's last chance outlasts its time.
-        return self._table.sweep(self._now_ms() - round(self._config.lease_s * 1000), self._config.sweep_rows)
+        lapsed_ms, passed_ms = self._now_ms() - round(self._config.lease_s * 1000), self._passed_ms()
+        rows = self._config.sweep_rows
+        return await self._in_thread(self._keeps, lambda: self._table.sweep(lapsed_ms, rows, passed_ms=passed_ms))
+
+    def _set_clock(self) -> None:
+        """Ask the database what time it is."""
+        began_s = self._clock.monotonic()
+        clock_ms = self._table.clock_ms()
+        if clock_ms is not None:
+            self._ahead_ms = clock_ms - round((began_s + self._clock.monotonic()) * 500)
+        self._is_set = True
 
     async def _in_time(self, finding: Awaitable[_Result], until_s: float) -> _Result:
         """Return what somebody finds who may go on for others."""
@@ -415,7 +440,13 @@ class IdempotentAnswers:
         return round(self._config.lease_s * (1 - CHANCE_SHARE) * 1000)
 
     def _now_ms(self) -> int:
-        return self._clock.time_ns() // 1_000_000
+        if self._ahead_ms is None:
+            return self._clock.time_ns() // 1_000_000
+        return round(self._clock.monotonic() * 1000) + self._ahead_ms
+
+    def _passed_ms(self) -> int:
+        """Return what kept answers are held against. Whoever keeps one looks, too: by that clock it will end."""
+        return self._passed.at(self._now_ms(), round(self._clock.monotonic() * 1000))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ FOUND = {
     "lease twice": (23, "quota"), "word never left": (395, "word"),
     "forget a refund": (3, "refund"), "refund twice": (3, "refund"),
     "who did not answer read nothing": (3, "refund"), "a word that is never waited out": (31, "locked"),
+    "lose a lease": (3, "refund"),
     "cut below policy": (19, "jury"), "leak a door slot": (3, "door"),
     "let in what is refused": (3, "screened"), "screening passes everything": (3, "screened"),
     "a blind screener passes": (6, "blind"), "run without a sandbox": (13, "sandbox"),

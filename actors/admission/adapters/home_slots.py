@@ -11,6 +11,7 @@ Rules:
   begin anew at the one that is now. So within any minute of real time a slot's share is used once, and a minute that the
   clock has said twice is had twice only where it was ``patience_s`` or longer ago, and nothing that was put into notes then can
   be leased (whoever asks sees to that before: ``overdue``).
+- A word is on the disk before anything is in hand: it outlives the machine's end, within the minute, too.
 - Nobody holds a slot whose file could not be written and synced whole: from then on a full disk keeps no word from being left.
 - A file that was let go of is written no more: its number may be another file's by then.
 
@@ -26,6 +27,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 
+from actors.base.files import sync_folder
 from actors.base.locks import hold, try_lock
 
 PATIENCE_S = 120.0
@@ -39,10 +41,10 @@ class HomeSlots:
 
     def __init__(
         self, directory: Path, numbers: range, lock_wait_s: float, patience_s: float = PATIENCE_S,
-        monotonic: Callable[[], float] = time.monotonic, *, synced: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self.directory = directory
-        self._numbers, self._lock_wait_s, self._synced = numbers, lock_wait_s, synced
+        self._numbers, self._lock_wait_s = numbers, lock_wait_s
         self._patience_s, self._monotonic = patience_s, monotonic
         self._held: tuple[int, int] | None = None  # number, open file
         self._closing = threading.Lock()
@@ -167,6 +169,7 @@ class HomeSlots:
                     self._word = _said(handle)
                     self._write(handle, self._word)
                     os.fsync(handle)
+                    sync_folder(self.directory)
                 except OSError:
                     os.close(handle)
                     raise
@@ -177,8 +180,7 @@ class HomeSlots:
         word = f"{minute:0{_DIGITS}d}".encode()
         if os.pwrite(handle, word, 0) != len(word):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if self._synced:
-            os.fdatasync(handle)
+        os.fdatasync(handle)
 
     def _open(self, number: int) -> int | None:
         """Return the locked file of a slot; ``None`` if another replica holds it."""

@@ -12,7 +12,7 @@ Left out: when to look again, and what is in a box.
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, insert, select, text, update
 
 from actors.admission.idempotency import Found, Held, Slot, judge
 from actors.base.digests import sha256_hex
@@ -31,16 +31,26 @@ class KeptAnswers:
         self._database = database
         self._max_keys, self._max_bytes, self._max_box_bytes = max_keys, max_bytes, max_box_bytes
 
-    def look(self, slot: Slot, now_ms: int, given_up: Held | None = None) -> Found:
+    def clock_ms(self) -> int | None:
+        """Return the database's clock where that is one for all who ask, on PostgreSQL; ``None`` where it is the machine's."""
+        with self._database.read() as connection:
+            if connection.dialect.name != "postgresql":
+                return None
+            return int(connection.execute(text("SELECT EXTRACT(EPOCH FROM clock_timestamp()) * 1000")).scalar_one())
+
+    def look(self, slot: Slot, now_ms: int, given_up: Held | None = None, *, passed_ms: int | None = None) -> Found:
         """Return what is to be done with a request; whoever looks takes no lock and writes nothing.
 
-        ``given_up`` is the lapsed claim that may be taken over, if it is still as it was seen.
+        ``given_up`` is the lapsed claim that may be taken over, if it is still as it was seen; ``passed_ms`` is what kept answers
+        are held against, which is ``now_ms`` where nothing else is said.
         """
         with self._database.read() as connection:
             held = _held(connection, slot.id)
-        return judge(held, slot.request, now_ms, given_up), held
+        return judge(held, slot.request, now_ms, given_up, passed_ms=passed_ms), held
 
-    def claim(self, slot: Slot, claim_id: str, now_ms: int, until_ms: int, given_up: Held | None = None) -> bool:
+    def claim(
+        self, slot: Slot, claim_id: str, now_ms: int, until_ms: int, given_up: Held | None = None, *, passed_ms: int | None = None
+    ) -> bool:  # fmt: skip
         """Claim a slot until ``until_ms``; false if it is not to be claimed any more.
 
         Raises ``RateLimited`` if the API key holds as many keys or bytes as it may, ``StorageUnavailable`` without a database.
@@ -48,8 +58,8 @@ class KeptAnswers:
         with self._database.write() as connection:
             _take_turns(connection, slot.api_key_id)
             held = _held(connection, slot.id, lock=True)
-            if may := judge(held, slot.request, now_ms, given_up) == "claim":
-                self._claim(connection, slot, claim_id, now_ms, until_ms)
+            if may := judge(held, slot.request, now_ms, given_up, passed_ms=passed_ms) == "claim":
+                self._claim(connection, slot, claim_id, now_ms if passed_ms is None else passed_ms, until_ms)
         return may
 
     def renew(self, slot_id: str, claim_id: str, until_ms: int) -> bool:
@@ -85,12 +95,13 @@ class KeptAnswers:
         with self._database.write() as connection:
             connection.execute(delete(kept).where(kept.c.slot == slot_id, kept.c.claim_id == claim_id))
 
-    def sweep(self, now_ms: int, limit: int) -> int:
-        """Remove what has expired, ``limit`` rows at most; return how many went."""
-        expired = select(kept.c.slot).where(kept.c.expires_at_ms <= now_ms).limit(limit)
+    def sweep(self, now_ms: int, limit: int, *, passed_ms: int | None = None) -> int:
+        """Remove what has expired, ``limit`` rows at most; return how many went. ``passed_ms`` is as in ``look``."""
+        ends_ms = case((kept.c.box.is_(None), now_ms), else_=now_ms if passed_ms is None else passed_ms)
+        expired = select(kept.c.slot).where(kept.c.expires_at_ms <= ends_ms).limit(limit)
         with self._database.write() as connection:
             gone = connection.execute(
-                delete(kept).where(kept.c.slot.in_(expired.scalar_subquery()), kept.c.expires_at_ms <= now_ms)
+                delete(kept).where(kept.c.slot.in_(expired.scalar_subquery()), kept.c.expires_at_ms <= ends_ms)
             )
             return gone.rowcount
 

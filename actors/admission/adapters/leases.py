@@ -8,7 +8,8 @@ Rules:
   along what was put into it, and nobody puts that into another.
 - Before minutes that a clock said too early begin anew (``home_slots``), notes of later ones are removed, and a share that is in
   the minute's note is left there: what was put into a note then is leased no more, so none is in two places.
-- Notes are not synced: a machine that goes down takes its replicas along, and the minute begins anew with them.
+- Words are synced, notes are not: a note counts only in the boot of the machine that it was begun in. After another one the disk
+  may hold an older version, of which leases would be handed out twice; so what it had is lost, for the rest of that minute.
 """
 
 import time
@@ -27,15 +28,26 @@ KEPT_MINUTES = 3
 MAX_NOTE_BYTES = 64 * 2**20
 
 
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class _Noted(msgspec.Struct, frozen=True):
+    """A note as it lies on the disk."""
+
+    boot: str
+    note: Note
+
+
 class SharedLeases:
     """The ``LeaseStore`` of one replica. Its calls come from one thread at a time."""
 
     def __init__(
         self, directory: Path, replica: str, slots: int, config: QuotaConfig,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = time.monotonic, boot: Path = _BOOT,
     ) -> None:  # fmt: skip
         self._directory, self._replica, self._slots, self._config = directory, replica, slots, config
         self._begun = 0
+        self._boot = boot.read_text(encoding="ascii").strip()
         self._home = HomeSlots(directory, range(slots), config.lock_wait_s, PATIENCE_S, monotonic)
 
     @property
@@ -99,7 +111,8 @@ class SharedLeases:
     def _read(self, minute: int) -> Note:
         try:
             with (self._directory / f"{minute}.json").open("rb") as file:
-                return msgspec.json.decode(file.read(MAX_NOTE_BYTES), type=Note)
+                noted = msgspec.json.decode(file.read(MAX_NOTE_BYTES), type=_Noted)
+            return noted.note if noted.boot == self._boot else Note(minute, self._slots)
         except FileNotFoundError:
             self._forget(lambda of: abs(of - minute) >= KEPT_MINUTES)
             return Note(minute, self._slots)
@@ -108,7 +121,7 @@ class SharedLeases:
         """Put the note into its place, whole or not at all."""
         path = self._directory / f"{note.minute}.json"
         beside = path.with_suffix(".new")
-        beside.write_bytes(msgspec.json.encode(note))
+        beside.write_bytes(msgspec.json.encode(_Noted(self._boot, note)))
         beside.replace(path)
 
     def _forget(self, is_over: Callable[[int], bool]) -> None:

@@ -51,7 +51,7 @@ class RedisLeases:
         self._replica, self._slots, self._redis, self._max_keys = replica, redis.slots, redis, config.max_keys
         own = range(redis.first_slot, redis.first_slot + replicas)
         self._begun = 0
-        self._home = HomeSlots(directory, own, config.lock_wait_s, PATIENCE_S, monotonic, synced=True)
+        self._home = HomeSlots(directory, own, config.lock_wait_s, PATIENCE_S, monotonic)
         self._notes = RedisNotes(redis, password, redis.slots, config.max_keys)
         self._is_anothers = False
         self._told: set[str] = set()

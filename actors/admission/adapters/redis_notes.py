@@ -5,7 +5,8 @@ Rules:
 - A note counts only for the *incarnation* of the server that it was begun in (its run and its replication ids): a server that
   restarted, or took over from another, may have lost leases that were handed out. Its notes begin anew, whatever it has kept.
   Note and leases are one key: what is evicted, expires or is deleted is lost together.
-- Every key expires. A note holds ``max_keys`` keys, one call ``max_wants``; there is one connection, and every wait is bounded.
+- Every key expires. A note holds ``max_keys`` keys, one call ``max_wants``; there is one connection, and every wait is
+  bounded, that for its address as well (``resolving``).
 - Nothing is sent again. What the server says that it refuses to begin (``REFUSED``), or was never asked to write, was not noted
   for certain. Whatever else comes to what was to be written, or nothing, leaves that open (``OutcomeUnknown``): a proxy that
   passed it on and lost patience answers with an error, too. A full server refuses only the first word of a script that
@@ -25,6 +26,7 @@ from redis.connection import ConnectionPool
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from actors.admission.adapters.resolving import bounded
 from actors.admission.config import RedisConfig
 from actors.admission.ports import OutcomeUnknown
 from actors.admission.quotas import Amount, Note
@@ -165,10 +167,11 @@ class RedisNotes:
 def _pool(config: RedisConfig, password: str | None) -> ConnectionPool:
     timeout_s = config.timeout_ms / 1000
     named: dict[str, object] = {"ssl_ca_certs": str(config.ca_file)} if config.ca_file is not None else {}
-    return ConnectionPool.from_url(
+    pool = ConnectionPool.from_url(
         config.url, max_connections=1, username=config.username, password=password, socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0), protocol=2, driver_info=None, **named,
     )  # fmt: skip
+    return bounded(pool)
 
 
 def _code(error: Exception) -> str:

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.admission.idempotency import (
+    MOST_OFFSETS,
     Binding,
     Held,
     Kept,
     LastChance,
+    Passed,
     Rested,
     counted_voters,
     decode_kept,
@@ -228,3 +230,46 @@ def test_whoever_may_have_vouched_for_a_part_is_counted() -> None:
     assert counted_voters(dissent) == {"c"}
     vouched = replace(dissent, tally=replace(dissent.tally, choice="vouched"))
     assert counted_voters(vouched) == {"a", "c"}
+
+
+DAY_MS = 86_400_000
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, DAY_MS), st.integers(-3 * DAY_MS, 3 * DAY_MS)), min_size=1, max_size=30),
+    st.integers(0, 29),
+)
+def test_no_step_of_a_clock_ends_an_answer_before_it_was_kept_for_its_time(
+    steps: list[tuple[int, int]], kept_at: int
+) -> None:
+    """Whatever it was set to before, at and after; and in the end time passes, a day after the clock was set for good."""
+    passed, steady_ms, kept = Passed(DAY_MS), 0, None
+    for number, (after_ms, off_ms) in enumerate(steps):
+        steady_ms += after_ms
+        now_ms = passed.at(steady_ms + off_ms, steady_ms)
+        assert now_ms <= steady_ms + off_ms
+        if number == kept_at:
+            kept = steady_ms, steady_ms + off_ms + DAY_MS
+        if kept is not None and steady_ms < kept[0] + DAY_MS:
+            assert now_ms < kept[1]
+    for _ in range(2):
+        steady_ms += DAY_MS
+        now_ms = passed.at(steady_ms + steps[-1][1], steady_ms)
+    assert steady_ms + steps[-1][1] - now_ms < 1000
+
+
+def test_a_clock_that_is_never_the_same_is_held_within_bounds() -> None:
+    """So many steps are told apart; what is forgotten makes time pass later, never sooner."""
+    passed = Passed(DAY_MS)
+    for second in range(2 * MOST_OFFSETS):
+        assert passed.at(second * 2000, second * 1000) <= second * 1000
+    assert len(passed._offsets) == MOST_OFFSETS
+
+
+def test_an_answer_ends_by_the_time_that_passed_and_a_claim_by_the_clock() -> None:
+    """A clock that is ahead takes no answer away, and leaves no claim of a killed replica there."""
+    kept = Held("r", "c", 1000, "d", b"sealed")
+    assert judge(kept, "r", 5000) == judge(kept, "r", 5000, passed_ms=1000) == "claim"
+    assert judge(kept, "r", 5000, passed_ms=999) == "replay"
+    claim = Held("r", "c", 1000)
+    assert judge(claim, "r", 5000, claim, passed_ms=0) == "claim"

@@ -10,7 +10,9 @@ from actors.admission.config import QuotaConfig
 from actors.admission.quotas import MINUTE_S, UNLIMITED, Amount, Book, Leases, Reserved
 from actors.base.errors import StorageUnavailable
 
-AHEAD_S, OFF_S = 20.0, 1.0
+AHEAD_S = 20.0
+OFF_S = (0.0, 1.0, 30.0)
+"""How far apart replicas read the clock, at most."""
 SERVED_WITHIN_S = 6 * MINUTE_S
 """After the clock is right, for good, every key is let in again."""
 STEPS_S = (1.0, 61.0, 90.0, 200.0, 400.0, 5 * 3600.0)
@@ -22,7 +24,7 @@ class Replica:
 
     def __init__(self, world: "World", name: str) -> None:
         self.world = world
-        self.off_s = world.random.uniform(-OFF_S, OFF_S)
+        self.off_s = world.random.uniform(-world.off_s, world.off_s)
         self.store = SharedLeases(world.folder, name, world.slots, CONFIG, lambda: world.real_s)
         self.book = Book(world.slots, self.wall_s)
         self.is_anew = False
@@ -88,7 +90,7 @@ class World:
         self.slots = self.random.choice((1, 2, 3))
         self.limit = Amount(self.random.choice((7, 31, 100)), UNLIMITED)
         self.real_s, self.stepped_s = self.random.uniform(0, MINUTE_S), self.random.choice((0.0, *STEPS_S))
-        self.before_s = 0.0
+        self.before_s, self.off_s = 0.0, self.random.choice(OFF_S)
         self.steps, self.pace = self.random.choice((0.02, 0.1)), self.random.choice((0.1, 1.0))
         """How often the clock steps, half of the time to where it was; and how fast time goes."""
         self.born = 0
@@ -96,6 +98,8 @@ class World:
         self.other = Replica(self, "other")
         """Holds the home's lock where somebody is to fail, and nothing else."""
         self.used: dict[int, Minute] = {}
+        self.held: list[tuple[Replica, Reserved, Minute]] = []
+        """What is under way."""
 
     def name(self) -> str:
         """Return a name for a replica."""
@@ -110,8 +114,10 @@ class World:
     def step(self) -> None:
         """Let one thing happen."""
         draw, replica = self.random.random(), self.random.choice(self.replicas)
-        if draw < 0.4:
+        if draw < 0.3:
             self.call(replica)
+        elif draw < 0.4 and self.held:
+            self.end()
         elif draw < 0.6:
             replica.ask(fails=self.random.random() < 0.2)
         elif draw < 0.8:
@@ -137,7 +143,15 @@ class World:
         minute.last_s = self.real_s
         minute.requests += 1
         assert minute.requests <= self.limit.requests, (held.minute, minute)
+        self.held.append((replica, held, minute))
         return True
+
+    def end(self) -> None:
+        """Let a request be cancelled, which then used nothing, or answered; of a replica that was killed it is neither."""
+        replica, held, minute = self.held.pop(self.random.randrange(len(self.held)))
+        if replica in self.replicas and self.random.random() < 0.5:
+            replica.book.refund(held)
+            minute.requests -= 1
 
     def served_after_s(self) -> float:
         """Set the clock right and let nothing fail; return how long it takes until a slot's share of a minute is had again."""

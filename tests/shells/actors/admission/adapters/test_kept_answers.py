@@ -160,6 +160,27 @@ def test_what_has_expired_is_removed_in_parts(databases: list[Database]) -> None
     ]  # fmt: skip
 
 
+def test_answers_are_held_against_another_time_than_claims(table: KeptAnswers) -> None:
+    """Where a clock is ahead, an answer stays and is no claim's, and a lapsed claim goes."""
+    for name in ("a", "b"):
+        look(table, slot(name), name, NOW, NOW + LEASE)
+    assert table.keep(slot("a").id, "a", answer(slot("a"), "a"))
+    assert table.look(slot("a"), NOW + 5000, passed_ms=NOW)[0] == "replay"
+    assert not table.claim(slot("a"), "c", NOW + 5000, NOW + 6000, passed_ms=NOW)
+    assert table.sweep(NOW + 5000, 10, passed_ms=NOW) == 1
+    assert [table.look(slot(name), NOW)[0] for name in ("a", "b")] == ["replay", "claim"]
+    assert table.sweep(NOW, 10, passed_ms=NOW + 5000) == 1
+
+
+def test_the_databases_clock_counts_where_it_has_one(databases: list[Database]) -> None:
+    """On PostgreSQL it goes on; SQLite's is the machine's."""
+    table = KeptAnswers(databases[0], 100, *BYTES)
+    first, second = table.clock_ms(), table.clock_ms()
+    is_one = databases[0].engine.dialect.name == "postgresql"
+    assert (first is not None, second is not None) == (is_one, is_one)
+    assert first is None or second is None or 1_700_000_000_000 < first <= second
+
+
 def test_of_all_replicas_one_gets_the_claim(databases: list[Database]) -> None:
     """Asked at the same moment, twenty times over: exactly one, and the others wait for it."""
     tables = [KeptAnswers(database, 100, *BYTES) for database in databases]

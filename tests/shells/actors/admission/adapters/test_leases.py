@@ -2,6 +2,7 @@
 
 import errno
 import multiprocessing
+import os
 from collections.abc import Iterator
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -233,6 +234,40 @@ def test_minutes_that_begin_anew_find_no_notes_of_later_ones(tmp_path: Path) -> 
     assert store.lease(8, WANTS).joined
     assert sorted(path.stem for path in (tmp_path / "admission").glob("*.json")) == ["8"]
     assert (store.waits, store.lease(9, WANTS).joined, store.lease(10, {}).joined) == (False, True, True)
+
+
+def test_a_machine_that_goes_down_within_a_minute_gives_nothing_of_it_twice(tmp_path: Path) -> None:
+    """Words were on the disk; of the note an older version may be, which counts for the boot that it was begun in alone."""
+    boot = tmp_path / "boot"
+    boot.write_text("one\n")
+    store = SharedLeases(tmp_path / "admission", "a", 2, CONFIG, boot=boot)
+    assert store.lease(7, {}).joined
+    note = tmp_path / "admission" / "7.json"
+    older = note.read_bytes()
+    assert drained(store, 7) == 663 - 331 // 2
+    store.close()
+    note.write_bytes(older)
+    boot.write_text("two\n")
+    after = SharedLeases(tmp_path / "admission", "b", 2, CONFIG, boot=boot)
+    assert (after.lease(7, {}).joined, after.has_share(7), drained(after, 7)) == (False, False, 0)
+    assert after.lease(8, {}).joined
+    assert drained(after, 8) == 663 - 331 // 2
+
+
+def test_words_are_on_the_disk_before_anything_is_in_hand(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Own and vacant ones: of a word that cannot be synced nothing is had."""
+    store = site.store("a")
+    assert store.lease(7, {}).joined
+
+    def failing(_: int) -> None:
+        raise OSError(errno.EIO, "the disk is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", failing)
+        with pytest.raises(StorageUnavailable):
+            store.lease(8, {})
+    assert store.has_share(8) is False
+    assert store._home.in_hand(8) == frozenset()
 
 
 def test_who_begins_anew_is_another_one(site: Site) -> None:
