@@ -8,6 +8,7 @@ from cluster.simulation.storm import (
     _FORGED,
     _KINDS,
     _OF_LOAD,
+    _OF_REPEATS,
     LASTS_S,
     REQUESTS,
     SPELL_LASTS_S,
@@ -32,7 +33,7 @@ def test_schedules_hold_everything_that_can_go_wrong() -> None:
     """Over some seeds every kind of fault is drawn, in time, and each request once."""
     schedules = [schedule_of(seed) for seed in range(62) if not is_spell(seed)]
     kinds = Counter(event.kind for events in schedules for event in events if isinstance(event, Fault))
-    assert kinds.keys() == {*_KINDS, *_OF_LOAD, *_FORGED}
+    assert kinds.keys() == {*_KINDS, *_OF_LOAD, *_OF_REPEATS, *_FORGED}
     for events in schedules:
         assert sorted(event.number for event in events if isinstance(event, Arrival)) == list(range(REQUESTS))
         assert all(0 <= event.at_s <= LASTS_S for event in events)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.policy.config import PolicyConfig
 from cluster.simulation.ills import ASSUMED, _targets
 from cluster.simulation.settings import SiteSettings, layer
 from cluster.simulation.stacks import LOCAL
@@ -91,6 +92,24 @@ def test_where_the_machine_is_gone_so_are_its_voters() -> None:
     weather.begin(Fault(0.0, "machine_off", LOCAL, 1.0))
     assert [str(voter._failure(fault.kind, "a", 0.0)) for fault in weather.of("a", LOCAL)] == ["a: 503"]
     assert weather.of("b", "cloud b") == []
+
+
+def test_a_fault_that_follows_another_lets_nothing_through_between() -> None:
+    """Policy that is away twice without a pause is away since the first time, whoever looked meanwhile."""
+    weather = Weather()
+    first, second = Fault(1.0, "policy_away", "", 3.0), Fault(2.0, "policy_away", "", 9.0)
+    assert weather.since_s("policy_away") is None
+    weather.begin(first)
+    weather.begin(second)
+    weather.end(first)
+    assert weather.since_s("policy_away") == 1.0
+    weather.end(second)
+    assert weather.since_s("policy_away") is None
+    weather.begin(Fault(20.0, "policy_away", "", 1.0))
+    assert weather.since_s("policy_away") == 20.0
+    settings = site(policy=PolicyConfig(on_stale="halt", policy_max_stale_s=5))
+    away = [Fault(10.0, "policy_away", "", 3.0), Fault(12.9, "policy_away", "", 10.0)]
+    assert ends(away, 12.7, 13.1, 17.0, settings=settings)[2] == ("halted", "generation_halted")
 
 
 def test_what_strikes_the_home_strikes_all_that_lies_there() -> None:
