@@ -72,6 +72,11 @@ def test_who_still_has_time_is_waited_for() -> None:
     assert [str(breach) for breach in play(463, schedule_of(463)).judge.breaches] == []
 
 
+def test_policy_that_is_away_twice_in_a_row_is_confirmed_by_nobody_between() -> None:
+    """A replica that looks at neither edge took it as read then, and answered when it was stale."""
+    assert [str(breach) for breach in play(585, schedule_of(585)).judge.breaches] == []
+
+
 def test_a_schedule_can_be_read() -> None:
     """Every event is one line: when, whom, what, how long."""
     assert str(Fault(2.5, "log_slow", "replica 1", 3.0, 1.6)) == "    2.500 s  replica 1: log_slow (1.6) for 3 s"

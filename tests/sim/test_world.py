@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from actors.policy.config import PolicyConfig
 from cluster.simulation.ills import ASSUMED, _targets
 from cluster.simulation.settings import SiteSettings, layer
 from cluster.simulation.stacks import LOCAL
@@ -107,9 +106,6 @@ def test_a_fault_that_follows_another_lets_nothing_through_between() -> None:
     assert weather.since_s("policy_away") is None
     weather.begin(Fault(20.0, "policy_away", "", 1.0))
     assert weather.since_s("policy_away") == 20.0
-    settings = site(policy=PolicyConfig(on_stale="halt", policy_max_stale_s=5))
-    away = [Fault(10.0, "policy_away", "", 3.0), Fault(12.9, "policy_away", "", 10.0)]
-    assert ends(away, 12.7, 13.1, 17.0, settings=settings)[2] == ("halted", "generation_halted")
 
 
 def test_what_strikes_the_home_strikes_all_that_lies_there() -> None:
