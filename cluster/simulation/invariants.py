@@ -13,7 +13,11 @@ Rules, each with the short word that a breach of it is named by:
 - ``once``: a decision has one record, or an answer's and its withdrawal, and a withdrawn one is not delivered.
 
 What must hold of policy, of what is screened, run and told, of admission and of voters' limits is judged beside
-(``policy_judge``, ``content_judge``, ``admission_judge``, ``limits_judge``).
+(``policy_judge``, ``content_judge``, ``admission_judge``, ``limits_judge``), and of what is served again (``replay_judge``).
+
+What only has to be counted is looked at whenever time goes on as well (``step``), so that what is broken and healed before a
+client has an answer is seen: at no replica more permits out of a voter than asks under way, more asks or requests than may be,
+and no more leased than the cap.
 
 The judge reads policy as it was published, not as a replica saw it, and counts lineages and permits itself: what is planted
 in the code that decides is not planted here.
@@ -39,9 +43,11 @@ from cluster.simulation.admission_judge import AdmissionJudge
 from cluster.simulation.content_judge import ContentJudge
 from cluster.simulation.limits_judge import LimitsJudge
 from cluster.simulation.policy_judge import PolicyJudge
+from cluster.simulation.replay_judge import ReplayJudge
 from cluster.simulation.settings import SiteSettings
 from cluster.simulation.surroundings import Government, SimulatedClock
-from models.providers.spend import DAY_S
+from models.providers.spend import DAY_S, SpendLedger
+from serve_apps.gateway.idempotency import Replayed
 from serve_apps.gateway.spending import Leased
 
 if TYPE_CHECKING:
@@ -78,6 +84,10 @@ class Judge:
             bulkhead = settings.breakers.bulkhead.max_calls
             self.limits = LimitsJudge(settings.admission.concurrency, bulkhead, clock.monotonic, self.breach)
         self._layers = Counter(voter for layer in settings.layers for voter in layer.members)
+        self.replay = ReplayJudge(government, self.policy, clock.monotonic, self.breach)
+        self._keeps_answers = settings.idempotency is not None
+        self._stepped: set[tuple[str, str]] = set()
+        """What was noted while it went on: it is noted once."""
         self.looked = 0
         """Outcomes that were judged."""
         self._durable: dict[bytes, None] = {}
@@ -107,6 +117,8 @@ class Judge:
             self._durable[data] = None
             record = envelope.read()
             self._results.setdefault(record.id, []).append(record.result)
+            if self._keeps_answers:
+                self.replay.durable(data, record)
         self.content.written(spans, [envelope.payload_bytes for envelope in envelopes.values()])
 
     def billed(self, began_s: float, cost_micro: int) -> None:
@@ -137,6 +149,16 @@ class Judge:
         if self.admission is not None:
             self.admission.saved(record, named, decision.state.plan.saved)
 
+    def replayed(self, replica: "Replica", deadline_ms: int, took_s: float, replayed: Replayed) -> None:
+        """Judge an answer that is about to leave again."""
+        self.looked += 1
+        if replica.is_dead:
+            self.breach("once", "a dead replica served an answer again")
+        record = self.replay.again(replayed, self._now_s())
+        if record is not None and (named := self.policy.named(record)) is not None:
+            self.policy.answered(record, named)
+        self._judge_time(deadline_ms, took_s)
+
     def refused(self, replica: "Replica", deadline_ms: int, took_s: float, error: WeaverGenError) -> None:
         """Judge a refusal."""
         self.looked += 1
@@ -151,6 +173,8 @@ class Judge:
         decision_id = error.details.get("decision_id")
         if decision_id is None or (isinstance(error, DeadlineExceeded) and "votes" not in error.details):
             return  # nothing was decided, or nothing could be recorded in time
+        if error.details.get("result") == "withheld" and not self.replay.was_withheld(str(decision_id)):
+            return  # an answer that left before, or may have, and may leave no more: its record is no refusal
         data = replica.coordinator.recent(str(decision_id))
         if data is None:
             self.breach("record", f"the refusal of decision {decision_id} is nowhere")
@@ -179,12 +203,45 @@ class Judge:
                 self._judge_permits(replica)
             if replica.admission is not None:
                 replica.admission.rest()
+            if replica.answers is not None and not replica.is_dead and replica.answers.waiting:
+                self.breach("permits", f"at rest {replica.answers.waiting} wait for their like at {replica.name}")
         cap_micro = round(self._settings.spend_per_day_usd * MICRO)
         if cap_micro:
             self._judge_spending(cap_micro, note)
         for decision_id, results in self._results.items():
             if sorted(results) not in (["answered"], ["answered", "withheld"]) and len(results) > 1:
                 self.breach("once", f"decision {decision_id} is recorded as {', '.join(results)}")
+
+    def step(self, replicas: Sequence["Replica"]) -> None:
+        """Judge what can be counted, whenever time goes on."""
+        most, places = self._settings.breakers.bulkhead.max_calls, self._settings.consensus.max_concurrent
+        for replica in replicas:
+            if replica.is_dead:
+                continue
+            for voter, gate in replica.guards.gates.items():
+                asks = replica.guards.voters[voter].under_way
+                if len(gate.open) > asks:
+                    self._noted(
+                        "permits", f"{replica.name} has {len(gate.open)} permits of {voter} out for {asks} asks"
+                    )
+                if asks > most:
+                    self._noted("bulkhead", f"{replica.name} has {asks} asks of {voter} under way, {most} may be")
+            if replica.coordinator.under_way > places:
+                self._noted("door", f"{replica.name} deliberates on more than {places} requests at once")
+        cap_micro = round(self._settings.spend_per_day_usd * MICRO)
+        if cap_micro:
+            # As it lies there: whoever asks for today's ledger begins a new one when the day is over.
+            held = [one.wallet._ledger for one in self._replicas if one.wallet is not None]  # noqa: SLF001
+            leased = _leased(held, 0)[1]
+            if leased > cap_micro:
+                self._noted("spend", f"{_usd(leased)} are leased, the cap is {_usd(cap_micro)}")
+
+    def _noted(self, rule: str, detail: str) -> None:
+        """Note a breach that goes on, once."""
+        about = rule, detail.partition(" ")[0] + detail.partition(" ")[2].partition(" ")[0]
+        if about not in self._stepped:
+            self._stepped.add(about)
+            self.breach(rule, detail)
 
     def _proven(self, data: bytes, what: str) -> DecisionRecord | None:
         """Return the record of an envelope that is durable and verifies; note a breach otherwise."""
@@ -245,12 +302,17 @@ class Judge:
                 self.breach("spend", f"{_usd(spent)} were billed on day {day}, the cap is {_usd(cap_micro)}")
         noted = msgspec.json.decode(note, type=Leased) if note is not None else Leased(0, 0)
         ledgers = [replica.wallet.ledger for replica in self._replicas if replica.wallet is not None]
-        today = max([noted.day, *(ledger.day for ledger in ledgers)])
-        leased = sum(ledger.cap_micro for ledger in ledgers if ledger.day == today)
+        today, leased = _leased(ledgers, noted.day)
         known = noted.micro if noted.day == today else 0
         if leased > min(known, cap_micro):
             words = f"{_usd(leased)} are leased, {_usd(known)} of that are on the note, the cap is {_usd(cap_micro)}"
             self.breach("spend", words)
+
+
+def _leased(ledgers: Sequence[SpendLedger], day: int) -> tuple[int, int]:
+    """Return the latest day that anybody leased for, ``day`` or later, and what all leased for it."""
+    today = max([day, *(ledger.day for ledger in ledgers)])
+    return today, sum(ledger.cap_micro for ledger in ledgers if ledger.day == today)
 
 
 def _usd(micro_usd: int) -> str:

@@ -40,6 +40,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._asked_for = 0
         self._unhandled: BaseException | None = None
+        self.at_each_step: Callable[[], None] = _nothing
+        """Called when all that was due at a time is done, before time goes on."""
 
     def run(self, until_s: float) -> None:
         """Let everything happen that is due up to ``until_s``, and end there."""
@@ -59,6 +61,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             handle = ready.popleft()
             if not handle.cancelled():
                 handle._run()  # noqa: SLF001
+        self.at_each_step()
         timers = self._timers
         while timers and timers[0][2].cancelled():
             heapq.heappop(timers)
@@ -157,3 +160,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def is_closed(self) -> bool:
         """Say that it never closes."""
         return False
+
+
+def _nothing() -> None:
+    """Do nothing."""

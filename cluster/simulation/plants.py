@@ -15,6 +15,8 @@ import msgspec
 from actors.admission.adapters.leases import SharedLeases
 from actors.admission.brownout import _weight
 from actors.admission.door import Door
+from actors.admission.idempotency import Held, judge
+from actors.admission.idempotency import Verdict as Idempotent
 from actors.admission.queue import Priority, Ticket
 from actors.admission.quotas import Book, Leases, Note, Reserved
 from actors.base.certificates import SignedCertificate
@@ -38,6 +40,7 @@ from serve_apps.gateway.admission import VoterLimit
 
 Swap = tuple[str, Any]
 """Where, by import path, and what is put there."""
+_judge = judge
 _settle = Breaker.settle
 _leave = Door.leave
 _refund = Book.refund
@@ -135,6 +138,15 @@ def _never_confirmed(self: PolicyView, now_s: float, *, confirmed: bool) -> Poli
     return replace(self, stale=self._is_stale(now_s))
 
 
+def _no_words(*_: object) -> str:
+    return ""
+
+
+def _claimable(held: Held | None, request: str, now_ms: int, given_up: Held | None = None) -> Idempotent:
+    found = _judge(held, request, now_ms, given_up)
+    return "claim" if found == "replay" else found
+
+
 def _soon(*_: object, **__: object) -> float:
     return 0.05
 
@@ -183,6 +195,8 @@ PLANTS: Mapping[str, tuple[Swap, ...]] = {
     "retry without end": (
         ("actors.consensus.adapters.guarded.retry_wait_s", _soon), ("actors.consensus.breakers.circuits.Circuits.panics", _yes),
     ),
+    "replay without objection": (("serve_apps.gateway.idempotency.objection", _no_words),),
+    "a kept answer is worked on again": (("actors.admission.adapters.kept_answers.judge", _claimable),),
     "lost lease": (("serve_apps.gateway.spending._write", _nothing),),
 }  # fmt: skip
 """What is planted, by name."""

@@ -71,7 +71,7 @@ class PolicyJudge:
 
     def answered(self, record: DecisionRecord, named: PolicySnapshot) -> None:
         """Judge whether policy allowed an answer."""
-        lately = self._lately()
+        lately = self.lately()
         if lately and all(policy.halt.on for policy in lately):
             self._breach("halt", f"decision {record.id} was answered though generation is halted")
         for ballot in record.ballots:
@@ -95,7 +95,7 @@ class PolicyJudge:
         if not any(policy.halt.on for policy in self._government.snapshots[first:]):
             self._breach("serving", "a request was refused as halted, and nothing was")
 
-    def _lately(self) -> list[PolicySnapshot]:
+    def lately(self) -> list[PolicySnapshot]:
         """Return every policy in force since all replicas must have seen the first of them; none while they cannot read it."""
         now_s, config = self._now_s(), self._config
         if self._is_away:

@@ -4,6 +4,7 @@ Rules:
 - What decides is production's: ``Admission``, ``ConsensusCoordinator``, ``GuardedVoter``, ``Circuits``, ``RetryBudget``,
   ``CappedVoter``, ``Wallet``, ``WalDecisionLog``, ``screen``, ``accept``. What is simulated is what they reach: voters, disk,
   sandbox, clocks.
+- What carries an ``Idempotency-Key`` goes through ``replays``, where a site keeps answers.
 - What each voter may hold is learnt as in a gateway's replica, where there is admission.
 
 Left out: HTTP and authentication.
@@ -13,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from actors.admission.adapters.kept_answers import KeptAnswers
+from actors.admission.idempotency_config import IdempotencyConfig
 from actors.base.digests import sha256_hex
 from actors.base.ids import ulid
 from actors.base.memo import remembered
@@ -33,16 +36,19 @@ from cluster.simulation.admission import LEASES, SimulatedAdmission
 from cluster.simulation.guarding import Guarding, Watch
 from cluster.simulation.invariants import Judge
 from cluster.simulation.questions import BEHAVIOURS
+from cluster.simulation.replays import Repeated, SimulatedAnswers, asked_under
 from cluster.simulation.settings import SiteSettings
 from cluster.simulation.surroundings import Government, PolledPolicy, Renewed, SimulatedClock, SimulatedWal
 from cluster.simulation.voters import ASKED, SimulatedVoter
 from cluster.simulation.weather import Weather
 from models.providers.capped import CappedVoter
 from models.voter import Voter
+from serve_apps.gateway.idempotency import Replayed
 from serve_apps.gateway.spending import Wallet
 
 RENEW_BELOW_S = 12 * 3600
 SCREENED_BYTES = 4 * 2**20
+TENANTS = derived_tenants(b"salt" * 8)
 
 
 class Silent:
@@ -120,17 +126,28 @@ class Replica:
         self.policy = PolledPolicy(government, clock.loop, weather, settings.policy, 0.1 * number % 0.25)
         self.admission = self._admission(incarnation, weather, spend, judge)
         priced = {name: self._priced(voter) for name, voter in voters.items()}
+        self.answers: SimulatedAnswers | None = None
         self.guards = Guarding(priced, settings, clock, _draw, self._watch(voters, weather, judge))
         scrutiny = Scrutiny(weather, judge.content.runs)
         self.coordinator = ConsensusCoordinator(
             voters=self.guards.voters, policy=self.policy, weights=Fixed(weights), log=self.log, meter=Silent(),
             screener=scrutiny, comparer=scrutiny, clock=clock, config=settings.consensus,
-            identity=Identity("c" * 64), tenants=derived_tenants(b"salt" * 8), randomness=_randomness, hedges=self.guards,
+            identity=Identity("c" * 64), tenants=TENANTS, randomness=_randomness, hedges=self.guards,
             saving=self.admission, new_id=self._new_id,
         )  # fmt: skip
 
-    async def serve(self, request: GenerationRequest, who: Principal) -> Decision:
-        """Answer one request as the gateway's replica does."""
+    def keep_answers(self, table: KeptAnswers, config: IdempotencyConfig, weather: Weather) -> None:
+        """Keep answers under clients' keys in a table that all replicas share."""
+        self.answers = SimulatedAnswers(
+            table, config, self._settings.consensus.max_concurrent, TENANTS, self.policy, self.coordinator, self.clock, weather,
+            lambda: self.is_dead,
+        )  # fmt: skip
+
+    async def serve(self, request: GenerationRequest, who: Principal, key: str = "") -> Decision | Replayed:
+        """Answer one request as the gateway's replica does; ``key`` is the client's ``Idempotency-Key``."""
+        if key and self.answers is not None:
+            work = Repeated(self.coordinator, request, lambda admitted: self._deliberate(admitted, who))
+            return await self.answers.once(asked_under(key, request, who), work)
         if self.admission is None:
             return await self._deliberate(request, who)
         self.admission.require_room(who)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from actors.admission.config import AdmissionConfig
+from actors.admission.idempotency_config import IdempotencyConfig
 from actors.base.canonical import MICRO, decimal_str
 from actors.base.digests import sha256_hex
 from actors.consensus.breakers.config import BreakerConfig
@@ -28,6 +29,8 @@ class SiteSettings:
     spend_per_day_usd: float = 0.0
     """0 for voters without a price."""
     thresholds: Mapping[str, str] = field(default_factory=dict)
+    idempotency: IdempotencyConfig | None = None
+    """How answers are kept under a client's key; ``None`` where no client has one."""
     admission: AdmissionConfig | None = None
     """Who is let in; ``None`` for everybody, at once."""
     begins_s: float = 0.0

@@ -8,6 +8,8 @@ Rules:
   cap that is reached.
 - Every fourth storm is one of load as well, at a site with admission: keys with limits, bursts of more than replicas take, loops
   that are late, leases that are away or slow, and a turn of the minute in between.
+- Every eighth (1, 9, …) is one in which clients ask again under an ``Idempotency-Key``: the same with the same key at any
+  replica, now and then another request with it, while policy forbids what was answered, the table is away, or a replica ends.
 - Every thirty-second is a slow spell instead: steady traffic at such a site, voters that become slow and well again, and time
   for what they may hold to come back.
 - Every sixty-fourth is eleven minutes under a clock that is ahead by hours and goes back, with replicas that die meanwhile:
@@ -23,6 +25,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from actors.admission.config import AdmissionConfig, QuotaConfig, SheddingConfig
+from actors.admission.idempotency_config import IdempotencyConfig
 from actors.consensus.breakers.config import BreakerConfig, BulkheadConfig
 from actors.consensus.config import ConsensusConfig
 from actors.policy.config import PolicyConfig
@@ -90,6 +93,18 @@ LOADED = replace(
 """Its panel is large enough to be cut, a voter holds less than a replica takes, and a minute turns 25 s after it begins."""
 MOST_OF_LOAD = 5
 _OF_LOAD: tuple[Kind, ...] = ("burst", "burst", "burst", "late", "leases_away", "leases_slow", "killed")
+
+REPEATED_EVERY = 8
+REPEATED = replace(
+    SITE, consensus=ConsensusConfig(default_max_tokens=64, record_grace_ms=500, max_substitutes=1, max_concurrent=32),
+    spend_per_day_usd=0.6,
+    idempotency=IdempotencyConfig(keep_s=604_800, lease_s=3, timeout_s=1, max_waiting=8, max_waiting_by_key=6),
+)  # fmt: skip
+"""Its clients have keys, its claims lapse within a storm, few may wait, and answers are kept longer than its clocks jump."""
+REPEATED_KEYS, KEYED_SHARE, OTHER_SHARE = 7, 0.8, 0.05
+"""Idempotency keys, how many requests carry one, and how many of those ask something else under it."""
+MOST_OF_REPEATS = 4
+_OF_REPEATS: tuple[Kind, ...] = ("halt", "isolate", "invalidate", "invalidate", "table_away", "log_slow", "killed")
 
 SPELL_EVERY, SPELL_LASTS_S = 32, 180.0
 SPELL = replace(
@@ -165,6 +180,11 @@ def is_spell(seed: int) -> bool:
     return seed % SPELL_EVERY == SPELL_EVERY // 2 - 1
 
 
+def is_repeated(seed: int) -> bool:
+    """Tell whether a seed's storm is one in which clients ask again."""
+    return seed % REPEATED_EVERY == 1
+
+
 def schedule_of(seed: int) -> list[Event]:
     """Draw a schedule."""
     draws = Draws(("storm", seed))
@@ -177,9 +197,13 @@ def schedule_of(seed: int) -> list[Event]:
         faults.append(_fault(draws.sub("fault", number), faults))
     for number in range(1 + draws.below(MOST_OF_LOAD, "loads")) if is_loaded(seed) else ():
         faults.append(_load(draws.sub("load", number), faults))
+    for number in range(1 + draws.below(MOST_OF_REPEATS, "repeats")) if is_repeated(seed) else ():
+        faults.append(_repeat(draws.sub("repeat", number), faults))
     arrivals = [_arrival(draws.sub("arrival", number), number, faults) for number in range(REQUESTS)]
     if draws.unit("forged") < FORGED_SHARE:
         faults.append(_forged(draws.sub("forgery"), faults))
+    if is_repeated(seed):
+        arrivals = [_under_a_key(draws, one) for one in arrivals]
     if is_loaded(seed):
         arrivals = [msgspec.structs.replace(one, key=draws.choice(KEYS, "key", one.number)) for one in arrivals]
     return sorted([*faults, *arrivals], key=lambda event: event.at_s)
@@ -221,6 +245,33 @@ def _load(draws: Draws, faults: Sequence[Fault]) -> Fault:
     return Fault(
         _near(draws, faults), kind, target, round(lasts_s, 3), draws.choice(_VALUES.get(kind, (0.0,)), "value")
     )
+
+
+def _repeat(draws: Draws, faults: Sequence[Fault]) -> Fault:
+    """Draw what may forbid an answer that was given, or come between it and whoever asks again."""
+    kind = draws.choice(_OF_REPEATS, "kind")
+    target = draws.choice(_VOTERS[:3], "voter") if kind in ("isolate", "invalidate") else ""
+    if kind in _OF_REPLICAS:
+        number = draws.below(SITE.replicas, "replica")
+        target = f"{number}" if kind == "killed" else f"replica {number}"
+    lasts_s = 0.0 if kind == "invalidate" else round(0.2 + draws.exponential(4.0, "lasts"), 3)
+    return Fault(_near(draws, faults), kind, target, lasts_s, draws.choice(_VALUES.get(kind, (0.0,)), "value"))
+
+
+def _under_a_key(draws: Draws, arrival: Arrival) -> Arrival:
+    """Return a request as one of those that are asked under a key: the same each time, or now and then another."""
+    own = draws.sub("again", arrival.number)
+    if own.unit("keyed") >= KEYED_SHARE:
+        return arrival
+    key = own.below(REPEATED_KEYS, "key")
+    same = draws.sub("under", key)
+    question = same.below(len(QUESTIONS), "question")
+    if own.unit("other") < OTHER_SHARE:
+        question = (question + 1) % len(QUESTIONS)
+    return msgspec.structs.replace(
+        arrival, question=question, policy="evidence" if same.unit("policy") < 0.4 else "strict",
+        deadline_ms=same.choice((3000, 8000), "deadline"), idempotency=f"k{key}",
+    )  # fmt: skip
 
 
 def _spell(draws: Draws) -> list[Event]:
@@ -275,6 +326,8 @@ def _site_of(seed: int) -> SiteSettings:
         return SPELL
     if is_of_clocks(seed):
         return CLOCKS
+    if is_repeated(seed):
+        return REPEATED
     return LOADED if is_loaded(seed) else SITE
 
 

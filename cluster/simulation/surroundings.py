@@ -142,13 +142,13 @@ class PolledPolicy:
         return max((time_s - self._phase_s) // every_s * every_s + self._phase_s, 0.0)
 
     def _poll(self, now_s: float) -> None:
-        away_s = [fault.at_s for fault in self._weather.of() if fault.kind == "policy_away"]
-        read_s = self._last_poll_s(min(away_s)) if away_s else now_s
+        away_s = self._weather.since_s("policy_away")
+        read_s = now_s if away_s is None else self._last_poll_s(away_s)
         if read_s > self._polled_s:
             for signed in self._government.chain[self._seen : self._government.published(read_s)]:
                 self._accept(signed, read_s)
             self._view = self._view and self._view.at(read_s, confirmed=True)
-        if away_s:
+        if away_s is not None:
             self._view = self._view and self._view.at(now_s, confirmed=False)
         elif self._view is not None:
             self._offered(self._view.snapshot, now_s)

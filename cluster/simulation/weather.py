@@ -7,8 +7,9 @@ import msgspec
 Kind = Literal[
     "down", "hung", "busy", "failing", "slow", "wrong", "poisoned",  # of voters and providers
     "log_slow", "log_away", "policy_away", "spend_away", "sandbox_away", "screener_blind",  # of what a replica needs
+    "table_away",  # of where answers are kept
     "leases_away", "leases_slow",  # of what replicas share limits by
-    "killed", "late", "clock_jump", "halt", "isolate",  # of replicas, their loops, clocks, policy
+    "killed", "late", "clock_jump", "halt", "isolate", "invalidate",  # of replicas, their loops, clocks, policy
     "machine_off", "node_gone",  # of all that runs on the home's machine
     "loosened", "rolled_back",  # of policy that nobody may believe
     "burst", "traffic",  # of load: in a hurry, and steady with time to spare
@@ -46,9 +47,12 @@ class Weather:
 
     def __init__(self) -> None:
         self._active: dict[str, list[Fault]] = {}
+        self._since_s: dict[Kind, float] = {}
 
     def begin(self, fault: Fault) -> None:
         """Let a fault begin."""
+        if not any(other.kind == fault.kind for active in self._active.values() for other in active):
+            self._since_s[fault.kind] = fault.at_s
         self._active.setdefault(fault.target, []).append(fault)
 
     def end(self, fault: Fault) -> None:
@@ -66,6 +70,10 @@ class Weather:
     def worst(self, kind: Kind, *targets: str) -> Fault | None:
         """Return the worst fault of a kind that strikes any of the targets."""
         return max((f for f in self.of(*targets) if f.kind == kind), key=lambda f: f.value, default=None)
+
+    def since_s(self, kind: Kind) -> float | None:
+        """Return since when faults of a kind that strikes everything have followed each other; ``None`` if none is under way."""
+        return self._since_s[kind] if self.worst(kind) is not None else None
 
     @property
     def names(self) -> tuple[str, ...]:

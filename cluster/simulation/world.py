@@ -16,6 +16,7 @@ from typing import Literal
 
 import msgspec
 
+from actors.admission.adapters.kept_answers import KeptAnswers
 from actors.base.errors import (
     GenerationHalted,
     IntegrityError,
@@ -30,13 +31,15 @@ from actors.consensus.actor import Decision
 from actors.consensus.request import GenerationRequest
 from actors.consensus.weights import read_weights
 from actors.policy.snapshot import PolicyName, PolicySnapshot
-from actors.policy.transitions import halted, isolated, readmitted, resumed
+from actors.policy.transitions import halted, isolated, readmitted, resumed, successor
+from actors.store.adapters.database import Database
 from actors.store.auth import Principal
 from cluster.simulation.admission import LEASES
 from cluster.simulation.draws import Draws
 from cluster.simulation.invariants import Judge
 from cluster.simulation.loop import TICK_S, VirtualLoop
 from cluster.simulation.questions import ASKABLE, BARE, WORDS
+from cluster.simulation.replays import STATE, state_of, table_of
 from cluster.simulation.replica import Replica
 from cluster.simulation.settings import SiteSettings
 from cluster.simulation.stacks import LOCAL, Baseline
@@ -44,6 +47,7 @@ from cluster.simulation.surroundings import Government, SimulatedClock
 from cluster.simulation.voters import ASKED, Asked, SimulatedVoter
 from cluster.simulation.weather import GONE, Fault, Weather
 from models.voter import Message, Sampling
+from serve_apps.gateway.idempotency import Replayed
 
 Result = Literal["answered", "undecided", "halted", "overloaded", "limited", "unavailable", "lost", "cancelled"]
 KEYS = ("key", "limited", "metered", "batches")
@@ -76,13 +80,15 @@ class Arrival(msgspec.Struct, frozen=True, order=True):
     leaves_after_s: float = 0.0
     """When the client hangs up; 0 if it waits."""
     key: str = KEYS[0]
+    idempotency: str = ""
+    """The client's ``Idempotency-Key``."""
 
     def __str__(self) -> str:
         leaves = f", hangs up after {self.leaves_after_s:g} s" if self.leaves_after_s else ""
         key = "" if self.key == KEYS[0] else f", key {self.key}"
-        return (
-            f"{self.at_s:9.3f} s  client: request {self.number} ({self.policy}, question {self.question}{key}{leaves})"
-        )
+        under = f", Idempotency-Key {self.idempotency}" if self.idempotency else ""
+        what = f"{self.policy}, question {self.question}{key}{under}{leaves}"
+        return f"{self.at_s:9.3f} s  client: request {self.number} ({what})"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -115,6 +121,7 @@ class World:
         self.outcomes: list[Outcome] = []
         self.others: dict[str, list[Outcome]] = {baseline.name: [] for baseline in baselines}
         """Outcomes of the baselines."""
+        self._table = self._kept(settings, spend)
         self._weights = read_weights(settings.weights)
         self._spend = spend
         self._incarnations = 0
@@ -126,6 +133,7 @@ class World:
         self.replicas: list[Replica] = []
         for number in range(settings.replicas):
             self._start(number)
+        self.loop.at_each_step = lambda: self.judge.step(self.replicas)
         self._under_way: dict[asyncio.Task[None], Replica] = {}
 
     def play(self, faults: Sequence[Fault], arrivals: Sequence[Arrival], until_s: float) -> None:
@@ -139,7 +147,17 @@ class World:
         self.loop.call_at(until_s + max(SOONEST_CALM_S, max(deadlines_ms, default=0) / 1000 + CALM_S), self._calm)
         with _quiet():
             self.loop.run(until_s + SETTLE_S)
+        if self._database is not None:
+            self._database.close()
         self.judge.at_rest(self.replicas, len(self._under_way), self._noted())
+
+    def _kept(self, settings: SiteSettings, spend: Path | None) -> KeptAnswers | None:
+        """Make the table of kept answers, where a site has one."""
+        self._database: Database | None = None
+        if settings.idempotency is None or spend is None:
+            return None
+        self._database = state_of(spend.with_name(STATE))
+        return table_of(self._database, settings.idempotency)
 
     def _noted(self) -> bytes | None:
         """Return the note of what replicas leased, as it lies there."""
@@ -160,7 +178,7 @@ class World:
                     self._kill(number, fault.lasts_s)
             case "clock_jump":
                 self.clock.jumped_s += fault.value
-            case "halt" | "isolate":
+            case "halt" | "isolate" | "invalidate":
                 self._govern(fault)
             case "spend_away" | "leases_away":
                 self._lose(fault)
@@ -247,7 +265,7 @@ class World:
             policy=arrival.policy,
         )  # fmt: skip
         try:
-            decision = await self._served(replica, request, CALLERS[arrival.key], asked)
+            decision = await self._served(replica, request, arrival, asked)
         except asyncio.CancelledError:
             self._end(arrival, "lost" if replica.is_dead else "cancelled", self.loop.now_s - began_s, before=before)
             raise
@@ -257,15 +275,21 @@ class World:
             self._end(arrival, _result(error), took_s, error.code, before=before)
             return
         took_s = self.loop.now_s - began_s
-        self.judge.delivered(replica, arrival.deadline_ms, took_s, decision)
+        if isinstance(decision, Replayed):
+            self.judge.replayed(replica, arrival.deadline_ms, took_s, decision)
+        else:
+            self.judge.delivered(replica, arrival.deadline_ms, took_s, decision)
+        record = decision.committed.record
+        if arrival.idempotency:
+            self.judge.replay.delivered((arrival.key, arrival.idempotency), record.id)
         right = decision.candidate.content in ASKABLE[arrival.question].right
-        self._end(arrival, "answered", took_s, layer=decision.state.plan.layer, is_right=right, before=before)
+        self._end(arrival, "answered", took_s, layer=record.layer.name, is_right=right, before=before)
 
     async def _served(
-        self, replica: Replica, request: GenerationRequest, who: Principal, asked: Asked
-    ) -> Decision:  # fmt: skip
+        self, replica: Replica, request: GenerationRequest, arrival: Arrival, asked: Asked
+    ) -> Decision | Replayed:
         try:
-            return await replica.serve(request, who)
+            return await replica.serve(request, CALLERS[arrival.key], arrival.idempotency)
         finally:
             self.judge.asked(asked.tries)
 
@@ -286,6 +310,8 @@ class World:
             number, self._incarnations, self.settings, self.voters, self._weights, self.government, self.weather, self.clock,
             self._spend, self.judge,
         )  # fmt: skip
+        if self._table is not None and self.settings.idempotency is not None:
+            replica.keep_answers(self._table, self.settings.idempotency, self.weather)
         if replica.admission is not None and not self._is_calm:
             replica.admission.begin(self.loop)
         self.judge.started(replica)
@@ -316,6 +342,14 @@ class World:
         def readmitting(policy: PolicySnapshot, now_ms: int) -> PolicySnapshot:
             return readmitted(policy, fault.target, now_ms)
 
+        def invalidating(policy: PolicySnapshot, now_ms: int) -> PolicySnapshot:
+            epochs = policy.invalidation_epochs
+            risen = {**epochs.voter, fault.target: epochs.voter.get(fault.target, 0) + 1}
+            return successor(policy, now_ms, invalidation_epochs=msgspec.structs.replace(epochs, voter=risen))
+
+        if fault.kind == "invalidate":
+            self._publish(invalidating)
+            return
         halts = fault.kind == "halt"
         if self._publish(halting if halts else isolating, by_operator=False):
             self.loop.call_later(fault.lasts_s, self._publish, resuming if halts else readmitting)

@@ -120,14 +120,14 @@ def test_a_key_that_is_let_in_nowhere_for_long_is_seen() -> None:
 
     def refused_at(at_s: float) -> list[str]:
         now[0] = at_s
-        visit = judge.came(Gate("replica 0"), CALLERS["limited"], "interactive", at_s)
+        visit = judge.came(Gate("replica 0"), CALLERS["limited"], "interactive", at_s, ASKED_FOR, {})
         judge.failed(visit, RateLimited("used up", retry_after_s=1), Nothing())
         return found
 
     assert refused_at(0.0) == refused_at(360.0) == []
     judge.disturbed()
     assert refused_at(720.0) == []
-    judge.let_in(judge.came(Gate("replica 0"), CALLERS["limited"], "interactive", 720.0))
+    judge.let_in(judge.came(Gate("replica 0"), CALLERS["limited"], "interactive", 720.0, ASKED_FOR, {}))
     assert refused_at(730.0) == refused_at(1090.0) == []
     assert refused_at(1091.0) == ["locked"]
 
@@ -150,7 +150,7 @@ def test_a_minute_that_comes_again_after_long_is_another_one() -> None:
     for at_s, used in ((0.0, 12), (130.0, 12), (140.0, 1)):
         now[0] = at_s
         for _ in range(used):
-            visit = judge.came(Gate("replica 0"), CALLERS["limited"], "interactive", 30.0)
+            visit = judge.came(Gate("replica 0"), CALLERS["limited"], "interactive", 30.0, ASKED_FOR, {})
             judge.failed(visit, NoConsensus("none", details={"usage": {"total_tokens": 0}}), Nothing())
         assert found == (["quota"] if at_s == 140.0 else [])
 

@@ -95,6 +95,9 @@ def test_a_sweep_is_told_as_a_page_and_a_picture() -> None:
     assert "co-occurrence 0.3" in page
     assert "; ± 0." in page
     assert "years a minute" in page
+    assert "What they do not hold: load." in page
+    assert "no 429 happens here" in page
+    assert all(site_of(profile).admission is None for profile in ("gpu", "cloud"))
     picture = sweep_svg(found.available, "title")
     assert picture.count("<polyline") == 3
     assert picture.count("<circle") == 6

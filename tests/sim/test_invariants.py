@@ -1,6 +1,7 @@
 """The judge: what is planted in the deciding code it finds, and what is handed to it wrong it names."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from cluster.simulation.plants import PLANTS
 from cluster.simulation.replica import Replica
 from cluster.simulation.weather import Fault
 from cluster.simulation.world import Arrival, World
+from models.providers.spend import SpendLedger
 from tests.sim.test_world import WORD, site
 
 FOUND = {
@@ -27,6 +29,7 @@ FOUND = {
     "answers in a span": (0, "secret"), "answers in a refusal": (1, "secret"),
     "machines may loosen": (3, "published"), "go back to an old policy": (2, "epoch"), "stale for ever": (0, "serving"),
     "retry without end": (8, "asks"),
+    "replay without objection": (1, "isolation"), "a kept answer is worked on again": (1, "one"),
     "forget the learnt limit": (15, "bulkhead"), "a limit that only falls": (15, "recovery"),
 }  # fmt: skip
 """Of each plant a seed that shows it, so that this stays short, and the rule it breaks; the campaign looks from the first."""
@@ -146,3 +149,57 @@ def test_what_never_ends_is_a_breach() -> None:
     world, _, _ = answered()
     world.judge.at_rest(world.replicas, 1, None)
     assert rules(world) == {"deadline"}
+
+
+def one_permit(replica: Replica) -> Callable[[], None]:
+    """Let a permit be out for which nobody asks."""
+    gate = replica.guards.gates["a"]
+    permit, _ = gate.admit(0.0)
+    return lambda: gate.open.clear() if permit else None
+
+
+def many_asks(replica: Replica) -> Callable[[], None]:
+    """Let more asks be under way than the bulkhead holds."""
+    voter = replica.guards.voters["a"]
+    voter._under_way += 1000
+    return lambda: setattr(voter, "_under_way", 0)
+
+
+def many_requests(replica: Replica) -> Callable[[], None]:
+    """Let more be deliberated on than there are places."""
+    coordinator = replica.coordinator
+    coordinator._under_way += 10_000
+    return lambda: setattr(coordinator, "_under_way", 0)
+
+
+@pytest.mark.parametrize(
+    ("broken", "rule"), [(one_permit, "permits"), (many_asks, "bulkhead"), (many_requests, "door")]
+)
+def test_what_is_broken_for_a_moment_is_seen(broken: Callable[[Replica], Callable[[], None]], rule: str) -> None:
+    """It is as it must be when a client has its answer and when all is at rest, and was not in between; it is told once."""
+    world = World(site(), "step")
+
+    def strike() -> None:
+        world.loop.call_at(2.5, broken(world.replicas[0]))
+
+    world.loop.call_at(2.0, strike)
+    for at_s in (2.1, 2.2):
+        world.loop.call_at(at_s, lambda: None)
+    world.play([], [Arrival(5.0, 0, WORD)], 5.0)
+    assert [(breach.rule, breach.at_s) for breach in world.judge.breaches] == [(rule, 2.0)]
+
+
+def test_more_leased_than_the_cap_for_a_moment_is_seen(tmp_path: Path) -> None:
+    """What replicas hold of a day's money together is looked at whenever time goes on."""
+    world = World(site(spend_per_day_usd=1.0), "step", tmp_path / "spend")
+    wallet = world.replicas[0].wallet
+    assert wallet is not None
+    before = wallet.ledger
+
+    def lease() -> None:
+        wallet.ledger = SpendLedger(2_000_000, before.day)
+        world.loop.call_at(2.5, setattr, wallet, "ledger", before)
+
+    world.loop.call_at(2.0, lease)
+    world.loop.run(5.0)
+    assert [(breach.rule, breach.at_s) for breach in world.judge.breaches] == [("spend", 2.0)]

@@ -65,6 +65,17 @@ def test_the_smallest_rest_of_a_deadline_passes() -> None:
     assert late[0] >= 6e7 + 1 + TICK_S / 2
 
 
+def test_each_step_is_told_when_all_that_was_due_then_is_done() -> None:
+    """Once for each time at which anything happens, before time goes on."""
+    world, told = loop(), list[tuple[float, int]]()
+    done: list[float] = []
+    world.at_each_step = lambda: told.append((world.now_s, len(done)))
+    for at_s in (1.0, 1.0, 2.0):
+        world.call_at(at_s, lambda: done.append(world.now_s))
+    world.run(3.0)
+    assert told == [(0.0, 0), (1.0, 2), (2.0, 3)]
+
+
 def test_what_nobody_took_stops_the_run() -> None:
     """An error in a callback is raised by ``run``."""
     world = loop()

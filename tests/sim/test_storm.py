@@ -9,6 +9,7 @@ from cluster.simulation.storm import (
     _FORGED,
     _KINDS,
     _OF_LOAD,
+    _OF_REPEATS,
     LASTS_S,
     REQUESTS,
     SPELL_LASTS_S,
@@ -34,7 +35,7 @@ def test_schedules_hold_everything_that_can_go_wrong() -> None:
     """Over some seeds every kind of fault is drawn, in time, and each request once."""
     schedules = [schedule_of(seed) for seed in range(62) if not (is_spell(seed) or is_of_clocks(seed))]
     kinds = Counter(event.kind for events in schedules for event in events if isinstance(event, Fault))
-    assert kinds.keys() == {*_KINDS, *_OF_LOAD, *_FORGED}
+    assert kinds.keys() == {*_KINDS, *_OF_LOAD, *_OF_REPEATS, *_FORGED}
     for events in schedules:
         assert sorted(event.number for event in events if isinstance(event, Arrival)) == list(range(REQUESTS))
         assert all(0 <= event.at_s <= LASTS_S for event in events)
@@ -83,6 +84,11 @@ def test_a_slow_spell_is_lived_through() -> None:
 def test_who_still_has_time_is_waited_for() -> None:
     """A request at the end of steady traffic may take its whole minute: that it is inside then is no leak."""
     assert [str(breach) for breach in play(463, schedule_of(463)).judge.breaches] == []
+
+
+def test_policy_that_is_away_twice_in_a_row_is_confirmed_by_nobody_between() -> None:
+    """A replica that looks at neither edge took it as read then, and answered when it was stale."""
+    assert [str(breach) for breach in play(585, schedule_of(585)).judge.breaches] == []
 
 
 def test_a_schedule_can_be_read() -> None:

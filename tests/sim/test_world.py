@@ -93,6 +93,21 @@ def test_where_the_machine_is_gone_so_are_its_voters() -> None:
     assert weather.of("b", "cloud b") == []
 
 
+def test_a_fault_that_follows_another_lets_nothing_through_between() -> None:
+    """Policy that is away twice without a pause is away since the first time, whoever looked meanwhile."""
+    weather = Weather()
+    first, second = Fault(1.0, "policy_away", "", 3.0), Fault(2.0, "policy_away", "", 9.0)
+    assert weather.since_s("policy_away") is None
+    weather.begin(first)
+    weather.begin(second)
+    weather.end(first)
+    assert weather.since_s("policy_away") == 1.0
+    weather.end(second)
+    assert weather.since_s("policy_away") is None
+    weather.begin(Fault(20.0, "policy_away", "", 1.0))
+    assert weather.since_s("policy_away") == 20.0
+
+
 def test_what_strikes_the_home_strikes_all_that_lies_there() -> None:
     """A machine that is off takes voters and replicas, a disk that is full every replica's log, a kill one replica."""
     settings = replace(site(), replicas=2)
