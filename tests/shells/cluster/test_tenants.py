@@ -172,3 +172,5 @@ def test_the_command_asks_and_tells(system: Governed, monkeypatch: pytest.Monkey
     assert (told["tenant"], told["contents"], files("default") != before) == ("default", 0, True)
     result = shell.run("tenants", "erase", "default", "--reason", "r", "--yes")
     assert (result.exception, "erased: salts of default, content of 0 decisions" in result.stdout) == (None, True)
+    assert "not erased: what spans of its own services hold in clear" in result.stdout
+    assert "kept for ever" in result.stdout
