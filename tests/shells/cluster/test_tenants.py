@@ -46,7 +46,10 @@ def test_an_earlier_version_s_salts_are_brought_over_and_its_secret_destroyed(sy
     ensure_tenants(home, ["default", "acme", "default"])
     assert [files(tenant) for tenant in ("default", "acme")] == [derived(SECRET, "default"), derived(SECRET, "acme")]
     assert (old.exists(), set((home.keys / "kept").read_bytes())) == (False, {0})
+    (home.keys / "kept").write_text(SECRET.hex())
+    os.link(home.keys / "kept", home.keys / "salt.key.erasing")  # as far as one that was killed came
     ensure_tenants(home, ["default", "late"])
+    assert set((home.keys / "kept").read_bytes()) == {0}
     assert files("late") != derived(SECRET, "late")
     assert files("default") == derived(SECRET, "default")
 
