@@ -55,8 +55,7 @@ def ensure_tenants(home: Home, tenants: Iterable[str]) -> None:
     try:
         secret = bytes.fromhex(old.read_text("ascii").strip()) if old.exists() else None
         tenant_files(home).ensure(dict.fromkeys(tenants), secret)
-        if secret is not None:
-            remove_erasing(old)
+        remove_erasing(old)
     except ValueError as error:
         raise HomeError(f"{old} is no hex secret; restore it from a backup") from error
     except OSError as error:

@@ -48,6 +48,10 @@ class TenantSalts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the salt of one decision's prompt."""
         return bytes.fromhex(commitment(bytes.fromhex(self.prompts), decision_id.encode()))
 
+    def span_commitment(self, trace_id: bytes, span_id: bytes, value: bytes) -> str:
+        """Commit to what a span of this tenant's says of a question or answer, with a salt of that span's own."""
+        return commitment(self.prompt_salt(f"span:{trace_id.hex()}:{span_id.hex()}"), value)
+
     def note_commitment(self, note: str) -> str:
         """Commit to a note of this tenant's; empty for an empty one."""
         return commitment(bytes.fromhex(self.notes), note.encode()) if note else ""

@@ -155,8 +155,8 @@ class Gateway:
     def _trace_intake(self) -> TraceIntake:
         settings = self._settings
         return TraceIntake(
-            self.access, self._external, self._coordinator.tenant_pseudonym, settings.otlp, settings.max_replicas,
-            settings.body_timeout_s, self._clock.monotonic, self._clock.time_ns,
+            self.access, self._external, self._parts.tenants, settings.content.keeps, settings.otlp,
+            settings.max_replicas, settings.body_timeout_s, self._clock.monotonic, self._clock.time_ns,
         )  # fmt: skip
 
     def _external_writer(self) -> WalWriter:

@@ -40,6 +40,7 @@ from actors.spans.otlp.config import OtlpConfig
 from actors.spans.otlp.exchange import Encoding, count_scopes, encoding_of, failure, inflate, read_request, response
 from actors.spans.otlp.intake import Taken, count_spans, take
 from actors.spans.span import Span
+from actors.store.tenants import Tenants, TenantSalts
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.complaints import Complaints
 from serve_apps.gateway.problems import Header, status_of
@@ -111,11 +112,11 @@ class TraceIntake:
     """The ASGI endpoint of one replica. Used from one event loop."""
 
     def __init__(
-        self, access: Access, log: RowLog, pseudonym: Callable[[str], str], config: OtlpConfig, max_replicas: int,
+        self, access: Access, log: RowLog, tenants: Tenants, keeps: Callable[[str], bool], config: OtlpConfig, max_replicas: int,
         body_timeout_s: float, monotonic: Callable[[], float], time_ns: Callable[[], int],
     ) -> None:  # fmt: skip
-        """``pseudonym`` names a tenant as its decisions' records do."""
-        self._access, self._log, self._pseudonym, self._config = access, log, pseudonym, config
+        """Take spans; ``keeps`` tells whether a tenant's content is kept, else commitments to it are."""
+        self._access, self._log, self._tenants, self._keeps, self._config = access, log, tenants, keeps, config
         self._body_timeout_s = body_timeout_s
         self._monotonic, self._time_ns = monotonic, time_ns
         rate = config.spans_per_second / max_replicas
@@ -179,9 +180,9 @@ class TraceIntake:
             raise PromptTooLarge(f"the body has more than {self._config.max_body_bytes} bytes", "body")
         with self._place(principal.key_id):
             data = await self._body(receive)
-            sender, tenant = principal.key_id, self._pseudonym(principal.tenant)
+            tenant = self._tenants(principal.tenant)
             read = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._read, data, compressed, encoding, sender, tenant
+                self._thread, self._read, data, compressed, encoding, principal.key_id, tenant
             )
             taken = read.taken
             await self._keep(principal.key_id, read)
@@ -194,7 +195,7 @@ class TraceIntake:
         except InvalidRequest as error:
             raise Overloaded(str(error)) from error
 
-    def _read(self, data: bytes, compressed: bool, encoding: Encoding, sender: str, tenant: str) -> _Read:
+    def _read(self, data: bytes, compressed: bool, encoding: Encoding, sender: str, tenant: TenantSalts) -> _Read:
         """Read a request's spans (in the thread)."""
         read = _Read(Taken([], {}))
         try:
@@ -204,7 +205,7 @@ class TraceIntake:
         return read
 
     def _take(
-        self, read: _Read, data: bytes, compressed: bool, encoding: Encoding, sender: str, tenant: str
+        self, read: _Read, data: bytes, compressed: bool, encoding: Encoding, sender: str, tenant: TenantSalts
     ) -> None:  # fmt: skip
         config = self._config
         if compressed:
@@ -218,7 +219,10 @@ class TraceIntake:
         read.taken = Taken([], {"refused": count})
         if count > config.max_spans:
             raise PromptTooLarge(f"the request has {count} spans, and may have {config.max_spans}", "body")
-        read.taken = take(request, sender, tenant, config, self._time_ns(), _breathe)
+        read.taken = take(
+            request, sender, tenant.pseudonym, config, self._time_ns(), _breathe,
+            None if self._keeps(tenant.tenant) else tenant.span_commitment,
+        )  # fmt: skip
 
     async def _keep(self, key_id: str, read: _Read) -> None:
         """Make rows durable, and count what became of every span."""

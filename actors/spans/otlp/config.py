@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -40,6 +40,9 @@ class OtlpConfig(BaseModel):
     """What is kept of one span, its resource and scope among it. A frame of the log holds as much."""
     max_rows_bytes: int = Field(default=8 * MIB, ge=KIB, le=256 * MIB)
     """What is kept of all spans of a request together: each keeps its resource and scope, so a large one counts for each."""
+    content_attributes: frozenset[str] = Field(default=frozenset(), max_length=256)
+    """Names of attributes, beside those of OpenTelemetry's conventions, that hold questions or answers: where a tenant's content
+    is not kept, a commitment stands in their place."""
     max_age_s: int = Field(default=7 * 86_400, ge=60, le=10 * 365 * 86_400)
     """How long ago a span may have begun: each day that rows are of is a file in each commit of the table."""
     max_ahead_s: int = Field(default=300, ge=0, le=86_400)
@@ -64,6 +67,11 @@ class OtlpConfig(BaseModel):
     """Space on the disk of ``home`` that such rows leave free: decisions go on being recorded there."""
     retry_after_s: int = Field(default=5, ge=1, le=3600)
     """What a sender is told to wait where nobody knows how long it takes."""
+
+    @field_validator("content_attributes")
+    @classmethod
+    def _in_any_case(cls, value: frozenset[str]) -> frozenset[str]:
+        return frozenset(name.strip().casefold() for name in value)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

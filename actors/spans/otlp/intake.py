@@ -7,6 +7,7 @@ Rules:
   attribute of such a name, nor is a span or scope called so. A decision's id has a column: nobody else names one.
 - Ids are ids, times are of now, give or take the configuration: whoever chose a date freely would make files by the thousand.
 - A resource or scope without spans says nothing of any: nothing is looked at in it, and nothing kept.
+- Content is put away first (``content``), so what was long is measured by what is kept of it.
 - Everything has a bound. Of reasons, a few are told, shortened, with how many spans each was for.
 - The work grows with a request's size and with what is kept of it, and with nothing else: a resource is copied once, and once
   more for each span of it that is taken.
@@ -27,6 +28,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
 
 from actors.base.errors import PromptTooLarge
 from actors.spans.otlp.config import OtlpConfig
+from actors.spans.otlp.content import Commit, put_away
 from actors.spans.otlp.mapping import KINDS, STATUSES, frame_of, kept_of, resource_of, row_bytes, row_of, scope_of
 from actors.spans.otlp.message import INT64_MAX
 from actors.spans.span import Span
@@ -74,19 +76,22 @@ def count_spans(request: ExportTraceServiceRequest) -> int:
 
 def take(
     request: ExportTraceServiceRequest, sender: str, tenant: str, config: OtlpConfig, now_ns: int,
-    breathe: Callable[[], None] = lambda: None,
+    breathe: Callable[[], None] = lambda: None, commit: Commit | None = None,
 ) -> Taken:  # fmt: skip
     """Return a request's spans as rows of a sender, and why others are none.
 
+    ``commit`` commits to their content, which is put away then (``content``); without it all is kept as it came.
     Raises ``PromptTooLarge`` if the rows together would take more than they may.
     """
-    return _Intake(sender, tenant, config, now_ns, breathe).take(request)
+    return _Intake(sender, tenant, config, now_ns, breathe, commit).take(request)
 
 
 class _Intake:
     def __init__(
-        self, sender: str, tenant: str, config: OtlpConfig, now_ns: int, breathe: Callable[[], None]
+        self, sender: str, tenant: str, config: OtlpConfig, now_ns: int, breathe: Callable[[], None],
+        commit: Commit | None,
     ) -> None:  # fmt: skip
+        self._commit = commit
         self._sender, self._tenant, self._config, self._breathe = sender, tenant, config, breathe
         self._earliest_ns = now_ns - config.max_age_s * _NS
         self._latest_ns = min(now_ns + config.max_ahead_s * _NS, INT64_MAX)
@@ -124,8 +129,9 @@ class _Intake:
             self._reject(why, len(sent.spans))
             return
         frame: ResourceSpans | None = None
-        for span in sent.spans:
+        for whole in sent.spans:
             self._step()
+            span = whole if self._commit is None else put_away(whole, self._commit, self._config.content_attributes)
             if why := self._why(lambda one=span: self._check_span(one, around)):  # type: ignore[misc]
                 self._reject(why, 1)
             else:

@@ -5,7 +5,8 @@ Rules:
   request, in every process, and nobody waits for a database.
 - A tenant without a file gets one, on the disk before it is used; of several processes that make it one wins. Bring-up and
   ``keys create`` make it ahead.
-- What is erased is written over where it lay before its place is given back. A file system or disk that writes elsewhere may keep
+- What is erased is written over where it lay before its place is given back: until that is done it has a name, so whoever does
+  it again after a kill completes it. A file system or disk that writes elsewhere may keep
   it for a while all the same, and so does a backup.
 - Whoever takes a file away by hand has erased it: the pseudonym that a process still knows stays.
 
@@ -25,6 +26,8 @@ from actors.base.files import sync_folder, write_atomic, write_new
 from actors.store.tenants import MAX_TENANTS, TenantSalts, derived, drawn, renewed
 
 SUFFIX = ".key"
+ERASING = ".erasing"
+"""Ends the name of what is to be written over."""
 _log = logging.getLogger("weavergen.tenants")
 
 
@@ -113,29 +116,47 @@ class TenantFiles:
 
 
 def replace_erasing(path: Path, data: bytes) -> None:
-    """Put a file in another's place, then write over what lay there; raise ``OSError``."""
-    old = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        write_atomic(path, data)
-        _write_over(old)
-    finally:
-        os.close(old)
+    """Put a file in another's place, then write over what lay there; raise ``OSError``.
+
+    Whoever does it again completes what was interrupted.
+    """
+    _complete(path)
+    path.with_name(path.name + ERASING).hardlink_to(path)
+    sync_folder(path.parent)
+    write_atomic(path, data)
+    _complete(path)
 
 
 def remove_erasing(path: Path) -> None:
-    """Take a file away, durably, then write over what lay there; raise ``OSError``."""
-    old = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        path.unlink()
+    """Take a file away, if it is there, then write over what lay there; raise ``OSError``.
+
+    Whoever does it again completes what was interrupted.
+    """
+    _complete(path)
+    if path.exists():
+        path.rename(path.with_name(path.name + ERASING))
         sync_folder(path.parent)
-        _write_over(old)
+        _complete(path)
+
+
+def _complete(path: Path) -> None:
+    """Write over what lay under a name and still has to be, unless nothing came in its place yet, and let it go."""
+    doomed = path.with_name(path.name + ERASING)
+    if not doomed.exists():
+        return
+    if not (path.exists() and path.samefile(doomed)):
+        _write_over(doomed)
+    doomed.unlink()
+    sync_folder(path.parent)
+
+
+def _write_over(path: Path) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.pwrite(fd, bytes(os.fstat(fd).st_size), 0)
+        os.fsync(fd)
     finally:
-        os.close(old)
-
-
-def _write_over(fd: int) -> None:
-    os.pwrite(fd, bytes(os.fstat(fd).st_size), 0)
-    os.fsync(fd)
+        os.close(fd)
 
 
 def _stamp(file: str) -> tuple[int, int]:

@@ -46,7 +46,10 @@ def test_an_earlier_version_s_salts_are_brought_over_and_its_secret_destroyed(sy
     ensure_tenants(home, ["default", "acme", "default"])
     assert [files(tenant) for tenant in ("default", "acme")] == [derived(SECRET, "default"), derived(SECRET, "acme")]
     assert (old.exists(), set((home.keys / "kept").read_bytes())) == (False, {0})
+    (home.keys / "kept").write_text(SECRET.hex())
+    os.link(home.keys / "kept", home.keys / "salt.key.erasing")  # as far as one that was killed came
     ensure_tenants(home, ["default", "late"])
+    assert set((home.keys / "kept").read_bytes()) == {0}
     assert files("late") != derived(SECRET, "late")
     assert files("default") == derived(SECRET, "default")
 
@@ -172,3 +175,5 @@ def test_the_command_asks_and_tells(system: Governed, monkeypatch: pytest.Monkey
     assert (told["tenant"], told["contents"], files("default") != before) == ("default", 0, True)
     result = shell.run("tenants", "erase", "default", "--reason", "r", "--yes")
     assert (result.exception, "erased: salts of default, content of 0 decisions" in result.stdout) == (None, True)
+    assert "not erased: what spans of its own services hold in clear" in result.stdout
+    assert "kept for ever" in result.stdout

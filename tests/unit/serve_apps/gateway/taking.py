@@ -5,9 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
+from actors.consensus.retention.config import ContentConfig
 from actors.spans.otlp.config import OtlpConfig
 from actors.spans.span import Span
 from actors.store.auth import Principal
+from actors.store.tenants import TenantSalts, derived
 from serve_apps.gateway.access import Access
 from serve_apps.gateway.traces import TraceIntake
 from tests.unit.actors.spans.otlp.sent import NOW_NS
@@ -56,13 +60,19 @@ class Told:
     was_read: bool
 
 
+def salts(tenant: str) -> TenantSalts:
+    """Return a tenant's salts."""
+    return msgspec.structs.replace(derived(b"secret", tenant), pseudonym=f"pseudonym of {tenant}")
+
+
 def taking(
-    authenticate: Callable[[str], Principal], config: OtlpConfig | None = None, replicas: int = 1, timeout_s: float = 5.0
+    authenticate: Callable[[str], Principal], config: OtlpConfig | None = None, replicas: int = 1, timeout_s: float = 5.0,
+    *, kept: tuple[str, ...] = (),
 ) -> tuple[TraceIntake, Log, Clock]:  # fmt: skip
     """Return an endpoint, its log and its clock."""
     log, clock = Log(), Clock()
     made = TraceIntake(
-        Access(authenticate), log, lambda tenant: f"pseudonym of {tenant}", config or OtlpConfig(), replicas, timeout_s,
+        Access(authenticate), log, salts, ContentConfig(tenants=kept).keeps, config or OtlpConfig(), replicas, timeout_s,
         clock, lambda: NOW_NS,
     )  # fmt: skip
     return made, log, clock

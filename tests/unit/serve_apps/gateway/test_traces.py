@@ -17,9 +17,10 @@ from actors.spans.otlp.config import OtlpConfig
 from actors.spans.otlp.json_form import to_json
 from actors.spans.otlp.mapping import whole
 from actors.store.auth import Principal, Role
+from actors.store.tenants import renewed
 from tests.unit.actors.consensus.world import until
 from tests.unit.actors.spans.otlp.sent import pair, request, sent
-from tests.unit.serve_apps.gateway.taking import JSON, PROTOBUF, post, taking
+from tests.unit.serve_apps.gateway.taking import JSON, PROTOBUF, post, salts, taking
 
 TWO = request(sent(number=1), sent(number=2))
 MIXED = request(
@@ -86,6 +87,26 @@ async def test_an_idempotency_key_is_refused() -> None:
     told = await post(intake, b"", idempotency_key="once")
     assert (told.status, told.was_read, log.rows) == (400, False, [])
     assert b"leave it out" in told.body
+
+
+@pytest.mark.parametrize(("kept", "is_kept"), [((), False), (("other",), False), (("acme",), True), (("*",), True)])
+@pytest.mark.parametrize("content_type", [PROTOBUF, JSON])
+async def test_content_is_kept_only_of_tenants_whose_content_is(
+    kept: tuple[str, ...], content_type: str, *, is_kept: bool
+) -> None:
+    """Of others a commitment is that follows from the tenant's salts, and nothing opens it once these are erased."""
+    message = request(sent(attributes=[pair("gen_ai.prompt", "sell everything"), pair("a", "sell everything else")]))
+    body = message.SerializeToString() if content_type == PROTOBUF else in_json(message)
+    intake, log, _ = taking(writers, kept=kept)
+    assert (await post(intake, body, content_type)).status == 200
+    (row,) = log.rows
+    (span,) = message.resource_spans[0].scope_spans[0].spans
+    found = {item.key: item.value.string_value for item in whole(row).scope_spans[0].spans[0].attributes}
+    value = span.attributes[0].value.SerializeToString(deterministic=True)
+    before, after = salts("acme"), renewed(salts("acme"), bytes)
+    said = [f"hmac-sha256:{each.span_commitment(span.trace_id, span.span_id, value)}" for each in (before, after)]
+    assert found == {"gen_ai.prompt": "sell everything" if is_kept else said[0], "a": "sell everything else"}
+    assert said[0] != said[1]
 
 
 async def test_an_empty_request_is_fine_and_touches_no_log() -> None:

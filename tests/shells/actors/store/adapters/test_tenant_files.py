@@ -1,7 +1,9 @@
 """Tenants' salts on a real disk: one file each, the same for every process, out of use with the request after an erasure."""
 
+import contextlib
 import os
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -124,3 +126,53 @@ def test_what_is_erased_is_written_over_where_it_lay(tmp_path: Path) -> None:
     os.link(path, tmp_path / "again")
     remove_erasing(path)
     assert (path.exists(), (tmp_path / "again").read_bytes()) == (False, bytes(3))
+
+
+class Killed(BaseException):
+    """Stands for kill -9."""
+
+
+STEPS = ("sync_folder", "write_atomic", "_write_over")
+
+
+@pytest.mark.parametrize(("step", "place"), [(step, place) for step in STEPS for place in (0, 1)])
+@pytest.mark.parametrize(
+    "erase", [lambda path: replace_erasing(path, b"two"), remove_erasing], ids=["replace", "remove"]
+)
+def test_an_erasure_that_was_killed_is_completed_by_doing_it_again(
+    erase: Callable[[Path], None], step: str, place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a step or behind it: the place on the disk holds nothing of it then, and no other name is left."""
+    path, kept = tmp_path / "home" / "secret", tmp_path / "kept"
+    path.parent.mkdir()
+    path.write_bytes(b"one")
+    os.link(path, kept)
+    real = getattr(tenant_files, step)
+
+    def killed(*given: object) -> None:
+        if place:
+            real(*given)
+        raise Killed
+
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(tenant_files, step, killed)
+        erase(path)
+    assert not path.exists() or path.read_bytes() in {b"one", b"two"}
+    erase(path)
+    assert kept.read_bytes() == bytes(3)
+    assert [each.name for each in path.parent.iterdir()] == (["secret"] if path.exists() else [])
+
+
+def test_what_is_in_force_still_is_not_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before anything came in its place, twice: whoever reads it finds it whole."""
+    path = tmp_path / "secret"
+    path.write_bytes(b"one")
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(tenant_files, "write_atomic", killed)
+    for _ in range(2):
+        with pytest.raises(Killed):
+            replace_erasing(path, b"two")
+        assert path.read_bytes() == b"one"
