@@ -2,8 +2,8 @@
 
 ``mutants``: rows, files and keys are tampered with before sealing, sealed and witnessed, at places that a seed draws; what the
 check, a restart of SpanActor, the deep check, witnesses' memory and clients' kept records say is compared with the cell. What a
-mutant means is read without the checker: one that means the same is none. ``clean``: homes of every shape that the running
-system makes, grown through SpanActor; each alarm would be a false one.
+mutant means is read without the checker: one that means the same is none. ``clean``: homes of shapes that the running system
+makes, grown through SpanActor, merged, expired and witnessed; each alarm, incidents among them, would be a false one.
 
 Each process builds its homes once; what becomes of so many mutants, or so many clean homes, is on disk before the next begin.
 """
@@ -140,6 +140,7 @@ def told_clean(found: Sequence[tuple[Grown, float]]) -> dict[str, Any]:
     return {
         "homes": len(grown), "batches": sum(home.batches for home in grown), "rows": sum(home.rows for home in grown),
         "checks": sum(home.checks for home in grown), "incidents": sum(home.incidents for home in grown),
+        **{name: sum(getattr(home, name) for home in grown) for name in ("merges", "expired", "signed")},
         "false_alarms": len(alarms), "alarms": alarms[:SHOWN], "seconds": round(seconds, 1),
     }  # fmt: skip
 
@@ -214,6 +215,8 @@ def _all(counted: Mapping[str, int]) -> int:
 def _clean(found: Mapping[str, Any]) -> str:
     return (
         f"{found['batches']} batches of {found['rows']} rows in {found['homes']} homes, checked {found['checks']} times: "
-        f"{found['false_alarms']} false alarms. {found['incidents']} incidents of what was lost or set aside on the way. "
+        f"{found['false_alarms']} false alarms. {found['incidents']} incidents of what was lost or set aside on the way, each "
+        f"of them expected. {found['merges']} merges, {found['expired']} batches expired, {found['signed']} checkpoints signed "
+        "by both witnesses. "
         f"{found['seconds']:.0f} s of one process."
     )

@@ -12,12 +12,15 @@ import pytest
 from actors.spans.adapters import check, ingest, log_check, rows_check
 from actors.spans.adapters.check import check_log
 from actors.spans.adapters.vouched import Vouched
+from actors.spans.adapters.witnesses import Round
+from actors.spans.checkers import inspection
 from cluster.acceptance.tamper import campaign, defence, meaning
-from cluster.acceptance.tamper.clean import Grown, grow
+from cluster.acceptance.tamper.clean import Grown, Way, grow
 from cluster.acceptance.tamper.held import Bench, Held, Tally, drawn
-from cluster.acceptance.tamper.site import FLAT
+from cluster.acceptance.tamper.site import FLAT, Incidents
 from cluster.acceptance.tamper.strikes_table import edit_other, unsay
 from cluster.acceptance.tamper.threats import Place, Stage, Verdict, places
+from cluster.acceptance.tamper.watching import Watched
 from cluster.acceptance.tamper.work import Layout, Work
 
 SEED = 11
@@ -127,11 +130,45 @@ def test_what_a_mutant_means_is_read_without_the_checker(bench: Bench) -> None:
     assert meaning.stored(site.copy("end"), writers, trust) == whole
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_home_that_nobody_touched_raises_no_alarm(tmp_path: Path, seed: int) -> None:
-    """However its writers ended, and whatever was lost or set aside on the way."""
-    found = grow(tmp_path / "home", seed, 60)
+@pytest.mark.parametrize(
+    ("seed", "way"), [(0, "plain"), (1, "plain"), (1, "merging"), (2, "expiring"), (3, "expiring")]
+)
+def test_a_home_that_nobody_touched_raises_no_alarm(tmp_path: Path, seed: int, way: Way) -> None:
+    """However its writers ended, whatever was lost or set aside on the way, merged, expired or signed."""
+    found = grow(tmp_path / "home", seed, 60, way)
     assert (found.alarms, found.batches >= 60, found.checks > 0) == ((), True, True)
+    assert (found.merges > 0, found.expired > 0, found.signed > 0) == (way != "plain", way == "expiring", seed % 2 == 1)
+
+
+@pytest.mark.parametrize("kind", ["wal_damaged", "span_quarantined"])
+def test_an_incident_that_does_not_come_is_an_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """What was lost or forged is told of each time."""
+    tell = Incidents.open
+
+    def silent(sink: Incidents, of: str, level: str, evidence: dict[str, str], key: str) -> None:
+        if of != kind:
+            tell(sink, of, level, evidence, key)
+
+    monkeypatch.setattr(Incidents, "open", silent)
+    (alarm,) = grow(tmp_path / "home", 102, 60).alarms
+    assert alarm.startswith(f"0 incidents {kind}, ")
+
+
+def test_an_incident_of_nothing_is_a_false_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checker that calls itself blind where nothing is."""
+    monkeypatch.setattr(inspection, "blind", lambda *_: {"a checker": "sees nothing"})
+    alarms = grow(tmp_path / "home", 0, 3, "plain").alarms
+    assert any("incidents span_checker_blind, 0 expected" in alarm for alarm in alarms)
+
+
+def test_a_witness_that_is_away_or_has_seen_something_else_is_an_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody set this log back, and everybody was there."""
+    monkeypatch.setattr(Watched, "ask", lambda *_: Round(1, away=("one is away",), contradicted=("one saw another",)))
+    found = grow(tmp_path / "home", 1, 3, "plain")
+    assert {"one is away", "one saw another"} <= set(found.alarms)
+    assert found.signed == 0
 
 
 def test_sizes_of_clean_homes_come_to_what_is_wanted() -> None:
@@ -151,13 +188,25 @@ def test_the_page_tells_claims_and_what_came_of_them() -> None:
     tally.add(Held(3, place, "row 3", Verdict.NOT_CLAIMED, neutral=True, by=""))
     results: dict[str, Any] = {
         "mutants": campaign.told(tally, 2.0),
-        "clean": {"batches": 9, "rows": 99, "homes": 2, "checks": 3, "false_alarms": 0, "incidents": 1, "seconds": 4.0},
+        "clean": {
+            "batches": 9,
+            "rows": 99,
+            "homes": 2,
+            "checks": 3,
+            "false_alarms": 0,
+            "incidents": 1,
+            "seconds": 4.0,
+            "merges": 5,
+            "expired": 4,
+            "signed": 6,
+        },
     }
     assert set(results["mutants"]["cells"]) == {f"{name} / {stage.name}" for name, stage in places()}
     page = campaign.page("tamper", "about ``it``", results)
     for words in (
         "2 mutants, 1 as their cell claims, 1 otherwise; 1 more mean what the home meant before", "**located**, 1 of 2 (check 1)",
         "edit a decision / SEALED, 2: row 2: not claimed", "9 batches of 99 rows in 2 homes, checked 3 times: 0 false alarms",
+        "5 merges, 4 batches expired, 6 checkpoints signed by both witnesses",
     ):  # fmt: skip
         assert words in page
     assert (tally.total("differed"), [held.number for held in tally.differing]) == (1, [2])
