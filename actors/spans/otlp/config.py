@@ -40,7 +40,7 @@ class OtlpConfig(BaseModel):
     """What is kept of one span, its resource and scope among it. A frame of the log holds as much."""
     max_rows_bytes: int = Field(default=8 * MIB, ge=KIB, le=256 * MIB)
     """What is kept of all spans of a request together: each keeps its resource and scope, so a large one counts for each."""
-    content_attributes: frozenset[str] = Field(default=frozenset(), max_length=256)
+    content_attributes: tuple[str, ...] = Field(default=(), max_length=256)
     """Names of attributes, beside those of OpenTelemetry's conventions, that hold questions or answers: where a tenant's content
     is not kept, a commitment stands in their place."""
     max_age_s: int = Field(default=7 * 86_400, ge=60, le=10 * 365 * 86_400)
@@ -70,8 +70,8 @@ class OtlpConfig(BaseModel):
 
     @field_validator("content_attributes")
     @classmethod
-    def _in_any_case(cls, value: frozenset[str]) -> frozenset[str]:
-        return frozenset(name.strip().casefold() for name in value)
+    def _in_any_case(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.strip().casefold() for name in value)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -72,7 +72,7 @@ class Homes:
         return used
 
 
-async def answered(_: GenerationRequest) -> Any:
+async def answered(_: GenerationRequest, __: Any) -> Any:
     """Answer at once."""
     return SimpleNamespace(state=0)
 
@@ -80,7 +80,7 @@ async def answered(_: GenerationRequest) -> Any:
 @asynccontextmanager
 async def homes(folder: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Homes]:
     """Start both."""
-    monkeypatch.setattr(shell, "used_tokens", lambda state: state)
+    monkeypatch.setattr(shell, "used_tokens", lambda state, _: state)
     both = Homes(folder, url)
     for replica in both.replicas:
         await replica.start()

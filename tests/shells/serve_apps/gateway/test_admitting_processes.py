@@ -64,11 +64,12 @@ class Callers:
         self.tokens += tokens
 
     def _work(self, used: int, ending: str) -> Any:
-        async def work(_: GenerationRequest) -> Any:
+        async def work(_: GenerationRequest, ended: Any) -> Any:
             for _ in range(self._random.randint(1, 4)):
                 await asyncio.sleep(0)
             if ending == "refused":
-                raise NoConsensus("x", details={"usage": {"total_tokens": used}})
+                ended(used)
+                raise NoConsensus("x", details={"decision_id": "d"})
             return SimpleNamespace(state=used)
 
         return work
@@ -76,7 +77,7 @@ class Callers:
 
 def serve(site: Site, name: str, go: Any, told: "Queue[tuple[int, int]]") -> None:
     """Be one replica."""
-    shell.used_tokens = lambda state: state  # type: ignore[assignment,return-value]
+    shell.used_tokens = lambda state, _: state  # type: ignore[assignment,return-value]
     told.put(asyncio.run(_serve(site, name, go)))
     told.close()
     told.join_thread()
