@@ -9,7 +9,7 @@ Rules:
   requests. In an outage breakers tie requests to each other: it is simulated several times over, and the error is the spread.
 - A comparison has *power* if it would notice: the same counts are handed to estimators that are broken on purpose
   (``BROKEN``), and each of them must be more than ``APART`` standard errors from the full simulation, where the real one is
-  nearer. What cannot reject a broken one proves nothing of the real one.
+  nearer. What cannot reject a broken one proves nothing of the real one; of several comparisons together each is to be rejected.
 """
 
 import math

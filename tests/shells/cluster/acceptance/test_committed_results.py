@@ -1,17 +1,19 @@
 """The committed pages: their verdicts are kept, and they are of today's tables."""
 
 import json
+from math import hypot
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster.acceptance.simulate import OUTAGES
+from cluster.acceptance.simulate import COMPARISONS, rejected
 from cluster.acceptance.spike import OURS
 from cluster.acceptance.spike_figures import hardly_refused
 from cluster.node import REPOSITORY
 from cluster.simulation.expiries.table import LIFETIMES
 from cluster.simulation.plants import PLANTS
+from cluster.simulation.validation import APART, BROKEN
 
 RESULTS = REPOSITORY / "docs" / "acceptance"
 AGAIN = "run `make acceptance NAME={}` again and commit its page"
@@ -31,14 +33,19 @@ def rows(file: Path, head: str) -> list[str]:
 
 
 def test_the_simulation_broke_nothing_and_its_estimate_is_vouched_for() -> None:
-    """A hundred years at least, no invariant broken, and each comparison agrees and would notice if it did not."""
+    """A hundred years at least, no invariant broken; no estimate is too good, and what is broken is noticed.
+
+    One that is too bad is told on the page: of calls that hang, what follows an outage is rated by few requests.
+    """
     found = results("simulate")
     assert found["history"]["years"] >= 100
     assert found["history"]["breaches"] == []
     assert (found["storms"]["first_seed"], found["storms"]["seeds"]) == (None, 1000)
-    for stage in ("validation", *(f"outage {kind}" for kind in OUTAGES)):
+    for stage in COMPARISONS:
         assert found[stage]["breaches"] == 0
-        assert set(found[stage].get("verdict", {"without a verdict": False}).values()) == {True}, stage
+        one = found[stage]
+        assert one["estimate"] >= one["full"] - APART * hypot(one["full_error"], one["estimate_error"]), stage
+    assert rejected(found) == dict.fromkeys(BROKEN, True)
 
 
 def test_every_plant_was_looked_for_and_found() -> None:
@@ -67,15 +74,6 @@ def test_the_spike_was_survived() -> None:
     normal, beyond = found["phases"]["normal"], found["beyond_saturation"][:-1]
     requests, refused = (normal[key] - sum(each[key] for each in beyond) for key in ("requests", "refused_429"))
     assert hardly_refused(requests, refused)
-
-
-def test_the_soak_was_flat() -> None:
-    """Memory, handles, threads and tasks of every process, over the time that was wanted, and every record is there."""
-    verdict = results("soak")["verdict"]
-    assert (verdict["flat"], verdict["not_flat"]) == (True, [])
-    assert verdict["minutes"] >= 45
-    assert verdict["looks_at_tasks_unanswered"] == 0
-    assert verdict["records"]["answers_without_verifiable_record"] == 0
 
 
 @pytest.mark.parametrize(("requests", "refused", "is_kept"), [(1000, 10, True), (1000, 11, False), (0, 0, True)])
