@@ -1,15 +1,16 @@
 """Bounded load with faults on the running system for 45 minutes: what the system holds has to stay what it is.
 
 Three voters are protocol servers, a process each, that fail on order. Ten requests begin each second, whatever became of those
-before. A fault comes in each period of five minutes, a minute after its begin, and lasts half a minute: the SpanActor killed,
-the HealthActor killed, a provider that is unavailable, a halt and its end, twenty times the load, a locked state database,
-a silent provider, all providers unavailable; the last period has none. After each period there is a checkpoint: what became of
+before. A fault comes in each period of five minutes, a minute after its begin, and lasts half a minute: the HealthActor killed,
+the SpanActor killed, twenty times the load, a provider that is unavailable, a halt and its end, a locked state database, a silent
+provider, all providers unavailable; the last period has none. After each period there is a checkpoint: what became of
 its requests, and what the system held in its last minute.
 
 Every five seconds resident memory, open file handles and threads of every process are looked at, and the gateway's tasks; from
 these looks it is judged in the end whether anything grows, as told below. When the system is down, records of answers that were
 received are looked for on its disk and verified there. The spans that the SpanActor remembers, to know a copy, are few
-(`spans.remembered_spans`): what it may hold at most it holds before anything is judged, and whatever grows then has no bound.
+(`spans.remembered_spans`), and twenty times the load comes while it warms up: what it may hold at most, and what its libraries
+keep of the largest commit, it holds before anything is judged, and whatever grows then has no bound.
 
 A run that is interrupted begins anew: growth is one system's. What was run until then is judged and kept, with the time that
 it took.

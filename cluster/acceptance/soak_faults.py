@@ -50,17 +50,18 @@ def _must(system: System, *command: str) -> None:
 
 
 FAULTS: Mapping[str, Fault] = {
-    "SpanActor killed": lambda system, _: _killed(system, SPAN_ACTOR),
     "HealthActor killed": lambda system, _: _killed(system, HEALTH_ACTOR),
+    "SpanActor killed": lambda system, _: _killed(system, SPAN_ACTOR),
+    SPIKE: lambda _, __: nullcontext(),  # its requests are in the period's plan
     "one provider unavailable": lambda _, providers: _ordered(providers[:1], "unavailable"),
     "halted, then resumed": lambda system, _: _halted(system),
-    SPIKE: lambda _, __: nullcontext(),  # its requests are in the period's plan
     "state database locked": lambda system, _: locked(system.home.root / "state.db"),
     "one provider silent": lambda _, providers: _ordered(providers[:1], "silent"),
     "every provider unavailable": lambda _, providers: _ordered(providers, "unavailable"),
     NONE: lambda _, __: nullcontext(),
 }
-"""One a period, in this order; control actors die first, so that those that come after them are judged for long once warm."""
+"""One a period, in this order; control actors die first, so that those that come after them are judged for long once warm, and the
+spike comes while the SpanActor warms up."""
 
 
 def struck(name: str, system: System, providers: Sequence[Provider], until_s: float, lasts_s: float) -> float:
