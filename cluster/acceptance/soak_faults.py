@@ -60,8 +60,8 @@ FAULTS: Mapping[str, Fault] = {
     "every provider unavailable": lambda _, providers: _ordered(providers, "unavailable"),
     NONE: lambda _, __: nullcontext(),
 }
-"""One a period, in this order; control actors die first, so that those that come after them are judged for long once warm, and the
-spike comes while the SpanActor warms up."""
+"""One a period, in this order; control actors die first, so that those that come after them are judged for long once warm, and
+the spike comes while the SpanActor warms up."""
 
 
 def struck(name: str, system: System, providers: Sequence[Provider], until_s: float, lasts_s: float) -> float:
