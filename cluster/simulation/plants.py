@@ -142,8 +142,10 @@ def _no_words(*_: object) -> str:
     return ""
 
 
-def _claimable(held: Held | None, request: str, now_ms: int, given_up: Held | None = None) -> Idempotent:
-    found = _judge(held, request, now_ms, given_up)
+def _claimable(
+    held: Held | None, request: str, now_ms: int, given_up: Held | None = None, *, passed_ms: int | None = None
+) -> Idempotent:
+    found = _judge(held, request, now_ms, given_up, passed_ms=passed_ms)
     return "claim" if found == "replay" else found
 
 
