@@ -25,9 +25,9 @@ def counted(system: Live, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     table, calls = system.replicas[0]._idempotent._table, Counter[str]()
 
     def counting(name: str, called: Any) -> Any:
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
             calls[name] += 1
-            return called(*arguments)
+            return called(*arguments, **named)
 
         return call
 
@@ -113,7 +113,7 @@ async def test_what_cannot_be_claimed_gives_its_part_back(tmp_path: Path, monkey
         used = left(system.replicas[0])
         assert (await client.ask("l")).status == 429
         assert left(system.replicas[0]) == used
-        monkeypatch.setattr(table, "claim", lambda *_: False)
+        monkeypatch.setattr(table, "claim", lambda *_, **__: False)
         assert (await client.ask("m", deadline_ms=300)).status == 504
         assert left(system.replicas[0]) == used
 
