@@ -165,7 +165,7 @@ async def eventually(holds: Callable[[], Awaitable[object]]) -> None:
 def killed(gateway: Gateway) -> None:
     """Let a replica never reach the table again, as if it had been killed."""
 
-    def gone(*_: object) -> Any:
+    def gone(*_: object, **__: object) -> Any:
         raise ConnectionError("killed")
 
     table: Any = gateway._idempotent._table

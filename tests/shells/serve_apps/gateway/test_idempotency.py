@@ -231,7 +231,7 @@ async def test_a_machine_that_stood_still_gives_no_claim_away(tmp_path: Path, mo
 def slowly(renew: Any) -> Any:
     """Let renewing take longer than looking."""
 
-    def slow(*arguments: Any) -> Any:
+    def slow(*arguments: Any, **named: Any) -> Any:
         threading.Event().wait(0.2)
         return renew(*arguments)
 
@@ -411,10 +411,10 @@ async def test_looks_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         table, client = system.replicas[0]._idempotent._table, Client(system)
         look, looking, go_on = table.look, threading.Event(), threading.Event()
 
-        def slow(*arguments: Any) -> Any:
+        def slow(*arguments: Any, **named: Any) -> Any:
             looking.set()
             go_on.wait(20)
-            return look(*arguments)
+            return look(*arguments, **named)
 
         monkeypatch.setattr(table, "look", slow)
         first = asyncio.create_task(client.ask("k"))
@@ -433,9 +433,9 @@ async def test_a_slow_database_costs_no_more_than_the_deadline(tmp_path: Path, m
         for name in ("look", "claim", "keep"):
             called, go_on = getattr(table, name), threading.Event()
 
-            def slow(*arguments: Any, called: Any = called, go_on: threading.Event = go_on) -> Any:
+            def slow(*arguments: Any, called: Any = called, go_on: threading.Event = go_on, **named: Any) -> Any:
                 go_on.wait(20)
-                return called(*arguments)
+                return called(*arguments, **named)
 
             with monkeypatch.context() as hanging:
                 hanging.setattr(table, name, slow)
@@ -458,10 +458,10 @@ async def test_a_client_that_leaves_while_it_claims_holds_nothing(
         table, client, left = system.replicas[0]._idempotent._table, Client(system), asyncio.Event()
         claim, claiming, go_on = table.claim, threading.Event(), threading.Event()
 
-        def slow(*arguments: Any) -> Any:
+        def slow(*arguments: Any, **named: Any) -> Any:
             claiming.set()
             go_on.wait(20)
-            return claim(*arguments)
+            return claim(*arguments, **named)
 
         with monkeypatch.context() as hanging:
             hanging.setattr(table, "claim", slow)
