@@ -233,7 +233,7 @@ def slowly(renew: Any) -> Any:
 
     def slow(*arguments: Any, **named: Any) -> Any:
         threading.Event().wait(0.2)
-        return renew(*arguments)
+        return renew(*arguments, **named)
 
     return slow
 
