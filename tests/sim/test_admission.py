@@ -151,7 +151,7 @@ def test_a_minute_that_comes_again_after_long_is_another_one() -> None:
         now[0] = at_s
         for _ in range(used):
             visit = judge.came(Gate("replica 0"), CALLERS["limited"], "interactive", 30.0, ASKED_FOR, {})
-            judge.failed(visit, NoConsensus("none", details={"usage": {"total_tokens": 0}}), Nothing())
+            judge.failed(visit, NoConsensus("none", details={"decision_id": "d"}), Nothing())
         assert found == (["quota"] if at_s == 140.0 else [])
 
 

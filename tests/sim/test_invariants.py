@@ -27,7 +27,7 @@ FOUND = {
     "let in what is refused": (3, "screened"), "screening passes everything": (3, "screened"),
     "a blind screener passes": (6, "blind"), "run without a sandbox": (13, "sandbox"),
     "answers in a span": (0, "secret"), "answers in a refusal": (1, "secret"),
-    "machines may loosen": (3, "published"), "go back to an old policy": (2, "epoch"), "stale for ever": (0, "serving"),
+    "machines may loosen": (8, "published"), "go back to an old policy": (2, "epoch"), "stale for ever": (0, "serving"),
     "retry without end": (8, "asks"),
     "replay without objection": (1, "isolation"), "a kept answer is worked on again": (1, "one"),
     "forget the learnt limit": (15, "bulkhead"), "a limit that only falls": (15, "recovery"),
