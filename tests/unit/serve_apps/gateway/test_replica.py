@@ -60,6 +60,7 @@ def gateway() -> Any:
     made._log = SimpleNamespace(seconds_left=lambda _: 100.0)
     made._settings = SimpleNamespace(degraded=(), closed=("a",))
     made._scrutiny = SimpleNamespace(degraded=tuple)
+    made._admission = SimpleNamespace(degraded=tuple)
     made._content = SimpleNamespace(problems=())
     return made
 
