@@ -41,6 +41,8 @@ def with_section(page: str, title: str, text: str) -> str:
 
 def _write(page: Path, renewed: Callable[[str], str], figures: Mapping[str, Any]) -> None:
     plain = page.with_suffix(".json")
+    if page.exists() and not page.is_file():  # a device would be replaced by a file
+        raise SystemExit(f"{page} is no file that can be replaced: name one with --out")
     old, known = (path.read_text() if path.exists() else empty for path, empty in ((page, ""), (plain, "{}")))
     told = json.loads(known) | figures
     write_atomic(page, renewed(old).encode())

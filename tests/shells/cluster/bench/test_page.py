@@ -44,3 +44,10 @@ def test_figures_that_cannot_be_read_lose_no_page(tmp_path: Path) -> None:
     with pytest.raises(json.JSONDecodeError):
         write_section(tmp_path / "page.md", "One", "1", {})
     assert (tmp_path / "page.md").read_text() == "old"
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    """As root a device would become a file that nobody else may write."""
+    with pytest.raises(SystemExit, match="--out"):
+        write_section(tmp_path, "title", "text", {})
+    assert tmp_path.is_dir()
