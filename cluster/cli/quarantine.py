@@ -69,6 +69,13 @@ def show(writer: str, seq: int, home_dir: str | None, as_json: bool) -> None:
         click.echo(safe(line))
 
 
+_REASON = click.option("--reason", required=True, help="Why; it is kept in the log.")
+_WAIT = click.option(
+    "--wait-s", type=click.FloatRange(0, 600), default=WAIT_S, show_default=True,
+    help="How long to wait until it is done.",
+)  # fmt: skip
+
+
 def _asking(name: str, action: Action, help_: str, example: str) -> click.Command:
     """Make the command that asks the span actor to do something with rows."""
 
@@ -78,11 +85,8 @@ def _asking(name: str, action: Action, help_: str, example: str) -> click.Comman
     @click.argument("writer")
     @click.argument("first", type=click.IntRange(1))
     @click.argument("last", type=click.IntRange(1), required=False)
-    @click.option("--reason", required=True, help="Why; it is kept in the log.")
-    @click.option(
-        "--wait-s", type=click.FloatRange(0, 600), default=WAIT_S, show_default=True,
-        help="How long to wait until it is done.",
-    )  # fmt: skip
+    @_REASON
+    @_WAIT
     @home_option
     @json_option
     def command(
@@ -111,11 +115,8 @@ quarantine.add_command(
 
 @quarantine.command("seal", epilog='Example: weavergen quarantine seal 7 --reason "the disk was restored"')
 @click.argument("batch", type=click.IntRange(0))
-@click.option("--reason", required=True, help="Why; it is kept in the log.")
-@click.option(
-    "--wait-s", type=click.FloatRange(0, 600), default=WAIT_S, show_default=True,
-    help="How long to wait until it is done.",
-)  # fmt: skip
+@_REASON
+@_WAIT
 @home_option
 @json_option
 def seal(batch: int, reason: str, wait_s: float, home_dir: str | None, as_json: bool) -> int:
