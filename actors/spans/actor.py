@@ -8,7 +8,7 @@ Rules:
   what is still in the log and skips what is in the table.
 - What happens to logs and rows is entered as rows of the actor's own (``ingest``): its id is their writer, and they are in the
   same commit as the rows they tell of, so they are as durable, and happen once.
-- A segment of which anything is missing or can no longer be read goes to ``quarantine/wal`` instead of being removed. A torn
+- A segment of which anything is missing or can no longer be read is kept (``adapters.kept_segments``), not removed. A torn
   tail was never acknowledged: it is counted and named in the adoption entry, and is no incident.
 - Rows are judged before they are taken in (``guard``). Of a writer that has to wait nothing is committed or removed.
 - A segment in a format of a newer version is no damage: it stays, and its writer waits for the version that reads it.
@@ -33,22 +33,23 @@ from pathlib import Path
 from typing import Any
 
 from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
-from actors.base.files import Folders
 from actors.base.ids import is_ulid
 from actors.base.locks import only_one
 from actors.base.ports import IncidentSink
+from actors.spans.adapters import room
 from actors.spans.adapters.backup import BackedTable
 from actors.spans.adapters.compaction import Compactor
 from actors.spans.adapters.gathered import Most
 from actors.spans.adapters.guard import open_guard
 from actors.spans.adapters.held import HeldRows
 from actors.spans.adapters.ingest import Ingest
+from actors.spans.adapters.kept_segments import KeptSegments
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.parquet import give_back
 from actors.spans.adapters.progress import Buffer, IngestReport, Instant, Outgoing, Progress
 from actors.spans.adapters.quarantined import Entries
 from actors.spans.adapters.reached import Reached
-from actors.spans.adapters.reader import SegmentRef, WalReader
+from actors.spans.adapters.reader import WalReader
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.requests import Requests
 from actors.spans.adapters.sealer import Authority, Sealer
@@ -86,7 +87,6 @@ class SpanActor:
         self._lock = _take_lock(home / "run" / "span-actor.lock")
         reader = WalReader(home / "wal", config.lookup_max_bytes)
         self._disk = disk or Disk()
-        self._folders = Folders(home, self._disk.sync_directory)
         try:
             self._table = BackedTable(home, config, self._reports, self._disk)
             self.orphans_removed = len(self._table.recover())
@@ -97,6 +97,7 @@ class SpanActor:
         self._guard = open_guard(
             home, authority, config, log.merge_promise_s + config.wal_max_age_s, self._reports, self._disk, more=more
         )  # fmt: skip
+        self._damaged = KeptSegments(home, self._disk, config.quarantine_max_bytes)
         files = self._files = LogFiles(home / "log", self._disk)
         entries = Entries(self._table)
         self._sealer = Sealer(
@@ -136,6 +137,7 @@ class SpanActor:
         self._last_tick_s = now.wall_s
         self._table.begin(now.steady_s, now.wall_s)
         self._guard.begin()
+        self._damaged.room.begin()
         if (known := self._guard.recall(self._table, self._last_committed, now.wall_s, now.steady_s)) is not None:
             self._storm.recall(known.batches, known.begun, now.steady_s, now.wall_s)
         if self._unsealed_since_s is not None or not self._sealer.begun:
@@ -198,7 +200,7 @@ class SpanActor:
             **self._compactor.health(),
             "checkers_blind": len(self._guard.blind),
             "checker_blind_why": "; ".join(f"{name} {why}" for name, why in self._guard.blind.items()),
-            **self._guard.room(),
+            **room.health([self._guard.room, self._damaged.room]),
             **self._guard.learned(),
             "checks_failed": self._guard.failures,
             "canaries_judged": self._guard.canaries,
@@ -348,26 +350,29 @@ class SpanActor:
                 self._ingest.blocked(writer_id, error, now)
 
     def _remove_segments(self, writer_id: str, progress: Progress) -> None:
-        """Remove segments whose rows are all in the table, and the directory of a writer that is gone."""
+        """Remove segments whose rows are all in the table, and the directory of a writer that is gone.
+
+        Raises ``StorageUnavailable`` once all that can go is gone, if there is no room for what is kept of the others.
+        """
+        refused: StorageUnavailable | None = None
         for number, ref in list(progress.finished.items()):
             if number not in progress.damaged:
                 self._disk.remove(ref.path)
-            elif self._ingest.reader.is_free(ref):
-                self._quarantine(ref)
-            else:
+            elif not self._ingest.reader.is_free(ref):
                 continue
+            else:
+                try:
+                    self._damaged.take(ref)
+                except StorageUnavailable as error:
+                    refused = error
+                    continue
             progress.forget(number)
             self._report.segments_removed += 1
+        if refused is not None:
+            raise refused
         if not self._ingest.reader.segments(writer_id):
             self._remove_directory(self._home / "wal" / writer_id)
             del self._ingest.writers[writer_id]
-
-    def _quarantine(self, ref: SegmentRef) -> None:
-        kept = self._home / "quarantine" / "wal"
-        self._folders.ensure(kept)
-        if ref.path.exists():
-            self._disk.rename(ref.path, kept / f"{ref.writer_id}-{ref.path.name}")
-            self._disk.sync_directory(kept)
 
     def _remove_directory(self, directory: Path) -> None:
         """Remove what a dead writer left; a live one always holds a segment, so its directory is never empty."""

@@ -70,8 +70,8 @@ class SpansConfig(BaseModel):
     quarantine_max_rows: int = Field(default=256, ge=1, le=100_000)
     """Rows of one writer that are set aside in one tick (exceeded by at most one frame); beyond it the writer waits."""
     quarantine_max_bytes: int = Field(default=1024 * MIB, ge=64 * KIB)
-    """Room of all rows that were set aside. None is ever dropped: where there is no room they wait in the log, and their writer
-    with them, until files were moved away."""
+    """Room of all rows that were set aside, and as much for damaged segments. None is ever dropped: where there is no room they
+    wait in the log, and the rows' writer with them, until files were moved away."""
     baseline_keep_rows: int = Field(default=5_000, ge=1, le=1_000_000)
     """Rows that the statistics' baseline on disk may be behind what was learned."""
     counters_every_s: int = Field(default=10, ge=1, le=3600)

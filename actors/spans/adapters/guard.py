@@ -35,6 +35,7 @@ from actors.spans.adapters.investigation import Investigations
 from actors.spans.adapters.quarantine import QuarantinedRows
 from actors.spans.adapters.recall import Newest, Recalled, holds_rows, recalled
 from actors.spans.adapters.reporting import Reports
+from actors.spans.adapters.room import Room
 from actors.spans.adapters.sealer import Authority
 from actors.spans.adapters.segments import Disk
 from actors.spans.authenticity import Writers
@@ -128,9 +129,10 @@ class SpanIntegrityGuard:
         """Return the names of its checkers."""
         return [checker.name for checker in self._checkers]
 
-    def room(self) -> dict[str, float | str]:
-        """Return which share of the room for what is set aside is taken, and why some rows wait: part of the actor's health."""
-        return {"quarantine_used": self._kept.used_share, "quarantine_full_why": self._kept.full}
+    @property
+    def room(self) -> Room:
+        """Return the room for rows that are set aside."""
+        return self._kept.room
 
     def learned(self) -> dict[str, float | str]:
         """Return what checkers that learn know, and what is wrong with it: part of the actor's health."""
@@ -141,7 +143,7 @@ class SpanIntegrityGuard:
         """Begin a tick."""
         self._pace.begin(self._set_aside)
         self._set_aside.clear()
-        self._kept.begin()
+        self._kept.room.begin()
         self._ticks += 1
         self._canaries_due = bool(self.blind) or self._ticks % self._config.canary_every_ticks == 0
 

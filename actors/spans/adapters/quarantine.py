@@ -11,7 +11,6 @@ Rules:
 - What a row was stands in the log (``row_sha256`` in its entry): whoever changes it here has changed that it can be let go.
 """
 
-import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,13 +21,12 @@ from actors.base.canonical import b64, unb64
 from actors.base.digests import sha256_hex
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.files import Folders
+from actors.spans.adapters.room import NO_BOUND, Room, size
 from actors.spans.adapters.segments import Disk
 from actors.spans.checkers.finding import IntegrityResult
 from actors.spans.columns import Rows
 from actors.spans.span import Span, check_span
 
-NO_BOUND = 1 << 62
-"""For those who only read."""
 _NAME = re.compile(r"[0-9A-Za-z]{1,64}")
 _FILE = re.compile(r"[0-9A-Za-z]{1,64}-\d+\.json")
 
@@ -70,11 +68,7 @@ class QuarantinedRows:
     """The directory they are kept in."""
 
     def __init__(self, path: Path, disk: Disk | None = None, max_bytes: int = NO_BOUND) -> None:
-        self._path, self._max_bytes = path, max_bytes
-        self._measured: tuple[int, int] | None = None
-        """When the directory last changed as it was measured (ns), and how many bytes its files have since."""
-        self.full = ""
-        """Why the last rows could not be set aside; empty while there is room."""
+        self._path, self.room = path, Room(path, max_bytes)
         self._disk = disk or Disk()
         self._folders = Folders(path.parent.parent, self._disk.sync_directory)
 
@@ -85,64 +79,21 @@ class QuarantinedRows:
         """
         kept = [_kept(rows, seq, faults[seq]) for seq in sorted(faults)]
         name, data = file_name(rows.writer_id, kept[0].seq), msgspec.json.encode(kept)
-        more = len(data) - _size(self._path / name)
-        self._need(more)
+        more = len(data) - size(self._path / name)
+        self.room.need(more)
         put_file(self._folders, self._path, self._disk, name, data)
-        more -= self._forget_earlier(rows, name)
-        self._measured = self._measure(), self.used_bytes + more
+        self.room.took(more - self._forget_earlier(rows, name))
 
     def _forget_earlier(self, rows: Rows, name: str) -> int:
         """Remove what was kept of a frame before it was judged anew; return how many bytes that had."""
         seqs = range(rows.first_seq, rows.first_seq + len(rows.spans))
         others = [self._path / other for seq in seqs if (other := file_name(rows.writer_id, seq)) != name]
-        sizes = {path: _size(path) for path in others if path.exists()}
+        sizes = {path: size(path) for path in others if path.exists()}
         for path in sizes:
             self._disk.remove(path)
         if sizes:
             self._disk.sync_directory(self._path)
         return sum(sizes.values())
-
-    @property
-    def used_bytes(self) -> int:
-        """Return how many bytes all files have, as far as they were counted."""
-        return 0 if self._measured is None else self._measured[1]
-
-    @property
-    def used_share(self) -> float:
-        """Return which share of their room that is."""
-        return self.used_bytes / self._max_bytes
-
-    def begin(self) -> None:
-        """Begin a tick: whoever found no room before tries again in it."""
-        self.full = ""
-        if self._measured is None:
-            with contextlib.suppress(OSError):  # then it is counted once something is to be put there
-                self._count()
-
-    def _need(self, more: int) -> None:
-        """See that there is room; what was moved away by hand is counted once it matters."""
-        if self._measured is None or (self._is_over(more) and self._measure() != self._measured[0]):
-            self._count()
-        if self._is_over(more):
-            self.full = (
-                f"{self._path} has no room for {more} bytes more (spans.quarantine_max_bytes {self._max_bytes}): look at what "
-                "was set aside, then move files away to where they are kept, or give it more"
-            )
-            raise StorageUnavailable(self.full)
-
-    def _is_over(self, more: int) -> bool:
-        return self.used_bytes + more > self._max_bytes
-
-    def _count(self) -> None:
-        changed = self._measure()
-        self._measured = changed, sum(_size(path) for path in (self._path.iterdir() if changed else ()))
-
-    def _measure(self) -> int:
-        """Return when the directory last changed; 0 while it is not there."""
-        try:
-            return self._path.stat().st_mtime_ns
-        except FileNotFoundError:
-            return 0
 
     def all(self, writer_id: str = "") -> Iterator[QuarantinedRow]:
         """Yield every row that was set aside, writer by writer, or those of one writer: no other's file is looked at then.
@@ -171,13 +122,6 @@ class QuarantinedRows:
             raise StorageUnavailable(f"{self._path / name} cannot be read: {error.strerror}") from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise IntegrityError(f"{self._path / name} cannot be read: {error}") from error
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def file_name(writer_id: str, seq: int) -> str:

@@ -142,6 +142,36 @@ def test_evidence_of_damage_survives_a_restart(home: Home, monkeypatch: pytest.M
     assert len(home.entries("weavergen.wal.damaged")) == 1
 
 
+def test_without_room_for_it_a_damaged_segment_stays_in_the_log(home: Home) -> None:
+    """Through a restart, too; what is whole of its writer goes, it is said why, and it is kept once there is room."""
+    bad = SegmentBytes(1).batch((1, 2)).batch((3, 1)).end(FrameKind.ROTATED, 4)
+    bad.data = flipped(bad.data, (bad.spots[1] + 60) * 8)
+    bad.save(home.wal)
+    SegmentBytes(2).batch((4, 1)).end(FrameKind.CLOSED, 5).save(home.wal)
+    for _ in range(2):
+        actor = home.actor(SMALL.model_copy(update={"quarantine_max_bytes": 100}))
+        for second in range(2):
+            actor.tick(at(second), flush=True)
+        health = actor.health(at(1))
+        actor.close()
+        assert [(home.wal / name).read_bytes() for name in home.segments()] == [bad.data]
+        assert "quarantine_max_bytes" in health["quarantine_full_why"]
+    assert home.rows() == [1, 2, 4]
+    assert home.incidents.kinds == ["wal_damaged", "span_ingest_blocked"] * 2
+    folder, most = home.path / "quarantine" / "wal", len(bad.data) + 60_000
+    (folder / "earlier").write_bytes(bytes(60_001))
+    actor = home.actor(SMALL.model_copy(update={"quarantine_max_bytes": most}))
+    actor.tick(at(9), flush=True)
+    assert "no room" in actor.health(at(9))["quarantine_full_why"]
+    (folder / "earlier").unlink()
+    actor.tick(at(10), flush=True)
+    health = actor.health(at(10))
+    (kept,) = folder.iterdir()
+    assert (kept.read_bytes(), home.segments(), health["quarantine_full_why"]) == (bad.data, [], "")
+    assert health["quarantine_used"] == len(bad.data) / most
+    actor.close()
+
+
 def test_a_wall_clock_that_steps_back_stops_no_commit(home: Home) -> None:
     """How long rows have waited is told by the steady clock."""
     SegmentBytes().batch((1, 1)).end(FrameKind.CLOSED, 2).save(home.wal)

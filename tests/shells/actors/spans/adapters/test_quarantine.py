@@ -60,21 +60,21 @@ def test_its_room_is_bounded_and_nothing_makes_way(tmp_path: Path) -> None:
     QuarantinedRows(folder).put(Rows(W, 1, 1, spans_from(1, 1)), {1: fault})
     (first,) = folder.iterdir()
     kept = QuarantinedRows(folder, max_bytes=2 * first.stat().st_size + 100)
-    kept.begin()
-    assert 0.3 < kept.used_share < 0.5
+    kept.room.begin()
+    assert 0.3 < kept.room.used_share < 0.5
     for _ in range(2):
         kept.put(Rows(W, 1, 1, spans_from(1, 1)), {1: fault})
     kept.put(Rows(W, 2, 1, spans_from(2, 1)), {2: fault})
     third, lying = Rows(W, 3, 1, spans_from(3, 1)), sorted(folder.iterdir())
     with pytest.raises(StorageUnavailable, match="quarantine_max_bytes"):
         kept.put(third, {3: fault})
-    assert (sorted(folder.iterdir()), "no room" in kept.full) == (lying, True)
-    kept.begin()
-    assert kept.full == "", "it is told anew by who finds none"
+    assert (sorted(folder.iterdir()), "no room" in kept.room.full) == (lying, True)
+    kept.room.begin()
+    assert kept.room.full == "", "it is told anew by who finds none"
     first.rename(tmp_path / first.name)
     kept.put(third, {3: fault})
     assert [row.seq for row in kept.all()] == [2, 3]
-    assert kept.used_bytes == sum(path.stat().st_size for path in folder.iterdir())
+    assert kept.room.used_bytes == sum(path.stat().st_size for path in folder.iterdir())
 
 
 def test_a_frame_that_is_judged_anew_leaves_no_row_there_twice(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_frame_that_is_judged_anew_leaves_no_row_there_twice(tmp_path: Path) -
     kept.put(Rows(W, 3, 1, spans_from(3, 4)), {4: fault, 6: fault})
     kept.put(Rows(W, 7, 1, spans_from(7, 2)), {8: fault})
     kept = QuarantinedRows(folder)
-    kept.begin()
+    kept.room.begin()
     kept.put(Rows(W, 3, 1, spans_from(3, 4)), {6: fault})
     assert [row.seq for row in kept.all()] == [2, 6, 8]
-    assert kept.used_bytes == sum(path.stat().st_size for path in folder.iterdir())
+    assert kept.room.used_bytes == sum(path.stat().st_size for path in folder.iterdir())
