@@ -1,17 +1,18 @@
 """Availability without asking at every moment: which requests to send, and for which time each kind of moment stands.
 
 Rules:
-- A *stratum* is what is under way, severe faults before all others, with its age: the moment of a severe change, the half minute
+- A *stratum* is what is under way, severe faults before all others, with its age: the moment of a severe change, the time
   after it in which breakers and clients' patience still move, and what is settled. What ended with the change is told apart.
 - Within a stratum the same happens whenever it comes. So requests of one stratum are counted together over all replicates, and
   a replicate is only how long it spends in each. No request stands for the hours around it.
 - At every severe change requests are sent at the real load's pace. Some stretches are *runs*: the load as it is, until breakers
-  know and beyond, since a request that comes alone finds breakers that have forgotten. Where severe faults of several overlap,
-  every first stretch is a run; of others, a given share.
+  know and beyond, since a request that comes alone finds breakers that have forgotten. Where severe faults of several begin to
+  overlap, every first stretch is a run; of others, a given share. Of ends a share is one as long as they are news: what is back
+  is not believed at once, and the first requests after an end do not stand for all the time in which it comes to be.
 - Milder weather is asked once a stretch, and at random. Fair weather is not asked here: it is the same for all (``fair``).
 
 Left out: load that depends on the hour, which would weigh working hours more (histories do show more incidents then); requests
-under way when something begins; what breakers that are open when a fault ends cost beyond the first requests after it.
+under way when something begins; what breakers cost that are open for longer than the news of a fault's end.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,12 +28,13 @@ from cluster.simulation.world import Arrival
 SEVERE: frozenset[Kind] = frozenset(
     ("down", "hung", "busy", "killed", *GONE, "log_away", "log_slow", "halt", "screener_blind", "sandbox_away")
 )
-BURST, RUN = 2, 150
+BURST, RUN = 2, 200
 """Requests at a severe change, and of a run."""
 BACKGROUND_S = 86_400.0
 """Mean time between requests that come at random in milder weather."""
-AGES_S = (0.0, 1.0, 30.0)
-"""From when on a severe change is its moment, news, settled. A burst is the moment; what breakers learn takes the news."""
+AGES_S = (0.0, 1.0, 45.0)
+"""From when on a severe change is its moment, news, settled. A burst is the moment; what breakers learn takes the news: of calls
+that hang, time-outs come first."""
 SETTLED = len(AGES_S) - 1
 DEADLINE_MS = 60_000
 
@@ -150,14 +152,16 @@ def sampled(found: Sequence[Stretch], fitted: Fitted, draws: Draws, run_share: f
     """Return the requests that tell how it goes in each stratum but fair weather. ``gap_s`` is the real load's pace."""
     arrivals: list[Arrival] = []
     strata: list[Stratum] = []
-    had: set[tuple[str, ...]] = set()
+    had: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
     for number, stretch in enumerate(found):
-        own, most = draws.sub(number), BURST
-        if stretch.is_severe and stretch.is_news and not stretch.gone and stretch.names not in had:
-            had.add(stretch.names)
-            if len(stretch.names) > 1 or draws.unit("run", *stretch.names) < run_share:
+        own, most, until_s = draws.sub(number), BURST, stretch.until_s
+        if stretch.is_news and (stretch.names, stretch.gone) not in had:
+            had.add((stretch.names, stretch.gone))
+            overlap = len(stretch.names) > 1 and not stretch.gone
+            if overlap or draws.unit("run", *stretch.names, *stretch.gone) < run_share:
                 most = RUN
-        moments = list(_paced(stretch, most, gap_s, own)) if stretch.is_news else []
+                until_s = min(until_s, stretch.from_s + AGES_S[SETTLED]) if stretch.gone else until_s
+        moments = list(_paced(stretch.from_s, until_s, most, gap_s, own)) if stretch.is_news else []
         if stretch.names and not stretch.is_severe:
             moments += _now_and_then(stretch, own)
         for at_s in sorted(moments):
@@ -166,11 +170,11 @@ def sampled(found: Sequence[Stretch], fitted: Fitted, draws: Draws, run_share: f
     return Sent(arrivals, strata)
 
 
-def _paced(stretch: Stretch, most: int, gap_s: float, draws: Draws) -> Iterator[float]:
-    """Yield moments from a stretch's beginning on, as close to each other as the real load's."""
-    at_s = stretch.from_s
+def _paced(from_s: float, until_s: float, most: int, gap_s: float, draws: Draws) -> Iterator[float]:
+    """Yield moments from ``from_s`` on, as close to each other as the real load's."""
+    at_s = from_s
     for number in range(most):
-        if at_s >= stretch.until_s:
+        if at_s >= until_s:
             return
         yield at_s
         at_s += draws.exponential(gap_s, "gap", number)

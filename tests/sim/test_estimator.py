@@ -87,8 +87,8 @@ def test_a_change_is_aged_and_its_end_is_told_apart() -> None:
     found = total(times(stretches([Fault(100.0, "down", "v", 200.0)], 1000.0), 1000.0, 1000.0))
     down, over = ("v: down",), Stratum((), ("v: down",))
     assert found == {
-        FAIR: 100.0 + 670.0, Stratum(down, (), 0): 1.0, Stratum(down, (), 1): 29.0, Stratum(down, (), SETTLED): 170.0,
-        Stratum((), over.gone, 0): 1.0, Stratum((), over.gone, 1): 29.0,
+        FAIR: 100.0 + 655.0, Stratum(down, (), 0): 1.0, Stratum(down, (), 1): 44.0, Stratum(down, (), SETTLED): 155.0,
+        Stratum((), over.gone, 0): 1.0, Stratum((), over.gone, 1): 44.0,
     }  # fmt: skip
 
 
@@ -101,15 +101,22 @@ def test_milder_weather_is_no_news_and_is_asked_at_random() -> None:
 
 
 def test_what_overlaps_is_a_run_and_of_others_a_share_is() -> None:
-    """A run goes on into what is settled, at the load's pace; once a kind; else a burst at each change."""
+    """A run goes on into what is settled, at the load's pace; once a kind; else a burst at each change. An end's is the news."""
     one = [Fault(100.0, "down", "v", 5000.0), Fault(9000.0, "down", "v", 5000.0)]
     assert len(sent(one).arrivals) == 4 * BURST
     runs = sent(one, run_share=1.0)
-    assert len(runs.arrivals) == RUN + 3 * BURST
+    over = [Stratum((), ("v: down",), age) for age in (0, 1)]
+    ending = sum(Counter(runs.strata)[each] for each in over) - BURST
+    assert 80 < ending < 150
+    assert len(runs.arrivals) == RUN + ending + 2 * BURST
     assert Counter(runs.strata)[Stratum(("v: down",))] > 20
-    both = sent([Fault(100.0, "down", "v", 5000.0), Fault(200.0, "hung", "w", 100.0)])
-    assert len(both.arrivals) == RUN + 3 * BURST
-    assert len(sent([Fault(100.0, "down", "v", 30.0)], run_share=1.0).arrivals) < RUN
+    assert Counter(runs.strata)[FAIR] == 0
+    both = Counter(sent([Fault(100.0, "down", "v", 5000.0), Fault(200.0, "hung", "w", 100.0)]).strata)
+    assert sum(both[each] for each in both if each.names == ("v: down", "w: hung")) == RUN
+    assert sum(both[each] for each in over) == BURST
+    assert sum(both[each] for each in both if each.gone == ("w: hung",)) == BURST
+    short = Counter(sent([Fault(100.0, "down", "v", 30.0)], run_share=1.0).strata)
+    assert sum(short[each] for each in short if each.names) < RUN
 
 
 def test_of_which_replica_a_fault_is_makes_no_difference() -> None:
