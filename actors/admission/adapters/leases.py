@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from actors.admission.adapters.home_slots import PATIENCE_S, HomeSlots
+from actors.admission.adapters.seat import Seat
 from actors.admission.config import QuotaConfig
 from actors.admission.quotas import Leases, Note, Want, lease
 from actors.base.errors import StorageUnavailable
@@ -38,22 +39,16 @@ class _Noted(msgspec.Struct, frozen=True):
     note: Note
 
 
-class SharedLeases:
+class SharedLeases(Seat):
     """The ``LeaseStore`` of one replica. Its calls come from one thread at a time."""
 
     def __init__(
         self, directory: Path, replica: str, slots: int, config: QuotaConfig,
         monotonic: Callable[[], float] = time.monotonic, boot: Path = _BOOT,
     ) -> None:  # fmt: skip
-        self._directory, self._replica, self._slots, self._config = directory, replica, slots, config
-        self._begun = 0
+        self._directory, self._slots, self._config = directory, slots, config
         self._boot = boot.read_text(encoding="ascii").strip()
-        self._home = HomeSlots(directory, range(slots), config.lock_wait_s, PATIENCE_S, monotonic)
-
-    @property
-    def slot(self) -> int | None:
-        """The slot that this replica holds."""
-        return self._home.number
+        super().__init__(HomeSlots(directory, range(slots), config.lock_wait_s, PATIENCE_S, monotonic), replica)
 
     def has_share(self, minute: int) -> bool:
         """Tell whether the share of a minute is this replica's alone."""
@@ -73,30 +68,14 @@ class SharedLeases:
         except (OSError, ValueError, msgspec.MsgspecError) as error:  # bad UTF-8 in a note is a ``ValueError``
             raise StorageUnavailable(f"nothing can be leased in {self._directory}: {error}") from error
 
-    @property
-    def waits(self) -> bool:
-        """Whether the slot's word is of a clock that was ahead, and is waited out."""
-        return self._home.waits
-
-    def begin_anew(self) -> None:
-        """Be another replica, with the same slot."""
-        self._begun += 1
-        self._home.begin_anew()
-
     def close(self) -> None:
         """Let go of the slot."""
         self._home.close()
 
-    @property
-    def _holder(self) -> str:
-        """What notes know this replica by."""
-        return f"{self._replica} {self._begun}" if self._begun else self._replica
-
     def _leased(self, note: Note, wants: Mapping[str, Want]) -> Leases:
         in_hand, slot = self._home.in_hand(note.minute), self.slot
-        is_in = slot in in_hand or (slot is not None and note.slots.get(slot) == self._holder)
         new, leases = lease(
-            note, self._slots, slot if is_in else None, self._holder, sorted(in_hand - {slot}), wants,
+            note, self._slots, self._slot_in(note, in_hand), self._holder, sorted(in_hand - {slot}), wants,
             self._config.max_keys,
         )  # fmt: skip
         if new != note:

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from actors.admission.adapters.home_slots import HomeSlots
 from actors.admission.adapters.redis_notes import KEPT_S, Found, RedisNotes
+from actors.admission.adapters.seat import Seat
 from actors.admission.config import QuotaConfig, RedisConfig
 from actors.admission.quotas import MINUTE_S, Leases, Note, Want, lease
 from actors.base.errors import ConfigurationError, StorageUnavailable
@@ -35,7 +36,7 @@ PATIENCE_S = KEPT_S + 3 * MINUTE_S
 _log = logging.getLogger("weavergen.admission")
 
 
-class RedisLeases:
+class RedisLeases(Seat):
     """The ``LeaseStore`` of one replica. Its calls come from one thread at a time, ``close`` from any."""
 
     def __init__(
@@ -48,18 +49,12 @@ class RedisLeases:
         password: str | None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._replica, self._slots, self._redis, self._max_keys = replica, redis.slots, redis, config.max_keys
+        self._slots, self._redis, self._max_keys = redis.slots, redis, config.max_keys
         own = range(redis.first_slot, redis.first_slot + replicas)
-        self._begun = 0
-        self._home = HomeSlots(directory, own, config.lock_wait_s, PATIENCE_S, monotonic)
+        super().__init__(HomeSlots(directory, own, config.lock_wait_s, PATIENCE_S, monotonic), replica)
         self._notes = RedisNotes(redis, password, redis.slots, config.max_keys)
         self._is_anothers = False
         self._told: set[str] = set()
-
-    @property
-    def slot(self) -> int | None:
-        """The slot that this replica holds."""
-        return self._home.number
 
     def has_share(self, minute: int) -> bool:
         """Tell whether the share of a minute is this replica's alone."""
@@ -77,34 +72,18 @@ class RedisLeases:
                 return leases
         raise StorageUnavailable(f"{self._notes}: other replicas were quicker {self._redis.attempts} times")
 
-    @property
-    def waits(self) -> bool:
-        """Whether the slot's word is of a clock that was ahead, and is waited out."""
-        return self._home.waits
-
-    def begin_anew(self) -> None:
-        """Be another replica, with the same slot."""
-        self._begun += 1
-        self._home.begin_anew()
-
     def close(self) -> None:
         """Let go of the slot, and hang up."""
         self._home.close()
         self._notes.close()
-
-    @property
-    def _holder(self) -> str:
-        """What notes know this replica by."""
-        return f"{self._replica} {self._begun}" if self._begun else self._replica
 
     def _leased(self, found: Found, wants: Mapping[str, Want]) -> Leases | None:
         """Lease of what was found; ``None`` if another replica wrote first."""
         note, slot, minute = found.note, self.slot, found.note.minute
         in_hand = self._home.in_hand(minute)
         self._look_out(note, in_hand)
-        is_in = slot in in_hand or (slot is not None and note.slots.get(slot) == self._holder)
         new, leases = lease(
-            note, self._slots, slot if is_in else None, self._holder, sorted(in_hand - {slot}), wants,
+            note, self._slots, self._slot_in(note, in_hand), self._holder, sorted(in_hand - {slot}), wants,
             self._max_keys - found.others,
         )  # fmt: skip
         return leases if new == note or self._put(found, new) else None
