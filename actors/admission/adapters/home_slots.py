@@ -11,7 +11,8 @@ Rules:
   begin anew at the one that is now. So within any minute of real time a slot's share is used once, and a minute that the
   clock has said twice is had twice only where it was ``patience_s`` or longer ago, and nothing that was put into notes then can
   be leased (whoever asks sees to that before: ``overdue``).
-- A word is on the disk before anything is in hand: it outlives the machine's end, within the minute, too.
+- A word, and the name of its file, is on the disk before anything is in hand: it outlives the machine's end, within the minute,
+  too.
 - Nobody holds a slot whose file could not be written and synced whole: from then on a full disk keeps no word from being left.
 - A file that was let go of is written no more: its number may be another file's by then.
 
@@ -111,6 +112,8 @@ class HomeSlots:
                 continue
             try:
                 said = _said(handle)
+                if said < 0:
+                    sync_folder(self.directory)
                 if said < minute or (number in overdue and self._ahead[number][0] == said):
                     self._speak_for(number, handle, minute)
                 else:
@@ -168,7 +171,6 @@ class HomeSlots:
                 try:
                     self._word = _said(handle)
                     self._write(handle, self._word)
-                    os.fsync(handle)
                     sync_folder(self.directory)
                 except OSError:
                     os.close(handle)

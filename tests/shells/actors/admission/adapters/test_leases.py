@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.admission.adapters import home_slots
 from actors.admission.adapters.home_slots import PATIENCE_S
 from actors.admission.adapters.leases import SharedLeases
 from actors.admission.config import QuotaConfig
@@ -268,6 +269,27 @@ def test_words_are_on_the_disk_before_anything_is_in_hand(site: Site, monkeypatc
             store.lease(8, {})
     assert store.has_share(8) is False
     assert store._home.in_hand(8) == frozenset()
+
+
+@pytest.mark.parametrize("whose", ["own", "vacant"])
+def test_names_of_files_are_on_the_disk_before_anything_is_in_hand(
+    site: Site, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    """A slot's file that is made anew would be gone with the power, and its word with it."""
+    store, synced = site.store("a"), []
+
+    def failing(_: Path) -> None:
+        synced.append(store.slot)
+        if len(synced) > ["own", "vacant"].index(whose):
+            raise OSError(errno.EIO, "the disk is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(home_slots, "sync_folder", failing)
+        with pytest.raises(StorageUnavailable):
+            store.lease(7, {})
+    has_own = whose == "vacant"
+    assert (synced, store.has_share(7)) == ([None, 0] if has_own else [None], has_own)
+    assert store._home.in_hand(7) == (frozenset({0}) if has_own else frozenset())
 
 
 def test_who_begins_anew_is_another_one(site: Site) -> None:
