@@ -23,7 +23,17 @@ from cluster.simulation.ills import ills
 from cluster.simulation.outages import WEEK_S, History, provider_faults
 from cluster.simulation.parallel import spread
 from cluster.simulation.stacks import LOCAL, baselines, free, site_of
-from cluster.simulation.strata import FAILED, Counts, Interval, counted, histories_drawn, interval, merged, nearest
+from cluster.simulation.strata import (
+    FAILED,
+    Counts,
+    Interval,
+    counted,
+    histories_drawn,
+    interval,
+    left_out,
+    merged,
+    nearest,
+)
 from cluster.simulation.weather import GONE
 from cluster.simulation.world import NO_REPLICA, Outcome, World
 
@@ -200,10 +210,12 @@ def gathered(
     weeks = {f"{at:g}": _weeks(done, at) for at in dict.fromkeys(one.together for one in done)}
     length = len(done[0].weeks)
     picks = histories_drawn(min(map(len, weeks.values())), length, Draws("histories"))
+    without = {stack: left_out(_by_seed(done, stack), merged(one.counts[stack] for one in calm)) for stack in counts}
 
     def by_stack(what: str, stacks: Iterable[str]) -> dict[str, dict[str, Interval]]:
         return {
-            stack: {at: interval(lived, counts[stack], what, picks) for at, lived in weeks.items()} for stack in stacks
+            stack: {at: interval(lived, counts[stack], what, picks, without[stack]) for at, lived in weeks.items()}
+            for stack in stacks
         }
 
     failed = by_stack("failed", counts)
@@ -220,6 +232,12 @@ def gathered(
 
 def _weeks(done: Sequence[Replicate], together: float) -> list[Timeline]:
     return [week for one in done if one.together == together for week in one.weeks]
+
+
+def _by_seed(done: Sequence[Replicate], stack: str) -> list[Counts]:
+    """Return what came of the requests of each seed: those of one share their weather, whatever the co-occurrence."""
+    seeds = dict.fromkeys(one.seed for one in done)
+    return [merged(one.counts[stack] for one in done if one.seed == seed) for seed in seeds]
 
 
 def _rest(one: Interval) -> Interval:

@@ -8,7 +8,7 @@ Rules:
 - At every severe change requests are sent at the real load's pace. Some stretches are *runs*: the load as it is, until breakers
   know and beyond, since a request that comes alone finds breakers that have forgotten. Where severe faults of several begin to
   overlap, every first stretch is a run; of others, a given share. Of ends a share is one as long as they are news: what is back
-  is not believed at once, and the first requests after an end do not stand for all the time in which it comes to be.
+  is not believed at once. The few requests of any other change come in its moment, and stand for no more than that.
 - Milder weather is asked once a stretch, and at random. Fair weather is not asked here: it is the same for all (``fair``).
 
 Left out: load that depends on the hour, which would weigh working hours more (histories do show more incidents then); requests
@@ -29,7 +29,7 @@ SEVERE: frozenset[Kind] = frozenset(
     ("down", "hung", "busy", "killed", *GONE, "log_away", "log_slow", "halt", "screener_blind", "sandbox_away")
 )
 BURST, RUN = 2, 200
-"""Requests at a severe change, and of a run."""
+"""Requests at a severe change, as far as they come in its moment, and of a run."""
 BACKGROUND_S = 86_400.0
 """Mean time between requests that come at random in milder weather."""
 AGES_S = (0.0, 1.0, 45.0)
@@ -154,13 +154,15 @@ def sampled(found: Sequence[Stretch], fitted: Fitted, draws: Draws, run_share: f
     strata: list[Stratum] = []
     had: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
     for number, stretch in enumerate(found):
-        own, most, until_s = draws.sub(number), BURST, stretch.until_s
+        own, most = draws.sub(number), BURST
+        until_s = min(stretch.until_s, stretch.from_s + AGES_S[1])
         if stretch.is_news and (stretch.names, stretch.gone) not in had:
             had.add((stretch.names, stretch.gone))
             overlap = len(stretch.names) > 1 and not stretch.gone
             if overlap or draws.unit("run", *stretch.names, *stretch.gone) < run_share:
-                most = RUN
-                until_s = min(until_s, stretch.from_s + AGES_S[SETTLED]) if stretch.gone else until_s
+                most, until_s = RUN, stretch.until_s
+                if stretch.gone:
+                    until_s = min(until_s, stretch.from_s + AGES_S[SETTLED])
         moments = list(_paced(stretch.from_s, until_s, most, gap_s, own)) if stretch.is_news else []
         if stretch.names and not stretch.is_severe:
             moments += _now_and_then(stretch, own)

@@ -4,9 +4,11 @@ Rules:
 - A rate is what its stratum's requests came to. A stratum that nobody was sent to takes that of the nearest: the same weather
   a little younger, then as it is when settled, then the worst of what is under way by itself, then fair weather.
 - Two errors are told apart. *Sampling*: only so many requests were sent; by the binomial's variance of each stratum, whose rate
-  is taken to be no less than that of all like it (severe, mild, fair) with half a failure more than there were: none among
-  few is no proof of none, and one of one no proof of all. *History*: only so many weeks are known; by drawing as
-  many weeks with replacement over and over (a bootstrap of blocks of a week), the rates as they are.
+  is taken to be no nearer to none, or all, than that of all like it (severe, mild, fair) with half a failure more than there
+  were: none among few is no proof of none, and one of one no proof of all. Requests that breakers tie to each other are fewer
+  than they look: where parts are known that are independent of each other, the error is what leaving each out changes (the
+  jackknife, Efron and Stein 1981), if that is more. *History*: only so many weeks are known; by drawing as many weeks with
+  replacement over and over (a bootstrap of blocks of a week), the rates as they are.
 """
 
 import math
@@ -93,9 +95,13 @@ def nearest(counts: Mapping[Stratum, Counted], stratum: Stratum) -> Stratum:
 
 
 def interval(
-    weeks: Sequence[Timeline], counts: Mapping[Stratum, Counted], what: str, picks: Sequence[Sequence[int]]
-) -> Interval:
-    """Return the share of time of ``what`` (``failed``, ``answered``, ``right``); ``picks`` are the histories drawn again."""
+    weeks: Sequence[Timeline], counts: Mapping[Stratum, Counted], what: str, picks: Sequence[Sequence[int]],
+    without: Sequence[Mapping[Stratum, Counted]] = (),
+) -> Interval:  # fmt: skip
+    """Return the share of time of ``what`` (``failed``, ``answered``, ``right``); ``picks`` are the histories drawn again.
+
+    ``without`` are the counts without each of the parts that are independent of each other.
+    """
     places = {stratum: nearest(counts, stratum) for stratum in total(weeks)}
     rates = {stratum: getattr(counts[place], what) / counts[place].sent for stratum, place in places.items()}
     lengths = [sum(week.values()) for week in weeks]
@@ -105,9 +111,30 @@ def interval(
     ]
     drawn = sorted(fmean(shares[week] for week in pick) for pick in picks)
     tail = (1 - CONFIDENCE) / 2
-    return Interval(
-        fmean(shares), quantile(drawn, tail), quantile(drawn, 1 - tail), sampling_error(weeks, counts, what, places)
-    )
+    error = max(sampling_error(weeks, counts, what, places), jackknife_error(total(weeks), without, what))
+    return Interval(fmean(shares), quantile(drawn, tail), quantile(drawn, 1 - tail), error)
+
+
+def left_out(parts: Sequence[Mapping[Stratum, Counted]], always: Mapping[Stratum, Counted]) -> list[Counts]:
+    """Return for each part the counts of all others together, and of what is ``always`` in."""
+    return [merged([always, *parts[:place], *parts[place + 1 :]]) for place in range(len(parts))]
+
+
+def jackknife_error(spent: Timeline, without: Sequence[Mapping[Stratum, Counted]], what: str) -> float:
+    """Return the standard error of a share of time, by what it is without each part; 0 where there are none."""
+    if len(without) < 2:
+        return 0.0
+    shares = [_share(spent, counts, what) for counts in without]
+    middle = fmean(shares)
+    return math.sqrt(sum((share - middle) ** 2 for share in shares) * (len(shares) - 1) / len(shares))
+
+
+def _share(spent: Timeline, counts: Mapping[Stratum, Counted], what: str) -> float:
+    share = 0.0
+    for stratum, seconds in spent.items():
+        one = counts[nearest(counts, stratum)]
+        share += seconds * getattr(one, what) / one.sent
+    return share / sum(spent.values())
 
 
 def sampling_error(
@@ -120,10 +147,16 @@ def sampling_error(
     whole, variance = sum(spent.values()), 0.0
     alike = _rates_alike(counts, what)
     for place, seconds in spent.items():
-        hits, sent, least = getattr(counts[place], what), counts[place].sent, alike[_likeness(place)]
-        rate = max((hits + least) / (sent + 1), least)
+        sent = counts[place].sent
+        rate = _cautious(getattr(counts[place], what), sent, alike[_likeness(place)])
         variance += (seconds / whole) ** 2 * rate * (1 - rate) / sent
     return math.sqrt(variance)
+
+
+def _cautious(hits: int, sent: int, alike: float) -> float:
+    """Return a rate that is no further from a half than that of all alike, and no other for what is not hit."""
+    own = (hits + alike) / (sent + 1)
+    return min(max(own, alike), 0.5) if own <= 0.5 else max(min(own, alike), 0.5)
 
 
 def _rates_alike(counts: Mapping[Stratum, Counted], what: str) -> dict[str, float]:

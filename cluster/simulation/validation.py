@@ -7,6 +7,7 @@ Rules:
   away as well, so that something fails. The estimate comes of so many looks at the like, and of fair weather.
 - The weather is given, so it is no error. Of days, whose requests come alone, the full simulation's error is that of independent
   requests. In an outage breakers tie requests to each other: it is simulated several times over, and the error is the spread.
+  The estimate's is what its looks differ by, and no less than of independent requests (``strata``).
 - A comparison has *power* if it would notice: the same counts are handed to estimators that are broken on purpose
   (``BROKEN``), and each of them must be more than ``APART`` standard errors from the full simulation, where the real one is
   nearer. What cannot reject a broken one proves nothing of the real one; of several comparisons together each is to be rejected.
@@ -39,7 +40,7 @@ from cluster.simulation.outages import provider_faults
 from cluster.simulation.parallel import spread
 from cluster.simulation.settings import SiteSettings
 from cluster.simulation.stacks import LOCAL, free, site_of
-from cluster.simulation.strata import Counted, Counts, counted, interval, merged, nearest
+from cluster.simulation.strata import Counted, Counts, Interval, counted, interval, left_out, merged, nearest
 from cluster.simulation.weather import Fault, Kind
 from cluster.simulation.world import World
 
@@ -222,9 +223,15 @@ def _looks(
 def _compared(
     full: Sequence[_Played], share: float, error: float, seen: Sequence[_Played], spent: Sequence[Timeline], hours: float
 ) -> Compared:  # fmt: skip
-    counts, picks, lived = merged(each.counts for each in seen), [range(len(spent))], total(spent)
-    estimate = interval(spent, counts, "failed", picks)
-    broken = {name: interval(spent, break_it(counts, lived), "failed", picks) for name, break_it in BROKEN.items()}
+    calm, *looks = [each.counts for each in seen]
+    counts, without, lived = merged([calm, *looks]), left_out(looks, calm), total(spent)
+
+    def estimated(breaks: Break) -> Interval:
+        apart = [breaks(each, lived) for each in without]
+        return interval(spent, breaks(counts, lived), "failed", [range(len(spent))], apart)
+
+    estimate = estimated(lambda counts, _: counts)
+    broken = {name: estimated(breaks) for name, breaks in BROKEN.items()}
     return Compared(
         hours, _requests(full), _requests(seen), share, error, estimate.value, estimate.error,
         sum(each.breaches for each in (*full, *seen)),

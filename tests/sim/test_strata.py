@@ -4,7 +4,7 @@ import pytest
 
 from cluster.simulation.draws import Draws
 from cluster.simulation.estimator import FAIR, Stratum
-from cluster.simulation.strata import Counted, counted, histories_drawn, interval, merged, nearest, quantile
+from cluster.simulation.strata import Counted, counted, histories_drawn, interval, left_out, merged, nearest, quantile
 from cluster.simulation.world import Arrival, Outcome, Result
 
 DOWN, SLOW = Stratum(("v: down",)), Stratum(("v: slow",))
@@ -70,6 +70,28 @@ def test_one_among_its_like_is_as_uncertain_as_they_are() -> None:
     assert found.error == pytest.approx((alike * (1 - alike)) ** 0.5)
     unlucky = {**counts, rare: Counted(1, 0, 1, 0)}
     assert 0.4 < interval([{rare: 1.0}], unlucky, "failed", [[0]]).error < 0.6
+
+
+@pytest.mark.parametrize(("hits", "sent"), [(0, 2), (1, 3), (2, 2), (300, 300), (7, 10)])
+def test_a_share_is_as_uncertain_as_what_is_left_of_it(hits: int, sent: int) -> None:
+    """Whether requests that failed are counted or those that did not, and however many those like them are."""
+    rest = Stratum(("w: slow",))
+    counts = {SLOW: Counted(40, 38, 2, 0), rest: Counted(sent, sent - hits, hits, 0)}
+    failed, answered = (interval([{SLOW: 1.0, rest: 2.0}], counts, what, [[0]]) for what in ("failed", "answered"))
+    assert failed.value == pytest.approx(1 - answered.value)
+    assert failed.error == pytest.approx(answered.error)
+
+
+def test_requests_that_are_tied_to_each_other_are_one_look() -> None:
+    """Four looks of a hundred requests, each of which all fail or none: their spread is the error, not that of four hundred."""
+    looks = [{DOWN: Counted(100, 100 - bad, bad, 0)} for bad in (100, 0, 0, 100)]
+    weeks, calm = [{DOWN: 1.0, FAIR: 1.0}], {FAIR: Counted(10**6, 10**6, 0, 0)}
+    counts = merged([calm, *looks])
+    alone = interval(weeks, counts, "failed", [[0]])
+    found = interval(weeks, counts, "failed", [[0]], left_out(looks, calm))
+    assert found.value == alone.value == pytest.approx(0.25)
+    assert alone.error == pytest.approx(0.5 * 0.5 / 400**0.5, abs=1e-3)
+    assert found.error == pytest.approx(0.5 * (1 / 12) ** 0.5)
 
 
 def test_a_quantile_lies_between_its_neighbours() -> None:
