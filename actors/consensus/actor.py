@@ -224,13 +224,19 @@ class ConsensusCoordinator:
     def _following(
         self, request: GenerationRequest, tried: tuple[State, ...], left_ms: int, *, may_run: bool
     ) -> Plan | None:
-        """Return the plan of the layer to be asked next, ``None`` if the last one's end is the end."""
+        """Return the plan of the layer to be asked next, ``None`` if the last one's end is the end.
+
+        It is, too, where the weights to plan another by cannot be used: who was asked so far is told, and counts.
+        """
         view, last = self._policy.current, tried[-1].conclusion
         if view is None or self._halted(view) or left_ms < 1:
             return None
         if last is not None and last.outcome == "agreed":
             return None  # nothing follows an answer: plans of the layers behind it would be made for nothing
-        weights = self._weights_of(view)
+        try:
+            weights = self._weights_of(view)
+        except NotReady:
+            return None
         plans = later_plans(request, tried, left_ms, view.snapshot, weights, self._infos, self._config, may_run=may_run)
         return following(tried, plans)
 

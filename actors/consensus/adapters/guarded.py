@@ -12,9 +12,8 @@ Rules:
   another breaker that is open.
 - Whatever the end, what it says comes to the breaker once, with the time that the voter asked to be left alone for.
 - This is the one layer that retries: failures that pass, not time-outs, not a full queue of our own, not what the breaker
-  denies, out of the budget and within the time for retries. A retry that is denied, by its breaker or because money is spent,
-  leaves the failure before it standing.
-  Every try has its own permit.
+  denies, out of the budget and within the time for retries. A retry that does not go out, because its breaker denies it, money
+  is spent or our own queue is full, costs nothing and leaves the failure before it standing. Every try has its own permit.
 
 Left out: deadlines of requests (they cancel), time-outs of calls (each voter has its own), hedges (a hedge is a second voter's
 ask: ``hedge_due_s`` says when).
@@ -202,9 +201,7 @@ class GuardedVoter:
         while True:
             try:
                 candidate = await self._once(request)
-            except VoterFull:
-                raise
-            except (CircuitBreakerOpenError, SpendCapReached) as denied:
+            except (CircuitBreakerOpenError, SpendCapReached, VoterFull) as denied:
                 if failure is None or cost is None:
                     raise
                 self._budget.give_back(cost)

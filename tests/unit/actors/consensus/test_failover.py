@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from actors.admission.estimate import used_tokens
 from actors.base.errors import (
     CriticalSystemFailure,
     GenerationHalted,
+    HomeError,
     NoConsensus,
+    NotReady,
     Overloaded,
     ScreenedOut,
     UnavailableError,
@@ -36,6 +39,7 @@ from tests.unit.actors.consensus.world import (
 MakeWorld = Callable[..., World]
 DOWN = raises(VoterFailed("x", "cannot be connected to"))
 FULL = raises(VoterBusy("x", "full", 30.0))
+GONE = HomeError("weights file x.json cannot be read: gone")
 
 
 def layer(name: str, members: str, quorum: str = "0.600000", share: str = "1.000000") -> LayerRule:
@@ -206,6 +210,41 @@ async def test_a_halt_between_two_layers_ends_the_request(make_world: MakeWorld)
         await world.coordinator.generate(request(), CALLER)
     assert [v.asked for v in world.voters.values()] == [1, 1, 0, 0]
     assert verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record.result == "halted"
+
+
+async def test_a_layer_that_cannot_be_planned_hides_nobody_who_was_asked_before_it(make_world: MakeWorld) -> None:
+    """The policy names weights by now that cannot be read: not ready, and what the first layer was asked is told and counts."""
+    voters = [voter("a", DOWN), voter("b", DOWN), voter("c", says("Paris")), voter("d", says("Paris"))]
+    world = layered(make_world, layer("primary", "ab"), layer("backup", "cd"), voters=voters)
+
+    async def naming_others(asked: VoterRequest) -> Candidate:
+        world.policy.publish(layers=[layer("primary", "ab"), layer("backup", "cd")])
+        world.weights.error = GONE
+        return await DOWN(asked)
+
+    world.voters["a"].answer = naming_others
+    heard: list[State] = []
+    with pytest.raises(NotReady, match="weights"):
+        await world.coordinator.generate(request(), CALLER, heard.append)
+    assert [(state.plan.layer, state.sent) for state in heard] == [("primary", {0, 1})]
+    assert used_tokens(heard[0], request()) > 0
+    assert ([v.asked for v in world.voters.values()], world.log.committed) == ([1, 1, 0, 0], [])
+
+
+async def test_behind_a_layer_that_nobody_can_follow_its_end_is_the_end(make_world: MakeWorld) -> None:
+    """Without the weights to plan another the first one's disagreement is the decision; it is on record, and verifies."""
+    voters = [voter("a", says("Paris")), voter("b", says("Rome")), voter("c", says("Rome")), voter("d", says("Rome"))]
+    world = layered(make_world, layer("primary", "ab"), layer("backup", "cd"), voters=voters)
+
+    async def losing(_: VoterRequest) -> Candidate:
+        world.weights.error = GONE
+        return candidate("Rome")
+
+    world.voters["b"].answer = losing
+    with pytest.raises(NoConsensus):
+        await world.coordinator.generate(request(), CALLER)
+    assert [v.asked for v in world.voters.values()] == [1, 1, 0, 0]
+    assert verify_envelope(world.log.committed[0].data, world.trust, NOW_S).record.result == "no_consensus"
 
 
 async def test_a_policy_that_loosens_meanwhile_loosens_no_layer_under_way(make_world: MakeWorld) -> None:

@@ -160,14 +160,18 @@ async def test_a_retry_that_is_denied_leaves_the_failure_standing() -> None:
     assert (world.inner.asked, world.budget.tokens) == (1, 500)
 
 
-async def test_a_retry_that_there_is_no_money_for_leaves_the_failure_standing() -> None:
-    """The voter was asked and failed: that stands, so that what it read counts."""
-    world = guarded(FAILED, SpendCapReached("v", "no money", 30_000.0))
+@pytest.mark.parametrize(
+    "denied", [SpendCapReached("v", "no money", 30_000.0), VoterFull("v", "its queue is full", 1.0)]
+)
+async def test_a_retry_that_does_not_go_out_leaves_the_failure_standing(denied: VoterError) -> None:
+    """No money, our own queue full: the voter was asked and failed, so what it read counts; the retry costs nothing."""
+    world = guarded(FAILED, denied)
     with pytest.raises(VoterFailed, match="status 500") as raised:
         await world.voter.ask(REQUEST)
-    assert isinstance(raised.value.__cause__, SpendCapReached)
+    assert raised.value.was_sent
+    assert raised.value.__cause__ is denied
     assert (world.inner.asked, world.budget.tokens) == (2, 500)
-    with pytest.raises(SpendCapReached):
+    with pytest.raises(type(denied)):
         await world.voter.ask(REQUEST)
 
 
