@@ -28,6 +28,7 @@ from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
 from actors.spans.entry import read_entry
 from actors.spans.request import NO_BATCH, confirmed
+from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
 
 Place = Literal["aside", "table"]
 Interval = tuple[int, int]
@@ -70,8 +71,11 @@ WORDS = tuple(_ACTIONS)
 
 def entry_of(name: str, said: Mapping[str, str], at_ns: int) -> Entry:
     """Return what a row of the actor's says; raise ``KeyError`` or ``ValueError`` if it says nothing of the kind."""
+    first, last = int(said[names.ROW_FIRST]), int(said[names.ROW_LAST])
+    if not FIRST_SEQ <= first <= last <= MAX_SEQ:
+        raise ValueError("it names no rows")
     return Entry(
-        name, said[names.ROW_WRITER], int(said[names.ROW_FIRST]), int(said[names.ROW_LAST]), said.get(names.ROW_PLACE, ""),
+        name, said[names.ROW_WRITER], first, last, said.get(names.ROW_PLACE, ""),
         said.get(names.ROW_REASON, ""), said.get(names.ROW_BY, ""), at_ns // 1_000_000, said.get(names.ROW_REQUEST, ""),
         said.get(names.ROW_SHA256, ""), int(said.get(names.BATCH_NUMBER, NO_BATCH)), said.get(names.BATCH_SAID, ""),
         said.get(names.BATCH_FOUND, ""),

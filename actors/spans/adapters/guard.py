@@ -29,7 +29,7 @@ from operator import is_
 from pathlib import Path
 
 from actors.base.certificates import WRITER_MAX_S, TrustBundle
-from actors.base.errors import IntegrityError, StorageUnavailable, WeaverGenError
+from actors.base.errors import StorageUnavailable, WeaverGenError
 from actors.spans.adapters.baseline import KeptStatistics
 from actors.spans.adapters.investigation import Investigations
 from actors.spans.adapters.quarantine import QuarantinedRows
@@ -43,7 +43,7 @@ from actors.spans.checkers.canaries import Given, is_canary
 from actors.spans.checkers.cross_reference import CrossReferenceValidator
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
 from actors.spans.checkers.finding import Arrivals, Checker, Finding, IntegrityResult, Keeping, Severity, by_row, judge
-from actors.spans.checkers.inspection import Failure, Inspected, begin, inspect, learn, recall, set_aside
+from actors.spans.checkers.inspection import Failure, Inspected, begin, inspect, learn, recall, set_aside, told
 from actors.spans.checkers.makers import all_canaries
 from actors.spans.checkers.pace import Pace
 from actors.spans.checkers.temporal import Bounds, TemporalConsistencyValidator
@@ -208,7 +208,7 @@ class SpanIntegrityGuard:
     ) -> Recalled | None:
         """Let checkers know what the table holds, once, and return it then.
 
-        While that cannot be read it is an incident, and tried again.
+        While that cannot be read it is an incident, and tried again; whatever else is raised is one as well, and is not.
         """
         if self._has_recalled:
             return None
@@ -218,8 +218,9 @@ class SpanIntegrityGuard:
             newest = recalled(table, self._config.recalled_rows)
             earlier = newest.accepted()
             ends = {writer_id: reached(writer_id) or 0 for writer_id in {part.writer_id for part in earlier}}
-        except (StorageUnavailable, IntegrityError) as error:
-            self._say([Failure("recall", str(error), "")], steady_s)
+        except Exception as error:  # noqa: BLE001 - who ends the process over what the table holds ends the next one too
+            why = str(error) if isinstance(error, WeaverGenError) else told(error)
+            self._say([Failure("recall", why, "")], steady_s)
             if isinstance(error, StorageUnavailable):  # what is damaged is no better next time
                 return None
             earlier = []
