@@ -18,7 +18,7 @@ Rules:
 - Canaries are judged at the first tick, every ``canary_every_ticks`` ticks and at each while a checker is blind, in the same
   calls as the rows that came. While nobody can tell whom to believe there are none that need it: that is no blindness.
 
-Left out: entering what is set aside (``ingest``), lifting a quarantine (``releases``).
+Left out: entering what is set aside (``ingest``), lifting a quarantine (``requests``).
 """
 
 from bisect import bisect_right
