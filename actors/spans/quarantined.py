@@ -2,7 +2,8 @@
 
 Rules:
 - The actor's own rows say it: ``weavergen.row.quarantined`` names a writer and numbers, ``weavergen.row.released`` takes them out
-  again; what counts is the last word, in the order of the log. No other writer's row of these names is ever taken in.
+  again; what counts is the last word, in the order of the log. No other writer's row of these names is ever taken in, whatever
+  becomes of the checkers (``adapters.guard``) and whatever is let go (``adapters.requests``).
 - Letting rows go, and setting rows of the table apart, is an operator's word, and the entry carries it as it was signed. What the
   actor itself sets apart in the table is signed with the log's key (``entry``). One that is neither is no entry but a forgery in
   the table, and named.
