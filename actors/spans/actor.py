@@ -137,7 +137,6 @@ class SpanActor:
         self._last_tick_s = now.wall_s
         self._table.begin(now.steady_s, now.wall_s)
         self._guard.begin()
-        self._damaged.room.begin()
         if (known := self._guard.recall(self._table, self._last_committed, now.wall_s, now.steady_s)) is not None:
             self._storm.recall(known.batches, known.begun, now.steady_s, now.wall_s)
         if self._unsealed_since_s is not None or not self._sealer.begun:
@@ -341,6 +340,7 @@ class SpanActor:
 
     def _remove_finished(self, now: Instant) -> None:
         """Remove what is wholly in the table; where the disk refuses, say so and go on with the other writers."""
+        self._damaged.room.begin()
         for writer_id, progress in list(self._ingest.writers.items()):
             if writer_id in self._held.writers:
                 continue

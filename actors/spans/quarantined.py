@@ -2,7 +2,8 @@
 
 Rules:
 - The actor's own rows say it: ``weavergen.row.quarantined`` names a writer and numbers, ``weavergen.row.released`` takes them out
-  again; what counts is the last word, in the order of the log. No other writer's row of these names is ever taken in.
+  again; what counts is the last word, in the order of the log. No other writer's row of these names is ever taken in, whatever
+  becomes of the checkers (``adapters.guard``) and whatever is let go (``adapters.requests``).
 - Letting rows go, and setting rows of the table apart, is an operator's word, and the entry carries it as it was signed. What the
   actor itself sets apart in the table is signed with the log's key (``entry``). One that is neither is no entry but a forgery in
   the table, and named.
@@ -28,6 +29,7 @@ from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
 from actors.spans.entry import read_entry
 from actors.spans.request import NO_BATCH, confirmed
+from actors.spans.sequence import FIRST_SEQ, MAX_SEQ
 
 Place = Literal["aside", "table"]
 Interval = tuple[int, int]
@@ -70,8 +72,11 @@ WORDS = tuple(_ACTIONS)
 
 def entry_of(name: str, said: Mapping[str, str], at_ns: int) -> Entry:
     """Return what a row of the actor's says; raise ``KeyError`` or ``ValueError`` if it says nothing of the kind."""
+    first, last = int(said[names.ROW_FIRST]), int(said[names.ROW_LAST])
+    if not FIRST_SEQ <= first <= last <= MAX_SEQ:
+        raise ValueError("it names no rows")
     return Entry(
-        name, said[names.ROW_WRITER], int(said[names.ROW_FIRST]), int(said[names.ROW_LAST]), said.get(names.ROW_PLACE, ""),
+        name, said[names.ROW_WRITER], first, last, said.get(names.ROW_PLACE, ""),
         said.get(names.ROW_REASON, ""), said.get(names.ROW_BY, ""), at_ns // 1_000_000, said.get(names.ROW_REQUEST, ""),
         said.get(names.ROW_SHA256, ""), int(said.get(names.BATCH_NUMBER, NO_BATCH)), said.get(names.BATCH_SAID, ""),
         said.get(names.BATCH_FOUND, ""),

@@ -7,6 +7,7 @@ Rules:
 - At most ``quarantine_max_rows`` rows of a writer are set aside in one tick, exceeded by at most one frame: a writer that writes
   nothing but forgeries fills neither disk nor time, and nothing of it is dropped; of one that reached that bound no more is
   judged in the next tick (``checkers.pace``). All together take ``quarantine_max_bytes``; beyond it such rows wait in the log.
+- A row of a name that only the actor enters is set aside whatever becomes of the checkers: in the table it would be its word.
 - A row that was accepted before and is found bad only now is quarantined where it lies, once.
 - Where nobody can tell now, the writer waits: nothing of it from that frame on is taken in.
 - A checker that raises, or that does not see its canaries, is a failed check and an incident, never a pass. Rows that it did not
@@ -18,7 +19,7 @@ Rules:
 - Canaries are judged at the first tick, every ``canary_every_ticks`` ticks and at each while a checker is blind, in the same
   calls as the rows that came. While nobody can tell whom to believe there are none that need it: that is no blindness.
 
-Left out: entering what is set aside (``ingest``), lifting a quarantine (``releases``).
+Left out: entering what is set aside (``ingest``), lifting a quarantine (``requests``).
 """
 
 from bisect import bisect_right
@@ -29,7 +30,7 @@ from operator import is_
 from pathlib import Path
 
 from actors.base.certificates import WRITER_MAX_S, TrustBundle
-from actors.base.errors import IntegrityError, StorageUnavailable, WeaverGenError
+from actors.base.errors import StorageUnavailable, WeaverGenError
 from actors.spans.adapters.baseline import KeptStatistics
 from actors.spans.adapters.investigation import Investigations
 from actors.spans.adapters.quarantine import QuarantinedRows
@@ -43,12 +44,13 @@ from actors.spans.checkers.canaries import Given, is_canary
 from actors.spans.checkers.cross_reference import CrossReferenceValidator
 from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
 from actors.spans.checkers.finding import Arrivals, Checker, Finding, IntegrityResult, Keeping, Severity, by_row, judge
-from actors.spans.checkers.inspection import Failure, Inspected, begin, inspect, learn, recall, set_aside
+from actors.spans.checkers.inspection import Failure, Inspected, begin, inspect, learn, recall, set_aside, told
 from actors.spans.checkers.makers import all_canaries
 from actors.spans.checkers.pace import Pace
 from actors.spans.checkers.temporal import Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
 from actors.spans.config import SpansConfig
+from actors.spans.conventions import ACTOR_S
 
 NAME = "SpanIntegrityGuard"
 SAMPLE_MAX_AGE_S = 600
@@ -165,7 +167,7 @@ class SpanIntegrityGuard:
         of_canaries = {canary.place for canary in canaries}
         places = ((one, (one.writer_id, one.seq)) for one in found.findings)
         real = [one for one, place in places if not is_canary(*place) and place not in of_canaries]
-        verdict = self._verdict([*real, *_refused(disguised)], came)
+        verdict = self._verdict([*real, *_refused(disguised), *_forged(others, real)], came)
         self._unchecked(verdict, found, others, steady_s)
         for writer_id, seq in behind.items():
             verdict.wait(writer_id, seq, f"{_ASIDE_MANY.format(writer_id)}: those from {seq} on are judged in the next")
@@ -208,7 +210,7 @@ class SpanIntegrityGuard:
     ) -> Recalled | None:
         """Let checkers know what the table holds, once, and return it then.
 
-        While that cannot be read it is an incident, and tried again.
+        While that cannot be read it is an incident, and tried again; whatever else is raised is one as well, and is not.
         """
         if self._has_recalled:
             return None
@@ -218,8 +220,9 @@ class SpanIntegrityGuard:
             newest = recalled(table, self._config.recalled_rows)
             earlier = newest.accepted()
             ends = {writer_id: reached(writer_id) or 0 for writer_id in {part.writer_id for part in earlier}}
-        except (StorageUnavailable, IntegrityError) as error:
-            self._say([Failure("recall", str(error), "")], steady_s)
+        except Exception as error:  # noqa: BLE001 - who ends the process over what the table holds ends the next one too
+            why = str(error) if isinstance(error, WeaverGenError) else told(error)
+            self._say([Failure("recall", why, "")], steady_s)
             if isinstance(error, StorageUnavailable):  # what is damaged is no better next time
                 return None
             earlier = []
@@ -377,6 +380,22 @@ def _refused(disguised: Iterable[Rows]) -> list[Finding]:
         Finding(part.writer_id, seq, NAME, "canary_s_place", Severity.CRITICAL)
         for part in disguised
         for seq in range(part.first_seq, part.first_seq + len(part.spans))
+    ]
+
+
+def _forged(rows: Iterable[Rows], found: Sequence[Finding]) -> list[Finding]:
+    """Refuse rows of names that only the actor enters, but for those that are refused by what was found of them."""
+    named = [
+        (part.writer_id, seq, span.name)
+        for part in rows
+        for seq, span in enumerate(part.spans, part.first_seq)
+        if span.name in ACTOR_S
+    ]
+    said = {(one.writer_id, one.seq) for one in found if one.severity is Severity.CRITICAL} if named else ()
+    return [
+        Finding(writer_id, seq, NAME, "actor_s_name", Severity.CRITICAL, {"name": name})
+        for writer_id, seq, name in named
+        if (writer_id, seq) not in said
     ]
 
 

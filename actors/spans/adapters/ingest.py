@@ -1,10 +1,12 @@
 """Ingest: reads what is new in every writer's log, has it judged, and puts what is well into the next commit.
 
 Rules:
-- Three steps: *read* up to ``max_rows`` rows of all writers, changing nothing; have the guard *judge* them together; *take* them,
-  frame by frame in their order. A writer of which something has to wait stops at that frame, and only that writer.
-- What is read together, and so what is committed together, has a bound in bytes of rows as well: the frames behind it are read
-  in the next round. A frame that is larger than that alone comes alone.
+- Three steps: *read* what is new of all writers, taking nothing in; have the guard *judge* it together; *take* it, frame by
+  frame in their order. A writer of which something has to wait stops at that frame, and only that writer.
+- What is read together, and so what is committed together, has a bound in rows and one in bytes (``gathered.Most``): the frames
+  behind it are read in the next round. A frame that is larger than that alone comes alone.
+- Where a writer stands is what the table says, unless its log holds rows that the table only says it has: reading them sets the
+  writer back (``reached``), and they come in as any others.
 - A segment that its writer left without finishing it is adopted: read to its last good frame and entered as a row
   ``weavergen.wal.adopted``.
 - Rows that are missing or can no longer be read are counted, entered as ``weavergen.wal.damaged`` and opened as an incident.

@@ -7,7 +7,8 @@ Rules:
 - *quarantine*: an entry names rows of the table; whoever learns leaves them out from then on.
 - *release*: an entry takes them out of quarantine again. Rows that had been set aside before they came into the table come into
   it now, under their own writer and number, in the commit of that entry: they are sealed in a batch of their own, late, and look
-  like any other row from then on. Their file stays where it was, as evidence.
+  like any other row from then on. Their file stays where it was, as evidence. One that bears a name of the actor's own rows is
+  never let go: in the table it would be the actor's word.
 - *seal*: an entry answers for the batch that is to be sealed next, which is not what its commit said, as it lies now; the sealer
   finds it there, and seals. Its rows are quarantined by the same entry.
 - Released is as released: no checker is asked again.
@@ -172,6 +173,11 @@ class Requests:
             raise IntegrityError(
                 f"{len(missing)} of the rows are not in quarantine/rows as they were set aside, the first is {min(missing)}",
                 "rows",
+            )
+        if forged := [seq for seq, rows in found.items() if rows.spans[0].name in names.ACTOR_S]:
+            name = found[min(forged)].spans[0].name
+            raise IntegrityError(
+                f"row {min(forged)} is named {name}, as only the actor's own are: it stays aside", "rows"
             )
         for seq, rows in sorted(found.items()):
             app_id = f"released/{writer_id}/{seq}"

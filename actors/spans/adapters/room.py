@@ -21,7 +21,7 @@ class Room:
         """Why the last that came could not be set aside; empty while there is room."""
 
     def begin(self) -> None:
-        """Begin a tick: whoever found no room before tries again in it."""
+        """Begin a round of what is to be put there: whoever found no room before tries again in it."""
         self.full = ""
         if self._measured is None:
             with contextlib.suppress(OSError):  # then it is counted once something is to be put there

@@ -54,7 +54,7 @@ def inspect(
         try:
             done.findings += checker.check(together)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a check that failed
-            done.failures.append(Failure(checker.name, _told(error), ""))
+            done.failures.append(Failure(checker.name, told(error), ""))
             _one_by_one(checker, rows, canaries, now_s, done)
     if canaries:
         names = [checker.name for checker in checkers]
@@ -72,11 +72,11 @@ def _one_by_one(
         try:
             done.findings += checker.check(Arrivals(parts, now_s))
         except Exception as error:  # noqa: BLE001
-            done.failures.append(Failure(checker.name, _told(error), writer_id))
+            done.failures.append(Failure(checker.name, told(error), writer_id))
     try:
         done.findings += checker.check(Arrivals([canary.rows for canary in canaries], now_s))
     except Exception as error:  # noqa: BLE001
-        done.blind[checker.name] = _told(error)
+        done.blind[checker.name] = told(error)
 
 
 def learn(checkers: Iterable[Checker], accepted: Arrivals) -> list[Failure]:
@@ -110,9 +110,10 @@ def _each(checkers: Iterable[Checker], do: Callable[[Checker], None]) -> list[Fa
         try:
             do(checker)
         except Exception as error:  # noqa: BLE001
-            failures.append(Failure(checker.name, _told(error), ""))
+            failures.append(Failure(checker.name, told(error), ""))
     return failures
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
+    """Say what was raised, in a line."""
     return f"raises {type(error).__name__}: {error}"[:200]

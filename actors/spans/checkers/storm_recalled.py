@@ -6,17 +6,18 @@ Rules:
 - Of rows that were accepted nobody wrote down when they came. Those count that ended since then, and all that were committed
   with the first bad row or behind it, however old: a backlog is no storm.
 - The last clean point is where the commit began that tells of the first bad row, or further back where files were merged since.
-- Rows of other services are not counted, as in ``ingest``.
+- Rows of other services are not counted, as in ``ingest``. An entry that names no number of rows counts none.
 
 Left out: rows that were read and not committed, which are read again; reading the table (``adapters.recall``).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from actors.spans import conventions as names
 from actors.spans.checkers.arrays import is_external
 from actors.spans.checkers.storm import Seen
 from actors.spans.columns import Rows
+from actors.spans.sequence import MAX_SEQ
 from actors.spans.span import Span
 
 Begun = Callable[[int], int]
@@ -54,9 +55,18 @@ def _said(span: Span) -> tuple[int, int, str] | None:
     """Return how many rows an entry counts as read, how many as bad, and which is the first; ``None`` if it counts none."""
     said = span.attributes
     if span.name == names.WAL_DAMAGED:
-        lost = int(said.get(names.WAL_LOST_ROWS, "0"))
+        lost = _lost(said)
         return lost, lost, f"{said.get(names.WAL_WRITER, '')} {said.get(names.WAL_NEXT_SEQ, '')}"
     if span.name != names.ROW_QUARANTINED or names.ROW_SCORE not in said:
         return None
     read = said.get(names.ROW_PLACE) == "aside"  # one that was set apart later was counted when it came
     return int(read), 1, f"{said.get(names.ROW_WRITER, '')} {said.get(names.ROW_FIRST, '')}"
+
+
+def _lost(said: Mapping[str, str]) -> int:
+    """Return how many rows an entry says were lost; 0 where that is no number of rows that a writer can have."""
+    try:
+        lost = int(said.get(names.WAL_LOST_ROWS, "0"))
+    except ValueError:
+        return 0
+    return lost if 0 <= lost <= MAX_SEQ else 0

@@ -172,6 +172,24 @@ def test_without_room_for_it_a_damaged_segment_stays_in_the_log(home: Home) -> N
     actor.close()
 
 
+def test_while_rows_wait_for_their_commit_it_is_still_said_that_there_is_no_room(home: Home) -> None:
+    """Nothing is removed in such ticks, so nobody knows better."""
+    bad = SegmentBytes(1).batch((1, 2)).batch((3, 1)).end(FrameKind.CLOSED, 4)
+    bad.data = flipped(bad.data, (bad.spots[1] + 60) * 8)
+    bad.save(home.wal)
+    actor = home.actor(SMALL.model_copy(update={"quarantine_max_bytes": 100, "table_roll_age_s": 60}))
+    actor.tick(at(), flush=True)
+    why = actor.health(at())["quarantine_full_why"]
+    assert "no room" in why
+    SegmentBytes(1, writer_id(2)).batch((1, 1)).save(home.wal)
+    actor.tick(at(1))
+    assert (home.rows(2), actor.health(at(1))["quarantine_full_why"]) == ([], why)
+    (home.path / "wal" / writer_id(1) / "00000001.wal").unlink()
+    actor.tick(at(2), flush=True)
+    assert (home.rows(2), actor.health(at(2))["quarantine_full_why"]) == ([1], "")
+    actor.close()
+
+
 def test_a_wall_clock_that_steps_back_stops_no_commit(home: Home) -> None:
     """How long rows have waited is told by the steady clock."""
     SegmentBytes().batch((1, 1)).end(FrameKind.CLOSED, 2).save(home.wal)

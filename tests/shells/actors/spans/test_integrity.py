@@ -258,6 +258,25 @@ def test_rows_over_which_a_checker_raises_keep_nobody_else_out(home: Home) -> No
     actor.close()
 
 
+@pytest.mark.parametrize("fails", ["raises", "sees nothing"])
+@pytest.mark.parametrize("name", [names.ROW_RELEASED, names.ROW_QUARANTINED, names.TABLE_EXPIRED])
+def test_a_forged_entry_is_set_aside_whatever_becomes_of_the_checkers(home: Home, name: str, fails: str) -> None:
+    """Rows beside it come in as unchecked; it never does, for whoever reads the table would take it for the actor's word."""
+    actor = home.actor()
+    dull = Dull(actor._guard._checkers[0])
+    dull.name = cryptographic.NAME
+    actor._guard._checkers = [dull, actor._guard._checkers[1]]
+    dull.sees, dull.raises = fails == "raises", lambda _: fails == "raises"
+    log(span(1), span(2, name=name, attributes={names.ROW_WRITER: W, names.ROW_PLACE: "aside"}), span(3)).save(home.wal)
+    for second in (0, SMALL.unchecked_wait_s):
+        report = actor.tick(at(second), flush=True)
+    assert (home.rows(), report.rows_unchecked, report.rows_quarantined) == ([1, 3], 2, 1)
+    assert (apart(home), len(home.entries(name))) == ({W: [(1, 1), (3, 3)]}, 3 if name == names.ROW_QUARANTINED else 0)
+    (kept,) = json.loads((home.path / "quarantine" / "rows" / f"{W}-000000000002.json").read_bytes())
+    assert [found["kind"] for found in kept["findings"]] == ["actor_s_name"]
+    actor.close()
+
+
 def test_a_row_that_is_found_bad_later_is_quarantined_where_it_lies(home: Home) -> None:
     """Once, however often it is found; it stays in the table and sealed."""
     actor = home.actor()

@@ -204,6 +204,24 @@ def test_another_row_in_the_place_of_one_that_was_set_aside_is_not_let_go(home: 
     actor.close()
 
 
+@pytest.mark.parametrize("name", [names.ROW_RELEASED, names.ROW_QUARANTINED, names.WAL_DAMAGED])
+def test_a_row_of_the_actor_s_names_is_never_let_go(home: Home, name: str) -> None:
+    """In the table it would pass for the actor's word, or keep everybody from reading what is quarantined; others are let go."""
+    forged = span(2, name=name, attributes={names.ROW_WRITER: W, names.ROW_PLACE: "aside"})
+    log(span(1), forged, span(3, latency_ms=9999)).save(home.wal)
+    actor = home.actor()
+    actor.tick(at(), flush=True)
+    path = asked(home, "release", 2, 3)
+    actor.tick(at(1), flush=True)
+    assert (home.rows(), quarantined(home).aside, refused(path).exists()) == ([1], {W: [(2, 3)]}, True)
+    assert "row 2" in why_refused(path)
+    assert name in why_refused(path)
+    asked(home, "release", 3, 3, number=2)
+    actor.tick(at(2), flush=True)
+    assert (home.rows(), quarantined(home).aside) == ([1, 3], {W: [(2, 2)]})
+    actor.close()
+
+
 def test_a_damaged_file_of_one_writer_keeps_no_other_s_rows(home: Home) -> None:
     """Whose rows are let go is whose files are looked at."""
     log(span(1), span(2, latency_ms=9999)).save(home.wal)

@@ -10,6 +10,7 @@ from actors.base.errors import IntegrityError
 from actors.spans import conventions as names
 from actors.spans.entry import sign_entry
 from actors.spans.quarantined import Entry, Interval, Quarantined, check_word, entry_of, in_force, join, listed, without
+from actors.spans.sequence import MAX_SEQ
 from tests.unit.actors.spans import asked
 from tests.unit.actors.spans.telemetry import LOG_KEY, NOW_S
 
@@ -66,6 +67,15 @@ def test_putting_in(more: Interval, made: list[Interval]) -> None:
     intervals = [(1, 3), (8, 9)]
     join(intervals, more)
     assert intervals == made
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [("x", "4"), ("3", ""), ("0", "4"), ("5", "4"), ("3", str(MAX_SEQ + 1)), ("3", "9" * 5000)]
+)
+def test_an_entry_names_rows_that_there_can_be(first: str, last: str) -> None:
+    """One that names none, or in no order, is none."""
+    with pytest.raises(ValueError, match=r"int|names no rows"):
+        entry_of(names.ROW_QUARANTINED, {names.ROW_WRITER: W, names.ROW_FIRST: first, names.ROW_LAST: last}, 0)
 
 
 def test_forgeries_by_the_ten_thousand_are_no_work_for_minutes() -> None:

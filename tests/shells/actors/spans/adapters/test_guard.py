@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from actors.base.errors import StorageUnavailable
 from actors.base.ids import ulid
 from actors.spans.adapters.guard import SpanIntegrityGuard, open_guard
+from actors.spans.adapters.recall import Recalled
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
 from actors.spans.checkers.canaries import MARK
@@ -17,6 +19,7 @@ from actors.spans.checkers.cryptographic import CryptographicIntegrityChecker
 from actors.spans.checkers.finding import Arrivals, Finding
 from actors.spans.checkers.temporal import NAME, Bounds, TemporalConsistencyValidator
 from actors.spans.columns import Rows
+from actors.spans.compaction import TableFile
 from actors.spans.config import SpansConfig
 from actors.spans.conventions import ROW_RELEASED
 from tests.unit.actors.spans.telemetry import NOW_S, Authority, Incidents, span, spans_from, writer_id
@@ -62,6 +65,29 @@ def guard(tmp_path: Path, listening: Listening) -> SpanIntegrityGuard:
 def parts(first: int) -> list[Rows]:
     """Return three frames of two rows each."""
     return [Rows(W, first + 2 * n, 1, spans_from(first + 2 * n, 2)) for n in range(3)]
+
+
+class Odd:
+    """A table of which nobody foresaw what it raises."""
+
+    def reachable_files(self) -> tuple[list[TableFile], StorageUnavailable | None]:
+        """Raise."""
+        raise TypeError("what nobody foresaw")
+
+    def batches(self, first: int, last: int) -> list[Rows]:
+        """Return nothing."""
+        return []
+
+
+def test_whatever_recalling_raises_is_a_check_that_failed(tmp_path: Path, listening: Listening) -> None:
+    """Who ended its process over it would end the next one as well: it is said, once, and rows are judged."""
+    incidents = Incidents()
+    guard = open_guard(tmp_path, Authority(), SpansConfig(), 86_400, Reports(incidents), Disk(), [listening])
+    assert guard.recall(Odd(), lambda _: None, NOW_S, 0.0) == Recalled()
+    assert guard.recall(Odd(), lambda _: None, NOW_S, 1.0) is None
+    ((kind, said),) = incidents.opened
+    assert (kind, said["checker"]) == ("integrity_checker_failure", "recall")
+    assert "TypeError: what nobody foresaw" in said["cause"]
 
 
 def test_what_was_judged_whole_is_learned_as_it_was_judged(guard: SpanIntegrityGuard, listening: Listening) -> None:

@@ -15,7 +15,7 @@ from actors.spans.config import SpansConfig
 from actors.spans.counters import WriterCounts, counters_span
 from actors.spans.frames import FrameKind, encode_spans
 from tests.unit.actors.spans.checkers.decisions import NOW_NS, WRITER, agreed, frame
-from tests.unit.actors.spans.telemetry import SMALL, Home, SegmentBytes, at, span, writer_id
+from tests.unit.actors.spans.telemetry import NOW_S, SMALL, Home, SegmentBytes, at, span, writer_id
 
 ROOT = Path(__file__).parents[5]
 STATE = agreed()
@@ -132,6 +132,38 @@ def test_what_taught_nobody_is_not_recalled(home: Home) -> None:
     assert [(part.writer_id, part.first_seq) for part in recalled(SpanStores(home.path, 10), 100).accepted()] == [
         (writer_id(2), 1)
     ]
+
+
+BADLY_WORDED: list[tuple[str, dict[str, str]]] = [
+    (names.WAL_DAMAGED, {names.WAL_LOST_ROWS: "x"}),
+    (names.WAL_DAMAGED, {names.WAL_LOST_ROWS: "9" * 400}),
+    (names.ROW_QUARANTINED, {names.ROW_WRITER: WRITER, names.ROW_PLACE: "table"}),
+    (names.ROW_QUARANTINED, {names.ROW_WRITER: WRITER, names.ROW_FIRST: "one", names.ROW_LAST: "2"}),
+    (names.ROW_RELEASED, {names.ROW_WRITER: WRITER, names.ROW_FIRST: "1", names.ROW_LAST: "9" * 400}),
+]
+
+
+@pytest.mark.parametrize(("name", "said"), BADLY_WORDED)
+def test_an_entry_that_is_badly_worded_keeps_no_actor_from_beginning(
+    home: Home, name: str, said: dict[str, str]
+) -> None:
+    """It says nothing to whoever remembers: the other rows are recalled, and new ones come in."""
+    home.table().append(
+        [
+            Rows(writer_id(2), 1, names.SPAN_SCHEMA_VERSION, [span(9)]),
+            Rows(writer_id(900), 1, names.SPAN_SCHEMA_VERSION, [span(1, name=name, attributes=said)]),
+        ],
+        {writer_id(2): 1, writer_id(900): 1},
+        int(NOW_S * 1000),
+    )
+    assert [part.writer_id for part in recalled(SpanStores(home.path, 10), 100).accepted()] == [writer_id(2)]
+    SegmentBytes().batch((1, 2)).end(FrameKind.CLOSED, 3).save(home.wal)
+    actor = home.actor()
+    for second in range(2):
+        actor.tick(at(second), flush=True)
+    actor.close()
+    assert home.rows() == [1, 2]
+    assert "integrity_checker_failure" not in home.incidents.kinds
 
 
 def test_a_table_that_cannot_be_read_is_an_incident_and_rows_come_in(home: Home) -> None:

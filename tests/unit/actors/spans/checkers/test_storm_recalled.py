@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 
+import pytest
+
 from actors.spans import conventions as names
 from actors.spans.checkers.storm import Seen
 from actors.spans.checkers.storm_recalled import seen_before
 from actors.spans.columns import Rows
+from actors.spans.sequence import MAX_SEQ
 from tests.unit.actors.spans.telemetry import NOW_S, span, writer_id
 
 W, ACTOR = writer_id(1), writer_id(9)
@@ -56,6 +59,13 @@ def test_what_is_older_is_none_and_neither_is_what_somebody_else_said() -> None:
     unchecked = own(5, 20, names.ROW_QUARANTINED, ROW_WRITER=W, ROW_FIRST="3", ROW_LAST="4", ROW_PLACE="table")
     torn = own(6, 20, names.WAL_DAMAGED, WAL_WRITER=W, WAL_NEXT_SEQ="7", WAL_LOST_ROWS="0")
     assert told(aside(4, 61), unchecked, torn, own(7, 20, names.WAL_ADOPTED)) == []
+
+
+@pytest.mark.parametrize("lost", ["x", "", "-3", "1.5", str(MAX_SEQ + 1), "9" * 400, "9" * 5000])
+def test_an_entry_that_is_badly_worded_counts_nothing(lost: str) -> None:
+    """Nor does it keep the others from counting: no writer numbers more rows than there are numbers."""
+    odd = own(5, 20, names.WAL_DAMAGED, WAL_WRITER=W, WAL_NEXT_SEQ="7", WAL_LOST_ROWS=lost)
+    assert told(odd, aside(6, 10)) == [(10, Seen(1, 1, f"{W} 3", 6))]
 
 
 def test_accepted_rows_count_that_came_in_the_window() -> None:
