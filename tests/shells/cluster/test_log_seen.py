@@ -102,6 +102,16 @@ def test_the_command_holds_the_log_against_what_witnesses_remember(site: Site, t
     assert (report["ok"], report["seen"]) == (False, {f"witness {NAMES[0]}": 5})
 
 
+def test_of_a_log_with_leaves_that_cannot_be_read_nobody_says_that_it_goes_on(site: Site) -> None:
+    """What a witness saw was held against none of it; that it saw something is said."""
+    site.asking.ask()
+    (bundle,) = (site.made.files.path / "tile" / "entries").rglob("3")
+    bundle.unlink()
+    code, output = verify(site.made)
+    assert (code, "leaf 0 of the log is missing or cut" in output, "goes on from there" in output) == (1, True, False)
+    assert f"witness {NAMES[0]} has seen 3 batches" in output
+
+
 def test_a_witness_that_is_not_heard_is_red_unless_so_few_are_enough(site: Site) -> None:
     """A system that is down is said to be whole as far as its files tell, and that nobody tells more."""
     site.asking.ask()
