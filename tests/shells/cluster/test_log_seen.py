@@ -80,7 +80,7 @@ def test_a_checkpoint_that_the_log_does_not_come_to_is_a_fork(site: Site) -> Non
     assert forks(site.made, site.newest(), larger) == [
         "client 1 has a checkpoint of 9 batches, and the log has 3: it was set back"
     ]
-    site.made.files.put_witnessed(other)
+    site.made.files.put_witnessed(other, [])
     assert forks(site.made)[0].startswith("home/log/witnessed has another")
 
 
