@@ -62,6 +62,7 @@ from actors.spans.checkers.finding import Checker
 from actors.spans.checkers.storm import StormWindow
 from actors.spans.columns import Rows, prepare
 from actors.spans.config import LogConfig, SpansConfig
+from actors.spans.log.checkpoint import witness_keys
 
 UNBORN_MAX_AGE_S = 3600
 """How long the directory of a writer that died while it was opening its log is looked at before it is removed."""
@@ -106,8 +107,9 @@ class SpanActor:
         self._compactor = Compactor(self._table, files, self._sealer, authority, config, self._reports, self._disk)
         asked = [(witness.url, witness.note_key) for witness in log.witnesses]
         self._witnesses = Witnesses(
-            LogFiles(home / "log", self._disk), asked, log.witness_timeout_s, log.witness_interval_s
-        )
+            LogFiles(home / "log", self._disk), asked, log.witness_timeout_s, log.witness_interval_s,
+            counting=lambda: witness_keys(authority.trust(), int(self._last_tick_s)),
+        )  # fmt: skip
         self._merge_target_s = log.merge_target_s
         self._unsealed_since_s: float | None = None
         """When the oldest row that is not sealed was read (steady); ``None`` while all of the table's are."""

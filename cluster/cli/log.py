@@ -24,6 +24,8 @@ from cluster.trust import load_trust
 MAX_SHOWN = 20
 DAMAGED, LATE, FAILED, AWAY, ANSWERED = "DAMAGED", "LATE", "FAILED", "AWAY", "ANSWERED"
 _RED = (DAMAGED, LATE, FAILED)
+_UNLIKE = frozenset({"fork", "leaves", "more"})
+"""Kinds of damage beside which nobody knows whether the log goes on from what others saw: ``more`` may be any."""
 UNTOLD = "nobody tells whether log and table were set back together"
 WHAT_TO_DO = (
     "Bring the system up, which runs this machine's; revoke one that is gone for good (`weavergen witnesses revoke`); or say "
@@ -140,8 +142,8 @@ def kept_in(files: Iterable[Path], trust: TrustBundle) -> dict[str, SignedCheckp
 
 def told_seen(seen: Mapping[str, SignedCheckpoint], hearing: Hearing, least: int | None, checked: Checked) -> list[str]:
     """Return what others have seen as lines, and who was not heard. Pure."""
-    forked = any(item.kind == "fork" for item in checked.damage)
-    goes_on = "" if forked or not checked.size else ", and the log goes on from there"
+    unlike = not checked.size or any(item.kind in _UNLIKE for item in checked.damage)
+    goes_on = "" if unlike else ", and the log goes on from there"
     lines = [f"{who} has seen {signed.head.size} batches{goes_on}" for who, signed in seen.items()]
     lines += [f"{AWAY}  {why}" for why in hearing.away]
     count = (

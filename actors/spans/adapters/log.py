@@ -6,13 +6,15 @@ Layout of ``home/log``:
     tile/<L>/<N>[.p/<W>]       tiles of hashes (``log.tiles``)
     checkpoint                 the newest signed checkpoint
     witnessed                  the newest one that a witness signed as well
-    witnessed-<N>              the newest one that N of them signed, where fewer signed since
+    witnessed-<N>              the newest one that N of them signed that count, where fewer signed since
 
 Rules:
 - The checkpoint is written last, once what it vouches for is durable; it says how many leaves the log has. Leaves that a
   crash left behind that must be those that come next: others are never written over. Hashes behind it are written anew.
 - Each file appears whole under its name, and no file that a checkpoint vouches for ever changes. So readers need no lock.
-- Of what witnesses signed nothing goes that some leaf has its most signatures by: a proof never loses one that it had.
+- Of what witnesses signed nothing goes that some leaf has its most signatures by: a proof never loses one that it had. Counted
+  are those that are good under keys that count now, as by whoever verifies: a line of others, or of a witness that was revoked,
+  keeps nothing.
 - Partial tiles go once the full tile is there and the checkpoint that needs it is durable; till then every checkpoint's
   tiles are there. Who wants a narrower one finds the beginning of a wider one instead.
 
@@ -20,13 +22,14 @@ Left out: what leaves say (``batch``), whose word a checkpoint is (``sealer``), 
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.files import Folders
 from actors.spans.adapters.segments import Disk
 from actors.spans.log.checkpoint import SignedCheckpoint, read_checkpoint
+from actors.spans.log.note import NoteKey
 from actors.spans.log.tiles import (
     ENTRIES,
     WIDTH,
@@ -67,21 +70,25 @@ class LogFiles:
         return self._read_checkpoint(WITNESSED)
 
     def cosigned(self) -> list[SignedCheckpoint]:
-        """Return every checkpoint that lies here with what witnesses signed, not believed yet: most signatures first."""
+        """Return every checkpoint that lies here with what witnesses signed, not believed yet, the newest first."""
         newest, names = self.witnessed(), sorted(path.name for path in self.path.glob(f"{WITNESSED}-*"))
         earlier = [signed for name in names if (signed := self._read_checkpoint(name)) is not None]
         found = [*([] if newest is None else [newest]), *earlier]
-        return sorted(found, key=lambda signed: (-_cosigners(signed), -signed.head.size))
+        return sorted(found, key=lambda signed: -signed.head.size)
 
     @property
     def is_witnessed(self) -> bool:
         """Tell whether something lies where the newest checkpoint is kept that witnesses signed."""
         return os.path.exists(self.path / WITNESSED)  # noqa: PTH110 - raises nothing: asked at every tick
 
-    def vouching(self, index: int) -> SignedCheckpoint | None:
-        """Return the checkpoint to prove a leaf with: of those that hold it the one that most witnesses signed."""
+    def vouching(self, index: int, witnesses: Collection[NoteKey]) -> SignedCheckpoint | None:
+        """Return the checkpoint to prove a leaf with: of those that hold it the one that most of these witnesses signed.
+
+        Where several are equal it is the newest, and the log's own last.
+        """
         own = self.checkpoint()
-        return next((each for each in (*self.cosigned(), own) if each is not None and each.head.size > index), None)
+        found = [each for each in (*self.cosigned(), own) if each is not None and each.head.size > index]
+        return max(found, key=lambda each: each.cosigners(witnesses), default=None)
 
     def _read_checkpoint(self, name: str) -> SignedCheckpoint | None:
         try:
@@ -214,19 +221,32 @@ class LogFiles:
         except OSError as error:
             raise StorageUnavailable(f"the log in {self.path} cannot be written: {error.strerror}") from error
 
-    def put_witnessed(self, checkpoint: SignedCheckpoint) -> None:
-        """Keep a checkpoint that witnesses signed, durably, and the one before where more of them signed that."""
+    def put_witnessed(self, checkpoint: SignedCheckpoint, witnesses: Collection[NoteKey]) -> None:
+        """Keep a checkpoint that witnesses signed, durably, and those before that more of these witnesses signed."""
         try:
-            before, count = self._readable(WITNESSED), _cosigners(checkpoint)
-            if before is not None and _cosigners(before) > count:
-                self._write(self.path / f"{WITNESSED}-{_cosigners(before)}", before.data)
+            kept = self._better(checkpoint, witnesses)
+            for name, each in kept.items():
+                if self._readable(name) != each:
+                    self._write(self.path / name, each.data)
             self._write(self.path / WITNESSED, checkpoint.data)
             for path in self.path.glob(f"{WITNESSED}-*"):
-                kept = self._readable(path.name)
-                if kept is None or _cosigners(kept) <= count:
+                if path.name not in kept:
                     self._disk.remove(path)
         except OSError as error:
             raise StorageUnavailable(f"the log in {self.path} cannot be written: {error.strerror}") from error
+
+    def _better(self, than: SignedCheckpoint, witnesses: Collection[NoteKey]) -> dict[str, SignedCheckpoint]:
+        """Return name → checkpoint of those by which a leaf has more signatures.
+
+        Those that most signed come first: so written, none is written over before it lies under its new name.
+        """
+        lying = (self._readable(path.name) for path in self.path.glob(f"{WITNESSED}*"))
+        found = [(each.cosigners(witnesses), each.head.size, each) for each in lying if each is not None]
+        kept, newest, least = dict[str, SignedCheckpoint](), -1, than.cosigners(witnesses)
+        for count, size, each in sorted(found, key=lambda item: item[:2], reverse=True):
+            if count > least and size > newest:
+                kept[f"{WITNESSED}-{count}"], newest = each, size
+        return kept
 
     def _readable(self, name: str) -> SignedCheckpoint | None:
         """Return a checkpoint that lies here; ``None`` for one that proves nothing to anybody: it gives way."""
@@ -263,8 +283,3 @@ class LogFiles:
                 self._disk.remove(file)
             folder.rmdir()
             self._folders.forget(folder)
-
-
-def _cosigners(signed: SignedCheckpoint) -> int:
-    """Return how many others than the log signed, by their names."""
-    return len({line.name for line in signed.note.signatures} - {signed.head.origin})

@@ -6,6 +6,7 @@ together. The row itself is read from the table each time, so a row that was cha
 """
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from actors.base.errors import IntegrityError
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.reader import WalReader
 from actors.spans.config import SpansConfig
+from actors.spans.log.checkpoint import witness_keys
 from actors.spans.lookup import DecisionLookup
 from actors.spans.place import AT_HOME, Location
 from actors.spans.proof import check_inclusion
@@ -60,10 +62,11 @@ class ArchivedDecisions:
     """The spans table and its log as a source of decisions, opened at the first question; one question at a time."""
 
     def __init__(
-        self, home: Path, checkpoint_commits: int, trust: Callable[[], TrustBundle], location: Location = AT_HOME
-    ) -> None:
+        self, home: Path, checkpoint_commits: int, trust: Callable[[], TrustBundle], location: Location = AT_HOME, *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
         """``trust`` tells whose word is believed now."""
-        self._trust = trust
+        self._trust, self._clock = trust, clock
         self._home = home
         self._log = LogFiles(home / "log")
         self._checkpoint_commits, self._location = checkpoint_commits, location
@@ -93,7 +96,11 @@ class ArchivedDecisions:
         record = envelope.read()
         writer = record.writer
         row = self._table().row_of(writer.id, writer.seq, record.id)
-        if row is None or (index := row.log_index) is None or (signed := self._log.vouching(index)) is None:
+        if row is None or (index := row.log_index) is None:
+            return data
+        trust = self._trust()
+        signed = self._log.vouching(index, witness_keys(trust, int(self._clock())))
+        if signed is None:
             return data
         (manifest,) = self._log.leaves(index, index + 1)
         first_seq, hashes = self._hashes.get(index) or self._hashes_of(index)
@@ -102,7 +109,7 @@ class ArchivedDecisions:
         path = inclusion_path(writer.seq - first_seq, hashes)
         alone = proof_of(row, writer.seq, manifest, self._log.path_of(index, signed.head.size), signed)
         proof = msgspec.structs.replace(alone, row_path=[item.hex() for item in path])
-        check_inclusion(proof, writer.id, writer.seq, envelope.as_logged, self._trust())
+        check_inclusion(proof, writer.id, writer.seq, envelope.as_logged, trust)
         self._hashes.put(index, first_seq, hashes)  # now that they are known to be what was sealed
         return canonical_json(msgspec.structs.replace(envelope, proof=proof))
 

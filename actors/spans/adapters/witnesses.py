@@ -6,7 +6,7 @@ Rules:
 - Asking blocks on other machines: it runs in a thread of its own, one round at a time, and sealing never waits for it. A round
   begins when the log has grown, and again while not all have signed; no two within the interval.
 - The newest checkpoint with their signatures lies beside the log's own: ``home/log/witnessed``. Where it is gone they are asked
-  again; one that more of them signed stays beside it until as many have signed a newer one.
+  again; one that more of them signed whose keys count now stays beside it until as many have signed a newer one.
 - A witness that cannot be reached is away. One that remembers a larger log than ours, or another one, has seen what we do not
   have: that is reported, and goes on being reported.
 
@@ -17,7 +17,7 @@ import http.client
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -97,11 +97,11 @@ class Witnesses:
 
     def __init__(
         self, files: LogFiles, asked: Sequence[tuple[str, NoteKey]], timeout_s: float, interval_s: float,
-        send: Post = post,
+        send: Post = post, counting: Callable[[], Collection[NoteKey]] | None = None,
     ) -> None:  # fmt: skip
-        """``asked`` are addresses and keys."""
+        """``asked`` are addresses and keys; ``counting`` returns the keys of the witnesses that count now, else those do."""
         self._files, self._asked, self._timeout_s, self._interval_s = files, asked, timeout_s, interval_s
-        self._send = send
+        self._send, self._counting = send, counting or (lambda: [key for _, key in self._asked])
         self._known: dict[str, int] = {}
         """Name of a witness → the size that it signed last, as far as is known."""
         self._thread: threading.Thread | None = None
@@ -151,7 +151,7 @@ class Witnesses:
             except IntegrityError as error:
                 found = replace(found, contradicted=(*found.contradicted, str(error)))
         if lines:
-            self._files.put_witnessed(checkpoint.cosigned(lines))
+            self._files.put_witnessed(checkpoint.cosigned(lines), self._counting())
         self.last = found
         return found
 

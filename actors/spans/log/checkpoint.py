@@ -15,7 +15,7 @@ Left out: who watches (``witness``), where checkpoints lie (``adapters.log``).
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from actors.base.canonical import b64, unb64
@@ -116,6 +116,13 @@ class SignedCheckpoint:
                     others = _each_once(self.note.signed_by(witnesses))
                     return Checkpoint(log_id(trust), head.size, head.root.hex(), time_s, others)
         raise IntegrityError("checkpoint: no trusted log key signed it", "checkpoint")
+
+    def cosigners(self, witnesses: Collection[NoteKey]) -> int:
+        """Return how many of these witnesses signed it; 0 where a line spoils it: nobody who counts them takes it then."""
+        try:
+            return len(_each_once(self.note.signed_by(witnesses)))
+        except IntegrityError:
+            return 0
 
     def cosigned(self, lines: Iterable[SignatureLine]) -> "SignedCheckpoint":
         """Return it with what witnesses signed, each line once."""

@@ -34,13 +34,18 @@ Commit = Callable[[bytes, bytes, bytes], str]
 """Takes trace id, span id and a value's bytes; returns a commitment in hex."""
 
 
-def put_away(span: Message, commit: Commit, more: Collection[str] = ()) -> Message:
-    """Return a span with commitments where content stood, or the very same if there is none; ``more`` are names in lower case."""
-    if not any(True for _ in _content(span, more)):
+def put_away(
+    span: Message, commit: Commit, more: Collection[str] = (), step: Callable[[], None] = lambda: None
+) -> Message:
+    """Return a span with commitments where content stood, or the very same if there is none.
+
+    ``more`` are names in lower case; ``step`` is called at each attribute that is looked at.
+    """
+    if not any(True for _ in _content(span, more, step)):
         return span
     kept = Message()
     kept.CopyFrom(span)
-    for item in _content(kept, more):
+    for item in _content(kept, more, step):
         value = item.value.SerializeToString(deterministic=True)
         said = PREFIX + commit(span.trace_id, span.span_id, value)
         item.value.CopyFrom(AnyValue(string_value=said))
@@ -55,7 +60,9 @@ def is_content(key: str, more: Collection[str] = (), event: str = "") -> bool:
     return event.strip().casefold().startswith(EVENTS) and folded in IN_EVENTS
 
 
-def _content(span: Message, more: Collection[str]) -> Iterable[KeyValue]:
-    yield from (item for item in span.attributes if is_content(item.key, more))
-    for event in span.events:
-        yield from (item for item in event.attributes if is_content(item.key, more, event.name))
+def _content(span: Message, more: Collection[str], step: Callable[[], None]) -> Iterable[KeyValue]:
+    for attributes, event in ((span.attributes, ""), *((event.attributes, event.name) for event in span.events)):
+        for item in attributes:
+            step()
+            if is_content(item.key, more, event):
+                yield item

@@ -7,12 +7,13 @@ Rules:
   attribute of such a name, nor is a span or scope called so. A decision's id has a column: nobody else names one.
 - Ids are ids, times are of now, give or take the configuration: whoever chose a date freely would make files by the thousand.
 - A resource or scope without spans says nothing of any: nothing is looked at in it, and nothing kept.
-- Content is put away first (``content``), so what was long is measured by what is kept of it.
+- Content is put away (``content``) of a span that has its ids, its times and no more of anything than it may: hashing is work.
+  What was long is measured after that, by what is kept of it.
 - Everything has a bound. Of reasons, a few are told, shortened, with how many spans each was for.
 - The work grows with a request's size and with what is kept of it, and with nothing else: a resource is copied once, and once
   more for each span of it that is taken.
-- ``breathe`` is called every few resources, scopes and spans: whoever lets this run beside an event loop gives the loop its
-  turn then.
+- ``breathe`` is called every few resources, scopes and spans, and within a span that holds much: whoever lets this run beside an
+  event loop gives the loop its turn then.
 
 Left out: reading requests (``exchange``), rates and disks (the gateway).
 """
@@ -37,6 +38,10 @@ OWN = "weavergen"
 DECISION_NAMES = frozenset({"decision_id", "decision.id"})
 STEPS_A_BREATH = 16
 """Resources, scopes and spans."""
+ITEMS_A_STEP = 16
+"""Attributes, events and links."""
+BYTES_AN_ITEM = 32
+"""So much of an attribute counts as an item more: its value may be a long list."""
 MAX_REASONS = 5
 MAX_REASONS_KEPT = 64
 MAX_SHOWN_CHARS = 64
@@ -96,7 +101,9 @@ class _Intake:
         self._earliest_ns = now_ns - config.max_age_s * _NS
         self._latest_ns = min(now_ns + config.max_ahead_s * _NS, INT64_MAX)
         self._rows: list[Span] = []
-        self._bytes = self._steps = 0
+        self._bytes = 0
+        self._items_left = 0
+        """Before the next breath."""
         self._rejected: Counter[str] = Counter()
 
     def take(self, request: ExportTraceServiceRequest) -> Taken:
@@ -106,10 +113,11 @@ class _Intake:
                 self._take_resource(resource)
         return Taken(self._rows, dict(self._rejected))
 
-    def _step(self) -> None:
-        if self._steps % STEPS_A_BREATH == 0:
+    def _step(self, items: int = ITEMS_A_STEP) -> None:
+        if self._items_left <= 0:
             self._breathe()
-        self._steps += 1
+            self._items_left = STEPS_A_BREATH * ITEMS_A_STEP
+        self._items_left -= items
 
     def _take_resource(self, sent: ResourceSpans) -> None:
         around = resource_of(sent)
@@ -131,12 +139,23 @@ class _Intake:
         frame: ResourceSpans | None = None
         for whole in sent.spans:
             self._step()
-            span = whole if self._commit is None else put_away(whole, self._commit, self._config.content_attributes)
-            if why := self._why(lambda one=span: self._check_span(one, around)):  # type: ignore[misc]
-                self._reject(why, 1)
+            try:
+                span = self._checked(whole, around)
+            except Rejected as error:
+                self._reject(str(error), 1)
             else:
                 frame = frame or frame_of(resource, scope)
                 self._take_span(frame, span)
+
+    def _checked(self, sent: Message, around: tuple[int, int]) -> Message:
+        """Return a span without its content; raise ``Rejected`` unless it can be taken. ``around``: see ``_check_kept``."""
+        self._check_span(sent)
+        self._check_counts(sent)
+        span = sent
+        if self._commit is not None:
+            span = put_away(sent, self._commit, self._config.content_attributes, lambda: self._step(1))
+        self._check_kept(span, around)
+        return span
 
     def _take_span(self, around: ResourceSpans, span: Message) -> None:
         row = row_of(around, span, self._sender, self._tenant)
@@ -166,14 +185,15 @@ class _Intake:
     # What may be said.
 
     def _check_resource(self, resource: ResourceSpans) -> None:
+        self._check_count(resource.resource.attributes, "resource")
         self._check_attributes(resource.resource.attributes, "resource")
 
     def _check_scope(self, scope: ScopeSpans) -> None:
         self._check_name(scope.scope.name, "scope")
+        self._check_count(scope.scope.attributes, "scope")
         self._check_attributes(scope.scope.attributes, "scope")
 
-    def _check_span(self, span: Message, around: tuple[int, int]) -> None:
-        """Raise ``Rejected`` unless a span can be taken; ``around`` are the sizes of its resource and scope."""
+    def _check_span(self, span: Message) -> None:
         _check_id(span.trace_id, 16, "trace id")
         _check_id(span.span_id, 8, "span id")
         if span.parent_span_id and len(span.parent_span_id) != 8:
@@ -187,6 +207,24 @@ class _Intake:
         self._check_name(span.name, "span")
         self._check_length(span.trace_state, "trace state")
         self._check_length(span.status.message, "status message")
+
+    def _check_counts(self, span: Message) -> None:
+        self._check_count(span.attributes, "span")
+        for items, most, what, each in (
+            (span.events, self._config.max_events, "events", "event"), (span.links, self._config.max_links, "links", "link"),
+        ):  # fmt: skip
+            if len(items) > most:
+                raise Rejected(f"more than {most} {what}")
+            for item in items:
+                self._step(1)
+                self._check_count(item.attributes, each)
+
+    def _check_count(self, attributes: Collection[KeyValue], what: str) -> None:
+        if len(attributes) > self._config.max_attributes:
+            raise Rejected(f"more than {self._config.max_attributes} attributes of a {what}")
+
+    def _check_kept(self, span: Message, around: tuple[int, int]) -> None:
+        """Look at what is kept of a span; ``around`` are the sizes of its resource and scope."""
         self._check_attributes(span.attributes, "span")
         self._check_events(span)
         self._check_links(span)
@@ -199,8 +237,6 @@ class _Intake:
             raise Rejected(f"a span with its resource and scope has more than {most} bytes")
 
     def _check_events(self, span: Message) -> None:
-        if len(span.events) > self._config.max_events:
-            raise Rejected(f"more than {self._config.max_events} events")
         for event in span.events:
             self._check_length(event.name, "event's name")
             if event.time_unix_nano > INT64_MAX:
@@ -208,8 +244,6 @@ class _Intake:
             self._check_attributes(event.attributes, "event")
 
     def _check_links(self, span: Message) -> None:
-        if len(span.links) > self._config.max_links:
-            raise Rejected(f"more than {self._config.max_links} links")
         for link in span.links:
             self._check_length(link.trace_state, "link's trace state")
             self._check_attributes(link.attributes, "link")
@@ -224,9 +258,8 @@ class _Intake:
             raise Rejected(f"a {what} has more than {self._config.max_name_bytes} bytes")
 
     def _check_attributes(self, attributes: Collection[KeyValue], what: str) -> None:
-        if len(attributes) > self._config.max_attributes:
-            raise Rejected(f"more than {self._config.max_attributes} attributes of a {what}")
         for item in attributes:
+            self._step(1 + item.ByteSize() // BYTES_AN_ITEM)
             if is_own(item.key):
                 raise Rejected(f"{what} attribute {_short(item.key)}: names under {OWN}. are this system's own")
             if item.key.casefold() in DECISION_NAMES:

@@ -80,7 +80,7 @@ def test_a_checkpoint_that_the_log_does_not_come_to_is_a_fork(site: Site) -> Non
     assert forks(site.made, site.newest(), larger) == [
         "client 1 has a checkpoint of 9 batches, and the log has 3: it was set back"
     ]
-    site.made.files.put_witnessed(other)
+    site.made.files.put_witnessed(other, [])
     assert forks(site.made)[0].startswith("home/log/witnessed has another")
 
 
@@ -100,6 +100,16 @@ def test_the_command_holds_the_log_against_what_witnesses_remember(site: Site, t
     assert f"\x1b[31mDAMAGED  log: fork: witness {NAMES[0]} has a checkpoint of 5 batches" in output
     report = json.loads(verify(site.made, "--json")[1])
     assert (report["ok"], report["seen"]) == (False, {f"witness {NAMES[0]}": 5})
+
+
+def test_of_a_log_with_leaves_that_cannot_be_read_nobody_says_that_it_goes_on(site: Site) -> None:
+    """What a witness saw was held against none of it; that it saw something is said."""
+    site.asking.ask()
+    (bundle,) = (site.made.files.path / "tile" / "entries").rglob("3")
+    bundle.unlink()
+    code, output = verify(site.made)
+    assert (code, "leaf 0 of the log is missing or cut" in output, "goes on from there" in output) == (1, True, False)
+    assert f"witness {NAMES[0]} has seen 3 batches" in output
 
 
 def test_a_witness_that_is_not_heard_is_red_unless_so_few_are_enough(site: Site) -> None:

@@ -272,9 +272,9 @@ def test_what_witnesses_signed_is_held_against_their_keys(tmp_path: Path) -> Non
     newest = made.files.checkpoint()
     assert newest is not None
     line = sign_line(newest.note.text, name, key, 5)
-    made.files.put_witnessed(newest.cosigned([line]))
+    made.files.put_witnessed(newest.cosigned([line]), [])
     assert check_log(tmp_path, certified, 10).damage == ()
-    made.files.put_witnessed(newest.cosigned([replace(line, data=line.data[:-1] + bytes([line.data[-1] ^ 1]))]))
+    made.files.put_witnessed(newest.cosigned([replace(line, data=line.data[:-1] + bytes([line.data[-1] ^ 1]))]), [])
     assert made.damage() == [], "who knows no witness can tell nothing"
     checked = check_log(tmp_path, certified, 10)
     assert [(one.batch, one.kind, name in one.why) for one in checked.damage] == [(-1, "cosignature", True)]

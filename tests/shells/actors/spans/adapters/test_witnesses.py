@@ -1,22 +1,26 @@
 """Asking witnesses: who signs, who is away, and who has seen another log than this one."""
 
 import shutil
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from actors.base.canonical import canonical_json
 from actors.base.errors import StorageUnavailable
+from actors.base.signing import SigningKey
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.lookup import ArchivedDecisions
 from actors.spans.adapters.witness import Witness
 from actors.spans.adapters.witnesses import Answer, Witnesses, post, seen_by
-from actors.spans.log.checkpoint import origin, read_checkpoint, sign_checkpoint
-from actors.spans.log.note import SignatureLine
+from actors.spans.log.checkpoint import SignedCheckpoint, origin, read_checkpoint, sign_checkpoint
+from actors.spans.log.note import KeyKind, NoteKey, SignatureLine, sign_line
 from actors.spans.record import read_envelope
 from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed
 from tests.shells.actors.spans.adapters.test_log import proven
+from tests.shells.cluster.test_hearing import with_witnesses, without
 from tests.unit.actors.spans.telemetry import NOW_S
 
 NAMES = ("witness.example/1", "witness.example/2")
@@ -32,12 +36,15 @@ class Watched:
         trust.write_bytes(canonical_json(self.made.authority.trust()))
         self.witnesses = {name: Witness(path / f"away-{name[-1]}", name, trust) for name in NAMES}
         self.away: set[str] = set()
+        self.counted = [witness.key for witness in self.witnesses.values()]
+        """Keys that root certifies now."""
         self.asked: list[str] = []
         self.asking = self.client(self.made.files)
 
     def client(self, files: LogFiles, send: Send | None = None, interval_s: float = 5) -> Witnesses:
         """Return who asks for a log's signatures, as after a restart."""
-        return Witnesses(files, [(name, self.witnesses[name].key) for name in NAMES], 1, interval_s, send or self.send)
+        asked = [(name, self.witnesses[name].key) for name in NAMES]
+        return Witnesses(files, asked, 1, interval_s, send or self.send, lambda: self.counted)
 
     def send(self, url: str, body: bytes, timeout_s: float) -> Answer:
         """Ask a witness in this process."""
@@ -47,6 +54,25 @@ class Watched:
             raise StorageUnavailable(f"witness {name} does not answer")
         told = self.witnesses[name].add_checkpoint(body, int(NOW_S))
         return Answer(told.status, told.content_type, told.body.encode())
+
+    def replace(self, name: str) -> None:
+        """Give a witness another key; whoever asks has to be made anew."""
+        old = self.witnesses[name]
+        again = Witness(self.path / f"again-{name[-1]}", name, self.path / "home" / "trust.json")
+        self.witnesses[name] = again
+        self.counted = [key for key in self.counted if key != old.key] + [again.key]
+        self.asking = self.client(self.made.files)
+
+    def lying(self) -> dict[str, tuple[int, int]]:
+        """Return the size of each checkpoint that witnesses signed, and how many others' lines it has."""
+        found = {path.name: read_checkpoint(path.read_bytes()) for path in self.made.files.path.glob("witnessed*")}
+        return {name: (each.head.size, len(each.note.signatures) - 2) for name, each in found.items()}
+
+    def by(self, index: int) -> tuple[int, int]:
+        """Return the size of the checkpoint that a leaf is proven by, and how many that count signed it."""
+        signed = self.made.files.vouching(index, self.counted)
+        assert signed is not None
+        return signed.head.size, signed.cosigners(self.counted)
 
     def cosigners(self) -> set[str]:
         """Return whose signatures lie beside the log."""
@@ -86,33 +112,80 @@ def test_both_sign_a_log_that_goes_on(watched: Watched) -> None:
 
 def test_a_proof_keeps_the_signatures_that_it_had_while_a_witness_is_away(watched: Watched) -> None:
     """Its checkpoint stays until as many signed a newer one: then one file is enough again."""
-
-    def lying() -> dict[str, tuple[int, int]]:
-        found = {path.name: read_checkpoint(path.read_bytes()) for path in watched.made.files.path.glob("witnessed*")}
-        return {name: (each.head.size, len(each.note.signatures) - 2) for name, each in found.items()}
-
-    def by(index: int) -> tuple[int, int]:
-        signed = watched.made.files.vouching(index)
-        assert signed is not None
-        return signed.head.size, len(signed.note.signatures) - 2
-
     watched.asking.ask()
     watched.away = {NAMES[1]}
     watched.client(watched.made.files).ask()  # after a restart, of a log that has not grown
-    assert by(2) == (3, 2)
+    assert watched.by(2) == (3, 2)
     for _ in range(2):
         watched.made.batches(1)
         watched.asking.ask()
-    assert lying() == {"witnessed": (5, 1), "witnessed-2": (3, 2)}
-    assert [by(index) for index in (2, 3, 4)] == [(3, 2), (5, 1), (5, 1)]
+    assert watched.lying() == {"witnessed": (5, 1), "witnessed-2": (3, 2)}
+    assert [watched.by(index) for index in (2, 3, 4)] == [(3, 2), (5, 1), (5, 1)]
     assert watched.made.damage() == []
     watched.made.batches(1)
-    assert by(4) == (5, 1)
-    assert watched.made.files.vouching(5) == watched.made.files.checkpoint()
+    assert watched.by(4) == (5, 1)
+    assert watched.made.files.vouching(5, watched.counted) == watched.made.files.checkpoint()
     (watched.made.files.path / "witnessed-1").write_text("nonsense")
     watched.away = set()
     watched.asking.ask()
-    assert (lying(), by(2)) == ({"witnessed": (6, 2)}, (6, 2))
+    assert (watched.lying(), watched.by(2)) == ({"witnessed": (6, 2)}, (6, 2))
+
+
+def test_signatures_of_a_witness_that_is_gone_hold_no_proof_back(watched: Watched) -> None:
+    """Both signed once; one was revoked, and the other has a new key since, which signed a log that holds the same leaves."""
+    watched.asking.ask()
+    watched.counted = [watched.witnesses[NAMES[1]].key]
+    watched.away = {NAMES[0]}
+    watched.made.batches(1)
+    watched.asking.ask()
+    watched.replace(NAMES[1])
+    assert [watched.by(index)[1] for index in (2, 3)] == [0, 0], "nobody's whose word counts"
+    watched.asking.ask()
+    assert [watched.by(index) for index in (2, 3)] == [(4, 1), (4, 1)]
+    assert watched.lying() == {"witnessed": (4, 1)}
+
+
+def test_lines_of_nobody_known_count_for_nothing(watched: Watched) -> None:
+    """Whoever writes beside the log may add as many as a note holds, and names that are a witness's among them."""
+    watched.asking.ask()
+    genuine, keys = watched.made.files.witnessed(), watched.counted
+    assert genuine is not None
+    padded = genuine.cosigned(SignatureLine(f"w.example/{number}", bytes(4), bytes(72)) for number in range(50))
+    bent = replace(genuine.note.signatures[-1], data=bytes(72))
+    spoiled = SignedCheckpoint(replace(genuine.note, signatures=(*genuine.note.signatures[:-1], bent)))
+    watched.made.batches(1)
+    for lying, count in ((padded, 2), (spoiled, 0)):
+        (watched.made.files.path / "witnessed").write_bytes(lying.data)
+        assert (lying.cosigners(keys), watched.by(2)) == (count, (3, count))
+        watched.asking.ask()
+        assert watched.lying() == {"witnessed": (4, 2)}
+    watched.away = {NAMES[1]}
+    for size in (5, 6):  # with another's lines and without, fewer are fewer
+        watched.made.batches(1)
+        watched.asking.ask()
+        assert watched.lying() == {"witnessed": (size, 1), "witnessed-2": (4, 2)}
+
+
+def test_of_each_number_of_signatures_the_newest_stays(watched: Watched) -> None:
+    """Wherever each lay before: who counts changes, and what is called after a number is found under another."""
+    names = [f"witness.example/{number}" for number in range(4)]
+    keys = [SigningKey.from_seed(name.encode().ljust(32)) for name in names]
+    known = [NoteKey(name, KeyKind.COSIGNATURE, key.public) for name, key in zip(names, keys, strict=True)]
+    files, made = watched.made.files, dict[int, SignedCheckpoint]()
+    for count in (4, 3, 3, 2, 1):
+        watched.made.batches(1)
+        own = files.checkpoint()
+        assert own is not None
+        signed = own.cosigned(sign_line(own.note.text, names[at], keys[at], 7) for at in range(count))
+        files.put_witnessed(signed, known)
+        made[own.head.size] = signed
+    assert watched.lying() == {"witnessed": (8, 1), "witnessed-2": (7, 2), "witnessed-3": (6, 3), "witnessed-4": (4, 4)}
+    own = files.checkpoint()
+    assert own is not None
+    files.put_witnessed(own, known[1:])  # the first counts no more: three, two, one, none
+    assert watched.lying() == {"witnessed": (8, 0), "witnessed-1": (7, 2), "witnessed-2": (6, 3), "witnessed-3": (4, 4)}
+    vouching = [files.vouching(index, known[1:]) for index in (3, 5, 6, 7)]
+    assert [None if each is None else each.head.size for each in vouching] == [4, 6, 7, 8]
 
 
 def test_what_they_signed_is_asked_for_again_where_it_is_gone(watched: Watched) -> None:
@@ -208,6 +281,32 @@ def test_they_are_asked_when_the_log_has_grown_and_no_more_often_than_agreed(wat
         asking.settle(30)
         assert len(watched.asked) == asked, at_s
     assert asking.last.signed == NAMES
+
+
+def test_a_proof_leads_to_what_those_signed_that_root_certifies_now(tmp_path: Path) -> None:
+    """Not to what one signed that was revoked since."""
+    made, data = proven(tmp_path / "home")
+    trust = made.authority.trust()
+    keys = [SigningKey.from_seed(name.encode().ljust(32)) for name in NAMES]
+    known = [NoteKey(name, KeyKind.COSIGNATURE, key.public) for name, key in zip(NAMES, keys, strict=True)]
+    certified = with_witnesses(trust, *known)
+    bundles = [without(certified, known[1]), certified]
+    archive = ArchivedDecisions(tmp_path / "home", 10, lambda: bundles[-1], clock=time.time)
+    for count in (2, 1):
+        own = made.files.checkpoint()
+        assert own is not None
+        lines = [sign_line(own.note.text, name, key, 7) for name, key in zip(NAMES[:count], keys, strict=False)]
+        made.files.put_witnessed(own.cosigned(lines), known)
+        made.batches(1)
+
+    def size() -> int:
+        proof = read_envelope(archive.prove(data)).proof
+        assert proof is not None
+        return proof.entry.checkpoint.head.size
+
+    assert size() == 1
+    bundles.pop()
+    assert size() == 2
 
 
 def test_a_proof_leads_to_a_checkpoint_that_witnesses_signed(tmp_path: Path) -> None:

@@ -158,6 +158,8 @@ def test_witnesses_are_told_of_those_that_were_asked_for() -> None:
     assert checkpoint.verify(KEYS.trust(), known).witnesses == ("witness.example/0", "witness.example/1")
     wrong = replace(lines[2], data=lines[1].data)
     assert checkpoint.cosigned([wrong]).verify(KEYS.trust(), known[:2]).witnesses
+    assert [checkpoint.cosigners(asked) for asked in (known, known[1:], [])] == [2, 1, 0]
+    assert [checkpoint.cosigned([wrong]).cosigners(asked) for asked in (known[:2], known)] == [2, 0]
     with pytest.raises(IntegrityError, match="does not match"):
         checkpoint.cosigned([wrong]).verify(KEYS.trust(), known)
 

@@ -1,5 +1,7 @@
 """What is put away of other services' questions and answers."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -9,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from actors.base.digests import commitment
 from actors.spans.otlp.config import OtlpConfig
 from actors.spans.otlp.content import PREFIX, is_content, put_away
-from actors.spans.otlp.intake import take
+from actors.spans.otlp.intake import ITEMS_A_STEP, STEPS_A_BREATH, Taken, take
 from actors.spans.otlp.mapping import whole
 from tests.unit.actors.spans.otlp.sent import NOW_NS, pair, request, requests, sent
 
@@ -92,3 +94,53 @@ def test_whatever_holds_no_content_comes_out_as_it_was(message: ExportTraceServi
     config = OtlpConfig(max_age_s=86_400)
     plain, put = (take(message, "k", "t", config, NOW_NS, commit=each) for each in (None, commit))
     assert [row.otlp for row in plain.rows] == [row.otlp for row in put.rows]
+
+
+class Work:
+    """Counts what is committed to, all in all and at most between two breaths."""
+
+    def __init__(self) -> None:
+        self.commits = self.at_once = self.most_at_once = 0
+
+    def commit(self, trace_id: bytes, span_id: bytes, value: bytes) -> str:
+        """Commit, and count it."""
+        self.commits += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        return commit(trace_id, span_id, value)
+
+    def breathe(self) -> None:
+        """Begin to count anew."""
+        self.at_once = 0
+
+    def of(self, **fields: Any) -> Taken:
+        """Take one span."""
+        return take(request(sent(**fields)), "k", "t", OtlpConfig(), NOW_NS, self.breathe, self.commit)
+
+
+MANY = [pair("gen_ai.prompt", SECRET)] * 129
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"attributes": MANY}, {"events": [Span.Event(attributes=MANY)]}, {"events": [Span.Event(attributes=MANY[:1])] * 129},
+        {"attributes": MANY[:1], "links": [Span.Link()] * 129}, {"attributes": MANY[:1], "links": [Span.Link(attributes=MANY)]},
+        {"attributes": MANY[:1], "span_id": b""}, {"attributes": MANY[:1], "start_time_unix_nano": 0},
+        {"attributes": MANY[:1], "name": "weavergen.canary"},
+    ],
+    ids=["attributes", "an event's attributes", "events", "links", "a link's attributes", "id", "time", "name"],
+)  # fmt: skip
+def test_of_a_span_that_is_rejected_for_what_it_is_nothing_is_hashed(fields: dict[str, Any]) -> None:
+    """Nor of one that has too much of anything: a few KB, once decompressed, could take seconds."""
+    work = Work()
+    assert work.of(**fields).rejected_spans == 1
+    assert work.commits == 0
+
+
+def test_within_a_span_that_holds_much_whoever_waits_is_let_breathe() -> None:
+    """However much a span may hold: all of it is hashed, little of it at once."""
+    work = Work()
+    work.of(attributes=MANY[:128], events=[Span.Event(attributes=MANY[:128])] * 128)
+    assert work.commits == 129 * 128
+    assert work.most_at_once <= STEPS_A_BREATH * ITEMS_A_STEP

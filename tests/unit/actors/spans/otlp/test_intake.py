@@ -151,6 +151,15 @@ def test_whoever_waits_is_let_breathe() -> None:
     assert len(breaths) == 3 + 4 + 5
 
 
+def test_long_values_let_breathe_as_well() -> None:
+    """A list of thousands is walked through to its end."""
+    breaths: list[None] = []
+    empty = AnyValue(array_value=ArrayValue(values=[AnyValue()] * 4000))
+    message = request(sent(attributes=[KeyValue(key="a", value=empty)] * 100))
+    take(message, "k", "t", OtlpConfig(), NOW_NS, lambda: breaths.append(None))
+    assert 50 <= len(breaths) <= 110
+
+
 class Copies:
     """Counts the bytes of messages that are copied."""
 
