@@ -8,7 +8,8 @@ Rules:
 - What helps to be sent again gets 429 or 503 with ``Retry-After``; everything else never helps, and says so by its status.
 - Errors are ``google.rpc.Status`` in the request's encoding, as the protocol wants, not the gateway's own.
 - A request uses up of its key's rate what its spans, its scopes or its bytes are, whichever is most, and never nothing. One
-  that is to be sent again uses up nothing; one that never helps was read, and has its price.
+  that is to be sent again uses up nothing; one that never helps was read, and has its price: where it could not be inflated,
+  that of what it might have become.
 
 Left out: which spans may come in (``actors.spans.otlp.intake``) and their log (``external_log``).
 """
@@ -37,7 +38,16 @@ from actors.base.errors import (
     WeaverGenError,
 )
 from actors.spans.otlp.config import OtlpConfig
-from actors.spans.otlp.exchange import Encoding, count_scopes, encoding_of, failure, inflate, read_request, response
+from actors.spans.otlp.exchange import (
+    Encoding,
+    count_scopes,
+    encoding_of,
+    failure,
+    inflate,
+    most_inflated,
+    read_request,
+    response,
+)
 from actors.spans.otlp.intake import Taken, count_spans, take
 from actors.spans.span import Span
 from actors.store.tenants import Tenants, TenantSalts
@@ -207,12 +217,13 @@ class TraceIntake:
     def _take(
         self, read: _Read, data: bytes, compressed: bool, encoding: Encoding, sender: str, tenant: TenantSalts
     ) -> None:  # fmt: skip
-        config = self._config
+        config, most = self._config, self._config.max_decompressed_bytes
         if compressed:
-            data = inflate(data, config.max_decompressed_bytes, config.max_ratio)
-        elif len(data) > config.max_decompressed_bytes:
-            raise PromptTooLarge(f"the body has more than {config.max_decompressed_bytes} bytes", "body")
-        read.price = max(read.price, len(data) // config.bytes_a_span)
+            read.price = self._price(most_inflated(len(data), most, config.max_ratio))
+            data = inflate(data, most, config.max_ratio)
+        read.price = self._price(len(data))
+        if len(data) > most:
+            raise PromptTooLarge(f"the body has more than {most} bytes", "body")
         request = read_request(data, encoding, config.max_scopes)
         count = count_spans(request)
         read.price = max(read.price, count, count_scopes(request) // 2)
@@ -223,6 +234,10 @@ class TraceIntake:
             request, sender, tenant.pseudonym, config, self._time_ns(), _breathe,
             None if self._keeps(tenant.tenant) else tenant.span_commitment,
         )  # fmt: skip
+
+    def _price(self, read_bytes: int) -> int:
+        """Return what so many bytes cost, whatever they hold."""
+        return max(1, read_bytes // self._config.bytes_a_span)
 
     async def _keep(self, key_id: str, read: _Read) -> None:
         """Make rows durable, and count what became of every span."""

@@ -95,15 +95,19 @@ class HomeSlots:
         now_s = self._monotonic()
         return frozenset(number for number, (_, since_s) in self._ahead.items() if now_s - since_s >= self._patience_s)
 
+    def begin_own(self, minute: int, overdue: AbstractSet[int]) -> None:
+        """Begin the minutes of the slot that this replica holds anew, if it is of ``overdue``; nobody else writes its word."""
+        with self._closing:
+            if self._held is not None and self._held[0] in overdue and self.waits:
+                self._speak_for(*self._held, minute)
+                self._word = minute
+
     def gather(self, minute: int, overdue: AbstractSet[int] = frozenset()) -> None:
         """Take in hand what nobody's is: the shares of a minute of slots that nobody holds. Under the home's lock.
 
         Of ``overdue``, which were waited out, begin the minutes anew; of the slot that this replica holds, too.
         """
-        with self._closing:
-            if self._held is not None and self._held[0] in overdue and self.waits:
-                self._speak_for(*self._held, minute)
-                self._word = minute
+        self.begin_own(minute, overdue)
         for number in self._numbers:
             if number == self.number:
                 continue

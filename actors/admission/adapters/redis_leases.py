@@ -12,6 +12,8 @@ Rules:
 - Where minutes begin anew because the clock was ahead and went back (``home_slots``), that is waited for longer than any note
   lives that nobody writes any more (``PATIENCE_S``). Where clocks of several homes are ahead at once, each by another few
   minutes, one may keep a note alive for the next; who finds his slot in it leaves it alone.
+- While the Redis is away, a replica whose own slot was waited out begins its minutes anew all the same, unless it found the slot
+  in the minute's note before. No other note with its share in it is there any more, but for one that such clocks kept alive.
 - A slot that another home has used as well is never used alone again, until the replica is started anew.
 
 Left out: who writes first (``redis_notes``), and what is leased of a note (``quotas``).
@@ -19,7 +21,7 @@ Left out: who writes first (``redis_notes``), and what is leased of a note (``qu
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -54,6 +56,8 @@ class RedisLeases(Seat):
         super().__init__(HomeSlots(directory, own, config.lock_wait_s, PATIENCE_S, monotonic), replica)
         self._notes = RedisNotes(redis, password, redis.slots, config.max_keys)
         self._is_anothers = False
+        self._left_alone: set[int] = set()
+        """Minutes in whose notes the slot was found while its word was waited out."""
         self._told: set[str] = set()
 
     def has_share(self, minute: int) -> bool:
@@ -65,7 +69,7 @@ class RedisLeases(Seat):
         some = dict(islice(wants.items(), self._redis.max_wants))
         self._join(minute)
         for _ in range(self._redis.attempts):
-            found = self._notes.read(minute, list(some))
+            found = self._read(minute, list(some))
             self._gather(found.note)
             leases = self._leased(found, some)
             if leases is not None:
@@ -106,8 +110,26 @@ class RedisLeases(Seat):
         except OSError as error:
             raise StorageUnavailable(f"no slot can be had in {self._home.directory}: {error}") from error
 
+    def _read(self, minute: int, keys: Sequence[str]) -> Found:
+        """Read a minute's note; where it cannot be read, the own slot is waited out no longer than where it can."""
+        try:
+            return self._notes.read(minute, keys)
+        except StorageUnavailable:
+            if minute not in self._left_alone:
+                self._begin_own(minute)
+            raise
+
+    def _begin_own(self, minute: int) -> None:
+        try:
+            self._home.begin_own(minute, self._home.overdue())
+        except OSError as error:
+            raise StorageUnavailable(f"no word could be left in {self._home.directory}: {error}") from error
+
     def _gather(self, note: Note) -> None:
         """Take in hand what nobody's is of this home's shares; while the Redis is away they stay for who takes a slot."""
+        self._left_alone = {at for at in self._left_alone if abs(at - note.minute) <= 1}
+        if self.waits and self.slot in note.slots:
+            self._left_alone.add(note.minute)
         try:
             with self._home.locked():
                 self._home.gather(note.minute, self._home.overdue() - note.slots.keys())

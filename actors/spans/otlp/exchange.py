@@ -48,9 +48,14 @@ def encoding_of(content_type: str) -> Encoding | None:
     return next((encoding for encoding in Encoding if encoding.value == name), None)
 
 
+def most_inflated(body_bytes: int, max_bytes: int, max_ratio: int) -> int:
+    """Return how many bytes a gzip body of so many may become."""
+    return min(max_bytes, max(SMALL_BYTES, max_ratio * body_bytes))
+
+
 def inflate(body: bytes, max_bytes: int, max_ratio: int) -> bytes:
     """Return what a gzip body becomes; raise ``PromptTooLarge`` or ``InvalidRequest``."""
-    allowed = min(max_bytes, max(SMALL_BYTES, max_ratio * len(body)))
+    allowed = most_inflated(len(body), max_bytes, max_ratio)
     made, rest = bytearray(), body
     for _ in range(MAX_MEMBERS):
         member = zlib.decompressobj(_GZIP)

@@ -220,6 +220,27 @@ async def test_whatever_is_read_has_a_price(body: bytes, price: int) -> None:
     assert (await post(intake, body)).status != 429
 
 
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "price"),
+    [
+        (gzip.compress(bytes(5000)), {"content_encoding": "gzip"}, 413, 16),
+        (gzip.compress(bytes(4000))[:-1], {"content_encoding": "gzip"}, 400, 16),
+        (gzip.compress(bytes(4000))[:-1] + b"x", {"content_encoding": "gzip"}, 400, 16),
+        (gzip.compress(b"\xff" * 1030), {"content_encoding": "gzip"}, 400, 4),
+        (gzip.compress(TWO.SerializeToString()), {"content_encoding": "gzip"}, 200, 2), (bytes(5000), {}, 413, 19),
+    ],
+    ids=["too much", "cut", "other than its sum", "unread", "taken", "too much as it is"],
+)  # fmt: skip
+async def test_what_is_refused_while_it_is_inflated_has_the_price_of_what_it_may_have_become(
+    body: bytes, headers: dict[str, str], status: int, price: int
+) -> None:
+    """Nobody knows how much that was; of what came out whole, that is its price."""
+    config = OtlpConfig(burst_spans=1, spans_per_second=1, bytes_a_span=256, max_decompressed_bytes=4 * KIB)
+    intake, _, _ = taking(writers, config)
+    assert (await post(intake, body, **headers)).status == status
+    assert int((await post(intake, body, **headers)).headers["retry-after"]) == price
+
+
 async def test_all_keys_together_have_a_rate_as_well() -> None:
     """A replica's time is not for sale to whoever has many keys."""
     intake, _, _ = taking(writers, OtlpConfig(replica_spans_per_second=1.0))

@@ -1,11 +1,14 @@
-"""The real files under a clock that steps: no limit is passed, and nobody is locked out for longer than was said."""
+"""The real files under a clock that steps, with a Redis and without: no limit is passed, nobody locked out for long."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from actors.admission.adapters import redis_leases
+from tests.shells.actors.admission.adapters import redis_clock_world
 from tests.shells.actors.admission.adapters.clock_world import SERVED_WITHIN_S, World
 
 WORLDS, STEPS = 120, 200
@@ -31,3 +34,28 @@ def test_no_step_of_the_clock_passes_a_limit_or_locks_a_key_out(folder: Path) ->
         world.close()
         assert after_s <= SERVED_WITHIN_S, seed
     assert used > WORLDS / 2
+
+
+def test_with_a_redis_that_may_be_away_the_same_holds_of_two_homes(folder: Path) -> None:
+    """Also while it is away for good: the home whose clock was ahead serves alone, and has nothing of what is in a note."""
+    used = 0
+    for seed in range(WORLDS):
+        was_used, after_s = explored(folder, seed)
+        used += was_used
+        assert after_s <= redis_clock_world.SERVED_WITHIN_S, seed
+    assert used > WORLDS / 2
+
+
+def explored(folder: Path, seed: int) -> tuple[bool, float]:
+    """Let a world of two homes have its way; tell whether anything was used, and when all is as it should be again."""
+    with closing(redis_clock_world.World(folder / f"{seed}", seed)) as world:
+        for _ in range(STEPS):
+            world.step()
+        return bool(world.used), world.served_after_s()
+
+
+def test_a_wait_that_notes_outlive_passes_a_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or else the worlds above could not see it."""
+    monkeypatch.setattr(redis_leases, "PATIENCE_S", 60.0)
+    with pytest.raises(AssertionError):
+        _ = [explored(folder, seed) for seed in range(WORLDS)]
