@@ -117,7 +117,8 @@ class SpanActor:
         self._outgoing = Outgoing(actor_id)
         self._ingest = Ingest(
             actor_id, reader, self._last_committed, self._outgoing, self._guard, self._reports,
-            Most(config.table_roll_rows, config.table_roll_bytes), Reached(self._table, config.retention_days),
+            Most(config.table_roll_rows, config.table_roll_bytes),
+            Reached(self._table, config.retention_days, self._sealer.leaves, authority.trust, self._reports),
         )  # fmt: skip
         self._held = HeldRows(actor_id, unwritable)
         self._ingest.held = self._held.writers

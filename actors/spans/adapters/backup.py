@@ -29,11 +29,12 @@ from actors.base.ids import new_ulid
 from actors.spans.adapters.bring_back import BringBack
 from actors.spans.adapters.files import Files
 from actors.spans.adapters.log import LogFiles
+from actors.spans.adapters.reading import known
 from actors.spans.adapters.reporting import Reports
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.stores import HANDOVER, SpanStores
-from actors.spans.adapters.swaps import Swap, Swaps, unmade
-from actors.spans.adapters.table import LOG, SEALED, SpanTable, Vouch, unvouched
+from actors.spans.adapters.swaps import Swap, Swaps, says_of_files, unmade
+from actors.spans.adapters.table import EXPIRED, LOG, SEALED, SpanTable, Vouch, unvouched
 from actors.spans.columns import Rows
 from actors.spans.config import SpansConfig
 from actors.spans.failover import Handover, Patience, Streak, failed, gives_up
@@ -231,7 +232,7 @@ class BackedTable(SpanStores):
             raise IntegrityError(
                 f"{sealed} batches are sealed, and the first span storage is known to hold {start}", "table"
             )
-        batches, numbers = beyond(self._known, start - 1, self._attempts)
+        batches, numbers = beyond(self._known, start - 1, self._open_ended(start - 1))
         path = Path(handover.directory)
         try:
             said = self.vouch(batches, self._wall_ms)
@@ -244,6 +245,19 @@ class BackedTable(SpanStores):
         self._way_back, self._looked_s, self._streaks = None, self._steady_s, {}
         self._known, self._attempts = None, ()
         self.state = replace(self.state, error=cause)
+
+    def _open_ended(self, last: int) -> tuple[Attempt, ...]:
+        """Return the attempts whose end is open; of one that the first storage tells it did not make, as one without a swap.
+
+        ``last`` is the last batch that it is known to hold: who says less, or is empty, is not it, and tells nothing.
+        """
+        if not any(says_of_files(each.batches) for each in self._attempts):
+            return self._attempts
+        try:
+            there = known(self._open(self._first_path).last_committed(LOG))
+        except (StorageUnavailable, IntegrityError):
+            return self._attempts
+        return tuple(_unmade(each) if last <= there < each.first else each for each in self._attempts)
 
     def _sealed_on_disk(self) -> int:
         signed = LogFiles(self._home / "log").checkpoint()
@@ -350,6 +364,11 @@ class BackedTable(SpanStores):
         tried.write_bytes(bytes(4096))
         self._sync(path)
         tried.unlink()
+
+
+def _unmade(attempt: Attempt) -> Attempt:
+    """Return what is to be committed elsewhere of an attempt that had no effect: no row says that a swap was made."""
+    return Attempt(unmade(attempt.batches), {name: last for name, last in attempt.reached.items() if name != EXPIRED})
 
 
 def _empty(path: Path) -> None:

@@ -165,7 +165,7 @@ class Ingest:
                 gathered.more = True
                 return
             piece = self._look(ref, refs[place + 1 :], progress.offsets.get(ref.number, 0), next_seq)
-            if piece.read is not None and self._reached.is_untrue(piece.read, progress, now.wall_s):
+            if piece.read is not None and self._reached.is_untrue(piece.read, progress, now):
                 next_seq = progress.next_seq
                 piece = self._look(ref, refs[place + 1 :], progress.offsets.get(ref.number, 0), next_seq)
             gathered.pieces.append(piece)

@@ -20,6 +20,7 @@ from actors.spans import conventions as names
 from actors.spans.adapters.backup import Backed
 from actors.spans.adapters.merge import Merge, Merged
 from actors.spans.adapters.parquet import digest_in, read_numbers
+from actors.spans.adapters.reading import TableReader
 from actors.spans.adapters.scrub import ProvenLeaves, Scrub, part
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.swaps import Output, Swap
@@ -110,7 +111,7 @@ class Expiry:
         }  # fmt: skip
 
 
-def expired_before(table: Backed, trust: TrustBundle) -> Batches:
+def expired_before(table: TableReader, trust: TrustBundle) -> Batches:
     """Return every batch that has expired so far, by the newest entry; raise ``IntegrityError`` if nobody signed that."""
     at = table.last_committed(EXPIRED)
     if at is None:

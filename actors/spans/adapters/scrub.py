@@ -22,6 +22,7 @@ from actors.spans.columns import Rows
 from actors.spans.log.tiles import WIDTH
 from actors.spans.merkle import leaf_hash, root_of_path, tree_root
 from actors.spans.proof import Manifest, read_manifest
+from actors.spans.sequence import FIRST_SEQ
 
 
 class LogDamaged(IntegrityError):
@@ -52,11 +53,35 @@ class ProvenLeaves:
             raise LogDamaged(f"leaf {index} of the log is not what was sealed", "log")
         return manifest
 
+    def last_of(self, writer_id: str, last: int) -> tuple[int, int]:
+        """Return the highest number up to ``last`` of a row of a writer that was sealed, and its batch; 0 and −1 if none was.
+
+        Leaves are read from the newest back, and only one that tells of more than those before it is held against the root.
+        Raises ``LogDamaged`` where one cannot be read.
+        """
+        found, wanted = (FIRST_SEQ - 1, -1), writer_id.encode()
+        for number in reversed(range(-(-self.size // WIDTH))):
+            for index, leaf in enumerate(self._bundle(number), number * WIDTH):
+                if wanted in leaf and _reaches(leaf, last) > found[0]:
+                    found = min(last, self.manifest(index).last_seq), index
+            if found[0] == last:
+                break
+        return found
+
     def _read_bundle(self, number: int) -> list[bytes]:
         try:
             return list(self._files.leaves(number * WIDTH, min(self.size, (number + 1) * WIDTH)))
         except IntegrityError as error:
             raise LogDamaged(str(error), "log") from error
+
+
+def _reaches(leaf: bytes, last: int) -> int:
+    """Return the highest number up to ``last`` of a leaf's rows, as it says; 0 if they begin later."""
+    try:
+        manifest = read_manifest(leaf)
+    except IntegrityError as error:
+        raise LogDamaged(str(error), "log") from error
+    return min(last, manifest.last_seq) if manifest.first_seq <= last else FIRST_SEQ - 1
 
 
 class Scrub:

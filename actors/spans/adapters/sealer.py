@@ -28,6 +28,7 @@ from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.spans.adapters.earlier_log import bring_over
 from actors.spans.adapters.log import LogFiles
+from actors.spans.adapters.scrub import ProvenLeaves
 from actors.spans.adapters.table import LOG, SEALED, Vouch
 from actors.spans.adapters.vouched import Answers, Authority, Vouched, Waiting
 from actors.spans.columns import Rows
@@ -173,6 +174,12 @@ class Sealer:
     def root(self) -> bytes:
         """Return the root of the batches that are sealed."""
         return self._root
+
+    def leaves(self) -> ProvenLeaves:
+        """Return what is sealed; raise ``StorageUnavailable`` while the log was not found whole."""
+        if not self.begun:
+            raise StorageUnavailable("the log was not found whole yet")
+        return ProvenLeaves(self._files, self.size, self._root)
 
     def next_waiting(self) -> Waiting:
         """Return the batch that is to be sealed next, as it lies; raise ``IntegrityError`` if there is none that could be."""

@@ -75,6 +75,11 @@ def unmade(rows: Sequence[Rows]) -> list[Rows]:
     return [replace(part, spans=[_unmade(span) for span in part.spans]) for part in rows]
 
 
+def says_of_files(rows: Sequence[Rows]) -> bool:
+    """Tell whether a row says that a swap was made. Pure."""
+    return any(span.name in SAYING for part in rows for span in part.spans)
+
+
 def _unmade(span: Span) -> Span:
     if span.name not in SAYING:
         return span

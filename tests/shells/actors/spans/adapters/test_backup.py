@@ -3,12 +3,14 @@
 import errno
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.spans import conventions as names
+from actors.spans.actor import SpanActor
 from actors.spans.adapters.table import LOG, SpanTable
 from actors.spans.committed import read_said
 from actors.spans.frames import FrameKind, encode_spans
@@ -271,19 +273,17 @@ def test_a_home_that_is_full_fails_over_too(tmp_path: Path, small_disk: Path) ->
     until(home.is_back, lambda: home.tick(actor))
 
 
-def test_an_expiry_that_was_ready_when_the_first_went_is_not_said_to_have_been_made(tmp_path: Path) -> None:
-    """Its rows are still there, and no damage: neither while the backup is in use nor afterwards; then they go."""
+def expiring(tmp_path: Path) -> tuple[Backed, SpanActor]:
+    """Return a home of which all rows may go with the next commit, and its actor."""
     home = Backed(tmp_path, retention_days=1, compact_close_age_s=86_400, compact_min_files=2)
     actor = home.begun()
     home.now_s += 3 * 86_400
     until(lambda: actor._compactor.ready is not None, lambda: home.tick(actor))
-    home.breaks()
-    assert home.tick(actor, 2)["backup_in_use"] == 1
-    home.mends()
-    assert home.found() == (3, []), "read where it lies"
-    assert home.tick(actor)["backup_in_use"] == 0
-    assert home.found() == (3, [])
-    assert (home.entries(names.TABLE_EXPIRED), home.entries(names.TABLE_UNCHANGED)) == ([], [{}])
+    return home, actor
+
+
+def until_gone(home: Backed, actor: SpanActor, entries: int = 1) -> None:
+    """Tick until the rows that may go are gone, as so many entries say."""
 
     def later() -> None:
         home.now_s += 60
@@ -291,5 +291,101 @@ def test_an_expiry_that_was_ready_when_the_first_went_is_not_said_to_have_been_m
 
     until(lambda: home.rows() == [], later)
     assert home.found()[1] == []
-    assert len(home.entries(names.TABLE_EXPIRED)) == 1
+    assert len(home.entries(names.TABLE_EXPIRED)) == entries
+
+
+def test_an_expiry_that_was_ready_when_the_first_went_is_not_said_to_have_been_made(tmp_path: Path) -> None:
+    """Its rows are still there, and no damage: neither while the backup is in use nor afterwards; then they go."""
+    home, actor = expiring(tmp_path)
+    home.breaks()
+    assert home.tick(actor, 2)["backup_in_use"] == 1
+    home.mends()
+    assert home.found() == (3, []), "read where it lies"
+    assert home.tick(actor)["backup_in_use"] == 0
+    assert home.found() == (3, [])
+    assert (home.entries(names.TABLE_EXPIRED), home.entries(names.TABLE_UNCHANGED)) == ([], [{}])
+    until_gone(home, actor)
+    actor.close()
+
+
+def test_an_expiry_that_the_first_says_it_has_not_made_is_not_said_to_have_been_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commit was begun and had no effect, and the first reads well: no entry calls expired what lies there."""
+    home, actor = expiring(tmp_path)
+    honest = SpanTable._commit
+
+    def refuses(table: SpanTable, *args: Any) -> None:
+        if "backup" not in str(table.path):
+            raise OSError(errno.EROFS, "Read-only file system")
+        honest(table, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpanTable, "_commit", refuses)
+        assert home.tick(actor, 2)["backup_in_use"] == 1
+        assert home.found() == (3, [])
+    assert home.tick(actor)["backup_in_use"] == 0
+    assert home.found() == (3, [])
+    assert (home.entries(names.TABLE_EXPIRED), home.entries(names.TABLE_UNCHANGED)) == ([], [{}])
+    until_gone(home, actor)
+    actor.close()
+
+
+@pytest.mark.parametrize("then", ["readable", "gone", "emptied"])
+def test_an_expiry_that_the_first_made_untold_is_one_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """Whether it can be asked when the backup takes over, or not, or an empty directory lies in its place by then."""
+    home, actor = expiring(tmp_path)
+    honest = SpanTable._commit
+
+    def fails_afterwards(table: SpanTable, *args: Any) -> None:
+        honest(table, *args)
+        if "backup" not in str(table.path):
+            if then == "gone":
+                home.breaks()
+            if then == "emptied":
+                home.first.rename(home.away)
+                home.first.mkdir()
+            raise OSError(errno.EIO, "Input/output error")
+
+    home.config = home.config.model_copy(update={"backup_after_failures": 1})
+    actor.close()
+    actor = home.opened()
+    until(lambda: actor._compactor.ready is not None, lambda: home.tick(actor))
+    with monkeypatch.context() as patch:
+        patch.setattr(SpanTable, "_commit", fails_afterwards)
+        home.tick(actor)
+    assert home.incidents.kinds.count("span_storage_failover") == 1
+    if then == "gone":
+        home.mends()
+    if then == "emptied":
+        shutil.rmtree(home.first)
+        home.away.rename(home.first)
+    assert home.found()[1] == []
+    assert home.tick(actor)["backup_in_use"] == 0
+    assert (home.found()[1], home.rows(), len(home.entries(names.TABLE_EXPIRED))) == ([], [], 1)
+    actor.close()
+
+
+def test_an_expiry_of_which_nobody_could_ask_is_made_once_the_first_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its entry stands, for it may have been made; where it was not, the next expiry takes what is still there."""
+    home, actor = expiring(tmp_path)
+    honest = SpanTable._commit
+
+    def goes_away(table: SpanTable, *args: Any) -> None:
+        if "backup" not in str(table.path):
+            home.breaks()
+            raise OSError(errno.EIO, "Input/output error")
+        honest(table, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpanTable, "_commit", goes_away)
+        assert home.tick(actor, 2)["backup_in_use"] == 1
+    home.mends()
+    assert home.tick(actor)["backup_in_use"] == 0
+    assert (home.rows(), len(home.entries(names.TABLE_EXPIRED))) == ([1, 2], 1)
+    until_gone(home, actor, 2)
     actor.close()

@@ -1,16 +1,19 @@
 """How far Delta's log says a writer is cuts no row that nobody committed: of an actor that runs or starts, of whoever is new."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 import pyarrow as pa
 import pytest
 
+from actors.base.errors import StorageUnavailable
 from actors.spans import conventions as names
 from actors.spans.adapters.check import check_log
+from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.parquet import digest_in
 from actors.spans.adapters.reached import told_of
+from actors.spans.adapters.scrub import ProvenLeaves
 from actors.spans.config import SpansConfig
 from actors.spans.frames import FrameKind, encode_spans
 from tests.unit.actors.spans.telemetry import SMALL, Home, SegmentBytes, at, flipped, span, writer_id
@@ -21,9 +24,14 @@ RAISED = 10**6
 
 def say(home: Home, number: int, app_id: str = W) -> None:
     """Add a commit to Delta's log that says how far a writer is, and nothing else."""
+    put(home, {"txn": {"appId": app_id, "version": number}})
+
+
+def put(home: Home, action: Mapping[str, object]) -> None:
+    """Add a commit to Delta's log."""
     log = home.path / "spans" / "_delta_log"
     version = int(max(log.glob("*.json")).stem) + 1
-    actions = [{"commitInfo": {"timestamp": 0, "operation": "WRITE"}}, {"txn": {"appId": app_id, "version": number}}]
+    actions = [{"commitInfo": {"timestamp": 0, "operation": "WRITE"}}, action]
     (log / f"{version:020d}.json").write_text("\n".join(map(json.dumps, actions)))
 
 
@@ -37,11 +45,11 @@ def contradicted(home: Home) -> list[str]:
     return [each["writer_id"] for kind, each in home.incidents.opened if kind == "span_storage_contradicted"]
 
 
-def ticked(home: Home, *at_s: float, config: SpansConfig = SMALL) -> int:
+def ticked(home: Home, *at_s: float, config: SpansConfig = SMALL, flush: bool = True) -> int:
     """Start an actor, let it tick, and end it; return how many rows it accepted."""
     actor = home.actor(config)
     for each in at_s:
-        actor.tick(at(each), flush=True)
+        actor.tick(at(each), flush=flush)
     actor.close()
     return actor.totals.rows_accepted
 
@@ -156,20 +164,111 @@ def test_a_file_that_does_not_read_tells_nothing(home: Home) -> None:
     assert damage(home) != []
 
 
-def test_rows_that_retention_let_go_were_there(home: Home) -> None:
-    """A segment of long ago that is put back brings nothing back."""
-    segment = begun(home).end(FrameKind.CLOSED, 3)
-    segment.save(home.wal)
-    kept = SMALL.model_copy(update={"retention_days": 1, "compact_close_age_s": 86_400, "compact_min_files": 2})
-    ticked(home, 0, config=kept)
-    actor, day_s = home.actor(kept), 86_400
-    for each in range(4):
-        actor.tick(at(3 * day_s + 61 * each))
+KEPT = SMALL.model_copy(update={"retention_days": 1, "compact_close_age_s": 86_400, "compact_min_files": 2})
+DAY_S = 86_400
+
+
+def expired(home: Home) -> SegmentBytes:
+    """Have two rows of a writer expire, and return its segment of then."""
+    segment = SegmentBytes(1).batch((1, 2))
+    SegmentBytes(1).batch((1, 2)).end(FrameKind.CLOSED, 3).save(home.wal)
+    ticked(home, 0, config=KEPT)
+    ticked(home, *(3 * DAY_S + 61 * each for each in range(4)), config=KEPT, flush=False)
+    assert (home.rows(), home.segments(), damage(home)) == ([], [], [])
+    return segment
+
+
+@pytest.mark.parametrize(("days", "at_s"), [(1, 4 * DAY_S), (0, 4 * DAY_S), (30, 4 * DAY_S), (1, 60)])
+def test_rows_that_retention_let_go_were_there(home: Home, days: int, at_s: float) -> None:
+    """A segment of long ago that is put back brings nothing back, whatever retention and the clock are by now."""
+    expired(home).end(FrameKind.CLOSED, 3).save(home.wal)
+    assert ticked(home, at_s, config=KEPT.model_copy(update={"retention_days": days})) == 0
+    assert (home.rows(), home.incidents.kinds, home.segments(), damage(home)) == ([], [], [], [])
+
+
+def test_rows_behind_what_has_expired_come_in_alone(home: Home) -> None:
+    """The number that was raised over them is set right; what was sealed once is not sealed again."""
+    segment = expired(home)
+    say(home, RAISED)
+    segment.batch((3, 2)).end(FrameKind.CLOSED, 5).save(home.wal)
+    assert ticked(home, 60) == 2
+    assert (home.rows(), contradicted(home), damage(home)) == ([3, 4], [W], [])
+
+
+def cut_out(home: Home) -> None:
+    """Have Delta's log say that the table's only file is gone."""
+    table = home.table()
+    (file,) = table.current_files()
+    removed = {"path": str(file).removeprefix(f"{table.path}/"), "deletionTimestamp": 0, "dataChange": True}
+    put(home, {"remove": removed})
+
+
+def test_sealed_rows_that_were_cut_out_of_the_table_are_named_and_do_not_come_in_again(home: Home) -> None:
+    """They could only be sealed twice, and the log would be damaged for ever."""
+    segment = begun(home)
+    ticked(home, 0)
+    cut_out(home)
+    segment.batch((3, 1)).save(home.wal)
+    actor = home.actor()
+    for each in (1, 2):
+        actor.tick(at(each), flush=True)
     actor.close()
-    assert home.rows() == []
-    segment.save(home.wal)
-    assert ticked(home, 4 * day_s, config=kept) == 0
-    assert (home.rows(), home.incidents.kinds, home.segments()) == ([], [], [])
+    assert (home.rows(), contradicted(home)) == ([3], [W])
+    assert {item.kind for item in check_log(home.path, home.authority.trust(), 10).damage} == {"missing"}
+
+
+def test_while_the_log_cannot_tell_the_writer_waits(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said, others go on, and the log is not read at every tick for it."""
+    expired(home).end(FrameKind.CLOSED, 3).save(home.wal)
+    SegmentBytes(1, writer_id(2)).batch((1, 3)).save(home.wal)
+    told, asked = ProvenLeaves.last_of, list[str]()
+
+    def away(_leaves: ProvenLeaves, writer: str, _last: int) -> tuple[int, int]:
+        asked.append(writer)
+        raise StorageUnavailable("the disk is away")
+
+    monkeypatch.setattr(ProvenLeaves, "last_of", away)
+    actor = home.actor()
+    for each in range(3):
+        actor.tick(at(60 + each), flush=True)
+    assert (home.rows(2), home.rows(), len(home.segments()), asked) == ([1, 2, 3], [], 1, [W])
+    assert home.incidents.opened == [("span_ingest_blocked", {"writer_id": W, "cause": "the disk is away"})]
+    monkeypatch.setattr(ProvenLeaves, "last_of", told)
+    actor.tick(at(150), flush=True)
+    actor.close()
+    assert (home.rows(), home.segments(), len(home.incidents.opened), damage(home)) == ([], [], 1, [])
+
+
+def test_a_leaf_that_was_not_sealed_accounts_for_no_row(home: Home) -> None:
+    """Who raises a number and writes a leaf for it has no row passed over, and the writer's log stays."""
+    segment = begun(home)
+    ticked(home, 0)
+    say(home, RAISED)
+    (bundle,) = (home.path / "log" / "tile" / "entries").rglob("000.p/*")
+    bundle.write_bytes(bundle.read_bytes().replace(b'"last_seq":2', b'"last_seq":3'))
+    segment.batch((3, 1)).end(FrameKind.CLOSED, 4).save(home.wal)
+    assert ticked(home, 1, 2) == 0
+    assert (home.incidents.kinds, len(home.segments())) == (["span_ingest_blocked"], 1)
+
+
+def test_the_log_tells_how_far_a_writer_was_sealed(home: Home) -> None:
+    """Up to a number, and in which batch; of one that has none nothing."""
+    actor, segment = home.actor(), SegmentBytes(1)
+    for at_s, first in enumerate((1, 3, 5)):
+        segment.batch((first, 2)).save(home.wal)
+        SegmentBytes(1, writer_id(2 + at_s)).batch((1, 1)).save(home.wal)
+        actor.tick(at(at_s), flush=True)
+    actor.close()
+    files = LogFiles(home.path / "log")
+    signed = files.checkpoint()
+    assert signed is not None
+    leaves = ProvenLeaves(files, signed.head.size, signed.head.root)
+    found = [leaves.last_of(W, last) for last in (0, 1, 2, 4, 5, 6, 9)]
+    assert [number for number, _ in found] == [0, 1, 2, 4, 5, 6, 6]
+    for (number, batch), last in zip(found[1:], (1, 2, 4, 5, 6, 9), strict=True):
+        manifest = leaves.manifest(batch)
+        assert (manifest.writer_id, manifest.last_seq in (number, number + 1)) == (W, True), last
+    assert (found[0], leaves.last_of(writer_id(77), 9)) == ((0, -1), (0, -1))
 
 
 def test_entries_tell_which_rows_were_set_aside_or_lost() -> None:
