@@ -97,6 +97,7 @@ def test_a_replica_that_is_killed_gives_nothing_back(tmp_path: Path) -> None:
         ("replay without objection", Fault(5.0, "isolate", "a", 50.0), "isolation"),
         ("replay without objection", Fault(5.0, "invalidate", "a"), "replay"),
         ("a kept answer is worked on again", Fault(5.0, "clock_jump", "", 0.0, 1.0), "one"),
+        ("what was kept never opens", Fault(5.0, "clock_jump", "", 0.0, 1.0), "replay"),
     ],
 )
 def test_what_is_served_again_wrongly_is_seen(tmp_path: Path, plant: str, fault: Fault, rule: str) -> None:
