@@ -5,7 +5,8 @@ Rules:
   whoever asks for protection never goes without it. Requests without a key come by here not at all.
 - Nothing is written for a request before its part of the key's limit is held. Replays, mismatches and waiting take nothing of it.
 - Time is the database's where that has a clock for all, on PostgreSQL, and else the machine's; what is kept ends by neither alone
-  (``Passed``), so a clock that runs ahead for a while gives no second answer.
+  (``Passed``), so a clock that runs ahead for a while gives no second answer, and what was kept meanwhile is given again
+  when it is right.
 - An answer is kept before it leaves; one that cannot be kept does not leave. Where the client went away meanwhile it is kept all
   the same, for that client comes again.
 - No answer came: the claim is given back at once, and whoever waits, or tries again, begins anew. A replica that is killed gives
@@ -363,9 +364,12 @@ class IdempotentAnswers:
     def _opened(self, turn: "_Turn", held: Held) -> tuple[Kept, Committed]:
         """Open and verify a kept answer, offline as anybody would; raise ``IntegrityError`` at the first thing amiss."""
         kept = decode_kept(unseal(turn.keys, held.box, turn.belongs_to(held)))
-        record = verify_envelope(kept.envelope, self._trust(), self._clock.time_ns() // 1_000_000_000).record
+        envelope = read_envelope(kept.envelope)
+        # By a clock that was ahead then, and was set right: whoever sealed the box saw it issued.
+        now_s = max(self._clock.time_ns() // 1_000_000_000, envelope.read().issued_at // 1000)
+        record = verify_envelope(kept.envelope, self._trust(), now_s).record
         require_bound(kept, record, held.decision_id, self._pseudonym(turn.asked.principal.tenant))
-        return kept, Committed(record, read_envelope(kept.envelope), kept.envelope)
+        return kept, Committed(record, envelope, kept.envelope)
 
     async def _renew(self, slot_id: str, claim_id: str) -> None:
         """Let a claim stand for as long as it is worked on; once it is lost there is nothing to renew."""
