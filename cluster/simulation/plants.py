@@ -20,6 +20,7 @@ from actors.admission.idempotency import Verdict as Idempotent
 from actors.admission.queue import Priority, Ticket
 from actors.admission.quotas import Book, Leases, Note, Reserved
 from actors.base.certificates import SignedCertificate
+from actors.base.errors import IntegrityError
 from actors.base.signing import SigningKey
 from actors.consensus.adapters.guarded import GuardedVoter
 from actors.consensus.breakers.breaker import Breaker
@@ -149,6 +150,10 @@ def _claimable(
     return "claim" if found == "replay" else found
 
 
+def _sealed_for_good(*_: object) -> bytes:
+    raise IntegrityError("the kept answer does not open", "seal")
+
+
 def _soon(*_: object, **__: object) -> float:
     return 0.05
 
@@ -199,6 +204,7 @@ PLANTS: Mapping[str, tuple[Swap, ...]] = {
     ),
     "replay without objection": (("serve_apps.gateway.idempotency.objection", _no_words),),
     "a kept answer is worked on again": (("actors.admission.adapters.kept_answers.judge", _claimable),),
+    "what was kept never opens": (("serve_apps.gateway.idempotency.unseal", _sealed_for_good),),
     "lost lease": (("serve_apps.gateway.spending._write", _nothing),),
 }  # fmt: skip
 """What is planted, by name."""

@@ -3,7 +3,8 @@
 Rules, each with the short word that a breach of it is named by:
 - ``one``: all that is delivered under one key is one decision's answer.
 - ``replay``: an answer that is served again has a durable record that verifies and says ``answered`` with this answer's digest,
-  it was not on record as withheld when replicas must have known, and no voter that counts was invalidated since.
+  it was not on record as withheld when replicas must have known, and no voter that counts was invalidated since. What was
+  kept checks whenever it is asked for again: nobody tampers here (``replays``).
 
 That nothing is served again while generation is halted, or where a voter that counts is isolated, is judged as of any answer
 (``halt``, ``isolation``: ``policy_judge``).

@@ -11,7 +11,7 @@ Left out: admission before a request that carries a key (its reservation and ref
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +24,7 @@ from actors.admission.adapters.kept_answers import KeptAnswers
 from actors.admission.idempotency_config import IdempotencyConfig
 from actors.admission.sealing import BOX_BYTES
 from actors.base.errors import StorageUnavailable
-from actors.base.ports import IncidentSink
+from actors.base.ports import IncidentLevel
 from actors.consensus.actor import ConsensusCoordinator, Decision
 from actors.consensus.request import GenerationRequest
 from actors.consensus.screening.version import SCREENING_VERSION
@@ -65,11 +65,15 @@ class TableThreads(BoundedThreads):
         return await asyncio.get_running_loop().run_in_executor(self._thread, asked)
 
 
-class NoIncidents:
-    """Is told of incidents."""
+class NobodyTampers:
+    """Is told of incidents: each is a breach, for here whatever was kept lies there as it was."""
 
-    def open(self, kind: str, level: str, evidence: object, dedup_key: str) -> None:
+    def __init__(self, breach: Callable[[str, str], None]) -> None:
+        self._breach = breach
+
+    def open(self, kind: str, level: IncidentLevel, evidence: Mapping[str, str], dedup_key: str) -> None:  # noqa: ARG002 - the port's signature
         """Hear of one."""
+        self._breach("replay", f"{kind}, {level}: {', '.join(f'{name} {said}' for name, said in evidence.items())}")
 
 
 class SimulatedAnswers(IdempotentAnswers):
@@ -78,12 +82,12 @@ class SimulatedAnswers(IdempotentAnswers):
     def __init__(
         self, table: KeptAnswers, config: IdempotencyConfig, places: int, tenants: Tenants, policy: PolledPolicy,
         coordinator: ConsensusCoordinator, clock: SimulatedClock, weather: Weather, is_dead: Callable[[], bool],
+        breach: Callable[[str, str], None],
     ) -> None:  # fmt: skip
-        sink: IncidentSink = NoIncidents()
         super().__init__(
             table, config, places, tenants=tenants, policy=policy, trust=authority.trust,
-            screening_version=lambda: SCREENING_VERSION, pseudonym=coordinator.tenant_pseudonym, sink=sink, clock=clock,
-            randomness=_randomness,
+            screening_version=lambda: SCREENING_VERSION, pseudonym=coordinator.tenant_pseudonym, sink=NobodyTampers(breach),
+            clock=clock, randomness=_randomness,
         )  # fmt: skip
         self._looks = TableThreads(config.max_looks, weather, is_dead)
         self._keeps = TableThreads(3 * places + config.max_looks + 1, weather, is_dead)

@@ -136,11 +136,13 @@ class Replica:
             saving=self.admission, new_id=self._new_id,
         )  # fmt: skip
 
-    def keep_answers(self, table: KeptAnswers, config: IdempotencyConfig, weather: Weather) -> None:
+    def keep_answers(
+        self, table: KeptAnswers, config: IdempotencyConfig, weather: Weather, breach: Callable[[str, str], None]
+    ) -> None:  # fmt: skip
         """Keep answers under clients' keys in a table that all replicas share."""
         self.answers = SimulatedAnswers(
             table, config, self._settings.consensus.max_concurrent, TENANTS, self.policy, self.coordinator, self.clock, weather,
-            lambda: self.is_dead,
+            lambda: self.is_dead, breach,
         )  # fmt: skip
 
     async def serve(self, request: GenerationRequest, who: Principal, key: str = "") -> Decision | Replayed:

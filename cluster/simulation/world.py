@@ -311,7 +311,7 @@ class World:
             self._spend, self.judge,
         )  # fmt: skip
         if self._table is not None and self.settings.idempotency is not None:
-            replica.keep_answers(self._table, self.settings.idempotency, self.weather)
+            replica.keep_answers(self._table, self.settings.idempotency, self.weather, self.judge.breach)
         if replica.admission is not None and not self._is_calm:
             replica.admission.begin(self.loop)
         self.judge.started(replica)

@@ -5,14 +5,15 @@ Rules:
   whoever asks for protection never goes without it. Requests without a key come by here not at all.
 - Nothing is written for a request before its part of the key's limit is held. Replays, mismatches and waiting take nothing of it.
 - Time is the database's where that has a clock for all, on PostgreSQL, and else the machine's; what is kept ends by neither alone
-  (``Passed``), so a clock that runs ahead for a while gives no second answer.
+  (``Passed``), so a clock that runs ahead for a while gives no second answer, and what was kept meanwhile is given again
+  when it is right.
 - An answer is kept before it leaves; one that cannot be kept does not leave. Where the client went away meanwhile it is kept all
   the same, for that client comes again.
 - No answer came: the claim is given back at once, and whoever waits, or tries again, begins anew. A replica that is killed gives
   nothing back; its claims lapse.
 - Whatever leaves, the first time or again, is held against the policy in force as the last thing before it does. A first answer
-  that may not leave is taken back, and that is put on record: its key is free. One that left once and may leave no more is
-  refused (422): one key never gives two answers.
+  that may not leave is taken back, and that is put on record, whoever waits for it: its key is free. One that left once and
+  may leave no more is refused (422): one key never gives two answers.
 
 Left out: what is to be done with a slot (``actors.admission.idempotency``), and the table.
 """
@@ -22,8 +23,9 @@ import json
 import logging
 import math
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -257,7 +259,12 @@ class IdempotentAnswers:
             if not done.cancelled() and done.exception() is None and done.result():
                 self._release(slot.id, claim_id)
 
-        return await self._in_thread(self._looks, claim, turn.until_s, claimed_for_nobody)
+        claiming = self._begin(self._looks, claim)
+        try:
+            return await self._waited(claiming, turn.until_s)
+        except BaseException:  # whatever ended the wait, also that the client left
+            claiming.add_done_callback(claimed_for_nobody)
+            raise
 
     def _given_up(self, line: Line) -> Held | None:
         return line.chance.given_up(self._clock.monotonic(), self._config.lease_s * CHANCE_SHARE)
@@ -291,10 +298,18 @@ class IdempotentAnswers:
         return decision
 
     async def _withhold(self, turn: "_Turn", claim_id: str, decision: Decision, work: Work) -> None:
-        """Take an answer back that was kept and did not leave, and put that on record: from then on it never does."""
+        """Take back what was kept and did not leave, and put that on record: both goes on, whoever waits no more for it."""
         self._withholdings += 1
-        await self._in_thread(self._keeps, lambda: self._table.withdraw(turn.slot.id, claim_id))
-        await work.withhold(decision)
+        withdrawn = self._begin(self._keeps, lambda: self._table.withdraw(turn.slot.id, claim_id))
+
+        async def on_record() -> None:
+            await withdrawn
+            await work.withhold(decision)
+
+        recorded = self._hold(on_record())
+        recorded.add_done_callback(partial(_note, "what may not leave is not taken back, or not recorded as withheld"))
+        await self._waited(withdrawn)
+        await asyncio.shield(recorded)
 
     async def _again(self, turn: "_Turn", held: Held) -> Replayed:
         """Return a kept answer after every check."""
@@ -363,9 +378,12 @@ class IdempotentAnswers:
     def _opened(self, turn: "_Turn", held: Held) -> tuple[Kept, Committed]:
         """Open and verify a kept answer, offline as anybody would; raise ``IntegrityError`` at the first thing amiss."""
         kept = decode_kept(unseal(turn.keys, held.box, turn.belongs_to(held)))
-        record = verify_envelope(kept.envelope, self._trust(), self._clock.time_ns() // 1_000_000_000).record
+        envelope = read_envelope(kept.envelope)
+        # By a clock that was ahead then, and was set right: whoever sealed the box saw it issued.
+        now_s = max(self._clock.time_ns() // 1_000_000_000, envelope.read().issued_at // 1000)
+        record = verify_envelope(kept.envelope, self._trust(), now_s).record
         require_bound(kept, record, held.decision_id, self._pseudonym(turn.asked.principal.tenant))
-        return kept, Committed(record, read_envelope(kept.envelope), kept.envelope)
+        return kept, Committed(record, envelope, kept.envelope)
 
     async def _renew(self, slot_id: str, claim_id: str) -> None:
         """Let a claim stand for as long as it is worked on; once it is lost there is nothing to renew."""
@@ -381,7 +399,7 @@ class IdempotentAnswers:
     def _release(self, slot_id: str, claim_id: str) -> None:
         """Give a claim back, beside whatever goes on."""
         releasing = self._begin(self._keeps, lambda: self._table.release(slot_id, claim_id))
-        releasing.add_done_callback(_note_unreleased)
+        releasing.add_done_callback(partial(_note, "a claim is not given back; it lapses by itself"))
 
     async def _sweep(self) -> int:
         """Remove some of what has expired; return how many went. What time it is is asked before."""
@@ -408,29 +426,29 @@ class IdempotentAnswers:
             raise _late(f"the deadline passed; ask again with the same {HEADER}") from error
 
     async def _in_thread(
-        self, threads: BoundedThreads, call: Callable[[], _Result], until_s: float = math.inf,
-        abandoned: "Callable[[asyncio.Future[_Result]], None] | None" = None,
-    ) -> _Result:  # fmt: skip
-        """Return what a thread found, within bounds of time; it goes on if nobody waits any more, and tells ``abandoned``."""
-        left_s, working = until_s - self._clock.monotonic(), self._begin(threads, call)
+        self, threads: BoundedThreads, call: Callable[[], _Result], until_s: float = math.inf
+    ) -> _Result:
+        """Return what a thread found, within bounds of time; it goes on if nobody waits any more."""
+        return await self._waited(self._begin(threads, call), until_s)
+
+    async def _waited(self, working: "asyncio.Future[_Result]", until_s: float = math.inf) -> _Result:
+        left_s = until_s - self._clock.monotonic()
         try:
             async with asyncio.timeout(max(0.0, min(left_s, self._patience_s))):
                 return await asyncio.shield(working)
-        except (TimeoutError, asyncio.CancelledError) as error:
-            if abandoned is not None:
-                working.add_done_callback(abandoned)
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            if left_s < self._patience_s:
+        except (TimeoutError, StorageUnavailable) as error:
+            if isinstance(error, TimeoutError) and left_s < self._patience_s:
                 raise _late(f"the deadline passed; ask again with the same {HEADER}") from error
-            raise StorageUnavailable(AWAY) from error
-        except StorageUnavailable as error:
             raise StorageUnavailable(AWAY) from error
         except Overloaded as error:
             raise NotReady(AWAY, retry_after_s=1) from error
 
     def _begin(self, threads: BoundedThreads, call: Callable[[], _Result]) -> "asyncio.Future[_Result]":
-        working = asyncio.ensure_future(threads.run(call))
+        return self._hold(threads.run(call))
+
+    def _hold(self, work: Coroutine[Any, Any, _Result]) -> "asyncio.Future[_Result]":
+        """Begin what goes on whoever waits for it."""
+        working = asyncio.ensure_future(work)
         self._unended.add(working)
         working.add_done_callback(self._unended.discard)
         return working
@@ -475,6 +493,6 @@ def _withheld(decision_id: str) -> dict[str, str]:
     return {"decision_id": decision_id, "result": "withheld"}
 
 
-def _note_unreleased(done: "asyncio.Future[None]") -> None:
+def _note(what: str, done: "asyncio.Future[None]") -> None:
     if not done.cancelled() and (error := done.exception()) is not None:
-        _log.warning("a claim is not given back; it lapses by itself: %s", error)
+        _log.warning("%s: %s", what, error)

@@ -30,6 +30,7 @@ FOUND = {
     "machines may loosen": (8, "published"), "go back to an old policy": (2, "epoch"), "stale for ever": (0, "serving"),
     "retry without end": (8, "asks"),
     "replay without objection": (1, "isolation"), "a kept answer is worked on again": (1, "one"),
+    "what was kept never opens": (1, "replay"),
     "forget the learnt limit": (15, "bulkhead"), "a limit that only falls": (15, "recovery"),
 }  # fmt: skip
 """Of each plant a seed that shows it, so that this stays short, and the rule it breaks; the campaign looks from the first."""

@@ -54,6 +54,15 @@ def test_one_key_is_worked_on_once_whoever_asks_again(tmp_path: Path) -> None:
     assert world.judge.breaches == []
 
 
+def test_what_was_kept_while_the_clock_was_ahead_is_served_again_once_it_is_right(tmp_path: Path) -> None:
+    """Its record is issued ahead of the clock of now: at either replica the answer is the key's."""
+    jumps = [Fault(0.5, "clock_jump", "", 0.0, 3600.0), Fault(5.0, "clock_jump", "", 0.0, -3600.0)]
+    world = played(tmp_path, jumps, again(1.0, 0), again(7.0, 1), again(8.0, 2))
+    assert ends(world) == [("answered", "")] * 3
+    assert (len(world.judge.decisions), world.judge.replay.replays) == (1, 2)
+    assert world.judge.breaches == []
+
+
 def test_another_request_under_a_key_is_told_so(tmp_path: Path) -> None:
     """It is worked on under no key of somebody else's request."""
     world = played(tmp_path, [], again(1.0, 0), again(5.0, 1, question=WORD + 1))
@@ -97,6 +106,7 @@ def test_a_replica_that_is_killed_gives_nothing_back(tmp_path: Path) -> None:
         ("replay without objection", Fault(5.0, "isolate", "a", 50.0), "isolation"),
         ("replay without objection", Fault(5.0, "invalidate", "a"), "replay"),
         ("a kept answer is worked on again", Fault(5.0, "clock_jump", "", 0.0, 1.0), "one"),
+        ("what was kept never opens", Fault(5.0, "clock_jump", "", 0.0, 1.0), "replay"),
     ],
 )
 def test_what_is_served_again_wrongly_is_seen(tmp_path: Path, plant: str, fault: Fault, rule: str) -> None:

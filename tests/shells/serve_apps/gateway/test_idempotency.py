@@ -395,6 +395,22 @@ async def test_a_clock_that_runs_ahead_gives_no_second_answer(tmp_path: Path, mo
         assert system.asked == {"a": 1, "b": 1, "c": 1}
 
 
+async def test_what_was_kept_by_a_clock_that_was_ahead_is_given_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its record is issued two hours ahead of the clock that was set right, and of another replica's: nobody tampered."""
+    async with live(tmp_path, monkeypatch, replicas=2, **section()) as system:
+        client, one = Client(system), system.replicas[0]
+        with monkeypatch.context() as ahead:
+            for part in (one._coordinator, one._idempotent):
+                ahead.setattr(part, "_clock", Ahead())
+            first = await client.ask("k")
+        for number in (0, 1):
+            told = await client.ask("k", number=number)
+            assert (told.status, told.raw, told.replayed) == (200, first.raw, True)
+        assert [item["kind"] for item in await one.incidents()] == []
+
+
 async def test_a_named_voters_answer_is_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``model`` may be a voter: its answer is replayed as what it was, ``single`` and ``degraded``."""
     async with live(tmp_path, monkeypatch, **section()) as system:

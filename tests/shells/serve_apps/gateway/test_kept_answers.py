@@ -1,6 +1,7 @@
 """A kept answer leaves only while everything holds that it rested on: each check at the time of a repeated request."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from tests.shells.serve_apps.gateway.repeated import (
     section,
     tighten,
 )
+from tests.unit.actors.consensus.world import until
 
 HALT = {"reason": "r", "by": "t", "on": True}
 
@@ -196,6 +198,45 @@ async def test_what_cannot_be_taken_back_is_not_recorded_as_withheld(
         again = await client.ask("k")
         assert (again.status, again.replayed) == (200, True)
         assert (await system.record(Told(again.status, again.headers, again.body))).result == "answered"
+
+
+def on_record(system: Live, decision_id: str) -> str:
+    """Return what a replica's latest record of a decision says."""
+    data = system.replicas[0]._coordinator.recent(decision_id)
+    assert data is not None
+    return read_envelope(data).read().result
+
+
+@pytest.mark.parametrize(("leaves", "status"), [(True, 0), (False, 503)], ids=["client left", "table is slow"])
+async def test_what_is_taken_back_for_nobody_is_on_record_as_well(
+    leaves: bool, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client left, or the table took too long for it: the key is free in the end, and then the record says why."""
+    async with live(tmp_path, monkeypatch, **section()) as system:
+        client, states, left = Client(system), system.replicas[0].policy().voter_state, asyncio.Event()
+        table = system.replicas[0]._idempotent._table
+        withdraw, withdrawing, go_on = table.withdraw, threading.Event(), threading.Event()
+
+        def slow(*arguments: Any) -> None:
+            withdrawing.set()
+            go_on.wait(20)
+            withdraw(*arguments)
+
+        monkeypatch.setattr(table, "withdraw", slow)
+        tightened_while_keeping(system, monkeypatch, voter_state=states | {"a": "isolated", "b": "isolated"})
+        first = asyncio.create_task(client.ask("k", left=left))
+        await until(lambda: withdrawing.is_set() or first.done())
+        (row,) = rows(system)
+        if leaves:
+            left.set()
+        assert (await first).status == status
+        assert on_record(system, row.decision_id) == "answered"
+        go_on.set()
+
+        async def is_told() -> bool:
+            return (rows(system), on_record(system, row.decision_id)) == ([], "withheld")
+
+        await eventually(is_told)
 
 
 async def test_a_row_that_was_changed_gives_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
