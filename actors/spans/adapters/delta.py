@@ -22,6 +22,12 @@ from actors.spans.adapters.objects import ObjectPath, in_words, storage_options
 from actors.spans.place import Place
 
 DELTA_LOG = "_delta_log"
+CHECKPOINTS, LOG_KEPT, FILES_KEPT = PROPERTIES = (
+    "delta.checkpointInterval",
+    "delta.logRetentionDuration",
+    "delta.deletedFileRetentionDuration",
+)
+"""Properties of our tables: commits between checkpoints, how long entries of the log are kept, and marks of removed files."""
 _PANIC = "PanicException"
 """Its class has no module that one could import."""
 

@@ -6,9 +6,12 @@ writer's rows up to the number that it names are taken for known.
 Rules:
 - Of each file: its size, how many rows, the range and the nulls of every column that files are chosen by, and its date, held
   against its rows, as whoever checks them has read them: no footer is asked, but for one that is known to be good.
-- Of each writer, also of one without a row: the number that it reached is that of its last row. It is higher only where an entry
+- Of each writer, also of one without a row: the number that it reached is that of its last row, and there is one where there are
+  rows. It is higher only where an entry
   of the actor's own says that the row of that number was lost or set aside, or where an operator answered for its last batch.
-- The last number of a batch is the highest that a row has. Columns are the table's own, by name and type.
+- The last number of a batch is the highest that a row has. Columns are the table's own, by name and type. Its properties are
+  those that it was made with, by name: others might keep whoever writes from merging or letting go. What they are is not asked,
+  for SpanActor sets them anew when it begins.
 
 Left out: what rows hold (``check``); numbers that are too high of writers all of whose rows, or what was entered of them, have
 expired; numbers under which the actor remembers adoptions, Delta's times and its word of who wrote.
@@ -26,6 +29,7 @@ from deltalake import Schema
 
 from actors.base.errors import IntegrityError
 from actors.base.ids import is_ulid
+from actors.spans.adapters.delta import PROPERTIES
 from actors.spans.adapters.parquet import STATISTICS, Statistics, footer_statistics, groups_in, named_bytes, read_file
 from actors.spans.adapters.reached import ENTRIES, told_of
 from actors.spans.adapters.reading import TableReader
@@ -96,6 +100,8 @@ def misdescribed(
         return
     if said.partition_columns != [PARTITION] or any(_COLUMNS.get(name) != kind for name, kind in said.columns):
         yield "", "the table's columns are not those that it was made with"
+    if unlike := set(said.properties) ^ {*PROPERTIES}:
+        yield "", f"the table's properties are not those that it was made with: {', '.join(sorted(unlike))}"
     held = {file: (known or {}).get(file) or _held(file, size) for file in said.files}
     held = {file: found for file, found in held.items() if found.is_readable}
     yield from _of_files(said.files, held)
@@ -138,13 +144,13 @@ def _of_numbers(
     told: Told | None = None
     for writer in sorted({*last, *filter(is_ulid, said)}):
         number, ends = said.get(writer), last.get(writer, 0)
-        if number is None or number == ends:
+        if (number or 0) == ends:
             continue
-        if number > ends:
+        if number is not None and number > ends:
             told = _told(held) if told is None else told
             if told.explains(writer, number, ends) or not (kept is None or writer in kept or writer in unsealed):
                 continue
-        yield "", f"Delta's log says that {writer} reached row {number}, and its last row is {ends or 'none'}"
+        yield "", f"Delta's log says that {writer} reached row {number or 'none'}, and its last row is {ends or 'none'}"
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ Left out: writing (``table``).
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,6 +49,8 @@ class Described:
     """Current file → its size, its partition, and the statistics by which it is chosen."""
     reached: Mapping[str, int]
     """Application id → the last number committed under it."""
+    properties: Collection[str]
+    """Names of what it says of how the table is to be kept."""
 
 
 class TableReader:
@@ -105,7 +107,8 @@ class TableReader:
         files = {self._path / unquote(said["path"]): said for said in self._actions_of(delta).to_pylist()}
         columns = [(column.name, column.type) for column in delta.schema().fields]
         reached = read_transactions(self._path / DELTA_LOG, delta.version()).numbers
-        return Described(delta.metadata().partition_columns, columns, files, reached)
+        metadata = delta.metadata()
+        return Described(metadata.partition_columns, columns, files, reached, metadata.configuration.keys())
 
     def said(self) -> list[str]:
         """Return what commits said of the batches that they numbered (``committed``), the newest first, as far as is kept."""

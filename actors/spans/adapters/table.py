@@ -37,7 +37,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAction
 
 from actors.base.errors import StorageUnavailable
-from actors.spans.adapters.delta import asked, create_table
+from actors.spans.adapters.delta import CHECKPOINTS, FILES_KEPT, LOG_KEPT, asked, create_table
 from actors.spans.adapters.delta_log import ACTIONS
 from actors.spans.adapters.files import files_of
 from actors.spans.adapters.migration import add_columns
@@ -264,10 +264,7 @@ class SpanTable(TableReader):
     @property
     def _configuration(self) -> dict[str, str | None]:
         kept = f"interval {self._keep_s} seconds"
-        return {
-            "delta.checkpointInterval": str(self._checkpoint_commits), "delta.logRetentionDuration": kept,
-            "delta.deletedFileRetentionDuration": kept,
-        }  # fmt: skip
+        return {CHECKPOINTS: str(self._checkpoint_commits), LOG_KEPT: kept, FILES_KEPT: kept}
 
     def _configure(self) -> None:
         """Have a table of an earlier version, or of another configuration, keep its log as long as this one says."""

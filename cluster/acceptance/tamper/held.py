@@ -2,7 +2,8 @@
 
 Rules:
 - A mutant that means what the home meant before (``meaning``) is none: it is counted and held against nothing. A check that
-  finds damage in such a home is a false alarm all the same. Where a cell says that nothing changes, its mutants have to be such,
+  names what was struck is right even so, for those bytes are not what was written; one that finds anything else in such a home
+  raises a false alarm. Where a cell says that nothing changes, its mutants have to be such,
   and the rows that are in the table in the end those of the home that nobody touched.
 - A mutant is its number: seed and number draw the same one again.
 """
@@ -43,9 +44,9 @@ class Held:
 
     @property
     def agrees(self) -> bool:
-        """Tell whether it is as its cell claims; one that changes nothing agrees unless the check takes it for damage."""
+        """Tell whether it is as its cell claims; one that changes nothing agrees unless the check finds damage elsewhere."""
         if self.neutral:
-            return self.by != "check"
+            return self.by != "check" or (self.got is Verdict.LOCATED and self.got is claimed(self.place))
         return self.got is claimed(self.place)
 
 

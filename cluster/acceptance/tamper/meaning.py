@@ -2,9 +2,9 @@
 
 Rules:
 - A file of the table and a file of the log mean their bytes. Delta's log means what its reader makes of it: which files, with
-  which statistics and dates, under which schema, how far each application id is, and what it says with the log's key of batches
-  that are not sealed. Other bytes of it (times, who wrote it,
-  blanks, what a checkpoint of that log stands for) mean nothing.
+  which statistics and dates, under which schema and properties, how far each application id is, and what it says with the log's
+  key of batches that are not sealed. Other bytes of it (times, who wrote it, blanks, how long it is kept, which SpanActor sets
+  anew when it begins) mean nothing.
 - The write-ahead log means the rows that its frames hold and that the table does not have, each writer's in their order, the
   first of each number; whoever is to take them in is not asked.
 """
@@ -56,7 +56,7 @@ def _table(path: Path, writers: Iterable[str]) -> list[str]:
     ignored = {"modification_time", "data_change"}
     said = [{name: value for name, value in row.items() if name not in ignored} for row in actions.to_pylist()]
     metadata = delta.metadata()
-    schema = f"{delta.schema().to_json()} {metadata.partition_columns} {sorted(metadata.configuration.items())}"
+    schema = f"{delta.schema().to_json()} {metadata.partition_columns} {sorted(metadata.configuration)}"
     found = [schema, *sorted(json.dumps(row, default=str, sort_keys=True) for row in said)]
     found += [f"{name} {delta.transaction_version(name)}" for name in (*_APPS, *sorted(writers))]
     return [*found, *(_digest(path / row["path"]) for row in said)]

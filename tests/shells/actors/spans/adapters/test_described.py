@@ -111,6 +111,25 @@ def test_a_column_of_another_name_is_told(made: Sealed) -> None:
     assert faults(made)[0] == "the table's columns are not those that it was made with"
 
 
+@pytest.mark.parametrize("change", [("logRetentionDuration", "logRetentionDuratign"), ("deletedFile", "deletedFilf")])
+def test_a_property_of_another_name_is_told(made: Sealed, change: tuple[str, str]) -> None:
+    """What keeps the table as it was meant to be is not there any more, and something else may be."""
+    entry = min((made.home / "spans" / "_delta_log").glob("*.json"))
+    assert change[0] in entry.read_text()
+    entry.write_text(entry.read_text().replace(*change))
+    (why,) = faults(made)
+    assert why.startswith("the table's properties are not those that it was made with: delta.")
+    assert made.damage() == [(-1, "table")]
+
+
+def test_a_number_that_is_forgotten_is_told(made: Sealed) -> None:
+    """A writer with rows has one; without it all that lies in its log would be taken for new."""
+    for entry in (made.home / "spans" / "_delta_log").glob("*.json"):
+        entry.write_text(entry.read_text().replace(f'"appId":"{W}"', '"appId":"x"'))
+    assert faults(made) == [f"Delta's log says that {W} reached row none, and its last row is 9"]
+    assert made.damage() == [(-1, "table")]
+
+
 LOST = {names.WAL_WRITER: W, names.WAL_NEXT_SEQ: "10", names.WAL_LOST_ROWS: "3"}
 ASIDE = {names.ROW_WRITER: W, names.ROW_FIRST: "12", names.ROW_LAST: "12", names.ROW_PLACE: "aside"}
 ANSWERED = {names.ROW_WRITER: W, names.ROW_FIRST: "7", names.ROW_LAST: "9", names.ROW_PLACE: "table"}
