@@ -11,8 +11,8 @@ these looks it is judged in the end whether anything grows, as told below. When 
 received are looked for on its disk and verified there. The spans that the SpanActor remembers, to know a copy, are few
 (`spans.remembered_spans`), and twenty times the load comes while it warms up: what it may hold at most, and what its libraries
 keep of the largest commit, it holds before anything is judged, and whatever grows then has no bound. Checkpoints of its table
-come often (`spans.table_checkpoint_commits`): the library reads all commits since the last at once, by a thread each, and what
-takes as long as a window to rise and fall cannot be told from what grows.
+come often (`spans.table_checkpoint_commits`): the library reads all commits since the last at once, by a thread each, and keeps
+threads for as long as each is used within ten seconds, so that there are soon as many as were ever needed at once.
 
 A run that is interrupted begins anew: growth is one system's. What was run until then is judged and kept, with the time that
 it took.
@@ -59,8 +59,8 @@ DEADLINE_MS = 6000
 TIMEOUT_S = 30.0
 CONNECTIONS = 512
 QUESTIONS = 8
-SPANS = {"remembered_spans": 8192, "recalled_rows": 8192, "table_checkpoint_commits": 40}
-"""What remembers ids and decisions is full within ten minutes, and threads that read commits come and go within three."""
+SPANS = {"remembered_spans": 8192, "recalled_rows": 8192, "table_checkpoint_commits": 10}
+"""What remembers ids and decisions is full within ten minutes; threads that read commits are as many as ever within one."""
 LAST_S = 60.0
 _TASKS = re.compile(rb"^weavergen_event_loop_tasks\{[^}]*\} (\S+)$", re.MULTILINE)
 

@@ -6,7 +6,7 @@ Rules:
   series begins anew; the longest stretch is judged. Where none has room for four windows (workers that come and go, a process
   that was replaced late) all of it is judged by the sum, which is nothing while there are none.
 - The stretch is cut into windows of equal length, each at least ``window_s``, which is more than twice any tooth that is known:
-  the SpanActor's threads rise and fall within 3 minutes, from one checkpoint of its table to the next. A window's highest and
+  the SpanActor's memory rises and falls from one checkpoint of its table to the next. A window's highest and
   lowest look are its envelope. Teeth, however high, leave it where it is; a leak lifts both, teeth that grow lift the highs. A
   window with less than half of the looks that the fullest has (the machine was stopped) is left out.
 - Highs and lows have a slope each, Theil and Sen's: the median of the slopes between any two windows. Its lower bound holds with
