@@ -149,11 +149,7 @@ def test_without_room_for_it_a_damaged_segment_stays_in_the_log(home: Home) -> N
     bad.save(home.wal)
     SegmentBytes(2).batch((4, 1)).end(FrameKind.CLOSED, 5).save(home.wal)
     for _ in range(2):
-        actor = home.actor(SMALL.model_copy(update={"quarantine_max_bytes": 100}))
-        for second in range(2):
-            actor.tick(at(second), flush=True)
-        health = actor.health(at(1))
-        actor.close()
+        health = home.health_without_room()
         assert [(home.wal / name).read_bytes() for name in home.segments()] == [bad.data]
         assert "quarantine_max_bytes" in health["quarantine_full_why"]
     assert home.rows() == [1, 2, 4]

@@ -171,11 +171,7 @@ def test_without_room_to_set_aside_a_writer_waits_and_nothing_is_dropped(home: H
     segment(forged(1, 2), forged(3), [signed_row(W, 4)]).save(home.wal)
     SegmentBytes(1, writer_id(2)).batch((1, 1)).end(FrameKind.CLOSED, 2).save(home.wal)
     for _ in range(2):
-        actor = home.actor(SMALL.model_copy(update={"quarantine_max_bytes": 100}))
-        for second in range(2):
-            actor.tick(at(second), flush=True)
-        health = actor.health(at(1))
-        actor.close()
+        health = home.health_without_room()
         assert (set_aside(home), home.rows(), home.rows(2), len(home.segments())) == ([], [], [1], 1)
         assert "quarantine_max_bytes" in health["quarantine_full_why"]
     assert home.incidents.kinds == ["span_ingest_blocked"] * 2

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -243,6 +244,15 @@ class Home:
         return SpanActor(
             self.path, writer_id(900 + self.started), config, self.incidents, self.authority, self.log, disk, self.more
         )
+
+    def health_without_room(self) -> dict[str, Any]:
+        """Let an actor that has no room for what is set aside go on for two ticks; return how it was."""
+        actor = self.actor(SMALL.model_copy(update={"quarantine_max_bytes": 100}))
+        for second in range(2):
+            actor.tick(at(second), flush=True)
+        health = actor.health(at(1))
+        actor.close()
+        return health
 
     def table(self) -> SpanTable:
         """Open the table in its first storage."""

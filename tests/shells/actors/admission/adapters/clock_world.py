@@ -1,5 +1,6 @@
 """Replicas of a home that lease from each other by the real files, under clocks that step by hours: a world for explorers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -7,6 +8,7 @@ from random import Random
 from actors.admission.adapters.home_slots import PATIENCE_S
 from actors.admission.adapters.leases import SharedLeases
 from actors.admission.config import QuotaConfig
+from actors.admission.ports import LeaseStore, OutcomeUnknown
 from actors.admission.quotas import MINUTE_S, UNLIMITED, Amount, Book, Leases, Reserved
 from actors.base.errors import StorageUnavailable
 
@@ -19,57 +21,70 @@ STEPS_S = (1.0, 61.0, 90.0, 200.0, 400.0, 5 * 3600.0)
 CONFIG = QuotaConfig(lock_wait_s=0.001)
 
 
-class Replica:
+class Asker:
     """A book over a store, as ``Admission`` holds the two together, and what of the store's answers is on its way."""
 
-    def __init__(self, world: "World", name: str) -> None:
-        self.world = world
-        self.off_s = world.random.uniform(-world.off_s, world.off_s)
-        self.store = SharedLeases(world.folder, name, world.slots, CONFIG, lambda: world.real_s)
-        self.book = Book(world.slots, self.wall_s)
-        self.is_anew = False
-        self.coming: tuple[Book, int, Leases | None] | None = None
+    def __init__(self, store: LeaseStore, slots: int, wall: Callable[[], float]) -> None:
+        """``wall`` tells what the clock says, as this one reads it."""
+        self.store, self._slots, self._wall = store, slots, wall
+        self.book = Book(slots, wall())
+        self._is_anew = False
+        self.coming: tuple[Book, int, Leases | Exception] | None = None
 
     @property
     def wall_s(self) -> float:
         """What the clock says, as this replica reads it."""
-        return self.world.wall_s + self.off_s
+        return self._wall()
 
     def current_book(self) -> Book:
         """Return the book; another one where the clock went back too far."""
         if self.book.is_left_behind(self.wall_s):
-            self.book, self.is_anew = Book(self.world.slots, self.wall_s), True
+            self.book, self._is_anew = Book(self._slots, self.wall_s), True
         return self.book
 
-    def ask(self, *, fails: bool) -> None:
+    def ask(self) -> None:
         """Ask the store; what it says comes later."""
         book = self.current_book()
         if self.coming is not None or (asked := book.to_ask(self.wall_s, AHEAD_S)) is None:
             return
         minute, wants = asked
         book.asked(minute)
-        if self.is_anew:
-            self.is_anew = False
+        if self._is_anew:
+            self._is_anew = False
             self.store.begin_anew()
         try:
-            if fails:
-                with self.world.other.store._home.locked():
-                    leases: Leases | None = self.store.lease(minute, wants)
-            else:
-                leases = self.store.lease(minute, wants)
-        except StorageUnavailable:
-            leases = None
-        self.coming = book, minute, leases
+            said: Leases | Exception = self.store.lease(minute, wants)
+        except (StorageUnavailable, OutcomeUnknown) as error:
+            said = error
+        self.coming = book, minute, said
 
     def hear(self) -> None:
         """Take what the store said."""
-        if self.coming is not None:
-            book, minute, leases = self.coming
-            self.coming = None
-            if leases is None:
-                book.failed(minute, for_certain=True, has_share=self.store.has_share(minute))
-            else:
-                book.answered(leases)
+        if self.coming is None:
+            return
+        book, minute, said = self.coming
+        self.coming = None
+        if isinstance(said, Leases):
+            book.answered(said)
+        else:
+            is_certain = isinstance(said, StorageUnavailable)
+            book.failed(minute, for_certain=is_certain, has_share=self.store.has_share(minute))
+
+
+class Replica(Asker):
+    """One of the home's."""
+
+    store: SharedLeases
+
+    def __init__(self, world: "World", name: str) -> None:
+        self.world, off_s = world, world.random.uniform(-world.off_s, world.off_s)
+        store = SharedLeases(world.folder, name, world.slots, CONFIG, lambda: world.real_s)
+        super().__init__(store, world.slots, lambda: world.wall_s + off_s)
+
+    def ask_behind_a_lock(self) -> None:
+        """Ask while another holds the lock for longer than it is waited for."""
+        with self.world.other.store._home.locked():
+            self.ask()
 
 
 @dataclass
@@ -119,7 +134,10 @@ class World:
         elif draw < 0.4 and self.held:
             self.end()
         elif draw < 0.6:
-            replica.ask(fails=self.random.random() < 0.2)
+            if self.random.random() < 0.2:
+                replica.ask_behind_a_lock()
+            else:
+                replica.ask()
         elif draw < 0.8:
             replica.hear()
         elif draw < 0.97 - self.steps:
@@ -159,7 +177,7 @@ class World:
         while self.real_s < right_s + 2 * SERVED_WITHIN_S:
             self.real_s += 1.0
             for replica in self.replicas:
-                replica.ask(fails=False)
+                replica.ask()
                 replica.hear()
                 while self.call(replica):
                     pass

@@ -11,9 +11,9 @@ from actors.admission.adapters.redis_leases import RedisLeases
 from actors.admission.adapters.redis_notes import KEPT_S, Found
 from actors.admission.config import RedisConfig
 from actors.admission.ports import OutcomeUnknown
-from actors.admission.quotas import MINUTE_S, UNLIMITED, Amount, Book, Leases, Note, Reserved
+from actors.admission.quotas import MINUTE_S, UNLIMITED, Amount, Note, Reserved
 from actors.base.errors import StorageUnavailable
-from tests.shells.actors.admission.adapters.clock_world import AHEAD_S, CONFIG, OFF_S, STEPS_S
+from tests.shells.actors.admission.adapters.clock_world import CONFIG, OFF_S, STEPS_S, Asker
 
 APART_S = 2.0 * MINUTE_S
 """Within so much real time no more of a minute is used than the limit."""
@@ -57,60 +57,20 @@ class Notes:
         """Hang up."""
 
 
-class Replica:
-    """A book over a store, as ``Admission`` holds the two together, and what of the store's answers is on its way."""
+class Replica(Asker):
+    """One of a home's."""
+
+    store: RedisLeases
 
     def __init__(self, world: "World", home: int) -> None:
         world.born += 1
-        self.world, self.home = world, home
-        self.off_s = world.random.uniform(-world.off_s, world.off_s)
+        self.home, off_s = home, world.random.uniform(-world.off_s, world.off_s)
         redis = RedisConfig(url="redis://127.0.0.1:1", slots=SLOTS, first_slot=OWN[home].start)
         folder = world.folder / str(home)
-        self.store = RedisLeases(folder, f"r{world.born}", len(OWN[home]), CONFIG, redis, None, lambda: world.real_s)
+        store = RedisLeases(folder, f"r{world.born}", len(OWN[home]), CONFIG, redis, None, lambda: world.real_s)
         notes: Any = Notes(world, home)
-        self.store._notes = notes
-        self.book = Book(SLOTS, self.wall_s)
-        self.is_anew = False
-        self.coming: tuple[Book, int, Leases | Exception] | None = None
-
-    @property
-    def wall_s(self) -> float:
-        """What the clock says, as this replica reads it."""
-        return self.world.wall_s(self.home) + self.off_s
-
-    def current_book(self) -> Book:
-        """Return the book; another one where the clock went back too far."""
-        if self.book.is_left_behind(self.wall_s):
-            self.book, self.is_anew = Book(SLOTS, self.wall_s), True
-        return self.book
-
-    def ask(self) -> None:
-        """Ask the store; what it says comes later."""
-        book = self.current_book()
-        if self.coming is not None or (asked := book.to_ask(self.wall_s, AHEAD_S)) is None:
-            return
-        minute, wants = asked
-        book.asked(minute)
-        if self.is_anew:
-            self.is_anew = False
-            self.store.begin_anew()
-        try:
-            said: Leases | Exception = self.store.lease(minute, wants)
-        except (StorageUnavailable, OutcomeUnknown) as error:
-            said = error
-        self.coming = book, minute, said
-
-    def hear(self) -> None:
-        """Take what the store said."""
-        if self.coming is None:
-            return
-        book, minute, said = self.coming
-        self.coming = None
-        if isinstance(said, Leases):
-            book.answered(said)
-        else:
-            is_certain = isinstance(said, StorageUnavailable)
-            book.failed(minute, for_certain=is_certain, has_share=self.store.has_share(minute))
+        store._notes = notes
+        super().__init__(store, SLOTS, lambda: world.wall_s(home) + off_s)
 
 
 class World:
