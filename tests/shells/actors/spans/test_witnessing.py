@@ -7,16 +7,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from actors.base.canonical import canonical_json
+from actors.base.signing import SigningKey
 from actors.spans.actor import SpanActor
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.witness import Witness
 from actors.spans.config import LogConfig, WitnessConfig
 from actors.spans.frames import FrameKind
+from actors.spans.log.note import KeyKind, NoteKey, sign_line
+from cluster.trust import certified_as
 from cluster.witness import WitnessServer
 from serve_apps.actors import span_gauges
-from tests.unit.actors.spans.telemetry import Home, SegmentBytes, at
+from tests.unit.actors.spans.telemetry import NOW_S, ROOT, Home, SegmentBytes, at
 
 NAME = "witness.example/1"
 
@@ -65,6 +69,25 @@ def test_what_is_sealed_is_witnessed(home: Home, tmp_path_factory: pytest.TempPa
         assert (gauges["span_log_witnesses"], gauges["span_log_witnessed"]) == (1.0, 1.0)
         actor.close()
     assert home.incidents.kinds == []
+
+
+def test_what_witnesses_signed_is_counted_by_whom_root_certifies(
+    home: Home, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A signature that counts stays beside a newer one of somebody who is asked, and whom root does not know."""
+    key = SigningKey.from_seed(b"certified".ljust(32))
+    known, files = NoteKey("witness.example/2", KeyKind.COSIGNATURE, key.public), LogFiles(home.path / "log")
+    trust, certified = home.authority.trust(), certified_as(ROOT, "witness", known.name, key.public, int(NOW_S))
+    home.authority._trust = replace(trust, certificates=[*trust.certificates, certified])
+    with watched(home, tmp_path_factory.mktemp("away")):
+        actor = home.actor()
+        for number, first in ((1, 1), (2, 3)):
+            SegmentBytes(number).batch((first, 2)).end(FrameKind.ROTATED, first + 2).save(home.wal)
+            assert tick(actor, number) == (1, 0)
+            if number == 1 and (own := files.checkpoint()) is not None:
+                files.put_witnessed(own.cosigned([sign_line(own.note.text, known.name, key, 7)]), [known])
+        actor.close()
+    assert {each.head.size: each.cosigners([known]) for each in files.cosigned()} == {2: 0, 1: 1}
 
 
 def test_a_witness_that_is_away_stops_nothing_and_is_said(home: Home, tmp_path_factory: pytest.TempPathFactory) -> None:
