@@ -12,7 +12,8 @@ received are looked for on its disk and verified there. The spans that the SpanA
 (`spans.remembered_spans`), and twenty times the load comes while it warms up: what it may hold at most, and what its libraries
 keep of the largest commit, it holds before anything is judged, and whatever grows then has no bound. Checkpoints of its table
 come often (`spans.table_checkpoint_commits`): the library reads all commits since the last at once, by a thread each, and keeps
-threads for as long as each is used within ten seconds, so that there are soon as many as were ever needed at once.
+threads for as long as each is used within ten seconds, so that there are soon as many as were ever needed at once. Its log is
+kept for five minutes (`spans.removed_files_keep_s`), and so is what it remembers of each commit.
 
 A run that is interrupted begins anew: growth is one system's. What was run until then is judged and kept, with the time that
 it took.
@@ -59,8 +60,8 @@ DEADLINE_MS = 6000
 TIMEOUT_S = 30.0
 CONNECTIONS = 512
 QUESTIONS = 8
-SPANS = {"remembered_spans": 8192, "recalled_rows": 8192, "table_checkpoint_commits": 10}
-"""What remembers ids and decisions is full within ten minutes; threads that read commits are as many as ever within one."""
+SPANS = {"remembered_spans": 8192, "recalled_rows": 8192, "table_checkpoint_commits": 10, "removed_files_keep_s": 300}
+"""Ids, decisions and the table's log are as many as ever within ten minutes; threads that read commits within one."""
 LAST_S = 60.0
 _TASKS = re.compile(rb"^weavergen_event_loop_tasks\{[^}]*\} (\S+)$", re.MULTILINE)
 
