@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cluster.acceptance.simulate import COMPARISONS, rejected
+from cluster.acceptance.soak import VERDICT
 from cluster.acceptance.spike import OURS
 from cluster.acceptance.spike_figures import hardly_refused
 from cluster.node import REPOSITORY
@@ -71,6 +72,16 @@ def test_the_spike_was_survived() -> None:
     normal, beyond = found["phases"]["normal"], found["beyond_saturation"][:-1]
     requests, refused = (normal[key] - sum(each[key] for each in beyond) for key in ("requests", "refused_429"))
     assert hardly_refused(requests, refused)
+
+
+def test_the_soak_was_flat() -> None:
+    """Nothing that the system holds grew over all of its time, each look was answered, and each answer has its record."""
+    found = results("soak")[VERDICT]
+    assert (found["flat"], found["not_flat"]) == (True, [])
+    assert found["minutes"] >= 45
+    assert found["looks_at_tasks_unanswered"] == 0
+    assert found["records"]["checked_on_disk"] > 10_000
+    assert found["records"]["answers_without_verifiable_record"] == 0
 
 
 @pytest.mark.parametrize(("requests", "refused", "is_kept"), [(1000, 10, True), (1000, 11, False), (0, 0, True)])
