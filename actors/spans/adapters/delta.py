@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlparse
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
+from deltalake.transaction import PostCommitHookProperties
 
 from actors.base.errors import StorageUnavailable
 from actors.spans.adapters.objects import ObjectPath, in_words, storage_options
@@ -28,6 +29,8 @@ CHECKPOINTS, LOG_KEPT, FILES_KEPT = PROPERTIES = (
     "delta.deletedFileRetentionDuration",
 )
 """Properties of our tables: commits between checkpoints, how long entries of the log are kept, and marks of removed files."""
+CLEANS_NOTHING = PostCommitHookProperties(cleanup_expired_logs=False)
+"""Of every commit: entries that a checkpoint stands for go when that is durable, which the library does not wait for."""
 _PANIC = "PanicException"
 """Its class has no module that one could import."""
 

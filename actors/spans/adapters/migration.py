@@ -12,6 +12,7 @@ from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError
 
 from actors.base.errors import StorageUnavailable
+from actors.spans.adapters.delta import CLEANS_NOTHING
 from actors.spans.columns import table_schema
 
 
@@ -26,7 +27,7 @@ def add_columns(delta: DeltaTable) -> list[str]:
     missing = [field for field in wanted if field.name not in there]
     if missing:
         try:
-            delta.alter.add_columns(missing)
+            delta.alter.add_columns(missing, post_commithook_properties=CLEANS_NOTHING)
         except DeltaError as error:
             raise StorageUnavailable(f"the span table cannot be given its new columns: {error}") from error
     return [field.name for field in missing]

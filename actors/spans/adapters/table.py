@@ -34,10 +34,10 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import DeltaError
-from deltalake.transaction import AddAction, PostCommitHookProperties, RemoveAction
+from deltalake.transaction import AddAction, RemoveAction
 
 from actors.base.errors import StorageUnavailable
-from actors.spans.adapters.delta import CHECKPOINTS, FILES_KEPT, LOG_KEPT, asked, create_table
+from actors.spans.adapters.delta import CHECKPOINTS, CLEANS_NOTHING, FILES_KEPT, LOG_KEPT, asked, create_table
 from actors.spans.adapters.delta_log import ACTIONS
 from actors.spans.adapters.files import files_of
 from actors.spans.adapters.migration import add_columns
@@ -270,7 +270,8 @@ class SpanTable(TableReader):
         """Have a table of an earlier version, or of another configuration, keep its log as long as this one says."""
         delta = self._newest()
         if delta is not None and not self._configuration.items() <= delta.metadata().configuration.items():
-            delta.alter.set_table_properties({key: value or "" for key, value in self._configuration.items()})
+            wanted = {key: value or "" for key, value in self._configuration.items()}
+            delta.alter.set_table_properties(wanted, post_commithook_properties=CLEANS_NOTHING)
 
     def _write_files(self, rows: Sequence[Rows], written: list[Place], now_ms: int) -> list[AddAction | RemoveAction]:
         """Write and sync one file a date, noting their names first; ``written`` grows as they are begun."""
@@ -307,7 +308,7 @@ class SpanTable(TableReader):
             commit_properties=CommitProperties(
                 {ACTIONS: str(len(actions) + len(transactions)), BATCHES: "\n".join(said)}, None, transactions
             ),
-            post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+            post_commithook_properties=CLEANS_NOTHING,
         )
 
     def _clean_up(self, written: Sequence[Place]) -> None:

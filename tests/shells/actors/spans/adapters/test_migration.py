@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from deltalake.transaction import AddAction
 
 from actors.base.errors import StorageUnavailable
 from actors.spans import columns
+from actors.spans.adapters.delta import CHECKPOINTS, LOG_KEPT
+from actors.spans.adapters.migration import add_columns
 from actors.spans.adapters.parquet import Statistics, file_name, parquet_bytes
 from actors.spans.adapters.table import LOG, SpanTable
 from actors.spans.batch import row_hashes
@@ -27,11 +30,11 @@ NOW_MS = int(NOW_S * 1000)
 NEW = ("sender", "otlp", "events")
 
 
-def of_version_1(path: Path, rows: Rows) -> DeltaTable:
+def of_version_1(path: Path, rows: Rows, configuration: Mapping[str, str | None] | None = None) -> DeltaTable:
     """Make a table as version 1 made it: without the columns that came later, in files and in Delta."""
     narrow = pa.schema([field for field in columns.table_schema() if field.name not in NEW])
     path.mkdir(parents=True)
-    delta = DeltaTable.create(path, narrow, mode="error", partition_by=["date"])
+    delta = DeltaTable.create(path, narrow, mode="error", partition_by=["date"], configuration=configuration)
     actions: list[AddAction] = []
     for day, table in by_date([rows]):
         data = parquet_bytes(table.drop_columns(list(NEW)))
@@ -87,13 +90,20 @@ def kinds(path: Path) -> list[str]:
 def test_columns_are_added_once_and_survive_a_crash_in_between(tmp_path: Path) -> None:
     """Whoever died after the columns and before its rows left a table that the next one goes on with."""
     made = of_version_1(tmp_path / "spans", Rows(W, 1, 1, spans_from(1, 1), 0))
-    from actors.spans.adapters.migration import add_columns
-
     assert add_columns(made) == list(NEW)
     assert add_columns(made) == []
     table = SpanTable(tmp_path / "spans", 100)
     assert table.append([external(2)], {W: 2}, NOW_MS)[0].log_index == 1
     assert len(list((tmp_path / "spans" / "_delta_log").glob("*.json"))) == 4
+
+
+def test_columns_take_nothing_of_delta_s_log_away(tmp_path: Path) -> None:
+    """Their commit may make a checkpoint, which a loss of power may take."""
+    path = tmp_path / "spans"
+    made = of_version_1(path, Rows(W, 1, 1, spans_from(1, 1), 0), {CHECKPOINTS: "3", LOG_KEPT: "interval 0 seconds"})
+    assert add_columns(made) == list(NEW)
+    assert (path / "_delta_log" / f"{2:020d}.checkpoint.parquet").exists()
+    assert len(list((path / "_delta_log").glob("*.json"))) == 3
 
 
 def test_a_table_of_a_newer_version_is_not_written(tmp_path: Path) -> None:

@@ -162,6 +162,17 @@ def test_a_table_from_before_is_told_how_long_to_keep_its_log(tmp_path: Path) ->
     assert numbers(restarted) == [1, 2, 3]
 
 
+def test_a_new_configuration_takes_nothing_of_delta_s_log_away(tmp_path: Path) -> None:
+    """Its commit may make a checkpoint, and a loss of power take that; entries hold what commits said of waiting batches, too."""
+    opened(tmp_path).append(rows(1, 2), {"W1": 2}, 0)
+    restarted = SpanTable(tmp_path, 3, keep_s=0)
+    restarted.recover()
+    log = tmp_path / "_delta_log"
+    assert (log / f"{2:020d}.checkpoint.parquet").exists()
+    assert [(log / f"{version:020d}.json").exists() for version in range(3)] == [True] * 3
+    assert numbers(restarted) == [1, 2]
+
+
 def test_the_same_commit_twice_takes_effect_once(tmp_path: Path) -> None:
     """Whoever does not know whether its commit took effect just repeats it."""
     table = opened(tmp_path)
