@@ -112,8 +112,9 @@ class BackedTable(SpanStores):
         self._steady_s, self._wall_ms = steady_s, int(wall_s * 1000)
 
     def recover(self) -> list[Place]:
-        """See ``SpanTable.recover``; of the storage in use."""
-        self._word.settle()
+        """See ``SpanTable.recover``; of the storage in use, whose log is mended before it is asked whether it took over."""
+        if (handover := self._word.settle()) is not None and handover.in_use:
+            self._open(Path(handover.directory)).mend()
         removed = self._holder().recover()
         self.learn()
         return removed

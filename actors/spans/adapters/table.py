@@ -213,14 +213,23 @@ class SpanTable(TableReader):
             self._clean_up(written)
             raise StorageUnavailable(f"the span table in {self._path} cannot be written: {in_words(error)}") from error
 
+    def mend(self) -> None:
+        """Set aside what a loss of power tore at the end of Delta's log; before anybody reads it."""
+        try:
+            self.files.mend_log()
+        except OSError as error:
+            raise StorageUnavailable(
+                f"the span table in {self._path} cannot be recovered: {in_words(error)}"
+            ) from error
+
     def recover(self) -> list[Place]:
         """Make durable what is committed, and remove the files of an append that crashed before; return which.
 
         The numbers of a commit that was never synced are seen all the same, and a log is removed by them; of one that a loss
         of power tore, nothing is.
         """
+        self.mend()
         try:
-            self.files.mend_log()
             self._configure()
             self._sync_log()
             return [*self._remove_orphans(), *self.settle(now_ms=0)]

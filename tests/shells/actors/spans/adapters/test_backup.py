@@ -11,6 +11,7 @@ from actors.base.errors import IntegrityError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.spans import conventions as names
 from actors.spans.actor import SpanActor
+from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import LOG, SpanTable
 from actors.spans.committed import read_said
 from actors.spans.frames import FrameKind, encode_spans
@@ -173,6 +174,34 @@ def test_after_a_restart_the_backup_alone_is_enough(home: Backed) -> None:
     home.mends()
     until(home.is_back, lambda: home.tick(actor))
     assert home.rows() == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_a_torn_entry_of_the_backup_is_set_aside_before_it_is_asked(home: Backed, kept: float) -> None:
+    """Power was lost before it was synced: its rows are in the write-ahead log still, and come in again."""
+    refused: list[Path] = []
+    disk = Disk(sync_file=lambda path: _refused(path) if path.parent in refused else Disk().sync_file(path))
+    actor = home.begun(disk)
+    home.fails_over(actor)
+    log = next(home.backup.glob("*/_delta_log"))
+    entries, refused = len(list(log.glob("*.json"))), [log]
+    home.write()
+    home.tick(actor)
+    actor.close()
+    (*before, torn) = sorted(log.glob("*.json"))
+    assert len(before) == entries
+    torn.write_bytes(torn.read_bytes()[: int(kept * torn.stat().st_size)])
+    actor = home.opened()
+    health = home.tick(actor)
+    assert (health["backup_in_use"], health["table_error"]) == (1, "")
+    assert torn.with_name(f"{torn.name}.torn").exists()
+    home.mends()
+    until(home.is_back, lambda: home.tick(actor))
+    assert home.rows() == [1, 2, 3, 4, 5, 6, 7]
+
+
+def _refused(path: Path) -> None:
+    raise OSError(errno.EIO, "Input/output error", str(path))
 
 
 def test_a_backup_in_use_that_is_away_is_waited_for(home: Backed) -> None:
