@@ -136,10 +136,10 @@ class SpanTable(TableReader):
         batches: list[Rows] = []
         with self._durably() as written:
             delta = self._created()
+            self._remove_orphans()  # of an attempt whose end could not be told, or whose files could not be removed, at the time
             committed = {name: self._possible(delta, name) for name in {*reached, *(r.writer_id for r in rows)}}
             ahead = {name: last for name, last in reached.items() if last > known(committed[name])}
             if ahead:
-                self._remove_orphans()  # of an attempt whose end could not be told at the time
                 behind = [part for name, part in (again or {}).items() if name in ahead]
                 fresh = runs([*(_after(chunk, committed[chunk.writer_id]) for chunk in rows), *behind])
                 first = known(self._number(delta, LOG)) + 1
@@ -207,10 +207,10 @@ class SpanTable(TableReader):
             (self.files.desk / PENDING).unlink(missing_ok=True)
         except StorageUnavailable:
             if written:  # what was begun lies in a store that fails
-                self._clean_up(written)
+                self._clean_up()
             raise
         except (OSError, DeltaError, pa.ArrowException) as error:
-            self._clean_up(written)
+            self._clean_up()
             raise StorageUnavailable(f"the span table in {self._path} cannot be written: {in_words(error)}") from error
 
     def mend(self) -> None:
@@ -320,11 +320,10 @@ class SpanTable(TableReader):
             post_commithook_properties=CLEANS_NOTHING,
         )
 
-    def _clean_up(self, written: Sequence[Place]) -> None:
-        """Remove files of a failed append, unless the commit took effect or nobody can tell: ``recover`` will."""
+    def _clean_up(self) -> None:
+        """Remove files of a failed append, unless the commit took effect or nobody can tell: the next, or ``recover``, will."""
         with contextlib.suppress(OSError, StorageUnavailable):
-            current = set(self.current_files())
-            self._remove([path for path in written if path not in current])
+            self._remove_orphans()
 
     def _sync_log(self) -> None:
         """Make every log entry and checkpoint since the last time durable: the library leaves that to the system."""

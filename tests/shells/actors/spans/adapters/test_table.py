@@ -1,5 +1,6 @@
 """The spans table: effective once, readable by others, and every flipped bit seen."""
 
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -244,6 +245,30 @@ def test_a_commit_that_fails_removes_its_files_and_can_be_repeated(
         assert parquet_files(tmp_path) == set(table.current_files())
     table.append(rows(2, 1), {"W1": 2}, 0)
     assert numbers(table) == [1, 2]
+
+
+def test_a_file_that_could_not_be_removed_is_so_by_whatever_comes_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by an append that has nothing to add: the note of it goes only with the file."""
+    table, unlink = opened(tmp_path), Path.unlink
+    table.append(rows(1, 1), {"W1": 1}, 0)
+
+    def kept(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".parquet":
+            raise OSError(errno.EROFS, "Read-only file system")
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpanTable, "_commit", lambda *_: (_ for _ in ()).throw(CommitFailedError("no")))
+        patch.setattr(Path, "unlink", kept)
+        with pytest.raises(StorageUnavailable):
+            table.append(rows(2, 1), {"W1": 2}, 0)
+        with pytest.raises(StorageUnavailable):
+            table.append([], {"W1": 1}, 0)
+    assert len(parquet_files(tmp_path) - set(table.current_files())) == 1
+    table.append([], {"W1": 1}, 0)
+    assert parquet_files(tmp_path) == set(table.current_files())
 
 
 def test_a_commit_that_took_effect_and_then_failed_is_not_done_twice(
