@@ -177,7 +177,10 @@ class _Run:
     def _goes_on(self, call: Call) -> bool:
         """Answer a call; return False if the child is to be killed before it is made."""
         self._pipe.drain()
-        effect = effect_of(call, self._watched, self._root)
+        try:
+            effect = effect_of(call, self._watched, self._root)
+        except FileNotFoundError:  # whoever makes it is gone meanwhile, or its file is closed: it changes nothing
+            effect = None
         if effect is None:
             self._watched.go_on(call)
             return True

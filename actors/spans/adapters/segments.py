@@ -89,7 +89,10 @@ def segment_name(number: int) -> str:
 
 
 def create_segment(directory: Path, number: int, header: bytes, seed: int, size: int, disk: Disk) -> OpenSegment:
-    """Create a locked, preallocated, durable segment; raise ``OSError`` and leave nothing if the disk cannot."""
+    """Create a locked, preallocated, durable segment; raise ``OSError`` if the disk cannot.
+
+    Then nothing is left, or where the disk refuses that as well a segment that was never used, and above all no lock.
+    """
     unborn = directory / f".{number:08d}{UNBORN_SUFFIX}"
     fd = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -102,8 +105,9 @@ def create_segment(directory: Path, number: int, header: bytes, seed: int, size:
         disk.rename(unborn, path)
         disk.sync_directory(directory)
     except OSError:
-        unborn.unlink(missing_ok=True)
-        (directory / segment_name(number)).unlink(missing_ok=True)
+        for left in (unborn, directory / segment_name(number)):
+            with contextlib.suppress(OSError):
+                left.unlink(missing_ok=True)
         os.close(fd)
         raise
     return OpenSegment(number, path, fd, len(header), seed, len(header))

@@ -10,8 +10,9 @@ import pytest
 
 from actors.base.canonical import canonical_json
 from actors.base.errors import HomeError, StorageUnavailable
+from actors.base.locks import is_free
 from actors.spans.adapters.reader import WalReader
-from actors.spans.adapters.segments import Disk, OpenSegment, SegmentReserve
+from actors.spans.adapters.segments import Disk, OpenSegment, SegmentReserve, create_segment
 from actors.spans.adapters.wal import WalWriter
 from actors.spans.config import KIB, MIB
 from actors.spans.frames import FrameKind
@@ -417,6 +418,20 @@ async def test_a_reserve_that_cannot_be_removed_keeps_no_log_from_being_closed(
         await asyncio.to_thread(wal.close)
     reader = WalReader(tmp_path, 1 << 20)
     assert [reader.is_free(ref) for ref in reader.segments(writer_id(1))] == [True, True]
+
+
+def test_a_segment_whose_making_failed_is_nobody_s_though_it_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock that nobody lets go of would keep the writer's log for as long as its process lives."""
+    disk = Disk(sync_directory=raising(errno.EROFS))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", raising(errno.EROFS))
+        with pytest.raises(OSError, match="refused"):
+            create_segment(tmp_path, 2, b"header", 1, 4096, disk)
+    (left,) = tmp_path.iterdir()
+    with left.open("rb") as file:
+        assert is_free(file.fileno())
 
 
 def raising(error: int) -> Callable[..., None]:
