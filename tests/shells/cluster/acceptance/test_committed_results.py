@@ -9,6 +9,8 @@ import pytest
 
 from cluster.acceptance.simulate import COMPARISONS, rejected
 from cluster.acceptance.soak import VERDICT
+from cluster.acceptance.span_kills import BESIDE, FULL, GROUPS, LOST, WAYS
+from cluster.acceptance.span_stories import stories
 from cluster.acceptance.spike import OURS
 from cluster.acceptance.spike_figures import hardly_refused
 from cluster.node import REPOSITORY
@@ -82,6 +84,19 @@ def test_the_soak_was_flat() -> None:
     assert found["looks_at_tasks_unanswered"] == 0
     assert found["records"]["checked_on_disk"] > 10_000
     assert found["records"]["answers_without_verifiable_record"] == 0
+
+
+def test_the_span_path_was_struck_in_every_way() -> None:
+    """Each story, each way to strike it, and none of them left a fault."""
+    found = results("span_kills")
+    assert {f"{lived.name}: {what}" for lived in stories(GROUPS) for what in (*WAYS, LOST, FULL)} <= set(found)
+    assert [name for name, told in found.items() if faulty(told)] == []
+    assert found[BESIDE]["appends"] >= 400
+
+
+def faulty(told: Any) -> bool:
+    """Tell whether faults are told of anywhere in it."""
+    return isinstance(told, dict) and (bool(told.get("faults")) or any(map(faulty, told.values())))
 
 
 @pytest.mark.parametrize(("requests", "refused", "is_kept"), [(1000, 10, True), (1000, 11, False), (0, 0, True)])
