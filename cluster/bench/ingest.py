@@ -119,12 +119,11 @@ def _as_otlp(table: SpanTable, rows: int) -> float:
 
 def _take_in(home: Path, rows: int) -> tuple[int, Taken]:
     """Write a log of so many rows, and have another process take it in; return decisions and figures."""
-    now_s = int(time.time())
-    keys = fresh_keys(now_s)
+    began_ns = int(time.time()) * 1_000_000_000 - rows * _STEP_NS // 5
+    keys = fresh_keys(began_ns // 1_000_000_000)
     (home / "keys").mkdir(parents=True)
     (home / "trust.json").write_bytes(canonical_json(keys.trust))
     keys.log.save(home / "keys" / "log.key")
-    began_ns = now_s * 1_000_000_000 - rows * _STEP_NS // 5
     first = certified_writer(keys.issuer, began_ns // 1_000_000_000)
     made = Decisions(first, templates(), keys.log.public.key_id, began_ns, _STEP_NS)
     portions, wal = _portions(made, keys.issuer, rows, home.parent / "next"), home / "wal"

@@ -78,7 +78,7 @@ def take_in(home: Path, rows: int) -> Taken:
     complaints = Complaints()
     actor = SpanActor(home, new_ulid(), SpansConfig(), complaints, Keys(home), LogConfig())
     began_s, done, sizes = time.process_time(), 0, list[float]()
-    while done < rows:
+    while done < rows and not complaints.told:  # what is refused would be waited for
         report = actor.tick(Instant.now(), flush=True)
         done += report.rows_committed
         while len(sizes) < 10 * done // rows:

@@ -10,9 +10,13 @@ from cluster.bench import ingest
 from cluster.bench.ingest import measure, section
 
 
-def test_portions_of_a_log_are_taken_in_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is a writer of its own; the page says what came of all of them."""
+@pytest.mark.parametrize("step_s", [0.0002, 50])
+def test_portions_of_a_log_are_taken_in_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    """Each is a writer of its own, however long ago the first began; the page says what came of all of them."""
     monkeypatch.setattr(ingest, "PORTION_ROWS", 300)
+    monkeypatch.setattr(ingest, "_STEP_NS", int(step_s * 1e9))
     found = measure(tmp_path, 700)
     rows = SpanTable(tmp_path / "home" / "spans", 100).read()
     assert 700 <= found.rows == rows.num_rows < 800
