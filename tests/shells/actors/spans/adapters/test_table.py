@@ -247,9 +247,7 @@ def test_a_commit_that_fails_removes_its_files_and_can_be_repeated(
     assert numbers(table) == [1, 2]
 
 
-def test_a_file_that_could_not_be_removed_is_so_by_whatever_comes_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_could_not_be_removed_goes_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also by an append that has nothing to add: the note of it goes only with the file."""
     table, unlink = opened(tmp_path), Path.unlink
     table.append(rows(1, 1), {"W1": 1}, 0)
