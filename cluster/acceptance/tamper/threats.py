@@ -370,7 +370,7 @@ def page() -> str:
         rows.append(f"| **{threat.name}**: {threat.what} | {threat.holds} | {cells} |")
     foot = [
         "",
-        "Mutants are held against every cell: `make acceptance NAME=tamper`.",
+        "Mutants are held against every cell ([what came of them](acceptance/tamper.md)): `make acceptance NAME=tamper`.",
     ]
     return "\n".join([*head, *rows, *foot]) + "\n"
 

@@ -13,6 +13,8 @@ from cluster.acceptance.span_kills import BESIDE, FULL, GROUPS, LOST, WAYS
 from cluster.acceptance.span_stories import stories
 from cluster.acceptance.spike import OURS
 from cluster.acceptance.spike_figures import hardly_refused
+from cluster.acceptance.tamper.campaign import joined
+from cluster.acceptance.tamper.threats import places
 from cluster.node import REPOSITORY
 from cluster.simulation.expiries.table import LIFETIMES
 from cluster.simulation.plants import PLANTS
@@ -97,6 +99,14 @@ def test_the_span_path_was_struck_in_every_way() -> None:
 def faulty(told: Any) -> bool:
     """Tell whether faults are told of anywhere in it."""
     return isinstance(told, dict) and (bool(told.get("faults")) or any(map(faulty, told.values())))
+
+
+def test_the_table_of_threats_is_kept_by_every_mutant() -> None:
+    """Ten thousand at least, in every cell that claims something, and nothing is said of homes that nobody touched."""
+    mutants, clean = (joined(results("tamper"), kind) for kind in ("mutants", "clean"))
+    assert mutants["mutants"] == mutants["agreed"] >= 10_000
+    assert (mutants["differed"], clean["false_alarms"]) == (0, 0)
+    assert set(mutants["cells"]) == {f"{name} / {stage.name}" for name, stage in places()}, AGAIN.format("tamper")
 
 
 @pytest.mark.parametrize(("requests", "refused", "is_kept"), [(1000, 10, True), (1000, 11, False), (0, 0, True)])
