@@ -199,7 +199,7 @@ class SpanTable(TableReader):
 
     @contextlib.contextmanager
     def _durably(self) -> Iterator[list[Place]]:
-        """Make durable what is committed inside; take away the files in the list that it fills if it fails."""
+        """Make durable what is committed inside; if it fails, take away what it began, of which it fills the list."""
         written: list[Place] = []
         try:
             yield written
@@ -214,7 +214,7 @@ class SpanTable(TableReader):
             raise StorageUnavailable(f"the span table in {self._path} cannot be written: {in_words(error)}") from error
 
     def mend(self) -> None:
-        """Set aside what a loss of power tore at the end of Delta's log; before anybody reads it."""
+        """Set aside what a loss of power tore at the end of Delta's log, before anybody reads that."""
         try:
             self.files.mend_log()
         except OSError as error:
