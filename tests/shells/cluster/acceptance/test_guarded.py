@@ -52,8 +52,8 @@ def campaign():
         (folder / "swallowed").touch()
         time.sleep(600)
     finally:
-        (folder / "begun").touch()
-        subprocess.run([sys.executable, "-c", "import time; time.sleep(0.5)"], check=True, start_new_session=True)
+        bringing_down = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(0.5)"
+        subprocess.run([sys.executable, "-c", bringing_down, str(folder / "begun")], check=True, start_new_session=True)
         (folder / "unwound").touch()
     return 0
 
