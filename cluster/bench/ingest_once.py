@@ -8,7 +8,6 @@ Left out: what is made of the figures (``cluster.bench.ingest``).
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -82,20 +81,20 @@ def take_in(home: Path, rows: int) -> Taken:
         report = actor.tick(Instant.now(), flush=True)
         done += report.rows_committed
         while len(sizes) < 10 * done // rows:
-            sizes.append(_resident_mib())
+            sizes.append(_mib("VmRSS"))
         if not report.rows_committed:
             time.sleep(IDLE_S)
     health = actor.health(Instant.now())
     cpu_s = time.process_time() - began_s
     if complaints.told or health["log_error"] or health["merge_delay_s"]:
         raise SystemExit(f"not clean: {complaints.told[:3]} {health}")
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Taken(done, cpu_s, sizes, peak_mib, actor.totals.commits, health["log_size"])
+    return Taken(done, cpu_s, sizes, _mib("VmHWM"), actor.totals.commits, health["log_size"])
 
 
-def _resident_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+def _mib(name: str) -> float:
+    """Return a line of proc(5)'s status: what ``getrusage`` calls the peak is no lower than that of who began this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
 
 
 if __name__ == "__main__":
