@@ -202,10 +202,10 @@ _INTRODUCTION = (
 )
 _TAKEN = (
     (
-        f"| spans | spans/s on one core (wanted {WANTED_PER_S:,}) | µs a span | plain pyarrow write, µs a span | share of it "
-        "| resident, first tenth → end | peak |"
+        f"| spans | spans/s on one core (wanted {WANTED_PER_S:,}) | µs a span | first tenth → last | plain pyarrow write, "
+        "µs a span | share of it | resident, first tenth → last | peak |"
     ),
-    "|---:|---:|---:|---:|---:|---:|---:|",
+    "|---:|---:|---:|---:|---:|---:|---:|---:|",
 )
 _HELD = (
     "| spans | bytes a span: table | log | plain Parquet | OTLP JSON |",
@@ -221,7 +221,8 @@ def _taken_line(size: Found) -> str:
         else f"{1e6 * size.plain_s / size.rows:.1f} | {size.plain_s / size.taken.cpu_s:.0%}"
     )
     memory = f"{size.taken.rss_mib[0]:.0f} → {size.taken.rss_mib[-1]:.0f} MiB | {size.taken.peak_mib:.0f} MiB"
-    return f"| {size.rows:,} | {size.taken.per_s:,.0f} | {us:.1f} | {plain} | {memory} |"
+    first, last = size.taken.us
+    return f"| {size.rows:,} | {size.taken.per_s:,.0f} | {us:.1f} | {first:.1f} → {last:.1f} | {plain} | {memory} |"
 
 
 def _held_line(size: Found) -> str:

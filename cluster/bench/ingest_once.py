@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -60,8 +61,10 @@ class Taken(msgspec.Struct, frozen=True):
     rows: int
     cpu_s: float
     """Processor time of the process from the first tick on, libraries' threads included."""
+    tenths: list[tuple[int, float]]
+    """Rows and processor time after the ticks that complete a tenth; a tick takes in all that is there."""
     rss_mib: list[float]
-    """Resident memory after each tenth of the rows."""
+    """Resident memory after the same ticks."""
     peak_mib: float
     commits: int
     log_size: int
@@ -71,24 +74,34 @@ class Taken(msgspec.Struct, frozen=True):
         """Return rows for each second of processor time."""
         return self.rows / self.cpu_s
 
+    @property
+    def us(self) -> tuple[float, float]:
+        """Return what a row of the first of these parts took, and one of the last, in microseconds."""
+        parts = list(pairwise([(0, 0.0), *self.tenths]))
+        first, last = (
+            1e6 * (end_s - begin_s) / (end - begin) for (begin, begin_s), (end, end_s) in (parts[0], parts[-1])
+        )
+        return first, last
+
 
 def take_in(home: Path, rows: int) -> Taken:
     """Tick until that many rows are in the table and sealed."""
     complaints = Complaints()
     actor = SpanActor(home, new_ulid(), SpansConfig(), complaints, Keys(home), LogConfig())
-    began_s, done, sizes = time.process_time(), 0, list[float]()
+    began_s, done, sizes, tenths = time.process_time(), 0, list[float](), list[tuple[int, float]]()
     while done < rows and not complaints.told:  # what is refused would be waited for
         report = actor.tick(Instant.now(), flush=True)
         done += report.rows_committed
-        while len(sizes) < 10 * done // rows:
+        if len(tenths) < 10 * done // rows:
             sizes.append(_mib("VmRSS"))
+            tenths.append((done, time.process_time() - began_s))
         if not report.rows_committed:
             time.sleep(IDLE_S)
     health = actor.health(Instant.now())
     cpu_s = time.process_time() - began_s
     if complaints.told or health["log_error"] or health["merge_delay_s"]:
         raise SystemExit(f"not clean: {complaints.told[:3]} {health}")
-    return Taken(done, cpu_s, sizes, _mib("VmHWM"), actor.totals.commits, health["log_size"])
+    return Taken(done, cpu_s, tenths, sizes, _mib("VmHWM"), actor.totals.commits, health["log_size"])
 
 
 def _mib(name: str) -> float:
