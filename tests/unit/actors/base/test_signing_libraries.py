@@ -109,6 +109,27 @@ def test_libsodium_alone_would_refuse_some(monkeypatch: pytest.MonkeyPatch) -> N
     assert sum(accepted(*one) for one in crafted()) < whole
 
 
+def test_a_libsodium_that_accepts_more_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its later releases multiply by the cofactor: what a key's holder can craft would be taken in, and refused by others."""
+    signing._libsodium_is_strict.cache_clear()
+    monkeypatch.setattr(signing, "crypto_sign_open", lambda signed, _: signed[64:])
+    try:
+        assert [accepted(*one) for one in crafted()] == [by_openssl(*one) for one in crafted()]
+    finally:
+        signing._libsodium_is_strict.cache_clear()
+
+
+def test_what_libsodium_is_tried_with_holds_with_the_cofactor_only() -> None:
+    """The key is the base point and a part of small order; with that taken out of account the signature is its holder's."""
+    key, first, text = encoded(add(BASE, SMALL)), encoded(BASE), b"text"
+    challenge = int.from_bytes(hashlib.sha512(first + key + text).digest(), "little") % ORDER
+    signature = first + ((1 + challenge) % ORDER).to_bytes(32, "little")
+    assert (key, signature + text) == (signing._CRAFTED_KEY, signing._CRAFTED)
+    assert times(challenge % 8, SMALL) != NOTHING
+    assert not by_openssl(key, text, signature)
+    assert signing._libsodium_is_strict()
+
+
 def test_what_libsodium_accepts_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """That is what it is there for."""
     monkeypatch.setattr(signing, "_holds_by_openssl", lambda *_: False)
