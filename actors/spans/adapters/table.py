@@ -13,7 +13,8 @@ Rules:
   nothing, is told, and is set right by the next commit.
 - A file that takes others' place (``swaps``) is one commit with the rows that say so.
 - Files, every log entry and the directories that name them are synced before ``append`` returns, and what a crash left
-  unsynced before ``recover`` does; only then may a caller forget the rows.
+  unsynced before ``recover`` does; only then may a caller forget the rows. Nothing is committed on an entry that is not durable:
+  torn beneath another it would be set aside by nobody.
 - Before a file is written its name is noted in ``_pending.json``. A crash leaves either a commit that names it or a file
   that ``recover`` removes; files that are not ours to judge are never touched.
 - Entries of Delta's log and marks of removed files are kept as long as removed files are, and then until a checkpoint that
@@ -135,8 +136,7 @@ class SpanTable(TableReader):
         """
         batches: list[Rows] = []
         with self._durably() as written:
-            delta = self._created()
-            self._remove_orphans()  # of an attempt whose end could not be told, or whose files could not be removed, at the time
+            delta = self._ready()
             committed = {name: self._possible(delta, name) for name in {*reached, *(r.writer_id for r in rows)}}
             ahead = {name: last for name, last in reached.items() if last > known(committed[name])}
             if ahead:
@@ -192,8 +192,7 @@ class SpanTable(TableReader):
         """
         self._owed = True  # who puts batches here does not say which are sealed
         with self._durably() as written:
-            delta = self._created()
-            self._remove_orphans()
+            delta = self._ready()
             self._remember(reached)
             self._commit(delta, self._write_files(batches, written, now_ms), reached, *said)
 
@@ -230,6 +229,7 @@ class SpanTable(TableReader):
         """
         self.mend()
         try:
+            self._sync_log()
             self._configure()
             self._sync_log()
             return [*self._remove_orphans(), *self.settle(now_ms=0)]
@@ -250,12 +250,20 @@ class SpanTable(TableReader):
             return []
         current = set(self.current_files())
         try:
-            noted = [self._path / name for name in json.loads(pending.read_bytes())]
+            noted = [str(name) for name in json.loads(pending.read_bytes())]
         except ValueError:  # cut while it was written: no file had been begun
             noted = []
-        orphans = [path for path in noted if path not in current and path.exists()]
-        self._remove(orphans)
-        return orphans
+        removed = self.files.remove([name for name in noted if self._path / name not in current])
+        pending.unlink(missing_ok=True)
+        return removed
+
+    def _ready(self) -> DeltaTable:
+        """Return the table once its newest entry is durable and nothing is left of an attempt before."""
+        delta = self._created()
+        if delta.version() != self._synced_version:
+            self._sync_log()
+        self._remove_orphans()  # whose end could not be told, or whose files could not be removed, at the time
+        return delta
 
     def _created(self) -> DeltaTable:
         """Return the table at its newest version, created if there is none."""
@@ -322,7 +330,8 @@ class SpanTable(TableReader):
 
     def _clean_up(self) -> None:
         """Remove files of a failed append, unless the commit took effect or nobody can tell: the next, or ``recover``, will."""
-        with contextlib.suppress(OSError, StorageUnavailable):
+        with contextlib.suppress(OSError, DeltaError, StorageUnavailable):
+            self._sync_log()  # a commit that a loss of power may still take needs the note of its files
             self._remove_orphans()
 
     def _sync_log(self) -> None:
@@ -336,11 +345,6 @@ class SpanTable(TableReader):
         self._synced_version = newest
         if stands_for_others and not self._owed:  # entries hold what commits said of batches that wait
             delta.cleanup_metadata()
-
-    def _remove(self, paths: Sequence[Place]) -> None:
-        for path in paths:
-            path.unlink(missing_ok=True)
-        (self.files.desk / PENDING).unlink(missing_ok=True)
 
     def last_durable(self, app_id: str) -> int | None:
         """Return the last number committed, once no loss of power can take it back; raise ``StorageUnavailable`` before."""

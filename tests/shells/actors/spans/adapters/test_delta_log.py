@@ -1,14 +1,17 @@
 """The newest entry or checkpoint is set aside if a loss of power tore it, and its rows are committed again; nothing else is."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from deltalake.exceptions import CommitFailedError
 
+from actors.base.errors import StorageUnavailable
 from actors.spans.adapters.delta_log import ACTIONS, TORN, is_whole, set_torn_aside
 from actors.spans.adapters.segments import Disk
-from actors.spans.adapters.table import SpanTable
+from actors.spans.adapters.table import PENDING, SpanTable
 from tests.shells.actors.spans.adapters.sealed import Sealed, W
 
 
@@ -48,6 +51,11 @@ def entry(home: Path, version: int) -> Path:
     return home / "spans" / "_delta_log" / f"{version:020d}.json"
 
 
+def parquet_files(home: Path) -> set[Path]:
+    """Return all files that lie there, committed or not."""
+    return set((home / "spans").glob("date=*/*.parquet"))
+
+
 @pytest.mark.parametrize("tear", [empty, half, zeros, lines])
 def test_a_torn_entry_is_set_aside_and_what_it_said_is_committed_again(
     tmp_path: Path, tear: Callable[[bytes], bytes]
@@ -67,6 +75,68 @@ def test_a_torn_entry_is_set_aside_and_what_it_said_is_committed_again(
     assert again.table.last_committed(W) == 9
     assert torn.with_name(torn.name + TORN).read_bytes() == found
     assert again.damage() == []
+
+
+def refusing(log: Path, refused: set[Path]) -> Disk:
+    """Return a disk that syncs no entry any more once there is one in ``refused``, where it puts what it did not sync."""
+
+    def sync(path: Path) -> None:
+        if refused and path.parent == log:
+            refused.add(path)
+            raise OSError(errno.EIO, "Input/output error")
+        Disk().sync_file(path)
+
+    return Disk(sync_file=sync)
+
+
+def test_nothing_is_committed_on_an_entry_that_is_not_durable(tmp_path: Path) -> None:
+    """Torn beneath a whole one it is set aside by nobody: its rows are gone, and their writer is said to be further."""
+    torn, refused = entry(tmp_path, 3), set[Path]()
+    sealed = Sealed(tmp_path, refusing(torn.parent, refused))
+    sealed.batches(2)
+    refused.add(torn)
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            sealed.commit()
+        sealed.next_seq += 3
+    assert (torn.exists(), entry(tmp_path, 4).exists(), refused) == (True, False, {torn})
+    torn.write_bytes(b"")
+    SpanTable(tmp_path / "spans", 10).recover()
+    again = Sealed(tmp_path)
+    assert again.next_seq == 7
+    again.batches(2)
+    assert again.damage() == []
+    assert parquet_files(tmp_path) == set(again.table.current_files())
+
+
+def test_nor_is_a_new_configuration(tmp_path: Path) -> None:
+    """Whoever made the entry was killed before it was synced; who is told to keep the log longer began then."""
+    Sealed(tmp_path).batches(2)
+    refused = {entry(tmp_path, 2)}
+    table = SpanTable(tmp_path / "spans", 10, refusing(entry(tmp_path, 0).parent, refused), keep_s=7)
+    with pytest.raises(StorageUnavailable):
+        table.recover()
+    assert not entry(tmp_path, 3).exists()
+
+
+def test_a_note_of_files_goes_only_once_their_removal_is_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a loss of power could bring a file back that nobody knows any more."""
+    looks: list[tuple[bool, int]] = []
+
+    def sync(folder: Path) -> None:
+        if folder.name.startswith("date="):
+            looks.append(((tmp_path / "spans" / PENDING).exists(), len(parquet_files(tmp_path))))
+        Disk().sync_directory(folder)
+
+    sealed = Sealed(tmp_path, Disk(sync_directory=sync))
+    sealed.batches(1)
+    monkeypatch.setattr(SpanTable, "_commit", lambda *_: (_ for _ in ()).throw(CommitFailedError("no")))
+    with pytest.raises(StorageUnavailable):
+        sealed.commit()
+    assert looks[1:] == [(True, 2), (True, 1)]
+    assert not (tmp_path / "spans" / PENDING).exists()
 
 
 def test_a_torn_first_entry_is_set_aside(tmp_path: Path) -> None:
