@@ -3,6 +3,8 @@
 Rules:
 - In a directory nothing counts before it is synced, and the names that lead to it; in a bucket the store's answer to the PUT is
   that sync, and an object that was not wholly written is not there.
+- What the kernel says of a file's pages after a failed sync means nothing: it may have dropped them. An entry of Delta's log, or
+  a checkpoint, whose sync failed is written anew before it counts, as long as all of it can be read.
 - Notes of what is begun, and files in the making, lie on the *desk*: in a directory's case the table's own, in a bucket's
   ``home/spans``. So two homes that were pointed at one bucket, by mistake, never take the other's unfinished files away.
 - What takes its place under its name is complete: a directory renames it, a bucket gets it in one piece.
@@ -10,17 +12,21 @@ Rules:
 Left out: reading (``reading``), what is written when (``table``, ``merge``, ``swaps``).
 """
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from actors.spans.adapters.delta import DELTA_LOG
-from actors.spans.adapters.delta_log import set_torn_aside
+from actors.spans.adapters.delta_log import is_whole, set_torn_aside
 from actors.spans.adapters.located import remember
 from actors.spans.adapters.objects import ObjectPath
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.transactions import newest_checkpoint
 from actors.spans.place import Place
+
+ANEW = "_entry.new"
+"""Where an entry or a checkpoint of Delta's log is written anew."""
 
 
 class Files(Protocol):
@@ -84,6 +90,8 @@ class DirectoryFiles:
         self._root, self._disk = root, disk
         self._is_named = False
         """Whether this process made the table's name durable."""
+        self._unsure = set[Path]()
+        """Entries and checkpoints whose sync failed."""
 
     @property
     def desk(self) -> Path:
@@ -150,11 +158,26 @@ class DirectoryFiles:
             found |= checkpoint.exists()
             for path in (entry, checkpoint):
                 if path.exists():
-                    self._disk.sync_file(path)
+                    self._sync(path)
         if (log / "_last_checkpoint").exists():
             self._disk.sync_file(log / "_last_checkpoint")
         self._disk.sync_directory(log)
         return found
+
+    def _sync(self, path: Path) -> None:
+        if path in self._unsure:
+            if not is_whole(path):
+                raise OSError(errno.EIO, "what was written is gone: it is set aside at the next start", str(path))
+            (self._root / ANEW).write_bytes(path.read_bytes())
+            self._disk.sync_file(self._root / ANEW)
+            self._disk.rename(self._root / ANEW, path)
+            self._unsure.discard(path)
+            return
+        try:
+            self._disk.sync_file(path)
+        except OSError:
+            self._unsure.add(path)
+            raise
 
 
 class BucketFiles:

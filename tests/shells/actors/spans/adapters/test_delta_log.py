@@ -10,6 +10,7 @@ from deltalake.exceptions import CommitFailedError
 
 from actors.base.errors import StorageUnavailable
 from actors.spans.adapters.delta_log import ACTIONS, TORN, is_whole, set_torn_aside
+from actors.spans.adapters.files import ANEW
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import PENDING, SpanTable
 from tests.shells.actors.spans.adapters.sealed import Sealed, W
@@ -81,7 +82,7 @@ def refusing(log: Path, refused: set[Path]) -> Disk:
     """Return a disk that syncs no entry any more once there is one in ``refused``, where it puts what it did not sync."""
 
     def sync(path: Path) -> None:
-        if refused and path.parent == log:
+        if refused and (path.parent == log or path.name == ANEW):
             refused.add(path)
             raise OSError(errno.EIO, "Input/output error")
         Disk().sync_file(path)
@@ -99,7 +100,8 @@ def test_nothing_is_committed_on_an_entry_that_is_not_durable(tmp_path: Path) ->
         with pytest.raises(StorageUnavailable):
             sealed.commit()
         sealed.next_seq += 3
-    assert (torn.exists(), entry(tmp_path, 4).exists(), refused) == (True, False, {torn})
+    assert refused == {torn, tmp_path / "spans" / ANEW}
+    assert (torn.exists(), entry(tmp_path, 4).exists()) == (True, False)
     torn.write_bytes(b"")
     SpanTable(tmp_path / "spans", 10).recover()
     again = Sealed(tmp_path)
@@ -117,6 +119,37 @@ def test_nor_is_a_new_configuration(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable):
         table.recover()
     assert not entry(tmp_path, 3).exists()
+
+
+def test_an_entry_whose_sync_failed_is_written_anew(tmp_path: Path) -> None:
+    """The kernel may drop its pages and call the next sync good; where they cannot be read any more nothing is called durable."""
+    log, refused, durable = entry(tmp_path, 0).parent, set[Path](), dict[int, bytes]()
+    dropped, refusing_disk = set[int](), refusing(log, refused)
+
+    def sync(path: Path) -> None:
+        inode = path.stat().st_ino
+        try:
+            refusing_disk.sync_file(path)
+        except OSError:
+            dropped.update({inode} if path.parent == log else ())
+            raise
+        if inode not in dropped:
+            durable[inode] = path.read_bytes()
+
+    sealed = Sealed(tmp_path, Disk(sync_file=sync))
+    sealed.batches(2)
+    refused.add(entry(tmp_path, 3))
+    with pytest.raises(StorageUnavailable):
+        sealed.commit()
+    refused.clear()
+    said = entry(tmp_path, 3).read_bytes()
+    entry(tmp_path, 3).write_bytes(zeros(said))
+    with pytest.raises(StorageUnavailable, match="gone"):
+        sealed.commit()
+    entry(tmp_path, 3).write_bytes(said)
+    sealed.commit()
+    assert [durable.get(path.stat().st_ino) for path in sorted(log.glob("*.json"))][3] == said
+    assert sealed.table.last_committed(W) == 9
 
 
 def test_a_note_of_files_goes_only_once_their_removal_is_durable(
