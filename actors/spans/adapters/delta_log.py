@@ -8,7 +8,7 @@ Rules:
 - A torn entry or checkpoint is renamed, not removed: ``<name>.torn``, which Delta passes over. If it was durable once and rotted,
   the transparency log holds more than the table numbers, sealing stops, and the bytes are there.
 - An entry is whole if every line of it is JSON and there are as many as it says itself (``ACTIONS``); one that says nothing,
-  which another version wrote, if every line is JSON.
+  which another version wrote, if every line is JSON. The first one makes the table, and says of what kind it is.
 - ``_last_checkpoint`` is a hint: one that is torn, or of a checkpoint that is not there, is removed.
 
 Left out: entries before the newest; a checkpoint whose pages are exchanged for others (Delta's own readers find that or nobody).
@@ -26,6 +26,7 @@ ACTIONS = "weavergen.actions"
 """What a commit says of itself: how many actions it has beside that."""
 TORN = ".torn"
 _HINT = "_last_checkpoint"
+_MAKES_A_TABLE = {"protocol", "metaData"}
 
 
 def set_torn_aside(log: Path, disk: Disk) -> list[Path]:
@@ -50,14 +51,18 @@ def _newest(log: Path, pattern: str) -> Path | None:
 
 def is_whole(path: Path) -> bool:
     """Tell whether an entry or checkpoint is all of what was written."""
-    return _is_whole_entry(path.read_bytes()) if path.suffix == ".json" else _is_whole_checkpoint(path)
+    if path.suffix != ".json":
+        return _is_whole_checkpoint(path)
+    return _is_whole_entry(path.read_bytes(), makes_table=not path.name[:20].strip("0"))
 
 
-def _is_whole_entry(data: bytes) -> bool:
+def _is_whole_entry(data: bytes, *, makes_table: bool) -> bool:
     try:
         actions = [json.loads(line) for line in data.splitlines()]
         said = [action["commitInfo"].get(ACTIONS) for action in actions if "commitInfo" in action]
     except (ValueError, TypeError, AttributeError):
+        return False
+    if makes_table and not {name for action in actions for name in action} >= _MAKES_A_TABLE:
         return False
     return bool(actions) and all(count is None or count == str(len(actions) - 1) for count in said)
 

@@ -172,11 +172,12 @@ def test_a_note_of_files_goes_only_once_their_removal_is_durable(
     assert not (tmp_path / "spans" / PENDING).exists()
 
 
-def test_a_torn_first_entry_is_set_aside(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tear", [empty, half, zeros, lines, lambda data: lines(lines(data))])
+def test_a_torn_first_entry_is_set_aside(tmp_path: Path, tear: Callable[[bytes], bytes]) -> None:
     """A table that was being made is made again."""
     Sealed(tmp_path).commit()
     entry(tmp_path, 1).unlink()
-    entry(tmp_path, 0).write_bytes(b"")
+    entry(tmp_path, 0).write_bytes(tear(entry(tmp_path, 0).read_bytes()))
     SpanTable(tmp_path / "spans", 100).recover()
     Sealed(tmp_path).batches(1)
     assert is_whole(entry(tmp_path, 0))
