@@ -108,7 +108,7 @@ class DirectoryFiles:
     def created(self) -> None:
         """Sync the first entry, so that only the newest can ever be torn, and what leads to it."""
         self._name_durably()
-        self._disk.sync_file(self._root / DELTA_LOG / f"{0:020d}.json")
+        self._sync(self._root / DELTA_LOG / f"{0:020d}.json")
 
     def _name_durably(self) -> None:
         self._disk.sync_directory(self._root)

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from actors.spans.adapters.delta_log import ACTIONS, TORN, is_whole, set_torn_as
 from actors.spans.adapters.files import ANEW
 from actors.spans.adapters.segments import Disk
 from actors.spans.adapters.table import PENDING, SpanTable
-from tests.shells.actors.spans.adapters.sealed import Sealed, W
+from tests.shells.actors.spans.adapters.sealed import NOW_MS, Sealed, W
 
 
 def empty(data: bytes) -> bytes:
@@ -150,6 +151,23 @@ def test_an_entry_whose_sync_failed_is_written_anew(tmp_path: Path) -> None:
     sealed.commit()
     assert [durable.get(path.stat().st_ino) for path in sorted(log.glob("*.json"))][3] == said
     assert sealed.table.last_committed(W) == 9
+
+
+def test_so_is_the_entry_that_made_the_table(tmp_path: Path) -> None:
+    """Its sync is another one, and the next of them says that all is well."""
+    first, failed = entry(tmp_path, 0), list[os.stat_result]()
+
+    def sync(path: Path) -> None:
+        if path == first and not failed:
+            failed.append(path.stat())
+            raise OSError(errno.EIO, "Input/output error")
+        Disk().sync_file(path)
+
+    table = SpanTable(tmp_path / "spans", 10, Disk(sync_file=sync))
+    with pytest.raises(StorageUnavailable):
+        table.append([], {W: 1}, NOW_MS)
+    table.append([], {W: 1}, NOW_MS)
+    assert first.stat().st_ctime_ns != failed[0].st_ctime_ns
 
 
 def test_a_note_of_files_goes_only_once_their_removal_is_durable(
