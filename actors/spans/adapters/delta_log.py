@@ -32,7 +32,9 @@ _MAKES_A_TABLE = {"protocol", "metaData"}
 def set_torn_aside(log: Path, disk: Disk) -> list[Path]:
     """Set aside what is torn at the end of Delta's log; return what it was. Raises ``OSError``."""
     found = [
-        path for path in (_newest(log, "*.json"), _newest(log, "*.checkpoint.parquet")) if path and not is_whole(path)
+        path
+        for path in (newest_of(log, "*.json"), newest_of(log, "*.checkpoint.parquet"))
+        if path and not is_whole(path)
     ]
     for path in found:
         disk.rename(path, path.with_name(path.name + TORN))
@@ -45,7 +47,8 @@ def set_torn_aside(log: Path, disk: Disk) -> list[Path]:
     return found
 
 
-def _newest(log: Path, pattern: str) -> Path | None:
+def newest_of(log: Path, pattern: str) -> Path | None:
+    """Return the newest of Delta's entries, or of its checkpoints."""
     return max((path for path in log.glob(pattern) if path.name[:20].isdecimal()), default=None)
 
 

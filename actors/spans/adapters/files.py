@@ -4,7 +4,8 @@ Rules:
 - In a directory nothing counts before it is synced, and the names that lead to it; in a bucket the store's answer to the PUT is
   that sync, and an object that was not wholly written is not there.
 - What the kernel says of a file's pages after a failed sync means nothing: it may have dropped them. An entry of Delta's log, or
-  a checkpoint, whose sync failed is written anew before it counts, as long as all of it can be read.
+  a checkpoint, whose sync failed is written anew before it counts, as long as all of it can be read. So is the newest that a
+  process finds: the one before may have ended over that very failure.
 - Notes of what is begun, and files in the making, lie on the *desk*: in a directory's case the table's own, in a bucket's
   ``home/spans``. So two homes that were pointed at one bucket, by mistake, never take the other's unfinished files away.
 - What takes its place under its name is complete: a directory renames it, a bucket gets it in one piece.
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from actors.spans.adapters.delta import DELTA_LOG
-from actors.spans.adapters.delta_log import is_whole, set_torn_aside
+from actors.spans.adapters.delta_log import is_whole, newest_of, set_torn_aside
 from actors.spans.adapters.located import remember
 from actors.spans.adapters.objects import ObjectPath
 from actors.spans.adapters.segments import Disk
@@ -91,7 +92,7 @@ class DirectoryFiles:
         self._is_named = False
         """Whether this process made the table's name durable."""
         self._unsure = set[Path]()
-        """Entries and checkpoints whose sync failed."""
+        """Entries and checkpoints whose sync failed, or may have."""
 
     @property
     def desk(self) -> Path:
@@ -146,6 +147,8 @@ class DirectoryFiles:
     def mend_log(self) -> None:
         """See ``delta_log``."""
         set_torn_aside(self._root / DELTA_LOG, self._disk)
+        if (entry := newest_of(self._root / DELTA_LOG, "*.json")) is not None:
+            self._unsure.update((entry, entry.with_suffix(".checkpoint.parquet")))
 
     def sync_log(self, synced: int | None, newest: int) -> bool:
         """Sync entries and checkpoints since: the library leaves that to the system."""

@@ -153,6 +153,18 @@ def test_an_entry_whose_sync_failed_is_written_anew(tmp_path: Path) -> None:
     assert sealed.table.last_committed(W) == 9
 
 
+def test_so_is_the_newest_that_a_process_finds(tmp_path: Path) -> None:
+    """The one before may have ended over a failed sync, and this one's says that all is well."""
+    Sealed(tmp_path).batches(2)
+    before = {
+        path: (path.read_bytes(), path.stat().st_ino) for path in sorted(entry(tmp_path, 0).parent.glob("*.json"))
+    }
+    SpanTable(tmp_path / "spans", 100).recover()
+    after = {path: (path.read_bytes(), path.stat().st_ino) for path in before}
+    assert [path for path in before if before[path] != after[path]] == [entry(tmp_path, 2)]
+    assert before[entry(tmp_path, 2)][0] == after[entry(tmp_path, 2)][0]
+
+
 def test_so_is_the_entry_that_made_the_table(tmp_path: Path) -> None:
     """Its sync is another one, and the next of them says that all is well."""
     first, failed = entry(tmp_path, 0), list[os.stat_result]()
