@@ -92,7 +92,7 @@ def take_in(home: Path, rows: int) -> Taken:
     while done < rows and not complaints.told:  # what is refused would be waited for
         report = actor.tick(Instant.now(), flush=True)
         done += report.rows_committed
-        if len(tenths) < 10 * done // rows:
+        if report.rows_committed and len(tenths) < 10 * done // rows:
             sizes.append(_mib("VmRSS"))
             tenths.append((done, time.process_time() - began_s))
         if not report.rows_committed:
