@@ -22,7 +22,8 @@ def test_portions_of_a_log_are_taken_in_one_after_the_other(
     assert 700 <= found.rows == rows.num_rows < 800
     assert len(set(rows["writer_id"].to_pylist())) == 3
     assert rows.num_rows - rows["record"].null_count == found.decisions
-    assert len(found.taken.rss_mib) == 10
+    assert len(found.taken.rss_mib) == len(found.taken.tenths) == 3
+    assert (found.taken.tenths[-1][0], min(found.taken.us) > 0) == (found.rows, True)
     assert not list((tmp_path / "home" / "wal").iterdir())
     assert min(found.taken.cpu_s, found.plain_s or 0, found.table_bytes, found.log_bytes, found.otlp_bytes) > 0
     assert f"| {found.rows:,} |" in section([found], {"processor": "one"})

@@ -15,6 +15,7 @@ from actors.base.certificates import Revocation, TrustBundle
 from actors.base.errors import HomeError, IntegrityError, StorageUnavailable
 from actors.base.signing import SigningKey
 from actors.spans.adapters.check import check_log
+from actors.spans.adapters.files import ANEW
 from actors.spans.adapters.log import LogFiles
 from actors.spans.adapters.lookup import ArchivedDecisions
 from actors.spans.adapters.sealer import HomeAuthority, Sealer
@@ -369,7 +370,7 @@ def test_only_what_is_durable_is_sealed(tmp_path: Path) -> None:
     broken = False
 
     def sync_file(path: Path) -> None:
-        if broken and path.parent.name == "_delta_log":
+        if broken and (path.parent.name == "_delta_log" or path.name == ANEW):
             raise OSError(5, "Input/output error")
         Disk().sync_file(path)
 
