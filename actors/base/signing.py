@@ -4,8 +4,8 @@ Rules:
 - What is signed is ``PAE(payload_type, payload)`` (github.com/secure-systems-lab/dsse, protocol.md, v1); but for notes
   (``sign_text``), whose formats are others' and whose text never begins as an encoding does.
 - Whether a signature holds is OpenSSL's word (Ed25519 as RFC 8032 §5.1.7, without cofactor). libsodium is asked first, which
-  takes half as long: it refuses more (keys and points of small order) and accepts nothing else. Releases to come check with
-  the cofactor and do: one that takes what is crafted for them is not asked.
+  takes half as long: it refuses more (keys and points of small order) and accepts nothing else. One that is built to check with
+  the cofactor would: each process tries its own once, and does not ask one that does.
 - A key's id is the first 16 hex characters of SHA-256 over its 32 raw public bytes.
 - Private keys never appear in ``repr``, logs or errors.
 - A key file appears whole or not at all; a temporary file that a killed process left beside it means nothing.
@@ -47,7 +47,7 @@ def pae(payload_type: str, payload: bytes) -> bytes:
 
 
 @lru_cache(maxsize=256)  # the keys are a few writers'
-def _loaded(key: "PublicKey") -> tuple[str, bytes]:
+def _id_and_bytes(key: "PublicKey") -> tuple[str, bytes]:
     return key.key_id, key.raw
 
 
@@ -116,7 +116,7 @@ class PublicKey:
         """Raise ``IntegrityError`` naming ``step`` unless ``signature`` is this key's over the payload."""
         if signature.alg != "ed25519":
             raise IntegrityError(f"{step}: unknown signature algorithm {signature.alg!r}", step)
-        key_id, key = _loaded(self)
+        key_id, key = _id_and_bytes(self)
         if signature.key_id != key_id:
             raise IntegrityError(f"{step}: signed by key {signature.key_id!r}, expected {key_id}", step)
         self._check(key, pae(payload_type, payload), unb64(signature.sig, step), step)

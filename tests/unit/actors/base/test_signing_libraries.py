@@ -110,7 +110,7 @@ def test_libsodium_alone_would_refuse_some(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_libsodium_that_accepts_more_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its later releases multiply by the cofactor: what a key's holder can craft would be taken in, and refused by others."""
+    """One may multiply by the cofactor: what a key's holder can craft would be taken in, and refused by others."""
     signing._libsodium_is_strict.cache_clear()
     monkeypatch.setattr(signing, "crypto_sign_open", lambda signed, _: signed[64:])
     try:
